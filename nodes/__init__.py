@@ -1,0 +1,13 @@
+"""The nodes of SK Portrait: thin schemas over `sk_attention` and `face_tools`."""
+
+from importlib import import_module
+
+from comfy_api.latest import ComfyExtension
+
+# Each module holds one table, NODES.
+MODULES = ()
+
+
+class SKPortraitExtension(ComfyExtension):
+    async def get_node_list(self):
+        return [node for module in MODULES for node in import_module(f".{module}", __name__).NODES]

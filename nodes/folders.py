@@ -1,0 +1,33 @@
+"""The pack's model folders, and how a file in them is found."""
+
+import os
+
+import folder_paths
+
+NETWORKS, FACE_TOOLS = "sk_portrait", "face_tools"
+EXTENSIONS = {
+    NETWORKS: {".safetensors", ".bin", ".pt", ".pth", ".ckpt"},
+    FACE_TOOLS: {".task", ".onnx", ".tflite", ".json"},
+}
+
+
+def register() -> None:
+    """Add the two folders to the host's, beside what extra_model_paths.yaml already gives them."""
+    for name, extensions in EXTENSIONS.items():
+        folder_paths.add_model_folder_path(name, os.path.join(folder_paths.models_dir, name))
+        paths, known = folder_paths.folder_names_and_paths[name]
+        folder_paths.folder_names_and_paths[name] = (paths, set(known) | extensions)
+
+
+def files(folder: str) -> list[str]:
+    """Names of the files in a model folder, as the host lists them."""
+    return folder_paths.get_filename_list(folder)
+
+
+def find(folder: str, name: str, page: str) -> str:
+    """Path of a model file. Raises FileNotFoundError that names the file, the folders to put it in and the page to get it from."""
+    path = folder_paths.get_full_path(folder, name)
+    if path is None:
+        places = " or ".join(folder_paths.get_folder_paths(folder))
+        raise FileNotFoundError(f'"{name}" was not found. Put it into {places}. Download: {page} (nothing is downloaded automatically).')
+    return path

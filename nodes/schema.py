@@ -1,0 +1,12 @@
+"""Node schemas that an old host accepts as well as a new one."""
+
+import inspect
+
+from comfy_api.latest import io
+
+_KNOWN_FIELDS = frozenset(inspect.signature(io.Schema).parameters)
+
+
+def schema(**fields) -> io.Schema:
+    """io.Schema of the fields that this host knows: newer ones (search_aliases, ...) are dropped on ComfyUI 0.3.64."""
+    return io.Schema(**{name: value for name, value in fields.items() if name in _KNOWN_FIELDS})

@@ -1,0 +1,10 @@
+"""The custom types that travel on the wires."""
+
+from comfy_api.latest import io
+
+FaceTrackType = io.Custom("FACE_TRACK")
+AdapterType = io.Custom("SK_ADAPTER")
+DriveEncoderType = io.Custom("SK_DRIVE_ENCODER")
+MotionType = io.Custom("SK_MOTION")
+ReferenceType = io.Custom("SK_REFERENCE")
+DriveType = io.Custom("SK_DRIVE")
