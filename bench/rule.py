@@ -1,0 +1,31 @@
+"""Weights made by a rule instead of a file (tests/golden/README.md): the same numbers on every machine."""
+
+from __future__ import annotations
+
+import math
+import zlib
+
+import numpy as np
+
+
+def draw(salt: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Standard normal float32 numbers, seeded by the CRC-32 of "salt/name"."""
+    seed = zlib.crc32(f"{salt}/{name}".encode())
+    return np.random.default_rng(seed).standard_normal(tuple(shape), dtype=np.float32)
+
+
+def rule_tensor(salt: str, prefix: str, key: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The float32 tensor called `key` of the case `prefix`.
+
+    Two or more dimensions are divided by the root of the fan-in; a one-dimensional `...weight` (a norm's gain) lies around 1,
+    any other one-dimensional tensor around 0.
+    """
+    noise = draw(salt, f"{prefix}/{key}", shape)
+    if noise.ndim >= 2:
+        return (noise / math.sqrt(math.prod(noise.shape[1:]))).astype(np.float32)
+    return (1 + noise / 10 if key.endswith("weight") else noise / 10).astype(np.float32)
+
+
+def rule_state(salt: str, prefix: str, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """A whole state dict by the rule, from its names and shapes."""
+    return {key: rule_tensor(salt, prefix, key, shape) for key, shape in shapes.items()}
