@@ -1,0 +1,80 @@
+"""What a tracker says of one frame, and the interface that every tracker has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face in one frame.
+
+    landmarks:     (P, D) float32, D = 2 or 3; x right, y down, pixels of the frame; z on the scale of x, smaller is nearer
+    rotation:      (3,) float32 radians (pitch, yaw, roll) as in FaceTrack, or None: then it is solved from the landmarks
+    translation:   (3,) float32 for the whole frame (`head_pose.focal_length(size)`), or None together with `rotation`
+    coefficients:  (51,) float32 in the order of `coefficients.ARKIT_51`, or None where the source gives none
+    score:         0..1, how sure the tracker is that this is a face
+    """
+
+    landmarks: np.ndarray
+    rotation: np.ndarray | None = None
+    translation: np.ndarray | None = None
+    coefficients: np.ndarray | None = None
+    score: float = 1.0
+
+    @property
+    def box(self) -> np.ndarray:
+        """(4,) x0 y0 x1 y1 of the landmarks."""
+        xy = self.landmarks[:, :2]
+        return np.concatenate([xy.min(0), xy.max(0)]).astype(np.float32)
+
+    def moved(self, scale: float, x: float, y: float) -> "Face":
+        """The face of a zoomed cut-out in the pixels of the whole frame: scaled, then shifted by (x, y). Pose must be unsolved."""
+        landmarks = self.landmarks * np.float32(scale)
+        landmarks[:, :2] += np.float32([x, y])
+        return replace(self, landmarks=landmarks)
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A tracker. Its module has `missing(models) -> str | None` and `open_source(models) -> Source`; see `sources.py`."""
+
+    name: str  # stands in every track; a reference and a driver must agree in it
+    scheme: str  # landmark scheme: "mediapipe478" or "hello222"
+    gives_coefficients: bool
+    notes: tuple[str, ...]  # sentences for the user: the provider in use, experimental values
+
+    def track(self, frames: Iterable[np.ndarray]) -> Iterator[list[Face]]:
+        """One list of faces for each frame (H, W, 3) uint8 RGB, in order, an empty list where none was seen.
+
+        May read a few frames ahead to work in batches; keeps no more than those. One call is one clip: state does not leak.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The folders in which model files are looked for, in order."""
+
+    folders: tuple[str, ...] = ()
+
+    def path(self, name: str) -> str | None:
+        """Path of the first file called `name`, or None."""
+        paths = (os.path.join(folder, name) for folder in self.folders)
+        return next((path for path in paths if os.path.isfile(path)), None)
+
+    def explain(self, names: Iterable[str], page: str) -> str | None:
+        """The sentence that says which of `names` are missing, where to put them and where to get them, or None if all are there."""
+        absent = [f'"{name}"' for name in names if self.path(name) is None]
+        if not absent:
+            return None
+        places = " or ".join(self.folders) or "models/face_tools"
+        verb = "was" if len(absent) == 1 else "were"
+        return f"{', '.join(absent)} {verb} not found. Put into {places}. Download: {page} (nothing is downloaded automatically)."
