@@ -1,5 +1,16 @@
 """The 51 ARKit expression coefficients: their names, and the order in which the published networks expect them."""
 
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from .track import TrackError
+
 # Apple's 52 blend shapes without tongueOut, in the alphabetical order of MediaPipe's face_blendshapes_graph (without `_neutral`).
 # Left and Right are the subject's.
 ARKIT_51 = (
@@ -15,3 +26,103 @@ ARKIT_51 = (
     "mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight",
     "noseSneerLeft", "noseSneerRight",
 )  # fmt: skip
+
+# The columns of a Live Link Face recording, which is the order of Apple's ARFaceAnchor headers, without tongueOut.
+LIVE_LINK_51 = (
+    "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft", "eyeSquintLeft", "eyeWideLeft",
+    "eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight", "eyeSquintRight",
+    "eyeWideRight",
+    "jawForward", "jawRight", "jawLeft", "jawOpen",
+    "mouthClose", "mouthFunnel", "mouthPucker", "mouthRight", "mouthLeft", "mouthSmileLeft", "mouthSmileRight",
+    "mouthFrownLeft", "mouthFrownRight", "mouthDimpleLeft", "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight",
+    "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthPressLeft", "mouthPressRight",
+    "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight",
+    "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight",
+    "cheekPuff", "cheekSquintLeft", "cheekSquintRight", "noseSneerLeft", "noseSneerRight",
+)  # fmt: skip
+
+ORDER_FILE = "coefficient_order.json"  # in models/face_tools; written by `python run.py calibrate CLIP`
+
+_CANONICAL = {name.lower(): name for name in (*ARKIT_51, "tongueOut")}
+
+
+def canonical_name(name: str) -> str | None:
+    """The ARKit name that `name` means (any case, `eyeBlink_L` and `EyeBlinkLeft` alike), or None for another word."""
+    word = re.sub(r"_l$", "left", re.sub(r"_r$", "right", name.strip().lower()))
+    return _CANONICAL.get(word.replace("_", ""))
+
+
+@dataclass(frozen=True)
+class CoefficientOrder:
+    """Which coefficient stands where in the 51 numbers of the published networks.
+
+    names:      the 51 ARKit names in network order
+    provenance: where the order comes from, one sentence
+    measured:   True once it was recovered from the published network; False for the assumption
+    confidence: (51,) the correlation that each name was recovered with, or empty
+    """
+
+    names: tuple[str, ...]
+    provenance: str
+    measured: bool = False
+    confidence: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if sorted(self.names) != sorted(ARKIT_51):
+            wrong = sorted(set(ARKIT_51).symmetric_difference(self.names)) or "a name twice"
+            raise TrackError(f"A coefficient order holds each of the 51 ARKit names once; this one differs in: {wrong}.")
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the order as JSON, one line a coefficient."""
+        rows = [{"name": name, "confidence": round(c, 4)} for name, c in zip(self.names, self.confidence, strict=True)]
+        body = ",\n  ".join(json.dumps(row) for row in rows)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f'{{"provenance": {json.dumps(self.provenance)},\n "order": [\n  {body}\n ]}}\n')
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "CoefficientOrder":
+        """Read an order that `save` wrote. Raises TrackError for another file."""
+        try:
+            with open(path, encoding="utf-8") as file:
+                data = json.load(file)
+            names = tuple(row["name"] for row in data["order"])
+            confidence = tuple(float(row["confidence"]) for row in data["order"])
+            return cls(names, str(data["provenance"]), measured=True, confidence=confidence)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TrackError(f"{path} is not a coefficient order written by `python run.py calibrate` ({error}).") from None
+
+
+# Nothing that was published states the order. The network was trained on iPhone recordings, so Apple's own is the best guess.
+ASSUMED_ORDER = CoefficientOrder(LIVE_LINK_51, "assumed: the column order of Live Link Face without tongueOut")
+
+
+def network_order(path: str | os.PathLike | None = None) -> CoefficientOrder:
+    """The calibrated order where `path` names one, else the assumed one."""
+    return CoefficientOrder.load(path) if path else ASSUMED_ORDER
+
+
+def to_network_order(coefficients: np.ndarray, order: CoefficientOrder = ASSUMED_ORDER) -> np.ndarray:
+    """(F, 51) in the order of ARKIT_51 -> (F, 51) as the published networks expect them."""
+    _check_width(coefficients)
+    return coefficients[..., [ARKIT_51.index(name) for name in order.names]]
+
+
+def from_network_order(raw: np.ndarray, order: CoefficientOrder = ASSUMED_ORDER) -> np.ndarray:
+    """(F, 51) as the published network gives them -> (F, 51) in the order of ARKIT_51."""
+    _check_width(raw)
+    return raw[..., [order.names.index(name) for name in ARKIT_51]]
+
+
+def experimental_note(order: CoefficientOrder) -> str | None:
+    """The sentence that a track with named coefficients (not from the published network) carries, or None once calibrated."""
+    if order.measured:
+        return None
+    return (
+        "Experimental: the order in which the published networks expect the 51 coefficients is an assumption "
+        f"({order.provenance.removeprefix('assumed: ')}) until `python run.py calibrate CLIP` has measured it."
+    )
+
+
+def _check_width(coefficients: np.ndarray) -> None:
+    if coefficients.shape[-1] != len(ARKIT_51):
+        raise TrackError(f"Expected {len(ARKIT_51)} coefficients a frame, got {coefficients.shape[-1]}.")
