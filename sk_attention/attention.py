@@ -1,0 +1,206 @@
+"""Spatial Knitting attention (HelloMeme, arXiv 2410.22901, section 3.1, Fig. 2 and 3): along every row, then along every column.
+
+Axis letters: B rows of the UNet batch, R reference branches (cond, uncond), C channels, H W cells, h heads, d channels of a head.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from .layers import Attention, FeedForward, LinearTable, ResidualDown, SinusoidalTable, conv3x3
+
+KeysValues = tuple[Tensor, Tensor]
+
+
+class Knitted(NamedTuple):
+    """The reference half of both passes. It is the same for every step and frame, so it is projected once per run."""
+
+    rows: KeysValues  # each (R, H, h, W, d)
+    columns: KeysValues  # each (R, W, h, H, d)
+
+
+def _beside(own: KeysValues, reference: KeysValues, branches: Tensor) -> KeysValues:
+    """Keys and values of the line itself, followed by those of the reference of each batch row."""
+    return tuple(torch.cat([a, b[branches].to(a)], dim=-2) for a, b in zip(own, reference))
+
+
+class Knit(nn.Module):
+    """Mixin of the modules that knit: `line_attentions` (row, column), one `norm` and one positional `table` for both."""
+
+    def line_attentions(self) -> tuple[Attention, Attention]:
+        raise NotImplementedError
+
+    def knit(self, x: Tensor, reference: Knitted | None = None, branches: Tensor | None = None) -> Tensor:
+        """x (B, C, H, W) -> (B, C, H, W). With a reference, every line is continued by the reference's same line;
+        queries come from x alone: the reference half of the published result is thrown away, so it is not computed."""
+        row_attention, column_attention = self.line_attentions()
+        x = rearrange(x, "b c h w -> b h w c")
+        x = self._along(x, row_attention, reference and reference.rows, branches)
+        x = rearrange(x, "b h w c -> b w h c")
+        x = self._along(x, column_attention, reference and reference.columns, branches)
+        return rearrange(x, "b w h c -> b c h w")
+
+    def _along(self, x: Tensor, attention: Attention, reference: KeysValues | None, branches: Tensor | None) -> Tensor:
+        """One attention along the last-but-one axis of x (B, lines, n, C)."""
+        length = x.shape[-2]
+        self.table(2 * length if reference else length, x)  # v1-v4 tables end: the published code needs room for both halves
+        x = self.norm(x + self.table(length, x))
+        keys_values = attention.keys_values(x)
+        if reference:
+            keys_values = _beside(keys_values, reference, branches)
+        return attention(x, keys_values)
+
+    def project(self, reference: Tensor) -> Knitted:
+        """reference (R, C, H, W) -> its keys and values at the positions after the target's."""
+        lines = (rearrange(reference, "r c h w -> r h w c"), rearrange(reference, "r c h w -> r w h c"))
+        return Knitted(*(self._project_lines(x, a) for x, a in zip(lines, self.line_attentions())))
+
+    def _project_lines(self, x: Tensor, attention: Attention) -> KeysValues:
+        length = x.shape[-2]
+        return attention.keys_values(self.norm(x + self.table(2 * length, x)[length:]))
+
+
+class SKReferenceAttention(Knit):
+    """Reference attention of v1-v4 (and, with a LinearTable, of v5): h + proj(knit(h beside the reference))."""
+
+    def __init__(self, dim: int, table_length: int = 128, operations=nn):
+        super().__init__()
+        self.pos_embed = SinusoidalTable(dim, table_length)
+        self._build(dim, operations)
+
+    def _build(self, dim: int, operations) -> None:
+        self.attn1 = Attention(dim, operations=operations)
+        self.attn2 = Attention(dim, operations=operations)
+        self.norm = operations.LayerNorm(dim)
+        self.proj = conv3x3(dim, dim, operations=operations)
+
+    @property
+    def table(self) -> nn.Module:
+        return self.pos_embed
+
+    def line_attentions(self):
+        return self.attn1, self.attn2
+
+    def forward(self, h: Tensor, reference: Knitted, branches: Tensor) -> Tensor:
+        """h (B, C, H, W), reference from `project`, branches (B,) index of each row's reference -> (B, C, H, W)."""
+        return h + self.proj(self.knit(h, reference, branches))
+
+
+class SKReferenceAttentionV5(SKReferenceAttention):
+    """v5: positional table in halves. The published column table is 2W long, right only where H = W; here it is 2H."""
+
+    def __init__(self, dim: int, embedding_dim: int = 1280, operations=nn):
+        nn.Module.__init__(self)
+        self._build(dim, operations)
+        self.linear_table = LinearTable(dim)
+        self.time_emb_proj = operations.Linear(embedding_dim, dim)  # in the checkpoint; the published forward never uses it
+
+    @property
+    def table(self) -> nn.Module:
+        return self.linear_table
+
+
+class STKAttention(Knit):
+    """v5's building block: conv_in, knit, proj, with or without the residual. Published as STKAttentionV5."""
+
+    def __init__(self, dim: int, mid: int | None = None, operations=nn):
+        super().__init__()
+        mid = mid or dim
+        self.conv_in = conv3x3(dim, mid, operations=operations)
+        self.attnx = Attention(mid, operations=operations)
+        self.attny = Attention(mid, operations=operations)
+        self.norm = operations.LayerNorm(mid)
+        self.proj = conv3x3(mid, dim, operations=operations)
+        self.table = LinearTable(mid)
+
+    def line_attentions(self):
+        return self.attnx, self.attny
+
+    def project(self, reference: Tensor) -> Knitted:
+        return super().project(self.conv_in(reference))
+
+    def forward(self, x: Tensor, reference: Knitted | None = None, branches: Tensor | None = None, residual: bool = True) -> Tensor:
+        """x (B, C, H, W) -> (B, C, H, W)."""
+        y = self.proj(self.knit(self.conv_in(x), reference, branches))
+        return x + y if residual else y
+
+
+class STKReferenceModule(nn.Module):
+    """v5b, v5c: the reference first attends to itself. That part depends on the reference alone, so `project` holds it."""
+
+    def __init__(self, dim: int, operations=nn):
+        super().__init__()
+        self.attn_ref = STKAttention(dim, operations=operations)
+        self.attn = STKAttention(dim, operations=operations)
+
+    def project(self, reference: Tensor) -> Knitted:
+        """reference (R, C, H, W) -> keys and values of the self-attended reference."""
+        return self.attn.project(self.attn_ref(reference, residual=False))
+
+    def forward(self, h: Tensor, reference: Knitted, branches: Tensor) -> Tensor:
+        """h (B, C, H, W), reference from `project`, branches (B,) -> (B, C, H, W)."""
+        return self.attn(h, reference, branches)
+
+
+def _attend_tokens(x: Tensor, attention: Attention, norm: nn.Module, table: nn.Module, tokens: KeysValues) -> Tensor:
+    """x (B, lines, n, C) + its position in the line, attending to the tokens of its picture, K and V (B, h, m, d).
+    The tokens are the same for every line, so all lines of a picture are one sequence."""
+    queries = norm(x + table(x.shape[-2], x))
+    return attention(queries.flatten(1, 2), tokens).unflatten(1, x.shape[1:3])
+
+
+class SKCrossAttention(nn.Module):
+    """Block of the v1-v3 drive encoders: halve the picture, then let rows and columns attend to the expression tokens."""
+
+    def __init__(self, in_channels: int, dim: int, context_dim: int, table_length: int, hidden_length: int, operations=nn):
+        super().__init__()
+        self.conv = ResidualDown(in_channels, dim, operations)
+        self.pos_embed = SinusoidalTable(dim, table_length)
+        self.pos_embed_hidden = SinusoidalTable(context_dim, hidden_length)
+        self.norm1 = operations.LayerNorm(dim)
+        self.attn1 = Attention(dim, context_dim, operations=operations)
+        self.norm2 = operations.LayerNorm(dim)
+        self.attn2 = Attention(dim, context_dim, operations=operations)
+        self.ff = FeedForward(dim, 2 * dim, operations)
+        self.proj = conv3x3(dim, dim, operations=operations)
+
+    def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
+        """x (B, C', H, W), tokens (B, m, D) -> (B, C, H/2, W/2): the emitted feature and the next block's input."""
+        tokens = tokens + self.pos_embed_hidden(tokens.shape[-2], tokens)
+        x = rearrange(self.conv(x), "b c h w -> b h w c")
+        x = _attend_tokens(x, self.attn1, self.norm1, self.pos_embed, self.attn1.keys_values(tokens))
+        x = rearrange(x, "b h w c -> b w h c")
+        x = _attend_tokens(x, self.attn2, self.norm2, self.pos_embed, self.attn2.keys_values(tokens))
+        return self.proj(rearrange(self.ff(x), "b w h c -> b c h w"))
+
+
+class STKCrossAttention(nn.Module):
+    """Block of the v4 and v5 base encoders: as SKCrossAttention at one resolution, with one norm used three times.
+    v4 has sinusoidal tables in the checkpoint (`table_lengths`), v5 tables in halves (None)."""
+
+    def __init__(self, dim: int, context_dim: int, table_lengths: tuple[int, int] | None = None, operations=nn):
+        super().__init__()
+        self.conv_in = conv3x3(dim, dim, operations=operations)
+        if table_lengths:
+            self.pos_embed = SinusoidalTable(dim, table_lengths[0])
+            self.pos_embed_hidden = SinusoidalTable(context_dim, table_lengths[1])
+        else:
+            self.pos_embed, self.pos_embed_hidden = LinearTable(dim), LinearTable(context_dim)
+        self.norm = operations.LayerNorm(dim)
+        self.attn1 = Attention(dim, context_dim, operations=operations)
+        self.attn2 = Attention(dim, context_dim, operations=operations)
+        self.ff = FeedForward(dim, 16 * dim, operations)
+        self.proj = conv3x3(dim, dim, operations=operations)
+
+    def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
+        """x (B, C, H, W), tokens (B, m, D) -> (B, C, H, W)."""
+        tokens = tokens + self.pos_embed_hidden(tokens.shape[-2], tokens)
+        x = rearrange(self.conv_in(x), "b c h w -> b h w c")
+        x = _attend_tokens(x, self.attn1, self.norm, self.pos_embed, self.attn1.keys_values(tokens))
+        x = rearrange(x, "b h w c -> b w h c")
+        x = _attend_tokens(x, self.attn2, self.norm, self.pos_embed, self.attn2.keys_values(tokens))
+        return self.proj(rearrange(self.norm(self.ff(x)), "b w h c -> b c h w"))
