@@ -1,0 +1,140 @@
+"""Which frames are denoised together: windows, their weights, and trees of key frames (paper section 3.5).
+
+Index arithmetic only: no torch, no host. Positions count inside one sampling run, frames count in the whole clip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SHORTEST_TREE_WINDOW = 4  # with 3 frames a window the ends of the windows can be as many as the frames, and the tree never ends
+
+
+@dataclass(frozen=True)
+class Level:
+    """One sampling run of a key-frame tree.
+
+    frames   absolute frames in rising order, one latent each
+    windows  ranges of positions in `frames` that go through the network together
+    noise    for each position, the frame of the base noise that it starts from
+    moves    whether the motion modules act; without them every frame stands alone
+    """
+
+    frames: tuple[int, ...]
+    windows: tuple[range, ...]
+    noise: tuple[int, ...]
+    moves: bool = True
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Frames that open or close a window: their features are the pads of those windows."""
+        return tuple(self.frames[p] for p in window_ends(self.windows))
+
+
+@dataclass(frozen=True)
+class Padding:
+    """The published second stage of v1 and v2 lengthens the clip until its windows fit.
+
+    latents, drive   for each position of the lengthened clip, the frame whose stage-1 latent and whose drive features it takes
+    """
+
+    windows: tuple[range, ...]
+    latents: tuple[int, ...]
+    drive: tuple[int, ...]
+
+
+def windows(n: int, length: int, overlap: int) -> tuple[range, ...]:
+    """Windows of `length` positions that share `overlap` with the next one and cover 0..n-1; the last one is moved back to end at n.
+
+    Moving it back keeps every window as long as the motion modules were trained with, at no extra cost. A clip that fits in one
+    window gets one. Raises ValueError for n < 1, length < 1 or an overlap outside 0..length-1.
+    """
+    _check(n, length, overlap)
+    if n <= length:
+        return (range(n),)
+    starts = (*range(0, n - length, length - overlap), n - length)
+    return tuple(range(start, start + length) for start in starts)
+
+
+def batches(n: int, size: int) -> tuple[range, ...]:
+    """0..n-1 in consecutive ranges of at most `size`: frames that stand alone are never computed twice."""
+    _check(n, size, 0)
+    return tuple(range(start, min(start + size, n)) for start in range(0, n, size))
+
+
+def published_padding(n: int, length: int = 12, overlap: int = 4) -> Padding:
+    """Windows of the published v1 and v2 video pipeline: at least one padding frame, a copy of the last but one latent.
+
+    The published code clamps the overlap to 0..length/2-1 and fails for clips shorter than it; here such a clip is padded to one window.
+    """
+    overlap = min(max(0, overlap), length // 2 - 1)
+    _check(n, length, overlap)
+    stride = length - overlap
+    padded = n + stride - (n - overlap) % stride if n >= overlap else length
+    extra = padded - n
+    return Padding(
+        windows=tuple(range(start, start + length) for start in range(0, padded - length + 1, stride)),
+        latents=(*range(n), *[max(n - 2, 0)] * extra),
+        drive=(*range(n), *[n - 1] * extra),
+    )
+
+
+def weights(layout: tuple[range, ...], overlap: int, smooth: bool) -> tuple[tuple[float, ...], ...]:
+    """Share of each window in each of its positions; the shares of one position sum to one over the windows.
+
+    Flat shares are the published average. Smooth ones fade linearly over the overlap, so that a window that begins or ends does not
+    show as a step.
+    """
+    def raw(window: range, i: int) -> int:
+        return min(i + 1, len(window) - i, overlap + 1) if smooth else 1
+
+    total: dict[int, int] = {}
+    for window in layout:
+        for i, position in enumerate(window):
+            total[position] = total.get(position, 0) + raw(window, i)
+    return tuple(tuple(raw(window, i) / total[position] for i, position in enumerate(window)) for window in layout)
+
+
+def key_frame_levels(n: int, length: int = 12, margins: bool = False, published: bool = False) -> tuple[Level, ...]:
+    """The sampling runs of a key-frame tree for a clip of n frames, deepest first; the last one is the clip itself.
+
+    Neighbouring windows share one frame. The frames that open and close the windows of a level are the next deeper level, until one
+    window holds a level. `margins` (v3, v4) puts a run without motion below that: its first and last frame, both from the first frame
+    of the noise.
+
+    `published` cuts the last window short, as the published pipelines do (and drops a window of one frame, on which v3 and v4 fail);
+    ours moves it back, see `windows`. Raises ValueError for n < 1 or length < 4.
+    """
+    _check(n, length, 1)
+    if length < SHORTEST_TREE_WINDOW:
+        raise ValueError(f"A tree of key frames needs windows of at least {SHORTEST_TREE_WINDOW} frames, not {length}.")
+    lay = _cut_short if published else windows
+    frames, levels = tuple(range(n)), []
+    while True:
+        level = Level(frames, lay(len(frames), length, 1), tuple(range(len(frames))))
+        levels.append(level)
+        if len(level.windows) == 1:
+            break
+        frames = level.ends
+    if margins:
+        levels.append(Level(level.ends, (range(len(level.ends)),), (0,) * len(level.ends), moves=False))
+    return tuple(reversed(levels))
+
+
+def window_ends(layout: tuple[range, ...]) -> tuple[int, ...]:
+    """Positions that open or close a window, in rising order, each once."""
+    return tuple(sorted({end for window in layout for end in (window[0], window[-1])}))
+
+
+def _cut_short(n: int, length: int, overlap: int) -> tuple[range, ...]:
+    stride = length - overlap
+    if n <= length:
+        return (range(n),)
+    return tuple(range(start, min(start + length, n)) for start in range(0, n - overlap, stride))
+
+
+def _check(n: int, length: int, overlap: int) -> None:
+    if n < 1 or length < 1:
+        raise ValueError(f"Windows need at least one frame: the clip has {n}, a window {length}.")
+    if not 0 <= overlap < length:
+        raise ValueError(f"The overlap must lie between 0 and {length - 1} for windows of {length} frames, not {overlap}.")
