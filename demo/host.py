@@ -1,0 +1,98 @@
+"""Where ComfyUI is: found, else installed by the official comfy-cli, else absent and said so. Standard library only.
+
+`COMFYUI_PATH=none` means "there is no ComfyUI": everything that can then runs on the embedded host.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from . import environment
+
+VERSION = "0.29.0"
+REPOSITORY = "https://github.com/comfyanonymous/ComfyUI"
+OWN_COPY = environment.CACHE / "ComfyUI"
+
+ABSENT = f"""
+ComfyUI is not on this machine and could not be installed ({{reason}}). Three ways out: (1) set COMFYUI_PATH to a
+ComfyUI folder, the one with main.py; (2) put ComfyUI into ~/comfy/ComfyUI, for example with
+`git clone {REPOSITORY} ~/comfy/ComfyUI`; (3) put this folder into the custom_nodes of a ComfyUI that you have.
+Until then everything that can do so runs on the embedded host (diffusers), which is for trying the networks and for
+scripts; artists use ComfyUI.
+"""
+
+
+def is_comfy(folder: Path) -> bool:
+    return (folder / "main.py").is_file() and (folder / "comfy").is_dir()
+
+
+def find() -> Path | None:
+    """The ComfyUI folder: COMFYUI_PATH, the one around this pack, ~/comfy/ComfyUI, or the one that run.py installed."""
+    named = os.environ.get("COMFYUI_PATH", "")
+    if named.lower() == "none":
+        return None
+    if named:
+        folder = Path(named).expanduser().absolute()
+        if not is_comfy(folder):
+            raise SystemExit(f"COMFYUI_PATH is {named}, where there is no ComfyUI (main.py); COMFYUI_PATH=none runs without one.")
+        return folder
+    # Not resolved: a pack linked into custom_nodes belongs to the ComfyUI that it is linked into.
+    here = Path(os.path.abspath(__file__)).parent.parent
+    enclosing = [here.parent.parent] if here.parent.name == "custom_nodes" else []
+    return next(filter(is_comfy, [*enclosing, Path.home() / "comfy" / "ComfyUI", OWN_COPY]), None)
+
+
+def find_or_install() -> Path | None:
+    """As `find`, but tries comfy-cli where nothing is found, and explains the ways out where that fails too."""
+    folder = find()
+    if folder is None and os.environ.get("COMFYUI_PATH", "").lower() == "none":
+        print("COMFYUI_PATH=none: running without ComfyUI, on the embedded host.", flush=True)
+        return None
+    if folder is None:
+        try:
+            folder = _install()
+        except (OSError, subprocess.SubprocessError) as error:
+            print(ABSENT.format(reason=_reason(error)), flush=True)
+    return folder
+
+
+def _install() -> Path:
+    quiet = {"check": True, "capture_output": True, "text": True, "stdin": subprocess.DEVNULL}
+    # Asked first, because it fails within seconds where comfy-cli would first install itself and then fail the same way.
+    subprocess.run(["git", "ls-remote", REPOSITORY, "HEAD"], timeout=30, **quiet)
+    print(f"Installing ComfyUI {VERSION} into {OWN_COPY} with comfy-cli", flush=True)
+    tool = environment.CACHE / "comfy-cli"
+    venv.create(tool, with_pip=True)
+    subprocess.run([environment.python(tool), "-m", "pip", "install", "--quiet", "comfy-cli"], **quiet)
+    # Its packages go into our environment with the pinned torch, so comfy-cli fetches the program only.
+    options = ["--version", VERSION, "--skip-manager", "--skip-torch-or-directml", "--skip-requirement", "--cpu"]
+    program = environment.python(tool).with_name("comfy")
+    subprocess.run([program, "--skip-prompt", f"--workspace={OWN_COPY}", "install", *options], timeout=900, **quiet)
+    if not is_comfy(OWN_COPY):
+        raise OSError(f"comfy-cli left no main.py in {OWN_COPY}")
+    return OWN_COPY
+
+
+def _reason(error: Exception) -> str:
+    text = (getattr(error, "stderr", None) or str(error)).strip() or type(error).__name__
+    return text.splitlines()[-1]
+
+
+def enter(comfy: Path, base: Path) -> None:
+    """Make `import comfy`, `nodes` and `folder_paths` of this ComfyUI work in this process, with `base` as its base directory.
+
+    On the CPU where there is no CUDA device; must come before anything imports comfy.
+    """
+    import torch
+
+    sys.pycache_prefix = sys.pycache_prefix or str(environment.CACHE / "pycache")
+    if str(comfy) not in sys.path:
+        sys.path.insert(0, str(comfy))
+    from comfy.cli_args import args
+
+    args.cpu = not torch.cuda.is_available()
+    args.base_directory = str(base)

@@ -1,0 +1,223 @@
+"""A real ComfyUI server with this pack, for the demo, the tests and the pictures: started, spoken to, always stopped.
+
+Everything it writes lies under its base directory; the ComfyUI folder itself stays as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from .environment import CACHE, ROOT
+
+FOLDERS = ("custom_nodes", "input", "output", "temp", "user", "models")
+
+
+class RunError(RuntimeError):
+    """A graph was refused, failed or was interrupted; `details` is the host's own record of it."""
+
+    def __init__(self, message: str, details: dict):
+        super().__init__(message)
+        self.details = details
+
+
+def link_pack(base: Path) -> Path:
+    """Make the host's folders under `base`, with this checkout in custom_nodes/sk-portrait."""
+    for name in FOLDERS:
+        (base / name).mkdir(parents=True, exist_ok=True)
+    pack = base / "custom_nodes" / "sk-portrait"
+    if pack.exists():
+        return pack
+    if os.name == "nt":  # A junction needs no administrator's rights.
+        subprocess.run(["cmd", "/c", "mklink", "/J", str(pack), str(ROOT)], check=True, capture_output=True)
+    else:
+        pack.symlink_to(ROOT, target_is_directory=True)
+    return pack
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def command_line(comfy: Path, base: Path, port: int, *options: str) -> list[str]:
+    """ComfyUI's own start command: on the CPU without a CUDA device, its database in memory, no network nodes."""
+    import torch
+
+    device = [] if torch.cuda.is_available() else ["--cpu", "--use-pytorch-cross-attention"]
+    quiet = ["--disable-auto-launch", "--disable-api-nodes", "--database-url", "sqlite:///:memory:"]
+    place = ["--listen", "127.0.0.1", "--port", str(port), "--base-directory", str(base)]
+    return [sys.executable, str(comfy / "main.py"), *place, *quiet, *device, *options]
+
+
+def surroundings() -> dict[str, str]:
+    """The server's environment: compiled files go to the cache, the Hub client stays off the network."""
+    return os.environ | {"PYTHONPYCACHEPREFIX": str(CACHE / "pycache"), "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
+
+
+class Server:
+    """`with Server(comfy, base) as server:` runs ComfyUI on a free loopback port until the block is left.
+
+    server.run(graph, progress) queues a graph in API format and returns its outputs: {node id: {"images": [...], ...}}.
+    """
+
+    def __init__(self, comfy: Path, base: Path, *options: str, patience: float = 300):
+        self.comfy, self.base, self.options, self.patience = Path(comfy), Path(base), options, patience
+        self.log = self.base / "server.log"
+        self.client_id = uuid.uuid4().hex
+
+    def __enter__(self) -> Server:
+        link_pack(self.base)
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        with open(self.log, "ab") as log:
+            command = command_line(self.comfy, self.base, port, *self.options)
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            self.process = subprocess.Popen(command, cwd=self.base, env=surroundings(), **streams)
+        try:
+            self._await_start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+    def _await_start(self) -> None:
+        end = time.monotonic() + self.patience
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                self.get("/system_stats")
+                return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.2)
+        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
+        raise RuntimeError(f"ComfyUI did not answer within {self.patience:.0f} s; the end of {self.log}:\n{tail}")
+
+    def stop(self) -> None:
+        """End the server that this object started, and only that one."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    # HTTP ---------------------------------------------------------------------------------------------------------------------
+
+    def _open(self, path: str, data: dict | None = None) -> bytes:
+        body = None if data is None else json.dumps(data).encode()
+        request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"})
+        # No proxy: the address is this machine's own.
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as reply:
+            return reply.read()
+
+    def get(self, path: str):
+        return json.loads(self._open(path))
+
+    def object_info(self) -> dict:
+        """Every node the host knows: {class name: {"input": ..., "output": ..., "output_tooltips": ...}}."""
+        return self.get("/object_info")
+
+    def queue(self, graph: dict) -> str:
+        """Queue a graph in API format; returns its id. Raises RunError with the host's node_errors where it is refused."""
+        try:
+            return json.loads(self._open("/prompt", {"prompt": graph, "client_id": self.client_id}))["prompt_id"]
+        except urllib.error.HTTPError as error:
+            details = json.loads(error.read())
+            raise RunError(_refusal(details), details) from None
+
+    def history(self, prompt_id: str) -> dict | None:
+        """The host's record of a finished graph, or None while it waits or runs."""
+        return self.get(f"/history/{prompt_id}").get(prompt_id)
+
+    def wait(self, prompt_id: str, timeout: float = 3600) -> dict:
+        """Outputs of a queued graph once it has finished. Raises RunError where it failed or was interrupted."""
+        end = time.monotonic() + timeout
+        while (record := self.history(prompt_id)) is None:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"ComfyUI ended (code {self.process.returncode}) while a graph ran; see {self.log}.")
+            if time.monotonic() > end:
+                raise TimeoutError(f"The graph had not finished after {timeout:.0f} s; see {self.log}.")
+            time.sleep(0.1)
+        if record["status"]["status_str"] != "success":
+            raise RunError(*_failure(record))
+        return record["outputs"]
+
+    def interrupt(self) -> None:
+        """What the front end's Cancel button sends."""
+        self._open("/interrupt", {})
+
+    def view(self, file: dict) -> bytes:
+        """Content of an output file, as listed in a graph's outputs."""
+        return self._open("/view?" + urllib.parse.urlencode({key: file[key] for key in ("filename", "subfolder", "type")}))
+
+    def path(self, file: dict) -> Path:
+        """Where an output file lies on this machine."""
+        return self.base / file["type"] / file["subfolder"] / file["filename"]
+
+    # Progress -----------------------------------------------------------------------------------------------------------------
+
+    def run(self, graph: dict, progress: Callable[[str, int, int], None] | None = None, timeout: float = 3600) -> dict:
+        """Queue a graph and return its outputs; `progress(node id, value, maximum)` is called as the host reports it."""
+        if progress is None:
+            return self.wait(self.queue(graph), timeout)
+        prompt_id = asyncio.run(self._follow(graph, progress, timeout))
+        return self.wait(prompt_id, timeout)
+
+    async def _follow(self, graph: dict, progress: Callable[[str, int, int], None], timeout: float) -> str:
+        import aiohttp
+
+        address = self.url.replace("http", "ws", 1) + f"/ws?clientId={self.client_id}"
+        async with aiohttp.ClientSession() as session, session.ws_connect(address, max_msg_size=0) as socket_:
+            prompt_id = self.queue(graph)
+            end = time.monotonic() + timeout
+            while time.monotonic() < end:
+                message = await socket_.receive(timeout=timeout)
+                if message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.ERROR):
+                    break
+                if message.type != aiohttp.WSMsgType.TEXT:
+                    continue
+                event = json.loads(message.data)
+                data = event.get("data") or {}
+                if data.get("prompt_id", prompt_id) != prompt_id:
+                    continue
+                if event["type"] == "executing" and data.get("node") is not None:
+                    progress(data["node"], 0, 0)
+                elif event["type"] == "progress":
+                    progress(data["node"], data["value"], data["max"])
+                elif event["type"] in ("execution_success", "execution_error", "execution_interrupted"):
+                    break
+        return prompt_id
+
+
+def _refusal(details: dict) -> str:
+    sentences = [
+        f"{record.get('class_type')} ({node}): {error['message']} {error.get('details', '')}".strip()
+        for node, record in (details.get("node_errors") or {}).items()
+        for error in record["errors"]
+    ]
+    return " | ".join(sentences) or details.get("error", {}).get("message", "refused")
+
+
+def _failure(record: dict) -> tuple[str, dict]:
+    for kind, data in record["status"]["messages"]:
+        if kind == "execution_error":
+            return f"{data['node_type']} ({data['node_id']}): {data['exception_message'].strip()}", data
+        if kind == "execution_interrupted":
+            return f"interrupted in {data.get('node_type')} ({data.get('node_id')})", data
+    return "the graph failed", record
