@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 import venv
 from pathlib import Path
 
@@ -17,12 +18,11 @@ VERSION = "0.29.0"
 REPOSITORY = "https://github.com/comfyanonymous/ComfyUI"
 OWN_COPY = environment.CACHE / "ComfyUI"
 
-ABSENT = f"""
-ComfyUI is not on this machine and could not be installed ({{reason}}). Three ways out: (1) set COMFYUI_PATH to a
-ComfyUI folder, the one with main.py; (2) put ComfyUI into ~/comfy/ComfyUI, for example with
-`git clone {REPOSITORY} ~/comfy/ComfyUI`; (3) put this folder into the custom_nodes of a ComfyUI that you have.
-Until then everything that can do so runs on the embedded host (diffusers), which is for trying the networks and for
-scripts; artists use ComfyUI.
+ABSENT = """ComfyUI is not on this machine and could not be installed ({reason}). Three ways out: (1) set COMFYUI_PATH to a
+ComfyUI folder, the one with main.py; (2) put ComfyUI into ~/comfy/ComfyUI, for example with `git clone
+https://github.com/comfyanonymous/ComfyUI ~/comfy/ComfyUI`; (3) put this folder into the custom_nodes of a ComfyUI
+that you have. Until then everything that can do so runs on the embedded host (diffusers), which is for trying the
+networks and for scripts; artists use ComfyUI.
 """
 
 
@@ -56,7 +56,7 @@ def find_or_install() -> Path | None:
         try:
             folder = _install()
         except (OSError, subprocess.SubprocessError) as error:
-            print(ABSENT.format(reason=_reason(error)), flush=True)
+            print(textwrap.fill(ABSENT.format(reason=_reason(error)), 120), flush=True)
     return folder
 
 
