@@ -15,8 +15,8 @@ class Face:
     """One face in one frame.
 
     landmarks:     (P, D) float32, D = 2 or 3; x right, y down, pixels of the frame; z on the scale of x, smaller is nearer
-    rotation:      (3,) float32 radians (pitch, yaw, roll) as in FaceTrack, or None: then it is solved from the landmarks
-    translation:   (3,) float32 for the whole frame (`head_pose.focal_length(size)`), or None together with `rotation`
+    rotation:      (3,) float32 radians (pitch, yaw, roll) as in FaceTrack; None only until the tracker has solved it
+    translation:   (3,) float32 in the whole frame, for `head_pose.focal_length(size)`; None together with `rotation`
     coefficients:  (51,) float32 in the order of `coefficients.ARKIT_51`, or None where the source gives none
     score:         0..1, how sure the tracker is that this is a face
     """
@@ -34,10 +34,14 @@ class Face:
         return np.concatenate([xy.min(0), xy.max(0)]).astype(np.float32)
 
     def moved(self, scale: float, x: float, y: float) -> "Face":
-        """The face of a zoomed cut-out in the pixels of the whole frame: scaled, then shifted by (x, y). Pose must be unsolved."""
+        """The face of a zoomed cut-out in the pixels of the whole frame: scaled, then shifted by (x, y)."""
         landmarks = self.landmarks * np.float32(scale)
         landmarks[:, :2] += np.float32([x, y])
         return replace(self, landmarks=landmarks)
+
+    def posed(self, rotation: np.ndarray, translation: np.ndarray) -> "Face":
+        """The face with its head pose."""
+        return replace(self, rotation=rotation, translation=translation)
 
 
 @runtime_checkable
@@ -56,7 +60,13 @@ class Source(Protocol):
         """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of the networks. A source is also a context manager that closes itself."""
+        ...
+
+    def __enter__(self) -> "Source": ...
+
+    def __exit__(self, *exc) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,58 @@
+"""Small linear algebra of faces: rotations, similarity fits, points through a 2x3 matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def rotation_matrix(angles: np.ndarray) -> np.ndarray:
+    """R = Rz(roll) Ry(yaw) Rx(pitch) on column vectors, from (..., 3) radians (pitch, yaw, roll) to (..., 3, 3)."""
+    angles = np.asarray(angles, np.float64)
+    (cx, cy, cz), (sx, sy, sz) = np.moveaxis(np.cos(angles), -1, 0), np.moveaxis(np.sin(angles), -1, 0)
+    rows = [
+        [cz * cy, cz * sy * sx - sz * cx, cz * sy * cx + sz * sx],
+        [sz * cy, sz * sy * sx + cz * cx, sz * sy * cx - cz * sx],
+        [-sy, cy * sx, cy * cx],
+    ]
+    return np.stack([np.stack(row, -1) for row in rows], -2)
+
+
+def rotation_angles(matrix: np.ndarray) -> np.ndarray:
+    """The (..., 3) angles (pitch, yaw, roll) of (..., 3, 3) rotations: the inverse of `rotation_matrix`, yaw within 90 degrees."""
+    m = np.asarray(matrix, np.float64)
+    return np.stack([
+        np.arctan2(m[..., 2, 1], m[..., 2, 2]),
+        np.arctan2(-m[..., 2, 0], np.hypot(m[..., 0, 0], m[..., 1, 0])),
+        np.arctan2(m[..., 1, 0], m[..., 0, 0]),
+    ], -1)  # fmt: skip
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """Scale k, rotation R (det +1), shift t that minimise |k R source + t - target| over N points in D dimensions (Umeyama 1991)."""
+    u, vt, signs, scale = _procrustes(source, target)
+    rotation = (u * signs) @ vt
+    return scale, rotation, target.mean(0) - scale * rotation @ source.mean(0)
+
+
+def similarity_matrix(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """`similarity` of N points in the plane as a (2, 3) matrix for cv2.warpAffine.
+
+    Points that fit better mirrored (no face does) get the published code's answer, not the least-squares one: its own golden data.
+    """
+    u, vt, signs, scale = _procrustes(source, target)
+    linear = scale * (u @ vt) * signs
+    return np.concatenate([linear, (target.mean(0) - linear @ source.mean(0))[:, None]], 1)
+
+
+def _procrustes(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """U, V^T, the signs that forbid a reflection, and the scale."""
+    s, t = source - source.mean(0), target - target.mean(0)
+    u, singular, vt = np.linalg.svd(t.T.astype(np.float64) @ s)
+    signs = np.ones(len(singular))
+    signs[-1] = np.sign(np.linalg.det(u) * np.linalg.det(vt))
+    return u, vt, signs, float((singular * signs).sum() / (s**2).sum())
+
+
+def transform(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(..., 2) points through a (2, 3) matrix."""
+    return np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]

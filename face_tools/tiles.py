@@ -1,0 +1,81 @@
+"""Faces that a whole-frame detector overlooks: search again where one was just seen, then in overlapping zoomed tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from .faces import Face
+
+# BlazeFace's short-range model sees nothing below a tenth of the picture's long side; a tile n to a side magnifies by (n + 1) / 2.
+GRIDS = (2, 3)
+MEMORY = 8  # frames for which a face that vanished is looked for at its last place
+SAME = 0.3  # overlap above which two boxes are one face
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two x0 y0 x1 y1 boxes."""
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    common = float(np.prod(np.maximum(sides, 0)))
+    areas = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]))
+    return common / max(areas - common, 1e-9)
+
+
+def tiles(width: int, height: int, grid: int) -> Iterator[tuple[int, int, int, int]]:
+    """Windows x0 y0 x1 y1 of side 2 / (grid + 1) of the long side, overlapping by half, that cover the picture."""
+    side = 2 * max(width, height) / (grid + 1)
+    for y in _starts(height, side):
+        for x in _starts(width, side):
+            yield x, y, min(x + int(side), width), min(y + int(side), height)
+
+
+def _starts(length: int, side: float) -> np.ndarray:
+    spare = max(length - side, 0)
+    return np.linspace(0, spare, int(np.ceil(2 * spare / side)) + 1).astype(int)
+
+
+class Finder:
+    """Finds faces frame by frame with `detect(image) -> list[Face]`, which sees one (H, W, 3) uint8 RGB picture at a time."""
+
+    def __init__(self, detect: Callable[[np.ndarray], list[Face]]):
+        self._detect = detect
+        self._seen: list[tuple[np.ndarray, int]] = []  # boxes of recent frames and their age
+
+    def __call__(self, image: np.ndarray) -> list[Face]:
+        faces = self._detect(image)
+        lost = [(box, age + 1) for box, age in self._seen if not any(overlap(box, face.box) > SAME / 3 for face in faces)]
+        for box, _ in lost:
+            self._add(faces, self._around(image, box))
+        if not faces:
+            faces = self._search(image)
+        found = [(face.box, 0) for face in faces]
+        self._seen = found + [(box, age) for box, age in lost if age < MEMORY and not any(overlap(box, b) > 0 for b, _ in found)]
+        return faces
+
+    def _search(self, image: np.ndarray) -> list[Face]:
+        height, width = image.shape[:2]
+        for grid in GRIDS:
+            faces: list[Face] = []
+            for window in tiles(width, height, grid):
+                for face in self._inside(image, window):
+                    # A tile may cut a face in two: look again with the face in the middle.
+                    self._add(faces, self._around(image, face.box) or [face])
+            if faces:
+                return faces
+        return []
+
+    def _around(self, image: np.ndarray, box: np.ndarray) -> list[Face]:
+        height, width = image.shape[:2]
+        centre, half = (box[:2] + box[2:]) / 2, max(box[2:] - box[:2])
+        x0, y0 = np.maximum(centre - half, 0).astype(int)
+        x1, y1 = np.minimum(centre + half, [width, height]).astype(int)
+        return self._inside(image, (x0, y0, x1, y1)) if x1 - x0 > 8 and y1 - y0 > 8 else []
+
+    def _inside(self, image: np.ndarray, window: tuple[int, int, int, int]) -> list[Face]:
+        x0, y0, x1, y1 = window
+        return [face.moved(1.0, x0, y0) for face in self._detect(np.ascontiguousarray(image[y0:y1, x0:x1]))]
+
+    @staticmethod
+    def _add(faces: list[Face], more: list[Face]) -> None:
+        faces.extend(new for new in more if not any(overlap(new.box, old.box) > SAME for old in faces))
