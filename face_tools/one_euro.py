@@ -56,8 +56,8 @@ class LandmarkSmoother:
         smooth = points.copy()
         for group in GROUPS.values():
             rate = filter_rate(group, float(motion[group.measure].mean()))
-            # A group that repeats exactly has rate 0. The published filter then divides 0 by 0 and is NaN from there on; its limit is
-            # "stay where you are", which keeps the last speed.
+            # A group that repeats exactly has rate 0, where the published filter divides 0 by 0 and is NaN from there on.
+            # The limit is "stay where you are", which keeps the last speed.
             if rate == 0:
                 smooth[group.points] = self.previous[group.points]
                 continue

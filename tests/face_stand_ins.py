@@ -1,0 +1,138 @@
+"""Tiny ONNX graphs with the published input and output shapes that follow a coloured square on black."""
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+FLOAT = TensorProto.FLOAT
+STRIDES = (8, 16, 32)
+
+
+class Graph:
+    """A graph under construction: `add` appends a node and returns its output's name."""
+
+    def __init__(self, batch):
+        self.batch, self.nodes, self.constants = batch, [], []
+
+    def constant(self, value, dtype=np.float32):
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value, dtype=dtype), name))
+        return name
+
+    def add(self, kind, *inputs, **attributes):
+        name = f"n{len(self.nodes)}"
+        names = [i if isinstance(i, str) else self.constant(i) for i in inputs]
+        self.nodes.append(helper.make_node(kind, names, [name], **attributes))
+        return name
+
+    def reduce(self, kind, value, *axes):
+        if kind == "ReduceSum":
+            return self.add(kind, value, self.constant(axes, np.int64), keepdims=0)
+        return self.add(kind, value, axes=axes, keepdims=0)
+
+    def channel(self, index):
+        return self.add("Gather", "image", self.constant(index, np.int64), axis=1)  # (N, H, W)
+
+    def column(self, value):
+        return self.add("Reshape", value, self.constant((-1, 1), np.int64))
+
+    def save(self, path, height, width, outputs):
+        """outputs: {name: shape without the batch axis}, names of the nodes that make them."""
+        given = [helper.make_tensor_value_info("image", FLOAT, (self.batch, 3, height, width))]
+        made = [helper.make_tensor_value_info(name, FLOAT, (self.batch, *shape)) for name, shape in outputs.items()]
+        graph = helper.make_graph(self.nodes, "stand_in", given, made, self.constants)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        onnx.checker.check_model(model)
+        onnx.save(model, str(path))
+
+
+def detector(path, half_side=2.0):
+    """Boxes of `half_side` stride-32 cells around every cell that holds something bright; 6 outputs as NanoDet gives them."""
+    g = Graph(1)
+    blue = g.add("Unsqueeze", g.channel(0), g.constant([1], np.int64))
+    scores, boxes = {}, {}
+    for stride in STRIDES:
+        rows, columns = -(-272 // stride), -(-160 // stride)
+        # a cell's own corner is the middle of its box, so the cell looks half a stride around that corner
+        brightness = g.add(
+            "AveragePool", blue, kernel_shape=[stride, stride], strides=[stride, stride], ceil_mode=1,
+            pads=[stride // 2, stride // 2, 0, 0], count_include_pad=1,
+        )  # fmt: skip
+        brightness = g.add("Slice", brightness, g.constant([0, 0], np.int64), g.constant([rows, columns], np.int64),
+                           g.constant([2, 3], np.int64))  # fmt: skip
+        active = 6.0 if stride == 32 else 0.0
+        score = g.add("Sigmoid", g.add("Sub", g.add("Mul", brightness, active), 3.0))
+        scores[g.add("Reshape", score, g.constant((1, rows * columns, 1), np.int64))] = (rows * columns, 1)
+        logits = np.full((1, rows * columns, 4, 8), -50, np.float32)
+        low = int(half_side)
+        logits[..., low] = np.log(1 - (half_side - low) + 1e-12)
+        logits[..., low + 1] = np.log(half_side - low + 1e-12)
+        boxes[g.add("Identity", logits.reshape(1, rows * columns, 32))] = (rows * columns, 32)
+    g.save(path, 272, 160, scores | boxes)
+
+
+def template():
+    """(222, 2) points of a unit square centred at 0: outline ends level, eye corners level."""
+    rng = np.random.default_rng(5)
+    points = rng.uniform(-0.5, 0.5, (222, 2))
+    points[:4] = [(-0.5, -0.5), (0.5, -0.5), (-0.5, 0.5), (0.5, 0.5)]
+    points[0], points[32] = (-0.5, 0.1), (0.5, 0.1)
+    points[10], points[11] = (-0.5, -0.5), (0.5, 0.5)
+    points[74], points[96] = (-0.3, -0.2), (0.3, -0.2)
+    return points
+
+
+def landmarks(path, batch="N"):
+    """Points of `template` on the square that is bright in channel 0; the probability falls to 0 with the square's area."""
+    g = Graph(batch)
+    gray = g.channel(0)
+    grid = (np.arange(128, dtype=np.float32) + 0.5) / 128
+    mass = g.column(g.reduce("ReduceSum", gray, 1, 2))
+    safe = g.add("Max", mass, 1e-3)
+    x = g.add("Div", g.column(g.reduce("ReduceSum", g.add("Mul", gray, grid[None, None, :]), 1, 2)), safe)
+    y = g.add("Div", g.column(g.reduce("ReduceSum", g.add("Mul", gray, grid[None, :, None]), 1, 2)), safe)
+    side = g.add("Div", g.add("Sqrt", safe), 128.0)
+    points = template().astype(np.float32)
+    xs = g.add("Add", g.add("Mul", side, points[None, :, 0]), x)
+    ys = g.add("Add", g.add("Mul", side, points[None, :, 1]), y)
+    both = g.add("Concat", xs, ys, axis=1)
+    angles = g.add("Mul", g.add("Concat", mass, mass, mass, axis=1), 0.0)
+    probability = g.add("Clip", g.add("Div", mass, 500.0), g.constant(0.0), g.constant(1.0))
+    g.save(path, 128, 128, {both: (444,), angles: (3,), probability: (1,)})
+
+
+def pose(path, batch="N", translation=(0.0, 0.0, -5.0)):
+    """Pitch = the brightest value of channel 0; the translation is constant."""
+    g = Graph(batch)
+    value = g.column(g.reduce("ReduceMax", g.channel(0), 1, 2))
+    weights, bias = np.zeros((1, 1201), np.float32), np.zeros((1, 1201), np.float32)
+    weights[0, 1168] = 1
+    bias[0, 1198:] = translation
+    g.save(path, 224, 224, {g.add("Add", g.add("Mul", value, weights), bias): (1201,)})
+
+
+def coefficients(path, batch="N", rows=None):
+    """51 numbers: row k is `rows[k]` (R, 3) . the brightest value of each channel, plus k / 100 where rows is None."""
+    g = Graph(batch)
+    value = g.reduce("ReduceMax", "image", 2, 3)  # (N, 3)
+    weights = np.zeros((3, 51), np.float32) if rows is None else np.asarray(rows, np.float32).T
+    bias = np.arange(51, dtype=np.float32)[None] / 100 if rows is None else np.zeros((1, 51), np.float32)
+    if rows is None:
+        weights[0, 50] = 1
+    g.save(path, 224, 224, {g.add("Add", g.add("MatMul", value, weights), bias): (51,)})
+
+
+def write_all(folder, batch="N"):
+    """The four files under their published names."""
+    detector(folder / "hello_face_det.onnx")
+    landmarks(folder / "hello_face_landmark.onnx", batch)
+    pose(folder / "hello_3dmm.onnx", batch)
+    coefficients(folder / "hello_arkit_blendshape.onnx", batch)
+
+
+def square(width=320, height=240, centre=(160, 120), side=60, colour=(200, 90, 255)):
+    """A frame (H, W, 3) uint8 RGB: a coloured square on black. Channel 0 is 255 in BGR and 200 in RGB."""
+    frame = np.zeros((height, width, 3), np.uint8)
+    x, y = int(centre[0] - side / 2), int(centre[1] - side / 2)
+    frame[max(y, 0) : max(y + side, 0), max(x, 0) : max(x + side, 0)] = colour
+    return frame
