@@ -46,9 +46,7 @@ class Knit(nn.Module):
 
     def _along(self, x: Tensor, attention: Attention, reference: KeysValues | None, branches: Tensor | None) -> Tensor:
         """One attention along the last-but-one axis of x (B, lines, n, C)."""
-        length = x.shape[-2]
-        self.table(2 * length if reference else length, x)  # v1-v4 tables end: the published code needs room for both halves
-        x = self.norm(x + self.table(length, x))
+        x = self.norm(x + self.table(x.shape[-2], x))
         keys_values = attention.keys_values(x)
         if reference:
             keys_values = _beside(keys_values, reference, branches)

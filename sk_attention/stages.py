@@ -44,7 +44,7 @@ class Padding:
 
 
 def windows(n: int, length: int, overlap: int) -> tuple[range, ...]:
-    """Windows of `length` positions that share `overlap` with the next one and cover 0..n-1; the last one is moved back to end at n.
+    """Windows of `length` positions that share `overlap` with the next one and cover 0..n-1; the last is moved back to end at n.
 
     Moving it back keeps every window as long as the motion modules were trained with, at no extra cost. A clip that fits in one
     window gets one. Raises ValueError for n < 1, length < 1 or an overlap outside 0..length-1.
@@ -65,7 +65,8 @@ def batches(n: int, size: int) -> tuple[range, ...]:
 def published_padding(n: int, length: int = 12, overlap: int = 4) -> Padding:
     """Windows of the published v1 and v2 video pipeline: at least one padding frame, a copy of the last but one latent.
 
-    The published code clamps the overlap to 0..length/2-1 and fails for clips shorter than it; here such a clip is padded to one window.
+    The published code clamps the overlap to 0..length/2-1 and fails for clips shorter than it; here such a clip is padded to one
+    window.
     """
     overlap = min(max(0, overlap), length // 2 - 1)
     _check(n, length, overlap)
@@ -82,8 +83,8 @@ def published_padding(n: int, length: int = 12, overlap: int = 4) -> Padding:
 def weights(layout: tuple[range, ...], overlap: int, smooth: bool) -> tuple[tuple[float, ...], ...]:
     """Share of each window in each of its positions; the shares of one position sum to one over the windows.
 
-    Flat shares are the published average. Smooth ones fade linearly over the overlap, so that a window that begins or ends does not
-    show as a step.
+    Flat shares are the published average. Smooth ones fade linearly over the overlap, so that the begin or end of a window does
+    not show as a step.
     """
     def raw(window: range, i: int) -> int:
         return min(i + 1, len(window) - i, overlap + 1) if smooth else 1
@@ -98,12 +99,12 @@ def weights(layout: tuple[range, ...], overlap: int, smooth: bool) -> tuple[tupl
 def key_frame_levels(n: int, length: int = 12, margins: bool = False, published: bool = False) -> tuple[Level, ...]:
     """The sampling runs of a key-frame tree for a clip of n frames, deepest first; the last one is the clip itself.
 
-    Neighbouring windows share one frame. The frames that open and close the windows of a level are the next deeper level, until one
-    window holds a level. `margins` (v3, v4) puts a run without motion below that: its first and last frame, both from the first frame
-    of the noise.
+    Neighbouring windows share one frame. The frames that open and close the windows of a level are the next deeper level, until
+    one window holds a level. `margins` (v3, v4) puts a run without motion below that: its first and last frame, both from the
+    first frame of the noise.
 
-    `published` cuts the last window short, as the published pipelines do (and drops a window of one frame, on which v3 and v4 fail);
-    ours moves it back, see `windows`. Raises ValueError for n < 1 or length < 4.
+    `published` cuts the last window short, as the published pipelines do (and drops a window of one frame, on which v3 and v4
+    fail); ours moves it back, see `windows`. Raises ValueError for n < 1 or length < 4.
     """
     _check(n, length, 1)
     if length < SHORTEST_TREE_WINDOW:

@@ -1,0 +1,169 @@
+"""AnimateDiff's temporal modules (arXiv 2307.04725; paper section 3.5): frames attend to each other at every cell of the picture.
+
+Parameters carry diffusers' MotionAdapter names, as the published hm*_animatediff files do; files in AnimateDiff's own names are
+renamed by one table. Axis letters: b chunks of the UNet batch (cond, uncond), f frames, c channels, h w cells.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from einops import rearrange
+from torch import Tensor, nn
+
+from .layers import Attention, FeedForward, SinusoidalTable
+
+GROUPS = 32
+
+# AnimateDiff's own names -> diffusers' names. Both of its attentions hold the same positional table.
+OWN_NAMES = (
+    (r"^module\.", ""),
+    (r"\.temporal_transformer\.", "."),
+    (r"\.attention_blocks\.[01]\.pos_encoder\.pe$", ".pos_embed.pe"),
+    (r"\.attention_blocks\.0\.", ".attn1."),
+    (r"\.attention_blocks\.1\.", ".attn2."),
+    (r"\.norms\.0\.", ".norm1."),
+    (r"\.norms\.1\.", ".norm2."),
+    (r"\.ff_norm\.", ".norm3."),
+)
+MODULE = re.compile(r"^((?:down|up)_blocks\.(\d+)|mid_block)\.motion_modules\.(\d+)\.")
+TABLE = "transformer_blocks.0.pos_embed.pe"
+TABLE_LENGTH = 32  # of AnimateDiff v2 and later; v1 files say 24 themselves
+
+
+class TemporalBlock(nn.Module):
+    """Two self attentions over the frames and a feed-forward, each with norm and residual; the position joins after the norm."""
+
+    def __init__(self, dim: int, table_length: int, operations=nn):
+        super().__init__()
+        self.pos_embed = SinusoidalTable(dim, table_length)
+        self.norm1 = operations.LayerNorm(dim)
+        self.attn1 = Attention(dim, operations=operations)
+        self.norm2 = operations.LayerNorm(dim)
+        self.attn2 = Attention(dim, operations=operations)
+        self.norm3 = operations.LayerNorm(dim)
+        self.ff = FeedForward(dim, 4 * dim, operations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (sequences, f, c) -> the same shape."""
+        position = self.pos_embed(x.shape[1], x)
+        x = x + self.attn1(self.norm1(x) + position)
+        x = x + self.attn2(self.norm2(x) + position)
+        return x + self.ff(self.norm3(x))
+
+
+class TemporalTransformer(nn.Module):
+    """One motion module: x + proj_out(block(proj_in(norm(x)))), every cell of the picture a sequence of frames.
+
+    `norm_over_frames` takes the statistics of the group norm over all frames together, as diffusers does and the published
+    modules were tuned; AnimateDiff's own code takes them frame by frame.
+    """
+
+    norm_over_frames = True
+
+    def __init__(self, dim: int, table_length: int = TABLE_LENGTH, operations=nn):
+        super().__init__()
+        self.norm = operations.GroupNorm(GROUPS, dim, eps=1e-6)
+        self.proj_in = operations.Linear(dim, dim)
+        self.transformer_blocks = nn.ModuleList([TemporalBlock(dim, table_length, operations)])
+        self.proj_out = operations.Linear(dim, dim)
+
+    @property
+    def longest(self) -> int:
+        """Most frames that the positional table holds."""
+        return self.transformer_blocks[0].pos_embed.pe.shape[1]
+
+    def forward(self, x: Tensor, frames: int) -> Tensor:
+        """x (b f, c, h, w) with f = frames -> the same shape. Raises ValueError for more frames than the table holds."""
+        require_frames(frames, self.longest)
+        height = x.shape[-2]
+        if self.norm_over_frames:
+            normed = self.norm(rearrange(x, "(b f) c h w -> b c (f h) w", f=frames))
+            tokens = rearrange(normed, "b c (f h) w -> (b h w) f c", f=frames)
+        else:
+            tokens = rearrange(self.norm(x), "(b f) c h w -> (b h w) f c", f=frames)
+        tokens = self.proj_out(self.transformer_blocks[0](self.proj_in(tokens)))
+        return x + rearrange(tokens, "(b h w) f c -> (b f) c h w", h=height, w=x.shape[-1])
+
+
+class _Block(nn.Module):
+    """The motion modules of one UNet block, one after each of its layers."""
+
+    def __init__(self, modules: list[TemporalTransformer]):
+        super().__init__()
+        self.motion_modules = nn.ModuleList(modules)
+
+
+class AnimateDiff(nn.Module):
+    """All temporal modules of one file. The number of blocks, their widths and the mid block come from the file."""
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], operations=nn):
+        """Build for the shapes of a state dict in diffusers' names (see `diffusers_names`)."""
+        super().__init__()
+        found: dict[str, dict[int, TemporalTransformer]] = {}
+        for key, shape in shapes.items():
+            match = MODULE.match(key)
+            if match and key.endswith(".proj_in.weight"):
+                module = TemporalTransformer(shape[0], shapes[match.group() + TABLE][1], operations)
+                found.setdefault(match[1], {})[int(match[3])] = module
+        blocks = {name: _Block([modules[i] for i in sorted(modules)]) for name, modules in found.items()}
+        self.down_blocks = nn.ModuleList(_numbered(blocks, "down_blocks"))
+        self.up_blocks = nn.ModuleList(_numbered(blocks, "up_blocks"))
+        self.mid_block = blocks.get("mid_block")
+
+    @property
+    def longest(self) -> int:
+        """Longest window in frames."""
+        return min(module.longest for module in self.modules() if isinstance(module, TemporalTransformer))
+
+    def norm_each_frame(self) -> None:
+        """Take the group norms frame by frame: for files in AnimateDiff's own names."""
+        for module in self.sites().values():
+            module.norm_over_frames = False
+
+    def sites(self) -> dict[tuple[str, int, int], TemporalTransformer]:
+        """Modules by place, ("down" or "up", block, layer) or ("mid", 0, 0): each acts right after that layer of the UNet."""
+        groups = {"down": self.down_blocks, "mid": [self.mid_block] if self.mid_block else [], "up": self.up_blocks}
+        return {
+            (side, i, j): module
+            for side, blocks in groups.items()
+            for i, block in enumerate(blocks)
+            for j, module in enumerate(block.motion_modules)
+        }
+
+
+def in_own_names(state: Mapping[str, Tensor]) -> bool:
+    """Whether a state dict uses AnimateDiff's own names."""
+    return any(".temporal_transformer." in key for key in state)
+
+
+def diffusers_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict of temporal modules in diffusers' names; missing positional tables (some files leave them out) are made.
+
+    Raises ValueError for two different tables in one module, which diffusers' names cannot hold.
+    """
+    renamed: dict[str, Tensor] = {}
+    for key, tensor in state.items():
+        name = key
+        for pattern, replacement in OWN_NAMES:
+            name = re.sub(pattern, replacement, name)
+        if name in renamed and not renamed[name].equal(tensor):
+            raise ValueError(f'The two positional tables of "{name}" differ; AnimateDiff files hold the same table twice.')
+        renamed[name] = tensor
+    for key in [key for key in renamed if MODULE.match(key) and key.endswith(".proj_in.weight")]:
+        table = MODULE.match(key).group() + TABLE
+        if table not in renamed:
+            renamed[table] = SinusoidalTable(renamed[key].shape[0], TABLE_LENGTH).pe
+    return renamed
+
+
+def require_frames(frames: int, longest: int) -> None:
+    """Raise ValueError where a window is longer than a motion module's positional table."""
+    if frames > longest:
+        raise ValueError(f"This motion module reaches {longest} frames, the window has {frames}: set a shorter window.")
+
+
+def _numbered(blocks: Mapping[str, nn.Module], side: str) -> list[nn.Module]:
+    names = [f"{side}.{i}" for i in range(sum(name.startswith(side) for name in blocks))]
+    return [blocks[name] for name in names]

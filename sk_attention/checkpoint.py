@@ -1,0 +1,95 @@
+"""Loads a published file: recognises it by its keys, builds the network from its shapes, insists on every tensor."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from .parts import PARTS, CheckpointError, Part, Shapes
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A network with what it was recognised as. `generations` is narrowed by the file's published name where its keys fit more than one."""
+
+    network: nn.Module
+    part: Part
+    generations: tuple[str, ...]
+    file: str
+
+    def __str__(self) -> str:
+        return f"{' or '.join(self.generations)} {self.part.kind}"
+
+
+def read(path: str | os.PathLike) -> dict[str, Tensor]:
+    """The state dict of a .safetensors file or of a pickled one (weights only), on the CPU."""
+    if str(path).endswith(".safetensors"):
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def load(state: Mapping[str, Tensor], file: str, operations=nn, dtype: torch.dtype | None = None) -> Loaded:
+    """The network of a published state dict.
+
+    Raises CheckpointError: no published file has such keys (the nearest is named), or a tensor is missing, foreign or misshapen.
+    """
+    shapes = Shapes({key: tuple(value.shape) for key, value in state.items()})
+    part = recognise(shapes, file)
+    try:
+        network = part.build(part.sizes(shapes), operations)
+    except CheckpointError as error:
+        raise CheckpointError(f"{file} is a {part}, but {error}.") from None
+    _require_equal({key: tuple(value.shape) for key, value in network.state_dict().items()}, shapes, f"{file} is a {part}, but ")
+    network.load_state_dict(state)
+    return Loaded(network.to(dtype=dtype).eval().requires_grad_(False), part, _narrowed(part, file), file)
+
+
+def recognise(shapes: Shapes, file: str) -> Part:
+    """The published part that has such keys. Raises CheckpointError that names the nearest one and quotes the keys that decided."""
+    for part in PARTS:
+        if part.matches(shapes):
+            return part
+    part, names = max(((p, published_names(p)) for p in PARTS), key=lambda pair: len(pair[1] & shapes.keys()) / len(pair[1] | shapes.keys()))
+    foreign = sorted(shapes.keys() - names)
+    missing = sorted(names - shapes.keys())
+    raise CheckpointError(
+        f"{file} is no HelloMeme file that this pack knows. The nearest is a {part} ({part.pages[0]}): "
+        f"{len(names & shapes.keys())} of its {len(names)} tensors are there, {len(missing)} are missing ({_some(missing)}), "
+        f"{len(foreign)} are foreign ({_some(foreign)})."
+    )
+
+
+@lru_cache(maxsize=None)
+def published_names(part: Part) -> frozenset[str]:
+    """Names of the tensors of a part, from the network itself at its published sizes."""
+    with torch.device("meta"):
+        return frozenset(part.build(part.published).state_dict())
+
+
+def _require_equal(wanted: Mapping[str, tuple], found: Mapping[str, tuple], where: str) -> None:
+    if missing := sorted(wanted.keys() - found.keys()):
+        raise CheckpointError(f"{where}{len(missing)} of its {len(wanted)} tensors are missing: {_some(missing)}.")
+    if foreign := sorted(found.keys() - wanted.keys()):
+        raise CheckpointError(f"{where}{len(foreign)} tensors do not belong to it: {_some(foreign)}.")
+    for key, shape in wanted.items():
+        if found[key] != shape:
+            raise CheckpointError(f"{where}{key!r} is of shape {found[key]}, its other tensors ask for {shape}.")
+
+
+def _narrowed(part: Part, file: str) -> tuple[str, ...]:
+    """The generations whose published repository stands in the file's path, or all of the part's."""
+    words = set(re.split(r"[^A-Za-z0-9_]", file))
+    named = tuple(name for name, repository in part.repositories.items() if repository in words)
+    return named or part.generations
+
+
+def _some(keys: list[str], limit: int = 3) -> str:
+    return ", ".join(repr(key) for key in keys[:limit]) + (", ..." if len(keys) > limit else "")

@@ -1,0 +1,121 @@
+"""SK motion of HelloMeme v3-v5: at every block boundary the frames of a window attend to each other and to the key frames at
+its ends.
+
+Axis letters: b chunks of the UNet batch (cond, uncond), f frames of a window, c channels, h w cells. `pads` (b, 2, c, h, w) are
+the features of the first and the last key frame, as the reference network sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from .animatediff import TABLE, TemporalTransformer, require_frames
+from .layers import Attention, FeedForward, SinusoidalTable, conv3x3
+
+Shapes = Mapping[str, tuple[int, ...]]  # of a state dict
+
+
+class SKMotionModule(nn.Module):
+    """v3, v4: h + proj(FF(attention(norm(sequence + time + position)))), without the pads' own results.
+
+    Without pads the frames keep the positions 1..f that they have between two pads.
+    """
+
+    def __init__(self, dim: int, embedding_dim: int = 1280, table_length: int = 154, operations=nn):
+        super().__init__()
+        self.pos_embed_t = SinusoidalTable(dim, table_length)
+        self.time_emb_proj = operations.Linear(embedding_dim, dim)
+        self.temp_attn = Attention(dim, operations=operations)
+        self.norm = operations.LayerNorm(dim)
+        self.ff = FeedForward(dim, 2 * dim, operations)
+        self.proj = conv3x3(dim, dim, operations=operations)
+
+    @classmethod
+    def for_shapes(cls, shapes: Shapes, prefix: str, operations=nn) -> SKMotionModule:
+        """The module that the tensors under `prefix` fit."""
+        dim, embedding_dim = shapes[prefix + "time_emb_proj.weight"]
+        return cls(dim, embedding_dim, shapes[prefix + "pos_embed_t.pe"][1], operations)
+
+    @property
+    def longest(self) -> int:
+        """Most frames between two pads."""
+        return self.pos_embed_t.pe.shape[1] - 2
+
+    def forward(self, h: Tensor, frames: int, pads: Tensor | None, emb: Tensor) -> Tensor:
+        """h (b f, c, h, w), emb (b f, 4 x model channels) the UNet's time embedding before its SiLU -> the shape of h."""
+        require_frames(frames, self.longest)
+        sequence = _between(h, frames, pads)
+        time = rearrange(self.time_emb_proj(emb), "(b f) c -> b f c 1 1", f=frames)[:, :1]
+        height, width = h.shape[-2:]
+        x = rearrange(sequence + time, "b f c h w -> (b h w) f c")
+        position = self.pos_embed_t(frames + 2, x)
+        x = self.ff(self.temp_attn(self.norm(x + (position if pads is not None else position[1:-1]))))
+        x = rearrange(x, "(b h w) f c -> b f c h w", h=height, w=width)
+        return h + self.proj(_without_pads(x, pads))
+
+
+class SKMotionModuleV5(nn.Module):
+    """v5: attn1(h + attn_pad(sequence)) with AnimateDiff's transformer; without pads attn1 alone. It is blind to the time."""
+
+    def __init__(self, dim: int, table_length: int = 32, operations=nn):
+        super().__init__()
+        self.attn1 = TemporalTransformer(dim, table_length, operations)
+        self.attn_pad = TemporalTransformer(dim, table_length, operations)
+
+    @classmethod
+    def for_shapes(cls, shapes: Shapes, prefix: str, operations=nn) -> SKMotionModuleV5:
+        """The module that the tensors under `prefix` fit."""
+        dim = shapes[prefix + "attn1.proj_in.weight"][0]
+        return cls(dim, shapes[prefix + "attn1." + TABLE][1], operations)
+
+    @property
+    def longest(self) -> int:
+        """Most frames between two pads."""
+        return self.attn_pad.longest - 2
+
+    def forward(self, h: Tensor, frames: int, pads: Tensor | None, emb: Tensor | None = None) -> Tensor:
+        """h (b f, c, h, w) -> the same shape. attn_pad has a residual of its own: with pads h counts twice, as published."""
+        require_frames(frames, self.longest)
+        x = h
+        if pads is not None:
+            sequence = rearrange(_between(h, frames, pads), "b f c h w -> (b f) c h w")
+            moved = rearrange(self.attn_pad(sequence, frames + 2), "(b f) c h w -> b f c h w", f=frames + 2)
+            x = h + _without_pads(moved, pads)
+        return self.attn1(x, frames)
+
+
+class SKMotion(nn.Module):
+    """The motion adapter: one module per station, `motion_down.i` after down block i and `motion_up.i` before up block i."""
+
+    def __init__(self, shapes: Shapes, operations=nn):
+        """Build for the shapes of a published state dict."""
+        super().__init__()
+        module = SKMotionModule if "motion_down.0.temp_attn.to_q.weight" in shapes else SKMotionModuleV5
+        for side in ("motion_down", "motion_up"):
+            count = len({key.split(".")[1] for key in shapes if key.startswith(side + ".")})
+            setattr(self, side, nn.ModuleList(module.for_shapes(shapes, f"{side}.{i}.", operations) for i in range(count)))
+
+    @property
+    def longest(self) -> int:
+        """Longest window in frames."""
+        return min(module.longest for module in (*self.motion_down, *self.motion_up))
+
+    def stations(self) -> dict[str, nn.Module]:
+        """Modules by station: down_0, down_1, ... up_0, up_1, ..."""
+        sides = {"down": self.motion_down, "up": self.motion_up}
+        return {f"{side}_{i}": module for side, modules in sides.items() for i, module in enumerate(modules)}
+
+
+def _between(h: Tensor, frames: int, pads: Tensor | None) -> Tensor:
+    """h (b f, c, h, w) -> (b, f, c, h, w), or (b, f + 2, c, h, w) between its pads."""
+    h = rearrange(h, "(b f) c h w -> b f c h w", f=frames)
+    return h if pads is None else torch.cat([pads[:, :1].to(h), h, pads[:, -1:].to(h)], dim=1)
+
+
+def _without_pads(x: Tensor, pads: Tensor | None) -> Tensor:
+    """(b, f or f + 2, c, h, w) -> (b f, c, h, w)."""
+    return rearrange(x if pads is None else x[:, 1:-1], "b f c h w -> (b f) c h w")

@@ -1,0 +1,235 @@
+"""Every published file of HelloMeme, recognised by its own keys and built from its own shapes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Callable, Mapping
+
+from torch import nn
+
+from .drive import PROJECTION_MAPS, BaseDriveEncoder, KnitDriveEncoder, Projection
+from .fan import FanEncoder
+from .generations import GENERATIONS, PAGE
+from .reference import ReferenceAdapter
+
+
+class CheckpointError(ValueError):
+    """A file is not what it should be; the message names the file's tensors that show it."""
+
+
+class Shapes(dict):
+    """State-dict name -> shape."""
+
+    def width(self, key: str, axis: int = 0) -> int:
+        """One axis of a tensor. Raises CheckpointError where the tensor is missing or has fewer axes."""
+        shape = self.get(key)
+        if shape is None or len(shape) <= axis:
+            raise CheckpointError(f"the tensor {key!r} is {'missing' if shape is None else f'of shape {tuple(shape)}'}")
+        return shape[axis]
+
+    def widths(self, pattern: str, axis: int = 0) -> list[int]:
+        """`width` of pattern.format(0), pattern.format(1), ... as far as such modules exist."""
+        prefix = re.escape(pattern[: pattern.index("{}")])
+        indices = {int(m[1]) for key in self if (m := re.match(prefix + r"(\d+)\.", key))}
+        return [self.width(pattern.format(i), axis) for i in range(max(indices, default=-1) + 1)]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One kind of published file.
+
+    marks, lacks: keys that are there, and that are not, in this kind and in no other
+    repository:   field of a `Generation` row that names where it is published
+    network:      its class; `fixed` are the arguments that make this kind, `sizes` reads the others from the shapes of a file,
+                  `published` are those of the published files
+    """
+
+    kind: str
+    generations: tuple[str, ...]
+    repository: str
+    marks: tuple[str, ...]
+    network: Callable[..., nn.Module]
+    sizes: Callable[[Shapes], dict[str, Any]]
+    published: Mapping[str, Any]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    lacks: tuple[str, ...] = ()
+
+    @property
+    def repositories(self) -> dict[str, str]:
+        """Generation -> repository."""
+        return {name: getattr(GENERATIONS[name], self.repository) for name in self.generations}
+
+    @property
+    def pages(self) -> tuple[str, ...]:
+        """Where it is published."""
+        return tuple(PAGE + name for name in dict.fromkeys(self.repositories.values()))
+
+    def matches(self, keys) -> bool:
+        """Whether a file with these keys is of this kind."""
+        return all(key in keys for key in self.marks) and not any(key in keys for key in self.lacks)
+
+    def build(self, sizes: Mapping[str, Any], operations=nn) -> nn.Module:
+        """The network at some sizes (`sizes(shapes)`, `published`, or smaller ones for tests)."""
+        return self.network(**self.fixed, **sizes, operations=operations)
+
+    def __str__(self) -> str:
+        return f"{' or '.join(self.generations)} {self.kind}"
+
+
+REFERENCE, DRIVE, PROJECTION, FACE_MOTION = "reference adapter", "drive encoder", "drive projection", "face motion encoder"
+
+UP0 = "reference_modules_up.0."
+
+
+def _reference_sizes(up: str = "reference_modules_up.{}.proj.weight", **extra: tuple[str, int]) -> Callable[[Shapes], dict]:
+    """extra: argument -> (key, axis) that it is read from."""
+
+    def sizes(shapes: Shapes) -> dict:
+        mid = "reference_modules_mid.proj.weight"
+        return {
+            "up": shapes.widths(up),
+            "down": shapes.widths("reference_modules_down.{}.proj.weight"),
+            "mid": shapes.width(mid) if mid in shapes else None,
+            **{name: shapes.width(*place) for name, place in extra.items()},
+        }
+
+    return sizes
+
+
+def _reference(generations: tuple[str, ...], block: str, marks, sizes, published, first_up: int = 0, lacks=()) -> Part:
+    fixed = {"block": block, "first_up": first_up}
+    return Part(REFERENCE, generations, "reference", marks, ReferenceAdapter, sizes, published, fixed, lacks)
+
+
+def _knit_drive_sizes(shapes: Shapes) -> dict:
+    block0 = "blocks_down.0."
+    return {
+        "widths": [shapes.width("conv_in.weight"), *shapes.widths("blocks_down.{}.proj.weight")],
+        "context_dim": shapes.width(block0 + "attn1.to_k.weight", 1),
+        "table_lengths": (shapes.width(block0 + "pos_embed.pe", 1), shapes.width(block0 + "pos_embed_hidden.pe", 1)),
+        "down_taps": [shapes.width(f"{tap}.weight") for tap in ("conv_up2_down0", "conv_up1_down1") if f"{tap}.weight" in shapes],
+    }
+
+
+def _knit_drive(generation: str, repository: str, marks, lacks=(), kinds=("coefficients", "face_motion"), hidden=1024) -> Part:
+    stations, prescale, widths = {
+        "v1": (("down_0", "down_1", "down_2"), 8, (128, 320, 640, 1280)),
+        "v2": (("up_3", "up_2", "up_1", "up_0"), 4, (128, 640, 1280, 1280, 1280)),
+        "v3": (("up_3", "up_2", "up_1", "up_0"), 4, (128, 640, 1280, 1280, 1280)),
+    }[generation]
+    taps = (320, 640) if generation == "v3" else ()
+    published = {"widths": widths, "context_dim": 320, "table_lengths": (64, hidden), "down_taps": taps}
+    fixed = {"stations": stations, "prescale": prescale, "kinds": kinds}
+    return Part(DRIVE, (generation,), repository, marks, KnitDriveEncoder, _knit_drive_sizes, published, fixed, lacks)
+
+
+def _base_drive_sizes(shapes: Shapes) -> dict:
+    attention0 = "ctrl_attn.attn_blocks.0."
+    tables = [f"{attention0}{name}.pe" for name in ("pos_embed", "pos_embed_hidden")]
+    return {
+        "widths": shapes.widths("ctrl_attn.down_blocks.{}.conv1.weight"),
+        "out": shapes.widths("ctrl_attn.up_blocks.{}.0.weight")[-1],
+        "context_dim": shapes.width("exp_proj.linear_2.weight"),
+        "tokens": shapes.width("exp_pre_proj.linear_2.weight"),
+        "embedding": shapes.width("exp_proj.linear_1.weight", 1),
+        "table_lengths": tuple(shapes.width(key, 1) for key in tables) if tables[0] in shapes else None,
+    }
+
+
+_BASE_PUBLISHED = {"widths": (320, 640, 1280), "out": 320, "context_dim": 2048}
+
+
+def _projection_sizes(shapes: Shapes) -> dict:
+    def widths(name: str) -> tuple[int, ...]:
+        if f"{name}.weight" in shapes:
+            return shapes.width(f"{name}.weight", 1), shapes.width(f"{name}.weight")
+        weight = f"{name}.proj.weight"
+        return shapes.width(weight, 1), shapes.width(weight), shapes.width(f"{name}.attn.conv_in.weight")
+
+    return {"widths": {name: widths(name) for name in PROJECTION_MAPS}}
+
+
+def _projection_published(knitted: bool) -> dict:
+    sizes = {name: tuple(int(n) for n in name.removeprefix("map").split("_")[:3:2]) for name in PROJECTION_MAPS}
+    return {"widths": {name: (a, b, b // 4) if knitted else (a, b) for name, (a, b) in sizes.items()}}
+
+
+_MID = "reference_modules_mid.proj.weight"
+_UP3 = "reference_modules_up.3.proj.weight"
+_TABLE = {"table_length": (UP0 + "pos_embed.pe", 1)}
+_EXP, _EMO = "exp_proj.linear_1.weight", "emo_proj.linear_1.weight"
+_BLOCK2, _BLOCK3 = "blocks_down.2.proj.weight", "blocks_down.3.proj.weight"
+_TAP = "conv_up2_down0.weight"
+_BASE, _BASE_TABLE = "ctrl_attn.attn_blocks.0.conv_in.weight", "ctrl_attn.attn_blocks.0.pos_embed.pe"
+_UP_V1, _UP_V3 = (1280, 1280, 640), (1280, 1280, 1280, 640)
+
+PARTS = (
+    _reference(
+        ("v1",),
+        "sinusoidal",
+        (_MID, UP0 + "pos_embed.pe"),
+        _reference_sizes(**_TABLE),
+        {"up": _UP_V1, "down": (320, 640, 1280, 1280), "mid": 1280},
+        first_up=1,
+    ),
+    _reference(("v2",), "sinusoidal", (UP0 + "pos_embed.pe",), _reference_sizes(**_TABLE), {"up": _UP_V1}, 1, lacks=(_MID, _UP3)),
+    _reference(("v3", "v4"), "sinusoidal", (UP0 + "pos_embed.pe", _UP3), _reference_sizes(**_TABLE), {"up": _UP_V3}, lacks=(_MID,)),
+    _reference(
+        ("v5",),
+        "linear",
+        (UP0 + "time_emb_proj.weight",),
+        _reference_sizes(embedding_dim=(UP0 + "time_emb_proj.weight", 1)),
+        {"up": _UP_V3},
+    ),
+    _reference(
+        ("v5b", "v5c"),
+        "self_attended",
+        (UP0 + "attn_ref.proj.weight",),
+        _reference_sizes("reference_modules_up.{}.attn.proj.weight"),
+        {"up": _UP_V3},
+    ),
+    _knit_drive("v1", "coefficients_drive", (_EXP, _BLOCK2), (_BLOCK3, _EMO), ("coefficients",), hidden=64),
+    _knit_drive("v1", "motion_drive", (_EMO, _BLOCK2), (_BLOCK3, _EXP), ("face_motion",)),
+    _knit_drive("v2", "coefficients_drive", (_EXP, _BLOCK3), (_TAP, _EMO), ("coefficients",)),
+    _knit_drive("v2", "motion_drive", (_EMO, _BLOCK3), (_TAP, _EXP), ("face_motion",)),
+    _knit_drive("v3", "coefficients_drive", (_BLOCK3, _TAP)),
+    Part(
+        DRIVE,
+        ("v4",),
+        "coefficients_drive",
+        (_BASE, _BASE_TABLE),
+        BaseDriveEncoder,
+        _base_drive_sizes,
+        _BASE_PUBLISHED | {"table_lengths": (512, 1024)},
+    ),
+    Part(
+        DRIVE,
+        ("v5", "v5b", "v5c"),
+        "coefficients_drive",
+        (_BASE,),
+        BaseDriveEncoder,
+        _base_drive_sizes,
+        _BASE_PUBLISHED,
+        lacks=(_BASE_TABLE,),
+    ),
+    Part(PROJECTION, ("v4",), "projection", ("map320_to_320.weight",), Projection, _projection_sizes, _projection_published(False)),
+    Part(
+        PROJECTION,
+        ("v5", "v5b", "v5c"),
+        "projection",
+        ("map320_to_320.proj.weight",),
+        Projection,
+        _projection_sizes,
+        _projection_published(True),
+    ),
+    Part(
+        FACE_MOTION,
+        tuple(GENERATIONS),
+        "face_motion",
+        ("model.fc.weight", "to_mouth.0.weight"),
+        FanEncoder,
+        lambda shapes: {},
+        {},
+    ),
+)

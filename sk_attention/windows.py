@@ -1,0 +1,145 @@
+"""Sampling a clip window by window: a context handler of our own for ComfyUI, which needs nothing of the host imported.
+
+ComfyUI 0.3.64 raises for frames in the batch dimension, and no version read cuts the pictures of ControlNets; all windows of the pack
+go through this file instead. A handler acts on whole batches of latents, one
+frame each; what the patches see of it is `context_window`, as with the host's.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .frames import rows_of
+from .stages import weights
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one batch is cut.
+
+    windows  ranges of positions in the batch
+    shares   for each window, the weight of each of its positions; the weights of one position sum to one
+    frames   for each position, its absolute frame
+    clip     number of frames of the whole clip
+    """
+
+    windows: tuple[range, ...]
+    shares: tuple[tuple[float, ...], ...]
+    frames: tuple[int, ...]
+    clip: int
+
+    @classmethod
+    def of(cls, windows: tuple[range, ...], overlap: int, smooth: bool, frames: Sequence[int], clip: int) -> Plan:
+        """Plan whose overlaps fade (smooth) or are averaged."""
+        return cls(windows, weights(windows, overlap, smooth), tuple(frames), clip)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The frames of one UNet call, under the names that the host's own window object has. `dim` is the batch dimension."""
+
+    index_list: list[int]
+    total_frames: int
+    dim: int = 0
+
+
+class FrameWindows:
+    """Context handler: runs every window of a plan and fuses the results. `plan` makes it from the number of latents in the batch."""
+
+    def __init__(self, plan: Callable[[int], Plan], length: int):
+        self.plan = plan
+        self.context_length = length  # the host's name: the longest window, for the memory estimate
+        self.dim = 0
+
+    def __deepcopy__(self, memo) -> FrameWindows:
+        return self  # the host deep-copies model_options at every clone
+
+    def should_use_context(self, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping) -> bool:
+        """Always: even a single window carries the absolute frames."""
+        return True
+
+    def execute(self, calculate: Callable, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping) -> list[Tensor]:
+        """x (n, 4, h, w) -> one (n, 4, h, w) for each of conds.
+
+        The fused value of a frame is the running mean of its windows, so that windows that agree give exactly what they agree on.
+        """
+        plan = self.plan(len(x))
+        fused = [torch.zeros_like(x) for _ in conds]
+        weight = torch.zeros(len(x), 1, 1, 1, dtype=x.dtype, device=x.device)
+        for window, shares in zip(plan.windows, plan.shares, strict=True):
+            at = slice(window.start, window.stop)
+            frames = [plan.frames[position] for position in window]
+            options = dict(model_options)
+            options["transformer_options"] = model_options.get("transformer_options", {}) | {
+                "context_window": Window(frames, plan.clip)
+            }
+            cut = [cut_conds(cond, len(x), plan.clip, list(window), frames) for cond in conds]
+            share = torch.tensor(shares, dtype=x.dtype, device=x.device).view(-1, 1, 1, 1)
+            weight[at] += share
+            for total, result in zip(fused, calculate(model, cut, x[at], timestep[at], options), strict=True):
+                total[at] += (share / weight[at]) * (result.to(total) - total[at])
+        return fused
+
+
+def cut_conds(conds: list[dict] | None, batch: int, clip: int, positions: list[int], frames: list[int]) -> list[dict] | None:
+    """Conditioning of one window: tensors that have one entry for each latent or each frame keep those of the window."""
+
+    def cut(value: Any) -> Any:
+        if isinstance(value, Tensor) and value.ndim and len(value) > 1 and len(value) in (batch, clip):
+            return value[positions if len(value) == batch else frames]
+        if isinstance(getattr(value, "cond", None), Tensor):  # the host's CONDRegular and its kin
+            return value._copy_with(cut(value.cond))
+        return value
+
+    if conds is None:
+        return None
+    return [
+        {key: {k: cut(v) for k, v in value.items()} if key == "model_conds" else cut(value) for key, value in cond.items()}
+        for cond in conds
+    ]
+
+
+def cut_hints(executor: Callable, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping) -> list[Tensor]:
+    """CALC_COND_BATCH wrapper of the host: inside a window, whoever made it, each ControlNet sees the pictures of that window's frames.
+
+    Sliding contexts of AnimateDiff-Evolved are left to it: it tells the controls itself.
+    """
+    options = model_options.get("transformer_options", {})
+    if "context_window" in options:
+        frames = rows_of(options | {"cond_or_uncond": None}, len(x)).frames
+        copies: dict[int, Any] = {}
+        conds = [
+            cond and [part | {"control": _cut_control(part["control"], frames, copies)} if part.get("control") else part for part in cond]
+            for cond in conds
+        ]
+    return executor(model, conds, x, timestep, model_options)
+
+
+def _cut_control(control: Any, frames: tuple[int, ...], copies: dict[int, Any]) -> Any:
+    """The control, and those it is chained to, with the pictures of these frames; the same copy for the same control, since the host
+    runs cond and uncond together only where both hold one object."""
+    if control is None:
+        return None
+    if id(control) not in copies:
+        own = copies[id(control)] = copy.copy(control)
+        own.previous_controlnet = _cut_control(control.previous_controlnet, frames, copies)
+        if hasattr(control, "sub_idxs"):  # Advanced-ControlNet cuts by itself
+            own.sub_idxs, own.context_length = list(frames), len(frames)
+        else:
+            own.cond_hint_original = _of_frames(control.cond_hint_original, frames)
+            own.extra_concat_orig = [_of_frames(extra, frames) for extra in getattr(control, "extra_concat_orig", ())]
+            own.cond_hint = None  # made by the control from the original, at the size of the latent
+            if hasattr(control, "control_input"):  # T2I adapters keep their result until the picture changes
+                own.control_input = None
+    return copies[id(control)]
+
+
+def _of_frames(hint: Tensor | None, frames: tuple[int, ...]) -> Tensor | None:
+    """Pictures of the frames; a clip longer than the pictures begins again with the first, as the host repeats them in one batch."""
+    return hint if hint is None or len(hint) == 1 else hint[[frame % len(hint) for frame in frames]]
