@@ -124,7 +124,7 @@ def coefficients(path, batch="N", rows=None):
 
 def write_all(folder, batch="N"):
     """The four files under their published names."""
-    detector(folder / "hello_face_det.onnx")
+    detector(folder / "hello_face_det.onnx", half_side=1.0)
     landmarks(folder / "hello_face_landmark.onnx", batch)
     pose(folder / "hello_3dmm.onnx", batch)
     coefficients(folder / "hello_arkit_blendshape.onnx", batch)

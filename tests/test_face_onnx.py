@@ -156,8 +156,8 @@ def test_the_detector_rests_while_the_face_is_followed(source, monkeypatch):
 
 
 def test_two_faces_are_followed_and_one_that_left_is_found_again(source):
-    left = stand_ins.square(640, 480, (120, 240), 120)
-    both = np.maximum(left, stand_ins.square(640, 480, (480, 200), 120))
+    left = stand_ins.square(640, 480, (130, 240), 140)
+    both = np.maximum(left, stand_ins.square(640, 480, (490, 200), 140))
     rows = list(source.track([both, both, left, left, both]))
     assert [len(row) for row in rows] == [2, 2, 1, 1, 2]
     for row in rows:
