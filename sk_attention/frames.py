@@ -11,12 +11,15 @@ class FrameCountError(ValueError):
 
 
 class Rows(NamedTuple):
-    """Row k of the batch is frame `frames[k]` of the clip, in branch `branches[k]`.
-    `clip` is the whole clip's length, None where a window of an old host does not tell it."""
+    """Row k of the batch is frame `frames[k]` of the clip, in branch `branches[k]`; each branch's rows are `chunk` neighbours.
+    `clip` is the whole clip's length, None where a window of an old host does not tell it; `chunk` rows in a row belong to one
+    branch and one window."""
 
     branches: tuple[int, ...]
     frames: tuple[int, ...]
     clip: int | None
+    chunk: int
+    chunk: int
 
     def by_branch(self) -> dict[int, tuple[int, ...]]:
         """Branch -> the rows of the batch that belong to it."""
@@ -45,7 +48,7 @@ def rows_of(options: Mapping[str, Any], batch: int) -> Rows:
     frames, clip = _window(options, chunk)
     if len(frames) != chunk:
         raise FrameCountError(f"The sampler announced a window of {len(frames)} frames and sent {chunk}.")
-    return Rows(tuple(b for b in branches for _ in range(chunk)), tuple(frames) * len(branches), clip)
+    return Rows(tuple(b for b in branches for _ in range(chunk)), tuple(frames) * len(branches), clip, chunk)
 
 
 def _window(options: Mapping[str, Any], chunk: int) -> tuple[tuple[int, ...], int | None]:
