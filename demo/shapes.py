@@ -86,9 +86,11 @@ def tiny_vae() -> Shapes:
     block = _join({f"conv.{i}": _conv(64, 64) for i in (0, 2, 4)})
     half = _conv(64, 64, bias=False)
     encoder = {0: _conv(3, 64), 14: _conv(64, 4)} | {i: half if i in (2, 6, 10) else block for i in range(1, 14)}
-    decoder = {1: _conv(4, 64), 19: _conv(64, 3)} | {i: half if i in (7, 12, 17) else block for i in range(3, 19) if i not in (6, 11, 16)}
-    parts = {f"taesd_{name}.{i}": shapes for name, side in (("encoder", encoder), ("decoder", decoder)) for i, shapes in side.items()}
-    return _nested("first_stage_model", _join(parts))
+    decoder = {1: _conv(4, 64), 19: _conv(64, 3)} | {i: half if i in (7, 12, 17) else block for i in range(3, 19)}
+    for upsample in (6, 11, 16):
+        del decoder[upsample]
+    sides = {"taesd_encoder": encoder, "taesd_decoder": decoder}
+    return _nested("first_stage_model", _join({f"{name}.{i}": part for name, side in sides.items() for i, part in side.items()}))
 
 
 def published(name: str) -> Shapes:
@@ -105,7 +107,7 @@ def narrowed(shapes: Shapes, width: int = WIDTH) -> Shapes:
         c = next((c for prefix, c in own.items() if key.startswith(prefix + ".")), None)
         if c is None or key.endswith("pos_embed_hidden.pe"):
             return shape
-        # The first convolutions of a block read the block before it, whose width is no multiple of their own.
-        return tuple(d * width // c if d % c == 0 else min(d, width) if axis == 1 and d >= width else d for axis, d in enumerate(shape))
+        # Sizes that are no multiple of the module's own width belong to the block before it, the tokens or the kernel.
+        return tuple(d * width // c if d % c == 0 else min(d, width) for d in shape)
 
     return {key: narrow(key, shape) for key, shape in shapes.items()}

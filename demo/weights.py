@@ -1,7 +1,7 @@
 """Synthetic weights in the published formats, for machines without the real ones. Every picture made with them is noise.
 
-A checkpoint of 240 M parameters takes a few megabytes here: each tensor is a strided view of a small block of random numbers, which
-`torch.load` restores as it is and the host copies into its own dense parameters.
+A checkpoint of 240 M parameters takes a few megabytes here: each tensor is a strided view of a small block of random
+numbers, which `torch.load` restores as it is and the host copies into its own dense parameters.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class SharedViews:
             return self._block("gain" if gain else "bias", 1 << 14, float(gain), 0.1)[: shape[0]]
         row = math.prod(shape[1:])
         embedding = "embedding" in key and "patch" not in key
-        block = self._block(f"fan-in {'embedding' if embedding else row}", max(BLOCK, 2 * row), 0.0, 0.02 if embedding else row**-0.5)
+        name, scale = ("embedding", 0.02) if embedding else (f"fan-in {row}", row**-0.5)
+        block = self._block(name, max(BLOCK, 2 * row), 0.0, scale)
         # Rows overlap, each a step further into the block, so that no two are equal.
         step = (len(block) - row) // shape[0] or 1
         return block.as_strided(shape, (step, *(math.prod(shape[axis + 1 :]) for axis in range(1, len(shape)))))
@@ -83,7 +84,8 @@ def checkpoint(folder: Path) -> Path:
 
 def clip_vision(folder: Path) -> Path:
     """A ViT-H of true size for CLIPVisionLoader (1.3 GB of memory once loaded)."""
-    return _write(folder / "clip_vision" / CLIP_VISION, lambda path: write_views(path, shapes.published("face_clip_image_encoder_assumed_vith14")))
+    everything = shapes.published("face_clip_image_encoder_assumed_vith14")
+    return _write(folder / "clip_vision" / CLIP_VISION, lambda path: write_views(path, everything))
 
 
 def networks(folder: Path) -> list[Path]:

@@ -1,0 +1,88 @@
+"""The rules of the house that a machine can check."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted(path for path in ROOT.rglob("*.py") if not {".git", "output"} & set(path.relative_to(ROOT).parts))
+# What a package may never import, by the first name of the import; a relative one starts with the sibling's name.
+HOST = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "node_helpers", "latent_preview", "server"}
+FORBIDDEN = {
+    "face_tools": HOST | {"nodes", "sk_attention", "bench", "demo", "torch", "torchvision"},
+    "sk_attention": HOST | {"nodes", "face_tools", "bench", "demo", "diffusers", "transformers", "cv2", "mediapipe"},
+    "nodes": {"bench", "demo", "tests"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Top-level names that a file imports; `from ..nodes import x` in a package of the pack counts as `nodes`."""
+    depth = len(path.relative_to(ROOT).parts) - 1
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module.split(".")[0])
+        elif isinstance(node, ast.ImportFrom) and node.level > depth:
+            names |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_arrows_run_one_way(package):
+    found = {path.relative_to(ROOT).as_posix(): imports(path) & FORBIDDEN[package] for path in (ROOT / package).rglob("*.py")}
+    # The embedded host's binding is the one file that may know diffusers.
+    found.get("sk_attention/unet_diffusers.py", set()).discard("diffusers")
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_files_stay_small():
+    lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    assert {path: length for path, length in lengths.items() if length > 400} == {}
+
+
+def test_importing_the_pack_is_light():
+    code = (
+        "import importlib.util, sys\n"
+        f"spec = importlib.util.spec_from_file_location('run', {str(ROOT / 'run.py')!r})\n"
+        "run = importlib.util.module_from_spec(spec); spec.loader.exec_module(run); run.load_pack()\n"
+        "import sk_portrait.face_tools\n"
+        "print(*{name.split('.')[0] for name in sys.modules})"
+    )
+    loaded = set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+    assert loaded & {"torch", "numpy", "cv2", "mediapipe", "onnxruntime", "av", "comfy"} == set()
+
+
+def test_artists_install_the_same_list_from_either_file():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    listed = re.search(r"^dependencies = (\[.*\])$", project, re.MULTILINE).group(1)
+    assert json.loads(listed) == (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
+
+
+def test_registry_metadata_is_complete():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for line in ('name = "sk-portrait"', 'PublisherId = "', 'DisplayName = "SK Portrait"', 'requires-comfyui = ">=0.3.64"'):
+        assert line in project
+
+
+def test_nothing_logs_by_printing_or_evaluates_text():
+    """`T20`, `S102` and `S307` of the linter, for the packages that artists run."""
+    packages = [str(ROOT / name) for name in ("__init__.py", "nodes", "sk_attention", "face_tools")]
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "T20,S102,S307,E722", *packages]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+
+
+def test_no_run_time_network_or_installation():
+    """Artists' code neither downloads nor installs: it imports no module that could."""
+    could = {"urllib", "requests", "httpx", "http", "socket", "subprocess", "pip", "huggingface_hub", "aiohttp"}
+    found = {}
+    for package in ("nodes", "sk_attention", "face_tools"):
+        found |= {path.relative_to(ROOT).as_posix(): imports(path) & could for path in (ROOT / package).rglob("*.py")}
+    assert {path: names for path, names in found.items() if names} == {}
