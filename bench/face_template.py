@@ -39,7 +39,7 @@ def derive(people: list[np.ndarray], rounds: int = 20) -> np.ndarray:
     for _ in range(rounds):
         fitted = []
         for person in shapes:
-            moves = [similarity(shape, mean) for shape in person]
+            moves = [similarity(shape, mean, np.ones(len(mean))) for shape in person]
             fitted.append(np.mean([k * shape @ r.T + t for shape, (k, r, t) in zip(person, moves)], 0))
         mean = np.mean(fitted, 0)
     mean = mean - mean[:-1].mean(0)

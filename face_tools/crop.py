@@ -27,6 +27,9 @@ _NOVEMBER, _DECEMBER, _JUNE = CropRule(2.2, 0.2, "face"), CropRule(2.3, 0.115), 
 CROP_RULES = {"v1": _NOVEMBER, "v2": _DECEMBER, "v3": _DECEMBER, "v4": _DECEMBER, "v5": _JUNE, "v5b": _JUNE, "v5c": _JUNE}
 
 
+CLIP_ROUNDS = 4
+
+
 @dataclass(frozen=True)
 class Crop:
     """A square window of `side` pixels at (x, y) of frames of (width, height), shown at `size` pixels."""
@@ -75,27 +78,46 @@ class Crop:
         )
 
     @cached_property
-    def _back(self) -> np.ndarray:
-        """(side, size): the exact inverse of the crop's magnification, along one axis.
+    def _there(self) -> np.ndarray:
+        """(size, side): what cutting does along one axis."""
+        return _resampling(self.side, self.size)
 
-        Cutting magnifies by a linear map (size, side) whose columns are independent, so its pseudo-inverse gives an untouched crop
-        back exactly and projects an edited one onto what the frame can show. A crop that was shrunk is magnified bicubically.
+    @cached_property
+    def _back(self) -> np.ndarray:
+        """(side, size): the way back along one axis.
+
+        Cutting magnifies by a matrix with independent columns, so its pseudo-inverse gives an untouched crop back exactly and
+        projects an edited one onto what the frame can show. A crop that was shrunk is magnified bicubically.
         """
         if self.side > self.size:
             return _resampling(self.size, self.side)
-        return np.linalg.pinv(_resampling(self.side, self.size)).astype(np.float32)
+        return np.linalg.pinv(self._there).astype(np.float32)
 
     def restore(self, picture: np.ndarray) -> np.ndarray:
-        """(side, side, C) float32 0..1 of a (size, size, C) crop: what lies in the window of the frame."""
+        """(side, side, C) float32 0..1 of a (size, size, C) float crop 0..1: what lies in the window of the frame."""
         if picture.shape[:2] != (self.size, self.size):
             raise TrackError(f"The crop was made at {self.size}x{self.size}, this picture is {picture.shape[1]}x{picture.shape[0]}.")
-        rows = np.tensordot(self._back, picture.astype(np.float32), (1, 0))
-        return np.clip(np.moveaxis(np.tensordot(self._back, rows, (1, 1)), 0, 1), 0, 1)
+        picture = picture.astype(np.float32)
+        window = _both_axes(self._back, picture)
+        # Bicubic overshoots at edges and a picture clips it at 0 and 1: where ours would go beyond too, the clipped value says nothing.
+        for _ in range(CLIP_ROUNDS if self.side <= self.size else 0):
+            again = _both_axes(self._there, window)
+            beyond = ((picture >= 1) & (again > 1)) | ((picture <= 0) & (again < 0))
+            if not beyond.any():
+                break
+            window = _both_axes(self._back, np.where(beyond, again, picture))
+        return np.clip(window, 0, 1)
 
 
 def _resampling(source: int, target: int) -> np.ndarray:
     """(target, source) matrix of OpenCV's bicubic resize along one axis."""
     return cv2.resize(np.eye(source, dtype=np.float32), (source, target), interpolation=cv2.INTER_CUBIC)
+
+
+def _both_axes(matrix: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """(M, M, C) of an (N, N, C) picture resampled by an (M, N) matrix along rows and columns."""
+    rows = np.tensordot(matrix, picture, (1, 0))
+    return np.moveaxis(np.tensordot(matrix, rows, (1, 1)), 0, 1)
 
 
 def portrait_crop(track: FaceTrack, rule: CropRule, size: int = 512) -> Crop:

@@ -27,30 +27,32 @@ def rotation_angles(matrix: np.ndarray) -> np.ndarray:
     ], -1)  # fmt: skip
 
 
-def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Scale k, rotation R (det +1), shift t that minimise |k R source + t - target| over N points in D dimensions (Umeyama 1991)."""
-    u, vt, signs, scale = _procrustes(source, target)
+def similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """Scale k, rotation R (det +1), shift t that minimise sum w |k R source + t - target|^2 over N points (Umeyama 1991)."""
+    u, vt, signs, scale = _procrustes(source, target, weights)
     rotation = (u * signs) @ vt
-    return scale, rotation, target.mean(0) - scale * rotation @ source.mean(0)
+    weights = weights / weights.sum()
+    return scale, rotation, weights @ target - scale * rotation @ (weights @ source)
 
 
 def similarity_matrix(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """`similarity` of N points in the plane as a (2, 3) matrix for cv2.warpAffine.
+    """Least-squares similarity of N points in the plane as a (2, 3) matrix for cv2.warpAffine.
 
-    Points that fit better mirrored (no face does) get the published code's answer, not the least-squares one: its own golden data.
+    Points that fit better mirrored (no face does) get the published code's answer, not the least-squares one.
     """
-    u, vt, signs, scale = _procrustes(source, target)
+    u, vt, signs, scale = _procrustes(source, target, np.ones(len(source)))
     linear = scale * (u @ vt) * signs
     return np.concatenate([linear, (target.mean(0) - linear @ source.mean(0))[:, None]], 1)
 
 
-def _procrustes(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+def _procrustes(source: np.ndarray, target: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """U, V^T, the signs that forbid a reflection, and the scale."""
-    s, t = source - source.mean(0), target - target.mean(0)
-    u, singular, vt = np.linalg.svd(t.T.astype(np.float64) @ s)
+    weights = weights / weights.sum()
+    s, t = source - weights @ source, target - weights @ target
+    u, singular, vt = np.linalg.svd((t.T * weights).astype(np.float64) @ s)
     signs = np.ones(len(singular))
     signs[-1] = np.sign(np.linalg.det(u) * np.linalg.det(vt))
-    return u, vt, signs, float((singular * signs).sum() / (s**2).sum())
+    return u, vt, signs, float((singular * signs).sum() / (weights @ s**2).sum())
 
 
 def transform(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .faces import Face
 
-# BlazeFace's short-range model sees nothing below a tenth of the picture's long side; a tile n to a side magnifies by (n + 1) / 2.
+# BlazeFace's short-range model sees nothing below a tenth of the long side; a tile n to a side magnifies by (n + 1) / 2.
 GRIDS = (2, 3)
 MEMORY = 8  # frames for which a face that vanished is looked for at its last place
 SAME = 0.3  # overlap above which two boxes are one face

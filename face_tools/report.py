@@ -1,0 +1,23 @@
+"""A few lines that tell an artist what a track holds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .track import FaceTrack
+
+
+def describe(track: FaceTrack) -> str:
+    """Frames, source, how much was measured, the range of the head angles, and every note of the track."""
+    degrees = np.degrees(track.rotation)
+    angles = ", ".join(
+        f"{name} {low:+.0f}..{high:+.0f}" for name, low, high in zip(("pitch", "yaw", "roll"), degrees.min(0), degrees.max(0))
+    )
+    lines = [
+        f"{len(track)} frames of {track.size[0]}x{track.size[1]} at {track.fps:g} fps, tracked by {track.source}",
+        f"measured: {int(track.valid.sum())} of {len(track)} frames",
+        f"head angles in degrees: {angles}",
+        "expression coefficients: " + ("none (Encode Drive uses zeros)" if track.coefficients is None else "51 a frame"),
+        *(f"note: {note}" for note in track.notes),
+    ]
+    return "\n".join(lines)
