@@ -180,19 +180,22 @@ class STKCrossAttention(nn.Module):
     """Block of the v4 and v5 base encoders: as SKCrossAttention at one resolution, with one norm used three times.
     v4 has sinusoidal tables in the checkpoint (`table_lengths`), v5 tables in halves (None)."""
 
-    def __init__(self, dim: int, context_dim: int, table_lengths: tuple[int, int] | None = None, operations=nn):
+    def __init__(
+        self, dim: int, context_dim: int, table_lengths: tuple[int, int] | None = None, mid: int | None = None, operations=nn
+    ):
         super().__init__()
-        self.conv_in = conv3x3(dim, dim, operations=operations)
+        mid = mid or dim
+        self.conv_in = conv3x3(dim, mid, operations=operations)
         if table_lengths:
-            self.pos_embed = SinusoidalTable(dim, table_lengths[0])
+            self.pos_embed = SinusoidalTable(mid, table_lengths[0])
             self.pos_embed_hidden = SinusoidalTable(context_dim, table_lengths[1])
         else:
-            self.pos_embed, self.pos_embed_hidden = LinearTable(dim), LinearTable(context_dim)
-        self.norm = operations.LayerNorm(dim)
-        self.attn1 = Attention(dim, context_dim, operations=operations)
-        self.attn2 = Attention(dim, context_dim, operations=operations)
-        self.ff = FeedForward(dim, 16 * dim, operations)
-        self.proj = conv3x3(dim, dim, operations=operations)
+            self.pos_embed, self.pos_embed_hidden = LinearTable(mid), LinearTable(context_dim)
+        self.norm = operations.LayerNorm(mid)
+        self.attn1 = Attention(mid, context_dim, operations=operations)
+        self.attn2 = Attention(mid, context_dim, operations=operations)
+        self.ff = FeedForward(mid, 16 * mid, operations)
+        self.proj = conv3x3(mid, dim, operations=operations)
 
     def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
         """x (B, C, H, W), tokens (B, m, D) -> (B, C, H, W)."""

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import SKCrossAttention, STKAttention, STKCrossAttention
+from .frames import UNCOND
 from .layers import ResidualDown, TimestepMLP, conv3x3, timestep_embedding
 from .stations import DRIVE, Call
 
@@ -41,7 +42,7 @@ class Drive:
     """Drive features of a clip.
 
     features: station -> (F, C, h, w)
-    null:     station -> (1, C, h, w), of the empty picture and expression; the same for every frame
+    null:     station -> (1 or F, C, h, w), of the empty picture and expression; one row serves every frame
     """
 
     features: Mapping[str, Tensor]
@@ -71,8 +72,9 @@ class DriveAction:
         call.rows.require_clip(len(self.drive), "drive")
         added = torch.empty_like(h)
         for branch, rows in call.rows.by_branch().items():
-            source = null if branch else features[[call.rows.frames[r] for r in rows]]
-            added[list(rows)] = source.to(h)
+            source = null if branch == UNCOND else features
+            frames = [call.rows.frames[row] for row in rows] if len(source) > 1 else [0]
+            added[list(rows)] = source[frames].to(h)
         return h + added
 
     def release(self) -> None:
@@ -144,7 +146,7 @@ class SmallUnet(nn.Module):
         super().__init__()
         chain = (in_channels, *widths)
         self.down_blocks = nn.ModuleList(ResidualDown(a, b, operations) for a, b in zip(chain, widths))
-        self.attn_blocks = nn.ModuleList(STKCrossAttention(w, context_dim, table_lengths, operations) for w in widths)
+        self.attn_blocks = nn.ModuleList(STKCrossAttention(w, context_dim, table_lengths, operations=operations) for w in widths)
         rising = (*reversed(widths), out)
         self.up_blocks = nn.ModuleList(
             nn.ModuleList([conv3x3(a, b, operations=operations)]) for a, b in zip(rising, rising[1:])

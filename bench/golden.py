@@ -1,0 +1,55 @@
+"""The golden tensors of the published modules, and networks with weights made by the same rule (tests/golden/README.md)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Mapping
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ..sk_attention.checkpoint import Loaded, load
+from ..sk_attention.parts import PARTS, Part
+from .rule import rule_tensor
+
+DEFAULT = Path(__file__).parent.parent / "tests" / "golden"
+
+
+class Golden:
+    """A folder in the form of tests/golden."""
+
+    def __init__(self, folder: str | Path = DEFAULT):
+        self.folder = Path(folder)
+        self.index = json.loads((self.folder / "index.json").read_text())
+        self.salt: str = self.index["salt"]
+
+    def has(self, case: str) -> bool:
+        return (self.folder / f"{case}.safetensors").is_file()
+
+    def tensors(self, case: str) -> dict[str, Tensor]:
+        return load_file(self.folder / f"{case}.safetensors")
+
+    def weights(self, prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+        """A state dict by the rule."""
+        return {key: torch.from_numpy(rule_tensor(self.salt, prefix, key, shape)) for key, shape in shapes.items()}
+
+    def fill(self, network: nn.Module, prefix: str) -> nn.Module:
+        """Give every parameter of a network its value by the rule; buffers keep theirs."""
+        shapes = {key: tuple(value.shape) for key, value in network.named_parameters()}
+        network.load_state_dict(self.weights(prefix, shapes), strict=False)
+        return network.eval().requires_grad_(False)
+
+    def loaded(self, prefix: str, part: Part, sizes: Mapping[str, Any], operations=nn) -> Loaded:
+        """A part at some sizes with weights by the rule, through the pack's own loader."""
+        return load(self.fill(part.build(sizes), prefix).state_dict(), prefix, operations)
+
+    def unet_weights(self) -> dict[str, Tensor]:
+        """The narrow SD1.5 UNet, LDM names."""
+        return self.weights("unet", {key: tuple(shape) for key, shape in self.index["unet_ldm_shapes"].items()})
+
+
+def find_part(kind: str, generation: str, repository: str | None = None) -> Part:
+    """The table's part of a kind and generation."""
+    return next(p for p in PARTS if p.kind == kind and generation in p.generations and repository in (None, p.repository))

@@ -1,0 +1,63 @@
+"""The narrow golden UNet as ComfyUI's own UNet class in a real ModelPatcher."""
+
+from __future__ import annotations
+
+import comfy.model_detection
+import comfy.model_management
+import comfy.model_patcher
+import comfy.ops
+import comfy.supported_models
+import torch
+from torch import Tensor
+
+from ..sk_attention import unet_comfy
+from ..sk_attention.frames import COND, UNCOND
+from ..sk_attention.stations import Capture, Weighted
+
+operations = comfy.ops.manual_cast
+
+
+def patcher(weights: dict[str, Tensor]) -> comfy.model_patcher.ModelPatcher:
+    """A MODEL of the host around its UNet class, from a state dict in LDM names."""
+    config = comfy.supported_models.SD15(comfy.model_detection.detect_unet_config(weights, ""))
+    config.unet_config["dtype"] = torch.float32
+    config.set_inference_dtype(torch.float32, None)
+    model = config.get_model({}, "")
+    missing = model.diffusion_model.load_state_dict(weights, strict=True)
+    assert not missing.missing_keys
+    device = comfy.model_management.get_torch_device()
+    return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=torch.device("cpu"))
+
+
+class ComfyHost:
+    """One interface of both hosts for the parity table."""
+
+    name = "comfy"
+    operations = operations
+
+    def __init__(self, weights: dict[str, Tensor]):
+        self.patcher = patcher(weights)
+
+    def features(self, latent: Tensor, context: Tensor) -> dict[str, Tensor]:
+        """latent (2, 4, h, w), context (2, t, D), branches in the order [uncond, cond] -> station -> (2, C, h, w)."""
+        comfy.model_management.load_models_gpu([self.patcher], force_full_load=True)
+        halves = []
+        for branch, z, text in zip((UNCOND, COND), latent, context):
+            capture = Capture()
+            unet_comfy.plain_pass(self.patcher.model, z[None].to(self.patcher.load_device), text[None], [Weighted(capture)], branch)
+            halves.append(capture.features)
+        return {station: torch.cat([half[station] for half in halves]).cpu() for station in halves[0]}
+
+    def forward(self, x: Tensor, context: Tensor, timestep: float, actions=()) -> Tensor:
+        """x (2 F, 4, h, w), context (2 F, t, D), first half uncond -> the UNet's output with the actions bound."""
+        model = self.patcher.clone()
+        if actions:
+            unet_comfy.bind(model, actions)
+        comfy.model_management.load_models_gpu([model], force_full_load=True)
+        device = model.load_device
+        options = dict(model.model_options["transformer_options"]) | {"cond_or_uncond": [UNCOND, COND]}
+        timesteps = torch.full((len(x),), float(timestep), device=device)
+        with torch.no_grad():
+            y = model.model.diffusion_model(x.to(device), timesteps, context=context.to(device), transformer_options=options)
+        unet_comfy.release(model)
+        return y.cpu()

@@ -1,0 +1,77 @@
+"""Parity with the published modules: one row a case, the largest error relative to the largest value.
+
+python run.py bench parity [--golden DIR] [--host comfy|diffusers] [--only TEXT]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from typing import Callable, Iterator, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..demo.host import enter, find
+from .golden import DEFAULT, Golden
+from .parity_modules import MODULE_CASES
+from .parity_unet import UNET_CASES
+
+TOLERANCE = 1e-4
+
+
+class Row(NamedTuple):
+    case: str
+    error: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        return self.error <= self.tolerance
+
+
+def error_of(got: Tensor, want: Tensor) -> float:
+    """Largest error relative to the largest value; infinite where the shapes differ or a value is no number."""
+    if got.shape != want.shape or not torch.isfinite(got).all():
+        return float("inf")
+    return ((got.float() - want).abs().max() / want.abs().max()).item()
+
+
+def rows(golden: Golden, host, only: str = "") -> Iterator[Row]:
+    """Every case whose golden tensors are in the folder."""
+    cases: dict[str, Callable] = MODULE_CASES | UNET_CASES
+    for case, run in cases.items():
+        if only in case and golden.has(case):
+            for name, got, want in run(golden, host):
+                yield Row(f"{case} {name}", error_of(got, want), TOLERANCE)
+
+
+def open_host(name: str, golden: Golden):
+    """The narrow UNet on ComfyUI or on the embedded host; by default ComfyUI where it can be found."""
+    comfy = None if name == "diffusers" else find()
+    if name == "comfy" and comfy is None:
+        raise SystemExit("--host comfy needs ComfyUI, which was not found; COMFYUI_PATH names its folder.")
+    if comfy:
+        enter(comfy, tempfile.mkdtemp())
+        from .narrow_comfy import ComfyHost as Host
+    else:
+        from .narrow_diffusers import DiffusersHost as Host
+    return Host(golden.unet_weights())
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="run.py bench parity", description=__doc__)
+    parser.add_argument("--golden", default=DEFAULT, help="folder of golden tensors (another salt, the same rule)")
+    parser.add_argument("--host", choices=("auto", "comfy", "diffusers"), default="auto")
+    parser.add_argument("--only", default="", help="cases whose name contains this")
+    options = parser.parse_args(argv)
+    golden = Golden(options.golden)
+    host = open_host(options.host, golden)
+    failed = count = 0
+    print(f"parity on {host.name}, {golden.folder}, tolerance {TOLERANCE:g}")
+    for row in rows(golden, host, options.only):
+        count += 1
+        failed += not row.passed
+        print(f"{row.case:44} {row.error:9.2e}  {'pass' if row.passed else 'FAIL'}", flush=True)
+    print(f"{count - failed} passed, {failed} failed")
+    return 1 if failed or not count else 0

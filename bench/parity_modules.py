@@ -1,0 +1,134 @@
+"""Parity of single modules and of the drive encoders, through the pack's own loader where they are files."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from ..sk_attention.attention import (
+    SKCrossAttention,
+    SKReferenceAttention,
+    SKReferenceAttentionV5,
+    STKCrossAttention,
+    STKReferenceModule,
+)
+from ..sk_attention.drive import Expression, SmallUnet
+from ..sk_attention.parts import DRIVE, PROJECTION
+from .golden import Golden, find_part
+
+Compared = Iterator[tuple[str, Tensor, Tensor]]  # (what, ours, published)
+
+
+def _reference(name: str, make):
+    def case(golden: Golden, host) -> Compared:
+        t = golden.tensors(name)
+        settings = golden.index["cases"][name]
+        module = golden.fill(make(settings["in_channels"], operations=host.operations), name)
+        branches = torch.arange(len(t["ref"])).repeat_interleave(settings["num_frames"])
+        yield "y", module(t["x"], module.project(t["ref"]), branches), t["y"]
+
+    return case
+
+
+def _sk_cross(golden: Golden, host) -> Compared:
+    t = golden.tensors("sk_cross_v1")
+    s = golden.index["cases"]["sk_cross_v1"]
+    module = SKCrossAttention(s["channel_in"], s["channel_out"], s["cross_attention_dim"], 64, 1024, operations=host.operations)
+    yield "y", golden.fill(module, "sk_cross_v1")(t["x"], t["context"]), t["y"]
+
+
+def _frames_first(x: Tensor) -> Tensor:
+    return rearrange(x, "b c f h w -> (b f) c h w")
+
+
+def _stk_cross(name: str, tables):
+    def case(golden: Golden, host) -> Compared:
+        t = golden.tensors(name)
+        x = rearrange(t["x"], "b f c h w -> (b f) c h w")
+        module = STKCrossAttention(x.shape[1], t["context"].shape[-1], tables, mid=32, operations=host.operations)
+        y = golden.fill(module, name)(x, t["context"].flatten(0, 1))
+        yield "y", y, t["y"].flatten(0, 1)
+
+    return case
+
+
+def _small_unet(name: str, tables):
+    def case(golden: Golden, host) -> Compared:
+        t = golden.tensors(name)
+        s = golden.index["cases"][name]
+        net = SmallUnet(s["mid_channels"], s["out_channels"], t["context"].shape[-1], tables, operations=host.operations)
+        for i, y in enumerate(golden.fill(net, name)(_frames_first(t["x"]), t["context"].flatten(0, 1))):
+            yield f"feat_{i}", y, _frames_first(t[f"feat_{i}"])
+
+    return case
+
+
+def _expression(t: dict[str, Tensor], motion: bool) -> Expression:
+    if motion:
+        return Expression(face_motion=t["emo_embedding"].flatten(0, 1))
+    return Expression(t["drive_coeff"].flatten(0, 1), t["face_parts"].flatten(0, 1))
+
+
+def _knit_drive(name: str, generation: str, repository: str, keys: dict[str, str]):
+    """keys: station -> name of the golden output."""
+
+    def case(golden: Golden, host) -> Compared:
+        t = golden.tensors(name)
+        s = golden.index["cases"][name]
+        part = find_part(DRIVE, generation, repository)
+        sizes = dict(part.published) | {"widths": s["block_out_channels"], "context_dim": s["cross_attention_dim"]}
+        net = golden.loaded(name, part, sizes, host.operations).network
+        features = net(_frames_first(t["condition"]), _expression(t, motion="emo_embedding" in t))
+        for station, key in keys.items():
+            yield key, features[station], _frames_first(t[key])
+
+    return case
+
+
+_STATION_KEYS = {f"{way}_{i}": f"{way}3_{i}" for way in ("down", "up") for i in range(4)}
+
+
+def _full_drive(generation: str):
+    """The full-size encoders, both kinds of expression; the golden data hold every 8th channel."""
+    name = f"control_{generation}"
+
+    def case(golden: Golden, host) -> Compared:
+        t = golden.tensors(name)
+        part = find_part(DRIVE, generation)
+        net = golden.loaded(name, part, part.published, host.operations).network
+        if generation != "v3":
+            projection = find_part(PROJECTION, generation)
+            net.projection = golden.loaded(f"{name}_proj", projection, projection.published, host.operations).network
+        for kind in ("coeff", "emo"):
+            picture, expression = _frames_first(t["condition"]), _expression(t, motion=kind == "emo")
+            features = dict(net(picture, expression))
+            if generation != "v3":
+                features |= {f"feat_{i}": y for i, y in enumerate(net.base(picture, expression))}
+            for station, y in features.items():
+                if (key := f"{kind}.{_STATION_KEYS.get(station, station)}") in t:
+                    yield key, y[:, ::8], _frames_first(t[key])
+
+    return case
+
+
+MODULE_CASES = {
+    "sk_reference_v1": _reference("sk_reference_v1", SKReferenceAttention),
+    "sk_reference_v3": _reference("sk_reference_v3", SKReferenceAttention),
+    "sk_reference_v5": _reference("sk_reference_v5", SKReferenceAttentionV5),
+    "stk_reference_v5b": _reference("stk_reference_v5b", STKReferenceModule),
+    "sk_cross_v1": _sk_cross,
+    "stk_cross_v4": _stk_cross("stk_cross_v4", (512, 1024)),
+    "stk_cross_v5": _stk_cross("stk_cross_v5", None),
+    "small_unet_v4": _small_unet("small_unet_v4", (512, 1024)),
+    "small_unet_v5": _small_unet("small_unet_v5", None),
+    "control_v1": _knit_drive("control_v1", "v1", "coefficients_drive", {f"down_{i}": f"down_{i}" for i in range(3)}),
+    "control2_v1": _knit_drive("control2_v1", "v1", "motion_drive", {f"down_{i}": f"down2_{i}" for i in range(3)}),
+    "control_v2": _knit_drive("control_v2", "v2", "coefficients_drive", {f"up_{i}": f"up_v2_{i}" for i in range(4)}),
+    "control2_v2": _knit_drive("control2_v2", "v2", "motion_drive", {f"up_{i}": f"up2_v2_{i}" for i in range(4)}),
+    "control_v3": _full_drive("v3"),
+    "control_v4": _full_drive("v4"),
+    "control_v5": _full_drive("v5"),
+}
