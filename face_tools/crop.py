@@ -15,7 +15,7 @@ from .track import FaceTrack, TrackError
 
 @dataclass(frozen=True)
 class CropRule:
-    """Side of the square = factor * larger mean side of the face box; centre moved up by lift (of the side, or of the face's height)."""
+    """Side of the square = factor * larger mean side of the face box; its centre lies higher by lift of side or face."""
 
     factor: float
     lift: float
@@ -96,10 +96,10 @@ class Crop:
     def restore(self, picture: np.ndarray) -> np.ndarray:
         """(side, side, C) float32 0..1 of a (size, size, C) float crop 0..1: what lies in the window of the frame."""
         if picture.shape[:2] != (self.size, self.size):
-            raise TrackError(f"The crop was made at {self.size}x{self.size}, this picture is {picture.shape[1]}x{picture.shape[0]}.")
+            raise TrackError(f"The crop was made at {self.size}x{self.size}, this one is {picture.shape[1]}x{picture.shape[0]}.")
         picture = picture.astype(np.float32)
         window = _both_axes(self._back, picture)
-        # Bicubic overshoots at edges and a picture clips it at 0 and 1: where ours would go beyond too, the clipped value says nothing.
+        # Bicubic overshoots at edges and a picture clips that: where ours would leave 0..1 too, the clipped value says nothing.
         for _ in range(CLIP_ROUNDS if self.side <= self.size else 0):
             again = _both_axes(self._there, window)
             beyond = ((picture >= 1) & (again > 1)) | ((picture <= 0) & (again < 0))

@@ -81,7 +81,7 @@ class ModelFiles:
         return next((path for path in paths if os.path.isfile(path)), None)
 
     def explain(self, names: Iterable[str], page: str) -> str | None:
-        """The sentence that says which of `names` are missing, where to put them and where to get them, or None if all are there."""
+        """The sentence that says which of `names` are missing, where to put them and where to get them; None if all are there."""
         absent = [f'"{name}"' for name in names if self.path(name) is None]
         if not absent:
             return None

@@ -44,6 +44,9 @@ class Choice:
         return min(faces, key=keys[self.rule])
 
 
+LARGEST = Choice()
+
+
 class Follower:
     """Finds one person's face among the faces of each frame.
 
@@ -67,8 +70,9 @@ class Follower:
             return self._take(face, self._look(frame, face))
         if self._alone:
             return self._take(faces[0], self._look(frame, faces[0]))
-        rated = [(self._distance(face), chip := self._look(frame, face), float(np.vdot(chip, self._chip)), face) for face in faces]
-        distance, chip, likeness, face = min(rated, key=lambda r: r[0] + 2 * (1 - r[2]))
+        chips = [self._look(frame, face) for face in faces]
+        rated = [(self._distance(face), float(np.vdot(chip, self._chip)), chip, face) for face, chip in zip(faces, chips)]
+        distance, likeness, chip, face = min(rated, key=lambda r: r[0] + 2 * (1 - r[1]))
         if likeness < SAME_PERSON or (distance > REACH * (1 + self._missed) and likeness < (1 + SAME_PERSON) / 2):
             self._missed += 1
             return None

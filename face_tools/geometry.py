@@ -18,7 +18,7 @@ def rotation_matrix(angles: np.ndarray) -> np.ndarray:
 
 
 def rotation_angles(matrix: np.ndarray) -> np.ndarray:
-    """The (..., 3) angles (pitch, yaw, roll) of (..., 3, 3) rotations: the inverse of `rotation_matrix`, yaw within 90 degrees."""
+    """(..., 3) angles (pitch, yaw, roll) of (..., 3, 3) rotations: the inverse of `rotation_matrix`, yaw within 90 degrees."""
     m = np.asarray(matrix, np.float64)
     return np.stack([
         np.arctan2(m[..., 2, 1], m[..., 2, 2]),

@@ -29,8 +29,8 @@ def focal_length(size: tuple[int, int]) -> float:
 def solve(landmarks: np.ndarray, scheme: str, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Rotation (3,) radians and translation (3,) of one face from its (P, 3) landmarks in a (width, height) picture.
 
-    A weighted similarity fit of 33 rigid points in x, y and z: under weak perspective the place of the face in the picture does not bend
-    its rotation, as it does where a lens is assumed (an off-centre face gains 6 degrees of false pitch with a lens of 63 degrees).
+    A weighted similarity fit of 33 rigid points in x, y and z. Under weak perspective the place of the face in the picture does
+    not bend its rotation, as it does where a lens is assumed (63 degrees add 6 degrees of false pitch off the centre).
     """
     if scheme != "mediapipe478" or landmarks.shape[-1] != 3:
         raise TrackError(f"Head pose needs three-dimensional mediapipe478 landmarks, got {landmarks.shape[-1]}D {scheme}.")

@@ -9,7 +9,7 @@ from importlib import util
 
 import numpy as np
 
-from .coefficients import ARKIT_51
+from .coefficients import ARKIT_51, ORDER_FILE, experimental_note, network_order
 from .faces import Face, ModelFiles
 from .head_pose import solve
 from .mediapipe_mesh import MAX_FACES, SCHEME, installed_version
@@ -72,7 +72,8 @@ def open_source(models: ModelFiles) -> "TasksSource":
             num_faces=MAX_FACES,
             output_face_blendshapes=True,
         )
-        return TasksSource(tasks.vision.FaceLandmarker.create_from_options(options))
+        notes = [consent(), experimental_note(network_order(models.path(ORDER_FILE)))]
+        return TasksSource(tasks.vision.FaceLandmarker.create_from_options(options), tuple(filter(None, notes)))
     except OSError as error:
         if "libEGL" in str(error) or "libGLES" in str(error):
             raise TrackError(
@@ -86,9 +87,8 @@ def open_source(models: ModelFiles) -> "TasksSource":
 class TasksSource:
     name, scheme, gives_coefficients = NAME, SCHEME, True
 
-    def __init__(self, landmarker):
-        self._landmarker = landmarker
-        self.notes = tuple(filter(None, [consent()]))
+    def __init__(self, landmarker, notes: tuple[str, ...]):
+        self._landmarker, self.notes = landmarker, notes
 
     def track(self, frames: Iterable[np.ndarray]) -> Iterator[list[Face]]:
         find = Finder(self._detect)

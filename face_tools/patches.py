@@ -13,7 +13,8 @@ from .track import FaceTrack
 
 # Places of Scheme.parts as fractions of the picture, and of Scheme.motion as fractions of the 224 crop (published constants).
 PARTS_TEMPLATE = np.array([
-    (0.50951539, 0.40128625), (0.29259476, 0.40203411), (0.72196212, 0.40857479), (0.63420714, 0.71678643), (0.38437035, 0.71723224),
+    (0.50951539, 0.40128625), (0.29259476, 0.40203411), (0.72196212, 0.40857479),
+    (0.63420714, 0.71678643), (0.38437035, 0.71723224),
 ])  # fmt: skip
 MOTION_TEMPLATE = np.array([(0.3843, 0.27), (0.62, 0.2668), (0.503, 0.4185), (0.406, 0.5273), (0.5977, 0.525)])
 PATCH, WINDOW, BLUR = 224, 256, (5, 5)
@@ -33,7 +34,7 @@ def motion_matrix(landmarks: np.ndarray, scheme: Scheme) -> np.ndarray:
 
 @dataclass(frozen=True)
 class PatchPlan:
-    """Where the patches of a clip lie: per frame the warps to the upright face and to the PD-FGC crop, per region one fixed window.
+    """Where the patches of a clip lie: a frame's warps to the upright face and to the PD-FGC crop, a region's one fixed window.
 
     face:    (F, 2, 3) frame -> upright face of `size`
     motion:  (F, 2, 3) frame -> 224 px crop
@@ -56,9 +57,9 @@ class PatchPlan:
 
 
 def plan_patches(track: FaceTrack) -> PatchPlan:
-    """The patches of a track of F frames. A window is the square round the region's landmarks over all frames, 1.2 times as wide."""
+    """The patches of a track. A window is the square round the region's landmarks over all frames, 1.2 times as wide."""
     scheme = scheme_of(track.scheme)
-    # Published code stretches the template with the frame; a square keeps the face's shape and is the same where the frame is square.
+    # Published code stretches the template with the frame; a square keeps the face's shape, and equals it for a square frame.
     side = min(track.size)
     face = np.stack([face_matrix(row, scheme, (side, side)) for row in track.landmarks])
     motion = np.stack([motion_matrix(row, scheme) for row in track.landmarks])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 
 from .faces import ModelFiles, Source
 from .track import TrackError
 
+log = logging.getLogger(__name__)
+
 # Each module has `missing(models: ModelFiles) -> str | None`, the sentence that says why it cannot run here (cheap: it imports
-# nothing heavy), and `open_source(models: ModelFiles) -> Source`. One that must be asked for by name has `consent() -> str | None`,
-# the sentence that a user should have read first.
+# nothing heavy), and `open_source(models: ModelFiles) -> Source`. One that may have to be asked for by name has
+# `consent() -> str | None`, the sentence that a user should have read first.
 MODULES = {
     "hello-onnx": ".onnx_source",
     "mediapipe-tasks": ".mediapipe_tasks",
@@ -22,6 +25,10 @@ def _module(name: str):
     return import_module(MODULES[name], __package__)
 
 
+def _consent(module) -> str | None:
+    return module.consent() if hasattr(module, "consent") else None
+
+
 def available(models: ModelFiles) -> dict[str, str | None]:
     """For each tracker the sentence that says why it cannot run here, or None where it can."""
     return {name: _module(name).missing(models) for name in MODULES}
@@ -32,7 +39,7 @@ def choose(models: ModelFiles) -> str:
     reasons = {}
     for name in MODULES:
         module = _module(name)
-        reasons[name] = module.missing(models) or (module.consent() if hasattr(module, "consent") else None)
+        reasons[name] = module.missing(models) or _consent(module)
         if reasons[name] is None:
             return name
     lacks = " ".join(f"[{name}] {reason}" for name, reason in reasons.items())
@@ -48,4 +55,6 @@ def open_source(name: str, models: ModelFiles) -> Source:
     module = _module(name)
     if reason := module.missing(models):
         raise TrackError(reason)
+    if sentence := _consent(module):
+        log.warning("%s", sentence)
     return module.open_source(models)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from .faces import Face, Source
-from .follow import Choice, Follower
+from .follow import LARGEST, Choice, Follower
 from .track import FaceTrack, TrackError
 
 ON_MISS = ("stop", "hold", "interpolate")
@@ -19,7 +19,7 @@ def track_faces(
     frames: Iterable[np.ndarray],
     source: Source,
     fps: float,
-    choice: Choice = Choice(),
+    choice: Choice = LARGEST,
     on_miss: str = "stop",
     tick: Callable[[int], None] = lambda done: None,
 ) -> FaceTrack:
@@ -85,7 +85,7 @@ def check_misses(valid: np.ndarray, on_miss: str) -> tuple[str, ...]:
         raise TrackError(f"No face was found in any of the {len(valid)} frames.")
     missed = f"in {(~valid).sum()} of {len(valid)} frames ({ranges(np.flatnonzero(~valid))}, counted from 0)"
     if on_miss == "stop":
-        raise TrackError(f'The face was not found {missed}. Set on_miss to "hold" or "interpolate" to bridge them, or trim the clip.')
+        raise TrackError(f'The face was not found {missed}. Set on_miss to "hold" or "interpolate", or trim the clip.')
     done = {"hold": "hold the last measured row", "interpolate": "are interpolated"}[on_miss]
     return (f"The face was not found {missed}; these rows {done}.",)
 
@@ -102,7 +102,7 @@ def ranges(frames: Iterable[int]) -> str:
 
 
 def fill(arrays: dict[str, np.ndarray | None], valid: np.ndarray, on_miss: str) -> dict[str, np.ndarray | None]:
-    """Spread the measured rows (M, ...) over all F = len(valid) frames. Before the first and after the last one, both policies hold."""
+    """Spread measured rows (M, ...) over all F = len(valid) frames. Before the first and after the last, both policies hold."""
     at = np.flatnonzero(valid)
     frames = np.arange(len(valid))
     before = np.clip(np.searchsorted(at, frames, "right") - 1, 0, None)

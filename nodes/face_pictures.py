@@ -19,7 +19,7 @@ class CropPortrait(io.ComfyNode):
             node_id="SKPortraitCropPortrait",
             display_name="Crop Portrait",
             category="SK Portrait/face",
-            description="Cuts one square, the same for the whole clip, round the face, with the margin that the networks were trained on.",
+            description="Cuts one square round the face, the same for the whole clip, with the margin that the networks know.",
             inputs=[
                 io.Image.Input("images", tooltip="The frames that were tracked."),
                 FaceTrackType.Input("track", tooltip="Their track: one row for every frame."),
@@ -38,7 +38,7 @@ class CropPortrait(io.ComfyNode):
                     step=0.05,
                     tooltip="Side of the square in face sizes; 0 takes the generation's own.",
                 ),
-                io.Int.Input("size", default=512, min=64, max=4096, step=8, tooltip="Width and height of the cropped pictures, pixels."),
+                io.Int.Input("size", default=512, min=64, max=4096, step=8, tooltip="Width and height of the pictures, pixels."),
             ],
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The cropped frames."),
@@ -70,18 +70,16 @@ class DrawHeadPose(io.ComfyNode):
             description="Draws the square that turns with the head: the head-pose picture that the drive encoders read.",
             inputs=[
                 FaceTrackType.Input("track", tooltip="The driver's track, cropped."),
-                FaceTrackType.Input("reference", optional=True, tooltip="The portrait's track, cropped: the head is drawn at its place."),
+                FaceTrackType.Input("reference", optional=True, tooltip="The portrait's track, cropped: its place is kept."),
                 io.Float.Input(
                     "translation_ratio",
                     default=0.0,
                     min=-4.0,
                     max=4.0,
                     step=0.05,
-                    tooltip="How much of the driver's movement through the picture to add: 0 keeps the head in place (published), 1 all of it.",
+                    tooltip="How much of the driver's movement through the picture to add: 0 (published) none, 1 all of it.",
                 ),
-                io.Int.Input(
-                    "size", default=512, min=64, max=4096, step=8, tooltip="Shorter side of the picture, pixels; 512 as published."
-                ),
+                io.Int.Input("size", default=512, min=64, max=4096, step=8, tooltip="Shorter side, pixels; 512 as published."),
             ],
             outputs=[io.Image.Output(display_name="head_pose", tooltip="One picture for every row of the track.")],
         )
@@ -106,7 +104,7 @@ class FacePatches(io.ComfyNode):
             node_id="SKPortraitFacePatches",
             display_name="Face Patches",
             category="SK Portrait/face",
-            description="Cuts the pictures of eyes, mouth and face that the drive encoders look at. Blur, edit or draw over them as you like.",
+            description="Cuts the pictures of eyes, mouth and face that the drive encoders look at, to blur or paint at will.",
             inputs=[
                 io.Image.Input("images", tooltip="The driver's frames, cropped or not."),
                 FaceTrackType.Input("track", tooltip="Their track: one row for every frame."),

@@ -25,19 +25,19 @@ SOURCE = io.Combo.Input(
     "source",
     options=[sources.AUTO, *sources.MODULES],
     tooltip="The face tracker. auto takes the HelloMeme ONNX models where they lie in models/face_tools, else MediaPipe. "
-    "Use the same one for the reference and the driver. MediaPipe 1.x sends usage metrics to Google, so it runs only when chosen here.",
+    "Use the same one for the reference and the driver. MediaPipe 1.x sends usage metrics to Google, so it only runs if chosen.",
 )
 FACE = io.Combo.Input(
-    "face", options=list(RULES), tooltip="Which face to take in the first frame that shows one; that person is followed from there on."
+    "face", options=list(RULES), tooltip="Which face to take in the first frame that shows one; that person is then followed."
 )
 FACE_NUMBER = io.Int.Input(
-    "face_number", default=1, min=1, max=64, tooltip='With face = "by number": 1 is the leftmost face of the first frame that shows one.'
+    "face_number", default=1, min=1, max=64, tooltip='With face = "by number": 1 is the leftmost in the first frame with a face.'
 )
 ON_A_MISS = io.Combo.Input(
     "on_miss",
     options=list(ON_MISS),
-    tooltip="Frames in which the face is not found: stop and name them, hold the last measured row, or interpolate between the measured "
-    "rows. No frame is ever dropped.",
+    tooltip="Frames in which the face is not found: stop and name them, hold the last measured row, or interpolate between the "
+    "measured rows. No frame is ever dropped.",
 )
 COEFFICIENTS = FaceTrackType.Input(
     "coefficients",
@@ -46,8 +46,8 @@ COEFFICIENTS = FaceTrackType.Input(
 )
 OUTPUTS = [
     FaceTrackType.Output(display_name="track", tooltip="One row for every frame: landmarks, head pose, expression coefficients."),
-    io.Mask.Output(display_name="measured", tooltip="White for frames in which the face was measured, black where the row was bridged."),
-    io.String.Output(display_name="report", tooltip="What was found, in words: source, range of head angles, missed frames, notes."),
+    io.Mask.Output(display_name="measured", tooltip="White where the face was measured, black where the row was bridged."),
+    io.String.Output(display_name="report", tooltip="What was found: source, range of head angles, missed frames, notes."),
 ]
 
 

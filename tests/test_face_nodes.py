@@ -12,6 +12,7 @@ pytest.importorskip("mediapipe.python.solutions.face_mesh", reason="the built-in
 def portrait(comfy):
     import torch
     from skimage.data import astronaut
+
     from sk_portrait.nodes import folders
 
     folders.register()
