@@ -20,9 +20,11 @@ def _load_pack():
 
 _load_pack()
 
-from sk_portrait.demo import environment, host  # noqa: E402
+from sk_portrait.demo import environment, host, inprocess  # noqa: E402
 
 COMFY = host.find()
+# Compiled files of the checkouts that tests import do not belong into them.
+sys.pycache_prefix = sys.pycache_prefix or str(environment.CACHE / "pycache")
 
 
 def pytest_collection_modifyitems(items):
@@ -47,7 +49,7 @@ def comfy(tmp_path_factory) -> Path:
     """ComfyUI's folder, with its modules importable in this process (`import comfy.sd`) and a base directory of its own."""
     if COMFY is None:
         pytest.skip("ComfyUI is absent")
-    host.enter(COMFY, tmp_path_factory.mktemp("comfy_base"))
+    inprocess.enter(COMFY, tmp_path_factory.mktemp("comfy_base"))
     return COMFY
 
 
@@ -58,6 +60,5 @@ def server(tmp_path_factory):
 
     if COMFY is None:
         pytest.skip("ComfyUI is absent")
-    sys.pycache_prefix = sys.pycache_prefix or str(environment.CACHE / "pycache")
     with Server(COMFY, tmp_path_factory.mktemp("server_base")) as running:
         yield running
