@@ -23,7 +23,7 @@ spec = importlib.util.spec_from_file_location("run", sys.argv[1])
 run = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(run)
 if sys.argv[2] != "none":
-    run.tool("demo.inprocess").enter(sys.argv[2], sys.argv[3])
+    run.tool("demo.host").enter(sys.argv[2], sys.argv[3])
     import nodes, comfy_api.latest
 for name in [name for name in sys.modules if name.split(".")[0] == run.PACK]:
     del sys.modules[name]

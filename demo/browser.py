@@ -10,7 +10,12 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
 
 # Templates on first start, and the node colours of the light theme, would spoil the picture.
-SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ShowMissingModelsWarning": False, "Comfy.Minimap.Visible": False, "Comfy.Graph.CanvasInfo": False}
+SETTINGS = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.Workflow.ShowMissingModelsWarning": False,
+    "Comfy.Minimap.Visible": False,
+    "Comfy.Graph.CanvasInfo": False,
+}
 READY = "() => window.app?.graph && window.app?.extensionManager && document.querySelector('#graph-canvas')"
 LOAD = "async ([workflow, name]) => { await window.app.loadGraphData(workflow, true, true, name); }"
 CHECK = """() => ({

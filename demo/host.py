@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import textwrap
 import venv
 from pathlib import Path
@@ -79,3 +80,19 @@ def _install() -> Path:
 def _reason(error: Exception) -> str:
     text = (getattr(error, "stderr", None) or str(error)).strip() or type(error).__name__
     return text.splitlines()[-1]
+
+
+def enter(comfy: Path | str, base: Path | str) -> None:
+    """Make `import comfy`, `nodes` and `folder_paths` of this ComfyUI work in this process, with `base` as its base directory.
+
+    On the CPU where there is no CUDA device; must come before anything imports comfy.
+    """
+    import torch
+
+    sys.pycache_prefix = sys.pycache_prefix or str(environment.CACHE / "pycache")
+    if str(comfy) not in sys.path:
+        sys.path.insert(0, str(comfy))
+    from comfy.cli_args import args
+
+    args.cpu = not torch.cuda.is_available()
+    args.base_directory = str(base)

@@ -20,7 +20,7 @@ def _load_pack():
 
 _load_pack()
 
-from sk_portrait.demo import environment, host, inprocess  # noqa: E402
+from sk_portrait.demo import environment, host  # noqa: E402
 
 COMFY = host.find()
 # Compiled files of the checkouts that tests import do not belong into them.
@@ -49,7 +49,7 @@ def comfy(tmp_path_factory) -> Path:
     """ComfyUI's folder, with its modules importable in this process (`import comfy.sd`) and a base directory of its own."""
     if COMFY is None:
         pytest.skip("ComfyUI is absent")
-    inprocess.enter(COMFY, tmp_path_factory.mktemp("comfy_base"))
+    host.enter(COMFY, tmp_path_factory.mktemp("comfy_base"))
     return COMFY
 
 
