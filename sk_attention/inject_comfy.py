@@ -1,13 +1,13 @@
 """Puts AnimateDiff's modules into the blocks of ComfyUI's UNet: the one kind of module that sits between a block's layers and its
 Upsample, where the host has no hook but offers injections.
 
-What is injected is a marker without weights: the UNet's state dict, size and LoRA names never see the modules. Nothing of the host
-is imported.
+What is injected is a marker without weights: the UNet's state dict, size and LoRA names never see the modules. Nothing of the
+host is imported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from .animatediff import AnimateDiff
 from .frames import rows_of
 from .stations import MOTION, Call, Weighted
+from .unet_comfy import KEY
 
 Place = tuple[str, int, int]  # side, UNet block, layer: a key of AnimateDiff.sites()
-LAYERS = ("ResBlock", "SpatialTransformer")  # a module follows the last of these in its block
+KINDS = ("SpatialTransformer", "ResBlock")  # a module follows the last layer of the first of these kinds that its block has
 
 
 class TemporalAction:
@@ -59,39 +60,50 @@ def handle(layer: Marker, h: Tensor, emb: Tensor, context: Tensor, options: Mapp
 
 
 class Injection:
-    """The markers of one AnimateDiff in one MODEL. All clones of a MODEL share one UNet, so both ways can be repeated safely and take
-    out what they put in, by identity, and nothing else."""
+    """The markers of one AnimateDiff in one MODEL. All clones of a MODEL share one UNet, so both ways can be repeated safely and
+    take out what they put in, by identity, and nothing else."""
 
     def __init__(self, weighted: Weighted):
         self.markers = [Marker(weighted, place) for place in weighted.action.sites]
 
     def inject(self, patcher: Any) -> None:
         """Put every marker right after its layer."""
-        unet = patcher.model.diffusion_model
         for marker in self.markers:
-            block = _block(unet, marker.place)
-            if _index(block, lambda layer, marker=marker: layer is marker) is None:
-                last = _index(block, lambda layer: type(layer).__name__ in LAYERS)
-                block.insert(last + 1, marker)
+            block = _block(patcher.model.diffusion_model, marker.place)
+            layers = list(block)
+            if marker not in layers:
+                kinds = [type(layer).__name__ for layer in layers]
+                kind = next(kind for kind in KINDS if kind in kinds)
+                block.insert(len(kinds) - kinds[::-1].index(kind), marker)
 
     def eject(self, patcher: Any) -> None:
         """Take the markers out again."""
-        unet = patcher.model.diffusion_model
         for marker in self.markers:
-            block = _block(unet, marker.place)
-            if (index := _index(block, lambda layer, marker=marker: layer is marker)) is not None:
-                del block[index]
+            block = _block(patcher.model.diffusion_model, marker.place)
+            layers = list(block)
+            if marker in layers:
+                del block[layers.index(marker)]
+
+
+def attach(patcher: Any, weighted: Weighted, patchers: Iterable[Any] = ()) -> None:
+    """Give a freshly cloned MODEL a TemporalAction. patchers: ModelPatchers of its weights, to be loaded with the MODEL.
+
+    The host leaves injections in the UNet after a run, until another MODEL is loaded. Ours are there only while a run lasts: markers
+    in the middle of a block shift the names of the layers behind them, which a LoRA loader would see.
+    """
+    injection = Injection(weighted)
+    patcher.set_injections(KEY, [*(patcher.get_injections(KEY) or ()), injection])
+    patcher.set_additional_models(KEY, [*patcher.get_additional_models_with_key(KEY), *patchers])
+    patcher.add_callback_with_key("on_pre_run", KEY, injection.inject)
+    patcher.add_callback_with_key("on_cleanup", KEY, injection.eject)
+    patches = patcher.model_options["transformer_options"].get("patches", {})
+    if (Marker, handle) not in patches.get("forward_timestep_embed_patch", ()):
+        patcher.set_model_forward_timestep_embed_patch((Marker, handle))
 
 
 def _block(unet: nn.Module, place: Place) -> nn.Sequential:
-    """diffusers' (side, block, layer) as the host counts: three blocks a level, of which the last on the way down halves the picture."""
+    """(side, block, layer) of diffusers as the host counts: three blocks a level, the third of the way down a Downsample."""
     side, block, layer = place
     if side == "mid":
         return unet.middle_block
     return unet.input_blocks[1 + 3 * block + layer] if side == "down" else unet.output_blocks[3 * block + layer]
-
-
-def _index(block: nn.Sequential, wanted: Callable[[nn.Module], bool]) -> int | None:
-    """Index of the last layer that is wanted; the middle block ends in a ResBlock that comes after its transformer."""
-    found = [i for i, layer in enumerate(block) if wanted(layer)]
-    return found[-1] if found else None

@@ -14,9 +14,12 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from .animatediff import TABLE, TemporalTransformer, require_frames
+from .frames import Rows
 from .layers import Attention, FeedForward, SinusoidalTable, conv3x3
+from .stations import MOTION, Call
 
 Shapes = Mapping[str, tuple[int, ...]]  # of a state dict
+KeyFrames = dict[int, Mapping[int, Mapping[str, Tensor]]]  # frame -> branch -> station -> features (c, h, w)
 
 
 class SKMotionModule(nn.Module):
@@ -108,6 +111,31 @@ class SKMotion(nn.Module):
         """Modules by station: down_0, down_1, ... up_0, up_1, ..."""
         sides = {"down": self.motion_down, "up": self.motion_up}
         return {f"{side}_{i}": module for side, modules in sides.items() for i, module in enumerate(modules)}
+
+
+class MotionAction:
+    """SK motion as an action: at each station the frames of a chunk attend to each other and to the key frames at its ends."""
+
+    order = MOTION
+
+    def __init__(self, network: SKMotion, key_frames: KeyFrames | None = None):
+        self.sites = network.stations()
+        self.key_frames = {} if key_frames is None else key_frames
+
+    def __call__(self, station: str, h: Tensor, call: Call) -> Tensor:
+        """h (chunks x frames, c, h, w) -> the same shape."""
+        return self.sites[station](h, call.rows.chunk, self._pads(station, call.rows), call.emb)
+
+    def _pads(self, station: str, rows: Rows) -> Tensor | None:
+        """(chunks, 2, c, h, w), or None where the frames at the ends are no key frames."""
+        ends = rows.frames[0], rows.frames[rows.chunk - 1]
+        if not all(end in self.key_frames for end in ends):
+            return None
+        branches = rows.branches[:: rows.chunk]
+        return torch.stack([torch.stack([self.key_frames[end][branch][station] for end in ends]) for branch in branches])
+
+    def release(self) -> None:
+        """Nothing is kept for a run: the key frames outlive the runs of their tree."""
 
 
 def _between(h: Tensor, frames: int, pads: Tensor | None) -> Tensor:

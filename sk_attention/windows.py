@@ -1,8 +1,8 @@
 """Sampling a clip window by window: a context handler of our own for ComfyUI, which needs nothing of the host imported.
 
-ComfyUI 0.3.64 raises for frames in the batch dimension, and no version read cuts the pictures of ControlNets; all windows of the pack
-go through this file instead. A handler acts on whole batches of latents, one
-frame each; what the patches see of it is `context_window`, as with the host's.
+ComfyUI 0.3.64 raises for frames in the batch dimension, and no version read cuts the pictures of ControlNets; all windows of
+the pack go through this file instead. A handler acts on whole batches of latents, one frame each; what the patches see of it is
+`context_window`, as with the host's.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Window:
 
 
 class FrameWindows:
-    """Context handler: runs every window of a plan and fuses the results. `plan` makes it from the number of latents in the batch."""
+    """Context handler: runs every window of a plan and fuses the results. `plan` makes one from the size of the batch."""
 
     def __init__(self, plan: Callable[[int], Plan], length: int):
         self.plan = plan
@@ -64,7 +64,9 @@ class FrameWindows:
         """Always: even a single window carries the absolute frames."""
         return True
 
-    def execute(self, calculate: Callable, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping) -> list[Tensor]:
+    def execute(
+        self, calculate: Callable, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping
+    ) -> list[Tensor]:
         """x (n, 4, h, w) -> one (n, 4, h, w) for each of conds.
 
         The fused value of a frame is the running mean of its windows, so that windows that agree give exactly what they agree on.
@@ -106,7 +108,7 @@ def cut_conds(conds: list[dict] | None, batch: int, clip: int, positions: list[i
 
 
 def cut_hints(executor: Callable, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping) -> list[Tensor]:
-    """CALC_COND_BATCH wrapper of the host: inside a window, whoever made it, each ControlNet sees the pictures of that window's frames.
+    """CALC_COND_BATCH wrapper of the host: inside a window, whoever made it, each ControlNet sees the pictures of its frames.
 
     Sliding contexts of AnimateDiff-Evolved are left to it: it tells the controls itself.
     """
@@ -115,15 +117,14 @@ def cut_hints(executor: Callable, model: Any, conds: list, x: Tensor, timestep: 
         frames = rows_of(options | {"cond_or_uncond": None}, len(x)).frames
         copies: dict[int, Any] = {}
         conds = [
-            cond and [part | {"control": _cut_control(part["control"], frames, copies)} if part.get("control") else part for part in cond]
-            for cond in conds
+            cond and [part | {"control": _cut_control(part.get("control"), frames, copies)} for part in cond] for cond in conds
         ]
     return executor(model, conds, x, timestep, model_options)
 
 
 def _cut_control(control: Any, frames: tuple[int, ...], copies: dict[int, Any]) -> Any:
-    """The control, and those it is chained to, with the pictures of these frames; the same copy for the same control, since the host
-    runs cond and uncond together only where both hold one object."""
+    """The control, and those it is chained to, with the pictures of these frames; the same copy for the same control, since the
+    host runs cond and uncond together only where both hold one object."""
     if control is None:
         return None
     if id(control) not in copies:
@@ -141,5 +142,5 @@ def _cut_control(control: Any, frames: tuple[int, ...], copies: dict[int, Any]) 
 
 
 def _of_frames(hint: Tensor | None, frames: tuple[int, ...]) -> Tensor | None:
-    """Pictures of the frames; a clip longer than the pictures begins again with the first, as the host repeats them in one batch."""
+    """Pictures of the frames; a clip longer than the pictures begins again with the first, as in the host's batches."""
     return hint if hint is None or len(hint) == 1 else hint[[frame % len(hint) for frame in frames]]

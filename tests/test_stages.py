@@ -1,10 +1,12 @@
 """Windows and key-frame trees: what holds for every length of clip, and the published layouts where the published code works."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sk_portrait.sk_attention.stages import batches, key_frame_levels, published_padding, weights, windows
 
 LENGTHS = [1, 2, 11, 12, 13, 23, 34, 45, 100, 150, 1000]
@@ -17,7 +19,7 @@ def test_windows_cover_every_frame_and_none_is_short(layout):
     result = windows(n, length, overlap)
     assert {p for window in result for p in window} == set(range(n))
     assert all(len(window) == min(length, n) for window in result)
-    assert all(a[0] < b[0] and len(set(a) & set(b)) >= overlap for a, b in zip(result, result[1:]))
+    assert all(a[0] < b[0] and len(set(a) & set(b)) >= overlap for a, b in pairwise(result))
 
 
 @given(layouts, st.booleans())
@@ -25,8 +27,8 @@ def test_weights_of_each_frame_sum_to_one(layout, smooth):
     n, length, overlap = layout
     result = windows(n, length, overlap)
     total = [0.0] * n
-    for window, shares in zip(result, weights(result, overlap, smooth)):
-        for position, share in zip(window, shares):
+    for window, shares in zip(result, weights(result, overlap, smooth), strict=True):
+        for position, share in zip(window, shares, strict=True):
             assert share > 0
             total[position] += share
     assert all(math.isclose(value, 1, rel_tol=1e-12) for value in total)
@@ -50,7 +52,7 @@ def test_a_tree_covers_the_clip_and_its_depth_grows_with_the_logarithm(n, length
     levels = key_frame_levels(n, length, margins, published)
     assert levels[-1].frames == tuple(range(n))
     assert len(levels) <= 3 + math.log(n) / math.log(math.sqrt(length - 1))
-    for deeper, level in zip(levels, levels[1:]):
+    for deeper, level in pairwise(levels):
         assert level.ends == deeper.frames
         assert len(deeper.frames) < len(level.frames) or len(level.frames) <= 2
     for level in levels:

@@ -1,0 +1,103 @@
+"""Parity of the motion modules, alone and inside whole patched UNets."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import torch
+from torch import Tensor
+
+from ..sk_attention.animatediff import AnimateDiff
+from ..sk_attention.frames import COND, UNCOND
+from ..sk_attention.inject_comfy import TemporalAction, attach
+from ..sk_attention.motion import MotionAction, SKMotion, SKMotionModule, SKMotionModuleV5
+from ..sk_attention.reference import ReferenceAction
+from ..sk_attention.stations import Weighted
+from .golden import Golden
+from .parity_modules import Compared, _frames_first
+from .parity_unet import SOURCE, adapter_of, drives_of, reference_of
+
+WIDTHS = {"motion_down": (32, 64, 128, 128), "motion_up": (128, 128, 128, 64)}  # of the golden UNet's stations
+EMBEDDING = 128
+MODULES = {"v3": lambda width: SKMotionModule(width, EMBEDDING), "v5": SKMotionModuleV5}
+
+
+def _module(case: str, make):
+    def run(golden: Golden, host) -> Compared:
+        t = golden.tensors(case)
+        frames = golden.index["cases"][case]["num_frames"]
+        module = golden.fill(make(host.operations), case)
+        with torch.inference_mode():
+            yield "y", module(t["x"], frames, t["pad"].transpose(1, 2), t.get("temb")), t["y"]
+            if "y_nopad" in t:
+                yield "y_nopad", module(t["x"], frames, None, None), t["y_nopad"]
+
+    return run
+
+
+def sk_motion(golden: Golden, generation: str, operations) -> SKMotion:
+    """The golden SK motion adapter at the narrow UNet's widths."""
+    shapes = {
+        f"{side}.{i}.{key}": tuple(value.shape)
+        for side, widths in WIDTHS.items()
+        for i, width in enumerate(widths)
+        for key, value in MODULES[generation](width).state_dict().items()
+    }
+    return golden.fill(SKMotion(shapes, operations), f"motion_{generation}")
+
+
+def animatediff(golden: Golden, operations) -> AnimateDiff:
+    """The golden AnimateDiff at the narrow UNet's widths."""
+    shapes = json.loads((golden.folder / "animatediff_keys.json").read_text())
+    return golden.fill(AnimateDiff(shapes, operations), "animatediff")
+
+
+def key_frames_of(t: dict[str, Tensor], frames: int) -> dict:
+    """The golden pads as the features of the first and the last frame."""
+    pads = {key.removeprefix("pad."): value.unbind(2) for key, value in t.items() if key.startswith("pad.")}
+    return {
+        frame: {branch: {station: ends[end][row] for station, ends in pads.items()} for row, branch in enumerate((UNCOND, COND))}
+        for end, frame in enumerate((0, frames - 1))
+    }
+
+
+def _inputs(golden: Golden, generation: str, host):
+    """x and context of all rows, timestep, and the reference and drive actions of a golden UNet case."""
+    t = golden.tensors(SOURCE[generation])
+    frames = t["x"].shape[2]
+    latent = torch.cat([torch.zeros_like(t["ref_latent"]), t["ref_latent"]])
+    reference = reference_of(host.features(latent, t["context"]), latent)
+    actions = [Weighted(ReferenceAction(adapter_of(golden, generation, host), reference)), *drives_of(t)]
+    timestep = golden.index["cases"][SOURCE[generation]]["timestep"]
+    return t, _frames_first(t["x"]), t["context"].repeat_interleave(frames, 0), timestep, actions
+
+
+def _unet_motion(generation: str, motion: str):
+    def case(golden: Golden, host) -> Compared:
+        t, x, context, timestep, actions = _inputs(golden, generation, host)
+        network = sk_motion(golden, motion, host.operations)
+        actions.append(Weighted(MotionAction(network, key_frames_of(t, t["x"].shape[2]))))
+        want = golden.tensors(f"unet_{generation}")["y_motion"]
+        yield "y_motion", host.forward(x, context, timestep, actions), _frames_first(want)
+
+    return case
+
+
+def _unet_animatediff(golden: Golden, host) -> Compared:
+    _, x, context, timestep, actions = _inputs(golden, "v2", host)
+    t = golden.tensors("unet_v2_animatediff")
+    moving = copy.copy(host)
+    moving.patcher = host.patcher.clone()
+    attach(moving.patcher, Weighted(TemporalAction(animatediff(golden, host.operations))))
+    yield "y_motion_only", moving.forward(x, context, timestep), _frames_first(t["y_motion_only"])
+    yield "y", moving.forward(x, context, timestep, actions), _frames_first(t["y"])
+
+
+MOTION_CASES = {
+    "sk_motion_v3": _module("sk_motion_v3", lambda operations: SKMotionModule(64, embedding_dim=48, operations=operations)),
+    "sk_motion_v5": _module("sk_motion_v5", lambda operations: SKMotionModuleV5(64, operations=operations)),
+    "unet_v3_motion": _unet_motion("v3", "v3"),
+    "unet_v5_motion": _unet_motion("v5", "v5"),
+    "unet_v2_animatediff": _unet_animatediff,
+}
