@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from typing import Callable, Iterator, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor

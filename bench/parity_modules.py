@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from collections.abc import Iterator
 
 import torch
 from einops import rearrange
@@ -80,7 +80,7 @@ def _knit_drive(name: str, generation: str, repository: str, keys: dict[str, str
         s = golden.index["cases"][name]
         part = find_part(DRIVE, generation, repository)
         sizes = dict(part.published) | {"widths": s["block_out_channels"], "context_dim": s["cross_attention_dim"]}
-        net = golden.loaded(name, part, sizes, host.operations).network
+        net = golden.loaded(name, part, sizes, host.operations).module
         features = net(_frames_first(t["condition"]), _expression(t, motion="emo_embedding" in t))
         for station, key in keys.items():
             yield key, features[station], _frames_first(t[key])
@@ -98,10 +98,10 @@ def _full_drive(generation: str):
     def case(golden: Golden, host) -> Compared:
         t = golden.tensors(name)
         part = find_part(DRIVE, generation)
-        net = golden.loaded(name, part, part.published, host.operations).network
+        net = golden.loaded(name, part, part.published, host.operations).module
         if generation != "v3":
             projection = find_part(PROJECTION, generation)
-            net.projection = golden.loaded(f"{name}_proj", projection, projection.published, host.operations).network
+            net.projection = golden.loaded(f"{name}_proj", projection, projection.published, host.operations).module
         for kind in ("coeff", "emo"):
             picture, expression = _frames_first(t["condition"]), _expression(t, motion=kind == "emo")
             features = dict(net(picture, expression))

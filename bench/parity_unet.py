@@ -27,13 +27,10 @@ SIZES = {
 SOURCE = {"v1": "unet_v1", "v2": "unet_v2", "v3": "unet_v3", "v5": "unet_v3", "v5b": "unet_v3"}  # of the inputs
 
 
-def adapter_of(golden: Golden, generation: str, host):
-    """The golden reference adapter at the narrow UNet's widths."""
-    return golden.loaded(f"adapter_{generation}", find_part(REFERENCE, generation), SIZES[generation], host.operations).network
-
-
-def reference_of(features: dict[str, Tensor], latent: Tensor) -> Reference:
-    return Reference({station: t[HALVES] for station, t in features.items()}, tuple(latent.shape[-2:]))
+def reference_of(golden: Golden, generation: str, host, features: dict[str, Tensor], latent: Tensor) -> Reference:
+    """Features with the golden reference adapter at the narrow UNet's widths."""
+    loaded = golden.loaded(f"adapter_{generation}", find_part(REFERENCE, generation), SIZES[generation], host.operations)
+    return Reference({station: t[HALVES] for station, t in features.items()}, tuple(latent.shape[-2:]), loaded)
 
 
 def drives_of(t: dict[str, Tensor]) -> list[Weighted]:
@@ -59,7 +56,7 @@ def _unet(generation: str):
         timestep = golden.index["cases"][f"unet_{generation}"]["timestep"]
         latent = torch.cat([torch.zeros_like(inputs["ref_latent"]), inputs["ref_latent"]])
         features = host.features(latent, inputs["context"])
-        reference = Weighted(ReferenceAction(adapter_of(golden, generation, host), reference_of(features, latent)))
+        reference = Weighted(ReferenceAction(reference_of(golden, generation, host, features, latent)))
         drives = drives_of(inputs)
         for key, value in t.items():
             if key.startswith("feature."):

@@ -5,7 +5,7 @@ from importlib import import_module
 from comfy_api.latest import ComfyExtension
 
 # Each module holds one table, NODES.
-MODULES = ()
+MODULES = ("load", "face_track", "face_pictures", "face_motion", "encode", "apply")
 
 
 class SKPortraitExtension(ComfyExtension):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Mapping
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from .parts import PARTS, CheckpointError, Part, Shapes
 class Loaded:
     """A network with what it was recognised as. `generations` is narrowed by the file's published name where its keys fit more than one."""
 
-    network: nn.Module
+    module: nn.Module
     part: Part
     generations: tuple[str, ...]
     file: str
@@ -67,7 +67,7 @@ def recognise(shapes: Shapes, file: str) -> Part:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def published_names(part: Part) -> frozenset[str]:
     """Names of the tensors of a part, from the network itself at its published sizes."""
     with torch.device("meta"):

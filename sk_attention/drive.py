@@ -5,8 +5,8 @@ Axis letters: F frames (each is independent), n expression tokens, D token width
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,7 @@ COEFFICIENTS = 51  # ARKit blend shapes without tongueOut
 COEFFICIENT_SCALE = 500.0  # of a coefficient before its sinusoidal embedding
 FACE_MOTION = 548  # PD-FGC: eye 6 | emotion 30 | mouth 512
 FACE_MOTION_SCALE = 20.0
+EMPTY = -1.0  # of a head-pose picture without a box
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,14 @@ class Expression:
     patches: Tensor | None = None
     face_motion: Tensor | None = None
 
+    def __getitem__(self, frames: slice) -> "Expression":
+        return Expression(*(None if t is None else t[frames] for t in (self.coefficients, self.patches, self.face_motion)))
+
+    def empty(self, null_motion: Tensor | None = None) -> "Expression":
+        """One frame of the same kind that says nothing: zeros, or `null_motion` (1, 548)."""
+        zeros = Expression(*(None if t is None else torch.zeros_like(t[:1]) for t in (self.coefficients, self.patches, self.face_motion)))
+        return zeros if null_motion is None else Expression(face_motion=null_motion)
+
 
 @dataclass(frozen=True)
 class Drive:
@@ -43,10 +52,12 @@ class Drive:
 
     features: station -> (F, C, h, w)
     null:     station -> (1 or F, C, h, w), of the empty picture and expression; one row serves every frame
+    generations: of the encoder
     """
 
     features: Mapping[str, Tensor]
     null: Mapping[str, Tensor]
+    generations: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.features.values())))
@@ -241,19 +252,29 @@ class Projection(nn.Module):
 
 
 def encode(
-    encoder: nn.Module, picture: Tensor, expression: Expression, null_motion: Tensor | None = None
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """One batch of frames and its null -> (features, null) as in `Drive`.
+    encoder: nn.Module,
+    pictures: Tensor,
+    expression: Expression,
+    null_motion: Tensor | None = None,
+    generations: tuple[str, ...] = (),
+    batch: int = 8,
+    place: Callable[[Tensor], Tensor] = lambda feature: feature,
+    tick: Callable[[int], None] = lambda done: None,
+) -> Drive:
+    """The drive of a clip, `batch` frames at a time.
 
+    pictures: (F, 3, H, W), RGB in -1..1; place: moves each feature to where it is kept; tick: called with the frames done.
     The null (the uncond half of guidance) is the empty picture with zero coefficients and patches, run through the networks;
     of face motion it is zero from v3 on and `null_motion` (1, 548), what the motion net sees in a black crop, in v1 and v2.
     """
-    if expression.face_motion is not None:
-        zero = torch.zeros_like(expression.face_motion[:1])
-        empty = Expression(face_motion=zero if null_motion is None else null_motion)
-    else:
-        empty = Expression(torch.zeros_like(expression.coefficients[:1]), torch.zeros_like(expression.patches[:1]))
-    return encoder(picture, expression), encoder(torch.full_like(picture[:1], -1.0), empty)
+    null = encoder(torch.full_like(pictures[:1], EMPTY), expression.empty(null_motion))
+    parts: dict[str, list[Tensor]] = {station: [] for station in null}
+    for start in range(0, len(pictures), batch):
+        frames = slice(start, start + batch)
+        for station, feature in encoder(pictures[frames], expression[frames]).items():
+            parts[station].append(place(feature))
+        tick(min(start + batch, len(pictures)))
+    return Drive({station: torch.cat(kept) for station, kept in parts.items()}, {s: place(f) for s, f in null.items()}, generations)
 
 
 def _shrink(picture: Tensor, factor: int) -> Tensor:

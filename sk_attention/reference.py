@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +25,12 @@ class Reference:
     features: station -> (2, C, h, w), one row per branch in the order of `frames.COND, UNCOND`: the portrait under the positive
               prompt, an empty latent under the negative one (section 3.2)
     size:     (height, width) of the latent
+    adapter:  who attends to it: `module` is the ReferenceAdapter, `generations` what it was recognised as
     """
 
     features: Features
     size: tuple[int, int]
+    adapter: Any
 
 
 class ReferenceAdapter(nn.Module):
@@ -71,8 +74,8 @@ class ReferenceAction:
 
     order = REFERENCE
 
-    def __init__(self, adapter: ReferenceAdapter, reference: Reference):
-        self.sites = adapter.sites
+    def __init__(self, reference: Reference):
+        self.sites = reference.adapter.module.sites
         self.reference = reference
         self._projected: dict[str, Knitted] = {}
 

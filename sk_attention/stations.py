@@ -8,8 +8,9 @@ reference and motion come after it and change the trunk only.
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
-from typing import Container, Iterable, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch.nn.functional as F
 from torch import Tensor

@@ -5,7 +5,8 @@ Nothing of the host is imported: patchers and models come in as arguments.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
