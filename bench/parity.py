@@ -54,10 +54,12 @@ def open_host(name: str, golden: Golden):
         raise SystemExit("--host comfy needs ComfyUI, which was not found; COMFYUI_PATH names its folder.")
     if comfy:
         enter(comfy, tempfile.mkdtemp())
-        from .narrow_comfy import ComfyHost as Host
-    else:
-        from .narrow_diffusers import DiffusersHost as Host
-    return Host(golden.unet_weights())
+        from .narrow_comfy import ComfyHost
+
+        return ComfyHost(golden.unet_weights())
+    from .narrow_diffusers import DiffusersHost
+
+    return DiffusersHost(golden.index["unet"], golden.unet_weights())
 
 
 def main(argv: list[str]) -> int:

@@ -95,7 +95,7 @@ class SharedNoise(io.ComfyNode):
     def execute(cls, latent, drive) -> io.NodeOutput:
         frames, samples = len(drive), latent["samples"]
         if len(samples) not in (1, frames):
-            raise ValueError(f"The latent batch has {len(samples)} rows and the drive has {frames} frames: give one latent, or one a frame.")
+            raise ValueError(f"The latent batch has {len(samples)} rows and the drive has {frames} frames: give one, or one a frame.")
         shared = dict(latent, samples=samples.expand(frames, *samples.shape[1:]).clone(), batch_index=[0] * frames)
         mask = latent.get("noise_mask")
         if torch.is_tensor(mask) and len(mask) == 1:

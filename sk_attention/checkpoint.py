@@ -57,7 +57,8 @@ def recognise(shapes: Shapes, file: str) -> Part:
     for part in PARTS:
         if part.matches(shapes):
             return part
-    part, names = max(((p, published_names(p)) for p in PARTS), key=lambda pair: len(pair[1] & shapes.keys()) / len(pair[1] | shapes.keys()))
+    part = max(PARTS, key=lambda p: len(published_names(p) & shapes.keys()) / len(published_names(p) | shapes.keys()))
+    names = published_names(part)
     foreign = sorted(shapes.keys() - names)
     missing = sorted(names - shapes.keys())
     raise CheckpointError(

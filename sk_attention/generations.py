@@ -34,8 +34,8 @@ class Generation:
     driven_reference: bool = False
 
 
-_EULER = dict(sampler="euler", scheduler="normal", black_null=True)
-_V5 = dict(coefficients_drive="hm5_control_base", motion_drive="hm5_control_base")
+_EULER = {"sampler": "euler", "scheduler": "normal", "black_null": True}
+_V5 = {"coefficients_drive": "hm5_control_base", "motion_drive": "hm5_control_base"}
 
 GENERATIONS = {
     row.name: row

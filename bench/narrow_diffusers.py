@@ -1,0 +1,39 @@
+"""The narrow golden UNet on the embedded host: diffusers' UNet2DConditionModel."""
+
+from __future__ import annotations
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
+from torch import Tensor, nn
+
+from ..sk_attention.frames import COND, UNCOND
+from ..sk_attention.unet_diffusers import bound, plain_features
+
+
+def unet(settings: dict, weights: dict[str, Tensor]) -> UNet2DConditionModel:
+    """A UNet of diffusers from a state dict in LDM names."""
+    net = UNet2DConditionModel(**settings)
+    prefixed = {f"model.diffusion_model.{key}": value for key, value in weights.items()}
+    net.load_state_dict(convert_ldm_unet_checkpoint(prefixed, dict(net.config)))
+    return net.eval().requires_grad_(False)
+
+
+class DiffusersHost:
+    """The same interface as ComfyHost."""
+
+    name = "diffusers"
+    operations = nn
+
+    def __init__(self, settings: dict, weights: dict[str, Tensor]):
+        self.unet = unet(settings, weights)
+
+    def features(self, latent: Tensor, context: Tensor) -> dict[str, Tensor]:
+        """latent (2, 4, h, w), context (2, t, D), branches in the order [uncond, cond] -> station -> (2, C, h, w)."""
+        halves = [plain_features(self.unet, z[None], text[None], b) for b, z, text in zip((UNCOND, COND), latent, context)]
+        return {station: torch.cat([half[station] for half in halves]) for station in halves[0]}
+
+    def forward(self, x: Tensor, context: Tensor, timestep: float, actions=()) -> Tensor:
+        """x (2 F, 4, h, w), context (2 F, t, D), first half uncond -> the UNet's output with the actions bound."""
+        with bound(self.unet, actions, {"cond_or_uncond": [UNCOND, COND]}), torch.no_grad():
+            return self.unet(x, timestep, encoder_hidden_states=context).sample

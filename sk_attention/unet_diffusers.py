@@ -1,0 +1,72 @@
+"""Binds the stations to a diffusers UNet2DConditionModel by torch's own module hooks: the embedded host, for scripts and demos.
+
+Nothing of diffusers is imported: the UNet comes in as an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .frames import COND, rows_of
+from .stations import Call, Capture, Stations, Weighted
+
+
+@contextmanager
+def bound(unet: nn.Module, actions: Iterable[Weighted], options: Mapping[str, Any]) -> Iterator[nn.Module]:
+    """While open, every call of `unet` runs the actions; afterwards the UNet is as it was.
+
+    options: as the host's transformer_options: `cond_or_uncond`, `context_window`.
+    """
+    binding = _Binding(Stations(actions), options)
+    hooks = [
+        unet.time_embedding.register_forward_hook(binding.begin),
+        unet.mid_block.register_forward_hook(binding.middle),
+        *(block.register_forward_hook(binding.leave_down(f"down_{i}")) for i, block in enumerate(unet.down_blocks)),
+        *(block.register_forward_pre_hook(binding.enter_up(f"up_{i}"), with_kwargs=True) for i, block in enumerate(unet.up_blocks)),
+    ]
+    try:
+        yield unet
+    finally:
+        for hook in hooks:
+            hook.remove()
+        binding.stations.release()
+
+
+@torch.no_grad()
+def plain_features(unet: nn.Module, latents: Tensor, context: Tensor, branch: int = COND) -> dict[str, Tensor]:
+    """What one forward at timestep 0 over clean latents (N, 4, h, w), context (1 or N, t, D), shows at every station."""
+    capture = Capture()
+    with bound(unet, [Weighted(capture)], {"cond_or_uncond": [branch]}):
+        unet(latents, 0, encoder_hidden_states=context.expand(len(latents), -1, -1))
+        return capture.features
+
+
+class _Binding:
+    def __init__(self, stations: Stations, options: Mapping[str, Any]):
+        self.stations, self.options = stations, options
+        self.call: Call | None = None
+
+    def begin(self, module: nn.Module, args: tuple, emb: Tensor) -> None:
+        self.call = Call(rows_of(self.options, emb.shape[0]), emb)
+
+    def leave_down(self, station: str):
+        def hook(module: nn.Module, args: tuple, output: tuple) -> tuple:
+            h, skips = output
+            skip = self.stations.before_skip(station, h, self.call)
+            return self.stations.after_skip(station, skip, self.call), (*skips[:-1], skip)
+
+        return hook
+
+    def middle(self, module: nn.Module, args: tuple, h: Tensor) -> Tensor:
+        return self.stations.all("mid", h, self.call)
+
+    def enter_up(self, station: str):
+        def hook(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+            return args, kwargs | {"hidden_states": self.stations.all(station, kwargs["hidden_states"], self.call)}
+
+        return hook
