@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sk_portrait.face_tools.crop import CROP_RULES, portrait_crop
 from sk_portrait.face_tools.geometry import rotation_angles, rotation_matrix, similarity, transform
 from sk_portrait.face_tools.head_pose import FOCAL_512, move_translation, solve
