@@ -32,7 +32,7 @@ class Choice:
         """Raises TrackError where there is no such face."""
         if self.rule == "by number":
             if not 1 <= self.number <= len(faces):
-                raise TrackError(f"Face number {self.number} was asked for, and the first frame with a face has {len(faces)}.")
+                raise TrackError(f"Face number {self.number} was asked for; the first frame with a face has {len(faces)}.")
             return sorted(faces, key=lambda face: face.box[0])[self.number - 1]
         keys = {
             "largest": lambda face: -_size(face),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import ceil
 
 import numpy as np
 
@@ -24,15 +25,15 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
 
 def tiles(width: int, height: int, grid: int) -> Iterator[tuple[int, int, int, int]]:
     """Windows x0 y0 x1 y1 of side 2 / (grid + 1) of the long side, overlapping by half, that cover the picture."""
-    side = 2 * max(width, height) / (grid + 1)
+    side = ceil(2 * max(width, height) / (grid + 1))
     for y in _starts(height, side):
         for x in _starts(width, side):
-            yield x, y, min(x + int(side), width), min(y + int(side), height)
+            yield x, y, min(x + side, width), min(y + side, height)
 
 
-def _starts(length: int, side: float) -> np.ndarray:
+def _starts(length: int, side: int) -> np.ndarray:
     spare = max(length - side, 0)
-    return np.linspace(0, spare, int(np.ceil(2 * spare / side)) + 1).astype(int)
+    return np.linspace(0, spare, ceil(2 * spare / side) + 1).astype(int)
 
 
 class Finder:
