@@ -1,7 +1,9 @@
 """Derive the 33-point head template of `face_tools/template.py` from pictures that we may use.
 
-`python -m` style: main([CLIP]) reads every tenth frame of a video of one person and scikit-image's astronaut, runs the FaceMesh of
-mediapipe 0.10.21 on them, and prints the table. Method: generalised Procrustes (similarity) of the 3D landmarks and their mirror
+`python run.py bench face_template CLIP` reads every tenth frame of a video of one person and scikit-image's astronaut, runs the
+FaceMesh of mediapipe 0.10.21 on them, and prints the table.
+
+Method: generalised Procrustes (similarity) of the 3D landmarks and their mirror
 images, both persons with equal weight; axes: x along the eyes by symmetry, y along forehead (10) to chin (152), z to the viewer;
 scale: outer eye corners 8.89 cm apart; origin: centroid of the 33 points.
 """
