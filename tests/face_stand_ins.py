@@ -111,15 +111,40 @@ def pose(path, batch="N", translation=(0.0, 0.0, -5.0)):
     g.save(path, 224, 224, {g.add("Add", g.add("Mul", value, weights), bias): (1201,)})
 
 
-def coefficients(path, batch="N", rows=None):
-    """51 numbers: row k is `rows[k]` (R, 3) . the brightest value of each channel, plus k / 100 where rows is None."""
+def coefficients(path, batch="N"):
+    """51 numbers: number k is k / 100; the last one also has the brightest value of channel 0."""
     g = Graph(batch)
     value = g.reduce("ReduceMax", "image", 2, 3)  # (N, 3)
-    weights = np.zeros((3, 51), np.float32) if rows is None else np.asarray(rows, np.float32).T
-    bias = np.arange(51, dtype=np.float32)[None] / 100 if rows is None else np.zeros((1, 51), np.float32)
-    if rows is None:
-        weights[0, 50] = 1
-    g.save(path, 224, 224, {g.add("Add", g.add("MatMul", value, weights), bias): (51,)})
+    weights = np.zeros((3, 51), np.float32)
+    weights[0, 50] = 1
+    g.save(path, 224, 224, {g.add("Add", g.add("MatMul", value, weights), np.arange(51)[None] / 100): (51,)})
+
+
+CELLS = 8  # of the chessboard on the square: cell k carries number k
+
+
+def board_coefficients(path, cells):
+    """51 numbers: number k is the red of cell `cells[k]` of the board that `board` draws."""
+    g = Graph("N")
+    red = g.add("Unsqueeze", g.channel(2), g.constant([1], np.int64))  # BGR
+    pooled = g.add("AveragePool", red, kernel_shape=[8, 8], strides=[8, 8])
+    flat = g.add("Reshape", pooled, g.constant((-1, 28 * 28), np.int64))
+    middles = ((112 + (np.arange(CELLS) - (CELLS - 1) / 2) * 224 * 0.85 / CELLS) / 8).astype(int)
+    weights = np.zeros((28 * 28, 51), np.float32)
+    for k, cell in enumerate(cells):
+        weights[middles[cell // CELLS] * 28 + middles[cell % CELLS], k] = 1
+    g.save(path, 224, 224, {g.add("MatMul", flat, weights): (51,)})
+
+
+def board(values, side=160):
+    """A frame whose square shows values (51,) 0..1 as the red of its cells."""
+    red = np.zeros(CELLS * CELLS)
+    red[: len(values)] = values
+    cell = side // CELLS
+    frame = square(side=side, colour=(0, 0, 255))
+    x, y = 160 - side // 2, 120 - side // 2
+    frame[y : y + side, x : x + side, 0] = np.kron(red.reshape(CELLS, CELLS) * 255, np.ones((cell, cell))).round()
+    return frame
 
 
 def write_all(folder, batch="N"):

@@ -1,0 +1,89 @@
+"""Recover the order of the published network's 51 numbers by comparing them with named coefficients of the same clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .coefficients import ARKIT_51, ASSUMED_ORDER, CoefficientOrder
+from .track import TrackError
+
+MIN_FRAMES = 50
+SURE, CLEAR = 0.5, 0.02  # correlation of a match, and its lead over the next best name, from which it counts as sure
+MIN_SURE = 26  # of 51: more than half must be sure before a table is worth using
+PRIOR = 0.01  # correlation that the assumed name is given ahead: less than a clear lead, enough for what the clip does not show
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """An order recovered from a clip.
+
+    order:       the table, measured
+    correlation: (51,) of each place with the name that it got
+    lead:        (51,) how much that is above the best other name
+    """
+
+    order: CoefficientOrder
+    correlation: np.ndarray
+    lead: np.ndarray
+
+    @property
+    def sure(self) -> np.ndarray:
+        """(51,) bool: places whose name the clip shows clearly; the others follow the assumed order where it is free."""
+        return (self.correlation >= SURE) & (self.lead >= CLEAR)
+
+    def table(self) -> str:
+        """One line a place: number, name, correlation, lead, and a mark where it is not sure."""
+        rows = zip(self.order.names, self.correlation, self.lead, self.sure)
+        lines = [f"{k:2} {name:22} {c:6.3f} {lead:+7.3f}{'' if sure else '  unsure'}" for k, (name, c, lead, sure) in enumerate(rows)]
+        return "\n".join(["   name                     corr    lead", *lines])
+
+
+def recover_order(raw: np.ndarray, named: np.ndarray, clip: str, assumed: CoefficientOrder = ASSUMED_ORDER) -> Recovered:
+    """Match the network's raw numbers (F, 51) to coefficients (F, 51) in the order of ARKIT_51, frame by frame the same face.
+
+    The assignment that maximises the summed correlation (Hungarian method). The sign counts: looking up and looking down move
+    against each other, and only the like-named pair rises together. Raises TrackError for too few frames.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    if raw.shape != named.shape or raw.shape[1:] != (len(ARKIT_51),):
+        raise TrackError(f"Expected two tables of the same frames with 51 columns, got {raw.shape} and {named.shape}.")
+    if len(raw) < MIN_FRAMES:
+        raise TrackError(f"The order cannot be told from {len(raw)} frames; at least {MIN_FRAMES} must show the face to both.")
+    correlation = correlations(raw, named)
+    prior = np.zeros_like(correlation)
+    prior[np.arange(51), [ARKIT_51.index(name) for name in assumed.names]] = PRIOR
+    places, columns = linear_sum_assignment(-(correlation + prior))
+    matched = correlation[places, columns]
+    others = correlation.copy()
+    others[places, columns] = -1
+    return Recovered(
+        CoefficientOrder(
+            names=tuple(ARKIT_51[c] for c in columns),
+            provenance=f"measured on {clip}, {len(raw)} frames, by correlation with named coefficients",
+            measured=True,
+            confidence=tuple(float(c) for c in matched),
+        ),
+        matched,
+        matched - others.max(1),
+    )
+
+
+def require_sure(recovered: Recovered) -> None:
+    """Raise TrackError where the clip showed too little to trust the table."""
+    count = int(recovered.sure.sum())
+    if count < MIN_SURE:
+        raise TrackError(
+            f"Only {count} of 51 places are sure (at least {MIN_SURE} are needed): use a clip that shows more expressions, "
+            "each side of the face on its own."
+        )
+
+
+def correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(51, 51) correlation of every column of a (F, 51) with every column of b (F, 51); 0 where either stands still."""
+    a, b = (x - x.mean(0) for x in (np.asarray(a, np.float64), np.asarray(b, np.float64)))
+    length_a, length_b = np.linalg.norm(a, axis=0), np.linalg.norm(b, axis=0)
+    moving = (length_a[:, None] > 1e-6) & (length_b[None] > 1e-6)
+    return np.where(moving, (a.T @ b) / np.maximum(length_a[:, None] * length_b[None], 1e-12), 0.0)
