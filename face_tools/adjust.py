@@ -107,3 +107,9 @@ def adjust(track: FaceTrack, rules: list[Rule]) -> FaceTrack:
     if coefficients is not None:
         coefficients = coefficients.clip(0, 1).astype(np.float32)
     return track.replace(rotation=rotation.astype(np.float32), coefficients=coefficients)
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """The columns that a list of words means, each once, in order. Raises TrackError for a word that means none."""
+    words = [word for word in re.split(r"[\s,;]+", text) if word]
+    return tuple(dict.fromkeys(name for word in words for name in matching_names(word)))

@@ -67,7 +67,7 @@ def merge_expression(pose: FaceTrack, expression: FaceTrack, strength: float = 1
         )
     taken = rows_at(expression, positions)
     own = np.zeros_like(taken.coefficients) if pose.coefficients is None else pose.coefficients
-    mixed = own + strength * (taken.coefficients if add else taken.coefficients - own)
+    mixed = own * (1 if add else 1 - strength) + strength * taken.coefficients
     note = f"The expression coefficients come from {expression.source}."
     return pose.replace(
         coefficients=mixed.clip(0, 1).astype(np.float32),
