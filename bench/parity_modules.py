@@ -16,8 +16,10 @@ from ..sk_attention.attention import (
     STKReferenceModule,
 )
 from ..sk_attention.drive import Expression, SmallUnet
-from ..sk_attention.parts import DRIVE, PROJECTION
+from ..sk_attention.fan import CROP
+from ..sk_attention.parts import DRIVE, FACE_MOTION, PROJECTION
 from .golden import Golden, find_part
+from .rule import draw
 
 Compared = Iterator[tuple[str, Tensor, Tensor]]  # (what, ours, published)
 
@@ -114,6 +116,11 @@ def _full_drive(generation: str):
     return case
 
 
+def _fan(golden: Golden, host) -> Compared:
+    crop = torch.from_numpy(draw(golden.salt, "fan_encoder:x", (2, 3, CROP, CROP))).clamp(-3, 3) / 3
+    yield "y", golden.loaded("fan_encoder", find_part(FACE_MOTION, "v1"), {}).module(crop), golden.tensors("fan_encoder")["y"]
+
+
 MODULE_CASES = {
     "sk_reference_v1": _reference("sk_reference_v1", SKReferenceAttention),
     "sk_reference_v3": _reference("sk_reference_v3", SKReferenceAttention),
@@ -131,4 +138,5 @@ MODULE_CASES = {
     "control_v3": _full_drive("v3"),
     "control_v4": _full_drive("v4"),
     "control_v5": _full_drive("v5"),
+    "fan_encoder": _fan,
 }

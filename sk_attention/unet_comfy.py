@@ -20,6 +20,7 @@ INPUT_BLOCKS = {3: "down_0", 6: "down_1", 9: "down_2", 11: "down_3"}
 OUTPUT_BLOCKS = {0: ("mid", "up_0"), 3: ("up_1",), 6: ("up_2",), 9: ("up_3",)}
 
 KEY = "sk_portrait"
+ON_CLEANUP = "on_cleanup"  # the host's name for the end of a sampling run (CallbacksMP.ON_CLEANUP)
 
 
 class Hook:
@@ -101,6 +102,8 @@ def bind(patcher: Any, actions: Iterable[Weighted], patchers: Iterable[Any] = ()
     """
     old = _binding(patcher)
     new = Binding((*bound(patcher), *actions), [*(old.patchers if old else ()), *patchers])
+    if not old:
+        patcher.add_callback_with_key(ON_CLEANUP, KEY, release)
     for name, hook in new.hooks().items():
         if not old:
             patcher.set_model_patch(hook, name)
