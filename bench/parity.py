@@ -16,6 +16,7 @@ from torch import Tensor
 from ..demo.host import enter, find
 from .golden import DEFAULT, Golden
 from .parity_modules import MODULE_CASES
+from .parity_motion import MOTION_CASES
 from .parity_unet import UNET_CASES
 
 TOLERANCE = 1e-4
@@ -38,11 +39,16 @@ def error_of(got: Tensor, want: Tensor) -> float:
     return ((got.float() - want).abs().max() / want.abs().max()).item()
 
 
+def file_of(case: str) -> str:
+    """The golden file of a case; the cases with motion lie in the file of the UNet that moves."""
+    return case.removesuffix(" moving")
+
+
 def rows(golden: Golden, host, only: str = "") -> Iterator[Row]:
     """Every case whose golden tensors are in the folder."""
-    cases: dict[str, Callable] = MODULE_CASES | UNET_CASES
+    cases: dict[str, Callable] = MODULE_CASES | UNET_CASES | MOTION_CASES
     for case, run in cases.items():
-        if only in case and golden.has(case):
+        if only in case and golden.has(file_of(case)):
             for name, got, want in run(golden, host):
                 yield Row(f"{case} {name}", error_of(got, want), TOLERANCE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -11,18 +12,17 @@ from torch import Tensor
 from ..sk_attention.animatediff import AnimateDiff
 from ..sk_attention.frames import COND, UNCOND
 from ..sk_attention.inject_comfy import TemporalAction, attach
+from ..sk_attention.inject_diffusers import moving
 from ..sk_attention.motion import MotionAction, SKMotion, SKMotionModule, SKMotionModuleV5
+from ..sk_attention.parts import ANIMATEDIFF, MOTION
 from ..sk_attention.reference import ReferenceAction
 from ..sk_attention.stations import Weighted
-from .golden import Golden
+from .golden import Golden, find_part
 from .parity_modules import Compared, _frames_first
-from .parity_unet import SOURCE, adapter_of, drives_of, reference_of
+from .parity_unet import SOURCE, drives_of, reference_of
 
-WIDTHS = {"motion_down": (32, 64, 128, 128), "motion_up": (128, 128, 128, 64)}  # of the golden UNet's stations
+WIDTHS = (32, 64, 128, 128)  # of the golden UNet's blocks
 EMBEDDING = 128
-MODULES = {"v3": lambda width: SKMotionModule(width, EMBEDDING), "v5": SKMotionModuleV5}
-
-
 def _module(case: str, make):
     def run(golden: Golden, host) -> Compared:
         t = golden.tensors(case)
@@ -38,19 +38,15 @@ def _module(case: str, make):
 
 def sk_motion(golden: Golden, generation: str, operations) -> SKMotion:
     """The golden SK motion adapter at the narrow UNet's widths."""
-    shapes = {
-        f"{side}.{i}.{key}": tuple(value.shape)
-        for side, widths in WIDTHS.items()
-        for i, width in enumerate(widths)
-        for key, value in MODULES[generation](width).state_dict().items()
-    }
-    return golden.fill(SKMotion(shapes, operations), f"motion_{generation}")
+    sizes = {"down": WIDTHS, "up": (128, 128, 128, 64)} | ({"embedding_dim": EMBEDDING} if generation == "v3" else {})
+    return golden.loaded(f"motion_{generation}", find_part(MOTION, generation), sizes, operations).module
 
 
 def animatediff(golden: Golden, operations) -> AnimateDiff:
-    """The golden AnimateDiff at the narrow UNet's widths."""
-    shapes = json.loads((golden.folder / "animatediff_keys.json").read_text())
-    return golden.fill(AnimateDiff(shapes, operations), "animatediff")
+    """The golden AnimateDiff at the narrow UNet's widths, whose names stand beside the golden data."""
+    network = golden.loaded("animatediff", find_part(ANIMATEDIFF, "v2"), {"down": WIDTHS, "up": WIDTHS[::-1]}, operations).module
+    assert network.state_dict().keys() == json.loads((golden.folder / "animatediff_keys.json").read_text()).keys()
+    return network
 
 
 def key_frames_of(t: dict[str, Tensor], frames: int) -> dict:
@@ -67,8 +63,8 @@ def _inputs(golden: Golden, generation: str, host):
     t = golden.tensors(SOURCE[generation])
     frames = t["x"].shape[2]
     latent = torch.cat([torch.zeros_like(t["ref_latent"]), t["ref_latent"]])
-    reference = reference_of(host.features(latent, t["context"]), latent)
-    actions = [Weighted(ReferenceAction(adapter_of(golden, generation, host), reference)), *drives_of(t)]
+    reference = reference_of(golden, generation, host, host.features(latent, t["context"]), latent)
+    actions = [Weighted(ReferenceAction(reference)), *drives_of(t)]
     timestep = golden.index["cases"][SOURCE[generation]]["timestep"]
     return t, _frames_first(t["x"]), t["context"].repeat_interleave(frames, 0), timestep, actions
 
@@ -87,17 +83,28 @@ def _unet_motion(generation: str, motion: str):
 def _unet_animatediff(golden: Golden, host) -> Compared:
     _, x, context, timestep, actions = _inputs(golden, "v2", host)
     t = golden.tensors("unet_v2_animatediff")
-    moving = copy.copy(host)
-    moving.patcher = host.patcher.clone()
-    attach(moving.patcher, Weighted(TemporalAction(animatediff(golden, host.operations))))
-    yield "y_motion_only", moving.forward(x, context, timestep), _frames_first(t["y_motion_only"])
-    yield "y", moving.forward(x, context, timestep, actions), _frames_first(t["y"])
+    with _moving(host, Weighted(TemporalAction(animatediff(golden, host.operations)))) as forward:
+        yield "y_motion_only", forward(x, context, timestep), _frames_first(t["y_motion_only"])
+        yield "y", forward(x, context, timestep, actions), _frames_first(t["y"])
+
+
+@contextmanager
+def _moving(host, temporal: Weighted):
+    """The host's `forward` with AnimateDiff in the blocks."""
+    if host.name == "diffusers":
+        with moving(host.unet, temporal, {"cond_or_uncond": [UNCOND, COND]}):
+            yield host.forward
+    else:
+        patched = copy.copy(host)
+        patched.patcher = host.patcher.clone()
+        attach(patched.patcher, temporal)
+        yield patched.forward
 
 
 MOTION_CASES = {
     "sk_motion_v3": _module("sk_motion_v3", lambda operations: SKMotionModule(64, embedding_dim=48, operations=operations)),
     "sk_motion_v5": _module("sk_motion_v5", lambda operations: SKMotionModuleV5(64, operations=operations)),
-    "unet_v3_motion": _unet_motion("v3", "v3"),
-    "unet_v5_motion": _unet_motion("v5", "v5"),
+    "unet_v3 moving": _unet_motion("v3", "v3"),
+    "unet_v5 moving": _unet_motion("v5", "v5"),
     "unet_v2_animatediff": _unet_animatediff,
 }

@@ -7,7 +7,7 @@ renamed by one table. Axis letters: b chunks of the UNet batch (cond, uncond), f
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from einops import rearrange
 from torch import Tensor, nn
@@ -27,8 +27,9 @@ OWN_NAMES = (
     (r"\.norms\.1\.", ".norm2."),
     (r"\.ff_norm\.", ".norm3."),
 )
-MODULE = re.compile(r"^((?:down|up)_blocks\.(\d+)|mid_block)\.motion_modules\.(\d+)\.")
+MODULE = re.compile(r"^((?:down|up)_blocks\.\d+|mid_block)\.motion_modules\.\d+\.")
 TABLE = "transformer_blocks.0.pos_embed.pe"
+DOWN_LAYERS, UP_LAYERS = 2, 3  # of each SD1.5 block
 TABLE_LENGTH = 32  # of AnimateDiff v2 and later; v1 files say 24 themselves
 
 
@@ -96,21 +97,25 @@ class _Block(nn.Module):
 
 
 class AnimateDiff(nn.Module):
-    """All temporal modules of one file. The number of blocks, their widths and the mid block come from the file."""
+    """All temporal modules of one file: one after every layer of the UNet, and one inside its middle block in some files (v2)."""
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], operations=nn):
-        """Build for the shapes of a state dict in diffusers' names (see `diffusers_names`)."""
+    def __init__(
+        self,
+        down: Sequence[int],
+        up: Sequence[int],
+        mid: int | None = None,
+        table_length: int = TABLE_LENGTH,
+        operations=nn,
+    ):
+        """down, up: widths of the UNet's blocks in its order; mid: width of the middle block, None = no module there."""
         super().__init__()
-        found: dict[str, dict[int, TemporalTransformer]] = {}
-        for key, shape in shapes.items():
-            match = MODULE.match(key)
-            if match and key.endswith(".proj_in.weight"):
-                module = TemporalTransformer(shape[0], shapes[match.group() + TABLE][1], operations)
-                found.setdefault(match[1], {})[int(match[3])] = module
-        blocks = {name: _Block([modules[i] for i in sorted(modules)]) for name, modules in found.items()}
-        self.down_blocks = nn.ModuleList(_numbered(blocks, "down_blocks"))
-        self.up_blocks = nn.ModuleList(_numbered(blocks, "up_blocks"))
-        self.mid_block = blocks.get("mid_block")
+
+        def block(width: int, layers: int) -> _Block:
+            return _Block([TemporalTransformer(width, table_length, operations) for _ in range(layers)])
+
+        self.down_blocks = nn.ModuleList(block(width, DOWN_LAYERS) for width in down)
+        self.up_blocks = nn.ModuleList(block(width, UP_LAYERS) for width in up)
+        self.mid_block = block(mid, 1) if mid else None
 
     @property
     def longest(self) -> int:
@@ -162,8 +167,3 @@ def require_frames(frames: int, longest: int) -> None:
     """Raise ValueError where a window is longer than a motion module's positional table."""
     if frames > longest:
         raise ValueError(f"This motion module reaches {longest} frames, the window has {frames}: set a shorter window.")
-
-
-def _numbered(blocks: Mapping[str, nn.Module], side: str) -> list[nn.Module]:
-    names = [f"{side}.{i}" for i in range(sum(name.startswith(side) for name in blocks))]
-    return [blocks[name] for name in names]

@@ -48,8 +48,8 @@ GENERATIONS = {
         Generation(
             "v4", "hm4_reference", "hm_control_base", "hm_control_base", "hm4_control_proj", "hm4_motion", "hm4_animatediff"
         ),
-        Generation("v5", "hm5_reference", projection="hm5_control_proj", motion="hm5_motion", **_V5),
-        Generation("v5b", "hm5b_reference", projection="hm5_control_proj", motion="hm5_motion", **_V5),
+        Generation("v5", "hm5_reference", projection="hm5_control_proj", **_V5),
+        Generation("v5b", "hm5b_reference", projection="hm5_control_proj", **_V5),
         Generation("v5c", "hm5c_reference", projection="hm5c_control_proj", driven_reference=True, **_V5),
     )
 }

@@ -102,7 +102,7 @@ def attach(patcher: Any, weighted: Weighted, patchers: Iterable[Any] = ()) -> No
 
 
 def _block(unet: nn.Module, place: Place) -> nn.Sequential:
-    """(side, block, layer) of diffusers as the host counts: three blocks a level, the third of the way down a Downsample."""
+    """(side, block, layer) of diffusers as the host counts: three blocks a level, on the way down the third is a Downsample."""
     side, block, layer = place
     if side == "mid":
         return unet.middle_block

@@ -7,18 +7,17 @@ the features of the first and the last key frame, as the reference network sees 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from .animatediff import TABLE, TemporalTransformer, require_frames
+from .animatediff import TemporalTransformer, require_frames
 from .frames import Rows
 from .layers import Attention, FeedForward, SinusoidalTable, conv3x3
 from .stations import MOTION, Call
 
-Shapes = Mapping[str, tuple[int, ...]]  # of a state dict
 KeyFrames = dict[int, Mapping[int, Mapping[str, Tensor]]]  # frame -> branch -> station -> features (c, h, w)
 
 
@@ -36,12 +35,6 @@ class SKMotionModule(nn.Module):
         self.norm = operations.LayerNorm(dim)
         self.ff = FeedForward(dim, 2 * dim, operations)
         self.proj = conv3x3(dim, dim, operations=operations)
-
-    @classmethod
-    def for_shapes(cls, shapes: Shapes, prefix: str, operations=nn) -> SKMotionModule:
-        """The module that the tensors under `prefix` fit."""
-        dim, embedding_dim = shapes[prefix + "time_emb_proj.weight"]
-        return cls(dim, embedding_dim, shapes[prefix + "pos_embed_t.pe"][1], operations)
 
     @property
     def longest(self) -> int:
@@ -69,12 +62,6 @@ class SKMotionModuleV5(nn.Module):
         self.attn1 = TemporalTransformer(dim, table_length, operations)
         self.attn_pad = TemporalTransformer(dim, table_length, operations)
 
-    @classmethod
-    def for_shapes(cls, shapes: Shapes, prefix: str, operations=nn) -> SKMotionModuleV5:
-        """The module that the tensors under `prefix` fit."""
-        dim = shapes[prefix + "attn1.proj_in.weight"][0]
-        return cls(dim, shapes[prefix + "attn1." + TABLE][1], operations)
-
     @property
     def longest(self) -> int:
         """Most frames between two pads."""
@@ -91,16 +78,21 @@ class SKMotionModuleV5(nn.Module):
         return self.attn1(x, frames)
 
 
+BLOCKS = {"timed": SKMotionModule, "doubled": SKMotionModuleV5}
+
+
 class SKMotion(nn.Module):
     """The motion adapter: one module per station, `motion_down.i` after down block i and `motion_up.i` before up block i."""
 
-    def __init__(self, shapes: Shapes, operations=nn):
-        """Build for the shapes of a published state dict."""
+    def __init__(self, block: str, down: Sequence[int], up: Sequence[int], operations=nn, **block_options):
+        """block: a key of BLOCKS; down, up: widths of the modules in checkpoint order."""
         super().__init__()
-        module = SKMotionModule if "motion_down.0.temp_attn.to_q.weight" in shapes else SKMotionModuleV5
-        for side in ("motion_down", "motion_up"):
-            count = len({key.split(".")[1] for key in shapes if key.startswith(side + ".")})
-            setattr(self, side, nn.ModuleList(module.for_shapes(shapes, f"{side}.{i}.", operations) for i in range(count)))
+        self.block = block
+
+        def modules(widths: Sequence[int]) -> nn.ModuleList:
+            return nn.ModuleList(BLOCKS[block](width, operations=operations, **block_options) for width in widths)
+
+        self.motion_down, self.motion_up = modules(down), modules(up)
 
     @property
     def longest(self) -> int:

@@ -9,9 +9,11 @@ from typing import Any
 
 from torch import nn
 
+from .animatediff import TABLE, AnimateDiff
 from .drive import PROJECTION_MAPS, BaseDriveEncoder, KnitDriveEncoder, Projection
 from .fan import FanEncoder
 from .generations import GENERATIONS, PAGE
+from .motion import SKMotion
 from .reference import ReferenceAdapter
 
 
@@ -79,6 +81,7 @@ class Part:
 
 
 REFERENCE, DRIVE, PROJECTION, FACE_MOTION = "reference adapter", "drive encoder", "drive projection", "face motion encoder"
+MOTION, ANIMATEDIFF = "SK motion", "AnimateDiff"
 
 UP0 = "reference_modules_up.0."
 
@@ -154,6 +157,27 @@ def _projection_sizes(shapes: Shapes) -> dict:
 def _projection_published(knitted: bool) -> dict:
     sizes = {name: tuple(int(n) for n in name.removeprefix("map").split("_")[:3:2]) for name in PROJECTION_MAPS}
     return {"widths": {name: (a, b, b // 4) if knitted else (a, b) for name, (a, b) in sizes.items()}}
+
+
+def _motion(generations: tuple[str, ...], block: str, weight: str, **extra: tuple[str, int]) -> Part:
+    """weight: a tensor of every module as wide as the module; extra: argument -> (key of the first module, axis) that it is read from."""
+
+    def sizes(shapes: Shapes) -> dict:
+        widths = {side: shapes.widths(f"motion_{side}.{{}}.{weight}") for side in ("down", "up")}
+        return widths | {name: shapes.width(f"motion_down.0.{key}", axis) for name, (key, axis) in extra.items()}
+
+    published = {"down": (320, 640, 1280, 1280), "up": _UP_V3}
+    return Part(MOTION, generations, "motion", (f"motion_down.0.{weight}",), SKMotion, sizes, published, {"block": block})
+
+
+def _animatediff_sizes(shapes: Shapes) -> dict:
+    mid = "mid_block.motion_modules.0.proj_in.weight"
+    return {
+        "down": shapes.widths("down_blocks.{}.motion_modules.0.proj_in.weight"),
+        "up": shapes.widths("up_blocks.{}.motion_modules.0.proj_in.weight"),
+        "mid": shapes.width(mid) if mid in shapes else None,
+        "table_length": shapes.width("down_blocks.0.motion_modules.0." + TABLE, 1),
+    }
 
 
 _MID = "reference_modules_mid.proj.weight"
@@ -232,5 +256,22 @@ PARTS = (
         FanEncoder,
         lambda shapes: {},
         {},
+    ),
+    _motion(
+        ("v3", "v4"),
+        "timed",
+        "proj.weight",
+        embedding_dim=("time_emb_proj.weight", 1),
+        table_length=("pos_embed_t.pe", 1),
+    ),
+    _motion(("v5", "v5b", "v5c"), "doubled", "attn_pad.proj_in.weight", table_length=("attn1." + TABLE, 1)),
+    Part(
+        ANIMATEDIFF,
+        ("v1", "v2", "v3", "v4"),
+        "animatediff",
+        ("down_blocks.0.motion_modules.0.proj_in.weight",),
+        AnimateDiff,
+        _animatediff_sizes,
+        {"down": (320, 640, 1280, 1280), "up": (1280, 1280, 640, 320), "mid": 1280},
     ),
 )

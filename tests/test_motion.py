@@ -9,8 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from sk_portrait.bench.rule import rule_tensor
-from sk_portrait.sk_attention.animatediff import AnimateDiff, diffusers_names, in_own_names
-from sk_portrait.sk_attention.motion import SKMotion, SKMotionModule, SKMotionModuleV5
+from sk_portrait.sk_attention.animatediff import diffusers_names, in_own_names
+from sk_portrait.sk_attention.checkpoint import load, recognise
+from sk_portrait.sk_attention.motion import SKMotionModule, SKMotionModuleV5
+from sk_portrait.sk_attention.parts import ANIMATEDIFF, Shapes
 
 GOLDEN = Path(__file__).parent / "golden"
 SALT = json.loads((GOLDEN / "index.json").read_text())["salt"]
@@ -89,19 +91,20 @@ def test_two_different_tables_in_one_module_are_an_error():
 @pytest.mark.parametrize("manifest", ["animatediff_midblock", "animatediff_nomid", "v3_motion", "v4_motion", "v5_motion"])
 def test_published_files_fit_without_a_missing_or_foreign_tensor(manifest):
     tensors = json.loads((GOLDEN.parent / "manifests" / f"{manifest}.json").read_text())["tensors"]
-    shapes = {key: tensor["shape"] for key, tensor in tensors.items()}
+    shapes = Shapes({key: tuple(tensor["shape"]) for key, tensor in tensors.items()})
+    part = recognise(shapes, manifest)
     with torch.device("meta"):
-        module = (AnimateDiff if manifest.startswith("animatediff") else SKMotion)(shapes)
-    assert {key: list(value.shape) for key, value in module.state_dict().items()} == shapes
+        module = part.build(part.sizes(shapes))
+    assert {key: tuple(value.shape) for key, value in module.state_dict().items()} == shapes
 
 
 @torch.inference_mode()
 def test_files_without_positional_tables_get_the_table_of_the_formula():
     state = narrow_animatediff()
     bare = {key: value for key, value in state.items() if not key.endswith(".pe")}
-    module = AnimateDiff({key: value.shape for key, value in diffusers_names(bare).items()})
-    module.load_state_dict(diffusers_names(bare))
-    assert module.longest == 32 and module.mid_block is None and len(module.sites()) == 20
+    loaded = load(diffusers_names(bare), "mm_sd_v15_v2.ckpt")
+    assert loaded.part.kind == ANIMATEDIFF
+    assert loaded.module.longest == 32 and loaded.module.mid_block is None and len(loaded.module.sites()) == 20
 
 
 def test_a_window_beyond_the_table_is_named_with_both_lengths():
