@@ -15,6 +15,8 @@ SETTINGS = {
     "Comfy.Workflow.ShowMissingModelsWarning": False,
     "Comfy.Minimap.Visible": False,
     "Comfy.Graph.CanvasInfo": False,
+    "LiteGraph.Canvas.LowQualityRenderingZoomThreshold": 0.1,
+    "LiteGraph.Canvas.MinFontSizeForLOD": 0,
 }
 READY = "() => window.app?.graph && window.app?.extensionManager && document.querySelector('#graph-canvas')"
 LOAD = "async ([workflow, name]) => { await window.app.loadGraphData(workflow, true, true, name); }"
@@ -24,6 +26,19 @@ CHECK = """() => ({
   alerts: [...document.querySelectorAll('.p-toast-message, .p-dialog')].map(e => e.innerText),
   errors: window.app.graph._nodes.filter(n => n.has_errors).map(n => n.type),
 })"""
+PANEL = 200  # pixels on each side that panels of the front end may cover
+BOUNDS = """() => {
+  const boxes = [...window.app.graph._nodes, ...window.app.graph._groups].map(item => item.boundingRect ?? item._bounding);
+  const min = i => Math.min(...boxes.map(b => b[i])) - 20, max = i => Math.max(...boxes.map(b => b[i] + b[i + 2])) + 20;
+  return [min(0), min(1), max(0) - min(0), max(1) - min(1)];
+}"""
+PLACE = """([x, y, scale, panel]) => {
+  const view = window.app.canvas.ds, frame = window.app.canvas.canvas.getBoundingClientRect();
+  view.scale = scale;
+  view.offset[0] = (panel - frame.left) / scale - x;
+  view.offset[1] = (panel - frame.top) / scale - y;
+  window.app.canvas.setDirty(true, true);
+}"""
 
 
 def find() -> str | None:
@@ -81,9 +96,14 @@ class FrontEnd:
             })"""
         )
 
-    def picture(self, path: Path) -> Path:
-        """The open workflow, fitted into the window, as an image file."""
-        self.page.evaluate("() => window.app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+    def picture(self, path: Path, scale: float = 0.75) -> Path:
+        """The whole open workflow as an image file, nothing of the front end's own panels."""
+        x, y, width, height = self.page.evaluate(BOUNDS)
+        width, height = round(width * scale), round(height * scale)
+        self.page.set_viewport_size({"width": width + 2 * PANEL, "height": height + 2 * PANEL})
+        self.page.wait_for_timeout(500)
+        self.page.evaluate(PLACE, [x, y, scale, PANEL])
         self.page.wait_for_timeout(1500)
-        self.page.screenshot(path=str(path), type="jpeg" if path.suffix == ".jpg" else "png")
+        clip = {"x": PANEL, "y": PANEL, "width": width, "height": height}
+        self.page.screenshot(path=str(path), clip=clip, **({"type": "jpeg", "quality": 85} if path.suffix == ".jpg" else {}))
         return path

@@ -35,7 +35,7 @@ def _join(parts: dict[str, Shapes]) -> Shapes:
 
 
 def _res_block(c_in: int, c: int) -> Shapes:
-    parts = {"in_layers.0": _norm(c_in), "in_layers.2": _conv(c_in, c), "emb_layers.1": _linear(4 * WIDTH, c)}
+    parts = {"in_layers.0": _norm(c_in), "in_layers.2": _conv(c_in, c), "emb_layers.1": _linear(4 * c, c)}
     parts |= {"out_layers.0": _norm(c), "out_layers.3": _conv(c, c)}
     return _join(parts | ({"skip_connection": _conv(c_in, c, 1)} if c_in != c else {}))
 
@@ -107,7 +107,7 @@ def narrowed(shapes: Shapes, width: int = WIDTH) -> Shapes:
         c = next((c for prefix, c in own.items() if key.startswith(prefix + ".")), None)
         if c is None or key.endswith("pos_embed_hidden.pe"):
             return shape
-        # Sizes that are no multiple of the module's own width belong to the block before it, the tokens or the kernel.
-        return tuple(d * width // c if d % c == 0 else min(d, width) for d in shape)
+        # Another module's width is that of the block before; other sizes belong to tokens, tables and kernels.
+        return tuple(d * width // c if d % c == 0 else width if d in own.values() else d for d in shape)
 
     return {key: narrow(key, shape) for key, shape in shapes.items()}

@@ -20,7 +20,8 @@ SALT = "sk-demo"
 BLOCK = 1 << 17  # numbers that all tensors of one fan-in share
 
 CHECKPOINT, CLIP_VISION = "synthetic_sd15.ckpt", "synthetic_clip_vision_vit_h.ckpt"
-NETWORKS = {"hm2_reference.safetensors": "v2_reference", "hm2_control.safetensors": "v2_control"}
+ADAPTER, DRIVE_ENCODER = "synthetic_hm2_reference.safetensors", "synthetic_hm2_control.safetensors"
+PARTS = {ADAPTER: "v2_reference", DRIVE_ENCODER: "v2_control"}
 
 
 def position_table(length: int, width: int) -> torch.Tensor:
@@ -95,7 +96,7 @@ def networks(folder: Path) -> list[Path]:
             folder / "sk_portrait" / name,
             lambda path, part=part: save_file(network(shapes.narrowed(shapes.published(part)), part), path),
         )
-        for name, part in NETWORKS.items()
+        for name, part in PARTS.items()
     ]
 
 
