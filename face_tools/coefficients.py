@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +72,11 @@ class CoefficientOrder:
         if sorted(self.names) != sorted(ARKIT_51):
             wrong = sorted(set(ARKIT_51).symmetric_difference(self.names)) or "a name twice"
             raise TrackError(f"A coefficient order holds each of the 51 ARKit names once; this one differs in: {wrong}.")
+
+    @property
+    def label(self) -> str:
+        """What a track says of the order by which its coefficients were named: the table's checksum and provenance."""
+        return f"order {zlib.crc32(' '.join(self.names).encode()):08x} ({self.provenance})"
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the order as JSON, one line a coefficient."""

@@ -34,9 +34,12 @@ from .onnx_face import (
 )
 from .onnx_session import provider_note
 from .tiles import overlap
+from .track import FaceTrack
 
 FILES = (DETECTOR_FILE, LANDMARK_FILE, POSE_FILE, COEFFICIENT_FILE)
 PAGE = "https://huggingface.co/songkey/hello_group_facemodel"
+NAME = "hello-onnx"
+NAMED_BY = "The network's coefficients are named by"
 BATCH = 16  # faces that wait for the pose and coefficient networks; only their two 224 px cuts are kept
 
 # The published rule drops a track below a probability of 0.0001 (never) or a side of 96 px (small faces, always).
@@ -57,6 +60,17 @@ def open_source(models: ModelFiles) -> "OnnxSource":
     """Load the four networks."""
     paths = [models.path(name) for name in FILES]
     return OnnxSource(*paths, order=network_order(models.path(ORDER_FILE)))
+
+
+def named_otherwise(track: FaceTrack, order: CoefficientOrder) -> str | None:
+    """The sentence for a track of this source whose coefficients were named by another order than `order`, or None.
+
+    Its coefficients would then reach the networks in the wrong places.
+    """
+    named = [note for note in track.notes if note.startswith(NAMED_BY)]
+    if track.source != NAME or not named or any(order.label in note for note in named):
+        return None
+    return f"{named[0]} Now in force is {order.label}: track the video again."
 
 
 @dataclass
@@ -106,7 +120,7 @@ class Sighting:
 class OnnxSource:
     """See `faces.Source`. The detector runs only while a face is missing; pose and coefficients run in batches of frames."""
 
-    name = "hello-onnx"
+    name = NAME
     scheme = "hello222"
     gives_coefficients = True
 
@@ -117,11 +131,11 @@ class OnnxSource:
         self.coefficients = CoefficientNet(coefficients)
         self.order = order
         nets = [self.detector.net, self.landmarks.net, self.pose.net, self.coefficients.net]
-        self.notes = (provider_note(nets),)
+        self.notes = (provider_note(nets), f"{NAMED_BY} {order.label}.")
         if not order.measured:
             self.notes += (
-                "The network's coefficients are named by an assumed order: they drive exactly as published, but an edit "
-                "by name may reach another coefficient until `python run.py calibrate CLIP` has measured the order.",
+                "As long as that order is an assumption the coefficients drive exactly as published, but an edit by name may reach "
+                "another one; `python run.py calibrate CLIP` measures the order.",
             )
 
     def track(self, frames: Iterable[np.ndarray]) -> Iterator[list[Face]]:

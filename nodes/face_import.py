@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from ..face_tools.arkit_json import read_arkit_json
 from ..face_tools.livelink import TAKE_FPS, read_live_link
+from ..face_tools.onnx_source import named_otherwise
 from ..face_tools.report import describe
 from ..face_tools.track import FaceTrack
 from .calibration import coefficient_order
@@ -123,6 +124,7 @@ class LoadTrack(FileNode):
             display_name="Load Track",
             category=CATEGORY,
             description="Reads a track that Save Track wrote.",
+            hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Combo.Input(
                     "file", options=listed(".npz", output=True), tooltip="A .npz in ComfyUI's input folder, or [output] folder."
@@ -137,6 +139,8 @@ class LoadTrack(FileNode):
     @classmethod
     def execute(cls, file) -> io.NodeOutput:
         track = FaceTrack.load(path_of(file))
+        if warning := named_otherwise(track, coefficient_order()):
+            notice(cls, warning)
         return io.NodeOutput(track, describe(track))
 
 

@@ -14,6 +14,7 @@ from sk_portrait.face_tools.head_pose import focal_length
 from sk_portrait.face_tools.onnx_detector import FaceDetector, letterbox, suppress
 from sk_portrait.face_tools.onnx_session import OnnxNet
 from sk_portrait.face_tools.track import TrackError
+from sk_portrait.face_tools.tracking import track_faces
 from sk_portrait.tests import face_stand_ins as stand_ins
 
 pytest.importorskip("onnxruntime")
@@ -110,7 +111,7 @@ def test_it_is_a_source(source):
     assert isinstance(source, Source)
     assert source.name == "hello-onnx" and source.scheme == "hello222" and source.gives_coefficients
     assert "CPUExecutionProvider" in source.notes[0]
-    assert "assumed order" in source.notes[1]
+    assert "assumed: the column order" in source.notes[1] and "calibrate" in source.notes[2]
 
 
 def test_a_clip_end_to_end(source):
@@ -224,4 +225,23 @@ def test_a_calibrated_order_names_the_output(tmp_path):
     source = onnx_source.open_source(ModelFiles((str(tmp_path),)))
     ((face,),) = source.track([stand_ins.square()])
     assert face.coefficients[ARKIT_51.index(turned[7])] == pytest.approx(0.07)
-    assert len(source.notes) == 1
+    assert len(source.notes) == 2 and "measured" in source.notes[1]
+
+
+def test_a_track_named_by_another_order_is_noticed(models, source):
+    track = track_faces([stand_ins.square()] * 2, source, 25.0)
+    other = type(ASSUMED_ORDER)(LIVE_LINK_51[::-1], "measured", True, (1.0,) * 51)
+    assert onnx_source.named_otherwise(track, source.order) is None
+    assert "track the video again" in onnx_source.named_otherwise(track, other)
+    assert onnx_source.named_otherwise(track.replace(source="mediapipe-tasks"), other) is None
+
+
+def test_the_clip_becomes_a_track_with_one_row_a_frame(source):
+    black = np.zeros((240, 320, 3), np.uint8)
+    clip = [stand_ins.square(centre=(100 + 4 * k, 120)) if k not in (20, 21) else black for k in range(30)]
+    track = track_faces(clip, source, 25.0, on_miss="interpolate")
+    assert len(track) == 30 and list(np.flatnonzero(~track.valid)) == [20, 21]
+    assert (track.source, track.scheme, track.size) == ("hello-onnx", "hello222", (320, 240))
+    assert (np.diff(track.box[:, 0]) > 0).all()
+    with pytest.raises(TrackError, match="in 2 of 30 frames \\(20-21"):
+        track_faces(clip, source, 25.0)
