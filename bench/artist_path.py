@@ -1,0 +1,66 @@
+"""The pictures of web/docs/artist_path.md, from the demo's portrait and clip: python run.py bench artist_path [--output DIR].
+
+Of the clip only numbers are drawn, as its frames are not part of this repository; the portrait is in the public domain.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..demo.clips import driver, portrait
+from ..face_tools import sources, video
+from ..face_tools.adjust import adjust, parse
+from ..face_tools.approximate import approximate_coefficients
+from ..face_tools.crop import CROP_RULES, portrait_crop
+from ..face_tools.edit import merge_expression, smooth
+from ..face_tools.faces import ModelFiles
+from ..face_tools.head_pose_raster import draw_box, driven_translation
+from ..face_tools.preview import draw_overlay, draw_plot
+from ..face_tools.timeline import retime
+from ..face_tools.tracking import track_faces
+
+PICTURES = Path(__file__).parent.parent / "web" / "docs" / "pictures"
+SHOWN = (0, 30, 60, 90)  # frames of the head-pose strips
+HEIGHT = 192
+EDITS = "eyeBlink=0 @ 40-44"
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="run.py bench artist_path", description=__doc__)
+    parser.add_argument("--output", type=Path, default=PICTURES)
+    output = parser.parse_args(argv).output
+    output.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures().items():
+        cv2.imwrite(str(output / f"{name}.jpg"), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+        print(output / f"{name}.jpg")
+    return 0
+
+
+def pictures() -> dict[str, np.ndarray]:
+    """Every picture of the page by name, (H, W, 3) uint8 RGB."""
+    clip, person = driver(), cv2.imread(str(portrait()))[..., ::-1]
+    with sources.open_source("mediapipe-mesh", ModelFiles()) as source:
+        still = track_faces([np.ascontiguousarray(person)], source, 1.0)
+        tracked = track_faces(video.frames(clip), source, video.probe(clip).fps, on_miss="interpolate")
+    tracked = approximate_coefficients(tracked)
+    edited = adjust(smooth(tracked, pose=2.0, expression=0.7), parse(EDITS))
+    other, _ = retime(tracked, first=60, last=100, ends="ping-pong", frames=len(tracked))
+    mixed = merge_expression(other, edited)
+    names = ("eyeBlinkLeft", "eyeBlinkRight", "jawOpen", "yaw", "roll")
+    crop = portrait_crop(still, CROP_RULES["v5"])
+    return {
+        "overlay": draw_overlay(crop.cut(np.ascontiguousarray(person)), crop.track(still), 0),
+        "tracked": draw_plot(tracked, names, (1000, 400)),
+        "edited": draw_plot(edited, names, (1000, 400)),
+        "mixed": draw_plot(mixed, names, (1000, 400)),
+        "head_pose": np.vstack([np.hstack([_head_pose(track, k) for k in SHOWN]) for track in (edited, mixed)]),
+    }
+
+
+def _head_pose(track, k: int) -> np.ndarray:
+    cropped = portrait_crop(track, CROP_RULES["v5"]).track(track)
+    return cv2.resize(draw_box(cropped.rotation[k], driven_translation(cropped)[k]), (HEIGHT, HEIGHT), interpolation=cv2.INTER_AREA)
