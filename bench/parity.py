@@ -18,6 +18,8 @@ from .golden import DEFAULT, Golden
 from .parity_modules import MODULE_CASES
 from .parity_motion import MOTION_CASES
 from .parity_unet import UNET_CASES
+from .parity_video import TOLERANCE as VIDEO_TOLERANCE
+from .parity_video import VIDEO_CASES
 
 TOLERANCE = 1e-4
 
@@ -47,10 +49,12 @@ def file_of(case: str) -> str:
 def rows(golden: Golden, host, only: str = "") -> Iterator[Row]:
     """Every case whose golden tensors are in the folder."""
     cases: dict[str, Callable] = MODULE_CASES | UNET_CASES | MOTION_CASES
+    if host.name == "comfy":  # the samplers are the host's own
+        cases |= VIDEO_CASES
     for case, run in cases.items():
         if only in case and golden.has(file_of(case)):
             for name, got, want in run(golden, host):
-                yield Row(f"{case} {name}", error_of(got, want), TOLERANCE)
+                yield Row(f"{case} {name}", error_of(got, want), VIDEO_TOLERANCE if case in VIDEO_CASES else TOLERANCE)
 
 
 def open_host(name: str, golden: Golden):
@@ -77,7 +81,7 @@ def main(argv: list[str]) -> int:
     golden = Golden(options.golden)
     host = open_host(options.host, golden)
     failed = count = 0
-    print(f"parity on {host.name}, {golden.folder}, tolerance {TOLERANCE:g}")
+    print(f"parity on {host.name}, {golden.folder}, tolerance {TOLERANCE:g} (video {VIDEO_TOLERANCE:g})")
     for row in rows(golden, host, options.only):
         count += 1
         failed += not row.passed

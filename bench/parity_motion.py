@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from ..sk_attention.animatediff import AnimateDiff
+from ..sk_attention.checkpoint import Loaded
 from ..sk_attention.frames import COND, UNCOND
 from ..sk_attention.inject_comfy import TemporalAction, attach
 from ..sk_attention.inject_diffusers import moving
-from ..sk_attention.motion import MotionAction, SKMotion, SKMotionModule, SKMotionModuleV5
+from ..sk_attention.motion import MotionAction, SKMotionModule, SKMotionModuleV5
 from ..sk_attention.parts import ANIMATEDIFF, MOTION
 from ..sk_attention.reference import ReferenceAction
 from ..sk_attention.stations import Weighted
@@ -36,17 +36,17 @@ def _module(case: str, make):
     return run
 
 
-def sk_motion(golden: Golden, generation: str, operations) -> SKMotion:
+def sk_motion_of(golden: Golden, generation: str, host) -> Loaded:
     """The golden SK motion adapter at the narrow UNet's widths."""
     sizes = {"down": WIDTHS, "up": (128, 128, 128, 64)} | ({"embedding_dim": EMBEDDING} if generation == "v3" else {})
-    return golden.loaded(f"motion_{generation}", find_part(MOTION, generation), sizes, operations).module
+    return golden.loaded(f"motion_{generation}", find_part(MOTION, generation), sizes, host.operations)
 
 
-def animatediff(golden: Golden, operations) -> AnimateDiff:
+def animatediff_of(golden: Golden, host) -> Loaded:
     """The golden AnimateDiff at the narrow UNet's widths, whose names stand beside the golden data."""
-    network = golden.loaded("animatediff", find_part(ANIMATEDIFF, "v2"), {"down": WIDTHS, "up": WIDTHS[::-1]}, operations).module
-    assert network.state_dict().keys() == json.loads((golden.folder / "animatediff_keys.json").read_text()).keys()
-    return network
+    loaded = golden.loaded("animatediff", find_part(ANIMATEDIFF, "v2"), {"down": WIDTHS, "up": WIDTHS[::-1]}, host.operations)
+    assert loaded.module.state_dict().keys() == json.loads((golden.folder / "animatediff_keys.json").read_text()).keys()
+    return loaded
 
 
 def key_frames_of(t: dict[str, Tensor], frames: int) -> dict:
@@ -72,7 +72,7 @@ def _inputs(golden: Golden, generation: str, host):
 def _unet_motion(generation: str, motion: str):
     def case(golden: Golden, host) -> Compared:
         t, x, context, timestep, actions = _inputs(golden, generation, host)
-        network = sk_motion(golden, motion, host.operations)
+        network = sk_motion_of(golden, motion, host).module
         actions.append(Weighted(MotionAction(network, key_frames_of(t, t["x"].shape[2]))))
         want = golden.tensors(f"unet_{generation}")["y_motion"]
         yield "y_motion", host.forward(x, context, timestep, actions), _frames_first(want)
@@ -83,7 +83,7 @@ def _unet_motion(generation: str, motion: str):
 def _unet_animatediff(golden: Golden, host) -> Compared:
     _, x, context, timestep, actions = _inputs(golden, "v2", host)
     t = golden.tensors("unet_v2_animatediff")
-    with _moving(host, Weighted(TemporalAction(animatediff(golden, host.operations)))) as forward:
+    with _moving(host, Weighted(TemporalAction(animatediff_of(golden, host).module))) as forward:
         yield "y_motion_only", forward(x, context, timestep), _frames_first(t["y_motion_only"])
         yield "y", forward(x, context, timestep, actions), _frames_first(t["y"])
 

@@ -5,7 +5,7 @@ from importlib import import_module
 from comfy_api.latest import ComfyExtension
 
 # Each module holds one table, NODES.
-MODULES = ("load", "face_track", "face_pictures", "face_motion", "encode", "apply")
+MODULES = ("load", "face_track", "face_pictures", "face_motion", "encode", "apply", "motion", "two_stage")
 
 
 class SKPortraitExtension(ComfyExtension):

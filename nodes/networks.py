@@ -69,7 +69,7 @@ def open_network(name: str, *kinds: str, alone: str = "") -> Network:
     loaded = checkpoint.load(state, name, comfy.ops.manual_cast, dtype)
     if loaded.part.kind not in kinds:
         raise checkpoint.CheckpointError(f"{name} is a {loaded}, and this input takes a {' or '.join(kinds)}{alone}.")
-    return _managed(loaded)
+    return managed(loaded)
 
 
 def join(base: Network, projection: Network) -> Network:
@@ -84,9 +84,10 @@ def join(base: Network, projection: Network) -> Network:
             "base and projection must be of one generation."
         )
     base.module.projection = projection.module
-    return _managed(replace(base.loaded, generations=shared))
+    return managed(replace(base.loaded, generations=shared))
 
 
-def _managed(loaded: checkpoint.Loaded) -> Network:
+def managed(loaded: checkpoint.Loaded) -> Network:
+    """A loaded network in the host's memory management."""
     device, offload = comfy.model_management.get_torch_device(), comfy.model_management.unet_offload_device()
     return Network(loaded, comfy.model_patcher.ModelPatcher(loaded.module, load_device=device, offload_device=offload))

@@ -11,6 +11,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
+from .animatediff import diffusers_names, in_own_names
 from .parts import PARTS, CheckpointError, Part, Shapes
 
 
@@ -37,10 +38,13 @@ def read(path: str | os.PathLike) -> dict[str, Tensor]:
 
 
 def load(state: Mapping[str, Tensor], file: str, operations=nn, dtype: torch.dtype | None = None) -> Loaded:
-    """The network of a published state dict.
+    """The network of a published state dict; AnimateDiff's own names count as published.
 
     Raises CheckpointError: no published file has such keys (the nearest is named), or a tensor is missing, foreign or misshapen.
     """
+    animatediffs_names = in_own_names(state)
+    if animatediffs_names:
+        state = diffusers_names(state)
     shapes = Shapes({key: tuple(value.shape) for key, value in state.items()})
     part = recognise(shapes, file)
     try:
@@ -49,6 +53,8 @@ def load(state: Mapping[str, Tensor], file: str, operations=nn, dtype: torch.dty
         raise CheckpointError(f"{file} is a {part}, but {error}.") from None
     _require_equal({key: tuple(value.shape) for key, value in network.state_dict().items()}, shapes, f"{file} is a {part}, but ")
     network.load_state_dict(state)
+    if animatediffs_names:
+        network.norm_each_frame()
     return Loaded(network.to(dtype=dtype).eval().requires_grad_(False), part, _narrowed(part, file), file)
 
 

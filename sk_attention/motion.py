@@ -99,6 +99,11 @@ class SKMotion(nn.Module):
         """Longest window in frames."""
         return min(module.longest for module in (*self.motion_down, *self.motion_up))
 
+    @property
+    def has_margins(self) -> bool:
+        """Whether its tree of key frames starts from two frames made without motion (v3, v4): its modules cannot do without pads."""
+        return self.block == "timed"
+
     def stations(self) -> dict[str, nn.Module]:
         """Modules by station: down_0, down_1, ... up_0, up_1, ..."""
         sides = {"down": self.motion_down, "up": self.motion_up}

@@ -1,0 +1,57 @@
+"""What the motion nodes put on a clone of the MODEL: motion modules and windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import comfy.model_management
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
+
+from ..sk_attention import inject_comfy, unet_comfy
+from ..sk_attention.inject_comfy import TemporalAction
+from ..sk_attention.motion import KeyFrames, MotionAction
+from ..sk_attention.parts import ANIMATEDIFF
+from ..sk_attention.stations import Weighted
+from ..sk_attention.windows import FrameWindows, Plan, cut_hints
+from .networks import Network
+
+KEY = "sk_portrait_windows"
+CONTEXT_HANDLER = "context_handler"  # the host's place for the handler of a MODEL
+
+
+def motion(
+    model: ModelPatcher,
+    network: Network,
+    strength: float = 1.0,
+    sigmas: tuple[float, float] | None = None,
+    key_frames: KeyFrames | None = None,
+) -> None:
+    """Let a freshly cloned MODEL move. sigmas: (first, last) noise level at which the modules act, None = always."""
+    if network.loaded.part.kind == ANIMATEDIFF:
+        inject_comfy.attach(model, Weighted(TemporalAction(network.module), strength, sigmas), [network.patcher])
+    else:
+        unet_comfy.bind(model, [Weighted(MotionAction(network.module, key_frames), strength, sigmas)], [network.patcher])
+
+
+def windows(model: ModelPatcher, plan: Callable[[int], Plan], length: int) -> None:
+    """Let a freshly cloned MODEL see its batch in windows of at most `length` frames, and stop at Cancel between UNet calls."""
+    model.model_options[CONTEXT_HANDLER] = FrameWindows(plan, length)
+    wrappers = {
+        WrappersMP.CALC_COND_BATCH: cut_hints,
+        WrappersMP.PREPARE_SAMPLING: _memory_of_one_window,
+        WrappersMP.APPLY_MODEL: _stop_at_cancel,
+    }
+    for kind, wrapper in wrappers.items():
+        model.remove_wrappers_with_key(kind, KEY)
+        model.add_wrapper_with_key(kind, KEY, wrapper)
+
+
+def _memory_of_one_window(executor, model, noise_shape, *args, **kwargs):
+    length = kwargs["model_options"][CONTEXT_HANDLER].context_length
+    return executor(model, [min(noise_shape[0], length), *noise_shape[1:]], *args, **kwargs)
+
+
+def _stop_at_cancel(executor, *args, **kwargs):
+    comfy.model_management.throw_exception_if_processing_interrupted()
+    return executor(*args, **kwargs)
