@@ -28,7 +28,7 @@ def read_arkit_json(path: str | os.PathLike) -> Recording:
     try:
         with open(path, encoding="utf-8-sig") as file:
             data = json.load(file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TrackError(f"{path} cannot be read as JSON ({error}).") from None
     try:
         if isinstance(data, list) and data:
@@ -37,7 +37,7 @@ def read_arkit_json(path: str | os.PathLike) -> Recording:
             times, values, rotation = *_table(data, path), None
         else:
             raise TypeError("neither form")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, TrackError):
             raise
         raise TrackError(f"{path} is not an ARKit recording ({type(error).__name__}: {error}); {FORMS}.") from None
@@ -56,7 +56,10 @@ def _frames(frames: list[dict], path) -> tuple[np.ndarray, np.ndarray, np.ndarra
     values = np.array([_by_name(frame["blendShapes"].items(), f"{path}, frame {k}") for k, frame in enumerate(frames)])
     if not all("transform" in frame for frame in frames):
         return times, values, None
-    matrices = np.array([frame["transform"] for frame in frames], dtype=np.float64).reshape(-1, 4, 4).swapaxes(1, 2)
+    numbers = np.array([frame["transform"] for frame in frames], dtype=np.float64)
+    if numbers.shape != (len(frames), 16) or not np.isfinite(numbers).all():
+        raise TrackError(f"{path}: every transform must hold 16 finite numbers.")
+    matrices = numbers.reshape(-1, 4, 4).swapaxes(1, 2)
     return times, values, rotation_angles(matrices[:, :3, :3])
 
 

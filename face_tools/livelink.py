@@ -119,9 +119,10 @@ def _fields(code: str) -> list[float]:
     """[frame], [h, m, s] or [h, m, s, frame]; drop-frame semicolons count as colons."""
     parts = re.split("[:;]", code.strip())
     try:
-        if len(parts) not in (1, 3, 4):
+        numbers = [float(part) for part in parts]
+        if len(numbers) not in (1, 3, 4) or not np.isfinite(numbers).all():
             raise ValueError
-        return [float(part) for part in parts]
+        return numbers
     except ValueError:
         raise TrackError(f"{code!r} is not a timecode; expected HH:MM:SS:FF.fff or a frame number.") from None
 

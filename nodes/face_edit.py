@@ -82,13 +82,13 @@ class RetimeTrack(io.ComfyNode):
                 FaceTrackType.Input("track", tooltip="The track to retime."),
                 io.Float.Input("speed", default=1.0, min=0.01, max=100.0, step=0.01, tooltip="2 is twice as fast."),
                 io.Float.Input("fps", default=0.0, min=0.0, max=1000.0, step=0.01, tooltip="New frames a second; 0 keeps the rate."),
-                io.Int.Input("first", default=0, min=0, max=1_000_000, tooltip="First frame to keep, counted from 0."),
-                io.Int.Input("last", default=-1, min=-1, max=1_000_000, tooltip="Last frame to keep; -1 is the end."),
+                io.Int.Input("first", default=0, min=0, max=100_000, tooltip="First frame to keep, counted from 0."),
+                io.Int.Input("last", default=-1, min=-1, max=100_000, tooltip="Last frame to keep; -1 is the end."),
                 io.Combo.Input(
                     "ends", options=list(ENDS), tooltip="After the last frame: nothing, the first frame again, or the way back."
                 ),
                 io.Int.Input(
-                    "frames", default=0, min=0, max=1_000_000, tooltip="Length of the result; 0 is one pass (ping-pong: there and back)."
+                    "frames", default=0, min=0, max=100_000, tooltip="Length of the result; 0 is one pass (ping-pong: there and back)."
                 ),
                 io.Image.Input("images", optional=True, tooltip="The track's video, to be retimed with it."),
             ],

@@ -149,6 +149,16 @@ def test_what_cannot_be_read_is_quoted(text, message):
         adjust(make(), parse(text))
 
 
+@given(st.text(alphabet="jawOpenyl*+-=@.,;# \n0123456789eE", max_size=30))
+@settings(max_examples=300, deadline=None)
+def test_any_text_is_an_edit_or_one_sentence(text):
+    try:
+        result = adjust(make(), parse(text))
+    except TrackError:
+        return
+    assert len(result) == 20 and result.coefficients.min() >= 0 and result.coefficients.max() <= 1
+
+
 def test_coefficients_that_are_not_there_cannot_be_edited():
     with pytest.raises(TrackError, match="has no expression coefficients, so jawOpen cannot be edited"):
         adjust(make(coefficients=False), parse("jawOpen*2"))

@@ -5,6 +5,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sk_portrait.face_tools.arkit_json import read_arkit_json
 from sk_portrait.face_tools.coefficients import ARKIT_51, LIVE_LINK_51
@@ -157,10 +159,11 @@ def test_rows_out_of_order_go_by_their_time(tmp_path):
         (",".join(HEADER[:10]) + "\n" + "0," * 10, "lacks the columns browDownLeft"),
         (",".join(HEADER) + "\n00:00:00:00,61," + "x," * 61, "row 2, column BrowDownLeft: 'x' is not a number"),
         (",".join(HEADER) + "\nnoon,61," + "0," * 61, "'noon' is not a timecode"),
+        (",".join(HEADER) + "\n1e999,61," + "0," * 61, "'1e999' is not a timecode"),
         (",".join(HEADER) + "\n00:00:00:00,61," + "nan," * 61, "'nan' is not a finite number"),
         (",".join(HEADER) + "\n00:00:00:00,0," + "," * 60, "holds no frame with a face"),
     ],
-    ids=["empty", "other table", "columns missing", "no number", "no timecode", "nan", "no face"],
+    ids=["empty", "other table", "columns missing", "no number", "no timecode", "endless timecode", "nan", "no face"],
 )
 def test_bad_takes_get_one_sentence(tmp_path, text, message):
     path = tmp_path / "take.csv"
@@ -197,11 +200,40 @@ def test_both_json_forms_agree(tmp_path):
         ('[{"time": 0, "blendShapes": {"jawOpen": 1}}]', "frame 0 lacks browDownLeft"),
         ('{"fps": 30, "names": ["jawOpen"], "frames": [[1, 2]]}', "frame 0: 2 numbers for 1 names"),
         (json.dumps([{"time": 0, "blendShapes": dict.fromkeys(ARKIT_51, 0)}] * 2), "times must rise, but frame 1 is at 0 s"),
+        (json.dumps([{"time": 0, "blendShapes": dict.fromkeys(ARKIT_51, 0), "transform": [1.0] * 32}]), "16 finite numbers"),
+        (json.dumps([{"time": 10**400, "blendShapes": {}}]), "expected a list of frames"),
     ],
-    ids=["broken", "empty", "numbers", "names missing", "row too long", "time stands"],
+    ids=["broken", "empty", "numbers", "names missing", "row too long", "time stands", "long transform", "endless time"],
 )
 def test_bad_json_gets_one_sentence(tmp_path, data, message):
     path = tmp_path / "take.json"
     path.write_text(data)
     with pytest.raises(TrackError, match=message):
         read_arkit_json(path)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["jawOpen", "x"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["fps", "names", "frames", "time", "blendShapes", "transform"]), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+@settings(max_examples=200, deadline=None)
+def test_no_json_does_worse_than_one_sentence(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("json") / "take.json"
+    path.write_text(json.dumps(data))
+    with pytest.raises(TrackError):
+        read_arkit_json(path)
+
+
+@given(st.lists(st.text(alphabet="0123456789:;.-+e x", max_size=14), min_size=1, max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_timecodes_are_finite_or_refused(codes):
+    try:
+        times, _ = seconds(codes, 60)
+    except TrackError:
+        return
+    assert np.isfinite(times).all() and len(times) == len(codes)
