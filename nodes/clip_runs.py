@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import comfy.model_management
 import comfy.utils
@@ -34,8 +34,7 @@ class Progress:
         self.bar.update_absolute(self.bar.current + 1, preview=preview)
 
     def tick(self) -> None:
-        """One step that shows nothing; stops at Cancel."""
-        comfy.model_management.throw_exception_if_processing_interrupted()
+        """One step that shows nothing."""
         self.bar.update(1)
 
 
@@ -103,10 +102,11 @@ class Clip:
             seed=self.seed,
         ).to(self.latent)
 
-    def look(self, latents: Mapping[int, Tensor], sites, batch: int) -> KeyFrames:
+    def look(self, latents: Mapping[int, Tensor], sites: Container[str]) -> KeyFrames:
         """What the plain UNet sees in finished frames: frame -> branch -> station -> features, kept on the offload device.
 
-        The uncond half is an empty latent under the negative prompt, one and the same for every frame. `batch` frames a UNet call.
+        The uncond half is an empty latent under the negative prompt, one and the same for every frame. Frames go one by one: the
+        UNet gives other last bits for other batches, and a resumed run must see what the first one saw.
         """
         plain = self.guider.model_patcher.clone()
         for key in list(plain.injections):
@@ -114,23 +114,19 @@ class Clip:
         comfy.model_management.load_models_gpu([plain])
         keep = comfy.model_management.unet_offload_device()
 
-        def see(samples: Tensor, branch: int, prompt: str) -> list[dict[str, Tensor]]:
+        def see(latent: Tensor, branch: int, prompt: str) -> dict[str, Tensor]:
+            comfy.model_management.throw_exception_if_processing_interrupted()
             capture = Capture(sites)
             context = self.guider.original_conds[prompt][0]["cross_attn"]
-            unet_comfy.plain_pass(plain.model, samples.to(plain.load_device), context, [Weighted(capture)], branch)
-            rows = zip(*(feature.to(keep) for feature in capture.features.values()), strict=True)
-            return [dict(zip(capture.features, row, strict=True)) for row in rows]
+            unet_comfy.plain_pass(plain.model, latent.to(plain.load_device), context, [Weighted(capture)], branch)
+            return {station: feature[0].to(keep) for station, feature in capture.features.items()}
 
-        frames, key_frames = list(latents), {}
-        nothing = torch.zeros_like(self.latent[:1])
-        uncond = {UNCOND: see(nothing, UNCOND, "negative")[0]} if self.guider.original_conds.get("negative") else {}
-        for i in range(0, len(frames), batch):
-            some = frames[i : i + batch]
-            clean = plain.model.process_latent_in(torch.stack([latents[frame] for frame in some]))
-            for frame, features in zip(some, see(clean, COND, "positive"), strict=True):
-                key_frames[frame] = {COND: features} | uncond
-            comfy.model_management.throw_exception_if_processing_interrupted()
-        self.progress.tick()
+        has_uncond = bool(self.guider.original_conds.get("negative"))
+        uncond = {UNCOND: see(torch.zeros_like(self.latent[:1]), UNCOND, "negative")} if has_uncond else {}
+        key_frames = {}
+        for frame, latent in latents.items():
+            key_frames[frame] = {COND: see(plain.model.process_latent_in(latent[None]), COND, "positive")} | uncond
+            self.progress.tick()
         return key_frames
 
     def _start_factor(self, sigmas: Tensor) -> float:

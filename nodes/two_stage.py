@@ -86,7 +86,7 @@ class TwoStageSampler(io.ComfyNode):
         published = method == PUBLISHED
         if tree:
             levels = key_frame_levels(len(samples), window_length, tree.has_margins, published)
-            total = len(levels) * len(sigmas[1:]) + len(levels) - 1
+            total = len(levels) * len(sigmas[1:]) + sum(len(level.frames) for level in levels[:-1])
         else:
             first_sigmas = thinned(sigmas, stage1_steps) if stage1_sigmas is None else stage1_sigmas
             total = len(first_sigmas[1:]) * (len(samples) if published else 1) + len(sigmas[1:])
@@ -150,7 +150,7 @@ def sample_tree(
         if len(levels) == 1 or len(first) != len(ends):
             raise ValueError(f"stage1 holds {len(first)} key frames and this clip has {len(ends) if len(levels) > 1 else 0}.")
         seen = dict(zip(ends, first.to(clip.latent), strict=True))
-        key_frames = clip.look(seen, motion.stations(), len(levels[-1].windows[0]))
+        key_frames = clip.look(seen, motion.stations())
         levels = levels[-1:]
     for level in levels:
         rows = drawn[list(level.noise)]
@@ -160,8 +160,7 @@ def sample_tree(
         made = dict(zip(level.frames, result, strict=True))
         new = {frame: made[frame] for frame in made if not (motion.has_margins and frame in seen)}
         seen |= new
-        looked = clip.look(new, motion.stations(), len(level.windows[0]))
-        key_frames = key_frames | looked
+        key_frames = key_frames | clip.look(new, motion.stations())
     return result, torch.stack([seen[frame] for frame in levels[-1].ends]) if seen else result
 
 

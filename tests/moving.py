@@ -1,0 +1,77 @@
+"""Motion on the narrow host of tests/narrow.py: golden motion files, clips through the nodes."""
+
+from __future__ import annotations
+
+import torch
+
+from sk_portrait.bench.parity_motion import animatediff_of, sk_motion_of
+from sk_portrait.tests.narrow import CELLS, GOLDEN, Host, normal, prompt
+
+
+class MovingHost(Host):
+    """The host's MODEL with our motion nodes; needs ComfyUI in this process."""
+
+    def __init__(self):
+        super().__init__()
+        from sk_portrait.bench.narrow_comfy import operations
+        from sk_portrait.nodes import motion, two_stage
+        from sk_portrait.nodes.networks import managed
+
+        self.operations, self.managed = operations, managed
+        self.apply_motion, self.two_stage = motion.ApplyMotion, two_stage.TwoStageSampler
+
+    def motion(self, kind: str):
+        """An SK_MOTION: "animatediff", "v3" or "v5"."""
+        loaded = animatediff_of(GOLDEN, self) if kind == "animatediff" else sk_motion_of(GOLDEN, kind, self)
+        return self.managed(loaded)
+
+    def still_motion(self):
+        """AnimateDiff as it is before training: its last layer is zero."""
+        network = self.motion("animatediff")
+        for module in network.module.sites().values():
+            module.proj_out.weight.zero_()
+            module.proj_out.bias.zero_()
+        return network
+
+    def move(self, motion, length=12, overlap=4, blend="smooth", strength=1.0, span=(0.0, 1.0), model=None):
+        """MODEL with Apply Motion."""
+        return self.apply_motion.execute(model or self.model, motion, strength, *span, length, overlap, blend)[0]
+
+    def guider(self, model=None, cfg: float = 2.0):
+        """A GUIDER."""
+        import comfy.samplers
+
+        guider = comfy.samplers.CFGGuider(model or self.model)
+        guider.set_conds(prompt("+"), prompt("-"))
+        guider.set_cfg(cfg)
+        return guider
+
+    def sigmas(self, steps: int):
+        import comfy.samplers
+
+        return comfy.samplers.calculate_sigmas(self.model.get_model_object("model_sampling"), "normal", steps)
+
+    def video(self, motions, frames: int, steps: int = 1, cells: int = CELLS, seed: int = 1, guider=None, **wishes):
+        """(latent, stage1) of the Two-Stage Sampler over an empty clip."""
+        import comfy.samplers
+        from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
+
+        wishes = {"window_length": 12, "overlap": 4, "method": "paper", "stage1_steps": 10} | wishes
+        wires = dict(zip(("motion", "motion_2"), motions, strict=False))
+        result = self.two_stage.execute(
+            Noise_RandomNoise(seed),
+            guider or self.guider(),
+            comfy.samplers.sampler_object("euler"),
+            self.sigmas(steps),
+            {"samples": torch.zeros(frames, 4, cells, cells)},
+            **wires,
+            **wishes,
+        )
+        return result[0]["samples"], result[1]["samples"]
+
+
+def shared_noise(frames: int, cells: int = CELLS) -> torch.Tensor:
+    """One noise for every frame."""
+    return normal("noise", 1, 4, cells, cells).expand(frames, -1, -1, -1).clone()
+
+

@@ -1,0 +1,111 @@
+"""The Two-Stage Sampler on the real host: every length, one result for one seed, resume, Cancel."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sk_portrait.tests.moving import MovingHost
+from sk_portrait.tests.narrow import drive
+
+pytestmark = pytest.mark.comfy
+
+KINDS = {"v2": ["animatediff"], "v3": ["v3", "animatediff"], "v5": ["v5"]}
+LENGTHS = [1, 2, 11, 12, 13, 23, 34, 45, 100, 150]
+SMALL = 8  # cells: the least that the UNet can halve three times
+
+
+@pytest.fixture(scope="module")
+def host(comfy) -> MovingHost:
+    return MovingHost()
+
+
+@pytest.fixture(scope="module")
+def motions(host):
+    return {kind: [host.motion(name) for name in names] for kind, names in KINDS.items()}
+
+
+@pytest.mark.parametrize("frames", LENGTHS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_length_of_clip(host, motions, kind, frames):
+    video, first = host.video(motions[kind], frames, cells=SMALL)
+    assert video.shape == (frames, 4, SMALL, SMALL) and torch.isfinite(video).all()
+    assert torch.isfinite(first).all()
+
+
+@pytest.mark.parametrize("frames", [1, 3, 13, 23])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_published_method_no_longer_fails_at_the_lengths_where_its_code_does(host, motions, kind, frames):
+    video, _ = host.video(motions[kind], frames, cells=SMALL, method="published code")
+    assert video.shape[0] == frames and torch.isfinite(video).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_seed_alone_decides(host, motions, kind):
+    one, again = (host.video(motions[kind], 14, cells=SMALL, seed=5)[0] for _ in range(2))
+    assert torch.equal(one, again)
+    assert not torch.allclose(one, host.video(motions[kind], 14, cells=SMALL, seed=6)[0])
+
+
+@pytest.mark.parametrize("method", ["paper", "published code"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_saved_first_stage_resumes_to_the_same_video(host, motions, kind, method):
+    video, first = host.video(motions[kind], 14, cells=SMALL, method=method)
+    resumed, _ = host.video(motions[kind], 14, cells=SMALL, method=method, stage1={"samples": first})
+    assert torch.equal(resumed, video)
+
+
+def test_the_first_stage_of_the_paper_is_every_frame_alone_from_one_noise(host, motions):
+    _, first = host.video(motions["v2"], 14, cells=SMALL)
+    assert (first - first[:1]).abs().max() < 1e-5 * first.abs().max()  # nothing drives it, so all frames are one
+
+
+def test_the_drive_reaches_every_frame_of_both_stages(host, motions):
+    clip = drive(14, cells=SMALL)
+    video, first = host.video(motions["v2"], 14, cells=SMALL, guider=host.guider(host.apply(drive=clip)))
+    assert (first[1:] - first[:-1]).flatten(1).abs().amax(1).gt(1e-2).all()
+    clip.features["up_3"][9] += 1
+    _, other = host.video(motions["v2"], 14, cells=SMALL, guider=host.guider(host.apply(drive=clip)))
+    changed = (first - other).flatten(1).abs().amax(1) > 1e-2
+    assert changed.tolist() == [frame == 9 for frame in range(14)]
+
+
+def test_a_drive_of_another_length_is_named_with_both(host, motions):
+    with pytest.raises(ValueError, match="10 .*14"):
+        host.video(motions["v2"], 14, cells=SMALL, guider=host.guider(host.apply(drive=drive(10, cells=SMALL))))
+
+
+@pytest.mark.parametrize(("kind", "frames"), [("v2", 14), ("v3", 14), ("v5", 14), ("v5", 5)])
+def test_a_first_stage_of_another_clip_is_named_with_both(host, motions, kind, frames):
+    with pytest.raises(ValueError, match=f"stage1 holds 9 .*clip has {'14' if kind == 'v2' else '4' if frames == 14 else '0'}"):
+        host.video(motions[kind], frames, cells=SMALL, stage1={"samples": torch.zeros(9, 4, SMALL, SMALL)})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("call", [0, 1, 3])
+def test_cancel_stops_before_the_next_unet_call_and_the_next_run_is_right(host, motions, kind, call, monkeypatch):
+    import comfy.model_management
+
+    right, _ = host.video(motions[kind], 14, cells=SMALL)
+    calls = []
+    forward = type(host.model.model.diffusion_model).forward
+
+    def cancelling(self, x, *args, **kwargs):
+        calls.append(len(x))
+        if len(calls) == call + 1:
+            comfy.model_management.interrupt_current_processing(True)
+        return forward(self, x, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(host.model.model.diffusion_model), "forward", cancelling)
+        with pytest.raises(comfy.model_management.InterruptProcessingException):
+            host.video(motions[kind], 14, cells=SMALL)
+    assert len(calls) == call + 1
+    assert torch.equal(host.video(motions[kind], 14, cells=SMALL)[0], right)
+
+
+def test_the_model_is_the_same_before_and_after(host, motions):
+    before, names = host.sample(host.model), list(host.model.model.state_dict())
+    host.video(motions["v3"], 14, cells=SMALL)
+    assert list(host.model.model.state_dict()) == names
+    assert torch.equal(host.sample(host.model), before)
