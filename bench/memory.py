@@ -1,0 +1,99 @@
+"""Memory of the Two-Stage Sampler by length of clip: the peak at two lengths, and the slope between them in bytes per frame.
+
+python run.py bench memory [--frames 100 1000] [--only v2|v5]
+
+Narrow weights on the real host. Every run is a process of its own, since a peak never falls. What a frame must cost is counted from
+the tensors themselves: its drive features, its share of the key frames' features, and its latents in the sampler's hands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from .golden import Golden
+from .parity import open_host
+from .parity_motion import animatediff_of, sk_motion_of
+from .parity_video import GoldenNoise, guider_of
+
+CELLS, STEPS = 16, 1  # of the square latents; steps do not add to the peak
+LATENT = 4 * CELLS * CELLS * 4  # bytes of one frame's latent
+LATENTS = 24  # of them at a time: noise, start, x, cond, uncond, denoised, fused and the host's copies of these
+MOTIONS = {"v2": animatediff_of, "v5": lambda golden, host: sk_motion_of(golden, "v5", host)}
+
+
+def peak(kind: str, frames: int) -> dict[str, float]:
+    """Sample a clip of so many frames -> its peak in bytes (of the GPU where there is one, else of the process), and its features'."""
+    import torch
+
+    golden = Golden()
+    host = open_host("comfy", golden)
+
+    import comfy.samplers
+
+    from ..nodes.networks import managed
+    from ..nodes.two_stage import PAPER, TwoStageSampler
+    from ..sk_attention.drive import DriveAction
+    from ..sk_attention.unet_comfy import bound
+
+    guider = guider_of(golden, host, kind, frames, cfg=2.0)
+    noise = torch.randn(1 + frames, 4, CELLS, CELLS, generator=torch.Generator().manual_seed(0))
+    TwoStageSampler.execute(
+        GoldenNoise(noise),
+        guider,
+        comfy.samplers.sampler_object("euler"),
+        comfy.samplers.calculate_sigmas(guider.model_patcher.get_model_object("model_sampling"), "normal", STEPS),
+        {"samples": torch.zeros(frames, 4, CELLS, CELLS)},
+        managed(MOTIONS[kind](golden, host)),
+        stage1_steps=STEPS,
+        window_length=12,
+        overlap=4,
+        method=PAPER,
+    )
+    drive = next(w.action.drive for w in bound(guider.model_patcher) if isinstance(w.action, DriveAction))
+    features = sum(feature[0].nbytes for feature in drive.features.values())
+    return {"peak": _peak_bytes(), "features": features}
+
+
+def _peak_bytes() -> int:
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="run.py bench memory", description=__doc__)
+    parser.add_argument("--frames", type=int, nargs=2, default=(100, 1000), help="the two lengths (default: %(default)s)")
+    parser.add_argument("--only", choices=MOTIONS, help="one generation alone")
+    parser.add_argument("--one", nargs=2, metavar=("KIND", "FRAMES"), help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    if options.one:
+        print(json.dumps(peak(options.one[0], int(options.one[1]))))
+        return 0
+    worst = 0.0
+    for kind in [options.only] if options.only else MOTIONS:
+        few, many = (_in_a_process(kind, frames) for frames in options.frames)
+        slope = (many["peak"] - few["peak"]) / (options.frames[1] - options.frames[0])
+        share = 1 + (1 / 11 if kind == "v5" else 0)  # one key frame in eleven keeps features of the same size
+        counted = share * many["features"] + LATENTS * LATENT
+        worst = max(worst, slope / counted)
+        print(
+            f"{kind}: {few['peak'] / 2**20:.0f} MiB at {options.frames[0]} frames, {many['peak'] / 2**20:.0f} MiB at "
+            f"{options.frames[1]}: {slope:,.0f} bytes a frame; features and latents are {counted:,.0f}",
+            flush=True,
+        )
+    print("pass" if worst <= 1.1 else "FAIL: a frame costs more than its features and latents")
+    return int(worst > 1.1)
+
+
+def _in_a_process(kind: str, frames: int) -> dict[str, float]:
+    command = [sys.executable, str(Path(__file__).parent.parent / "run.py"), "bench", "memory", "--one", kind, str(frames)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
