@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -39,6 +39,10 @@ class Crop:
     side: int
     size: int
     frame: tuple[int, int]
+
+    def at(self, size: int) -> "Crop":
+        """The same window shown at another size."""
+        return replace(self, size=size)
 
     @property
     def scale(self) -> float:

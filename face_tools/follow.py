@@ -71,7 +71,7 @@ class Follower:
         if self._alone:
             return self._take(faces[0], self._look(frame, faces[0]))
         chips = [self._look(frame, face) for face in faces]
-        rated = [(self._distance(face), float(np.vdot(chip, self._chip)), chip, face) for face, chip in zip(faces, chips)]
+        rated = [(self._distance(face), self._likeness(chip), chip, face) for face, chip in zip(faces, chips)]
         distance, likeness, chip, face = min(rated, key=lambda r: r[0] + 2 * (1 - r[1]))
         if likeness < SAME_PERSON or (distance > REACH * (1 + self._missed) and likeness < (1 + SAME_PERSON) / 2):
             self._missed += 1
@@ -92,6 +92,10 @@ class Follower:
         expected = self._centre + self._velocity * min(1 + self._missed, 5)
         growth = abs(np.log(_size(face) / _size(self._face)))
         return float(np.linalg.norm(_centre(face) - expected) / _size(self._face) + growth)
+
+    def _likeness(self, chip: np.ndarray) -> float:
+        """Correlation with the remembered chip, -1..1; 1 where one of them is flat and so says nothing."""
+        return float(np.vdot(chip, self._chip)) if chip.any() and self._chip.any() else 1.0
 
     def _look(self, frame: np.ndarray, face: Face) -> np.ndarray:
         """The face upright at 24 x 24, less its mean, of length 1."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
-from importlib import util
 
 import numpy as np
 
@@ -33,7 +32,7 @@ TELEMETRY = (
 
 def missing(models: ModelFiles) -> str | None:
     """Why the Face Landmarker cannot run here, or None."""
-    if util.find_spec("mediapipe") is None:
+    if installed_version() is None:
         return (
             f"The MediaPipe source needs the \"mediapipe\" package in ComfyUI's Python ({sys.executable} -m pip install "
             '"mediapipe>=0.10.21"). Note: mediapipe 1.x sends usage metrics to Google. Or use the ONNX source.'

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from math import ceil
+from typing import TypeVar
 
 import av
 import numpy as np
 
+T = TypeVar("T")
 File = str | os.PathLike | io.BytesIO
 
 SLACK = 0.1  # of a frame: timestamps in whole milliseconds must not make a frame late
@@ -56,9 +58,14 @@ def frames(file: File, fps: float = 0.0, start: float = 0.0, seconds: float = 0.
     with _open(file) as container:
         stream = _video_stream(container, file)
         rate = fps or _rate(stream)
-        count = ceil(seconds * rate - SLACK) if seconds else None
-        for frame in islice(_hold(_timed(container, stream, file), rate, start), count):
+        count = frame_count(seconds, rate) if seconds else None
+        for frame in islice(hold(_timed(container, stream, file), rate, start), count):
             yield _upright(frame)
+
+
+def frame_count(seconds: float, rate: float) -> int:
+    """Frames that `seconds` last at `rate`."""
+    return max(ceil(seconds * rate - SLACK), 1)
 
 
 def sound(file: File, start: float = 0.0, seconds: float = 0.0) -> tuple[np.ndarray, int] | None:
@@ -91,8 +98,8 @@ def sound(file: File, start: float = 0.0, seconds: float = 0.0) -> tuple[np.ndar
     return waveform, rate
 
 
-def _hold(timed: Iterator[tuple[float, float, av.VideoFrame]], rate: float, start: float) -> Iterator[av.VideoFrame]:
-    """Frames at k / rate seconds from frames with the times at which they begin and end."""
+def hold(timed: Iterator[tuple[float, float, T]], rate: float, start: float = 0.0) -> Iterator[T]:
+    """What is shown start + k / rate seconds after the first item, from (begin, end, item) in seconds."""
     origin = shown = None
     k, last = 0, 0.0
     for begin, end, frame in timed:

@@ -3,9 +3,10 @@
 import torch
 from comfy_api.latest import io
 
-from ..face_tools.crop import CROP_RULES, CropRule, portrait_crop
 from ..face_tools.head_pose_raster import draw_box, driven_translation
+from ..face_tools.paste import paste_back, window_mask
 from ..face_tools.patches import PATCH, REGIONS, plan_patches
+from .crop_inputs import CROP_INPUTS, crop_of
 from .pixels import frame_float, frames_uint8, put, require_rows
 from .progress import ticker
 from .schema import schema
@@ -23,22 +24,7 @@ class CropPortrait(io.ComfyNode):
             inputs=[
                 io.Image.Input("images", tooltip="The frames that were tracked."),
                 FaceTrackType.Input("track", tooltip="Their track: one row for every frame."),
-                io.Combo.Input(
-                    "generation",
-                    options=list(CROP_RULES),
-                    default="v5",
-                    tooltip="Whose margin to use: the square is 2.2 (v1), 2.3 (v2 to v4) or 3.0 (v5) times the face. "
-                    "Today's published code uses 3.0 for all of them.",
-                ),
-                io.Float.Input(
-                    "factor",
-                    default=0.0,
-                    min=0.0,
-                    max=10.0,
-                    step=0.05,
-                    tooltip="Side of the square in face sizes; 0 takes the generation's own.",
-                ),
-                io.Int.Input("size", default=512, min=64, max=4096, step=8, tooltip="Width and height of the pictures, pixels."),
+                *CROP_INPUTS,
             ],
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The cropped frames."),
@@ -50,8 +36,7 @@ class CropPortrait(io.ComfyNode):
     @classmethod
     def execute(cls, images, track, generation, factor, size) -> io.NodeOutput:
         require_rows(track, images)
-        rule = CROP_RULES[generation]
-        crop = portrait_crop(track, CropRule(factor or rule.factor, rule.lift, rule.lift_of), size)
+        crop = crop_of(track, generation, factor, size)
         tick = ticker(len(images))
         cropped = torch.empty(len(images), size, size, 3)
         for k, image in enumerate(images):
@@ -130,4 +115,63 @@ class FacePatches(io.ComfyNode):
         return io.NodeOutput(*pictures.values())
 
 
-NODES = [CropPortrait, DrawHeadPose, FacePatches]
+class PasteBack(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitPasteBack",
+            display_name="Paste Back",
+            category="SK Portrait/face",
+            description="Puts cropped portraits back into the frames they came from: the exact inverse of the crop, with a soft edge.",
+            search_aliases=["uncrop", "stitch", "composite"],
+            inputs=[
+                io.Image.Input("images", tooltip="The whole frames; one picture serves for all portraits."),
+                io.Image.Input("portraits", tooltip="The changed crops, one for every frame; another square size is fine."),
+                CropType.Input("crop", tooltip="From Crop Portrait or Track Video."),
+                io.Float.Input(
+                    "feather",
+                    default=0.1,
+                    min=0.0,
+                    max=0.5,
+                    step=0.01,
+                    tooltip="Width of the soft edge inside the square, as a share of its side; 0 is a hard edge.",
+                ),
+                io.Float.Input(
+                    "colour_match",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="How far to pull the portrait's colours towards the frame's: 0 leaves them, 1 takes mean and spread over.",
+                ),
+                io.Mask.Input("mask", optional=True, tooltip="Drawn over the crop: white is pasted. One, or one for every frame."),
+            ],
+            outputs=[
+                io.Image.Output(display_name="images", tooltip="The frames with the portraits in their place."),
+                io.Mask.Output(display_name="pasted", tooltip="Where and how strongly the portrait was pasted, over the whole frame."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, images, portraits, crop, feather, colour_match, mask=None) -> io.NodeOutput:
+        count = len(portraits)
+        if len(images) not in (1, count):
+            raise ValueError(f"There are {len(images)} frames and {count} portraits: give one frame, or one for every portrait.")
+        if mask is not None and len(mask) not in (1, count):
+            raise ValueError(f"There are {len(mask)} masks and {count} portraits: give one mask, or one for every portrait.")
+        crop = crop.at(portraits.shape[1])
+        tick = ticker(count)
+        height, width = images.shape[1:3]
+        result, pasted = torch.empty(count, height, width, 3), torch.zeros(1 if mask is None else len(mask), height, width)
+        for k in range(count):
+            drawn = None if mask is None else mask[min(k, len(mask) - 1)].float().cpu().numpy()
+            weight = window_mask(crop, feather, drawn)
+            frame = frame_float(images[min(k, len(images) - 1)])
+            put(result, k, paste_back(frame, frame_float(portraits[k]), crop, weight, colour_match))
+            window = pasted[min(k, len(pasted) - 1)]
+            window[crop.y : crop.y + crop.side, crop.x : crop.x + crop.side] = torch.from_numpy(weight)
+            tick(k + 1)
+        return io.NodeOutput(result, pasted)
+
+
+NODES = [CropPortrait, DrawHeadPose, FacePatches, PasteBack]

@@ -5,6 +5,8 @@ import inspect
 import numpy as np
 import pytest
 
+from sk_portrait.tests.face_clips import talking_head, write_video
+
 pytest.importorskip("mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21")
 
 
@@ -18,6 +20,11 @@ def portrait(comfy):
     folders.register()
 
     return torch.from_numpy(astronaut()[None].astype(np.float32) / 255)
+
+
+@pytest.fixture(scope="module")
+def talking():
+    return talking_head()
 
 
 def track_of(images, **options):
@@ -42,6 +49,42 @@ def test_from_a_picture_to_the_head_pose_and_the_patches(portrait):
 
     patches = FacePatches.execute(images, cropped).args
     assert [tuple(patch.shape) for patch in patches] == [(1, 224, 224, 3)] * 4
+
+
+def test_a_video_is_tracked_and_cropped_as_a_stream(comfy, tmp_path, talking):
+    from comfy_api.latest import InputImpl
+
+    from sk_portrait.nodes.face_track import TrackVideo
+
+    path = write_video(tmp_path / "talk.mp4", talking[:12], fps=24, tone_seconds=1.0)
+    which = {"source": "mediapipe-mesh", "face": "largest", "face_number": 1, "on_miss": "stop"}
+    crop_inputs = {"generation": "v2", "factor": 0.0, "size": 256}
+    part = {"fps": 12.0, "start": 0.0, "seconds": 0.0}
+    video = InputImpl.VideoFromFile(str(path))
+    images, track, crop, measured, audio, fps, report = TrackVideo.execute(video, **part, **which, **crop_inputs).args
+    assert images.shape == (6, 256, 256, 3) and measured.shape == (6, 256, 256) and fps == 12
+    assert len(track) == 6 and track.size == (256, 256) and "6 of 6" in report
+    assert audio["waveform"].shape == (1, 1, 8000) and audio["sample_rate"] == 16000
+    assert crop.frame == (176, 144)
+    # The same clip held in memory by the host gives the same rows.
+    held = InputImpl.VideoFromComponents(video.get_components())
+    again = TrackVideo.execute(held, **part, **which, **crop_inputs).args
+    assert len(again[1]) == 6 and np.abs(again[1].rotation - track.rotation).max() < 0.1
+
+
+def test_an_untouched_crop_pasted_back_is_the_clip(talking, comfy):
+    import torch
+
+    from sk_portrait.nodes.face_pictures import CropPortrait, PasteBack
+
+    images = torch.from_numpy(np.stack(talking[:3])).float() / 255
+    portraits, _, crop = CropPortrait.execute(images, track_of(images)[0], "v5", 0.0, 512).args
+    back, pasted = PasteBack.execute(images, portraits, crop, 0.1, 0.0).args
+    assert (back - images).abs().max() < 2 / 255 and pasted.max() == 1 and pasted.shape == (1, 144, 176)
+    untouched = (pasted[0] == 0)[None, ..., None]
+    assert torch.equal(torch.where(untouched, back, 0.0), torch.where(untouched, images, 0.0))
+    with pytest.raises(ValueError, match="2 frames and 3 portraits"):
+        PasteBack.execute(images[:2], portraits, crop, 0.1, 0.0)
 
 
 def test_a_track_of_another_length_is_refused(portrait):
