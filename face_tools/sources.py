@@ -25,7 +25,9 @@ def _module(name: str):
     return import_module(MODULES[name], __package__)
 
 
-def _consent(module) -> str | None:
+def consent(name: str) -> str | None:
+    """The sentence that a user should have read before this tracker runs, or None."""
+    module = _module(name)
     return module.consent() if hasattr(module, "consent") else None
 
 
@@ -38,8 +40,7 @@ def choose(models: ModelFiles) -> str:
     """The first tracker that can run here and sends nothing anywhere. Raises TrackError that says what each one lacks."""
     reasons = {}
     for name in MODULES:
-        module = _module(name)
-        reasons[name] = module.missing(models) or _consent(module)
+        reasons[name] = _module(name).missing(models) or consent(name)
         if reasons[name] is None:
             return name
     lacks = " ".join(f"[{name}] {reason}" for name, reason in reasons.items())
@@ -55,6 +56,6 @@ def open_source(name: str, models: ModelFiles) -> Source:
     module = _module(name)
     if reason := module.missing(models):
         raise TrackError(reason)
-    if sentence := _consent(module):
+    if sentence := consent(name):
         log.warning("%s", sentence)
     return module.open_source(models)
