@@ -29,7 +29,8 @@ class Progress:
         self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
 
     def step(self, step: int, x0: Tensor, x: Tensor, steps: int) -> None:
-        """The host's sampler callback."""
+        """The host's sampler callback; stops at Cancel."""
+        comfy.model_management.throw_exception_if_processing_interrupted()
         preview = self.previewer.decode_latent_to_preview_image("JPEG", x0[:1]) if self.previewer else None
         self.bar.update_absolute(self.bar.current + 1, preview=preview)
 
