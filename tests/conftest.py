@@ -20,9 +20,10 @@ def _load_pack():
 
 _load_pack()
 
-from sk_portrait.demo import environment, host  # noqa: E402
+from sk_portrait.demo import browser, environment, host  # noqa: E402
 
 COMFY = host.find()
+NO_COMFY, NO_BROWSER = "ComfyUI is absent", "Chromium is absent"
 # Compiled files of the checkouts that tests import do not belong into them.
 sys.pycache_prefix = sys.pycache_prefix or str(environment.CACHE / "pycache")
 
@@ -33,22 +34,24 @@ def pytest_collection_modifyitems(items):
         if {"comfy", "server"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("comfy")
         if COMFY is None and item.get_closest_marker("comfy"):
-            item.add_marker(pytest.mark.skip(reason="ComfyUI is absent"))
+            item.add_marker(pytest.mark.skip(reason=NO_COMFY))
+        elif browser.find() is None and item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.skip(reason=NO_BROWSER))
 
 
 def pytest_terminal_summary(terminalreporter):
-    if COMFY is None:
-        count = sum("ComfyUI is absent" in str(report.longrepr) for report in terminalreporter.stats.get("skipped", ()))
-        terminalreporter.write_line(
-            f"COMFYUI IS ABSENT: {count} tests that need it were skipped (set COMFYUI_PATH to run them).", red=True, bold=True
-        )
+    """One loud line for each thing that was absent."""
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+    for reason, remedy in ((NO_COMFY, "set COMFYUI_PATH"), (NO_BROWSER, "install Chromium, or set SK_PORTRAIT_CHROMIUM")):
+        if count := sum(reason in report for report in skipped):
+            terminalreporter.write_line(f"{reason.upper()}: {count} tests were skipped ({remedy} to run them).", red=True, bold=True)
 
 
 @pytest.fixture(scope="session")
 def comfy(tmp_path_factory) -> Path:
     """ComfyUI's folder, with its modules importable in this process (`import comfy.sd`) and a base directory of its own."""
     if COMFY is None:
-        pytest.skip("ComfyUI is absent")
+        pytest.skip(NO_COMFY)
     host.enter(COMFY, tmp_path_factory.mktemp("comfy_base"))
     return COMFY
 
@@ -59,6 +62,6 @@ def server(tmp_path_factory):
     from sk_portrait.demo.server import Server
 
     if COMFY is None:
-        pytest.skip("ComfyUI is absent")
+        pytest.skip(NO_COMFY)
     with Server(COMFY, tmp_path_factory.mktemp("server_base")) as running:
         yield running

@@ -1,0 +1,62 @@
+"""What the host tells the front end about the pack."""
+
+import pytest
+
+from sk_portrait.demo import workflow
+
+pytestmark = pytest.mark.comfy
+
+
+@pytest.fixture(scope="module")
+def nodes(server):
+    return {name: info for name, info in server.object_info().items() if name.startswith("SKPortrait")}
+
+
+def test_the_main_path_is_there(nodes):
+    path = "LoadAdapter LoadDriveEncoder TrackFace CropPortrait DrawHeadPose FacePatches EncodeReference EncodeDrive Apply SharedNoise"
+    assert {f"SKPortrait{name}" for name in path.split()} <= set(nodes)
+
+
+def test_every_node_says_what_it_does_and_lies_in_our_menu(nodes):
+    assert [name for name, info in nodes.items() if not info["description"]] == []
+    assert [name for name, info in nodes.items() if not info["category"].startswith("SK Portrait")] == []
+
+
+def test_every_input_and_output_has_a_tooltip(nodes):
+    bare = []
+    for name, info in nodes.items():
+        for kind in ("required", "optional"):
+            for key, spec in info["input"].get(kind, {}).items():
+                if len(spec) < 2 or not spec[1].get("tooltip"):
+                    bare.append(f"{name}.{key}")
+        tooltips = info.get("output_tooltips") or [None] * len(info["output"])
+        bare += [f"{name} -> {output}" for output, tip in zip(info["output_name"], tooltips, strict=True) if not tip]
+    assert bare == []
+
+
+def test_a_missing_model_file_is_refused_with_file_folder_and_page(server):
+    from sk_portrait.demo.server import RunError
+
+    graph = {
+        "1": {"class_type": "SKPortraitLoadAdapter", "inputs": {"file": "hm2_absent.safetensors"}},
+        "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 1]}},
+    }
+    with pytest.raises(RunError, match=r"hm2_absent\.safetensors.*sk_portrait.*huggingface\.co/songkey"):
+        server.run(graph)
+
+
+def test_shipped_workflows_use_nodes_of_this_host_and_name_their_downloads(server):
+    info = server.object_info()
+    for file in sorted(workflow.FOLDER.glob("*.json")):
+        graph = workflow.to_api(workflow.read(file.stem), info)
+        loaders = [n for n in workflow.read(file.stem)["nodes"] if "Load" in n["type"] and "models" in n["properties"]]
+        assert len(loaders) >= 4, file.name
+        for model in (model for node in loaders for model in node["properties"]["models"]):
+            assert set(model) == {"name", "url", "directory"} and model["url"].startswith("https://huggingface.co/")
+        assert any(node["class_type"].startswith("SKPortraitApply") for node in graph.values())
+        assert any(file.with_suffix(end).exists() for end in (".jpg", ".png")), f"{file.name} has no picture"
+
+
+def test_the_host_offers_the_workflows_as_templates(server):
+    offered = server.get("/workflow_templates")["sk-portrait"]
+    assert set(offered) == {file.stem for file in workflow.FOLDER.glob("*.json")}

@@ -1,0 +1,138 @@
+"""run.py and what stands behind it, without installing anything."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sk_portrait.demo import environment, host, models, shapes, sheet, weights, workflow
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_pip_runs_only_when_the_pinned_set_or_the_hosts_list_changes(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(environment, "FOLDER", tmp_path / "env")
+    monkeypatch.setattr(environment, "python", lambda: Path(sys.executable))
+    monkeypatch.setattr(environment.subprocess, "call", lambda command: calls.append(command) or 0)
+    (tmp_path / "env").mkdir()
+    comfy = tmp_path / "ComfyUI"
+    comfy.mkdir()
+    (comfy / "requirements.txt").write_text("einops\n")
+    environment.ensure(comfy)
+    environment.ensure(comfy)
+    environment.ensure(None)
+    assert len(calls) == 1 and str(environment.PINS) in calls[0]
+    (comfy / "requirements.txt").write_text("einops\naiohttp\n")
+    environment.ensure(comfy)
+    assert len(calls) == 2
+
+
+def test_a_failed_installation_leaves_no_stamp(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "FOLDER", tmp_path)
+    monkeypatch.setattr(environment, "python", lambda: Path(sys.executable))
+    monkeypatch.setattr(environment.subprocess, "call", lambda command: 1)
+    with pytest.raises(SystemExit, match="could not install"):
+        environment.ensure(None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_comfyui_is_found_where_it_was_named_or_not_at_all(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMFYUI_PATH", "none")
+    assert host.find() is None
+    monkeypatch.setenv("COMFYUI_PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match=r"COMFYUI_PATH is .*main\.py"):
+        host.find()
+    (tmp_path / "comfy").mkdir()
+    (tmp_path / "main.py").touch()
+    assert host.find() == tmp_path
+
+
+def test_an_unknown_command_prints_the_four(tmp_path):
+    result = subprocess.run([sys.executable, str(ROOT / "run.py"), "dance"], capture_output=True, text=True)
+    assert result.returncode == 2 and all(f"run.py {name}" in result.stdout for name in ("demo", "test", "serve", "bench"))
+
+
+def test_synthetic_tensors_are_small_on_disk_and_whole_in_memory(tmp_path):
+    path = weights.checkpoint(tmp_path)
+    state = torch.load(path, weights_only=True)
+    assert path.stat().st_size < 8e6 < 2e8 < sum(tensor.numel() for tensor in state.values())
+    assert {key: tuple(tensor.shape) for key, tensor in state.items()} == shapes.unet() | shapes.clip_text() | shapes.tiny_vae()
+    assert all(torch.isfinite(tensor).all() for tensor in state.values())
+    attention = state["model.diffusion_model.output_blocks.3.1.transformer_blocks.0.attn2.to_k.weight"].float()
+    assert len(attention.unique(dim=0)) == len(attention)
+
+
+@pytest.mark.parametrize("name", ["v2_reference", "v2_control"])
+def test_synthetic_networks_carry_every_published_name(name):
+    published = shapes.published(name)
+    assert shapes.narrowed(published).keys() == published.keys()
+    assert {320} == {shape[-1] for key, shape in shapes.narrowed(published).items() if key.endswith("pos_embed.pe")}
+
+
+INFO = {
+    "Loader": {"input": {"required": {"file": [["a", "b"], {}]}}},
+    "Sampler": {
+        "input": {
+            "required": {"model": ["MODEL"], "seed": ["INT", {"control_after_generate": True}], "steps": ["INT", {}]},
+            "optional": {"fps": ["FLOAT", {"default": 1.0}], "newer": ["INT", {"default": 8}]},
+        }
+    },
+}
+SAVED = {
+    "links": [[1, 7, 0, 8, 0, "MODEL"], [2, 7, 1, 8, 3, "FLOAT"]],
+    "nodes": [
+        {"id": 7, "type": "Loader", "widgets_values": ["b"], "inputs": []},
+        {
+            "id": 8,
+            "type": "Sampler",
+            "widgets_values": [5, "fixed", 25, 2.0],
+            "inputs": [{"name": "model", "link": 1}, {"name": "fps", "link": 2}],
+        },
+        {"id": 9, "type": "Note", "widgets_values": ["hello"]},
+    ],
+}
+
+
+def test_a_saved_workflow_becomes_what_the_server_runs():
+    graph = workflow.to_api(SAVED, INFO)
+    assert graph["7"]["inputs"] == {"file": "b"}
+    assert graph["8"]["inputs"] == {"model": ["7", 0], "seed": 5, "steps": 25, "fps": ["7", 1], "newer": 8}
+    assert set(graph) == {"7", "8"} and workflow.node_id(graph, "Sampler") == "8"
+
+
+def test_a_workflow_that_cannot_run_here_says_which_node():
+    with pytest.raises(ValueError, match="no node 'Sampler'"):
+        workflow.to_api(SAVED, {"Loader": INFO["Loader"]})
+    bypassed = json.loads(json.dumps(SAVED))
+    bypassed["nodes"][1]["mode"] = 4
+    with pytest.raises(ValueError, match="Node 8 .*bypassed"):
+        workflow.to_api(bypassed, INFO)
+
+
+def test_real_weights_are_used_only_when_all_are_there():
+    info = {kind: {"input": {"required": {widget: [["mine.safetensors"]]}}} for kind, (widget, _) in models.LOADERS.items()}
+    graph = {str(k): {"class_type": kind, "inputs": {w: "mine.safetensors"}} for k, (kind, (w, _)) in enumerate(models.LOADERS.items())}
+    assert models.missing(graph, info) == []
+    graph["0"]["inputs"]["ckpt_name"] = "absent.safetensors"
+    assert models.missing(graph, info) == ["absent.safetensors"]
+    models.use_synthetic(graph)
+    assert graph["0"]["inputs"]["ckpt_name"] == weights.CHECKPOINT
+
+
+def test_the_demo_writes_a_video_that_plays_and_a_sheet_of_six_rows(tmp_path):
+    from sk_portrait.face_tools import video
+
+    frames = [np.full((64, 64, 3), 12 * k, np.uint8) for k in range(16)]
+    path = sheet.write_video(tmp_path / "video.mp4", frames, 25.0)
+    means = [frame.mean() for frame in video.frames(path)]
+    assert len(means) == 16 and means == sorted(means)
+    from PIL import Image
+
+    columns = [[[frames[0]]], *([[frame] for frame in frames] for _ in range(2)), [[frame] * 3 for frame in frames], [[f] for f in frames]]
+    picture = Image.open(sheet.contact_sheet(tmp_path / "sheet.png", columns, "title"))
+    assert picture.size == (5 * sheet.CELL, 2 * sheet.BAR + 6 * sheet.CELL)
