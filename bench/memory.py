@@ -1,6 +1,6 @@
 """Memory of the Two-Stage Sampler by length of clip: the peak at two lengths, and the slope between them in bytes per frame.
 
-python run.py bench memory [--frames 100 1000] [--only v2|v5]
+python run.py bench memory [--frames 100 1000] [--only v2|v3|v5]
 
 Narrow weights on the real host. Every run is a process of its own, since a peak never falls. What a frame must cost is counted from
 the tensors themselves: its drive features, its share of the key frames' features, and its latents in the sampler's hands.
@@ -22,7 +22,11 @@ from .parity_video import GoldenNoise, guider_of
 CELLS, STEPS = 16, 1  # of the square latents; steps do not add to the peak
 LATENT = 4 * CELLS * CELLS * 4  # bytes of one frame's latent
 LATENTS = 24  # of them at a time: noise, start, x, cond, uncond, denoised, fused and the host's copies of these
-MOTIONS = {"v2": animatediff_of, "v5": lambda golden, host: sk_motion_of(golden, "v5", host)}
+MOTIONS = {
+    "v2": lambda golden, host: [animatediff_of(golden, host)],
+    "v3": lambda golden, host: [sk_motion_of(golden, "v3", host), animatediff_of(golden, host)],
+    "v5": lambda golden, host: [sk_motion_of(golden, "v5", host)],
+}
 
 
 def peak(kind: str, frames: int) -> dict[str, float]:
@@ -47,7 +51,7 @@ def peak(kind: str, frames: int) -> dict[str, float]:
         comfy.samplers.sampler_object("euler"),
         comfy.samplers.calculate_sigmas(guider.model_patcher.get_model_object("model_sampling"), "normal", STEPS),
         {"samples": torch.zeros(frames, 4, CELLS, CELLS)},
-        managed(MOTIONS[kind](golden, host)),
+        **{wire: managed(loaded) for wire, loaded in zip(("motion", "motion_2"), MOTIONS[kind](golden, host))},
         stage1_steps=STEPS,
         window_length=12,
         overlap=4,
@@ -82,7 +86,7 @@ def main(argv: list[str]) -> int:
     for kind in [options.only] if options.only else MOTIONS:
         few, many = (_in_a_process(kind, frames) for frames in options.frames)
         slope = (many["peak"] - few["peak"]) / (options.frames[1] - options.frames[0])
-        share = 1 + (1 / 11 if kind == "v5" else 0)  # one key frame in eleven keeps features of the same size
+        share = 1 + (0 if kind == "v2" else 1 / 11)  # one key frame in eleven keeps features of the same size
         counted = share * many["features"] + LATENTS * LATENT
         worst = max(worst, slope / counted)
         print(

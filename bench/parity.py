@@ -46,12 +46,14 @@ def file_of(case: str) -> str:
     return case.removesuffix(" moving")
 
 
+def cases(host: str) -> dict[str, Callable]:
+    """Every case of a host; whole clips need ComfyUI's own samplers."""
+    return MODULE_CASES | UNET_CASES | MOTION_CASES | (VIDEO_CASES if host == "comfy" else {})
+
+
 def rows(golden: Golden, host, only: str = "") -> Iterator[Row]:
     """Every case whose golden tensors are in the folder."""
-    cases: dict[str, Callable] = MODULE_CASES | UNET_CASES | MOTION_CASES
-    if host.name == "comfy":  # the samplers are the host's own
-        cases |= VIDEO_CASES
-    for case, run in cases.items():
+    for case, run in cases(host.name).items():
         if only in case and golden.has(file_of(case)):
             for name, got, want in run(golden, host):
                 yield Row(f"{case} {name}", error_of(got, want), VIDEO_TOLERANCE if case in VIDEO_CASES else TOLERANCE)

@@ -12,7 +12,7 @@ from ..sk_attention import inject_comfy, unet_comfy
 from ..sk_attention.inject_comfy import TemporalAction
 from ..sk_attention.motion import KeyFrames, MotionAction
 from ..sk_attention.parts import ANIMATEDIFF
-from ..sk_attention.stations import Weighted
+from ..sk_attention.stations import MOTION, Weighted
 from ..sk_attention.windows import FrameWindows, Plan, cut_hints
 from .networks import Network
 
@@ -47,9 +47,16 @@ def windows(model: ModelPatcher, plan: Callable[[int], Plan], length: int) -> No
         model.add_wrapper_with_key(kind, KEY, wrapper)
 
 
+def moves(model: ModelPatcher) -> bool:
+    """Whether Apply Motion is on this MODEL."""
+    return bool(model.get_injections(unet_comfy.KEY)) or any(w.action.order == MOTION for w in unet_comfy.bound(model))
+
+
 def _memory_of_one_window(executor, model, noise_shape, *args, **kwargs):
-    length = kwargs["model_options"][CONTEXT_HANDLER].context_length
-    return executor(model, [min(noise_shape[0], length), *noise_shape[1:]], *args, **kwargs)
+    """The host estimates the memory of the whole batch; `handler` may be another node's by now."""
+    if handler := kwargs["model_options"].get(CONTEXT_HANDLER):
+        noise_shape = [min(noise_shape[0], handler.context_length), *noise_shape[1:]]
+    return executor(model, noise_shape, *args, **kwargs)
 
 
 def _stop_at_cancel(executor, *args, **kwargs):

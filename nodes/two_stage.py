@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..sk_attention.parts import MOTION
 from ..sk_attention.stages import Level, batches, key_frame_levels, published_padding, windows
+from . import attach
 from .checks import require_sd15
 from .clip_runs import Clip, Progress
 from .motion import OVERLAP, require_window
@@ -79,17 +80,22 @@ class TwoStageSampler(io.ComfyNode):
         stage1_sigmas=None,
     ) -> io.NodeOutput:
         require_sd15(guider.model_patcher)
+        if attach.moves(guider.model_patcher):
+            raise ValueError("The guider's MODEL already moves: wire it from before Apply Motion, this node adds the motion itself.")
         motions = [one for one in (motion, motion_2) if one is not None]
         require_window(window_length, overlap, *motions)
         samples = comfy.sample.fix_empty_latent_channels(guider.model_patcher, latent_image["samples"])
         tree = next((one.module for one in motions if one.loaded.part.kind == MOTION), None)
         published = method == PUBLISHED
+        steps = len(sigmas) - 1
         if tree:
             levels = key_frame_levels(len(samples), window_length, tree.has_margins, published)
-            total = len(levels) * len(sigmas[1:]) + sum(len(level.frames) for level in levels[:-1])
+            resumed = stage1 is not None
+            looked_at = levels[-1:] if resumed or tree.has_margins else levels[1:]
+            total = (1 if resumed else len(levels)) * steps + sum(len(level.ends) for level in looked_at)
         else:
             first_sigmas = thinned(sigmas, stage1_steps) if stage1_sigmas is None else stage1_sigmas
-            total = len(first_sigmas[1:]) * (len(samples) if published else 1) + len(sigmas[1:])
+            total = steps + (len(first_sigmas) - 1) * (len(samples) if published else 1) * (stage1 is None)
         progress = Progress(total, guider.model_patcher)
         mask = latent_image.get("noise_mask")
         clip = Clip(guider, sampler, noise.seed, samples, mask, motions, not published, published, progress)

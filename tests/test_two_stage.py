@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sk_portrait.tests.moving import MovingHost
-from sk_portrait.tests.narrow import drive
+from sk_portrait.tests.narrow import drive, prompt
 
 pytestmark = pytest.mark.comfy
 
@@ -53,6 +53,40 @@ def test_a_saved_first_stage_resumes_to_the_same_video(host, motions, kind, meth
     video, first = host.video(motions[kind], 14, cells=SMALL, method=method)
     resumed, _ = host.video(motions[kind], 14, cells=SMALL, method=method, stage1={"samples": first})
     assert torch.equal(resumed, video)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_guider_and_any_sampler(host, motions, kind):
+    from comfy_extras.nodes_custom_sampler import Guider_Basic
+
+    basic = Guider_Basic(host.model)
+    basic.set_conds(prompt("+"))
+    for guider in (basic, host.guider(cfg=1.0)):
+        video, again = (host.video(motions[kind], 14, 2, SMALL, guider=guider, sampler="dpmpp_2m_sde")[0] for _ in range(2))
+        assert torch.isfinite(video).all() and torch.equal(video, again)
+
+
+def test_a_model_that_already_moves_is_refused(host, motions):
+    for motion in motions["v3"]:
+        with pytest.raises(ValueError, match="before Apply Motion"):
+            host.video(motions["v2"], 5, cells=SMALL, guider=host.guider(host.move(motion)))
+
+
+def test_the_progress_bar_ends_full(host, motions, monkeypatch):
+    import comfy.utils
+
+    bars = []
+
+    class Bar(comfy.utils.ProgressBar):
+        def __init__(self, total, *args, **kwargs):
+            super().__init__(total, *args, **kwargs)
+            bars.append(self)
+
+    monkeypatch.setattr(comfy.utils, "ProgressBar", Bar)
+    for kind in KINDS:
+        _, first = host.video(motions[kind], 14, 2, SMALL)
+        host.video(motions[kind], 14, 2, SMALL, stage1={"samples": first})
+    assert [bar.current for bar in bars] == [bar.total for bar in bars]
 
 
 def test_the_first_stage_of_the_paper_is_every_frame_alone_from_one_noise(host, motions):
