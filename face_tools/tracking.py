@@ -64,15 +64,20 @@ def assemble(
     valid = np.array([row is not None for row in rows])
     note = check_misses(valid, on_miss)
     seen = [row for row in rows if row is not None]
-    arrays = {
-        "box": np.stack([face.box for face in seen]),
-        "landmarks": np.stack([face.landmarks for face in seen]).astype(np.float32),
-        "rotation": np.stack([face.rotation for face in seen]).astype(np.float32),
-        "translation": np.stack([face.translation for face in seen]).astype(np.float32),
-        "coefficients": None if seen[0].coefficients is None else np.stack([f.coefficients for f in seen]).astype(np.float32),
-    }
+    arrays = {key: stack(seen, key) for key in ANGLES + LINEAR}
     filled = fill(arrays, valid, on_miss)
     return FaceTrack(source=name, scheme=scheme, fps=fps, size=size, valid=valid, notes=notes + note, **filled)
+
+
+def stack(faces: list[Face], name: str) -> np.ndarray | None:
+    """(N, ...) float32 of one attribute of N faces, None where they have none."""
+    first = getattr(faces[0], name)
+    if first is None:
+        return None
+    rows = np.empty((len(faces), *first.shape), np.float32)
+    for row, face in zip(rows, faces):
+        row[...] = getattr(face, name)
+    return rows
 
 
 def check_misses(valid: np.ndarray, on_miss: str) -> tuple[str, ...]:
@@ -103,6 +108,8 @@ def ranges(frames: Iterable[int]) -> str:
 
 def fill(arrays: dict[str, np.ndarray | None], valid: np.ndarray, on_miss: str) -> dict[str, np.ndarray | None]:
     """Spread measured rows (M, ...) over all F = len(valid) frames. Before the first and after the last, both policies hold."""
+    if valid.all():
+        return arrays
     at = np.flatnonzero(valid)
     frames = np.arange(len(valid))
     before = np.clip(np.searchsorted(at, frames, "right") - 1, 0, None)

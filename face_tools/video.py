@@ -159,7 +159,7 @@ def _video_stream(container, file: File):
     """The first moving picture; a cover picture of a song is none."""
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
-            stream.thread_type = "AUTO"
+            stream.thread_type = "SLICE"
             return stream
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
     raise VideoError(f"{_name(file)} has no picture: it holds {kinds} only.")

@@ -1,0 +1,59 @@
+"""The pictures of web/docs/faces.md, from scikit-image's astronaut: python run.py bench faces_page [--output DIR]."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..demo.clips import portrait
+from ..face_tools import sources
+from ..face_tools.crop import CROP_RULES, portrait_crop
+from ..face_tools.faces import ModelFiles
+from ..face_tools.head_pose_raster import draw_box
+from ..face_tools.paste import feathered_square
+from ..face_tools.patches import plan_patches
+from ..face_tools.tracking import track_faces
+
+PICTURES = Path(__file__).parent.parent / "web" / "docs" / "pictures"
+SIDE = 256
+COLOURS = {"v2": (255, 210, 60), "v5": (90, 170, 255)}
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="run.py bench faces_page", description=__doc__)
+    parser.add_argument("--output", type=Path, default=PICTURES)
+    output = parser.parse_args(argv).output
+    output.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures().items():
+        cv2.imwrite(str(output / f"{name}.jpg"), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+        print(output / f"{name}.jpg")
+    return 0
+
+
+def pictures() -> dict[str, np.ndarray]:
+    """Every picture of the page by name, (H, W, 3) uint8 RGB."""
+    frame = np.ascontiguousarray(cv2.imread(str(portrait()))[..., ::-1])
+    with sources.open_source("mediapipe-mesh", ModelFiles()) as source:
+        track = track_faces([frame], source, 1.0)
+    squares = frame.copy()
+    for generation, colour in COLOURS.items():
+        crop = portrait_crop(track, CROP_RULES[generation])
+        cv2.rectangle(squares, (crop.x, crop.y), (crop.x + crop.side, crop.y + crop.side), colour, 2)
+    crop = portrait_crop(track, CROP_RULES["v2"])
+    cut, cropped = crop.cut(frame), crop.track(track)
+    pose = draw_box(cropped.rotation[0], cropped.translation[0])
+    patches = plan_patches(cropped).cut(cut, 0)
+    mask = np.zeros(frame.shape[:2], np.float32)
+    mask[crop.y : crop.y + crop.side, crop.x : crop.x + crop.side] = feathered_square(crop, 0.1)
+    faded = (frame * (0.25 + 0.75 * mask[..., None])).astype(np.uint8)
+    return {
+        "crop": np.hstack([_small(squares), _small(cut), _small(faded)]),
+        "pose_and_patches": np.hstack([_small(p) for p in (cv2.addWeighted(cut, 0.5, pose, 1, 0), pose, *patches.values())]),
+    }
+
+
+def _small(picture: np.ndarray) -> np.ndarray:
+    return cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
