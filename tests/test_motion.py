@@ -81,6 +81,14 @@ def test_animatediffs_own_names_become_diffusers_names():
     assert diffusers_names(state).keys() == state.keys()
 
 
+def test_files_in_animatediffs_own_names_take_their_norms_frame_by_frame():
+    """As AnimateDiff's own code does; published HelloMeme files were tuned under diffusers, which takes them over all frames."""
+    state = narrow_animatediff()
+    for names, over_frames in ((state, True), (in_animatediffs_names(state), False)):
+        sites = load(names, "motion.safetensors").module.sites()
+        assert {module.norm_over_frames for module in sites.values()} == {over_frames}
+
+
 def test_two_different_tables_in_one_module_are_an_error():
     own = in_animatediffs_names(narrow_animatediff())
     key = next(key for key in own if key.endswith("attention_blocks.0.pos_encoder.pe"))

@@ -74,6 +74,30 @@ def test_cond_and_uncond_apart_are_cond_and_uncond_together(host, kind, monkeypa
     assert (apart - together).abs().max() / together.abs().max() < 1e-5
 
 
+def test_modules_stand_after_the_layers_and_before_what_changes_the_size(host):
+    from sk_portrait.sk_attention.animatediff import AnimateDiff
+    from sk_portrait.sk_attention.inject_comfy import Injection, TemporalAction
+    from sk_portrait.sk_attention.stations import Weighted
+
+    unet, widths = host.model.model.diffusion_model, (32, 64, 128, 128)
+    injection = Injection(Weighted(TemporalAction(AnimateDiff(widths, widths[::-1], mid=128))))
+
+    def layers():
+        blocks = {"in": unet.input_blocks, "mid": [unet.middle_block], "out": unet.output_blocks}
+        return {(side, i): [type(x).__name__ for x in block] for side, all_ in blocks.items() for i, block in enumerate(all_)}
+
+    before = layers()
+    injection.inject(host.model)
+    injection.inject(host.model)  # the host may do so twice
+    moving = layers()
+    injection.eject(host.model)
+    assert layers() == before
+    assert moving["mid", 0] == ["ResBlock", "SpatialTransformer", "Marker", "ResBlock"]
+    assert moving["out", 2] == ["ResBlock", "Marker", "Upsample"]
+    assert moving["out", 5] == ["ResBlock", "SpatialTransformer", "Marker", "Upsample"]
+    assert {place for place, kinds in moving.items() if "Marker" not in kinds} == {("in", i) for i in (0, 3, 6, 9)}
+
+
 def test_half_a_strength_lies_between(host, animatediff):
     none, half, full = (host.sample(host.move(animatediff, strength=s), 5, SMALL, steps=1) for s in (0.0, 0.5, 1.0))
     assert 0 < (half - none).abs().mean() < (full - none).abs().mean()
