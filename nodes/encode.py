@@ -45,6 +45,7 @@ class EncodeReference(io.ComfyNode):
                 ),
             ],
             outputs=[ReferenceType.Output(display_name="reference", tooltip="For Apply: features of the portrait and its adapter.")],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -61,6 +62,13 @@ class EncodeReference(io.ComfyNode):
         if drive is not None:
             require_pair(adapter.loaded, drive)
             require_frames("drive of the portrait", len(drive), "reference", 1)
+        trained, longest = adapter.module.trained_cells, max(samples.shape[-2:])
+        if trained and longest > trained:
+            notice(
+                cls,
+                f"{adapter.loaded.file} is a {adapter.loaded} trained up to {trained * 8} px a side; at {longest * 8} px its positional "
+                "tables are extrapolated and the picture may suffer. v5 and later have no such limit.",
+            )
         features = _features(model, adapter.module.sites, samples, {COND: positive, UNCOND: negative}, drive)
         return io.NodeOutput(Reference(features, tuple(samples.shape[-2:]), adapter))
 

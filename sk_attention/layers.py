@@ -22,23 +22,33 @@ def sinusoid(positions: Tensor, frequencies: Tensor) -> tuple[Tensor, Tensor]:
     return angle.sin(), angle.cos()
 
 
+def _interleaved(positions: Tensor, dim: int) -> Tensor:
+    frequencies = torch.exp(torch.arange(0, dim, 2, device=positions.device) * (-math.log(10000.0) / dim))
+    return torch.stack(sinusoid(positions, frequencies), dim=-1).flatten(-2)
+
+
 class SinusoidalTable(nn.Module):
-    """Interleaved table of v1-v4 (`pe` (1, L, C) in the checkpoint): pe[p, 2i] = sin(p w_i), pe[p, 2i+1] = cos(p w_i)."""
+    """Interleaved table of v1-v4 (`pe` (1, L, C) in the checkpoint): pe[p, 2i] = sin(p w_i), pe[p, 2i+1] = cos(p w_i).
+
+    The networks were trained with the L positions of the checkpoint. Beyond them the same formula goes on: an extrapolation, and
+    the published code stops there.
+    """
 
     def __init__(self, dim: int, length: int):
         super().__init__()
-        frequencies = torch.exp(torch.arange(0, dim, 2) * (-math.log(10000.0) / dim))
-        table = torch.stack(sinusoid(torch.arange(length), frequencies), dim=-1).flatten(-2)
-        self.register_buffer("pe", table[None])
+        self.register_buffer("pe", _interleaved(torch.arange(length), dim)[None])
+
+    @property
+    def trained_length(self) -> int:
+        return self.pe.shape[1]
 
     def forward(self, length: int, like: Tensor) -> Tensor:
-        """The first `length` rows (length, C) in the dtype and device of `like`. Raises ValueError beyond the table."""
-        if length > self.pe.shape[1]:
-            raise ValueError(
-                f"The positional table of this checkpoint holds {self.pe.shape[1]} positions, this picture needs {length}: "
-                "the v1-v4 networks reach 64 feature cells a side (512 px); use a smaller picture or a v5 checkpoint."
-            )
-        return self.pe[0, :length].to(like)
+        """The first `length` rows (length, C) in the dtype and device of `like`."""
+        table = self.pe[0, :length].to(like)
+        if length > self.trained_length:
+            beyond = torch.arange(self.trained_length, length, device=like.device)
+            table = torch.cat([table, _interleaved(beyond, table.shape[-1]).to(like)])
+        return table
 
 
 @lru_cache(maxsize=64)

@@ -144,14 +144,13 @@ def _base_drive_sizes(shapes: Shapes) -> dict:
 _BASE_PUBLISHED = {"widths": (320, 640, 1280), "out": 320, "context_dim": 2048}
 
 
-def _projection_sizes(shapes: Shapes) -> dict:
-    def widths(name: str) -> tuple[int, ...]:
-        if f"{name}.weight" in shapes:
-            return shapes.width(f"{name}.weight", 1), shapes.width(f"{name}.weight")
-        weight = f"{name}.proj.weight"
-        return shapes.width(weight, 1), shapes.width(weight), shapes.width(f"{name}.attn.conv_in.weight")
+def _projection_sizes(knitted: bool) -> Callable[[Shapes], dict]:
+    def widths(shapes: Shapes, name: str) -> tuple[int, ...]:
+        weight = f"{name}.proj.weight" if knitted else f"{name}.weight"
+        mid = (shapes.width(f"{name}.attn.conv_in.weight"),) if knitted else ()
+        return shapes.width(weight, 1), shapes.width(weight), *mid
 
-    return {"widths": {name: widths(name) for name in PROJECTION_MAPS}}
+    return lambda shapes: {"widths": {name: widths(shapes, name) for name in PROJECTION_MAPS}}
 
 
 def _projection_published(knitted: bool) -> dict:
@@ -238,14 +237,14 @@ PARTS = (
         _BASE_PUBLISHED,
         lacks=(_BASE_TABLE,),
     ),
-    Part(PROJECTION, ("v4",), "projection", ("map320_to_320.weight",), Projection, _projection_sizes, _projection_published(False)),
+    Part(PROJECTION, ("v4",), "projection", ("map320_to_320.weight",), Projection, _projection_sizes(False), _projection_published(False)),
     Part(
         PROJECTION,
         ("v5", "v5b", "v5c"),
         "projection",
         ("map320_to_320.proj.weight",),
         Projection,
-        _projection_sizes,
+        _projection_sizes(True),
         _projection_published(True),
     ),
     Part(

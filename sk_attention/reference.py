@@ -60,6 +60,12 @@ class ReferenceAdapter(nn.Module):
             self.reference_modules_mid = modules([mid])[0]
 
     @property
+    def trained_cells(self) -> int | None:
+        """The longest side of a feature map, in cells, that the positional tables were trained for; None = any (v5)."""
+        table = getattr(self.reference_modules_up[0], "pos_embed", None)
+        return table and table.trained_length // 2
+
+    @property
     def sites(self) -> dict[str, nn.Module]:
         """Station name -> module that acts there. v1's fourth down module is in the checkpoint and never called."""
         sites = {f"up_{self.first_up + i}": module for i, module in enumerate(self.reference_modules_up)}

@@ -1,0 +1,60 @@
+"""Which row is which frame: one answer for plain batches, split guidance, the host's windows and AnimateDiff-Evolved's."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from sk_portrait.sk_attention.frames import COND, UNCOND, FrameCountError, rows_of
+
+
+def test_a_plain_batch_counts_from_zero_in_every_branch():
+    rows = rows_of({"cond_or_uncond": [UNCOND, COND]}, 6)
+    assert rows.branches == (UNCOND,) * 3 + (COND,) * 3
+    assert rows.frames == (0, 1, 2) * 2 and rows.clip == 3 and rows.chunk == 3
+
+
+def test_branches_may_come_alone_or_more_than_once():
+    assert rows_of({"cond_or_uncond": [COND]}, 4).branches == (COND,) * 4
+    assert rows_of({"cond_or_uncond": [COND, COND, UNCOND]}, 6).by_branch() == {COND: (0, 1, 2, 3), UNCOND: (4, 5)}
+
+
+def test_a_window_of_the_host_tells_its_absolute_frames():
+    window = SimpleNamespace(index_list=[8, 9, 10], total_frames=20)
+    rows = rows_of({"cond_or_uncond": [COND, UNCOND], "context_window": window}, 6)
+    assert rows.frames == (8, 9, 10) * 2 and rows.clip == 20
+
+
+def test_a_window_with_an_anchor_frame_has_it_first():
+    window = SimpleNamespace(index_list=[8, 9], total_frames=20, causal_anchor_index=7)
+    assert rows_of({"context_window": window}, 3).frames == (7, 8, 9)
+
+
+def test_the_windows_of_animatediff_evolved():
+    rows = rows_of({"cond_or_uncond": [COND], "ad_params": {"sub_idxs": [4, 5], "full_length": 9}}, 2)
+    assert rows.frames == (4, 5) and rows.clip == 9
+    assert rows_of({"cond_or_uncond": [COND], "ad_params": {"sub_idxs": None, "full_length": 2}}, 2).frames == (0, 1)
+
+
+def test_an_old_host_does_not_tell_the_length_of_the_clip():
+    rows = rows_of({"context_window": SimpleNamespace(index_list=[8, 9])}, 2)
+    rows.require_clip(12, "drive")
+    with pytest.raises(FrameCountError, match="The drive has 9 frames and the latent batch has 10"):
+        rows.require_clip(9, "drive")
+
+
+def test_a_clip_is_never_repeated_silently():
+    rows = rows_of({"cond_or_uncond": [COND]}, 4)
+    with pytest.raises(FrameCountError, match="The drive has 1 frames and the latent batch has 4"):
+        rows.require_clip(1, "drive")
+
+
+def test_a_batch_that_cannot_be_divided():
+    with pytest.raises(FrameCountError, match="A batch of 5 rows cannot hold 2 equal parts"):
+        rows_of({"cond_or_uncond": [COND, UNCOND]}, 5)
+
+
+def test_a_window_of_another_size_than_the_batch():
+    with pytest.raises(FrameCountError, match="announced a window of 3 frames and sent 2"):
+        rows_of({"context_window": SimpleNamespace(index_list=[1, 2, 3], total_frames=9)}, 2)

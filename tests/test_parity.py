@@ -1,0 +1,44 @@
+"""The published numbers, on every host that is here (the table of `python run.py bench parity`)."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sk_portrait.bench.golden import Golden
+from sk_portrait.bench.parity import cases, rows
+from sk_portrait.bench.parity_unet import UNET_CASES
+
+torch.set_num_threads(2)
+
+GOLDEN = Golden()
+
+
+def hold(case: str, host) -> None:
+    table = list(rows(GOLDEN, host, only=case))
+    assert table and all(row.passed for row in table), [row for row in table if not row.passed]
+
+
+@pytest.fixture(scope="module")
+def comfy_host(comfy):
+    from sk_portrait.bench.narrow_comfy import ComfyHost
+
+    return ComfyHost(GOLDEN.unet_weights())
+
+
+@pytest.fixture(scope="module")
+def diffusers_host():
+    from sk_portrait.bench.narrow_diffusers import DiffusersHost
+
+    return DiffusersHost(GOLDEN.index["unet"], GOLDEN.unet_weights())
+
+
+@pytest.mark.comfy
+@pytest.mark.parametrize("case", cases("comfy"))
+def test_comfyui_gives_the_published_numbers(case, comfy_host):
+    hold(case, comfy_host)
+
+
+@pytest.mark.parametrize("case", UNET_CASES)
+def test_the_embedded_host_gives_the_published_numbers(case, diffusers_host):
+    hold(case, diffusers_host)
