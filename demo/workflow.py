@@ -17,7 +17,7 @@ def read(name: str) -> dict:
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def _inputs(info: dict) -> dict[str, list]:
+def inputs_of(info: dict) -> dict[str, list]:
     """Inputs of a node class in the order of its widgets: {name: [type, options]}."""
     return {name: spec for kind in ("required", "optional") for name, spec in info["input"].get(kind, {}).items()}
 
@@ -25,7 +25,7 @@ def _inputs(info: dict) -> dict[str, list]:
 def _widgets(info: dict) -> dict[str, list]:
     return {
         name: spec
-        for name, spec in _inputs(info).items()
+        for name, spec in inputs_of(info).items()
         if (isinstance(spec[0], list) or spec[0] in WIDGETS) and not (len(spec) > 1 and spec[1].get("forceInput"))
     }
 
@@ -63,7 +63,7 @@ def to_api(workflow: dict, object_info: dict) -> dict:
             raise ValueError(f"Node {node['id']} ({kind}) is muted or bypassed; only plain workflows can be run from here.")
         info = object_info[kind]
         links = {entry["name"]: sources[entry["link"]] for entry in node.get("inputs", ()) if entry.get("link") is not None}
-        known = _inputs(info)
+        known = inputs_of(info)
         inputs = _values(node, info) | {name: link for name, link in links.items() if name in known}
         graph[str(node["id"])] = {"class_type": kind, "inputs": inputs, "_meta": {"title": node.get("title") or kind}}
     return graph

@@ -25,6 +25,9 @@ def test_the_workflow_opens_and_means_what_we_run(page, stocked, name):
     saved = workflow.read(name)
     seen = page.load(saved, name)
     assert (seen["missing"], seen["errors"], seen["alerts"]) == ([], [], [])
-    sent = {key: (node["class_type"], node["inputs"]) for key, node in page.prompt().items()}
-    ours = {key: (node["class_type"], node["inputs"]) for key, node in workflow.to_api(saved, stocked.object_info()).items()}
-    assert sent == ours
+    info = stocked.object_info()
+    sent, ours = page.prompt(), workflow.to_api(saved, info)
+    assert {key: node["class_type"] for key, node in sent.items()} == {key: node["class_type"] for key, node in ours.items()}
+    for key, node in sent.items():
+        declared = workflow.inputs_of(info[node["class_type"]])  # the front end adds values of its own, such as a video's preview
+        assert {name: value for name, value in node["inputs"].items() if name in declared} == ours[key]["inputs"]
