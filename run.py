@@ -4,6 +4,7 @@
     python run.py test  [pytest arguments]
     python run.py serve [ComfyUI arguments]
     python run.py bench NAME [arguments]
+    python run.py calibrate CLIP [arguments]
 
 COMFYUI_PATH names the ComfyUI to use (`none`: pretend there is none), SK_PORTRAIT_ENV the virtual environment.
 """
@@ -20,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 PACK = "sk_portrait"
-COMMANDS = ("demo", "test", "serve", "bench")
+COMMANDS = ("demo", "test", "serve", "bench", "calibrate")
 
 
 def load_pack():
@@ -80,7 +81,7 @@ def main(arguments: list[str]) -> int:
         return hand_over(environment.ensure(comfy), arguments)
     signal.signal(signal.SIGTERM, interrupt)
     command, rest = arguments[0], arguments[1:]
-    own = {"test": test, "bench": bench}
+    own = {"test": test, "bench": bench, "calibrate": lambda rest: bench(["calibrate", *rest])}
     return own[command](rest) if command in own else tool(f"demo.{command}").main(rest)
 
 

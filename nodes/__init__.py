@@ -5,7 +5,19 @@ from importlib import import_module
 from comfy_api.latest import ComfyExtension
 
 # Each module holds one table, NODES.
-MODULES = ("load", "face_track", "face_pictures", "face_motion", "encode", "apply", "motion", "two_stage")
+MODULES = (
+    "load",
+    "face_track",
+    "face_import",
+    "face_edit",
+    "face_preview",
+    "face_pictures",
+    "face_motion",
+    "encode",
+    "apply",
+    "motion",
+    "two_stage",
+)
 
 
 class SKPortraitExtension(ComfyExtension):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sk_portrait.bench.golden import Golden
-from sk_portrait.bench.parity import cases, rows
+from sk_portrait.bench.parity import cases, compare
 from sk_portrait.bench.parity_unet import UNET_CASES
 
 torch.set_num_threads(2)
@@ -15,7 +15,7 @@ GOLDEN = Golden()
 
 
 def hold(case: str, host) -> None:
-    table = list(rows(GOLDEN, host, only=case))
+    table = list(compare(case, GOLDEN, host))
     assert table and all(row.passed for row in table), [row for row in table if not row.passed]
 
 
