@@ -29,7 +29,7 @@ def track_faces(
     Raises TrackError for an empty clip, a clip without any face, and under "stop" for any frame without one (it names them).
     """
     follow = Follower(choice, source.scheme)
-    rows: list[Face | None] = []
+    rows = Rows()
     size = None
     for frame, faces in _with_frames(source, frames):
         shape = frame.shape[1], frame.shape[0]
@@ -38,9 +38,12 @@ def track_faces(
         size = shape
         rows.append(follow(frame, faces))
         tick(len(rows))
-    if not rows:
+    if not len(rows):
         raise TrackError("There is no frame to track: the clip is empty.")
-    return assemble(rows, source.name, source.scheme, fps, size, source.notes, on_miss)
+    valid, arrays = rows.measured()
+    notes = source.notes + check_misses(valid, on_miss)
+    filled = fill(arrays, valid, on_miss)
+    return FaceTrack(source=source.name, scheme=source.scheme, fps=fps, size=size, valid=valid, notes=notes, **filled)
 
 
 def _with_frames(source: Source, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, list[Face]]]:
@@ -57,27 +60,37 @@ def _with_frames(source: Source, frames: Iterable[np.ndarray]) -> Iterator[tuple
         raise TrackError(f"The tracker {source.name} gave no answer for the last {len(waiting)} frames.")
 
 
-def assemble(
-    rows: list[Face | None], name: str, scheme: str, fps: float, size: tuple[int, int], notes: tuple[str, ...], on_miss: str
-) -> FaceTrack:
-    """A FaceTrack of the faces of one person, None where there was none."""
-    valid = np.array([row is not None for row in rows])
-    note = check_misses(valid, on_miss)
-    seen = [row for row in rows if row is not None]
-    arrays = {key: stack(seen, key) for key in ANGLES + LINEAR}
-    filled = fill(arrays, valid, on_miss)
-    return FaceTrack(source=name, scheme=scheme, fps=fps, size=size, valid=valid, notes=notes + note, **filled)
+class Rows:
+    """What was measured of one person, in arrays that grow in place: a list of faces would hold every number twice at the end."""
 
+    def __init__(self):
+        self._seen: list[bool] = []
+        self._arrays: dict[str, np.ndarray] = {}
+        self._count = 0
 
-def stack(faces: list[Face], name: str) -> np.ndarray | None:
-    """(N, ...) float32 of one attribute of N faces, None where they have none."""
-    first = getattr(faces[0], name)
-    if first is None:
-        return None
-    rows = np.empty((len(faces), *first.shape), np.float32)
-    for row, face in zip(rows, faces):
-        row[...] = getattr(face, name)
-    return rows
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def append(self, face: Face | None) -> None:
+        """Add the next frame's face, None where there is none."""
+        self._seen.append(face is not None)
+        if face is None:
+            return
+        for name in ANGLES + LINEAR:
+            value = getattr(face, name)
+            if value is None:
+                continue
+            rows = self._arrays.setdefault(name, np.empty((64, *np.shape(value)), np.float32))
+            if self._count == len(rows):
+                rows.resize((len(rows) * 5 // 4, *rows.shape[1:]), refcheck=False)
+            rows[self._count] = value
+        self._count += 1
+
+    def measured(self) -> tuple[np.ndarray, dict[str, np.ndarray | None]]:
+        """valid (F,) bool, and the (M, ...) arrays of the M frames in which it is True; None for what no face had."""
+        for rows in self._arrays.values():
+            rows.resize((self._count, *rows.shape[1:]), refcheck=False)
+        return np.array(self._seen, bool), {name: self._arrays.get(name) for name in ANGLES + LINEAR}
 
 
 def check_misses(valid: np.ndarray, on_miss: str) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """One person, one row a frame: what happens to missed frames, several people, small faces, and the real talking head."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,26 @@ def test_two_thousand_frames_make_two_thousand_rows_and_one_makes_one():
     answers = [[face_at(100 + k % 50, 60, 30)] for k in range(2000)]
     assert np.allclose(follow(answers).coefficients[:, 0] * 1000, [100 + k % 50 for k in range(2000)])
     assert len(follow(answers[:1])) == 1
+
+
+def test_no_frame_is_kept():
+    alive, most = 0, 0
+
+    def gone():
+        nonlocal alive
+        alive -= 1
+
+    def counted(count):
+        nonlocal alive, most
+        for frame in blank(count):
+            weakref.finalize(frame, gone)
+            alive += 1
+            most = max(most, alive)
+            yield frame
+
+    answers = [[face_at(100, 60, 30)]] * 200
+    assert len(track_faces(counted(200), Scripted(answers), 25.0)) == 200
+    assert most <= 5  # the tracker's batch of three, the one being made, the one being followed
 
 
 def test_cancel_goes_through():
