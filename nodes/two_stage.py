@@ -104,8 +104,8 @@ class TwoStageSampler(io.ComfyNode):
             final, first = sample_tree(clip, levels, noise, sigmas, tree, given)
         else:
             final, first = sample_stages(clip, noise, first_sigmas, sigmas, window_length, overlap, published, given)
-        out = {key: value for key, value in latent_image.items() if key != "batch_index"}
-        return io.NodeOutput(out | {"samples": final}, {"samples": first})
+        masked = {} if mask is None else {"noise_mask": mask}
+        return io.NodeOutput({"samples": final} | masked, {"samples": first})
 
 
 def sample_stages(

@@ -57,13 +57,13 @@ class MovingHost(Host):
         from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
 
         wishes = {"window_length": 12, "overlap": 4, "method": "paper", "stage1_steps": 10} | wishes
+        wishes.setdefault("latent_image", {"samples": torch.zeros(frames, 4, cells, cells)})
         wires = dict(zip(("motion", "motion_2"), motions, strict=False))
         result = self.two_stage.execute(
             Noise_RandomNoise(seed),
             guider or self.guider(),
             comfy.samplers.sampler_object(sampler),
             self.sigmas(steps),
-            {"samples": torch.zeros(frames, 4, cells, cells)},
             **wires,
             **wishes,
         )

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sk_portrait.tests.moving import MovingHost
-from sk_portrait.tests.narrow import drive, prompt
+from sk_portrait.tests.narrow import drive, normal, prompt
 
 pytestmark = pytest.mark.comfy
 
@@ -64,6 +64,15 @@ def test_any_guider_and_any_sampler(host, motions, kind):
     for guider in (basic, host.guider(cfg=1.0)):
         video, again = (host.video(motions[kind], 14, 2, SMALL, guider=guider, sampler="dpmpp_2m_sde")[0] for _ in range(2))
         assert torch.isfinite(video).all() and torch.equal(video, again)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_noise_mask_keeps_its_frames(host, motions, kind):
+    clip = {"samples": normal("clip", 14, 4, SMALL, SMALL), "noise_mask": torch.ones(14, SMALL, SMALL)}
+    clip["noise_mask"][9] = 0
+    video, _ = host.video(motions[kind], 14, 2, SMALL, latent_image=clip)
+    kept = (video - clip["samples"]).flatten(1).abs().amax(1) < 1e-4
+    assert kept.tolist() == [frame == 9 for frame in range(14)]
 
 
 def test_a_model_that_already_moves_is_refused(host, motions):
