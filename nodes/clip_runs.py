@@ -21,6 +21,11 @@ from . import attach
 from .networks import Network
 
 
+def steps_of(sigmas: Tensor) -> int:
+    """Steps of a SIGMAS; none at denoise 0."""
+    return max(len(sigmas) - 1, 0)
+
+
 class Progress:
     """One progress bar, with previews of the first frame in work, over the steps of several runs."""
 
@@ -84,6 +89,9 @@ class Clip:
         noise, start: (len(frames), 4, h, w); start is the clip's own latents where it is not given
         windows:      positions in `frames` that go through the UNet together, with `overlap` positions in common
         """
+        start = self.latent[list(frames)] if start is None else start
+        if not steps_of(sigmas):
+            return start
         model = self.guider.model_patcher.clone()
         if moves:
             for motion in self.motions:
@@ -94,7 +102,7 @@ class Clip:
         guider.model_patcher, guider.model_options = model, model.model_options
         return guider.sample(
             noise * self._start_factor(sigmas),
-            self.latent[list(frames)] if start is None else start,
+            start,
             self.sampler,
             sigmas,
             denoise_mask=self._mask_of(frames),

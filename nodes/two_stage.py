@@ -1,15 +1,13 @@
 """The Two-Stage Sampler: a video from stills and motion (HelloMeme, section 3.5), on the host's own sampling."""
 
 import comfy.sample
-import torch
 from comfy_api.latest import io
-from torch import Tensor
 
 from ..sk_attention.parts import MOTION
-from ..sk_attention.stages import Level, batches, key_frame_levels, published_padding, windows
 from . import attach
 from .checks import require_sd15
 from .clip_runs import Clip, Progress
+from .clip_stages import KeyFrameTree, TwoStages, thinned
 from .motion import OVERLAP, require_window
 from .schema import schema
 from .types import MotionType
@@ -79,107 +77,26 @@ class TwoStageSampler(io.ComfyNode):
         stage1=None,
         stage1_sigmas=None,
     ) -> io.NodeOutput:
-        require_sd15(guider.model_patcher)
-        if attach.moves(guider.model_patcher):
+        model = guider.model_patcher
+        require_sd15(model)
+        if attach.moves(model):
             raise ValueError("The guider's MODEL already moves: wire it from before Apply Motion, this node adds the motion itself.")
         motions = [one for one in (motion, motion_2) if one is not None]
         require_window(window_length, overlap, *motions)
-        samples = comfy.sample.fix_empty_latent_channels(guider.model_patcher, latent_image["samples"])
+        samples = comfy.sample.fix_empty_latent_channels(model, latent_image["samples"])
+        mask, frames, published = latent_image.get("noise_mask"), len(samples), method == PUBLISHED
+        first = None if stage1 is None else stage1["samples"].to(samples)
         tree = next((one.module for one in motions if one.loaded.part.kind == MOTION), None)
-        published = method == PUBLISHED
-        steps = len(sigmas) - 1
         if tree:
-            levels = key_frame_levels(len(samples), window_length, tree.has_margins, published)
-            resumed = stage1 is not None
-            looked_at = levels[-1:] if resumed or tree.has_margins else levels[1:]
-            total = (1 if resumed else len(levels)) * steps + sum(len(level.ends) for level in looked_at)
+            order = KeyFrameTree(frames, sigmas, window_length, tree, published, first)
         else:
             first_sigmas = thinned(sigmas, stage1_steps) if stage1_sigmas is None else stage1_sigmas
-            total = steps + (len(first_sigmas) - 1) * (len(samples) if published else 1) * (stage1 is None)
-        progress = Progress(total, guider.model_patcher)
-        mask = latent_image.get("noise_mask")
+            order = TwoStages(frames, first_sigmas, sigmas, window_length, overlap, published, first)
+        progress = Progress(order.steps, model)
         clip = Clip(guider, sampler, noise.seed, samples, mask, motions, not published, published, progress)
-        given = None if stage1 is None else stage1["samples"]
-        if tree:
-            final, first = sample_tree(clip, levels, noise, sigmas, tree, given)
-        else:
-            final, first = sample_stages(clip, noise, first_sigmas, sigmas, window_length, overlap, published, given)
+        final, first = order.sample(clip, noise)
         masked = {} if mask is None else {"noise_mask": mask}
         return io.NodeOutput({"samples": final} | masked, {"samples": first})
-
-
-def sample_stages(
-    clip: Clip, noise, first_sigmas: Tensor, sigmas: Tensor, length: int, overlap: int, published: bool, first: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """v1, v2: (video, stage 1), each (n, 4, h, w). One draw of noise holds the shared one first, then those of the second stage."""
-    n = len(clip)
-    padding = published_padding(n, length, overlap) if published else None
-    frames = padding.drive if padding else range(n)
-    drawn = draw(noise, clip.latent, 1 + len(frames))
-    if first is None:
-        first = chained(clip, drawn[:1], first_sigmas) if published else alone(clip, drawn[:1], first_sigmas, length)
-    elif len(first) != n:
-        raise ValueError(f"stage1 holds {len(first)} frames and the clip has {n}: they must be equal.")
-    start = first.to(clip.latent)
-    layout = padding.windows if padding else windows(n, length, overlap)
-    start = start[list(padding.latents)] if padding else start
-    return clip.run(frames, layout, drawn[1:], sigmas, start, overlap)[:n], first
-
-
-def alone(clip: Clip, shared: Tensor, sigmas: Tensor, batch: int) -> Tensor:
-    """First stage of the paper: every frame by itself, all from the same noise; `batch` of them in one UNet call."""
-    n = len(clip)
-    return clip.run(range(n), batches(n, batch), shared.expand(n, -1, -1, -1), sigmas, moves=False)
-
-
-def chained(clip: Clip, shared: Tensor, sigmas: Tensor) -> Tensor:
-    """First stage of the published code: every frame starts from the result of the one before it, under the same noise."""
-    results: list[Tensor] = []
-    for frame in range(len(clip)):
-        start = results[-1] if results else None
-        results.append(clip.run([frame], (range(1),), shared, sigmas, start, moves=False))
-    return torch.cat(results)
-
-
-def sample_tree(
-    clip: Clip, levels: tuple[Level, ...], noise, sigmas: Tensor, motion, first: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """v3 and later: (video, key frames of its windows). Every level starts from noise again; of the deeper one it knows the pads.
-
-    v3 and v4 keep the look of a frame from the level where it was made first, v5 takes it from the latest level.
-    """
-    drawn = draw(noise, clip.latent, len(clip))
-    seen: dict[int, Tensor] = {}  # key frame -> its latent
-    key_frames = {}
-    if first is not None:
-        ends = levels[-1].ends
-        if len(levels) == 1 or len(first) != len(ends):
-            raise ValueError(f"stage1 holds {len(first)} key frames and this clip has {len(ends) if len(levels) > 1 else 0}.")
-        seen = dict(zip(ends, first.to(clip.latent), strict=True))
-        key_frames = clip.look(seen, motion.stations())
-        levels = levels[-1:]
-    for level in levels:
-        rows = drawn[list(level.noise)]
-        result = clip.run(level.frames, level.windows, rows, sigmas, None, 1, level.moves, key_frames)
-        if level is levels[-1]:
-            break
-        made = dict(zip(level.frames, result, strict=True))
-        new = {frame: made[frame] for frame in made if not (motion.has_margins and frame in seen)}
-        seen |= new
-        key_frames = key_frames | clip.look(new, motion.stations())
-    return result, torch.stack([seen[frame] for frame in levels[-1].ends]) if seen else result
-
-
-def draw(noise, latent: Tensor, rows: int) -> Tensor:
-    """(rows, 4, h, w) from the NOISE object."""
-    return noise.generate_noise({"samples": torch.zeros(rows, *latent.shape[1:])})
-
-
-def thinned(sigmas: Tensor, steps: int) -> Tensor:
-    """At most `steps` steps that keep to the noise levels of `sigmas`, its first and its last among them."""
-    last = len(sigmas) - 1
-    count = min(steps, last)
-    return sigmas[[round(i * last / count) for i in range(count + 1)]]
 
 
 NODES = [TwoStageSampler]

@@ -67,6 +67,22 @@ def test_any_guider_and_any_sampler(host, motions, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_no_steps_leave_the_clip_as_it_is(host, motions, kind, monkeypatch):
+    monkeypatch.setattr(host, "sigmas", lambda steps: torch.tensor([]))  # what the host's schedulers give at denoise 0
+    clip = {"samples": normal("clip", 14, 4, SMALL, SMALL)}
+    video, _ = host.video(motions[kind], 14, latent_image=clip)
+    assert torch.equal(video, clip["samples"])
+
+
+def test_the_first_stage_keeps_to_the_noise_levels_of_the_second(comfy):
+    from sk_portrait.nodes.clip_stages import thinned
+
+    sigmas = torch.arange(25.0, -1, -1)
+    assert thinned(sigmas, 10).tolist() == [25, 23, 20, 17, 15, 13, 10, 7, 5, 3, 0]
+    assert torch.equal(thinned(sigmas, 40), sigmas)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_noise_mask_keeps_its_frames(host, motions, kind):
     clip = {"samples": normal("clip", 14, 4, SMALL, SMALL), "noise_mask": torch.ones(14, SMALL, SMALL)}
     clip["noise_mask"][9] = 0
