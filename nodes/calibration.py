@@ -2,12 +2,10 @@
 
 import folder_paths
 
-from ..face_tools.coefficients import CoefficientOrder, network_order
+from ..face_tools.coefficients import ORDER_FILE, CoefficientOrder, network_order
 from .folders import FACE_TOOLS
-
-FILE = "coefficient_order.json"
 
 
 def coefficient_order() -> CoefficientOrder:
     """Raises TrackError where the file is there and cannot be read."""
-    return network_order(folder_paths.get_full_path(FACE_TOOLS, FILE))
+    return network_order(folder_paths.get_full_path(FACE_TOOLS, ORDER_FILE))

@@ -5,6 +5,8 @@ import torch
 from comfy_api.latest import io
 
 from ..face_tools import coefficients as arkit
+from ..face_tools.onnx_source import NAME as ONNX
+from ..face_tools.onnx_source import named_otherwise
 from ..sk_attention import unet_comfy
 from ..sk_attention.drive import DriveAction, Expression, encode
 from ..sk_attention.frames import COND, UNCOND
@@ -162,7 +164,11 @@ def _coefficients(node, track) -> torch.Tensor:
             "(Import Live Link Face) into Track Face, or use the HelloMeme ONNX or the face_landmarker.task tracker.",
         )
         return torch.zeros(len(track), len(arkit.ARKIT_51))
-    return torch.from_numpy(arkit.to_network_order(track.coefficients, coefficient_order())).float()
+    order = coefficient_order()
+    doubt = named_otherwise(track, order) if track.source == ONNX else arkit.experimental_note(order)
+    if doubt:
+        notice(node, doubt)
+    return torch.from_numpy(arkit.to_network_order(track.coefficients, order)).float()
 
 
 def _embed_patches(node, clip_vision, patches: dict, frames: int) -> torch.Tensor:

@@ -6,10 +6,10 @@ import torch
 from comfy_api.latest import io
 
 from ..face_tools import sources
+from ..face_tools.edit import merge_expression
 from ..face_tools.faces import ModelFiles
 from ..face_tools.follow import RULES, Choice
 from ..face_tools.host_landmarks import HostLandmarks
-from ..face_tools.merge import with_coefficients
 from ..face_tools.report import describe
 from ..face_tools.track import FaceTrack
 from ..face_tools.tracking import ON_MISS, track_faces
@@ -62,7 +62,7 @@ def model_files() -> ModelFiles:
 def finished(node, track: FaceTrack, coefficients: FaceTrack | None) -> tuple[FaceTrack, str]:
     """The track with the recorded coefficients, and its report; its notes are shown on the node."""
     if coefficients is not None:
-        track = with_coefficients(track, coefficients)
+        track = merge_expression(track, coefficients)
     for note in track.notes:
         notice(node, note)
     return track, describe(track)

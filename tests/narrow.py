@@ -53,6 +53,7 @@ class Host:
     def adapter(self, generation: str = "v2"):
         """An SK_ADAPTER."""
         import comfy.model_patcher
+
         from sk_portrait.bench.narrow_comfy import operations
         from sk_portrait.nodes.networks import Network
 

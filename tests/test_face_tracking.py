@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sk_portrait.face_tools import sources
+from sk_portrait.face_tools.edit import merge_expression
 from sk_portrait.face_tools.faces import Face, ModelFiles
 from sk_portrait.face_tools.follow import Choice
-from sk_portrait.face_tools.merge import with_coefficients
 from sk_portrait.face_tools.report import describe
 from sk_portrait.face_tools.schemes import SCHEMES
 from sk_portrait.face_tools.tiles import Finder, tiles
@@ -207,13 +207,13 @@ def test_small_faces_are_found_in_tiles_and_mapped_back():
 def test_coefficients_of_a_recording_go_by_time():
     track = follow([[face_at(50, 50, 20)]] * 5)
     recording = follow([[face_at(100 * k, 50, 20)] for k in range(11)]).replace(fps=50.0, source="livelink")
-    merged = with_coefficients(track, recording)
+    merged = merge_expression(track, recording)
     assert np.allclose(merged.coefficients[:, 0] * 1000, [0, 200, 400, 600, 800]) and merged.source == "scripted"
     assert merged.notes[-1] == "The expression coefficients come from livelink."
-    with pytest.raises(TrackError, match=r"lasts 0.06 s \(3 rows at 50 fps\), the clip 0.20 s \(5 frames at 25 fps\)"):
-        with_coefficients(track, recording.rows(slice(3)))
-    with pytest.raises(TrackError, match="livelink holds no expression coefficients"):
-        with_coefficients(track, recording.replace(coefficients=None))
+    with pytest.raises(TrackError, match="from livelink lasts 0.06 s, the head pose from scripted 0.20 s"):
+        merge_expression(track, recording.rows(slice(3)))
+    with pytest.raises(TrackError, match="livelink has no expression coefficients"):
+        merge_expression(track, recording.replace(coefficients=None))
 
 
 def test_unknown_names_are_refused():

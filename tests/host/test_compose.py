@@ -1,0 +1,114 @@
+"""Apply beside the host's own LoRA and ControlNet nodes, on the real server: each still acts, in any order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from sk_portrait.bench.rule import draw
+from sk_portrait.demo import shapes, weights, workflow
+
+pytestmark = pytest.mark.comfy
+
+LORA, CONTROLNET = "tiny_lora.safetensors", "tiny_controlnet.ckpt"
+HINT = (3, 16, 16, 32, 32, 96, 96, 256)  # channels of the published hint encoder
+
+
+def controlnet_shapes() -> dict[str, tuple[int, ...]]:
+    """An SD1.5 ControlNet beside the synthetic UNet: LDM names, every level as wide."""
+    width = shapes.WIDTH
+    prefix = "model.diffusion_model."
+    trunk = {k.removeprefix(prefix): v for k, v in shapes.unet().items()}
+    net = {k: v for k, v in trunk.items() if k.startswith(("time_embed", "input_blocks", "middle_block"))}
+    chain = (*HINT, width)
+    for i, (a, b) in enumerate(zip(chain, chain[1:])):
+        net |= {f"input_hint_block.{2 * i}.weight": (b, a, 3, 3), f"input_hint_block.{2 * i}.bias": (b,)}
+    for name in (*(f"zero_convs.{i}.0" for i in range(12)), "middle_block_out.0"):
+        net |= {f"{name}.weight": (width, width, 1, 1), f"{name}.bias": (width,)}
+    return {f"control_model.{k}": v for k, v in net.items()}
+
+
+@pytest.fixture(scope="module")
+def tools(stocked):
+    """A LoRA and a ControlNet in the server's folders."""
+    models = stocked.base / "models"
+    for folder in ("loras", "controlnet"):
+        (models / folder).mkdir(parents=True, exist_ok=True)
+    name = "lora_unet_down_blocks_0_attentions_0_proj_in"
+    parts = {"lora_up": (shapes.WIDTH, 4, 1, 1), "lora_down": (4, shapes.WIDTH, 1, 1)}
+    lora = {f"{name}.{part}.weight": torch.from_numpy(draw("lora", part, shape)) / 4 for part, shape in parts.items()}
+    save_file(lora | {f"{name}.alpha": torch.tensor(4.0)}, models / "loras" / LORA)
+    weights.write_views(models / "controlnet" / CONTROLNET, controlnet_shapes())
+
+
+def with_lora(graph: dict, strength: float = 1.0) -> dict:
+    """The MODEL that Apply takes goes through the host's LoRA node first."""
+    apply = graph[workflow.node_id(graph, "SKPortraitApply")]["inputs"]
+    graph["lora"] = {
+        "class_type": "LoraLoaderModelOnly",
+        "inputs": {"model": apply["model"], "lora_name": LORA, "strength_model": strength},
+    }
+    apply["model"] = ["lora", 0]
+    return graph
+
+
+def with_lora_behind(graph: dict) -> dict:
+    """The patched MODEL goes through the host's LoRA node."""
+    sampler = graph[workflow.node_id(graph, "KSampler")]["inputs"]
+    graph["lora"] = {"class_type": "LoraLoaderModelOnly", "inputs": {"model": sampler["model"], "lora_name": LORA, "strength_model": 1.0}}
+    sampler["model"] = ["lora", 0]
+    return graph
+
+
+def with_controlnet(graph: dict, strength: float = 0.5) -> dict:
+    """The prompts go through the host's ControlNet node, with the head-pose pictures as hints."""
+    sampler = graph[workflow.node_id(graph, "KSampler")]["inputs"]
+    graph["net"] = {"class_type": "ControlNetLoader", "inputs": {"control_net_name": CONTROLNET}}
+    hint = [workflow.node_id(graph, "SKPortraitDrawHeadPose"), 0]
+    wires = {"positive": sampler["positive"], "negative": sampler["negative"], "control_net": ["net", 0], "image": hint}
+    span = {"strength": strength, "start_percent": 0.0, "end_percent": 1.0}
+    graph["control"] = {"class_type": "ControlNetApplyAdvanced", "inputs": wires | span}
+    sampler |= {"positive": ["control", 0], "negative": ["control", 1]}
+    return graph
+
+
+@pytest.fixture(scope="module")
+def drawn(stocked, small_graph, tools):
+    """What each way of using them draws: name -> picture."""
+
+    def draw_picture(graph: dict) -> np.ndarray:
+        outputs = stocked.run(graph)
+        (file,) = outputs[workflow.node_id(graph, "SaveImage")]["images"]
+        return np.asarray(Image.open(stocked.path(file))).astype(float)
+
+    ways = {
+        "apply": lambda graph: graph,
+        "lora": with_lora,
+        "lora behind": with_lora_behind,
+        "lora off": lambda graph: with_lora(graph, 0.0),
+        "controlnet": with_controlnet,
+        "controlnet off": lambda graph: with_controlnet(graph, 0.0),
+        "both": lambda graph: with_controlnet(with_lora(graph)),
+    }
+    return {name: draw_picture(way(small_graph("portrait_image"))) for name, way in ways.items()}
+
+
+@pytest.mark.parametrize("name", ["lora", "controlnet", "both"])
+def test_each_of_them_acts_beside_apply(drawn, name):
+    assert np.abs(drawn[name] - drawn["apply"]).max() > 2
+
+
+@pytest.mark.parametrize("name", ["lora off", "controlnet off"])
+def test_at_strength_zero_each_leaves_apply_alone(drawn, name):
+    assert np.array_equal(drawn[name], drawn["apply"])
+
+
+def test_a_lora_acts_the_same_before_and_behind_apply(drawn):
+    assert np.array_equal(drawn["lora"], drawn["lora behind"])
+
+
+def test_lora_and_controlnet_add_up(drawn):
+    assert min(np.abs(drawn["both"] - drawn[name]).max() for name in ("apply", "lora", "controlnet")) > 2
