@@ -5,9 +5,6 @@ Of the clip only numbers are drawn, as its frames are not part of this repositor
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import cv2
 import numpy as np
 
@@ -22,22 +19,15 @@ from ..face_tools.head_pose_raster import draw_box, driven_translation
 from ..face_tools.preview import draw_overlay, draw_plot
 from ..face_tools.timeline import retime
 from ..face_tools.tracking import track_faces
+from .doc_pictures import write
 
-PICTURES = Path(__file__).parent.parent / "web" / "docs" / "pictures"
 SHOWN = (0, 30, 60, 90)  # frames of the head-pose strips
 HEIGHT = 192
 EDITS = "eyeBlink=0 @ 40-44"
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py bench artist_path", description=__doc__)
-    parser.add_argument("--output", type=Path, default=PICTURES)
-    output = parser.parse_args(argv).output
-    output.mkdir(parents=True, exist_ok=True)
-    for name, picture in pictures().items():
-        cv2.imwrite(str(output / f"{name}.jpg"), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-        print(output / f"{name}.jpg")
-    return 0
+    return write(pictures(), argv)
 
 
 def pictures() -> dict[str, np.ndarray]:

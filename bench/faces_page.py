@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import cv2
 import numpy as np
 
@@ -16,21 +13,14 @@ from ..face_tools.head_pose_raster import draw_box
 from ..face_tools.paste import feathered_square
 from ..face_tools.patches import plan_patches
 from ..face_tools.tracking import track_faces
+from .doc_pictures import write
 
-PICTURES = Path(__file__).parent.parent / "web" / "docs" / "pictures"
 SIDE = 256
 COLOURS = {"v2": (255, 210, 60), "v5": (90, 170, 255)}
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py bench faces_page", description=__doc__)
-    parser.add_argument("--output", type=Path, default=PICTURES)
-    output = parser.parse_args(argv).output
-    output.mkdir(parents=True, exist_ok=True)
-    for name, picture in pictures().items():
-        cv2.imwrite(str(output / f"{name}.jpg"), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
-        print(output / f"{name}.jpg")
-    return 0
+    return write(pictures(), argv)
 
 
 def pictures() -> dict[str, np.ndarray]:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from .coefficients import ARKIT_51, ORDER_FILE, experimental_note, network_order
 from .faces import Face, ModelFiles
-from .head_pose import solve
-from .mediapipe_mesh import MAX_FACES, SCHEME, installed_version
-from .tiles import Finder
+from .mediapipe_source import MAX_FACES, MediaPipeSource, installed_version, landmarks_of
 from .track import TrackError
 
 NAME = "mediapipe-tasks"
@@ -83,37 +80,17 @@ def open_source(models: ModelFiles) -> "TasksSource":
         raise TrackError(f"MediaPipe cannot use {path}: {error}") from None
 
 
-class TasksSource:
-    name, scheme, gives_coefficients = NAME, SCHEME, True
-
-    def __init__(self, landmarker, notes: tuple[str, ...]):
-        self._landmarker, self.notes = landmarker, notes
-
-    def track(self, frames: Iterable[np.ndarray]) -> Iterator[list[Face]]:
-        find = Finder(self._detect)
-        for frame in frames:
-            size = frame.shape[1], frame.shape[0]
-            yield [face.posed(*solve(face.landmarks, SCHEME, size)) for face in find(frame)]
+class TasksSource(MediaPipeSource):
+    name, gives_coefficients = NAME, True
 
     def _detect(self, image: np.ndarray) -> list[Face]:
         import mediapipe
 
-        height, width = image.shape[:2]
-        scale = np.float32([width, height, width])
-        result = self._landmarker.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image))
+        result = self._net.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image))
         return [
-            Face(np.array([(p.x, p.y, p.z) for p in points], np.float32) * scale, coefficients=by_name(shapes))
+            Face(landmarks_of(points, image), coefficients=by_name(shapes))
             for points, shapes in zip(result.face_landmarks, result.face_blendshapes)
         ]
-
-    def close(self) -> None:
-        self._landmarker.close()
-
-    def __enter__(self) -> "TasksSource":
-        return self
-
-    def __exit__(self, *exc) -> None:
-        self.close()
 
 
 def by_name(categories) -> np.ndarray:
