@@ -6,7 +6,8 @@
     python run.py bench NAME [arguments]
     python run.py calibrate CLIP [arguments]
 
-COMFYUI_PATH names the ComfyUI to use (`none`: pretend there is none), SK_PORTRAIT_ENV the virtual environment.
+COMFYUI_PATH names the ComfyUI to use (`none`: pretend there is none), SK_PORTRAIT_ENV the virtual environment (by default one
+for each version of ComfyUI).
 """
 
 from __future__ import annotations

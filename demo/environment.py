@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -15,17 +16,26 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PINS = ROOT / "requirements-dev.txt"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sk-portrait"
-FOLDER = Path(os.environ.get("SK_PORTRAIT_ENV") or CACHE / "env").expanduser()
+NAMED = "SK_PORTRAIT_ENV"  # the variable that names the environment; set for every process that runs in it
 
 
-def python(folder: Path = FOLDER) -> Path:
+def python(folder: Path) -> Path:
     """The interpreter of a virtual environment."""
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def inside() -> bool:
     """Does this process already run in the environment?"""
-    return FOLDER.exists() and Path(sys.prefix).resolve() == FOLDER.resolve()
+    return NAMED in os.environ and Path(sys.prefix).resolve() == Path(os.environ[NAMED]).expanduser().resolve()
+
+
+def folder_for(comfy: Path | None) -> Path:
+    """The environment of a host: each version of ComfyUI has its own, as their packages exclude each other."""
+    if named := os.environ.get(NAMED):
+        return Path(named).expanduser()
+    file = comfy and comfy / "comfyui_version.py"
+    version = re.search(r'__version__ = "([^"]+)"', file.read_text()) if file and file.is_file() else None
+    return CACHE / (f"env-{version[1]}" if version else "env")
 
 
 def _digest(requirements: Path) -> str:
@@ -36,21 +46,23 @@ def _digest(requirements: Path) -> str:
 def ensure(comfy: Path | None) -> Path:
     """Make or reuse the environment, with ComfyUI's own requirements where there is one; returns its interpreter.
 
-    pip runs only when the stamp lacks one of the lists; changing the host's version therefore updates the host's packages.
+    pip runs only when the stamp lacks one of the lists.
     """
+    folder = folder_for(comfy)
+    os.environ[NAMED] = str(folder)
     lists = [PINS] + ([comfy / "requirements.txt"] if comfy else [])
-    stamp = FOLDER / "sk-portrait.stamp"
+    stamp = folder / "sk-portrait.stamp"
     wanted = {_digest(path) for path in lists}
     if stamp.exists() and wanted <= set(stamp.read_text().split()):
-        return python()
-    if not python().exists():
-        print(f"Making the environment {FOLDER}", flush=True)
-        venv.create(FOLDER, with_pip=True)
-    print(f"Installing {', '.join(str(path) for path in lists)} into {FOLDER} (once; gigabytes the first time)", flush=True)
+        return python(folder)
+    if not python(folder).exists():
+        print(f"Making the environment {folder}", flush=True)
+        venv.create(folder, with_pip=True)
+    print(f"Installing {', '.join(str(path) for path in lists)} into {folder} (once; gigabytes the first time)", flush=True)
     options = [word for path in lists for word in ("-r", str(path))]
     # ComfyUI 0.3.64 imports requests without listing it.
-    command = [str(python()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options, "requests"]
+    command = [str(python(folder)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options, "requests"]
     if subprocess.call(command):
-        raise SystemExit(f"pip could not install the pinned set into {FOLDER}; its message stands above.")
+        raise SystemExit(f"pip could not install the pinned set into {folder}; its message stands above.")
     stamp.write_text("\n".join(sorted(wanted)) + "\n")
-    return python()
+    return python(folder)

@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_pip_runs_only_when_the_pinned_set_or_the_hosts_list_changes(tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(environment, "FOLDER", tmp_path / "env")
-    monkeypatch.setattr(environment, "python", lambda: Path(sys.executable))
+    monkeypatch.setenv(environment.NAMED, str(tmp_path / "env"))
+    monkeypatch.setattr(environment, "python", lambda folder: Path(sys.executable))
     monkeypatch.setattr(environment.subprocess, "call", lambda command: calls.append(command) or 0)
     (tmp_path / "env").mkdir()
     comfy = tmp_path / "ComfyUI"
@@ -32,9 +32,18 @@ def test_pip_runs_only_when_the_pinned_set_or_the_hosts_list_changes(tmp_path, m
     assert len(calls) == 2
 
 
+def test_each_version_of_comfyui_has_its_own_environment(tmp_path, monkeypatch):
+    monkeypatch.delenv(environment.NAMED, raising=False)
+    for version in ("0.3.64", "0.29.0"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "comfyui_version.py").write_text(f'__version__ = "{version}"\n')
+        assert environment.folder_for(tmp_path / version) == environment.CACHE / f"env-{version}"
+    assert environment.folder_for(None) == environment.CACHE / "env"
+
+
 def test_a_failed_installation_leaves_no_stamp(tmp_path, monkeypatch):
-    monkeypatch.setattr(environment, "FOLDER", tmp_path)
-    monkeypatch.setattr(environment, "python", lambda: Path(sys.executable))
+    monkeypatch.setenv(environment.NAMED, str(tmp_path))
+    monkeypatch.setattr(environment, "python", lambda folder: Path(sys.executable))
     monkeypatch.setattr(environment.subprocess, "call", lambda command: 1)
     with pytest.raises(SystemExit, match="could not install"):
         environment.ensure(None)
