@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ..demo.rule import fill, rule_tensor
 from ..sk_attention.checkpoint import Loaded, load
-from ..sk_attention.parts import PARTS, Part
-from .rule import rule_tensor
+from ..sk_attention.parts import Part
 
 DEFAULT = Path(__file__).parent.parent / "tests" / "golden"
 
@@ -38,9 +38,7 @@ class Golden:
 
     def fill(self, network: nn.Module, prefix: str) -> nn.Module:
         """Give every parameter of a network its value by the rule; buffers keep theirs."""
-        shapes = {key: tuple(value.shape) for key, value in network.named_parameters()}
-        network.load_state_dict(self.weights(prefix, shapes), strict=False)
-        return network.eval().requires_grad_(False)
+        return fill(network, self.salt, prefix)
 
     def loaded(self, prefix: str, part: Part, sizes: Mapping[str, Any], operations=nn) -> Loaded:
         """A part at some sizes with weights by the rule, through the pack's own loader."""
@@ -49,8 +47,3 @@ class Golden:
     def unet_weights(self) -> dict[str, Tensor]:
         """The narrow SD1.5 UNet, LDM names."""
         return self.weights("unet", {key: tuple(shape) for key, shape in self.index["unet_ldm_shapes"].items()})
-
-
-def find_part(kind: str, generation: str, repository: str | None = None) -> Part:
-    """The table's part of a kind and generation."""
-    return next(p for p in PARTS if p.kind == kind and generation in p.generations and repository in (None, p.repository))

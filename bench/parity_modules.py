@@ -8,6 +8,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from ..demo.rule import draw
 from ..sk_attention.attention import (
     SKCrossAttention,
     SKReferenceAttention,
@@ -17,9 +18,8 @@ from ..sk_attention.attention import (
 )
 from ..sk_attention.drive import Expression, SmallUnet
 from ..sk_attention.fan import CROP
-from ..sk_attention.parts import DRIVE, FACE_MOTION, PROJECTION
-from .golden import Golden, find_part
-from .rule import draw
+from ..sk_attention.parts import DRIVE, FACE_MOTION, PROJECTION, find_part
+from .golden import Golden
 
 Compared = Iterator[tuple[str, Tensor, Tensor]]  # (what, ours, published)
 

@@ -9,6 +9,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from ..demo.rule import draw
 from ..sk_attention.drive import Drive, DriveAction
 from ..sk_attention.reference import ReferenceAction
 from ..sk_attention.stations import Weighted
@@ -16,7 +17,6 @@ from .golden import Golden
 from .parity_modules import Compared
 from .parity_motion import animatediff_of, sk_motion_of
 from .parity_unet import SOURCE, reference_of
-from .rule import draw
 
 TOLERANCE = 1e-3
 LATENT_SCALE = 0.18215  # between the host's latents and the UNet's

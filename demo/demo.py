@@ -16,7 +16,7 @@ from . import clips, host, models, sheet, weights, workflow
 from .environment import ROOT
 from .server import RunError, Server
 
-WORKFLOW = "portrait_video"
+WORKFLOW = "portrait_video_keyframes"
 # What the contact sheet shows beside the result: (column, node class, title in the workflow, output).
 SEEN = (
     (0, "SKPortraitCropPortrait", "Crop portrait", 0),
@@ -54,7 +54,7 @@ def prepare(graph: dict, options: argparse.Namespace) -> dict:
     node("LoadImage", "Portrait")["image"] = "reference" + options.reference.suffix
     node("LoadVideo")["file"] = "driver" + options.driver.suffix
     node("ImageFromBatch")["length"] = options.frames
-    node("KSampler")["steps"] = options.steps
+    node("BasicScheduler")["steps"] = options.steps
     for kind in ("SKPortraitCropPortrait", "SKPortraitDrawHeadPose"):
         for sized in workflow.nodes_of(graph, kind):
             sized["inputs"]["size"] = options.size
@@ -103,7 +103,7 @@ def main(argv: list[str]) -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="sk-portrait-") as folder:
         base = Path(folder)
-        weights.write_all(base / "models")
+        weights.write_for(base / "models", workflow.models(WORKFLOW))
         (base / "input").mkdir()
         shutil.copy(options.reference, base / "input" / ("reference" + options.reference.suffix))
         shutil.copy(options.driver, base / "input" / ("driver" + options.driver.suffix))

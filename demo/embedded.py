@@ -29,7 +29,8 @@ from ..sk_attention.frames import COND, UNCOND
 from ..sk_attention.reference import Reference, ReferenceAction
 from ..sk_attention.stations import Weighted
 from ..sk_attention.unet_diffusers import bound, plain_features
-from . import shapes, sheet, weights
+from . import networks, shapes, sheet
+from .rule import rule_tensor
 
 WIDTH = 64  # of every UNet level: a tenth of SD1.5's, so that it takes seconds
 TOKENS, GUIDANCE, SEED = 77, 2.0, 1
@@ -43,7 +44,7 @@ NOTE = """
 
 def unet() -> UNet2DConditionModel:
     """diffusers' SD1.5 UNet, every level WIDTH wide."""
-    state = weights.network(shapes.unet(WIDTH), "unet")
+    state = {key: torch.from_numpy(rule_tensor(networks.SALT, "unet", key, shape)) for key, shape in shapes.unet(WIDTH).items()}
     net = UNet2DConditionModel(block_out_channels=(WIDTH,) * 4, cross_attention_dim=shapes.CONTEXT, attention_head_dim=8)
     net.load_state_dict(convert_ldm_unet_checkpoint(state, dict(net.config)))
     return net.eval().requires_grad_(False)
@@ -51,8 +52,7 @@ def unet() -> UNet2DConditionModel:
 
 def part(name: str) -> torch.nn.Module:
     """A published v2 network at this width, through the pack's own loader."""
-    state = weights.network(shapes.narrowed(shapes.published(name), WIDTH), name)
-    return load(state, name.replace("v2_", "hm2_")).module
+    return load(networks.build(name, WIDTH).state_dict(), name).module
 
 
 def signed(pictures: list[np.ndarray]) -> torch.Tensor:
@@ -96,14 +96,14 @@ def encode_drive(driver: Faces, head_poses: list[np.ndarray]) -> Drive:
     values = driver.track.coefficients
     coefficients = torch.zeros(len(head_poses), 51) if values is None else torch.from_numpy(values).float()
     with torch.no_grad():
-        return encode(part("v2_control"), signed(head_poses), Expression(coefficients, torch.zeros(len(head_poses), 3, 1024)))
+        return encode(part("hm2_control"), signed(head_poses), Expression(coefficients, torch.zeros(len(head_poses), 3, 1024)))
 
 
 def encode_reference(net: UNet2DConditionModel, latent: torch.Tensor, text: torch.Tensor) -> Reference:
     """What the UNet sees in the portrait, and in nothing, at timestep 0 (section 3.2)."""
     halves = [plain_features(net, z, text[:1], branch) for z, branch in ((latent, COND), (torch.zeros_like(latent), UNCOND))]
     features = {station: torch.cat([half[station] for half in halves]) for station in halves[0]}
-    return Reference(features, tuple(latent.shape[-2:]), SimpleNamespace(module=part("v2_reference"), generations=("v2",)))
+    return Reference(features, tuple(latent.shape[-2:]), SimpleNamespace(module=part("hm2_reference"), generations=("v2",)))
 
 
 @torch.no_grad()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import weights
 
-# Loader class: (its widget, the synthetic file that can stand in, by folder).
+# Loader class: its widgets that name a file.
 LOADERS = {
-    "CheckpointLoaderSimple": ("ckpt_name", weights.CHECKPOINT),
-    "CLIPVisionLoader": ("clip_name", weights.CLIP_VISION),
-    "SKPortraitLoadAdapter": ("file", weights.ADAPTER),
-    "SKPortraitLoadDriveEncoder": ("file", weights.DRIVE_ENCODER),
+    "CheckpointLoaderSimple": ("ckpt_name",),
+    "CLIPVisionLoader": ("clip_name",),
+    "SKPortraitLoadAdapter": ("file",),
+    "SKPortraitLoadDriveEncoder": ("file", "projection"),
+    "SKPortraitLoadMotion": ("file",),
 }
+NONE = "none"  # of an optional file
 FOLDERS = ("checkpoints", "clip_vision", "sk_portrait", "face_tools", "loras", "vae")
 
 NOISE = """
@@ -31,15 +34,17 @@ def share_host_models(comfy: Path, base: Path) -> list[str]:
     return ["--extra-model-paths-config", str(path)]
 
 
+def named(graph: dict) -> Iterator[tuple[dict, str, str]]:
+    """(node, widget, file) of every file that a graph loads."""
+    for node in graph.values():
+        for widget in LOADERS.get(node["class_type"], ()):
+            if node["inputs"][widget] != NONE:
+                yield node, widget, node["inputs"][widget]
+
+
 def missing(graph: dict, object_info: dict) -> list[str]:
     """Weights that a graph names and the host does not list."""
-    absent = []
-    for node in graph.values():
-        if node["class_type"] in LOADERS:
-            widget, _ = LOADERS[node["class_type"]]
-            if node["inputs"][widget] not in choices(object_info, node["class_type"], widget):
-                absent.append(node["inputs"][widget])
-    return absent
+    return [name for node, widget, name in named(graph) if name not in choices(object_info, node["class_type"], widget)]
 
 
 def choices(object_info: dict, kind: str, widget: str) -> list[str]:
@@ -50,7 +55,5 @@ def choices(object_info: dict, kind: str, widget: str) -> list[str]:
 
 def use_synthetic(graph: dict) -> None:
     """Point every loader of a graph at its synthetic stand-in."""
-    for node in graph.values():
-        if node["class_type"] in LOADERS:
-            widget, name = LOADERS[node["class_type"]]
-            node["inputs"][widget] = name
+    for node, widget, name in list(named(graph)):
+        node["inputs"][widget] = weights.stand_in(widget, name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 
-from . import clips, host, models, weights
+from . import clips, host, models, weights, workflow
 from .environment import CACHE
 from .server import command_line, link_pack, surroundings
 
@@ -20,7 +20,7 @@ def main(argv: list[str]) -> int:
         return 1
     base = CACHE / "serve"
     link_pack(base)
-    weights.write_all(base / "models")
+    weights.write_for(base / "models", workflow.models())
     shutil.copy(clips.portrait(), base / "input" / "portrait.png")
     shutil.copy(clips.driver(), base / "input" / "driver.mp4")
     port = int(argv[argv.index("--port") + 1]) if "--port" in argv else 8188

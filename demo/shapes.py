@@ -1,4 +1,4 @@
-"""Names and shapes of the synthetic parts: a narrow SD1.5 checkpoint, CLIP vision, and the published adapters at its width.
+"""Names and shapes of the synthetic checkpoint and CLIP vision model.
 
 The host recognises a checkpoint by its names and shapes. SD1.5 needs 320 channels at the top and a context of 768; below that
 every level may stay 320 wide, which makes a true 12/1/12 block UNet of 111 M parameters that two CPU cores can run.
@@ -97,17 +97,3 @@ def published(name: str) -> Shapes:
     """State-dict names and shapes of a published part, from tests/manifests."""
     tensors = json.loads((ROOT / "tests" / "manifests" / f"{name}.json").read_text(encoding="utf-8"))["tensors"]
     return {key: tuple(entry["shape"]) for key, entry in tensors.items()}
-
-
-def narrowed(shapes: Shapes, width: int = WIDTH) -> Shapes:
-    """A published v2 part for a UNet whose levels are all `width` wide; each module's own width is that of its `pos_embed.pe`."""
-    own = {key.removesuffix(".pos_embed.pe"): shape[-1] for key, shape in shapes.items() if key.endswith(".pos_embed.pe")}
-
-    def narrow(key: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-        c = next((c for prefix, c in own.items() if key.startswith(prefix + ".")), None)
-        if c is None or key.endswith("pos_embed_hidden.pe"):
-            return shape
-        # Another module's width is that of the block before; other sizes belong to tokens, tables and kernels.
-        return tuple(d * width // c if d % c == 0 else width if d in own.values() else d for d in shape)
-
-    return {key: narrow(key, shape) for key, shape in shapes.items()}

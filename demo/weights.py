@@ -7,35 +7,19 @@ numbers, which `torch.load` restores as it is and the host copies into its own d
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
-from ..bench.rule import draw, rule_tensor
-from . import shapes
+from . import networks, shapes
+from .rule import draw
 
-SALT = "sk-demo"
 BLOCK = 1 << 17  # numbers that all tensors of one fan-in share
 
-CHECKPOINT, CLIP_VISION = "synthetic_sd15.ckpt", "synthetic_clip_vision_vit_h.ckpt"
-ADAPTER, DRIVE_ENCODER = "synthetic_hm2_reference.safetensors", "synthetic_hm2_control.safetensors"
-PARTS = {ADAPTER: "v2_reference", DRIVE_ENCODER: "v2_control"}
-
-
-def position_table(length: int, width: int) -> torch.Tensor:
-    """(1, length, width) interleaved sine and cosine: the buffers called `pe` in the published files."""
-    angle = torch.arange(length)[:, None] * torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
-    return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)[None]
-
-
-def network(shapes_: shapes.Shapes, prefix: str) -> dict[str, torch.Tensor]:
-    """A dense state dict by the rule of bench/rule.py, with true position tables."""
-    return {
-        key: position_table(*shape[1:]) if key.endswith(".pe") else torch.from_numpy(rule_tensor(SALT, prefix, key, shape))
-        for key, shape in shapes_.items()
-    }
+PREFIX = "synthetic_"
+CHECKPOINT, CLIP_VISION = f"{PREFIX}sd15.ckpt", f"{PREFIX}clip_vision_vit_h.ckpt"
 
 
 class SharedViews:
@@ -46,7 +30,7 @@ class SharedViews:
 
     def _block(self, name: str, length: int, offset: float, scale: float) -> torch.Tensor:
         if name not in self.blocks:
-            self.blocks[name] = torch.from_numpy(np.float32(offset) + draw(SALT, name, (length,)) * np.float32(scale)).half()
+            self.blocks[name] = torch.from_numpy(np.float32(offset) + draw(networks.SALT, name, (length,)) * np.float32(scale)).half()
         return self.blocks[name]
 
     def tensor(self, key: str, shape: tuple[int, ...]) -> torch.Tensor:
@@ -89,17 +73,18 @@ def clip_vision(folder: Path) -> Path:
     return _write(folder / "clip_vision" / CLIP_VISION, lambda path: write_views(path, everything))
 
 
-def networks(folder: Path) -> list[Path]:
-    """HelloMeme v2's reference adapter and drive encoder in published names, at the width of `checkpoint`."""
-    return [
-        _write(
-            folder / "sk_portrait" / name,
-            lambda path, part=part: save_file(network(shapes.narrowed(shapes.published(part)), part), path),
-        )
-        for name, part in PARTS.items()
-    ]
+def network(folder: Path, name: str) -> Path:
+    """The stand-in of a HelloMeme file such as hm2_reference.safetensors, at the width of `checkpoint`."""
+    return _write(folder / "sk_portrait" / stand_in("file", name), lambda path: networks.write(path, Path(name).stem))
 
 
-def write_all(folder: Path) -> list[Path]:
-    """Everything that the shipped workflows load, as a models folder."""
-    return [checkpoint(folder), clip_vision(folder), *networks(folder)]
+def stand_in(widget: str, name: str) -> str:
+    """The synthetic file that a loader's widget takes in place of `name`."""
+    return {"ckpt_name": CHECKPOINT, "clip_name": CLIP_VISION}.get(widget) or PREFIX + name
+
+
+def write_for(folder: Path, models: Iterable[tuple[str, str]]) -> None:
+    """Stand-ins of the (directory, name) that a workflow names, as a models folder."""
+    makers = {"checkpoints": lambda name: checkpoint(folder), "clip_vision": lambda name: clip_vision(folder)}
+    for directory, name in models:
+        makers.get(directory, lambda name: network(folder, name))(name)

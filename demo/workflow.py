@@ -17,6 +17,12 @@ def read(name: str) -> dict:
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def models(*names: str) -> set[tuple[str, str]]:
+    """(directory, name) of every model file that shipped workflows name, all of them by default."""
+    saved = [read(name)["nodes"] for name in names or (file.stem for file in FOLDER.glob("*.json"))]
+    return {(m["directory"], m["name"]) for nodes in saved for node in nodes for m in node["properties"].get("models", ())}
+
+
 def inputs_of(info: dict) -> dict[str, list]:
     """Inputs of a node class in the order of its widgets: {name: [type, options]}."""
     return {name: spec for kind in ("required", "optional") for name, spec in info["input"].get(kind, {}).items()}

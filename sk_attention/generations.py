@@ -35,7 +35,7 @@ class Generation:
 
 
 _EULER = {"sampler": "euler", "scheduler": "normal", "black_null": True}
-_V5 = {"coefficients_drive": "hm5_control_base", "motion_drive": "hm5_control_base"}
+_V5 = {"coefficients_drive": "hm5_control_base", "motion_drive": "hm5_control_base", "motion": "hm5_motion"}
 
 GENERATIONS = {
     row.name: row

@@ -274,3 +274,8 @@ PARTS = (
         {"down": (320, 640, 1280, 1280), "up": (1280, 1280, 640, 320), "mid": 1280},
     ),
 )
+
+
+def find_part(kind: str, generation: str, repository: str | None = None) -> Part:
+    """The row of a kind and generation; `repository` tells apart v1's and v2's two drive encoders."""
+    return next(p for p in PARTS if p.kind == kind and generation in p.generations and repository in (None, p.repository))

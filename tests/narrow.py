@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from sk_portrait.bench.golden import Golden, find_part
+from sk_portrait.bench.golden import Golden
 from sk_portrait.bench.parity_unet import SIZES
-from sk_portrait.bench.rule import draw
+from sk_portrait.demo.rule import draw
 from sk_portrait.sk_attention.drive import Drive
-from sk_portrait.sk_attention.parts import REFERENCE
+from sk_portrait.sk_attention.parts import REFERENCE, find_part
 
 WIDTHS = {"down_0": 32, "down_1": 64, "down_2": 128, "down_3": 128, "up_0": 128, "up_1": 128, "up_2": 128, "up_3": 64}
 SCALE = {"down_0": 2, "down_1": 4, "down_2": 8, "down_3": 8, "up_0": 8, "up_1": 4, "up_2": 2, "up_3": 1}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from sk_portrait.demo import environment, host, models, shapes, sheet, weights, workflow
+from sk_portrait.demo import environment, host, models, networks, shapes, sheet, weights, workflow
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -76,11 +76,11 @@ def test_synthetic_tensors_are_small_on_disk_and_whole_in_memory(tmp_path):
     assert len(attention.unique(dim=0)) == len(attention)
 
 
-@pytest.mark.parametrize("name", ["v2_reference", "v2_control"])
-def test_synthetic_networks_carry_every_published_name(name):
-    published = shapes.published(name)
-    assert shapes.narrowed(published).keys() == published.keys()
-    assert {320} == {shape[-1] for key, shape in shapes.narrowed(published).items() if key.endswith("pos_embed.pe")}
+@pytest.mark.parametrize(
+    ("name", "manifest"), [("hm2_reference", "v2_reference"), ("hm2_control", "v2_control"), ("hm5_motion", "v5_motion")]
+)
+def test_synthetic_networks_carry_every_published_name(name, manifest):
+    assert networks.build(name, 64).state_dict().keys() == shapes.published(manifest).keys()
 
 
 INFO = {
@@ -124,13 +124,15 @@ def test_a_workflow_that_cannot_run_here_says_which_node():
 
 
 def test_real_weights_are_used_only_when_all_are_there():
-    info = {kind: {"input": {"required": {widget: [["mine.safetensors"]]}}} for kind, (widget, _) in models.LOADERS.items()}
-    graph = {str(k): {"class_type": kind, "inputs": {w: "mine.safetensors"}} for k, (kind, (w, _)) in enumerate(models.LOADERS.items())}
+    mine = {kind: dict.fromkeys(widgets, "mine.safetensors") for kind, widgets in models.LOADERS.items()}
+    info = {kind: {"input": {"required": {widget: [[name]] for widget, name in inputs.items()}}} for kind, inputs in mine.items()}
+    graph = {str(k): {"class_type": kind, "inputs": dict(inputs)} for k, (kind, inputs) in enumerate(mine.items())}
     assert models.missing(graph, info) == []
     graph["0"]["inputs"]["ckpt_name"] = "absent.safetensors"
     assert models.missing(graph, info) == ["absent.safetensors"]
     models.use_synthetic(graph)
     assert graph["0"]["inputs"]["ckpt_name"] == weights.CHECKPOINT
+    assert graph["2"]["inputs"]["file"] == "synthetic_mine.safetensors"
 
 
 def test_the_demo_writes_a_video_that_plays_and_a_sheet_of_six_rows(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sk_portrait.bench.rule import rule_tensor
+from sk_portrait.demo.rule import rule_tensor
 from sk_portrait.sk_attention.animatediff import diffusers_names, in_own_names
 from sk_portrait.sk_attention.checkpoint import load, recognise
 from sk_portrait.sk_attention.motion import SKMotionModule, SKMotionModuleV5

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sk_portrait.bench.golden import Golden, find_part
-from sk_portrait.bench.rule import draw
+from sk_portrait.bench.golden import Golden
+from sk_portrait.demo.rule import draw
 from sk_portrait.sk_attention.attention import SKReferenceAttention, SKReferenceAttentionV5, STKReferenceModule
 from sk_portrait.sk_attention.drive import Expression, encode
-from sk_portrait.sk_attention.parts import DRIVE, PROJECTION
+from sk_portrait.sk_attention.parts import DRIVE, PROJECTION, find_part
 
 torch.set_num_threads(2)
 

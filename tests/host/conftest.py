@@ -17,7 +17,7 @@ SMALL = {"size": 128, "length": 2, "steps": 2}
 @pytest.fixture(scope="session")
 def stocked(server):
     """The server, with a portrait, a driver and random weights in its folders."""
-    weights.write_all(server.base / "models")
+    weights.write_for(server.base / "models", workflow.models())
     inputs = server.base / "input"
     shutil.copy(clips.portrait(), inputs / "portrait.png")
     shutil.copy(clips.driver(), inputs / "driver.mp4")

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from sk_portrait.bench.rule import draw
 from sk_portrait.demo import shapes, weights, workflow
+from sk_portrait.demo.rule import draw
 
 pytestmark = pytest.mark.comfy
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from sk_portrait.demo import workflow
 from sk_portrait.sk_attention.generations import GENERATIONS
-from sk_portrait.tests.host.generation_files import write, write_face_motion, write_pair
+from sk_portrait.tests.host.generation_files import write, write_pair
 
 pytestmark = pytest.mark.comfy
 
@@ -70,7 +70,7 @@ def test_face_motion_drives_a_generation_that_takes_both_kinds(stocked, small_gr
     patches = workflow.node_id(graph, "SKPortraitFacePatches")
     graph["motion"] = {
         "class_type": "SKPortraitFaceMotion",
-        "inputs": {"file": write_face_motion(folder), "motion_crop": [patches, 3]},
+        "inputs": {"file": write(folder, "v1", "face_motion"), "motion_crop": [patches, 3]},
     }
     only(graph, "SKPortraitEncodeDrive")["face_motion"] = ["motion", 0]
     outputs = stocked.run(graph)
@@ -90,15 +90,13 @@ def test_face_motion_drives_a_generation_that_takes_both_kinds(stocked, small_gr
 )
 def test_parts_that_do_not_belong_together_are_refused(stocked, small_graph, adapter, encoder, projection, sentence):
     from sk_portrait.demo.server import RunError
-    from sk_portrait.sk_attention.parts import DRIVE, PROJECTION, REFERENCE
 
     folder = stocked.base / "models" / "sk_portrait"
-    kinds = {"reference": REFERENCE, "coefficients_drive": DRIVE}
     graph = small_graph("portrait_image")
-    only(graph, "SKPortraitLoadAdapter")["file"] = write(folder, kinds[adapter[0]], adapter[1], adapter[0])
+    only(graph, "SKPortraitLoadAdapter")["file"] = write(folder, adapter[1], adapter[0])
     only(graph, "SKPortraitLoadDriveEncoder").update(
-        file=write(folder, DRIVE, encoder[1], encoder[0]),
-        projection=write(folder, PROJECTION, projection, "projection") if projection else "none",
+        file=write(folder, encoder[1], encoder[0]),
+        projection=write(folder, projection, "projection") if projection else "none",
     )
     with pytest.raises(RunError, match=sentence):
         stocked.run(graph)

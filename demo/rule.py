@@ -6,6 +6,8 @@ import math
 import zlib
 
 import numpy as np
+import torch
+from torch import nn
 
 
 def draw(salt: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -26,6 +28,8 @@ def rule_tensor(salt: str, prefix: str, key: str, shape: tuple[int, ...]) -> np.
     return (1 + noise / 10 if key.endswith("weight") else noise / 10).astype(np.float32)
 
 
-def rule_state(salt: str, prefix: str, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """A whole state dict by the rule, from its names and shapes."""
-    return {key: rule_tensor(salt, prefix, key, shape) for key, shape in shapes.items()}
+def fill(network: nn.Module, salt: str, prefix: str) -> nn.Module:
+    """Give every parameter of a network its value by the rule; buffers keep theirs. For inference."""
+    values = {key: torch.from_numpy(rule_tensor(salt, prefix, key, tuple(p.shape))) for key, p in network.named_parameters()}
+    network.load_state_dict(values, strict=False)
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,48 @@
+"""Published HelloMeme networks at the width of a narrow UNet, with weights by the rule: for the demo and the tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from ..sk_attention.drive import PROJECTION_MAPS
+from ..sk_attention.parts import DRIVE, PARTS, PROJECTION, Part
+from .rule import fill
+from .shapes import WIDTH
+
+SALT = "sk-demo"
+BASE = (32, 64, 128)  # widths of the v4 and v5 base encoders
+OUT = 32  # width of their last feature
+
+
+def part_of(repository: str) -> Part:
+    """The table's row for a published repository, such as hm2_reference."""
+    return next(part for part in PARTS if repository in part.repositories.values())
+
+
+def sizes(part: Part, width: int = WIDTH) -> dict[str, Any]:
+    """Sizes of a part that fit a UNet of `width` at every level."""
+    if part.kind == DRIVE and "stations" in part.fixed:
+        blocks = {"widths": [32] + [width] * len(part.fixed["stations"]), "down_taps": [width] * len(part.published["down_taps"])}
+        return dict(part.published) | blocks
+    if part.kind == DRIVE:
+        return dict(part.published) | {"widths": BASE, "out": OUT, "context_dim": 128}
+    if part.kind == PROJECTION:
+        features = (*reversed(BASE), OUT)
+        mid = (width // 8,) if any(len(maps) == 3 for maps in part.published["widths"].values()) else ()
+        return {"widths": {name: (features[i], width, *mid) for name, (i, _) in PROJECTION_MAPS.items()}}
+    narrow = {name: [width] * len(part.published[name]) for name in ("up", "down") if name in part.published}
+    return dict(part.published) | narrow | ({"mid": width} if "mid" in part.published else {})
+
+
+def build(repository: str, width: int = WIDTH):
+    """The network of a published repository at a width."""
+    part = part_of(repository)
+    return fill(part.build(sizes(part, width)), SALT, repository)
+
+
+def write(path: Path, repository: str) -> None:
+    """Save a published repository's network at the width of the synthetic checkpoint."""
+    save_file(build(repository).state_dict(), path)
