@@ -24,7 +24,7 @@ run = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(run)
 if sys.argv[2] != "none":
     run.tool("demo.host").enter(sys.argv[2], sys.argv[3])
-    import nodes, comfy_api.latest
+    import nodes, server, comfy_api.latest
 for name in [name for name in sys.modules if name.split(".")[0] == run.PACK]:
     del sys.modules[name]
 before, start = set(sys.modules), time.perf_counter()
