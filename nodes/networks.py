@@ -33,9 +33,8 @@ class Network:
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the network computes in; the host may keep the weights in another."""
-        stored = next(self.module.parameters()).dtype
-        return comfy.model_management.unet_manual_cast(stored, self.patcher.load_device) or stored
+        """What the weights are kept in."""
+        return next(self.module.parameters()).dtype
 
 
 def options() -> list[str]:

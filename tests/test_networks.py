@@ -112,6 +112,26 @@ def test_frames_of_a_drive_are_independent_and_the_null_is_one(generation):
         assert not torch.allclose(whole.null[station], features[:1], atol=1e-3)
 
 
+def stored(dtype):
+    """Weights kept in `dtype` and computed in fp32, as Encode Drive does."""
+    return lambda net: (net.to(dtype).float(), torch.float32)
+
+
+@pytest.mark.parametrize(
+    "precision",
+    [stored(torch.float16), stored(torch.bfloat16), lambda net: (net.half(), torch.float16)],
+    ids=["weights in fp16", "weights in bf16", "all in fp16"],
+)
+@pytest.mark.parametrize("generation", NARROW_DRIVES)
+def test_a_drive_in_half_precision_is_close_to_full(generation, precision):
+    pictures = normal("pictures", 2, 3, 128, 128).clamp(-1, 1)
+    full = encode(narrow_drive(generation), pictures, expression(2))
+    net, dtype = precision(narrow_drive(generation))
+    half = encode(net, pictures.to(dtype), expression(2))
+    for station, features in full.features.items():
+        assert (half.features[station].float() - features).abs().max() / features.abs().max() < 2e-2, station
+
+
 @pytest.mark.parametrize("generation", ["v3", "v4", "v5"])
 @pytest.mark.parametrize("size", [(512, 384), (640, 640), (768, 768)])
 def test_later_drives_take_other_sizes(generation, size):
