@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 
@@ -53,7 +54,7 @@ def unknown(name: str) -> str | None:
 
 def page(name: str) -> str:
     """Where a file of this name is published."""
-    repository = re.match(r"(hm\d?[a-z]?_\w+|pd_fgc_motion)", name)
+    repository = re.search(r"(hm\d?[a-z]?_\w+|pd_fgc_motion)", name)
     return PAGE + (repository[1] if repository else "")
 
 
@@ -62,13 +63,24 @@ def open_network(name: str, *kinds: str, alone: str = "") -> Network:
 
     Raises FileNotFoundError, or checkpoint.CheckpointError where the file is none of `kinds`; `alone` says what to do with another.
     """
-    state = comfy.utils.load_torch_file(find(NETWORKS, name, page(name)), safe_load=True)
+    state = _read(name)
     weights = sum(value.numel() for value in state.values())
     dtype = comfy.model_management.unet_dtype(model_params=weights)
     loaded = checkpoint.load(state, name, comfy.ops.manual_cast, dtype)
     if loaded.part.kind not in kinds:
         raise checkpoint.CheckpointError(f"{name} is a {loaded}, and this input takes a {' or '.join(kinds)}{alone}.")
     return managed(loaded)
+
+
+def _read(name: str) -> dict[str, torch.Tensor]:
+    path = find(NETWORKS, name, page(name))
+    try:
+        return comfy.utils.load_torch_file(path, safe_load=True)
+    except Exception as error:  # each format has its own for a file that is cut short, or is a web page
+        reason = str(error).partition("\n")[0].partition(". ")[0]
+        raise checkpoint.CheckpointError(
+            f"{name} ({os.path.getsize(path)} bytes) cannot be read: {reason}. Delete it and download it again: {page(name)}."
+        ) from error
 
 
 def join(base: Network, projection: Network) -> Network:

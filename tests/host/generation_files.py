@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from sk_portrait.demo import networks
 from sk_portrait.sk_attention.generations import GENERATIONS, Generation
 
+PLACE = "every_generation"  # a folder of their own in models/sk_portrait
+
 
 def write(folder: Path, generation: str, repository: str) -> str:
-    """One file; its name in the folder. repository: field of a Generation row."""
+    """One file; its name as the host lists it. repository: field of a Generation row."""
     name = getattr(GENERATIONS[generation], repository)
-    path = folder / f"{name}.safetensors"
+    path = folder / PLACE / f"{name}.safetensors"
     if not path.exists():
+        path.parent.mkdir(exist_ok=True)
         networks.write(path, name)
-    return path.name
+    return os.path.join(PLACE, path.name)
 
 
 def write_pair(folder: Path, row: Generation) -> dict[str, str]:

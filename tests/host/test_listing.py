@@ -45,6 +45,21 @@ def test_a_missing_model_file_is_refused_with_file_folder_and_page(server):
         server.run(graph)
 
 
+@pytest.mark.parametrize("name", ["hm2_reference.safetensors", "hm2_reference.bin"])
+def test_a_broken_model_file_says_so_and_where_to_get_it(server, name):
+    from sk_portrait.demo.server import RunError
+
+    folder = server.base / "models" / "sk_portrait" / "broken"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(b"<html>not found</html>")
+    graph = {
+        "1": {"class_type": "SKPortraitLoadAdapter", "inputs": {"file": f"broken/{name}"}},
+        "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 1]}},
+    }
+    with pytest.raises(RunError, match=r"22 bytes\) cannot be read.*Delete it and download it again: https://huggingface\.co/songkey"):
+        server.run(graph)
+
+
 def test_shipped_workflows_use_nodes_of_this_host_and_name_their_downloads(server):
     info = server.object_info()
     for file in sorted(workflow.FOLDER.glob("*.json")):
