@@ -11,6 +11,10 @@ class FrameCountError(ValueError):
     """The clip is shorter or longer than the batch that is sampled."""
 
 
+class GuiderError(ValueError):
+    """The sampler's conditions are not one positive and one negative."""
+
+
 class Rows(NamedTuple):
     """Row k of the batch is frame `frames[k]` of the clip, in branch `branches[k]`; each branch's rows are `chunk` neighbours.
     `clip` is the whole clip's length, None where a window of an old host does not tell it; `chunk` rows in a row belong to one
@@ -43,6 +47,11 @@ def rows_of(options: Mapping[str, Any], batch: int) -> Rows:
     host, or of our samplers) or from AnimateDiff-Evolved's, and are 0..N-1 without any of them.
     """
     branches = options.get("cond_or_uncond") or (COND,)
+    if unknown := set(branches) - {COND, UNCOND}:
+        raise GuiderError(
+            f"This guider samples {max(unknown) + 1} conditions together; HelloMeme knows one positive and one negative "
+            "(CFG Guider, KSampler)."
+        )
     if batch % len(branches):
         raise FrameCountError(f"A batch of {batch} rows cannot hold {len(branches)} equal parts (cond/uncond).")
     chunk = batch // len(branches)

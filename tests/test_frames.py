@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sk_portrait.sk_attention.frames import COND, UNCOND, FrameCountError, rows_of
+from sk_portrait.sk_attention.frames import COND, UNCOND, FrameCountError, GuiderError, rows_of
 
 
 def test_a_plain_batch_counts_from_zero_in_every_branch():
@@ -53,6 +53,11 @@ def test_a_clip_is_never_repeated_silently():
 def test_a_batch_that_cannot_be_divided():
     with pytest.raises(FrameCountError, match="A batch of 5 rows cannot hold 2 equal parts"):
         rows_of({"cond_or_uncond": [COND, UNCOND]}, 5)
+
+
+def test_a_guider_of_three_conditions_is_refused():
+    with pytest.raises(GuiderError, match="samples 3 conditions together; HelloMeme knows one positive and one negative"):
+        rows_of({"cond_or_uncond": [0, 1, 2]}, 3)
 
 
 def test_a_window_of_another_size_than_the_batch():
