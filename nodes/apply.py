@@ -9,6 +9,7 @@ from ..sk_attention.reference import ReferenceAction
 from ..sk_attention.stations import Weighted
 from .checks import require_pair, require_sd15
 from .schema import schema
+from .span import SPAN, sigmas_of
 from .types import DriveType, ReferenceType
 
 
@@ -42,10 +43,7 @@ class Apply(io.ComfyNode):
                     step=0.01,
                     tooltip="1 is the published network, 0 switches the drive off.",
                 ),
-                io.Float.Input(
-                    "start_percent", default=0.0, min=0.0, max=1.0, step=0.001, tooltip="Where in the sampling it begins to act."
-                ),
-                io.Float.Input("end_percent", default=1.0, min=0.0, max=1.0, step=0.001, tooltip="Where in the sampling it stops."),
+                *SPAN,
                 io.Mask.Input("mask", optional=True, tooltip="White where it acts; one mask, or one a frame. None: everywhere."),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was.")],
@@ -61,8 +59,7 @@ class Apply(io.ComfyNode):
         patched = model.clone()
         if start_percent >= end_percent:
             return io.NodeOutput(patched)
-        sampling = model.get_model_object("model_sampling")
-        sigmas = None if (start_percent, end_percent) == (0.0, 1.0) else tuple(map(sampling.percent_to_sigma, (start_percent, end_percent)))
+        sigmas = sigmas_of(model, start_percent, end_percent)
         actions, patchers = [], []
         if reference is not None and reference_strength:
             actions.append(Weighted(ReferenceAction(reference), reference_strength, sigmas, mask))

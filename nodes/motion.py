@@ -9,6 +9,7 @@ from . import attach
 from .checks import require_sd15
 from .networks import open_network, options, unknown
 from .schema import schema
+from .span import SPAN, sigmas_of
 from .types import MotionType
 
 SMOOTH, FLAT = "smooth", "flat"
@@ -71,10 +72,7 @@ class ApplyMotion(io.ComfyNode):
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, as a rule with Apply on it."),
                 MotionType.Input("motion", tooltip="From Load Motion. v3 and v4 have two files: apply both, one after the other."),
                 io.Float.Input("strength", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="1 is the published module, 0 is none."),
-                io.Float.Input(
-                    "start_percent", default=0.0, min=0.0, max=1.0, step=0.001, tooltip="Where in the sampling it begins to act."
-                ),
-                io.Float.Input("end_percent", default=1.0, min=0.0, max=1.0, step=0.001, tooltip="Where in the sampling it stops."),
+                *SPAN,
                 WINDOW_LENGTH,
                 OVERLAP,
                 io.Combo.Input(
@@ -93,8 +91,7 @@ class ApplyMotion(io.ComfyNode):
         if strength == 0 or start_percent >= end_percent:
             return io.NodeOutput(moving)
         require_window(window_length, overlap, motion)
-        sampling = model.get_model_object("model_sampling")
-        attach.motion(moving, motion, strength, tuple(map(sampling.percent_to_sigma, (start_percent, end_percent))))
+        attach.motion(moving, motion, strength, sigmas_of(model, start_percent, end_percent))
         if window_length:
             attach.windows(moving, lambda n: clip_plan(n, window_length, overlap, blend == SMOOTH), window_length)
         return io.NodeOutput(moving)
