@@ -131,9 +131,10 @@ def _knit_drive(generation: str, repository: str, marks, lacks=(), kinds=("coeff
 def _base_drive_sizes(shapes: Shapes) -> dict:
     attention0 = "ctrl_attn.attn_blocks.0."
     tables = [f"{attention0}{name}.pe" for name in ("pos_embed", "pos_embed_hidden")]
+    widths = shapes.widths("ctrl_attn.down_blocks.{}.conv1.weight")
     return {
-        "widths": shapes.widths("ctrl_attn.down_blocks.{}.conv1.weight"),
-        "out": shapes.widths("ctrl_attn.up_blocks.{}.0.weight")[-1],
+        "widths": widths,
+        "out": shapes.width(f"ctrl_attn.up_blocks.{len(widths) - 1}.0.weight"),
         "context_dim": shapes.width("exp_proj.linear_2.weight"),
         "tokens": shapes.width("exp_pre_proj.linear_2.weight"),
         "embedding": shapes.width("exp_proj.linear_1.weight", 1),
