@@ -62,11 +62,9 @@ class FrontEnd:
         self.page = self._browser.new_page(viewport={"width": width, "height": height})
         self.page.route("**/*", lambda route: route.continue_() if route.request.url.startswith(self.url) else route.abort())
         self.page.on("pageerror", lambda error: self.console_errors.append(str(error)))
+        self.page.request.post(f"{self.url}/settings", data=SETTINGS)  # before the page opens the dialog of the first run
         self.page.goto(self.url, timeout=120_000)
         self.page.wait_for_function(READY, timeout=120_000)
-        for key, value in SETTINGS.items():
-            self.page.evaluate("([key, value]) => window.app.extensionManager.setting.set(key, value)", [key, value])
-        self.page.keyboard.press("Escape")
         return self
 
     def __exit__(self, *_) -> None:
