@@ -18,7 +18,7 @@ from ..sk_attention.motion import KeyFrames
 from ..sk_attention.stations import Capture, Weighted
 from ..sk_attention.windows import Plan
 from . import attach
-from .networks import Network
+from .networks import Network, load_plain
 
 
 def steps_of(sigmas: Tensor) -> int:
@@ -117,10 +117,7 @@ class Clip:
         The uncond half is an empty latent under the negative prompt, one and the same for every frame. Frames go one by one: the
         UNet gives other last bits for other batches, and a resumed run must see what the first one saw.
         """
-        plain = self.guider.model_patcher.clone()
-        for key in list(plain.injections):
-            plain.remove_injections(key)
-        comfy.model_management.load_models_gpu([plain])
+        plain = load_plain(self.guider.model_patcher)
         keep = comfy.model_management.unet_offload_device()
 
         def see(latent: Tensor, branch: int, prompt: str) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from ..sk_attention.reference import Reference
 from ..sk_attention.stations import Capture, Weighted
 from .calibration import coefficient_order
 from .checks import require_frames, require_pair, require_sd15
+from .networks import load_plain
 from .notice import notice
 from .progress import ticker
 from .schema import schema
@@ -77,10 +78,7 @@ class EncodeReference(io.ComfyNode):
 
 def _features(model, sites, samples, prompts, drive) -> dict[str, torch.Tensor]:
     """station -> (2, C, h, w) in the order of the branches, on the offload device."""
-    plain = model.clone()
-    for key in list(plain.injections):
-        plain.remove_injections(key)
-    comfy.model_management.load_models_gpu([plain])
+    plain = load_plain(model)
     base, device = plain.model, plain.load_device
     clean = base.process_latent_in(samples).to(device)
     halves = []

@@ -7,6 +7,7 @@ from ..sk_attention.parts import ANIMATEDIFF, MOTION
 from ..sk_attention.windows import Plan
 from . import attach
 from .checks import require_sd15
+from .load import RECOGNISED
 from .networks import open_network, options, unknown
 from .schema import schema
 from .span import SPAN, sigmas_of
@@ -44,7 +45,7 @@ class LoadMotion(io.ComfyNode):
             ],
             outputs=[
                 MotionType.Output(display_name="motion", tooltip="For Apply Motion or the Two-Stage Sampler."),
-                io.String.Output(display_name="recognised_as", tooltip="What the file was recognised as, by its keys and shapes."),
+                RECOGNISED,
             ],
         )
 

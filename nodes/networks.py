@@ -72,6 +72,15 @@ def open_network(name: str, *kinds: str, alone: str = "") -> Network:
     return managed(loaded)
 
 
+def load_plain(model) -> comfy.model_patcher.ModelPatcher:
+    """A clone of a MODEL without anything injected into its UNet, loaded: for passes over a picture by itself."""
+    plain = model.clone()
+    for key in list(plain.injections):
+        plain.remove_injections(key)
+    comfy.model_management.load_models_gpu([plain])
+    return plain
+
+
 def _read(name: str) -> dict[str, torch.Tensor]:
     path = find(NETWORKS, name, page(name))
     try:

@@ -13,9 +13,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from .animatediff import AnimateDiff
-from .frames import rows_of
 from .stations import MOTION, Call, Weighted
-from .unet_comfy import KEY
+from .unet_comfy import KEY, call_of
 
 Place = tuple[str, int, int]  # side, UNet block, layer: a key of AnimateDiff.sites()
 KINDS = ("SpatialTransformer", "ResBlock")  # a module follows the last layer of the first of these kinds that its block has
@@ -54,9 +53,8 @@ class Marker(nn.Module):
 
 def handle(layer: Marker, h: Tensor, emb: Tensor, context: Tensor, options: Mapping, *_) -> Tensor:
     """The host's forward_timestep_embed patch for markers."""
-    sigmas = options.get("sigmas")
-    call = Call(rows_of(options, len(h)), emb, None if sigmas is None else float(sigmas.max()))
-    return layer.weighted(layer.place, h, call)
+    # Stations on the same MODEL have noted the call already; reading the noise level again would wait for the GPU at every marker.
+    return layer.weighted(layer.place, h, options.get(KEY) or call_of(options, emb))
 
 
 class Injection:

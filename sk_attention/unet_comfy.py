@@ -5,7 +5,7 @@ Nothing of the host is imported: patchers and models come in as arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -60,8 +60,7 @@ class Binding:
         }
 
     def begin(self, emb: Tensor, model_channels: int, options: dict) -> Tensor:
-        sigmas = options.get("sigmas")
-        options[KEY] = Call(rows_of(options, emb.shape[0]), emb, None if sigmas is None else float(sigmas.max()))
+        options[KEY] = call_of(options, emb)
         return emb
 
     def input_block(self, h: Tensor, options: dict) -> Tensor:
@@ -76,6 +75,12 @@ class Binding:
         for station in OUTPUT_BLOCKS.get(options["block"][1], ()):
             h = self.stations.all(station, h, options[KEY])
         return h, skip
+
+
+def call_of(options: Mapping[str, Any], emb: Tensor) -> Call:
+    """The UNet call that the host describes in its transformer_options; emb (B, E) is its time embedding."""
+    sigmas = options.get("sigmas")
+    return Call(rows_of(options, emb.shape[0]), emb, None if sigmas is None else float(sigmas.max()))
 
 
 def _binding(patcher: Any) -> Binding | None:
