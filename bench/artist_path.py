@@ -9,16 +9,17 @@ import cv2
 import numpy as np
 
 from ..demo.clips import driver, portrait
-from ..face_tools import sources, video
-from ..face_tools.adjust import adjust, parse
-from ..face_tools.approximate import approximate_coefficients
-from ..face_tools.crop import CROP_RULES, portrait_crop
-from ..face_tools.edit import merge_expression, smooth
-from ..face_tools.faces import ModelFiles
-from ..face_tools.head_pose_raster import draw_box, driven_translation
-from ..face_tools.preview import draw_overlay, draw_plot
-from ..face_tools.timeline import retime
-from ..face_tools.tracking import track_faces
+from ..face_tools import video
+from ..face_tools.editing.adjust import adjust, parse
+from ..face_tools.editing.approximate import approximate_coefficients
+from ..face_tools.editing.edit import merge_expression, smooth
+from ..face_tools.editing.timeline import retime
+from ..face_tools.pictures.crop import CROP_RULES, portrait_crop
+from ..face_tools.pictures.head_pose_raster import draw_box, driven_translation
+from ..face_tools.pictures.preview import draw_overlay, draw_plot
+from ..face_tools.trackers import sources
+from ..face_tools.trackers.faces import ModelFiles
+from ..face_tools.trackers.tracking import track_faces
 from .doc_pictures import write
 
 SHOWN = (0, 30, 60, 90)  # frames of the head-pose strips

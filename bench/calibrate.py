@@ -12,15 +12,16 @@ import argparse
 from pathlib import Path
 
 from ..demo import host
-from ..face_tools import mediapipe_tasks, onnx_source, video
-from ..face_tools.arkit_json import read_arkit_json
+from ..face_tools import video
 from ..face_tools.calibrate import recover_order, require_sure
 from ..face_tools.coefficients import ORDER_FILE, to_network_order
-from ..face_tools.faces import ModelFiles, Source
-from ..face_tools.livelink import read_live_link
-from ..face_tools.timeline import rows_at
+from ..face_tools.editing.timeline import rows_at
+from ..face_tools.recordings.arkit_json import read_arkit_json
+from ..face_tools.recordings.livelink import read_live_link
 from ..face_tools.track import FaceTrack, TrackError
-from ..face_tools.tracking import track_faces
+from ..face_tools.trackers import mediapipe_tasks, onnx_source
+from ..face_tools.trackers.faces import ModelFiles, Source
+from ..face_tools.trackers.tracking import track_faces
 
 
 def main(argv: list[str]) -> int:

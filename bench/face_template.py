@@ -58,8 +58,9 @@ def derive(people: list[np.ndarray], rounds: int = 20) -> np.ndarray:
 def main(argv: list[str]) -> int:
     from skimage.data import astronaut
 
-    from sk_portrait.face_tools import mediapipe_mesh, video
-    from sk_portrait.face_tools.faces import ModelFiles
+    from sk_portrait.face_tools import video
+    from sk_portrait.face_tools.trackers import mediapipe_mesh
+    from sk_portrait.face_tools.trackers.faces import ModelFiles
 
     with mediapipe_mesh.open_source(ModelFiles()) as source:
         clip = [frame for k, frame in enumerate(video.frames(argv[0])) if k % 10 == 0]

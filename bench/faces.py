@@ -22,9 +22,10 @@ from pathlib import Path
 import numpy as np
 
 from ..demo import clips, host
-from ..face_tools import sources, video
-from ..face_tools.faces import ModelFiles
-from ..face_tools.tracking import track_faces
+from ..face_tools import video
+from ..face_tools.trackers import sources
+from ..face_tools.trackers.faces import ModelFiles
+from ..face_tools.trackers.tracking import track_faces
 
 ROOT = Path(__file__).parent.parent
 WIDE = (1280, 720)
@@ -119,8 +120,8 @@ def compare(name: str, talk: Path, wide: list[Path], models: ModelFiles) -> bool
 
 def stages(models: ModelFiles, frames: list[np.ndarray]) -> None:
     """Print milliseconds a frame of each of the official tool's networks, and of its whole pass over a clip."""
-    from ..face_tools.head_pose import focal_length
-    from ..face_tools.onnx_face import FACE_SIZE, LANDMARK_SIZE, UPRIGHT_MARGIN, cut_around_box, pose_cut, take, upright_cut
+    from ..face_tools.trackers.head_pose import focal_length
+    from ..face_tools.trackers.onnx_face import FACE_SIZE, LANDMARK_SIZE, UPRIGHT_MARGIN, cut_around_box, pose_cut, take, upright_cut
 
     box = np.float32([WIDE[0] * 0.3, WIDE[1] * 0.2, WIDE[0] * 0.7, WIDE[1] * 0.9])
     with sources.open_source("hello-onnx", models) as source:

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 
 from ..demo.clips import portrait
-from ..face_tools import sources
-from ..face_tools.crop import CROP_RULES, portrait_crop
-from ..face_tools.faces import ModelFiles
-from ..face_tools.head_pose_raster import draw_box
-from ..face_tools.paste import feathered_square
-from ..face_tools.patches import plan_patches
-from ..face_tools.tracking import track_faces
+from ..face_tools.pictures.crop import CROP_RULES, portrait_crop
+from ..face_tools.pictures.head_pose_raster import draw_box
+from ..face_tools.pictures.paste import feathered_square
+from ..face_tools.pictures.patches import plan_patches
+from ..face_tools.trackers import sources
+from ..face_tools.trackers.faces import ModelFiles
+from ..face_tools.trackers.tracking import track_faces
 from .doc_pictures import write
 
 SIDE = 256

@@ -38,10 +38,10 @@ def peak(kind: str, frames: int) -> dict[str, float]:
 
     import comfy.samplers
 
-    from ..nodes.networks import managed
-    from ..nodes.two_stage import PAPER, TwoStageSampler
+    from ..nodes.hellomeme.networks import managed
+    from ..nodes.hellomeme.two_stage import PAPER, TwoStageSampler
     from ..sk_attention.drive import DriveAction
-    from ..sk_attention.unet_comfy import bound
+    from ..unet.comfy import bound
 
     guider = guider_of(golden, host, kind, frames, cfg=2.0)
     noise = torch.randn(1 + frames, 4, CELLS, CELLS, generator=torch.Generator().manual_seed(0))

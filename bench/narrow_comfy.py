@@ -10,9 +10,9 @@ import comfy.supported_models
 import torch
 from torch import Tensor
 
-from ..sk_attention import unet_comfy
-from ..sk_attention.frames import COND, UNCOND
-from ..sk_attention.stations import Capture, Weighted
+from ..unet import comfy as unet_comfy
+from ..unet.frames import COND, UNCOND
+from ..unet.stations import Capture, Weighted
 
 operations = comfy.ops.manual_cast
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from ..sk_attention.checkpoint import Loaded
-from ..sk_attention.frames import COND, UNCOND
-from ..sk_attention.inject_comfy import TemporalAction, attach
-from ..sk_attention.inject_diffusers import moving
 from ..sk_attention.motion import MotionAction, SKMotionModule, SKMotionModuleV5
 from ..sk_attention.parts import ANIMATEDIFF, MOTION, find_part
 from ..sk_attention.reference import ReferenceAction
-from ..sk_attention.stations import Weighted
+from ..unet.frames import COND, UNCOND
+from ..unet.inject_comfy import TemporalAction, attach
+from ..unet.inject_diffusers import moving
+from ..unet.stations import Weighted
 from .golden import Golden
 from .parity_modules import Compared, _frames_first
 from .parity_unet import SOURCE, drives_of, reference_of

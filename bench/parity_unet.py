@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from ..sk_attention.drive import Drive, DriveAction
-from ..sk_attention.frames import COND, UNCOND
 from ..sk_attention.parts import REFERENCE, find_part
 from ..sk_attention.reference import Reference, ReferenceAction
-from ..sk_attention.stations import Weighted
+from ..unet.frames import COND, UNCOND
+from ..unet.stations import Weighted
 from .golden import Golden
 from .parity_modules import Compared, _frames_first
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..demo.rule import draw
 from ..sk_attention.drive import Drive, DriveAction
 from ..sk_attention.reference import ReferenceAction
-from ..sk_attention.stations import Weighted
+from ..unet.stations import Weighted
 from .golden import Golden
 from .parity_modules import Compared
 from .parity_motion import animatediff_of, sk_motion_of
@@ -55,7 +55,7 @@ def guider_of(golden: Golden, host, generation: str, frames: int, cfg: float):
     """CFG guider around the narrow MODEL with the golden reference and a drive of `frames` frames."""
     import comfy.samplers
 
-    from ..sk_attention import unet_comfy
+    from ..unet import comfy as unet_comfy
 
     t = golden.tensors(SOURCE[generation])
     latent = torch.cat([torch.zeros_like(t["ref_latent"]), t["ref_latent"]])
@@ -73,8 +73,8 @@ def _video(case: str, generation: str, motions):
     def run(golden: Golden, host) -> Compared:
         import comfy.samplers
 
-        from ..nodes.networks import managed
-        from ..nodes.two_stage import PUBLISHED, TwoStageSampler
+        from ..nodes.hellomeme.networks import managed
+        from ..nodes.hellomeme.two_stage import PUBLISHED, TwoStageSampler
 
         settings, t = golden.index["cases"][case], golden.tensors(case)
         frames = settings["frames"]

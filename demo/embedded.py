@@ -16,19 +16,20 @@ from diffusers import EulerDiscreteScheduler, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 from PIL import Image
 
-from ..face_tools import sources, video
-from ..face_tools.crop import CROP_RULES, Crop, portrait_crop
-from ..face_tools.faces import ModelFiles
-from ..face_tools.head_pose_raster import draw_box, driven_translation
-from ..face_tools.patches import REGIONS, plan_patches
+from ..face_tools import video
+from ..face_tools.pictures.crop import CROP_RULES, Crop, portrait_crop
+from ..face_tools.pictures.head_pose_raster import draw_box, driven_translation
+from ..face_tools.pictures.patches import REGIONS, plan_patches
 from ..face_tools.track import FaceTrack
-from ..face_tools.tracking import track_faces
+from ..face_tools.trackers import sources
+from ..face_tools.trackers.faces import ModelFiles
+from ..face_tools.trackers.tracking import track_faces
 from ..sk_attention.checkpoint import load
 from ..sk_attention.drive import Drive, DriveAction, Expression, encode
-from ..sk_attention.frames import COND, UNCOND
 from ..sk_attention.reference import Reference, ReferenceAction
-from ..sk_attention.stations import Weighted
-from ..sk_attention.unet_diffusers import bound, plain_features
+from ..unet.diffusers import bound, plain_features
+from ..unet.frames import COND, UNCOND
+from ..unet.stations import Weighted
 from . import networks, shapes, sheet
 from .rule import rule_tensor
 

@@ -1,22 +1,22 @@
-"""The nodes of SK Portrait: thin schemas over `sk_attention` and `face_tools`."""
+"""The nodes of SK Portrait: thin schemas over the packages below, a folder a system."""
 
 from importlib import import_module
 
 from comfy_api.latest import ComfyExtension
 
-# Each module holds one table, NODES.
+# In the order of the node list; each module holds one table, NODES.
 MODULES = (
-    "load",
-    "face_track",
-    "face_import",
-    "face_edit",
-    "face_preview",
-    "face_pictures",
-    "face_motion",
-    "encode",
-    "apply",
-    "motion",
-    "two_stage",
+    "hellomeme.load",
+    "face.track",
+    "face.recordings",
+    "face.edit",
+    "face.preview",
+    "face.pictures",
+    "hellomeme.face_motion",
+    "hellomeme.encode",
+    "hellomeme.apply",
+    "hellomeme.motion",
+    "hellomeme.two_stage",
 )
 
 

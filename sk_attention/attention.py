@@ -11,7 +11,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from .layers import Attention, FeedForward, LinearTable, ResidualDown, SinusoidalTable, conv3x3
+from ..unet.layers import Attention, FeedForward, LinearTable, ResidualDown, SinusoidalTable, conv3x3
 
 KeysValues = tuple[Tensor, Tensor]
 

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..unet.frames import UNCOND
+from ..unet.layers import ResidualDown, TimestepMLP, conv3x3, timestep_embedding
+from ..unet.stations import DRIVE, Call
 from .attention import SKCrossAttention, STKAttention, STKCrossAttention
-from .frames import UNCOND
-from .layers import ResidualDown, TimestepMLP, conv3x3, timestep_embedding
-from .stations import DRIVE, Call
 
 COEFFICIENTS = 51  # ARKit blend shapes without tongueOut
 COEFFICIENT_SCALE = 500.0  # of a coefficient before its sinusoidal embedding

@@ -13,10 +13,10 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from .animatediff import TemporalTransformer, require_frames
-from .frames import Rows
-from .layers import Attention, FeedForward, SinusoidalTable, conv3x3
-from .stations import MOTION, Call
+from ..unet.animatediff import TemporalTransformer, require_frames
+from ..unet.frames import Rows
+from ..unet.layers import Attention, FeedForward, SinusoidalTable, conv3x3
+from ..unet.stations import MOTION, Call
 
 KeyFrames = dict[int, Mapping[int, Mapping[str, Tensor]]]  # frame -> branch -> station -> features (c, h, w)
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..unet.stations import REFERENCE, Call
 from .attention import Knitted, SKReferenceAttention, SKReferenceAttentionV5, STKReferenceModule
-from .stations import REFERENCE, Call
 
 Features = Mapping[str, Tensor]  # station name -> tensor
 

@@ -14,8 +14,8 @@ class MovingHost(Host):
     def __init__(self):
         super().__init__()
         from sk_portrait.bench.narrow_comfy import operations
-        from sk_portrait.nodes import motion, two_stage
-        from sk_portrait.nodes.networks import managed
+        from sk_portrait.nodes.hellomeme import motion, two_stage
+        from sk_portrait.nodes.hellomeme.networks import managed
 
         self.operations, self.managed = operations, managed
         self.apply_motion, self.two_stage = motion.ApplyMotion, two_stage.TwoStageSampler

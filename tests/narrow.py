@@ -45,7 +45,7 @@ class Host:
 
     def __init__(self):
         from sk_portrait.bench.narrow_comfy import patcher
-        from sk_portrait.nodes import apply, encode
+        from sk_portrait.nodes.hellomeme import apply, encode
 
         self.model = patcher(GOLDEN.unet_weights())
         self.apply_node, self.encode_node, self.noise_node = apply.Apply, encode.EncodeReference, apply.SharedNoise
@@ -55,7 +55,7 @@ class Host:
         import comfy.model_patcher
 
         from sk_portrait.bench.narrow_comfy import operations
-        from sk_portrait.nodes.networks import Network
+        from sk_portrait.nodes.hellomeme.networks import Network
 
         loaded = GOLDEN.loaded(f"adapter_{generation}", find_part(REFERENCE, generation), SIZES[generation], operations)
         device = self.model.load_device

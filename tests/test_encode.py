@@ -29,7 +29,7 @@ def track(frames: int = FRAMES, coefficients=None, source: str = "test") -> Face
 
 @pytest.fixture(scope="module")
 def nodes(comfy):
-    from sk_portrait.nodes import encode
+    from sk_portrait.nodes.hellomeme import encode
 
     return encode
 
@@ -38,7 +38,7 @@ def nodes(comfy):
 def encoders(comfy):
     """v2's two drive encoders as SK_DRIVE_ENCODERs."""
     from sk_portrait.bench.narrow_comfy import operations
-    from sk_portrait.nodes.networks import managed
+    from sk_portrait.nodes.hellomeme.networks import managed
 
     names = {"coefficients": "hm2_control", "face_motion": "hm2_control2"}
     return {kind: managed(load(networks.build(name, 64).state_dict(), name, operations)) for kind, name in names.items()}

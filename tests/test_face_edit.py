@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_portrait.face_tools.adjust import adjust, matching_names, parse
-from sk_portrait.face_tools.approximate import MEASURES, approximate_coefficients
 from sk_portrait.face_tools.coefficients import ARKIT_51
-from sk_portrait.face_tools.edit import merge_expression, smooth, smooth_rows
+from sk_portrait.face_tools.editing.adjust import adjust, matching_names, parse
+from sk_portrait.face_tools.editing.approximate import MEASURES, approximate_coefficients
+from sk_portrait.face_tools.editing.edit import merge_expression, smooth, smooth_rows
+from sk_portrait.face_tools.editing.timeline import cross_fade, retime, rows_at
 from sk_portrait.face_tools.geometry import rotation_matrix
-from sk_portrait.face_tools.presets import PRESETS, preset
-from sk_portrait.face_tools.timeline import cross_fade, retime, rows_at
+from sk_portrait.face_tools.recordings.presets import PRESETS, preset
 from sk_portrait.face_tools.track import FaceTrack, TrackError
 
 

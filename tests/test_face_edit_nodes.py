@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from sk_portrait.face_tools.coefficients import ARKIT_51, LIVE_LINK_51
-from sk_portrait.face_tools.presets import preset
+from sk_portrait.face_tools.recordings.presets import preset
 from sk_portrait.face_tools.track import FaceTrack, TrackError
 
-MODULES = ("face_edit", "face_preview", "face_import")
+MODULES = ("face.edit", "face.preview", "face.recordings")
 
 
 @pytest.fixture

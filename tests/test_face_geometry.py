@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_portrait.face_tools.crop import CROP_RULES, portrait_crop
 from sk_portrait.face_tools.geometry import rotation_angles, rotation_matrix, similarity, transform
-from sk_portrait.face_tools.head_pose import FOCAL_512, move_translation, solve
-from sk_portrait.face_tools.head_pose_raster import box_corners, draw_box, driven_translation
-from sk_portrait.face_tools.patches import REGIONS, WINDOW, face_matrix, motion_matrix, plan_patches
-from sk_portrait.face_tools.schemes import SCHEMES
-from sk_portrait.face_tools.template import RIGID_CM, RIGID_POINTS
+from sk_portrait.face_tools.pictures.crop import CROP_RULES, portrait_crop
+from sk_portrait.face_tools.pictures.head_pose_raster import box_corners, draw_box, driven_translation
+from sk_portrait.face_tools.pictures.patches import REGIONS, WINDOW, face_matrix, motion_matrix, plan_patches
 from sk_portrait.face_tools.track import FaceTrack, TrackError
+from sk_portrait.face_tools.trackers.head_pose import FOCAL_512, move_translation, solve
+from sk_portrait.face_tools.trackers.schemes import SCHEMES
+from sk_portrait.face_tools.trackers.template import RIGID_CM, RIGID_POINTS
 
 GOLDEN = Path(__file__).parent / "golden" / "face"
 TRUTH = json.loads((GOLDEN / "geometry.json").read_text())

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_portrait.face_tools.arkit_json import read_arkit_json
 from sk_portrait.face_tools.coefficients import ARKIT_51, LIVE_LINK_51
 from sk_portrait.face_tools.geometry import rotation_matrix
-from sk_portrait.face_tools.livelink import read_live_link, seconds
-from sk_portrait.face_tools.recording import Recording
+from sk_portrait.face_tools.recordings.arkit_json import read_arkit_json
+from sk_portrait.face_tools.recordings.livelink import read_live_link, seconds
+from sk_portrait.face_tools.recordings.recording import Recording
 from sk_portrait.face_tools.track import FaceTrack, TrackError
 
 ANGLES = ("HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll", "RightEyeYaw", "RightEyePitch",

@@ -28,14 +28,14 @@ def talking():
 
 
 def track_of(images, **options):
-    from sk_portrait.nodes.face_track import TrackFace
+    from sk_portrait.nodes.face.track import TrackFace
 
     values = {"fps": 25.0, "source": "mediapipe-mesh", "face": "largest", "face_number": 1, "on_miss": "stop", **options}
     return TrackFace.execute(images, **values).args
 
 
 def test_from_a_picture_to_the_head_pose_and_the_patches(portrait):
-    from sk_portrait.nodes.face_pictures import CropPortrait, DrawHeadPose, FacePatches
+    from sk_portrait.nodes.face.pictures import CropPortrait, DrawHeadPose, FacePatches
 
     track, measured, report = track_of(portrait)
     assert measured.shape == (1, 512, 512) and measured.min() == 1
@@ -54,7 +54,7 @@ def test_from_a_picture_to_the_head_pose_and_the_patches(portrait):
 def test_a_video_is_tracked_and_cropped_as_a_stream(comfy, tmp_path, talking):
     from comfy_api.latest import InputImpl
 
-    from sk_portrait.nodes.face_track import TrackVideo
+    from sk_portrait.nodes.face.track import TrackVideo
 
     path = write_video(tmp_path / "talk.mp4", talking[:12], fps=24, tone_seconds=1.0)
     which = {"source": "mediapipe-mesh", "face": "largest", "face_number": 1, "on_miss": "stop"}
@@ -75,7 +75,7 @@ def test_a_video_is_tracked_and_cropped_as_a_stream(comfy, tmp_path, talking):
 def test_an_untouched_crop_pasted_back_is_the_clip(talking, comfy):
     import torch
 
-    from sk_portrait.nodes.face_pictures import CropPortrait, PasteBack
+    from sk_portrait.nodes.face.pictures import CropPortrait, PasteBack
 
     images = torch.from_numpy(np.stack(talking[:3])).float() / 255
     portraits, _, crop = CropPortrait.execute(images, track_of(images)[0], "v5", 0.0, 512).args
@@ -88,7 +88,7 @@ def test_an_untouched_crop_pasted_back_is_the_clip(talking, comfy):
 
 
 def test_a_track_of_another_length_is_refused(portrait):
-    from sk_portrait.nodes.face_pictures import CropPortrait
+    from sk_portrait.nodes.face.pictures import CropPortrait
 
     track = track_of(portrait)[0]
     with pytest.raises(ValueError, match="1 rows and there are 2 images"):
@@ -96,7 +96,8 @@ def test_a_track_of_another_length_is_refused(portrait):
 
 
 def test_every_input_and_output_says_what_it_is(comfy):
-    from sk_portrait.nodes import face_pictures, face_track
+    from sk_portrait.nodes.face import pictures as face_pictures
+    from sk_portrait.nodes.face import track as face_track
 
     for node in (*face_track.NODES, *face_pictures.NODES):
         schema = node.define_schema()

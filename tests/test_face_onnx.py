@@ -7,14 +7,14 @@ import cv2
 import numpy as np
 import pytest
 
-from sk_portrait.face_tools import onnx_face, onnx_source
 from sk_portrait.face_tools.coefficients import ARKIT_51, ASSUMED_ORDER, LIVE_LINK_51, ORDER_FILE, to_network_order
-from sk_portrait.face_tools.faces import ModelFiles, Source
-from sk_portrait.face_tools.head_pose import focal_length
-from sk_portrait.face_tools.onnx_detector import FaceDetector, letterbox, suppress
-from sk_portrait.face_tools.onnx_session import OnnxNet
 from sk_portrait.face_tools.track import TrackError
-from sk_portrait.face_tools.tracking import track_faces
+from sk_portrait.face_tools.trackers import onnx_face, onnx_source
+from sk_portrait.face_tools.trackers.faces import ModelFiles, Source
+from sk_portrait.face_tools.trackers.head_pose import focal_length
+from sk_portrait.face_tools.trackers.onnx_detector import FaceDetector, letterbox, suppress
+from sk_portrait.face_tools.trackers.onnx_session import OnnxNet
+from sk_portrait.face_tools.trackers.tracking import track_faces
 from sk_portrait.tests import face_stand_ins as stand_ins
 
 pytest.importorskip("onnxruntime")

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_portrait.face_tools.crop import Crop
-from sk_portrait.face_tools.paste import feathered_square, paste_back, window_mask
+from sk_portrait.face_tools.pictures.crop import Crop
+from sk_portrait.face_tools.pictures.paste import feathered_square, paste_back, window_mask
 from sk_portrait.face_tools.track import TrackError
 from sk_portrait.tests.face_clips import talking_head
 

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from sk_portrait.face_tools import mediapipe_mesh, mediapipe_tasks, sources
 from sk_portrait.face_tools.coefficients import ARKIT_51, ASSUMED_ORDER
-from sk_portrait.face_tools.faces import ModelFiles
-from sk_portrait.face_tools.head_pose import solve
-from sk_portrait.face_tools.host_landmarks import HostLandmarks
 from sk_portrait.face_tools.track import TrackError
-from sk_portrait.face_tools.tracking import track_faces
+from sk_portrait.face_tools.trackers import mediapipe_mesh, mediapipe_tasks, sources
+from sk_portrait.face_tools.trackers.faces import ModelFiles
+from sk_portrait.face_tools.trackers.head_pose import solve
+from sk_portrait.face_tools.trackers.host_landmarks import HostLandmarks
+from sk_portrait.face_tools.trackers.tracking import track_faces
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ class Landmarker:
 
 
 def a_head(seed=0) -> np.ndarray:
-    from sk_portrait.face_tools.template import RIGID_CM, RIGID_POINTS
+    from sk_portrait.face_tools.trackers.template import RIGID_CM, RIGID_POINTS
 
     points = np.random.default_rng(seed).uniform(-5, 5, (478, 3))
     points[list(RIGID_POINTS)] = RIGID_CM

@@ -5,15 +5,15 @@ import weakref
 import numpy as np
 import pytest
 
-from sk_portrait.face_tools import sources
-from sk_portrait.face_tools.edit import merge_expression
-from sk_portrait.face_tools.faces import Face, ModelFiles
-from sk_portrait.face_tools.follow import Choice
+from sk_portrait.face_tools.editing.edit import merge_expression
 from sk_portrait.face_tools.report import describe
-from sk_portrait.face_tools.schemes import SCHEMES
-from sk_portrait.face_tools.tiles import Finder, tiles
 from sk_portrait.face_tools.track import FaceTrack, TrackError
-from sk_portrait.face_tools.tracking import ranges, track_faces
+from sk_portrait.face_tools.trackers import sources
+from sk_portrait.face_tools.trackers.faces import Face, ModelFiles
+from sk_portrait.face_tools.trackers.follow import Choice
+from sk_portrait.face_tools.trackers.schemes import SCHEMES
+from sk_portrait.face_tools.trackers.tiles import Finder, tiles
+from sk_portrait.face_tools.trackers.tracking import ranges, track_faces
 from sk_portrait.tests.face_clips import talking_head
 
 SHAPE = np.random.default_rng(5).uniform(-1, 1, (222, 2)).astype(np.float32)

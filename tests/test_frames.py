@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sk_portrait.sk_attention.frames import COND, UNCOND, FrameCountError, GuiderError, rows_of
+from sk_portrait.unet.frames import COND, UNCOND, FrameCountError, GuiderError, rows_of
 
 
 def test_a_plain_batch_counts_from_zero_in_every_branch():

@@ -13,11 +13,16 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted(path for path in ROOT.rglob("*.py") if not {".git", "output"} & set(path.relative_to(ROOT).parts))
 # What a package may never import, by the first name of the import; a relative one starts with the sibling's name.
 HOST = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "node_helpers", "latent_preview", "server"}
+DEVELOPERS = {"bench", "demo", "tests", "train", "farm"}
+NETWORKS = HOST | DEVELOPERS | {"nodes", "face_tools", "theatre", "diffusers", "transformers", "cv2", "mediapipe"}
 FORBIDDEN = {
-    "face_tools": HOST | {"nodes", "sk_attention", "bench", "demo", "torch", "torchvision"},
-    "sk_attention": HOST | {"nodes", "face_tools", "bench", "demo", "diffusers", "transformers", "cv2", "mediapipe"},
-    "nodes": {"bench", "demo", "tests"},
+    "face_tools": HOST | DEVELOPERS | {"nodes", "sk_attention", "companions", "unet", "theatre", "torch", "torchvision"},
+    "unet": NETWORKS | {"sk_attention", "companions"},
+    "sk_attention": NETWORKS | {"companions"},
+    "companions": NETWORKS | {"sk_attention"},
+    "nodes": DEVELOPERS,
 }
+ARTISTS = ("nodes", "companions", "sk_attention", "unet", "face_tools", "theatre")  # what artists run
 
 
 def imports(path: Path) -> set[str]:
@@ -38,7 +43,7 @@ def imports(path: Path) -> set[str]:
 def test_arrows_run_one_way(package):
     found = {path.relative_to(ROOT).as_posix(): imports(path) & FORBIDDEN[package] for path in (ROOT / package).rglob("*.py")}
     # The embedded host's binding is the one file that may know diffusers.
-    found.get("sk_attention/unet_diffusers.py", set()).discard("diffusers")
+    found.get("unet/diffusers.py", set()).discard("diffusers")
     assert {path: names for path, names in found.items() if names} == {}
 
 
@@ -73,7 +78,7 @@ def test_registry_metadata_is_complete():
 
 def test_nothing_logs_by_printing_or_evaluates_text():
     """`T20`, `S102` and `S307` of the linter, for the packages that artists run."""
-    packages = [str(ROOT / name) for name in ("__init__.py", "nodes", "sk_attention", "face_tools")]
+    packages = [str(ROOT / name) for name in ("__init__.py", *ARTISTS)]
     command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "T20,S102,S307,E722", *packages]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
@@ -83,6 +88,6 @@ def test_no_run_time_network_or_installation():
     """Artists' code neither downloads nor installs: it imports no module that could."""
     could = {"urllib", "requests", "httpx", "http", "socket", "subprocess", "pip", "huggingface_hub", "aiohttp"}
     found = {}
-    for package in ("nodes", "sk_attention", "face_tools"):
+    for package in ARTISTS:
         found |= {path.relative_to(ROOT).as_posix(): imports(path) & could for path in (ROOT / package).rglob("*.py")}
     assert {path: names for path, names in found.items() if names} == {}

@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from sk_portrait.demo.rule import rule_tensor
-from sk_portrait.sk_attention.animatediff import diffusers_names, in_own_names
 from sk_portrait.sk_attention.checkpoint import load, recognise
 from sk_portrait.sk_attention.motion import SKMotionModule, SKMotionModuleV5
 from sk_portrait.sk_attention.parts import ANIMATEDIFF, Shapes
+from sk_portrait.unet.animatediff import diffusers_names, in_own_names
 
 GOLDEN = Path(__file__).parent / "golden"
 SALT = json.loads((GOLDEN / "index.json").read_text())["salt"]

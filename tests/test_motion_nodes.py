@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sk_portrait.sk_attention.stages import batches
-from sk_portrait.sk_attention.windows import Plan
 from sk_portrait.tests.moving import MovingHost, shared_noise
 from sk_portrait.tests.narrow import drive, normal, prompt
+from sk_portrait.unet.stages import batches
+from sk_portrait.unet.windows import Plan
 
 pytestmark = pytest.mark.comfy
 
@@ -27,7 +27,7 @@ def animatediff(host):
 
 def alone(host, model, frames: int, batch: int):
     """The frames without motion, `batch` of them in a UNet call."""
-    from sk_portrait.nodes import attach
+    from sk_portrait.nodes.hellomeme import attach
 
     model = model.clone()
     plan = Plan.of(batches(frames, batch), 0, True, range(frames), frames)
@@ -75,9 +75,9 @@ def test_cond_and_uncond_apart_are_cond_and_uncond_together(host, kind, monkeypa
 
 
 def test_modules_stand_after_the_layers_and_before_what_changes_the_size(host):
-    from sk_portrait.sk_attention.animatediff import AnimateDiff
-    from sk_portrait.sk_attention.inject_comfy import Injection, TemporalAction
-    from sk_portrait.sk_attention.stations import Weighted
+    from sk_portrait.unet.animatediff import AnimateDiff
+    from sk_portrait.unet.inject_comfy import Injection, TemporalAction
+    from sk_portrait.unet.stations import Weighted
 
     unet, widths = host.model.model.diffusion_model, (32, 64, 128, 128)
     injection = Injection(Weighted(TemporalAction(AnimateDiff(widths, widths[::-1], mid=128))))

@@ -75,7 +75,7 @@ def test_no_steps_leave_the_clip_as_it_is(host, motions, kind, monkeypatch):
 
 
 def test_the_first_stage_keeps_to_the_noise_levels_of_the_second(comfy):
-    from sk_portrait.nodes.clip_stages import thinned
+    from sk_portrait.nodes.hellomeme.clip_stages import thinned
 
     sigmas = torch.arange(25.0, -1, -1)
     assert thinned(sigmas, 10).tolist() == [25, 23, 20, 17, 15, 13, 10, 7, 5, 3, 0]

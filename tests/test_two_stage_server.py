@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from sk_portrait.demo import shapes, weights
 from sk_portrait.demo.server import RunError
-from sk_portrait.sk_attention.animatediff import AnimateDiff
+from sk_portrait.unet.animatediff import AnimateDiff
 
 pytestmark = pytest.mark.comfy
 

@@ -1,0 +1,113 @@
+"""A track in time: rows between rows, retiming, one track after another."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..track import FaceTrack, TrackError
+
+ENDS = ("once", "loop", "ping-pong")
+
+
+def rows_at(track: FaceTrack, positions: np.ndarray, closed: bool = False) -> FaceTrack:
+    """The track at fractional row numbers `positions` (T,), linear between rows; angles go the short way round.
+
+    Positions are held at the ends, or with `closed` go from the last row on to the first. A row counts as `valid` where every row
+    that it is made of does.
+    """
+    count = len(track)
+    positions = np.mod(positions, count) if closed else np.clip(positions, 0, count - 1)
+    before = np.floor(positions + 1e-9).astype(int) % count
+    after = (before + 1) % count if closed else np.minimum(before + 1, count - 1)
+    share = np.clip(positions - np.floor(positions + 1e-9), 0, 1)
+    mixed = blend(track.rows(before), track.rows(after), share)
+    return mixed.replace(valid=track.valid[before] & (track.valid[after] | (share < 1e-6)))
+
+
+def blend(a: FaceTrack, b: FaceTrack, share: np.ndarray) -> FaceTrack:
+    """a where `share` (F,) is 0, b where it is 1, linear between; angles go the short way round. The rest is a's."""
+    changes = {}
+    for name in ("box", "landmarks", "rotation", "translation", "coefficients"):
+        x, y = getattr(a, name), getattr(b, name)
+        if x is None or y is None:
+            changes[name] = None
+            continue
+        step = wrapped(y - x) if name == "rotation" else y - x
+        mixed = x + step * np.asarray(share).reshape(-1, *[1] * (x.ndim - 1))
+        changes[name] = (wrapped(mixed) if name == "rotation" else mixed).astype(np.float32)
+    return a.replace(valid=a.valid & b.valid, **changes)
+
+
+def wrapped(angles: np.ndarray) -> np.ndarray:
+    """Radians brought into -pi..pi."""
+    return (angles + np.pi) % (2 * np.pi) - np.pi
+
+
+def retime(
+    track: FaceTrack,
+    speed: float = 1.0,
+    fps: float | None = None,
+    first: int = 0,
+    last: int | None = None,
+    ends: str = "once",
+    frames: int | None = None,
+) -> tuple[FaceTrack, np.ndarray]:
+    """Cut out the rows first..last (both kept; None is the end), play them at `speed`, and sample them at `fps` (None keeps it).
+
+    ends:   what follows the last row: nothing, the first row again, or the way back
+    frames: length of the result; None takes one pass (there and back for ping-pong)
+    Returns the track and, for each of its rows, the nearest row of the one that came in (int, (T,)).
+    Raises TrackError for a range outside the track, or for more `frames` than one pass gives under "once".
+    """
+    last = len(track) - 1 if last is None else last
+    if not 0 <= first <= last < len(track):
+        raise TrackError(f"The track has rows 0 to {len(track) - 1}, so rows {first} to {last} cannot be cut out.")
+    fps = track.fps if fps is None else fps
+    if speed <= 0 or fps <= 0:
+        raise TrackError(f"Speed and frame rate are above 0, got {speed:g} and {fps:g}.")
+    if ends not in ENDS:
+        raise TrackError(f"There is no {ends!r}; a track can be played {', '.join(ENDS)}.")
+    cut = track.rows(slice(first, last + 1))
+    count, step = len(cut), speed * track.fps / fps
+    span = {"once": count - 1, "loop": count, "ping-pong": 2 * (count - 1)}[ends]
+    one_pass = int(np.floor(span / step + 1e-6)) + (ends == "once")
+    frames = max(one_pass, 1) if frames is None else frames
+    if ends == "once" and frames > one_pass:
+        raise TrackError(f'{frames} frames were asked for, but one pass gives {one_pass}: choose "loop" or "ping-pong".')
+    positions = np.arange(frames) * step
+    if ends == "loop":
+        positions = np.mod(positions, count)
+    elif ends == "ping-pong" and count > 1:
+        positions = (count - 1) - np.abs(np.mod(positions, span) - (count - 1))
+    result = rows_at(cut, positions, closed=ends == "loop").replace(fps=float(fps))
+    return result, first + np.floor(positions + 0.5).astype(int) % count
+
+
+def cross_fade(a: FaceTrack, b: FaceTrack, frames: int) -> FaceTrack:
+    """a, then b, overlapping by `frames` rows. Raises TrackError where they cannot be joined: other source, rate or size."""
+    a.require_source(b)
+    if (a.fps, a.size) != (b.fps, b.size):
+        raise TrackError(
+            f"These tracks run at {a.fps:g} and {b.fps:g} frames a second over pictures of {a.size} and {b.size}; "
+            "retime or crop one of them first."
+        )
+    if (a.coefficients is None) != (b.coefficients is None):
+        raise TrackError("Only one of the two tracks has expression coefficients, so they cannot be joined.")
+    if not 0 <= frames <= min(len(a), len(b)):
+        raise TrackError(f"A cross-fade of {frames} rows does not fit into tracks of {len(a)} and {len(b)} rows.")
+    time = (np.arange(frames) + 1) / (frames + 1)
+    fade = blend(a.rows(slice(len(a) - frames, None)), b.rows(slice(0, frames)), time * time * (3 - 2 * time))
+    return joined([a.rows(slice(0, len(a) - frames)), fade, b.rows(slice(frames, None))], unique_notes(a, b))
+
+
+def joined(parts: list[FaceTrack], notes: tuple[str, ...]) -> FaceTrack:
+    """Tracks of one source, one after the other."""
+    names = ("valid", "box", "landmarks", "rotation", "translation", "coefficients")
+    rows = {name: [getattr(part, name) for part in parts] for name in names}
+    arrays = {name: None if any(p is None for p in pieces) else np.concatenate(pieces) for name, pieces in rows.items()}
+    return parts[0].replace(notes=notes, **arrays)
+
+
+def unique_notes(*tracks: FaceTrack, more: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """All notes once, in order."""
+    return tuple(dict.fromkeys([note for track in tracks for note in track.notes] + list(more)))

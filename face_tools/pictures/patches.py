@@ -1,0 +1,81 @@
+"""The pictures that the published drive encoders look at: both eyes with their brows, the mouth, and the PD-FGC face crop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..geometry import similarity_matrix, transform
+from ..track import FaceTrack
+from ..trackers.schemes import Scheme, scheme_of
+
+# Places of Scheme.parts as fractions of the picture, and of Scheme.motion as fractions of the 224 crop (published constants).
+PARTS_TEMPLATE = np.array([
+    (0.50951539, 0.40128625), (0.29259476, 0.40203411), (0.72196212, 0.40857479),
+    (0.63420714, 0.71678643), (0.38437035, 0.71723224),
+])  # fmt: skip
+MOTION_TEMPLATE = np.array([(0.3843, 0.27), (0.62, 0.2668), (0.503, 0.4185), (0.406, 0.5273), (0.5977, 0.525)])
+PATCH, WINDOW, BLUR = 224, 256, (5, 5)
+MARGIN = 1.2  # side of a patch over the longer side of its landmarks
+REGIONS = ("left_eye", "right_eye", "mouth")  # published order
+
+
+def face_matrix(landmarks: np.ndarray, scheme: Scheme, size: tuple[int, int]) -> np.ndarray:
+    """(2, 3) similarity that brings a face of (P, 2+) landmarks upright to its place in a (width, height) picture."""
+    return similarity_matrix(landmarks[list(scheme.parts), :2], PARTS_TEMPLATE * size)
+
+
+def motion_matrix(landmarks: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """(2, 3) similarity from a frame to the 224 px crop that PD-FGC was trained on."""
+    return similarity_matrix(landmarks[list(scheme.motion), :2], MOTION_TEMPLATE * PATCH)
+
+
+@dataclass(frozen=True)
+class PatchPlan:
+    """Where the patches of a clip lie: a frame's warps to the upright face and to the PD-FGC crop, a region's one fixed window.
+
+    face:    (F, 2, 3) frame -> upright face of `size`
+    motion:  (F, 2, 3) frame -> 224 px crop
+    windows: region name -> (2, 3) upright face -> 256 px window, the same in every frame
+    """
+
+    size: tuple[int, int]
+    face: np.ndarray
+    motion: np.ndarray
+    windows: dict[str, np.ndarray]
+
+    def cut(self, frame: np.ndarray, k: int) -> dict[str, np.ndarray]:
+        """The pictures of frame k, (H, W, 3) uint8: left_eye, right_eye, mouth and motion_crop, each (224, 224, 3) uint8."""
+        upright = cv2.warpAffine(frame, self.face[k], self.size, borderMode=cv2.BORDER_REPLICATE)
+        pictures = {name: _patch(upright, window) for name, window in self.windows.items()}
+        pictures["motion_crop"] = cv2.warpAffine(
+            frame, self.motion[k], (PATCH, PATCH), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+        return pictures
+
+
+def plan_patches(track: FaceTrack) -> PatchPlan:
+    """The patches of a track. A window is the square round the region's landmarks over all frames, 1.2 times as wide."""
+    scheme = scheme_of(track.scheme)
+    # Published code stretches the template with the frame; a square keeps the face's shape, and equals it for a square frame.
+    side = min(track.size)
+    face = np.stack([face_matrix(row, scheme, (side, side)) for row in track.landmarks])
+    motion = np.stack([motion_matrix(row, scheme) for row in track.landmarks])
+    upright = np.stack([transform(matrix, row[:, :2]) for matrix, row in zip(face, track.landmarks)])
+    windows = {region: _window(upright[:, list(getattr(scheme, region))]) for region in REGIONS}
+    return PatchPlan((side, side), face, motion, windows)
+
+
+def _window(points: np.ndarray) -> np.ndarray:
+    """(2, 3) from the upright face to the 256 px window round (F, N, 2) points."""
+    low, high = points.min((0, 1)), points.max((0, 1))
+    scale = WINDOW / (MARGIN * (high - low).max())
+    shift = WINDOW / 2 - scale * (low + high) / 2
+    return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+
+
+def _patch(upright: np.ndarray, window: np.ndarray) -> np.ndarray:
+    cut = cv2.warpAffine(upright, window, (WINDOW, WINDOW), borderMode=cv2.BORDER_REPLICATE)
+    return cv2.resize(cv2.GaussianBlur(cut, BLUR, 0), (PATCH, PATCH), interpolation=cv2.INTER_CUBIC)

@@ -1,0 +1,75 @@
+"""The host's own FACE_LANDMARKS (ComfyUI 0.23 and later) as a source: no package and no model of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from ..coefficients import ARKIT_51, CoefficientOrder, experimental_note
+from ..track import TrackError
+from .faces import Face
+from .head_pose import solve
+
+NAME, SCHEME = "comfyui-landmarks", "mediapipe478"
+FORM = '{"frames": [[{"landmarks_xy", "landmarks_3d", "blendshapes", ...}, ...], ...], "image_size": (height, width)}'
+
+
+class HostLandmarks:
+    """See `faces.Source`; the frames only tell people apart, the faces come from the payload, one list a frame."""
+
+    name, scheme, gives_coefficients = NAME, SCHEME, True
+
+    def __init__(self, payload: dict, order: CoefficientOrder):
+        """Raises TrackError where `payload` is not what the host's node gives."""
+        try:
+            height, width = payload["image_size"]
+            self._frames = list(payload["frames"])
+        except (TypeError, KeyError, ValueError):
+            raise TrackError(f"These are not the host's face landmarks: expected {FORM}.") from None
+        self.size = int(width), int(height)
+        self.notes = tuple(filter(None, [experimental_note(order)]))
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def faces(self, k: int) -> list[Face]:
+        """The faces of frame k."""
+        return [self._face(face) for face in self._frames[k]]
+
+    def track(self, frames: Iterable[np.ndarray]) -> Iterator[list[Face]]:
+        for k, frame in enumerate(frames):
+            if k >= len(self):
+                raise TrackError(f"There are landmarks for {len(self)} frames and more images than that.")
+            if (frame.shape[1], frame.shape[0]) != self.size:
+                raise TrackError(
+                    f"The landmarks were made on {self.size[0]}x{self.size[1]} pictures, these are {frame.shape[1]}x{frame.shape[0]}."
+                )
+            yield self.faces(k)
+
+    def _face(self, face: dict) -> Face:
+        try:
+            flat = np.asarray(face["landmarks_xy"], np.float32)
+            solid = np.asarray(face["landmarks_3d"], np.float32)
+            shapes, score = face["blendshapes"], float(face["score"])
+        except (TypeError, KeyError):
+            raise TrackError(f"These are not the host's face landmarks: expected {FORM}.") from None
+        if flat.shape != (478, 2) or solid.shape != (478, 3):
+            raise TrackError(f"Expected 478 landmarks in 2D and 3D, got {flat.shape} and {solid.shape}.")
+        # landmarks_3d lie in the network's own upright 192 px picture: only their depth is new, on the scale of that picture.
+        scale = np.linalg.norm(flat - flat.mean(0)) / np.linalg.norm(solid[:, :2] - solid[:, :2].mean(0))
+        landmarks = np.concatenate([flat, solid[:, 2:] * scale], 1).astype(np.float32)
+        absent = [name for name in ARKIT_51 if name not in shapes]
+        if absent:
+            raise TrackError(f"The host's face landmarks lack the blendshapes {', '.join(absent)}.")
+        coefficients = np.float32([shapes[name] for name in ARKIT_51])
+        return Face(landmarks, *solve(landmarks, SCHEME, self.size), coefficients=coefficients, score=score)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def __enter__(self) -> "HostLandmarks":
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self.close()

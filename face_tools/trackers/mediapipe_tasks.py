@@ -1,0 +1,102 @@
+"""MediaPipe's Face Landmarker (face_landmarker.task): 478 landmarks and named coefficients."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+
+import numpy as np
+
+from ..coefficients import ARKIT_51, ORDER_FILE, experimental_note, network_order
+from ..track import TrackError
+from .faces import Face, ModelFiles
+from .mediapipe_source import MAX_FACES, MediaPipeSource, installed_version, landmarks_of
+
+NAME = "mediapipe-tasks"
+FILE = "face_landmarker.task"
+PAGE = "https://ai.google.dev/edge/mediapipe/solutions/vision/face_landmarker"
+MEMBERS = {
+    "face_detector.tflite",
+    "face_landmarks_detector.tflite",
+    "face_blendshapes.tflite",
+    "geometry_pipeline_metadata_landmarks.binarypb",
+}
+TELEMETRY = (
+    "MediaPipe 1.x sends usage metrics (performance and utilization, not pictures) to Google whenever it runs; "
+    f'this pack uses it only where "{NAME}" is chosen by name.'
+)
+
+
+def missing(models: ModelFiles) -> str | None:
+    """Why the Face Landmarker cannot run here, or None."""
+    if installed_version() is None:
+        return (
+            f"The MediaPipe source needs the \"mediapipe\" package in ComfyUI's Python ({sys.executable} -m pip install "
+            '"mediapipe>=0.10.21"). Note: mediapipe 1.x sends usage metrics to Google. Or use the ONNX source.'
+        )
+    return models.explain([FILE], PAGE) or _broken(models.path(FILE))
+
+
+def consent() -> str | None:
+    """What the user should know before the installed MediaPipe runs, or None where it keeps to itself."""
+    version = installed_version()
+    return TELEMETRY if version and version >= (1,) else None
+
+
+def _broken(path: str) -> str | None:
+    if not zipfile.is_zipfile(path):
+        with open(path, "rb") as file:
+            size = file.seek(0, 2)
+        return (
+            f"{path} ({size} bytes) is not a MediaPipe task bundle; it looks like an HTML page or a partial download. "
+            "Delete it and download it again."
+        )
+    with zipfile.ZipFile(path) as bundle:
+        absent = MEMBERS - set(bundle.namelist())
+    return f"{path} lacks {', '.join(sorted(absent))}; download the Face Landmarker bundle from {PAGE}." if absent else None
+
+
+def open_source(models: ModelFiles) -> "TasksSource":
+    """Raises TrackError where the bundle or a system library is missing."""
+    from mediapipe.tasks import python as tasks
+
+    path = models.path(FILE)
+    try:
+        options = tasks.vision.FaceLandmarkerOptions(
+            base_options=tasks.BaseOptions(model_asset_path=path),
+            running_mode=tasks.vision.RunningMode.IMAGE,  # VIDEO smooths with a lag, which blurs blinks and speech
+            num_faces=MAX_FACES,
+            output_face_blendshapes=True,
+        )
+        notes = [consent(), experimental_note(network_order(models.path(ORDER_FILE)))]
+        return TasksSource(tasks.vision.FaceLandmarker.create_from_options(options), tuple(filter(None, notes)))
+    except OSError as error:
+        if "libEGL" in str(error) or "libGLES" in str(error):
+            raise TrackError(
+                "MediaPipe needs the system libraries libEGL and libGLESv2 (Debian/Ubuntu: apt install libegl1 libgles2)."
+            ) from None
+        raise
+    except (RuntimeError, ValueError) as error:
+        raise TrackError(f"MediaPipe cannot use {path}: {error}") from None
+
+
+class TasksSource(MediaPipeSource):
+    name, gives_coefficients = NAME, True
+
+    def _detect(self, image: np.ndarray) -> list[Face]:
+        import mediapipe
+
+        result = self._net.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image))
+        return [
+            Face(landmarks_of(points, image), coefficients=by_name(shapes))
+            for points, shapes in zip(result.face_landmarks, result.face_blendshapes)
+        ]
+
+
+def by_name(categories) -> np.ndarray:
+    """(51,) float32 in the order of ARKIT_51 from MediaPipe's categories, by `category_name`, never by index."""
+    scores = {category.category_name: category.score for category in categories}
+    absent = [name for name in ARKIT_51 if name not in scores]
+    if absent:
+        raise TrackError(f"The Face Landmarker gave no {', '.join(absent)}; use the published face_landmarker.task.")
+    return np.float32([scores[name] for name in ARKIT_51])

@@ -1,0 +1,62 @@
+"""ONNX sessions: which provider really runs them, and batches where the graph has room for them."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from ..track import TrackError
+
+PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # the first that is there and works
+
+
+class OnnxNet:
+    """One ONNX file, run on image batches."""
+
+    def __init__(self, path: str):
+        import onnxruntime
+
+        wanted = [provider for provider in PROVIDERS if provider in onnxruntime.get_available_providers()]
+        try:
+            self.session = onnxruntime.InferenceSession(path, providers=wanted)
+        except Exception as error:  # onnxruntime raises a dozen classes of its own for a file that it cannot read
+            size = os.path.getsize(path)
+            raise TrackError(
+                f"{path} ({size} bytes) cannot be loaded as an ONNX model; fetch it again if it was cut short ({error})."
+            ) from None
+        self.path = path
+        self.wanted = wanted[0]
+        self.provider = self.session.get_providers()[0]
+        self.input = self.session.get_inputs()[0]
+        # A graph may take a batch and still flatten it away: only where the outputs keep the free axis are pictures stacked.
+        declared = [self.input, *self.session.get_outputs()]
+        self.batched = all(port.shape and not isinstance(port.shape[0], int) for port in declared)
+
+    def expect(self, width: int, height: int, outputs: int) -> "OnnxNet":
+        """Raise TrackError unless the graph takes (N, 3, height, width) and gives at least `outputs` tensors."""
+        shape, given = self.input.shape, len(self.session.get_outputs())
+        sizes = [size if isinstance(size, int) else want for size, want in zip(shape[1:], (3, height, width))]
+        if len(shape) != 4 or sizes != [3, height, width] or given < outputs:
+            raise TrackError(
+                f"{self.path} takes {shape} and gives {given} outputs; "
+                f"expected (batch, 3, {height}, {width}) and at least {outputs}, so this is another model."
+            )
+        return self
+
+    def __call__(self, images: np.ndarray) -> list[np.ndarray]:
+        """(N, 3, H, W) float32 -> the graph's outputs, each with its leading axis N."""
+        images = np.ascontiguousarray(images, dtype=np.float32)
+        if self.batched:
+            return self.session.run(None, {self.input.name: images})
+        runs = [self.session.run(None, {self.input.name: image[None]}) for image in images]
+        return [np.concatenate([np.atleast_1d(out) for out in outputs]) for outputs in zip(*runs)]
+
+
+def provider_note(nets: list[OnnxNet]) -> str:
+    """One sentence: on which provider the nets run, and why not on CUDA where that was asked for."""
+    used = sorted({net.provider for net in nets})
+    note = f"ONNX models run on {' and '.join(used)}."
+    if any(net.provider != net.wanted for net in nets):
+        note += " CUDA was available but could not be started (look for other CUDA or cuDNN versions than onnxruntime-gpu wants)."
+    return note

@@ -1,0 +1,61 @@
+"""The trackers by name, loaded only when chosen, and which one "auto" takes."""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+
+from ..track import TrackError
+from .faces import ModelFiles, Source
+
+log = logging.getLogger(__name__)
+
+# Each module has `missing(models: ModelFiles) -> str | None`, the sentence that says why it cannot run here (cheap: it imports
+# nothing heavy), and `open_source(models: ModelFiles) -> Source`. One that may have to be asked for by name has
+# `consent() -> str | None`, the sentence that a user should have read first.
+MODULES = {
+    "hello-onnx": ".onnx_source",
+    "mediapipe-tasks": ".mediapipe_tasks",
+    "mediapipe-mesh": ".mediapipe_mesh",
+}
+AUTO = "auto"  # the order of MODULES: coefficients of the published nets first, then MediaPipe's, then none
+
+
+def _module(name: str):
+    return import_module(MODULES[name], __package__)
+
+
+def consent(name: str) -> str | None:
+    """The sentence that a user should have read before this tracker runs, or None."""
+    module = _module(name)
+    return module.consent() if hasattr(module, "consent") else None
+
+
+def available(models: ModelFiles) -> dict[str, str | None]:
+    """For each tracker the sentence that says why it cannot run here, or None where it can."""
+    return {name: _module(name).missing(models) for name in MODULES}
+
+
+def choose(models: ModelFiles) -> str:
+    """The first tracker that can run here and sends nothing anywhere. Raises TrackError that says what each one lacks."""
+    reasons = {}
+    for name in MODULES:
+        reasons[name] = _module(name).missing(models) or consent(name)
+        if reasons[name] is None:
+            return name
+    lacks = " ".join(f"[{name}] {reason}" for name, reason in reasons.items())
+    raise TrackError(f"No face tracker can be used here. {lacks}")
+
+
+def open_source(name: str, models: ModelFiles) -> Source:
+    """The tracker `name`, or the one that "auto" takes. Raises TrackError where it cannot run."""
+    if name == AUTO:
+        name = choose(models)
+    if name not in MODULES:
+        raise TrackError(f"There is no face tracker {name!r}; there are {', '.join([AUTO, *MODULES])}.")
+    module = _module(name)
+    if reason := module.missing(models):
+        raise TrackError(reason)
+    if sentence := consent(name):
+        log.warning("%s", sentence)
+    return module.open_source(models)

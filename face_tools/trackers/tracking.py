@@ -1,0 +1,141 @@
+"""From frames to a FaceTrack: one person, one row a frame, and a stated policy for frames in which no face was seen."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from ..track import FaceTrack, TrackError
+from .faces import Face, Source
+from .follow import LARGEST, Choice, Follower
+
+ON_MISS = ("stop", "hold", "interpolate")
+ANGLES, LINEAR = ("rotation",), ("box", "landmarks", "translation", "coefficients")
+
+
+def track_faces(
+    frames: Iterable[np.ndarray],
+    source: Source,
+    fps: float,
+    choice: Choice = LARGEST,
+    on_miss: str = "stop",
+    tick: Callable[[int], None] = lambda done: None,
+) -> FaceTrack:
+    """Track one face through frames (H, W, 3) uint8 RGB of one size. Row k of the track is frame k, always.
+
+    Keeps no frame longer than the source does. tick(done) is called after every frame; what it raises goes through.
+    Raises TrackError for an empty clip, a clip without any face, and under "stop" for any frame without one (it names them).
+    """
+    follow = Follower(choice, source.scheme)
+    rows = Rows()
+    size = None
+    for frame, faces in _with_frames(source, frames):
+        shape = frame.shape[1], frame.shape[0]
+        if size not in (None, shape):
+            raise TrackError(f"Frame {len(rows)} measures {shape[0]}x{shape[1]}, the frames before it {size[0]}x{size[1]}.")
+        size = shape
+        rows.append(follow(frame, faces))
+        tick(len(rows))
+    if not len(rows):
+        raise TrackError("There is no frame to track: the clip is empty.")
+    valid, arrays = rows.measured()
+    notes = source.notes + check_misses(valid, on_miss)
+    filled = fill(arrays, valid, on_miss)
+    return FaceTrack(source=source.name, scheme=source.scheme, fps=fps, size=size, valid=valid, notes=notes, **filled)
+
+
+def _with_frames(source: Source, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, list[Face]]]:
+    waiting: deque[np.ndarray] = deque()
+
+    def tap() -> Iterator[np.ndarray]:
+        for frame in frames:
+            waiting.append(frame)
+            yield frame
+
+    for faces in source.track(tap()):
+        yield waiting.popleft(), faces
+    if waiting:
+        raise TrackError(f"The tracker {source.name} gave no answer for the last {len(waiting)} frames.")
+
+
+class Rows:
+    """What was measured of one person, in arrays that grow in place: a list of faces would hold every number twice at the end."""
+
+    def __init__(self):
+        self._seen: list[bool] = []
+        self._arrays: dict[str, np.ndarray] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def append(self, face: Face | None) -> None:
+        """Add the next frame's face, None where there is none."""
+        self._seen.append(face is not None)
+        if face is None:
+            return
+        for name in ANGLES + LINEAR:
+            value = getattr(face, name)
+            if value is None:
+                continue
+            rows = self._arrays.setdefault(name, np.empty((64, *np.shape(value)), np.float32))
+            if self._count == len(rows):
+                rows.resize((len(rows) * 5 // 4, *rows.shape[1:]), refcheck=False)
+            rows[self._count] = value
+        self._count += 1
+
+    def measured(self) -> tuple[np.ndarray, dict[str, np.ndarray | None]]:
+        """valid (F,) bool, and the (M, ...) arrays of the M frames in which it is True; None for what no face had."""
+        for rows in self._arrays.values():
+            rows.resize((self._count, *rows.shape[1:]), refcheck=False)
+        return np.array(self._seen, bool), {name: self._arrays.get(name) for name in ANGLES + LINEAR}
+
+
+def check_misses(valid: np.ndarray, on_miss: str) -> tuple[str, ...]:
+    """A note that names the frames without a face, if there are any. Raises TrackError where the policy does not allow them."""
+    if on_miss not in ON_MISS:
+        raise TrackError(f"There is no policy {on_miss!r} for a missed frame; there are {', '.join(ON_MISS)}.")
+    if valid.all():
+        return ()
+    if not valid.any():
+        raise TrackError(f"No face was found in any of the {len(valid)} frames.")
+    missed = f"in {(~valid).sum()} of {len(valid)} frames ({ranges(np.flatnonzero(~valid))}, counted from 0)"
+    if on_miss == "stop":
+        raise TrackError(f'The face was not found {missed}. Set on_miss to "hold" or "interpolate", or trim the clip.')
+    done = {"hold": "hold the last measured row", "interpolate": "are interpolated"}[on_miss]
+    return (f"The face was not found {missed}; these rows {done}.",)
+
+
+def ranges(frames: Iterable[int]) -> str:
+    """Frame numbers in short: 3, 17-22, 40."""
+    runs: list[list[int]] = []
+    for k in frames:
+        if runs and k == runs[-1][1] + 1:
+            runs[-1][1] = int(k)
+        else:
+            runs.append([int(k), int(k)])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def fill(arrays: dict[str, np.ndarray | None], valid: np.ndarray, on_miss: str) -> dict[str, np.ndarray | None]:
+    """Spread measured rows (M, ...) over all F = len(valid) frames. Before the first and after the last, both policies hold."""
+    if valid.all():
+        return arrays
+    at = np.flatnonzero(valid)
+    frames = np.arange(len(valid))
+    before = np.clip(np.searchsorted(at, frames, "right") - 1, 0, None)
+    if on_miss != "interpolate":
+        return {name: None if rows is None else rows[before] for name, rows in arrays.items()}
+    after = np.clip(np.searchsorted(at, frames), None, len(at) - 1)
+    span = np.maximum(at[after] - at[before], 1)
+    share = np.clip((frames - at[before]) / span, 0, 1)
+    return {name: None if rows is None else _blend(name, rows[before], rows[after], share) for name, rows in arrays.items()}
+
+
+def _blend(name: str, a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+    step = b - a
+    if name in ANGLES:  # the short way round
+        step = (step + np.pi) % (2 * np.pi) - np.pi
+    return (a + step * share.reshape(-1, *[1] * (a.ndim - 1))).astype(np.float32)

@@ -1,0 +1,26 @@
+"""The inputs of every node that cuts the clip-constant crop."""
+
+from comfy_api.latest import io
+
+from ...face_tools.pictures.crop import CROP_RULES, Crop, CropRule, portrait_crop
+from ...face_tools.track import FaceTrack
+
+CROP_INPUTS = [
+    io.Combo.Input(
+        "generation",
+        options=list(CROP_RULES),
+        default="v5",
+        tooltip="Whose margin to use: the square is 2.2 (v1), 2.3 (v2 to v4) or 3.0 (v5) times the face. "
+        "Today's published code uses 3.0 for all of them.",
+    ),
+    io.Float.Input(
+        "factor", default=0.0, min=0.0, max=10.0, step=0.05, tooltip="Side of the square in face sizes; 0 takes the generation's own."
+    ),
+    io.Int.Input("size", default=512, min=64, max=4096, step=8, tooltip="Width and height of the cropped pictures, pixels."),
+]
+
+
+def crop_of(track: FaceTrack, generation: str, factor: float, size: int) -> Crop:
+    """The crop that these inputs ask for."""
+    rule = CROP_RULES[generation]
+    return portrait_crop(track, CropRule(factor or rule.factor, rule.lift, rule.lift_of), size)

@@ -1,0 +1,197 @@
+"""Nodes that change a track."""
+
+from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
+
+from ...face_tools.editing.adjust import Rule, adjust, matching_names, parse
+from ...face_tools.editing.approximate import approximate_coefficients
+from ...face_tools.editing.edit import merge_expression, smooth
+from ...face_tools.editing.timeline import ENDS, cross_fade, retime
+from ...face_tools.recordings.presets import PRESETS
+from ...face_tools.recordings.presets import preset as make_preset
+from ..pixels import require_rows
+from ..schema import schema
+from ..types import FaceTrackType
+from .calibration import coefficient_order
+
+CATEGORY = "SK Portrait/face"
+REPLACE, ADD, AFTERWARDS = "take its expression", "add its expression", "play it afterwards"
+
+
+def _smoothing(name: str, what: str) -> io.Float.Input:
+    return io.Float.Input(
+        name,
+        default=0.0,
+        min=0.0,
+        max=30.0,
+        step=0.1,
+        tooltip=f"Calms {what}, in frames to each side: 0 is off, 1 to 3 takes out jitter. Nothing lags behind the video.",
+    )
+
+
+def _factor(name: str, what: str) -> io.Float.Input:
+    return io.Float.Input(name, default=1.0, min=0.0, max=4.0, step=0.05, tooltip=f"{what} times this: 1 changes nothing.")
+
+
+class EditTrack(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitEditTrack",
+            display_name="Edit Track",
+            category=CATEGORY,
+            description="Smooths a track and changes its numbers. Landmarks, and so the eye and mouth patches cut from the video, "
+            "keep what the video shows.",
+            search_aliases=["smooth face", "blink", "jaw", "blendshapes", "head pose"],
+            inputs=[
+                FaceTrackType.Input("track", tooltip="The track to change."),
+                _smoothing("smooth_pose", "the head's rotation and place"),
+                _smoothing("smooth_expression", "the expression coefficients"),
+                _smoothing("smooth_landmarks", "the landmarks, by which patches are cut"),
+                _factor("blink", "Both eyelids"),
+                _factor("jaw", "The opening of the jaw"),
+                io.String.Input(
+                    "edits",
+                    default="",
+                    multiline=True,
+                    tooltip="One edit a line: jawOpen*1.2+0.05, mouthSmile=0.4, yaw*0.5, pitch+10 (degrees), or only some frames: "
+                    "eyeBlink=1 @ 12-14. Names are ARKit's; eyeBlink means both eyes, mouth all of the mouth, all everything.",
+                ),
+            ],
+            outputs=[FaceTrackType.Output(display_name="track", tooltip="The changed track; what came in stays as it was.")],
+        )
+
+    @classmethod
+    def execute(cls, track, smooth_pose, smooth_expression, smooth_landmarks, blink, jaw, edits) -> io.NodeOutput:
+        shortcuts = [Rule(matching_names(n), v, 0.0) for n, v in (("eyeBlink", blink), ("jawOpen", jaw)) if v != 1]
+        track = smooth(track, smooth_pose, smooth_expression, smooth_landmarks)
+        return io.NodeOutput(adjust(track, shortcuts + parse(edits)))
+
+
+class RetimeTrack(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitRetimeTrack",
+            display_name="Retime Track",
+            category=CATEGORY,
+            description="Trims a track, changes its speed or frame rate, loops it. Wire its video through as well where patches are "
+            "cut from it: row k of a track belongs to frame k of its video.",
+            search_aliases=["loop", "ping-pong", "trim", "speed", "fps"],
+            inputs=[
+                FaceTrackType.Input("track", tooltip="The track to retime."),
+                io.Float.Input("speed", default=1.0, min=0.01, max=100.0, step=0.01, tooltip="2 is twice as fast."),
+                io.Float.Input("fps", default=0.0, min=0.0, max=1000.0, step=0.01, tooltip="New frames a second; 0 keeps the rate."),
+                io.Int.Input("first", default=0, min=0, max=100_000, tooltip="First frame to keep, counted from 0."),
+                io.Int.Input("last", default=-1, min=-1, max=100_000, tooltip="Last frame to keep; -1 is the end."),
+                io.Combo.Input(
+                    "ends", options=list(ENDS), tooltip="After the last frame: nothing, the first frame again, or the way back."
+                ),
+                io.Int.Input(
+                    "frames", default=0, min=0, max=100_000, tooltip="Length of the result; 0 is one pass (ping-pong: there and back)."
+                ),
+                io.Image.Input("images", optional=True, tooltip="The track's video, to be retimed with it."),
+            ],
+            outputs=[
+                FaceTrackType.Output(display_name="track", tooltip="The retimed track, rows between frames interpolated."),
+                io.Image.Output(display_name="images", tooltip="The video's nearest frame for every row, where images were wired."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, track, speed, fps, first, last, ends, frames, images=None) -> io.NodeOutput:
+        if images is not None:
+            require_rows(track, images)
+        result, nearest = retime(track, speed, fps or None, first, None if last < 0 else last, ends, frames or None)
+        if images is None:
+            return io.NodeOutput(result, ExecutionBlocker("Retime Track gives images only where its images input is wired."))
+        return io.NodeOutput(result, images[nearest.tolist()])
+
+
+class MixTracks(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitMixTracks",
+            display_name="Mix Tracks",
+            category=CATEGORY,
+            description="Puts the expression of one track on the head of another, adds an expression (a preset, say), or plays one "
+            "track after the other.",
+            search_aliases=["cross-fade", "blend", "expression", "retarget"],
+            inputs=[
+                FaceTrackType.Input("track", tooltip="Gives head pose, landmarks and length; or plays first."),
+                FaceTrackType.Input("other", tooltip="Gives the expression, at the same time from its start; or plays afterwards."),
+                io.Combo.Input(
+                    "mode",
+                    options=[REPLACE, ADD, AFTERWARDS],
+                    tooltip="Take the other's expression in place of the track's own, add it on top, or play the other track afterwards.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=-2.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="How much of the other's expression: 0 none, 1 all. Unused when it plays afterwards.",
+                ),
+                io.Int.Input(
+                    "fade", default=8, min=0, max=10_000, tooltip="Frames over which the two overlap when the other plays afterwards."
+                ),
+            ],
+            outputs=[FaceTrackType.Output(display_name="track", tooltip="The mixed track.")],
+        )
+
+    @classmethod
+    def execute(cls, track, other, mode, strength, fade) -> io.NodeOutput:
+        if mode == AFTERWARDS:
+            return io.NodeOutput(cross_fade(track, other, fade))
+        return io.NodeOutput(merge_expression(track, other, strength, add=mode == ADD))
+
+
+class PresetExpression(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitPresetExpression",
+            display_name="Preset Expression",
+            category=CATEGORY,
+            description="An expression as a track of one frame, for Mix Tracks.",
+            search_aliases=["smile", "emotion", "neutral", "wink"],
+            inputs=[
+                io.Combo.Input("preset", options=list(PRESETS), tooltip="The expression."),
+                io.Float.Input("strength", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="Its values times this, kept in 0 to 1."),
+            ],
+            outputs=[FaceTrackType.Output(display_name="track", tooltip="One frame, no landmarks, the head straight ahead.")],
+        )
+
+    @classmethod
+    def execute(cls, preset, strength) -> io.NodeOutput:
+        return io.NodeOutput(make_preset(preset, strength, coefficient_order()))
+
+
+class ApproximateExpression(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitApproximateExpression",
+            display_name="Approximate Expression",
+            category=CATEGORY,
+            description="Estimates eleven of the 51 coefficients (jaw, blinks, smile, pucker, brows) from MediaPipe landmarks; the "
+            "others are zero. A stopgap where no tracker or recording gives them: expect a rough likeness.",
+            is_experimental=True,
+            search_aliases=["blendshapes from landmarks"],
+            inputs=[
+                FaceTrackType.Input("track", tooltip="A track with MediaPipe landmarks, at least 10 frames unless neutral is wired."),
+                FaceTrackType.Input(
+                    "neutral", optional=True, tooltip="A track of the same person with a relaxed face; else the clip's usual values."
+                ),
+            ],
+            outputs=[FaceTrackType.Output(display_name="track", tooltip="The track with estimated coefficients.")],
+        )
+
+    @classmethod
+    def execute(cls, track, neutral=None) -> io.NodeOutput:
+        return io.NodeOutput(approximate_coefficients(track, neutral, coefficient_order()))
+
+
+NODES = [EditTrack, RetimeTrack, MixTracks, PresetExpression, ApproximateExpression]

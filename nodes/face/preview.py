@@ -1,0 +1,67 @@
+"""The node that shows a track."""
+
+import numpy as np
+import torch
+from comfy_api.latest import io, ui
+
+from ...face_tools.editing.adjust import names_in
+from ...face_tools.pictures.preview import draw_overlay, draw_plot
+from ..pixels import frames_uint8, put, require_rows
+from ..progress import ticker
+from ..schema import schema
+from ..types import FaceTrackType
+
+
+class PreviewTrack(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitPreviewTrack",
+            display_name="Preview Track",
+            category="SK Portrait/face",
+            description="Draws landmarks, box and head axes over the frames, and the track's numbers over time. Frames in which the "
+            "face was not measured are orange in both.",
+            search_aliases=["landmarks overlay", "plot", "debug face"],
+            is_output_node=True,
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            inputs=[
+                FaceTrackType.Input("track", tooltip="The track to look at."),
+                io.Image.Input("images", optional=True, tooltip="Its frames; without them the drawing stands on black."),
+                io.String.Input(
+                    "curves",
+                    default="",
+                    tooltip="What to plot, by name: jawOpen, eyeBlink, yaw. Empty: the liveliest coefficients and the head angles.",
+                ),
+                io.Int.Input("plot_width", default=1024, min=256, max=8192, step=8, tooltip="Width of the plot, pixels."),
+                io.Int.Input("plot_height", default=512, min=128, max=4096, step=8, tooltip="Height of the plot, pixels."),
+            ],
+            outputs=[
+                io.Image.Output(display_name="overlay", tooltip="The frames with landmarks, box, head axes and frame number."),
+                io.Image.Output(display_name="plot", tooltip="One picture: coefficients and angles over the frames."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, track, curves, plot_width, plot_height, images=None) -> io.NodeOutput:
+        plot = draw_plot(track, names_in(curves), (plot_width, plot_height))
+        plot = torch.from_numpy(plot)[None].float() / 255
+        overlay = cls.overlay(track, images)
+        return io.NodeOutput(overlay, plot, ui=ui.PreviewImage(plot, cls=cls))
+
+    @staticmethod
+    def overlay(track, images) -> torch.Tensor:
+        """(F, H, W, 3) the drawing over the images, or over black."""
+        if images is not None:
+            require_rows(track, images)
+            frames, (height, width) = frames_uint8(images), images.shape[1:3]
+        else:
+            width, height = track.size
+            frames = (np.zeros((height, width, 3), np.uint8) for _ in range(len(track)))
+        drawn, tick = torch.empty(len(track), height, width, 3), ticker(len(track))
+        for k, frame in enumerate(frames):
+            put(drawn, k, draw_overlay(frame, track, k))
+            tick(k + 1)
+        return drawn
+
+
+NODES = [PreviewTrack]

@@ -1,0 +1,177 @@
+"""Nodes that read and write tracks and recordings."""
+
+import hashlib
+import os
+
+import folder_paths
+from comfy_api.latest import io
+
+from ...face_tools.recordings.arkit_json import read_arkit_json
+from ...face_tools.recordings.livelink import TAKE_FPS, read_live_link
+from ...face_tools.report import describe
+from ...face_tools.track import FaceTrack
+from ...face_tools.trackers.onnx_source import named_otherwise
+from ..notice import notice
+from ..schema import schema
+from ..types import FaceTrackType
+from .calibration import coefficient_order
+
+CATEGORY = "SK Portrait/face"
+BOTH, EXPRESSION = "expression and head angles", "expression"
+OUTPUT = " [output]"  # the host's mark of a file in the output folder
+
+
+def listed(*endings: str, output: bool = False) -> list[str]:
+    """Files of these endings in the input folder, and those of the output folder with the host's mark."""
+    names = _walk(folder_paths.get_input_directory(), endings)
+    return names + ([name + OUTPUT for name in _walk(folder_paths.get_output_directory(), endings)] if output else [])
+
+
+def _walk(folder: str, endings: tuple[str, ...]) -> list[str]:
+    found = []
+    for place, _, files in os.walk(folder, followlinks=True):
+        found += [os.path.relpath(os.path.join(place, f), folder) for f in files if f.lower().endswith(endings)]
+    return sorted(name.replace(os.sep, "/") for name in found)
+
+
+def path_of(file: str) -> str:
+    """Path of a listed file. Raises FileNotFoundError where it is not, or lies outside the input and output folders."""
+    folder = folder_paths.get_output_directory() if file.endswith(OUTPUT) else folder_paths.get_input_directory()
+    path = os.path.abspath(os.path.join(folder, file.removesuffix(OUTPUT)))
+    if os.path.commonpath([path, os.path.abspath(folder)]) != os.path.abspath(folder) or not os.path.isfile(path):
+        raise FileNotFoundError(f'There is no file "{file.removesuffix(OUTPUT)}" in {folder}.')
+    return path
+
+
+def content_of(file: str) -> str:
+    """A digest by which the host knows that a file has changed."""
+    digest = hashlib.sha256()
+    with open(path_of(file), "rb") as opened:
+        while block := opened.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+class FileNode(io.ComfyNode):
+    """A node with a `file` that may appear while the host runs: it is checked when the graph is, not against the list of the start."""
+
+    @classmethod
+    def validate_inputs(cls, file):
+        try:
+            path_of(file)
+        except FileNotFoundError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, file, **_):
+        return content_of(file)
+
+
+class ImportLiveLinkFace(FileNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitImportLiveLinkFace",
+            display_name="Import Live Link Face",
+            category=CATEGORY,
+            description="Reads a face recording: the CSV of Epic's Live Link Face app (ARKit mode), or ARKit values as JSON. Wire it "
+            "into the coefficients input of Track Face, or use it alone.",
+            search_aliases=["ARKit", "iPhone", "CSV", "blendshapes", "mocap"],
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Combo.Input("file", options=listed(".csv", ".json"), tooltip="A .csv or .json in ComfyUI's input folder."),
+                io.Float.Input("fps", default=25.0, min=0.1, max=1000.0, step=0.01, tooltip="Frames a second of the track to make."),
+                io.Float.Input(
+                    "take_fps",
+                    default=TAKE_FPS,
+                    min=1.0,
+                    max=1000.0,
+                    step=0.01,
+                    tooltip="Frames a second that the CSV's timecode counts: 60 unless the app was set otherwise. JSON ignores it.",
+                ),
+                io.Float.Input(
+                    "offset",
+                    default=0.0,
+                    min=-100_000.0,
+                    max=100_000.0,
+                    step=0.01,
+                    tooltip="Seconds of the recording to skip, so that it meets the video; negative where it starts after the video.",
+                ),
+                io.Combo.Input("which", options=[BOTH, EXPRESSION], tooltip="Whether to take the head angles as well, if it has any."),
+            ],
+            outputs=[
+                FaceTrackType.Output(display_name="track", tooltip="The recording at the chosen rate, without landmarks."),
+                io.String.Output(display_name="report", tooltip="Length, range of head angles, and what looked odd in the file."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, file, fps, take_fps, offset, which) -> io.NodeOutput:
+        path = path_of(file)
+        recording = read_arkit_json(path) if path.lower().endswith(".json") else read_live_link(path, take_fps)
+        track = recording.to_track(fps, offset, which == BOTH, coefficient_order())
+        if track.notes:
+            notice(cls, " ".join(track.notes))
+        return io.NodeOutput(track, describe(track))
+
+
+class LoadTrack(FileNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitLoadTrack",
+            display_name="Load Track",
+            category=CATEGORY,
+            description="Reads a track that Save Track wrote.",
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Combo.Input(
+                    "file", options=listed(".npz", output=True), tooltip="A .npz in ComfyUI's input folder, or [output] folder."
+                )
+            ],
+            outputs=[
+                FaceTrackType.Output(display_name="track", tooltip="The saved track."),
+                io.String.Output(display_name="report", tooltip="What it holds, in words."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, file) -> io.NodeOutput:
+        track = FaceTrack.load(path_of(file))
+        if warning := named_otherwise(track, coefficient_order()):
+            notice(cls, warning)
+        return io.NodeOutput(track, describe(track))
+
+
+class SaveTrack(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitSaveTrack",
+            display_name="Save Track",
+            category=CATEGORY,
+            description="Writes a track to one .npz file in ComfyUI's output folder, numbered so that nothing is overwritten.",
+            is_output_node=True,
+            inputs=[
+                FaceTrackType.Input("track", tooltip="The track to keep."),
+                io.String.Input(
+                    "filename_prefix", default="sk_portrait/track", tooltip="Name of the file, with folders; a number is added."
+                ),
+            ],
+            outputs=[
+                FaceTrackType.Output(display_name="track", tooltip="The same track."),
+                io.String.Output(display_name="path", tooltip="Where it was written."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, track, filename_prefix) -> io.NodeOutput:
+        output = folder_paths.get_output_directory()
+        folder, name, number, _, _ = folder_paths.get_save_image_path(filename_prefix, output, *track.size)
+        path = os.path.join(folder, f"{name}_{number:05}_.npz")
+        track.save(path)
+        return io.NodeOutput(track, path)
+
+
+NODES = [ImportLiveLinkFace, LoadTrack, SaveTrack]

@@ -1,0 +1,194 @@
+"""Nodes that follow a face through a clip."""
+
+import folder_paths
+import numpy as np
+import torch
+from comfy_api.latest import io
+
+from ...face_tools.editing.edit import merge_expression
+from ...face_tools.report import describe
+from ...face_tools.track import FaceTrack
+from ...face_tools.trackers import sources
+from ...face_tools.trackers.faces import ModelFiles
+from ...face_tools.trackers.follow import RULES, Choice
+from ...face_tools.trackers.host_landmarks import HostLandmarks
+from ...face_tools.trackers.tracking import ON_MISS, track_faces
+from ..folders import FACE_TOOLS
+from ..notice import notice
+from ..pixels import frames_uint8, put
+from ..progress import ticker
+from ..schema import schema
+from ..types import CropType, FaceTrackType
+from .calibration import coefficient_order
+from .crop_inputs import CROP_INPUTS, crop_of
+from .video_input import open_video
+
+SOURCE = io.Combo.Input(
+    "source",
+    options=[sources.AUTO, *sources.MODULES],
+    tooltip="The face tracker. auto takes the HelloMeme ONNX models where they lie in models/face_tools, else MediaPipe. "
+    "Use the same one for the reference and the driver. MediaPipe 1.x sends usage metrics to Google, so it only runs if chosen.",
+)
+FPS = io.Float.Input("fps", default=25.0, min=0.1, max=1000.0, step=0.01, tooltip="Frames a second of the clip.")
+WHICH = [
+    io.Combo.Input(
+        "face", options=list(RULES), tooltip="Which face to take in the first frame that shows one; that person is then followed."
+    ),
+    io.Int.Input(
+        "face_number", default=1, min=1, max=64, tooltip='With face = "by number": 1 is the leftmost in the first frame with a face.'
+    ),
+    io.Combo.Input(
+        "on_miss",
+        options=list(ON_MISS),
+        tooltip="Frames in which the face is not found: stop and name them, hold the last measured row, or interpolate between "
+        "the measured rows. No frame is ever dropped.",
+    ),
+]
+COEFFICIENTS = FaceTrackType.Input(
+    "coefficients",
+    optional=True,
+    tooltip="A track whose expression coefficients replace those of the tracker, by time: Import Live Link Face, for one.",
+)
+TRACK = FaceTrackType.Output(display_name="track", tooltip="One row for every frame: landmarks, head pose, expression coefficients.")
+MEASURED = io.Mask.Output(display_name="measured", tooltip="White where the face was measured, black where the row was bridged.")
+REPORT = io.String.Output(display_name="report", tooltip="What was found: source, range of head angles, missed frames, notes.")
+
+
+def model_files() -> ModelFiles:
+    """The host's folders for face models."""
+    return ModelFiles(tuple(folder_paths.get_folder_paths(FACE_TOOLS)))
+
+
+def finished(node, track: FaceTrack, coefficients: FaceTrack | None) -> tuple[FaceTrack, str]:
+    """The track with the recorded coefficients, and its report; its notes are shown on the node."""
+    if coefficients is not None:
+        track = merge_expression(track, coefficients)
+    for note in track.notes:
+        notice(node, note)
+    return track, describe(track)
+
+
+def measured_mask(track: FaceTrack) -> torch.Tensor:
+    """(F, H, W) MASK of whole frames; a view that takes one number a frame."""
+    width, height = track.size
+    return torch.from_numpy(track.valid).float()[:, None, None].expand(-1, height, width)
+
+
+class TrackFace(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitTrackFace",
+            display_name="Track Face",
+            category="SK Portrait/face",
+            description="Follows one face through a clip: landmarks, head pose and, where the tracker gives them, expression "
+            "coefficients. One row for every frame.",
+            search_aliases=["face landmarks", "head pose", "blendshapes", "driver", "HelloMeme"],
+            inputs=[
+                io.Image.Input("images", tooltip="The frames of the clip, or one picture (the reference)."),
+                FPS,
+                SOURCE,
+                *WHICH,
+                COEFFICIENTS,
+            ],
+            outputs=[TRACK, MEASURED, REPORT],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, images, fps, source, face, face_number, on_miss, coefficients=None) -> io.NodeOutput:
+        with sources.open_source(source, model_files()) as tracker:
+            frames = frames_uint8(images)
+            track = track_faces(frames, tracker, fps, Choice(face, face_number), on_miss, ticker(len(images)))
+        track, report = finished(cls, track, coefficients)
+        return io.NodeOutput(track, measured_mask(track), report)
+
+
+class TrackVideo(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitTrackVideo",
+            display_name="Track Video",
+            category="SK Portrait/face",
+            description="Follows one face through a video file and crops it, reading the file as a stream: phone rotation and variable "
+            "frame rate are honoured, and memory holds the cropped frames only.",
+            search_aliases=["driver", "head pose", "talking head", "HelloMeme"],
+            inputs=[
+                io.Video.Input("video", tooltip="The driving video, from Load Video."),
+                io.Float.Input(
+                    "fps", default=0.0, min=0.0, max=1000.0, step=0.01, tooltip="Frames a second to sample; 0 takes the video's own."
+                ),
+                io.Float.Input("start", default=0.0, min=0.0, max=86400.0, step=0.01, tooltip="Seconds to skip at the beginning."),
+                io.Float.Input("seconds", default=0.0, min=0.0, max=86400.0, step=0.01, tooltip="Seconds to read; 0 reads to the end."),
+                SOURCE,
+                *WHICH,
+                *CROP_INPUTS,
+                COEFFICIENTS,
+            ],
+            outputs=[
+                io.Image.Output(display_name="images", tooltip="The frames, cropped to the face by one square for the whole clip."),
+                FaceTrackType.Output(display_name="track", tooltip="The track as seen in the cropped frames."),
+                CropType.Output(display_name="crop", tooltip="Where the square lies in the video, for Paste Back."),
+                MEASURED,
+                io.Audio.Output(display_name="audio", tooltip="The video's sound over these frames; nothing where it has none."),
+                io.Float.Output(display_name="fps", tooltip="Frames a second of the images: give it to Create Video."),
+                REPORT,
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls, video, fps, start, seconds, source, face, face_number, on_miss, generation, factor, size, coefficients=None
+    ) -> io.NodeOutput:
+        stream = open_video(video, fps, start, seconds)
+        tick = ticker(2 * stream.expected)
+        with sources.open_source(source, model_files()) as tracker:
+            whole = track_faces(stream.frames(), tracker, stream.fps, Choice(face, face_number), on_miss, tick)
+        whole, report = finished(cls, whole, coefficients)
+        crop = crop_of(whole, generation, factor, size)
+        images = torch.empty(len(whole), size, size, 3)
+        for k, frame in enumerate(stream.frames()):
+            put(images, k, crop.cut(frame.astype(np.float32) / 255))
+            tick(len(whole) + k + 1)
+        track = crop.track(whole)
+        return io.NodeOutput(images, track, crop, measured_mask(track), stream.audio(len(whole)), stream.fps, report)
+
+
+class TrackFromLandmarks(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitTrackFromLandmarks",
+            display_name="Track from Landmarks",
+            category="SK Portrait/face",
+            description="Makes a track of the host's own face landmarks (Detect Face Landmarks, ComfyUI 0.23 and later): nothing to "
+            "install. Set that node to find all faces of the clip and to leave missing frames empty.",
+            search_aliases=["mediapipe", "face landmarks", "blendshapes"],
+            inputs=[
+                io.Custom("FACE_LANDMARKS").Input("face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe)."),
+                FPS,
+                *WHICH,
+                io.Image.Input(
+                    "images", optional=True, tooltip="The frames of the clip: with them, people who cross are told apart by their looks."
+                ),
+                COEFFICIENTS,
+            ],
+            outputs=[TRACK, MEASURED, REPORT],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, face_landmarks, fps, face, face_number, on_miss, images=None, coefficients=None) -> io.NodeOutput:
+        source = HostLandmarks(face_landmarks, coefficient_order())
+        if images is not None and len(images) != len(source):
+            raise ValueError(f"There are landmarks for {len(source)} frames and {len(images)} images: they must be equal.")
+        blank = np.zeros((source.size[1], source.size[0], 3), np.uint8)
+        frames = frames_uint8(images) if images is not None else (blank for _ in range(len(source)))
+        track = track_faces(frames, source, fps, Choice(face, face_number), on_miss, ticker(len(source)))
+        track, report = finished(cls, track, coefficients)
+        return io.NodeOutput(track, measured_mask(track), report)
+
+
+NODES = [TrackFace, TrackVideo, TrackFromLandmarks]

@@ -1,0 +1,103 @@
+"""Apply: patches the MODEL. Shared Noise: the latent batch of a clip."""
+
+import torch
+from comfy_api.latest import io
+
+from ...sk_attention.drive import DriveAction
+from ...sk_attention.reference import ReferenceAction
+from ...unet import comfy as unet_comfy
+from ...unet.stations import Weighted
+from ..checks import require_pair, require_sd15
+from ..schema import schema
+from ..span import SPAN, sigmas_of
+from ..types import DriveType, ReferenceType
+
+
+class Apply(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitApply",
+            display_name="Apply Portrait",
+            category="SK Portrait",
+            description="Lets a MODEL draw the portrait acting like the driver. The MODEL goes on to any sampler; LoRA, ControlNet, "
+            "IPAdapter and context windows keep working. Reference and drive can be used alone.",
+            search_aliases=["HelloMeme", "apply", "animate portrait", "face reenactment"],
+            inputs=[
+                io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
+                ReferenceType.Input("reference", optional=True, tooltip="From Encode Reference: who it is."),
+                DriveType.Input("drive", optional=True, tooltip="From Encode Drive: what the face does, one row a frame."),
+                io.Float.Input(
+                    "reference_strength",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.01,
+                    tooltip="1 is the published network. Less lets a stylised checkpoint show through; 0 switches it off.",
+                ),
+                io.Float.Input(
+                    "drive_strength",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.01,
+                    tooltip="1 is the published network, 0 switches the drive off.",
+                ),
+                *SPAN,
+                io.Mask.Input("mask", optional=True, tooltip="White where it acts; one mask, or one a frame. None: everywhere."),
+            ],
+            outputs=[io.Model.Output(display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was.")],
+        )
+
+    @classmethod
+    def execute(
+        cls, model, reference_strength, drive_strength, start_percent, end_percent, reference=None, drive=None, mask=None
+    ) -> io.NodeOutput:
+        require_sd15(model)
+        if reference is not None and drive is not None:
+            require_pair(reference.adapter, drive)
+        patched = model.clone()
+        if start_percent >= end_percent:
+            return io.NodeOutput(patched)
+        sigmas = sigmas_of(model, start_percent, end_percent)
+        actions, patchers = [], []
+        if reference is not None and reference_strength:
+            actions.append(Weighted(ReferenceAction(reference), reference_strength, sigmas, mask))
+            patchers.append(reference.adapter.patcher)
+        if drive is not None and drive_strength:
+            actions.append(Weighted(DriveAction(drive), drive_strength, sigmas, mask))
+        if actions:
+            unet_comfy.bind(patched, actions, patchers)
+        return io.NodeOutput(patched)
+
+
+class SharedNoise(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitSharedNoise",
+            display_name="Shared Noise",
+            category="SK Portrait",
+            description="Repeats one latent for every frame of the drive, so that any sampler that honours batch indices (KSampler does) "
+            "starts every frame from the same noise (HelloMeme, section 3.5).",
+            search_aliases=["HelloMeme", "same noise", "repeat latent"],
+            inputs=[
+                io.Latent.Input("latent", tooltip="One picture (Empty Latent, or the encoded portrait), or one latent a frame."),
+                DriveType.Input("drive", tooltip="Its number of frames is the batch that comes out."),
+            ],
+            outputs=[io.Latent.Output(display_name="latent", tooltip="One row a frame, all with the batch index of the first.")],
+        )
+
+    @classmethod
+    def execute(cls, latent, drive) -> io.NodeOutput:
+        frames, samples = len(drive), latent["samples"]
+        if len(samples) not in (1, frames):
+            raise ValueError(f"The latent batch has {len(samples)} rows and the drive has {frames} frames: give one, or one a frame.")
+        shared = dict(latent, samples=samples.expand(frames, *samples.shape[1:]).clone(), batch_index=[0] * frames)
+        mask = latent.get("noise_mask")
+        if torch.is_tensor(mask) and len(mask) == 1:
+            shared["noise_mask"] = mask.expand(frames, *mask.shape[1:]).clone()
+        return io.NodeOutput(shared)
+
+
+NODES = [Apply, SharedNoise]

@@ -1,0 +1,146 @@
+"""Sampling runs over frames of one clip, each with the host's own sampling: any GUIDER, SAMPLER and SIGMAS."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Container, Mapping, Sequence
+
+import comfy.model_management
+import comfy.utils
+import latent_preview
+import torch
+from torch import Tensor
+
+from ...sk_attention.motion import KeyFrames
+from ...unet import comfy as unet_comfy
+from ...unet.frames import COND, UNCOND
+from ...unet.stations import Capture, Weighted
+from ...unet.windows import Plan
+from . import attach
+from .networks import Network, load_plain
+
+
+def steps_of(sigmas: Tensor) -> int:
+    """Steps of a SIGMAS; none at denoise 0."""
+    return max(len(sigmas) - 1, 0)
+
+
+class Progress:
+    """One progress bar, with previews of the first frame in work, over the steps of several runs."""
+
+    def __init__(self, total: int, model):
+        self.bar = comfy.utils.ProgressBar(total)
+        self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
+
+    def step(self, step: int, x0: Tensor, x: Tensor, steps: int) -> None:
+        """The host's sampler callback; stops at Cancel."""
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        preview = self.previewer.decode_latent_to_preview_image("JPEG", x0[:1]) if self.previewer else None
+        self.bar.update_absolute(self.bar.current + 1, preview=preview)
+
+    def tick(self) -> None:
+        """One step that shows nothing."""
+        self.bar.update(1)
+
+
+class Clip:
+    """A clip that is sampled in several runs.
+
+    latent:  (n, 4, h, w), one a frame
+    mask:    the latent's noise mask (1 or n, ...), or None
+    motions: what moves the runs that move
+    smooth:  fade overlapping windows, else average them
+    exact:   start from noise x sigma as the published code does; the host starts from noise x sqrt(1 + sigma^2) at full noise
+    """
+
+    def __init__(
+        self,
+        guider,
+        sampler,
+        seed: int,
+        latent: Tensor,
+        mask: Tensor | None,
+        motions: Sequence[Network],
+        smooth: bool,
+        exact: bool,
+        progress: Progress,
+    ):
+        self.guider, self.sampler, self.seed = guider, sampler, seed
+        self.latent, self.mask, self.motions = latent, mask, motions
+        self.smooth, self.exact, self.progress = smooth, exact, progress
+
+    def __len__(self) -> int:
+        return len(self.latent)
+
+    def run(
+        self,
+        frames: Sequence[int],
+        windows: tuple[range, ...],
+        noise: Tensor,
+        sigmas: Tensor,
+        start: Tensor | None = None,
+        overlap: int = 0,
+        moves: bool = True,
+        key_frames: KeyFrames | None = None,
+    ) -> Tensor:
+        """Denoise one latent for each of `frames` -> (len(frames), 4, h, w).
+
+        noise, start: (len(frames), 4, h, w); start is the clip's own latents where it is not given
+        windows:      positions in `frames` that go through the UNet together, with `overlap` positions in common
+        """
+        start = self.latent[list(frames)] if start is None else start
+        if not steps_of(sigmas):
+            return start
+        model = self.guider.model_patcher.clone()
+        if moves:
+            for motion in self.motions:
+                attach.motion(model, motion, key_frames=key_frames)
+        plan = Plan.of(windows, overlap, self.smooth, frames, len(self))
+        attach.windows(model, lambda n: plan, max(map(len, windows)))
+        guider = copy.copy(self.guider)
+        guider.model_patcher, guider.model_options = model, model.model_options
+        return guider.sample(
+            noise * self._start_factor(sigmas),
+            start,
+            self.sampler,
+            sigmas,
+            denoise_mask=self._mask_of(frames),
+            callback=self.progress.step,
+            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+            seed=self.seed,
+        ).to(self.latent)
+
+    def look(self, latents: Mapping[int, Tensor], sites: Container[str]) -> KeyFrames:
+        """What the plain UNet sees in finished frames: frame -> branch -> station -> features, kept on the offload device.
+
+        The uncond half is an empty latent under the negative prompt, one and the same for every frame. Frames go one by one: the
+        UNet gives other last bits for other batches, and a resumed run must see what the first one saw.
+        """
+        plain = load_plain(self.guider.model_patcher)
+        keep = comfy.model_management.unet_offload_device()
+
+        def see(latent: Tensor, branch: int, prompt: str) -> dict[str, Tensor]:
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            capture = Capture(sites)
+            context = self.guider.original_conds[prompt][0]["cross_attn"]
+            unet_comfy.plain_pass(plain.model, latent.to(plain.load_device), context, [Weighted(capture)], branch)
+            return {station: feature[0].to(keep) for station, feature in capture.features.items()}
+
+        has_uncond = bool(self.guider.original_conds.get("negative"))
+        uncond = {UNCOND: see(torch.zeros_like(self.latent[:1]), UNCOND, "negative")} if has_uncond else {}
+        key_frames = {}
+        for frame, latent in latents.items():
+            key_frames[frame] = {COND: see(plain.model.process_latent_in(latent[None]), COND, "positive")} | uncond
+            self.progress.tick()
+        return key_frames
+
+    def _start_factor(self, sigmas: Tensor) -> float:
+        sigma = float(sigmas[0])
+        sigma_max = float(self.guider.model_patcher.get_model_object("model_sampling").sigma_max)
+        at_full_noise = sigma > sigma_max or math.isclose(sigma, sigma_max, rel_tol=1e-5)  # as the host decides
+        return sigma / math.sqrt(1 + sigma**2) if self.exact and at_full_noise else 1.0
+
+    def _mask_of(self, frames: Sequence[int]) -> Tensor | None:
+        mask = self.mask
+        return mask if mask is None or len(mask) == 1 else mask[[frame % len(mask) for frame in frames]]

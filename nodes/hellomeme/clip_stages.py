@@ -1,0 +1,110 @@
+"""The order in which a clip is sampled: two stages (v1, v2), or a tree of key frames (v3 and later); HelloMeme, section 3.5."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...sk_attention.motion import SKMotion
+from ...unet.stages import batches, key_frame_levels, published_padding, windows
+from .clip_runs import Clip, steps_of
+
+Stages = tuple[Tensor, Tensor]  # (the video, the first stage), each one latent a frame
+
+
+class TwoStages:
+    """Every frame by itself from one noise; then all of them noised again and denoised with motion in windows.
+
+    published: frames start from the finished one before them, the last window is padded
+    first:     (n, 4, h, w) of an earlier first stage, or None. Raises ValueError where it is of another length
+    steps:     of the sampler, over both stages
+    """
+
+    def __init__(
+        self, frames: int, first_sigmas: Tensor, sigmas: Tensor, length: int, overlap: int, published: bool, first: Tensor | None
+    ):
+        if first is not None and len(first) != frames:
+            raise ValueError(f"stage1 holds {len(first)} frames and the clip has {frames}: they must be equal.")
+        self.first_sigmas, self.sigmas, self.first = first_sigmas, sigmas, first
+        self.length, self.overlap, self.published = length, overlap, published
+        first_steps = steps_of(first_sigmas) * (frames if published else 1)
+        self.steps = steps_of(sigmas) + (0 if first is not None else first_steps)
+
+    def sample(self, clip: Clip, noise) -> Stages:
+        """One draw of the NOISE object holds the shared noise first, then that of the second stage: a resumed run draws the same."""
+        n = len(clip)
+        layout, frames, starts = windows(n, self.length, self.overlap), range(n), list(range(n))
+        if self.published:
+            padding = published_padding(n, self.length, self.overlap)
+            layout, frames, starts = padding.windows, padding.drive, list(padding.latents)
+        drawn = draw(noise, clip.latent, 1 + len(frames))
+        first = self.first
+        if first is None:
+            first = self._chained(clip, drawn[:1]) if self.published else self._alone(clip, drawn[:1])
+        return clip.run(frames, layout, drawn[1:], self.sigmas, first[starts], self.overlap)[:n], first
+
+    def _alone(self, clip: Clip, shared: Tensor) -> Tensor:
+        n = len(clip)
+        return clip.run(range(n), batches(n, self.length), shared.expand(n, -1, -1, -1), self.first_sigmas, moves=False)
+
+    def _chained(self, clip: Clip, shared: Tensor) -> Tensor:
+        results: list[Tensor] = []
+        for frame in range(len(clip)):
+            start = results[-1] if results else None
+            results.append(clip.run([frame], (range(1),), shared, self.first_sigmas, start, moves=False))
+        return torch.cat(results)
+
+
+class KeyFrameTree:
+    """The key frames of a level are sampled before it, from the deepest level up. Each level starts from noise again; what it has of
+    the deeper one is what the UNet sees in its frames, the pads of its own windows.
+
+    published: the last window is cut short
+    first:     the first stage of an earlier run, the key frames of the last level. Raises ValueError where it is of another length
+    steps:     of the sampler, over all levels, and one for each frame that is looked at
+    """
+
+    def __init__(self, frames: int, sigmas: Tensor, length: int, motion: SKMotion, published: bool, first: Tensor | None):
+        levels = key_frame_levels(frames, length, motion.has_margins, published)
+        if first is not None:
+            count = len(levels[-1].ends) if len(levels) > 1 else 0
+            if len(first) != count:
+                raise ValueError(f"stage1 holds {len(first)} key frames and this clip has {count}.")
+        resumed = first is not None
+        looked_at = levels[-1:] if resumed or motion.has_margins else levels[1:]
+        self.levels = levels[-1:] if resumed else levels
+        self.sigmas, self.motion, self.first = sigmas, motion, first
+        self.steps = len(self.levels) * steps_of(sigmas) + sum(len(level.ends) for level in looked_at)
+
+    def sample(self, clip: Clip, noise) -> Stages:
+        """v3 and v4 keep what was seen in a frame where it was made first, v5 takes it from the latest level."""
+        drawn = draw(noise, clip.latent, len(clip))
+        *deeper, last = self.levels
+        latents: dict[int, Tensor] = {}  # of the key frames
+        key_frames = {}
+        if self.first is not None:
+            latents = dict(zip(last.ends, self.first, strict=True))
+            key_frames = clip.look(latents, self.motion.stations())
+        for level in deeper:
+            made = dict(zip(level.frames, self._run(clip, level, drawn, key_frames), strict=True))
+            new = {frame: latent for frame, latent in made.items() if not (self.motion.has_margins and frame in latents)}
+            latents |= new
+            key_frames |= clip.look(new, self.motion.stations())
+        video = self._run(clip, last, drawn, key_frames)
+        return video, torch.stack([latents[frame] for frame in last.ends]) if latents else video
+
+    def _run(self, clip: Clip, level, drawn: Tensor, key_frames) -> Tensor:
+        noise = drawn[list(level.noise)]
+        return clip.run(level.frames, level.windows, noise, self.sigmas, None, 1, level.moves, key_frames)
+
+
+def draw(noise, latent: Tensor, rows: int) -> Tensor:
+    """(rows, 4, h, w) from the NOISE object."""
+    return noise.generate_noise({"samples": torch.zeros(rows, *latent.shape[1:])})
+
+
+def thinned(sigmas: Tensor, steps: int) -> Tensor:
+    """At most `steps` steps that keep to the noise levels of `sigmas`, its first and its last among them."""
+    last = steps_of(sigmas)
+    count = min(steps, last)
+    return sigmas[[round(i * last / count) for i in range(count + 1)]] if count else sigmas

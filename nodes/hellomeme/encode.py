@@ -1,0 +1,196 @@
+"""Encode Reference and Encode Drive: what is computed once, before sampling."""
+
+import comfy.model_management
+import torch
+from comfy_api.latest import io
+
+from ...face_tools import coefficients as arkit
+from ...face_tools.trackers.onnx_source import NAME as ONNX
+from ...face_tools.trackers.onnx_source import named_otherwise
+from ...sk_attention.drive import DriveAction, Expression, encode
+from ...sk_attention.generations import GENERATIONS
+from ...sk_attention.reference import Reference
+from ...unet import comfy as unet_comfy
+from ...unet.frames import COND, UNCOND
+from ...unet.stations import Capture, Weighted
+from ..checks import require_frames, require_pair, require_sd15
+from ..face.calibration import coefficient_order
+from ..notice import notice
+from ..progress import ticker
+from ..schema import schema
+from ..types import AdapterType, DriveEncoderType, DriveType, FaceMotionType, FaceTrackType, ReferenceType
+from .networks import load_plain
+
+EMBEDDING = 1024  # of the CLIP vision model that the published encoders were trained with (ViT-H)
+CLIP_BATCH = 24  # patches a call
+
+
+class EncodeReference(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitEncodeReference",
+            display_name="Encode Reference",
+            category="SK Portrait/encode",
+            description="Looks once at the portrait with the UNet of this MODEL and keeps what it saw. Wire the MODEL with your LoRA "
+            "to let the LoRA colour the identity, the plain one to keep it out. The host caches the result while only the drive changes.",
+            search_aliases=["HelloMeme", "reference", "identity", "portrait"],
+            inputs=[
+                io.Model.Input("model", tooltip="An SD1.5 MODEL. Its LoRAs count; attention patches of other nodes do not."),
+                AdapterType.Input("adapter", tooltip="From Load Adapter."),
+                io.Conditioning.Input("positive", tooltip="The prompt of the portrait; its first entry is used."),
+                io.Conditioning.Input("negative", tooltip="The negative prompt; its first entry is used."),
+                io.Latent.Input("latent", tooltip="The cropped portrait through VAE Encode, one picture, at the size you will sample."),
+                DriveType.Input(
+                    "drive",
+                    optional=True,
+                    tooltip="Only v5c: Encode Drive of the portrait itself (its own track and patches, one frame).",
+                ),
+            ],
+            outputs=[ReferenceType.Output(display_name="reference", tooltip="For Apply: features of the portrait and its adapter.")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, model, adapter, positive, negative, latent, drive=None) -> io.NodeOutput:
+        require_sd15(model)
+        samples = latent["samples"]
+        if len(samples) != 1:
+            raise ValueError(f"The reference is one picture; the latent holds {len(samples)}.")
+        if drive is None and all(GENERATIONS[name].driven_reference for name in adapter.generations):
+            raise ValueError(
+                f"{adapter.loaded.file} is a {adapter.loaded}: its reference pass also receives the portrait's own drive, "
+                "so wire Encode Drive of the portrait into `drive`."
+            )
+        if drive is not None:
+            require_pair(adapter.loaded, drive)
+            require_frames("drive of the portrait", len(drive), "reference", 1)
+        trained, longest = adapter.module.trained_cells, max(samples.shape[-2:])
+        if trained and longest > trained:
+            notice(
+                cls,
+                f"{adapter.loaded.file} is a {adapter.loaded} trained up to {trained * 8} px a side; at {longest * 8} px its positional "
+                "tables are extrapolated and the picture may suffer. v5 and later have no such limit.",
+            )
+        features = _features(model, adapter.module.sites, samples, {COND: positive, UNCOND: negative}, drive)
+        return io.NodeOutput(Reference(features, tuple(samples.shape[-2:]), adapter))
+
+
+def _features(model, sites, samples, prompts, drive) -> dict[str, torch.Tensor]:
+    """station -> (2, C, h, w) in the order of the branches, on the offload device."""
+    plain = load_plain(model)
+    base, device = plain.model, plain.load_device
+    clean = base.process_latent_in(samples).to(device)
+    halves = []
+    for branch, z in ((COND, clean), (UNCOND, torch.zeros_like(clean))):
+        capture = Capture(sites)
+        actions = [Weighted(capture)] + ([Weighted(DriveAction(drive))] if drive else [])
+        unet_comfy.plain_pass(base, z, prompts[branch][0][0], actions, branch)
+        halves.append(capture.features)
+    keep = comfy.model_management.unet_offload_device()
+    return {station: torch.cat([half[station] for half in halves]).to(keep) for station in halves[0]}
+
+
+class EncodeDrive(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitEncodeDrive",
+            display_name="Encode Drive",
+            category="SK Portrait/encode",
+            description="Turns head pose and expression of every frame into what Apply adds to the UNet. Expression is either "
+            "coefficients with eye and mouth patches, or face motion (PD-FGC).",
+            search_aliases=["HelloMeme", "drive", "expression", "HMControlNet"],
+            inputs=[
+                DriveEncoderType.Input("drive_encoder", tooltip="From Load Drive Encoder."),
+                io.Image.Input("head_pose", tooltip="From Draw Head Pose, at the size you will sample; one picture a frame."),
+                FaceTrackType.Input("track", tooltip="The driver's track: its coefficients are the expression."),
+                io.ClipVision.Input("clip_vision", optional=True, tooltip="CLIP ViT-H (the image encoder of IP-Adapter), for the patches."),
+                io.Image.Input("left_eye", optional=True, tooltip="From Face Patches, one picture a frame."),
+                io.Image.Input("right_eye", optional=True, tooltip="From Face Patches, one picture a frame."),
+                io.Image.Input("mouth", optional=True, tooltip="From Face Patches, one picture a frame."),
+                FaceMotionType.Input(
+                    "face_motion", optional=True, tooltip="From Face Motion (PD-FGC); replaces coefficients and patches."
+                ),
+            ],
+            outputs=[DriveType.Output(display_name="drive", tooltip="For Apply: one row of features a frame.")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls, drive_encoder, head_pose, track, clip_vision=None, left_eye=None, right_eye=None, mouth=None, face_motion=None
+    ) -> io.NodeOutput:
+        frames = len(head_pose)
+        require_frames("track", len(track), "head pose", frames)
+        kind = "face_motion" if face_motion is not None else "coefficients"
+        if kind not in drive_encoder.module.kinds:
+            other = {"face_motion": "coefficients and patches", "coefficients": "Face Motion (PD-FGC)"}[kind]
+            raise ValueError(f"{drive_encoder.loaded.file} is a {drive_encoder.loaded} that takes {other} only.")
+        if face_motion is not None:
+            require_frames("face motion", len(face_motion.codes), "head pose", frames)
+            expression = Expression(face_motion=face_motion.codes)
+        else:
+            patches = _embed_patches(cls, clip_vision, {"left_eye": left_eye, "right_eye": right_eye, "mouth": mouth}, frames)
+            expression = Expression(_coefficients(cls, track), patches)
+        return io.NodeOutput(_encode(drive_encoder, head_pose, expression, face_motion))
+
+
+def _encode(encoder, head_pose, expression: Expression, face_motion):
+    black = any(GENERATIONS[name].black_null for name in encoder.generations)
+    comfy.model_management.load_models_gpu([encoder.patcher])
+    device, keep = encoder.patcher.load_device, comfy.model_management.unet_offload_device()
+    # Computed in fp32 whatever the weights are kept in: it happens once a frame, and bf16 throughout would be off by 2e-2.
+    pictures = head_pose[..., :3].movedim(-1, 1) * 2 - 1
+    with torch.no_grad():
+        return encode(
+            lambda picture, codes: encoder.module(picture.to(device, torch.float32), codes),
+            pictures,
+            expression,
+            null_motion=face_motion.null if face_motion is not None and black else None,
+            generations=encoder.generations,
+            place=lambda feature: feature.to(keep, encoder.dtype),
+            tick=ticker(len(pictures)),
+        )
+
+
+def _coefficients(node, track) -> torch.Tensor:
+    """(F, 51) in network order; zeros with a notice where the track has none."""
+    if track.coefficients is None:
+        notice(
+            node,
+            f"The track of {track.source} has no expression coefficients, so zeros drive the face: wire a recording "
+            "(Import Live Link Face) into Track Face, or use the HelloMeme ONNX or the face_landmarker.task tracker.",
+        )
+        return torch.zeros(len(track), len(arkit.ARKIT_51))
+    order = coefficient_order()
+    doubt = named_otherwise(track, order) if track.source == ONNX else arkit.experimental_note(order)
+    if doubt:
+        notice(node, doubt)
+    return torch.from_numpy(arkit.to_network_order(track.coefficients, order)).float()
+
+
+def _embed_patches(node, clip_vision, patches: dict, frames: int) -> torch.Tensor:
+    """(F, 3, 1024) of left eye, right eye, mouth; zeros with a notice where nothing is wired."""
+    missing = [name for name, images in patches.items() if images is None]
+    if clip_vision is None or missing:
+        lacking = ([] if clip_vision else ["clip_vision"]) + missing
+        notice(node, f"No eye and mouth patches: {', '.join(lacking)} not wired, so zeros stand in for them and the face will move less.")
+        return torch.zeros(frames, len(patches), EMBEDDING)
+    for name, images in patches.items():
+        require_frames(name, len(images), "head pose", frames)
+    images = torch.stack([batch[..., :3] for batch in patches.values()], dim=1).flatten(0, 1)
+    tick = ticker(len(images))
+    embeddings = []
+    for start in range(0, len(images), CLIP_BATCH):
+        embeddings.append(clip_vision.encode_image(images[start : start + CLIP_BATCH])["image_embeds"])
+        tick(start + len(embeddings[-1]))
+    embedded = torch.cat(embeddings).float()
+    if embedded.shape[-1] != EMBEDDING:
+        raise ValueError(
+            f"This CLIP vision model gives {embedded.shape[-1]} numbers a picture; HelloMeme was trained with CLIP ViT-H, {EMBEDDING}."
+        )
+    return embedded.unflatten(0, (frames, len(patches)))
+
+
+NODES = [EncodeReference, EncodeDrive]

@@ -1,0 +1,66 @@
+"""Face Motion (PD-FGC): the second kind of expression, read from a picture of the whole face."""
+
+from dataclasses import dataclass
+
+import torch
+from comfy_api.latest import io, ui
+
+from ...sk_attention.fan import CROP
+from ...sk_attention.parts import FACE_MOTION
+from ..progress import ticker
+from ..schema import schema
+from ..types import FaceMotionType
+from .networks import open_network, options, unknown
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class FaceMotion:
+    """codes (F, 548) of a clip and null (1, 548), the code of a black crop."""
+
+    codes: torch.Tensor
+    null: torch.Tensor
+
+
+class EncodeFaceMotion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitFaceMotion",
+            display_name="Face Motion (PD-FGC)",
+            category="SK Portrait/encode",
+            description="Reads eyes, emotion and mouth of every frame with the PD-FGC encoder, and shows the crops that it sees. "
+            "It needs no coefficients: use it where the tracker gives none.",
+            search_aliases=["HelloMeme", "PD-FGC", "pd_fgc_motion", "expression"],
+            inputs=[
+                io.Combo.Input("file", options=options(), tooltip="pd_fgc_motion in models/sk_portrait."),
+                io.Image.Input("motion_crop", tooltip="From Face Patches: the aligned face, 224 pixels a side, one picture a frame."),
+            ],
+            outputs=[FaceMotionType.Output(display_name="face_motion", tooltip="For Encode Drive, in place of coefficients and patches.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file):
+        return unknown(file) or True
+
+    @classmethod
+    def execute(cls, file, motion_crop) -> io.NodeOutput:
+        if motion_crop.shape[1:3] != (CROP, CROP):
+            raise ValueError(
+                f"The motion crop is {motion_crop.shape[2]}x{motion_crop.shape[1]} pixels and the PD-FGC encoder takes {CROP}x{CROP}: "
+                "wire motion_crop of Face Patches."
+            )
+        network = open_network(file, FACE_MOTION).module.float()  # small: it runs where it lies, in fp32
+        crops = motion_crop[..., :3].movedim(-1, 1) * 2 - 1
+        tick = ticker(len(crops))
+        codes = []
+        with torch.no_grad():
+            for start in range(0, len(crops), BATCH):
+                codes.append(network(crops[start : start + BATCH]))
+                tick(min(start + BATCH, len(crops)))
+            motion = FaceMotion(torch.cat(codes), network.null())
+        return io.NodeOutput(motion, ui=ui.PreviewImage(motion_crop, cls=cls))
+
+
+NODES = [EncodeFaceMotion]

@@ -1,0 +1,94 @@
+"""Loader nodes: published files by their own keys."""
+
+from comfy_api.latest import io
+
+from ...sk_attention.checkpoint import CheckpointError
+from ...sk_attention.generations import GENERATIONS, PAGE
+from ...sk_attention.parts import DRIVE, PROJECTION, REFERENCE
+from ..schema import schema
+from ..types import AdapterType, DriveEncoderType
+from .networks import join, open_network, options, unknown
+
+NONE = "none"
+
+RECOGNISED = io.String.Output(display_name="recognised_as", tooltip="What the file was recognised as, by its keys and shapes.")
+
+
+class LoadAdapter(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitLoadAdapter",
+            display_name="Load Adapter",
+            category="SK Portrait/load",
+            description="Loads a published HelloMeme reference adapter of any generation; the file's own keys say which.",
+            search_aliases=["HelloMeme", "hm_reference", "reference adapter"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=options(),
+                    tooltip="A file of models/sk_portrait: hm_reference (v1), hm2_reference (v2), ... hm5c_reference (v5c).",
+                )
+            ],
+            outputs=[
+                AdapterType.Output(display_name="adapter", tooltip="For Encode Reference. The host loads and offloads it."),
+                RECOGNISED,
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file):
+        return unknown(file) or True
+
+    @classmethod
+    def execute(cls, file) -> io.NodeOutput:
+        network = open_network(file, REFERENCE)
+        return io.NodeOutput(network, str(network.loaded))
+
+
+class LoadDriveEncoder(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitLoadDriveEncoder",
+            display_name="Load Drive Encoder",
+            category="SK Portrait/load",
+            description="Loads a published HelloMeme drive encoder (HMControlNet). v4 and later are two files: base and projection.",
+            search_aliases=["HelloMeme", "hm_control", "HMControlNet"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=options(),
+                    tooltip="hm_control or hm_control2 (v1), hm2_control or hm2_control2 (v2; the 2 takes Face Motion), "
+                    "hm3_control_mix (v3), hm_control_base (v4), hm5_control_base (v5, v5b, v5c).",
+                ),
+                io.Combo.Input(
+                    "projection",
+                    options=[NONE, *options()],
+                    default=NONE,
+                    tooltip="Only for v4 and later: hm4_control_proj, hm5_control_proj (v5, v5b) or hm5c_control_proj (v5c).",
+                ),
+            ],
+            outputs=[
+                DriveEncoderType.Output(display_name="drive_encoder", tooltip="For Encode Drive. The host loads and offloads it."),
+                RECOGNISED,
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file, projection):
+        return unknown(file) or (projection != NONE and unknown(projection)) or True
+
+    @classmethod
+    def execute(cls, file, projection) -> io.NodeOutput:
+        network = open_network(file, DRIVE, alone="; a projection goes into the other input")
+        needed = {GENERATIONS[name].projection for name in network.generations} - {""}
+        if projection == NONE and needed:
+            pages = " or ".join(f"{name} ({PAGE}{name})" for name in sorted(needed))
+            raise CheckpointError(f"{file} is a {network.loaded}, which needs its projection file beside it: {pages}.")
+        if projection != NONE:
+            network = join(network, open_network(projection, PROJECTION))
+        return io.NodeOutput(network, str(network.loaded))
+
+
+NODES = [LoadAdapter, LoadDriveEncoder]

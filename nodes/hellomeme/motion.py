@@ -1,0 +1,117 @@
+"""Nodes that bring motion modules and put them on a MODEL."""
+
+from comfy_api.latest import io
+
+from ...sk_attention.parts import ANIMATEDIFF, MOTION
+from ...unet import stages
+from ...unet.windows import Plan
+from ..checks import require_sd15
+from ..schema import schema
+from ..span import SPAN, sigmas_of
+from ..types import MotionType
+from . import attach
+from .load import RECOGNISED
+from .networks import open_network, options, unknown
+
+SMOOTH, FLAT = "smooth", "flat"
+
+WINDOW_LENGTH = io.Int.Input(
+    "window_length",
+    default=12,
+    min=0,
+    max=128,
+    tooltip="Frames that see each other. HelloMeme's modules are used with 12, AnimateDiff's own with 16. 0 makes no windows: for "
+    "another node's context windows, or a batch that fits in one.",
+)
+OVERLAP = io.Int.Input("overlap", default=4, min=0, max=64, tooltip="Frames that neighbouring windows share.")
+
+
+class LoadMotion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitLoadMotion",
+            display_name="Load Motion",
+            category="SK Portrait/load",
+            description="Loads a motion file: HelloMeme's hm*_motion and hm*_animatediff, or any AnimateDiff v1, v2 or v3 file.",
+            search_aliases=["HelloMeme", "AnimateDiff", "motion module"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=options(),
+                    tooltip="A file of models/sk_portrait: hm_animatediff_frame12 (v1), hm2_animatediff_frame12 (v2), hm3_animatediff "
+                    "and hm3_motion (v3), hm4_animatediff and hm4_motion (v4), hm5_motion (v5), or a file of AnimateDiff itself.",
+                )
+            ],
+            outputs=[
+                MotionType.Output(display_name="motion", tooltip="For Apply Motion or the Two-Stage Sampler."),
+                RECOGNISED,
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file):
+        return unknown(file) or True
+
+    @classmethod
+    def execute(cls, file) -> io.NodeOutput:
+        network = open_network(file, MOTION, ANIMATEDIFF)
+        return io.NodeOutput(network, f"{network.loaded}, windows of up to {network.module.longest} frames")
+
+
+class ApplyMotion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitApplyMotion",
+            display_name="Apply Motion",
+            category="SK Portrait",
+            description="Lets the frames of a latent batch see each other, so that a video does not flicker. A batch longer than a "
+            "window is sampled in overlapping windows by any sampler.",
+            search_aliases=["HelloMeme", "AnimateDiff", "context windows"],
+            inputs=[
+                io.Model.Input("model", tooltip="An SD1.5 MODEL, as a rule with Apply on it."),
+                MotionType.Input("motion", tooltip="From Load Motion. v3 and v4 have two files: apply both, one after the other."),
+                io.Float.Input("strength", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="1 is the published module, 0 is none."),
+                *SPAN,
+                WINDOW_LENGTH,
+                OVERLAP,
+                io.Combo.Input(
+                    "blend",
+                    options=[SMOOTH, FLAT],
+                    tooltip="How shared frames are mixed: faded from one window to the next, or averaged as in the published code.",
+                ),
+            ],
+            outputs=[io.Model.Output(display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was.")],
+        )
+
+    @classmethod
+    def execute(cls, model, motion, strength, start_percent, end_percent, window_length, overlap, blend) -> io.NodeOutput:
+        require_sd15(model)
+        moving = model.clone()
+        if strength == 0 or start_percent >= end_percent:
+            return io.NodeOutput(moving)
+        require_window(window_length, overlap, motion)
+        attach.motion(moving, motion, strength, sigmas_of(model, start_percent, end_percent))
+        if window_length:
+            attach.windows(moving, lambda n: clip_plan(n, window_length, overlap, blend == SMOOTH), window_length)
+        return io.NodeOutput(moving)
+
+
+def clip_plan(n: int, length: int, overlap: int, smooth: bool) -> Plan:
+    """Windows over a whole clip of n frames."""
+    return Plan.of(stages.windows(n, length, overlap), overlap, smooth, range(n), n)
+
+
+def require_window(length: int, overlap: int, *motions) -> None:
+    """Raise ValueError for a window longer than a motion module reaches, or an overlap as long as the window."""
+    for motion in motions:
+        if length > motion.module.longest:
+            raise ValueError(
+                f"window_length is {length}, and {motion.loaded.file} reaches {motion.module.longest} frames: set a shorter window."
+            )
+    if length and overlap >= length:
+        raise ValueError(f"The overlap is {overlap} frames and window_length is {length}: the overlap must be the smaller one.")
+
+
+NODES = [LoadMotion, ApplyMotion]

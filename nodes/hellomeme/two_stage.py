@@ -1,0 +1,102 @@
+"""The Two-Stage Sampler: a video from stills and motion (HelloMeme, section 3.5), on the host's own sampling."""
+
+import comfy.sample
+from comfy_api.latest import io
+
+from ...sk_attention.parts import MOTION
+from ..checks import require_sd15
+from ..schema import schema
+from ..types import MotionType
+from . import attach
+from .clip_runs import Clip, Progress
+from .clip_stages import KeyFrameTree, TwoStages, thinned
+from .motion import OVERLAP, require_window
+
+PAPER, PUBLISHED = "paper", "published code"
+
+
+class TwoStageSampler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitTwoStageSampler",
+            display_name="Two-Stage Sampler",
+            category="SK Portrait",
+            description="Samples a whole video. With AnimateDiff (v1, v2): every frame alone with few steps from one noise, then all of "
+            "them re-noised and denoised with motion in overlapping windows. With SK motion (v3 and later): a tree of key frames.",
+            search_aliases=["HelloMeme", "video", "key frames", "AnimateDiff"],
+            inputs=[
+                io.Noise.Input("noise", tooltip="Random Noise. Its seed decides everything that is random here."),
+                io.Guider.Input("guider", tooltip="CFG Guider around the MODEL that has Apply on it, without Apply Motion."),
+                io.Sampler.Input("sampler", tooltip="Any. The authors use euler, and dpmpp_2m_sde for v5."),
+                io.Sigmas.Input("sigmas", tooltip="Of the second stage, and of every level of a key-frame tree."),
+                io.Latent.Input("latent_image", tooltip="One latent for every frame of the drive (Shared Noise makes them from one)."),
+                MotionType.Input("motion", tooltip="From Load Motion, without Apply Motion on the MODEL."),
+                MotionType.Input("motion_2", optional=True, tooltip="v3 and v4 have two motion files: SK motion and AnimateDiff."),
+                io.Latent.Input(
+                    "stage1",
+                    optional=True,
+                    tooltip="A saved stage1 of the same clip, to begin with the second stage. The result is as if both had been run.",
+                ),
+                io.Sigmas.Input(
+                    "stage1_sigmas", optional=True, tooltip="Of the first stage of v1 and v2, instead of a thinned-out copy of sigmas."
+                ),
+                io.Int.Input("stage1_steps", default=10, min=1, max=1000, tooltip="Most steps of the first stage of v1 and v2."),
+                io.Int.Input("window_length", default=12, min=4, max=128, tooltip="Frames that see each other; the authors use 12."),
+                OVERLAP,
+                io.Combo.Input(
+                    "method",
+                    options=[PAPER, PUBLISHED],
+                    tooltip="paper: one shared noise for all frames of the first stage, faded windows, full windows to the end. "
+                    "published code: each frame starts from the one before it, averaged windows, a padded or short last window.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output(display_name="latent", tooltip="The video, one latent a frame."),
+                io.Latent.Output(
+                    display_name="stage1",
+                    tooltip="After the first stage: every frame (v1, v2), or the key frames of the last level. Save it to resume from it.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        noise,
+        guider,
+        sampler,
+        sigmas,
+        latent_image,
+        motion,
+        stage1_steps,
+        window_length,
+        overlap,
+        method,
+        motion_2=None,
+        stage1=None,
+        stage1_sigmas=None,
+    ) -> io.NodeOutput:
+        model = guider.model_patcher
+        require_sd15(model)
+        if attach.moves(model):
+            raise ValueError("The guider's MODEL already moves: wire it from before Apply Motion, this node adds the motion itself.")
+        motions = [one for one in (motion, motion_2) if one is not None]
+        require_window(window_length, overlap, *motions)
+        samples = comfy.sample.fix_empty_latent_channels(model, latent_image["samples"])
+        mask, frames, published = latent_image.get("noise_mask"), len(samples), method == PUBLISHED
+        first = None if stage1 is None else stage1["samples"].to(samples)
+        tree = next((one.module for one in motions if one.loaded.part.kind == MOTION), None)
+        if tree:
+            order = KeyFrameTree(frames, sigmas, window_length, tree, published, first)
+        else:
+            first_sigmas = thinned(sigmas, stage1_steps) if stage1_sigmas is None else stage1_sigmas
+            order = TwoStages(frames, first_sigmas, sigmas, window_length, overlap, published, first)
+        progress = Progress(order.steps, model)
+        clip = Clip(guider, sampler, noise.seed, samples, mask, motions, not published, published, progress)
+        final, first = order.sample(clip, noise)
+        masked = {} if mask is None else {"noise_mask": mask}
+        return io.NodeOutput({"samples": final} | masked, {"samples": first})
+
+
+NODES = [TwoStageSampler]
