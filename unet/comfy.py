@@ -6,11 +6,13 @@ Nothing of the host is imported: patchers and models come in as arguments.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .extra_rows import frames_of, on_frames
 from .frames import COND, rows_of
 from .stations import Call, Stations, Weighted
 
@@ -65,21 +67,21 @@ class Binding:
 
     def input_block(self, h: Tensor, options: dict) -> Tensor:
         station = INPUT_BLOCKS.get(options["block"][1])
-        return self.stations.before_skip(station, h, options[KEY]) if station else h
+        return on_frames(partial(self.stations.before_skip, station, call=options[KEY]), h, options) if station else h
 
     def input_block_after_skip(self, h: Tensor, options: dict) -> Tensor:
         station = INPUT_BLOCKS.get(options["block"][1])
-        return self.stations.after_skip(station, h, options[KEY]) if station else h
+        return on_frames(partial(self.stations.after_skip, station, call=options[KEY]), h, options) if station else h
 
     def output_block(self, h: Tensor, skip: Tensor, options: dict) -> tuple[Tensor, Tensor]:
         for station in OUTPUT_BLOCKS.get(options["block"][1], ()):
-            h = self.stations.all(station, h, options[KEY])
+            h = on_frames(partial(self.stations.all, station, call=options[KEY]), h, options)
         return h, skip
 
 
 def call_of(options: Mapping[str, Any], emb: Tensor) -> Call:
-    """The UNet call that the host describes in its transformer_options; emb (B, E) is its time embedding."""
-    sigmas = options.get("sigmas")
+    """The UNet call that the host describes in its transformer_options, its extra rows left out; emb (B, E) is its time embedding."""
+    emb, sigmas = frames_of(emb, options), options.get("sigmas")
     return Call(rows_of(options, emb.shape[0]), emb, None if sigmas is None else float(sigmas.max()))
 
 

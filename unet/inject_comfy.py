@@ -8,12 +8,14 @@ host is imported.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
 from .animatediff import AnimateDiff
 from .comfy import KEY, call_of
+from .extra_rows import on_frames
 from .stations import MOTION, Call, Weighted
 
 Place = tuple[str, int, int]  # side, UNet block, layer: a key of AnimateDiff.sites()
@@ -54,7 +56,8 @@ class Marker(nn.Module):
 def handle(layer: Marker, h: Tensor, emb: Tensor, context: Tensor, options: Mapping, *_) -> Tensor:
     """The host's forward_timestep_embed patch for markers."""
     # Stations on the same MODEL have noted the call already; reading the noise level again would wait for the GPU at every marker.
-    return layer.weighted(layer.place, h, options.get(KEY) or call_of(options, emb))
+    call = options.get(KEY) or call_of(options, emb)
+    return on_frames(partial(layer.weighted, layer.place, call=call), h, options)
 
 
 class Injection:
