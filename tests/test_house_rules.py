@@ -20,6 +20,7 @@ FORBIDDEN = {
     "unet": NETWORKS | {"sk_attention", "companions"},
     "sk_attention": NETWORKS | {"companions"},
     "companions": NETWORKS | {"sk_attention"},
+    "theatre": HOST | DEVELOPERS | {"nodes", "sk_attention", "companions", "unet", "torch", "torchvision", "mediapipe"},
     "nodes": DEVELOPERS,
 }
 ARTISTS = ("nodes", "companions", "sk_attention", "unet", "face_tools", "theatre")  # what artists run

@@ -1,0 +1,222 @@
+"""The drawn head as geometry: the 478-point mesh of one person, and how each ARKit coefficient moves it.
+
+Head frame: centimetres, x right in the picture, y up, z to the viewer, the origin of the pack's head template. Left and Right of a
+coefficient are the subject's, as ARKit has it: the subject's right eye lies at negative x.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ..face_tools.coefficients import ARKIT_51
+from ..face_tools.geometry import rotation_matrix
+from ..face_tools.trackers.head_pose import focal_length
+from .identity import Identity
+
+# A relaxed face of `mediapipe478`, symmetrised: FaceMesh's own output on two people, by `python run.py bench face_template CLIP`.
+MESH = np.load(Path(__file__).with_name("mesh.npy")).astype(np.float64)
+
+# Contours of the mesh. "right" is the subject's right: negative x. Lids run from the outer to the inner corner.
+LIDS = {
+    "Right": ((33, 246, 161, 160, 159, 158, 157, 173, 133), (33, 7, 163, 144, 145, 153, 154, 155, 133)),
+    "Left": ((263, 466, 388, 387, 386, 385, 384, 398, 362), (263, 249, 390, 373, 374, 380, 381, 382, 362)),
+}
+IRIS = {"Right": (468, 469, 470, 471, 472), "Left": (473, 474, 475, 476, 477)}
+BROWS = {"Right": (70, 63, 105, 66, 107, 55, 65, 52, 53, 46), "Left": (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)}
+# Lips from the subject's right corner to the left one.
+OUTER_UPPER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
+OUTER_LOWER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
+INNER_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
+INNER_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
+OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
+    148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+JAW = (93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323)
+CORNERS = {"Right": 61, "Left": 291}
+NOSE = (1, 2, 4, 5, 6, 19, 44, 45, 48, 49, 59, 64, 75, 79, 94, 97, 98, 102, 115, 122, 125, 129, 131, 141, 168, 166, 174, 188, 195, 196,
+        197, 198, 218, 219, 220, 235, 236, 237, 238, 239, 240, 241, 242, 248, 250, 274, 275, 278, 279, 289, 294, 305, 309, 326, 327,
+        331, 344, 351, 354, 358, 360, 370, 392, 399, 412, 419, 420, 438, 439, 440, 455, 456, 457, 458, 459, 460, 461, 462)  # fmt: skip
+SIDES = {"Right": -1.0, "Left": 1.0}
+IRIS_RADIUS = 1.02
+
+
+@dataclass(frozen=True)
+class State:
+    """How a head is held and what it does, in the pack's own terms.
+
+    rotation:     (3,) radians, pitch yaw roll, as in FaceTrack
+    translation:  (3,) metres, as in FaceTrack; the default frames a head as the published v2 crop does
+    coefficients: (51,) in the order of ARKIT_51, 0..1; gaze is the eyeLook group
+    """
+
+    rotation: np.ndarray = field(default_factory=lambda: np.zeros(3, np.float32))
+    translation: np.ndarray = field(default_factory=lambda: np.float32([0.0, -0.012, -2.83]))
+    coefficients: np.ndarray = field(default_factory=lambda: np.zeros(len(ARKIT_51), np.float32))
+
+    @classmethod
+    def named(cls, degrees: tuple[float, float, float] = (0.0, 0.0, 0.0), **coefficients: float) -> "State":
+        """A state from pitch, yaw and roll in degrees and coefficients by their ARKit names."""
+        values = np.zeros(len(ARKIT_51), np.float32)
+        for name, value in coefficients.items():
+            values[ARKIT_51.index(name)] = value
+        return cls(rotation=np.radians(degrees).astype(np.float32), coefficients=values)
+
+
+@dataclass(frozen=True)
+class View:
+    """The camera on one head: rotation matrix (3, 3), pixels per centimetre, and the pixel of the head's origin."""
+
+    turn: np.ndarray
+    scale: float
+    origin: np.ndarray
+
+    @classmethod
+    def of(cls, state: State, size: tuple[int, int]) -> "View":
+        x, y, z = np.asarray(state.translation, np.float64)
+        per_metre = focal_length(size) / -z
+        origin = np.array([size[0] / 2 + per_metre * x, size[1] / 2 - per_metre * y])
+        return cls(rotation_matrix(state.rotation), per_metre / 100, origin)
+
+    def landmarks(self, points: np.ndarray) -> np.ndarray:
+        """(P, 3) pixels of (P, 3) centimetres: x right, y down, z on the scale of x, smaller is nearer.
+
+        Weak perspective, as `head_pose.solve` reads it: the published camera sees 6 degrees, so depth hardly changes size.
+        """
+        camera = np.asarray(points) @ self.turn.T * [self.scale, -self.scale, -self.scale]
+        camera[:, :2] += self.origin
+        return camera
+
+    def pixels(self, points: np.ndarray) -> np.ndarray:
+        """(P, 2) pixels of (P, 3) centimetres."""
+        return self.landmarks(points)[:, :2]
+
+
+def _jaw_weight(points: np.ndarray) -> np.ndarray:
+    """(P,) how much of the jaw's fall each point follows: the chin wholly, nothing above the mouth or at the ears."""
+    down = np.clip((-4.9 - points[:, 1]) / 2.0, 0, 1)
+    front = np.clip((points[:, 2] + 5.5) / 5.0, 0, 1)
+    return 0.85 * down * front
+
+
+def _relaxed() -> np.ndarray:
+    """MESH with its lips closed: people talk while they are measured."""
+    mesh = MESH.copy()
+    gap = mesh[13, 1] - mesh[14, 1]
+    weight = _jaw_weight(mesh)
+    lower = [*OUTER_LOWER[1:-1], *INNER_LOWER[1:-1]]
+    weight[lower] = np.clip(weight[lower], 0.95, 1)
+    mesh[:, 1] += weight * gap * 0.9
+    for upper, under in zip(INNER_UPPER, INNER_LOWER):
+        middle = (mesh[upper] + mesh[under]) / 2
+        mesh[upper], mesh[under] = middle + [0, 0.04, 0], middle - [0, 0.04, 0]
+    return mesh
+
+
+RELAXED = _relaxed()
+EYE_CENTRES = {side: RELAXED[[*LIDS[side][0], *LIDS[side][1]]].mean(0) for side in SIDES}
+
+
+def _neutral(who: Identity) -> np.ndarray:
+    """(478, 3) this person's relaxed face."""
+    mesh = RELAXED.copy()
+    for side, sign in SIDES.items():
+        centre = EYE_CENTRES[side]
+        place = centre + [sign * 3.2 * (who.eye_spacing - 1), 0.15, 0]
+        upper, lower = LIDS[side]
+        # An almond whose height a small picture can show: 4.4 cm wide and 2.5 high.
+        across = np.linspace(sign * 2.2, -sign * 2.2, len(upper)) * who.eye_size
+        arch = np.sqrt(np.clip(1 - (across / across[0]) ** 2, 0, 1))
+        depth = np.interp(across * sign, (-2.1, 2.1), (0.6, -0.5)) + place[2] - 0.3
+        tilt = 0.06 * across * sign
+        for lid, height in ((upper, 1.55), (lower, -1.0)):
+            rise = tilt + height * who.eye_size * arch**0.8
+            mesh[list(lid)] = np.stack([place[0] + across, place[1] + rise, depth + 0.25 * arch], 1)
+        ring = IRIS_RADIUS * who.eye_size * np.array([(0, 0, 0), (sign, 0, 0), (0, 1, 0), (-sign, 0, 0), (0, -1, 0)])
+        mesh[list(IRIS[side])] = place + [0, 0.2, 0.35] + ring
+        brow = list(BROWS[side])
+        across = (mesh[brow, 0] - place[0]) * sign
+        mesh[brow, 0] = place[0] + sign * across * 1.08
+        mesh[brow, 1] = mesh[brow, 1] * 0.6 + 1.4 + 0.85 * who.eye_size + 0.3 + 0.16 * who.brow_tilt * across
+    nose = list(NOSE)
+    mesh[nose, 0] *= who.nose_size
+    mesh[nose, 1] = 1.3 + (mesh[nose, 1] - 1.3) * (0.8 + 0.2 * who.nose_size)
+    lips = list({*OUTER_UPPER, *OUTER_LOWER, *INNER_UPPER, *INNER_LOWER})
+    line = mesh[13, 1]
+    mesh[lips, 0] *= 1.12 * who.mouth_width
+    mesh[lips, 1] = line + (mesh[lips, 1] - line) * 1.25 * who.lip_fullness - 0.25
+    mesh[lips, 1] += 0.85 * (mesh[lips, 0] / mesh[291, 0]) ** 2  # a relaxed drawn mouth smiles faintly
+    mesh[:, 0] *= who.face_width
+    low = np.minimum(mesh[:, 1], 0)
+    mesh[:, 1] += low * (who.face_height - 1)
+    return mesh
+
+
+def _basis(neutral: np.ndarray) -> np.ndarray:
+    """(51, 478, 3) what one unit of each coefficient adds to the mesh, centimetres."""
+    basis = np.zeros((len(ARKIT_51), *neutral.shape))
+
+    def shape(name: str) -> np.ndarray:
+        return basis[ARKIT_51.index(name)]
+
+    lips = np.array(sorted({*OUTER_UPPER, *OUTER_LOWER, *INNER_UPPER, *INNER_LOWER}))
+    half = neutral[291, 0]
+    for side, sign in SIDES.items():
+        upper, lower = (neutral[list(lid)] for lid in LIDS[side])
+        ups, lows = list(LIDS[side][0]), list(LIDS[side][1])
+        shape("eyeBlink" + side)[ups] = 0.93 * (lower - upper)
+        shape("eyeBlink" + side)[lows] = 0.05 * (upper - lower)
+        shape("eyeSquint" + side)[ups] = 0.25 * (lower - upper)
+        shape("eyeSquint" + side)[lows] = 0.3 * (upper - lower)
+        shape("eyeWide" + side)[ups] = 0.25 * (upper - lower)
+        iris = list(IRIS[side])
+        shape("eyeLookUp" + side)[iris] = [0, 0.75, 0]
+        shape("eyeLookDown" + side)[iris] = [0, -0.75, 0]
+        shape("eyeLookDown" + side)[ups] = 0.22 * (lower - upper)
+        shape("eyeLookOut" + side)[iris] = [sign * 0.95, 0, 0]
+        shape("eyeLookIn" + side)[iris] = [-sign * 0.95, 0, 0]
+
+        brow = list(BROWS[side])
+        inner = np.clip((np.abs(neutral[263, 0]) - np.abs(neutral[brow, 0])) / 3.6, 0, 1)[:, None]
+        shape("browInnerUp")[brow] = inner * [0, 1.3, 0]
+        shape("browOuterUp" + side)[brow] = (1 - inner) * [0, 1.3, 0] + inner * [0, 0.35, 0]
+        shape("browDown" + side)[brow] = (0.35 + 0.65 * inner) * [-sign * 0.25, -1.1, 0]
+
+        # Corner movements fade towards the middle of the lips.
+        near = np.clip(neutral[lips, 0] * sign / half, 0, 1)[:, None] ** 1.3
+        shape("mouthSmile" + side)[lips] = near * [sign * 0.85, 1.25, -0.5] - (1 - near) * [0, 0.12, 0] * (near > 0)
+        shape("mouthFrown" + side)[lips] = near * [sign * 0.1, -1.1, -0.2]
+        shape("mouthStretch" + side)[lips] = near * [sign * 0.8, -0.3, -0.4]
+    shape("mouthPucker")[lips] = (neutral[lips] - neutral[13]) * [-0.42, 0.3, 0] + [0, 0, 0.7]
+    shape("mouthFunnel")[lips] = (neutral[lips] - neutral[13]) * [-0.35, 0.45, 0] + [0, 0, 0.5]
+    shape("mouthLeft")[lips], shape("mouthRight")[lips] = [0.9, 0, 0], [-0.9, 0, 0]
+
+    # The lower lip falls 2.9 cm with an open jaw, most in its middle; the corners come in a little and half-way down.
+    jaw = shape("jawOpen")
+    jaw[:, 1] = -2.6 * _jaw_weight(neutral)
+    middle = 1 - (neutral[lips, 0] / half) ** 2
+    below = np.isin(lips, [*OUTER_LOWER[1:-1], *INNER_LOWER[1:-1]])
+    jaw[lips] = np.where(below, -0.7 - 2.2 * middle**0.6, 0.25 * middle - 0.7 * (1 - middle))[:, None] * [0, 1, 0]
+    jaw[lips, 0] = -0.14 * neutral[lips, 0]
+    for name, sign in (("jawLeft", 1), ("jawRight", -1)):
+        shape(name)[:, 0] = sign * 0.9 * _jaw_weight(neutral)
+        shape(name)[lips[below], 0] = sign * 0.9
+    return basis
+
+
+@lru_cache(maxsize=256)
+def shapes(who: Identity) -> tuple[np.ndarray, np.ndarray]:
+    """The neutral (478, 3) and the blend shapes (51, 478, 3) of a person, centimetres."""
+    neutral = _neutral(who)
+    return neutral, _basis(neutral)
+
+
+def mesh(who: Identity, coefficients: np.ndarray) -> np.ndarray:
+    """(478, 3) centimetres: the person's face with (51,) coefficients, in the head frame."""
+    neutral, basis = shapes(who)
+    used = np.flatnonzero(coefficients)
+    return neutral + np.tensordot(np.asarray(coefficients, np.float64)[used], basis[used], 1)
