@@ -15,7 +15,9 @@ from ..demo.rule import fill, rule_tensor
 from ..sk_attention.checkpoint import Loaded, load
 from ..sk_attention.parts import Part
 
-DEFAULT = Path(__file__).parent.parent / "tests" / "golden"
+TESTS = Path(__file__).parent.parent / "tests"
+DEFAULT, OTHER = TESTS / "golden", TESTS / "golden-other"
+FOLDERS = (DEFAULT, OTHER)  # HelloMeme, and the other systems on the same UNet
 
 
 class Golden:
@@ -28,6 +30,10 @@ class Golden:
 
     def has(self, case: str) -> bool:
         return (self.folder / f"{case}.safetensors").is_file()
+
+    def label(self, case: str) -> str:
+        """What a row of the case says besides its name."""
+        return " (formula)" if self.index["cases"].get(case, {}).get("source") == "formula" else ""
 
     def tensors(self, case: str) -> dict[str, Tensor]:
         return load_file(self.folder / f"{case}.safetensors")

@@ -1,6 +1,8 @@
 """Parity with the published modules: one row a case, the largest error relative to the largest value.
 
 python run.py bench parity [--golden DIR] [--host comfy|diffusers] [--only TEXT]
+
+A case that no published code exists for is compared with the formula of its paper, and says so.
 """
 
 from __future__ import annotations
@@ -14,14 +16,20 @@ import torch
 from torch import Tensor
 
 from ..demo.host import enter, find
-from .golden import DEFAULT, Golden
+from .golden import FOLDERS, Golden
 from .parity_modules import MODULE_CASES
 from .parity_motion import MOTION_CASES
 from .parity_unet import UNET_CASES
-from .parity_video import TOLERANCE as VIDEO_TOLERANCE
 from .parity_video import VIDEO_CASES
+from .parity_wplus import WPLUS_CASES
 
-TOLERANCE = 1e-4
+# How the name of a case begins -> largest error allowed; the longest beginning counts (tests/golden-other/README.md).
+TOLERANCES = {
+    "": 1e-4,
+    "video": 1e-3,
+    "wplus": 1e-5,
+    "wplus_sample": 5e-5,
+}
 
 
 class Row(NamedTuple):
@@ -48,14 +56,18 @@ def file_of(case: str) -> str:
 
 def cases(host: str) -> dict[str, Callable]:
     """Every case of a host; whole clips need ComfyUI's own samplers."""
-    return MODULE_CASES | UNET_CASES | MOTION_CASES | (VIDEO_CASES if host == "comfy" else {})
+    return MODULE_CASES | UNET_CASES | MOTION_CASES | WPLUS_CASES | (VIDEO_CASES if host == "comfy" else {})
+
+
+def tolerance_of(case: str) -> float:
+    return TOLERANCES[max((start for start in TOLERANCES if case.startswith(start)), key=len)]
 
 
 def compare(case: str, golden: Golden, host) -> Iterator[Row]:
     """The rows of one case; none where its golden tensors are not in the folder."""
     if golden.has(file_of(case)):
         for name, got, want in cases(host.name)[case](golden, host):
-            yield Row(f"{case} {name}", error_of(got, want), VIDEO_TOLERANCE if case in VIDEO_CASES else TOLERANCE)
+            yield Row(f"{case} {name}{golden.label(file_of(case))}", error_of(got, want), tolerance_of(case))
 
 
 def open_host(name: str, golden: Golden):
@@ -75,18 +87,19 @@ def open_host(name: str, golden: Golden):
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench parity", description=__doc__)
-    parser.add_argument("--golden", default=DEFAULT, help="folder of golden tensors (another salt, the same rule)")
+    parser.add_argument("--golden", help="one folder of golden tensors (another salt, the same rule) instead of the pack's own")
     parser.add_argument("--host", choices=("auto", "comfy", "diffusers"), default="auto")
     parser.add_argument("--only", default="", help="cases whose name contains this")
     options = parser.parse_args(argv)
-    golden = Golden(options.golden)
-    host = open_host(options.host, golden)
     failed = count = 0
-    print(f"parity on {host.name}, {golden.folder}, tolerance {TOLERANCE:g} (video {VIDEO_TOLERANCE:g})")
-    for case in cases(host.name):
-        for row in compare(case, golden, host) if options.only in case else ():
-            count += 1
-            failed += not row.passed
-            print(f"{row.case:44} {row.error:9.2e}  {'pass' if row.passed else 'FAIL'}", flush=True)
+    for folder in [options.golden] if options.golden else FOLDERS:
+        golden = Golden(folder)
+        host = open_host(options.host, golden)
+        print(f"parity on {host.name}, {golden.folder}")
+        for case in cases(host.name):
+            for row in compare(case, golden, host) if options.only in case else ():
+                count += 1
+                failed += not row.passed
+                print(f"{row.case:56} {row.error:9.2e} of {row.tolerance:g}  {'pass' if row.passed else 'FAIL'}", flush=True)
     print(f"{count - failed} passed, {failed} failed")
     return 1 if failed or not count else 0

@@ -1,0 +1,98 @@
+"""The W+ adapter (csxmli2016/w-plus-adapter): StyleGAN's w+ codes of a face as four tokens that every text cross-attention is followed by.
+
+Parameters carry the names of the published `wplus_adapter.bin`. Axis letters: R w+ codes, L = 18 layers of StyleGAN, B rows of the
+UNet batch, n cells, C channels of a block, D width of the text, h heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..unet.layers import HEADS
+
+LAYERS, WIDTH = 18, 512  # of a w+ code
+TOKENS = ((0, 4), (4, 8), (8, 12), (12, 18))  # the layers of each token, from coarse to fine
+
+# The published number of a module -> the layer that it follows, as (side, UNet block, layer).
+PLACES = {
+    **{1 + 4 * block + 2 * layer: ("down", block, layer) for block in range(3) for layer in range(2)},
+    **{13 + 6 * block + 2 * layer: ("up", 1 + block, layer) for block in range(3) for layer in range(3)},
+    31: ("mid", 0, 0),
+}
+
+
+class Projection(nn.Module):
+    """A w+ code as four tokens: groups of its layers, each by a Linear without bias, then one LayerNorm for all.
+
+    The norm takes the length of a code away: a direction alone gives the same tokens at any length that is not tiny.
+    """
+
+    def __init__(self, dim: int, operations=nn):
+        super().__init__()
+        for i, (first, end) in enumerate(TOKENS):
+            setattr(self, f"proj_{i}", operations.Linear((end - first) * WIDTH, dim, bias=False))
+        self.norm = operations.LayerNorm(dim)
+
+    def forward(self, w: Tensor) -> Tensor:
+        """w (R, L, 512) -> (R, 4, D)."""
+        tokens = [getattr(self, f"proj_{i}")(w[:, first:end].flatten(1)) for i, (first, end) in enumerate(TOKENS)]
+        return self.norm(torch.stack(tokens, dim=1))
+
+
+class ResidualAttention(nn.Module):
+    """Attention to the tokens whose queries come from what the text attention gave, before its output projection."""
+
+    def __init__(self, dim: int, token_dim: int, operations=nn):
+        super().__init__()
+        self.to_q_wplus = operations.Linear(dim, dim, bias=False)
+        self.to_k_wplus = operations.Linear(token_dim, dim, bias=False)
+        self.to_v_wplus = operations.Linear(token_dim, dim, bias=False)
+
+    def forward(self, text: Tensor, tokens: Tensor) -> Tensor:
+        """text (B, n, C), tokens (B, 4, D) -> what is added to text, (B, n, C)."""
+        q, k, v = self.to_q_wplus(text), self.to_k_wplus(tokens), self.to_v_wplus(tokens)
+        q, k, v = (x.unflatten(-1, (HEADS, -1)).transpose(1, 2) for x in (q, k, v))
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+class WPlus(nn.Module):
+    """The whole adapter: the projection and one attention for each of the sixteen places. widths: C of each place, in rising number."""
+
+    def __init__(self, dim: int, widths: Sequence[int], operations=nn):
+        super().__init__()
+        self.w_proj = Projection(dim, operations)
+        numbered = zip(sorted(PLACES), widths, strict=True)
+        self.wplus_adapter = nn.ModuleDict({str(number): ResidualAttention(width, dim, operations) for number, width in numbered})
+
+    def sites(self) -> dict[tuple[str, int, int], ResidualAttention]:
+        """The attentions by place."""
+        return {place: self.wplus_adapter[str(number)] for number, place in PLACES.items()}
+
+
+class WPlusFileError(ValueError):
+    """A file is not the W+ adapter."""
+
+
+def load(state: Mapping, file: str, operations=nn, dtype: torch.dtype | None = None) -> WPlus:
+    """The adapter of a published file: `{"w_proj": tensors, "wplus_adapter": tensors}`, or the same in flat names.
+
+    Raises WPlusFileError that names a tensor which is missing, foreign or misshapen.
+    """
+    flat: dict[str, Tensor] = {}
+    for name, value in state.items():
+        flat |= {f"{name}.{key}": tensor for key, tensor in value.items()} if isinstance(value, Mapping) else {name: value}
+    shapes = {name: tuple(tensor.shape) for name, tensor in flat.items()}
+    keys = {number: f"wplus_adapter.{number}.to_k_wplus.weight" for number in sorted(PLACES)}
+    if missing := [key for key in keys.values() if len(shapes.get(key, ())) != 2]:
+        raise WPlusFileError(f"{file} is no W+ adapter: {missing[0]!r} is missing ({len(missing)} of {len(keys)} such tensors are).")
+    network = WPlus(shapes[keys[1]][1], [shapes[key][0] for key in keys.values()], operations)
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    if wrong := sorted(name for name in wanted.keys() | shapes.keys() if wanted.get(name) != shapes.get(name)):
+        found, needed = (table.get(wrong[0], "absent") for table in (shapes, wanted))
+        raise WPlusFileError(f"{file} is no whole W+ adapter: {wrong[0]!r} is {found} and should be {needed} ({len(wrong)} such).")
+    network.load_state_dict(flat)
+    return network.to(dtype=dtype).eval().requires_grad_(False)
