@@ -5,6 +5,7 @@
     python run.py serve [ComfyUI arguments]
     python run.py bench NAME [arguments]
     python run.py calibrate CLIP [arguments]
+    python run.py theatre [--seed N] [--frames N] [--size N] [--output DIR]
 
 COMFYUI_PATH names the ComfyUI to use (`none`: pretend there is none), SK_PORTRAIT_ENV the virtual environment (by default one
 for each version of ComfyUI).
@@ -22,7 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 PACK = "sk_portrait"
-COMMANDS = ("demo", "test", "serve", "bench", "calibrate")
+COMMANDS = ("demo", "test", "serve", "bench", "calibrate", "theatre")
 
 
 def load_pack():

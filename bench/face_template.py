@@ -1,7 +1,7 @@
-"""Derive the 33-point head template of `face_tools/template.py` from pictures that we may use.
+"""Derive the 33-point head template of `face_tools/trackers/template.py` and the drawn heads' mesh from pictures that we may use.
 
-`python run.py bench face_template CLIP` reads every tenth frame of a video of one person and scikit-image's astronaut, runs the
-FaceMesh of mediapipe 0.10.21 on them, and prints the table.
+`python run.py bench face_template CLIP [MESH.npy]` reads every tenth frame of a video of one person and scikit-image's astronaut, runs
+the FaceMesh of mediapipe 0.10.21 on them, and prints the table; it writes all 478 points, symmetrised, where a file is named.
 
 Method: generalised Procrustes (similarity) of the 3D landmarks and their mirror
 images, both persons with equal weight; axes: x along the eyes by symmetry, y along forehead (10) to chin (152), z to the viewer;
@@ -55,6 +55,25 @@ def derive(people: list[np.ndarray], rounds: int = 20) -> np.ndarray:
     return mean * EYE_SPAN_CM / (mean[POINTS.index(263), 0] - mean[POINTS.index(33), 0])
 
 
+def whole(people: list[np.ndarray]) -> np.ndarray:
+    """(478, 3) centimetres: every point of the mesh in the template's frame, both persons with equal weight, symmetrised."""
+    from scipy.optimize import linear_sum_assignment
+
+    from sk_portrait.face_tools.geometry import similarity
+    from sk_portrait.face_tools.trackers.head_pose import _WEIGHTS
+    from sk_portrait.face_tools.trackers.template import RIGID_CM, RIGID_POINTS
+
+    means = []
+    for landmarks in people:
+        solid = landmarks * [1.0, -1.0, -1.0]
+        moves = [similarity(shape[list(RIGID_POINTS)], RIGID_CM, _WEIGHTS) for shape in solid]
+        means.append(np.mean([k * shape @ r.T + t for shape, (k, r, t) in zip(solid, moves)], 0))
+    mean = np.mean(means, 0)
+    mirrored = mean * [-1.0, 1.0, 1.0]
+    _, partner = linear_sum_assignment(((mean[:, None] - mirrored) ** 2).sum(-1))
+    return (mean + mirrored[partner]) / 2
+
+
 def main(argv: list[str]) -> int:
     from skimage.data import astronaut
 
@@ -65,6 +84,9 @@ def main(argv: list[str]) -> int:
     with mediapipe_mesh.open_source(ModelFiles()) as source:
         clip = [frame for k, frame in enumerate(video.frames(argv[0])) if k % 10 == 0]
         people = [[faces[0].landmarks for faces in source.track(frames) if faces] for frames in ([astronaut()], clip)]
-    for point, (x, y, z) in zip(POINTS, derive([np.array(person) for person in people])):
+    people = [np.array(person) for person in people]
+    for point, (x, y, z) in zip(POINTS, derive(people)):
         print(f"    {point}: ({x:.3f}, {y:.3f}, {z:.3f}),")
+    if argv[1:]:
+        np.save(argv[1], whole(people).astype(np.float32))
     return 0

@@ -12,6 +12,7 @@ MODULES = (
     "face.edit",
     "face.preview",
     "face.pictures",
+    "theatre.drawn_head",
     "hellomeme.face_motion",
     "hellomeme.encode",
     "hellomeme.apply",

@@ -1,0 +1,83 @@
+"""`python run.py theatre`: drawn heads as a contact sheet, and a clip with its truth beside it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from ..face_tools.pictures.head_pose_raster import draw_box
+from ..face_tools.pictures.preview import draw_overlay, draw_plot
+from ..theatre import Identity, State, clip, draw, masks, truth
+from .environment import ROOT
+from .sheet import INK, PAPER, write_video
+
+COLUMNS, CELL, BAR, FPS = 8, 192, 18, 25.0
+EXPRESSIONS = (
+    ("blink", {"eyeBlinkLeft": 1, "eyeBlinkRight": 1}),
+    ("jawOpen", {"jawOpen": 1}),
+    ("smile", {"mouthSmileLeft": 1, "mouthSmileRight": 1}),
+    ("pucker", {"mouthPucker": 1}),
+    ("browInnerUp", {"browInnerUp": 1}),
+    ("browDown", {"browDownLeft": 1, "browDownRight": 1}),
+    ("browOuterUp, eyeWide", {"browOuterUpLeft": 1, "browOuterUpRight": 1, "eyeWideLeft": 1, "eyeWideRight": 1}),
+    ("gaze, wink, laugh", {"eyeLookInLeft": 1, "eyeBlinkRight": 1, "jawOpen": 0.5, "mouthSmileLeft": 1, "mouthSmileRight": 1}),
+)
+TURNS = ((0, -35, 0), (0, -15, 0), (0, 15, 0), (0, 35, 0), (18, 0, 0), (-18, 0, 0), (0, 0, 18), (10, 25, -15))
+
+
+def contact_sheet(path: Path, seed: int) -> Path:
+    """Sixteen people from `seed` on, and one of them through expressions, turns and a motion."""
+    people = [Identity.of(seed + k) for k in range(2 * COLUMNS)]
+    one, other = people[1], people[7]
+    moving = clip(seed, COLUMNS * 8, FPS)[::8]
+    cells = [(f"person {seed + k}", draw(who, State(), CELL)) for k, who in enumerate(people)]
+    cells += [(name, draw(one, State.named(**values), CELL)) for name, values in EXPRESSIONS]
+    cells += [("pitch {} yaw {} roll {}".format(*degrees), draw(other, State.named(degrees), CELL)) for degrees in TURNS]
+    cells += [(f"clip, frame {8 * k}", draw(other, state, CELL)) for k, state in enumerate(moving)]
+    lit = [(draw(other, s, CELL) * (0.25 + 0.75 * masks(other, s, CELL)[..., None])).astype(np.uint8) for s in moving]
+    cells += [(f"its masks, frame {8 * k}", picture) for k, picture in enumerate(lit)]
+    rows = -(-len(cells) // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * CELL, rows * (CELL + BAR)), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for k, (name, picture) in enumerate(cells):
+        x, y = k % COLUMNS * CELL, k // COLUMNS * (CELL + BAR)
+        pen.text((x + 4, y + 3), name, INK)
+        sheet.paste(Image.fromarray(picture), (x, y + BAR))
+    sheet.save(path)
+    return path
+
+
+def with_truth(seed: int, frames: int, size: int) -> list[np.ndarray]:
+    """Frames of a clip: the drawing, its landmarks, its head-pose box, and below them its numbers with a line at the moment."""
+    who, states = Identity.of(seed), clip(seed, frames, FPS)
+    track = truth(who, states, size, FPS)
+    plot = draw_plot(track, size=(3 * size, size))
+    left, right = 46, 3 * size - 150  # the plot's own margins
+    result = []
+    for k, state in enumerate(states):
+        picture = draw(who, state, size)
+        box = draw_box(state.rotation, state.translation, (size, size))
+        now = plot.copy()
+        now[26 : size - 42, round(left + (k + 0.5) / frames * (right - left))] = (220, 40, 40)
+        result.append(np.concatenate([np.concatenate([picture, draw_overlay(picture, track, k), box], 1), now]))
+    return result
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python run.py theatre", description=__doc__)
+    parser.add_argument("--seed", type=int, default=0, help="the first person, and the motion (default: %(default)s)")
+    parser.add_argument("--frames", type=int, default=125, help="frames of the clip (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=384, help="width and height of a head in the clip (default: %(default)s)")
+    parser.add_argument("--output", type=Path, default=ROOT / "output", help="folder for the results (default: %(default)s)")
+    options = parser.parse_args(argv)
+    for name, low in (("seed", 0), ("frames", 2), ("size", 256)):
+        if getattr(options, name) < low:
+            parser.error(f"--{name} is at least {low}, got {getattr(options, name)}")
+    options.output.mkdir(parents=True, exist_ok=True)
+    sheet = contact_sheet(options.output / "theatre.png", options.seed)
+    video = write_video(options.output / "theatre.mp4", with_truth(options.seed, options.frames, options.size), FPS)
+    print(f"Contact sheet: {sheet}\nClip:          {video} ({options.frames} frames with their truth)")
+    return 0

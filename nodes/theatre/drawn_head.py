@@ -1,0 +1,98 @@
+"""A drawn head: what a track says, before any sampling."""
+
+import numpy as np
+import torch
+from comfy_api.latest import io
+
+from ...theatre import Identity, State, draw, masks, states_of, truth
+from ..pixels import put
+from ..progress import ticker
+from ..schema import schema
+from ..types import FaceTrackType
+
+
+def _angle(name: str, reach: float, what: str) -> io.Float.Input:
+    return io.Float.Input(
+        name, default=0.0, min=-reach, max=reach, step=1.0, tooltip=f"Degrees: positive, {what}. Used where no track is connected."
+    )
+
+
+def _share(name: str, what: str, low: float = 0.0) -> io.Float.Input:
+    return io.Float.Input(name, default=0.0, min=low, max=1.0, step=0.05, tooltip=f"{what} Used where no track is connected.")
+
+
+class DrawnHead(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitDrawnHead",
+            display_name="Drawn Head",
+            category="SK Portrait/face",
+            description="Draws a cartoon head that does what a track says, or what the sliders say: to see a track before sampling, as a "
+            "test card, or as a reference and driver whose every number is known.",
+            search_aliases=["cartoon", "puppet", "avatar", "test card", "preview track"],
+            inputs=[
+                io.Int.Input(
+                    "person",
+                    default=11,
+                    min=0,
+                    max=2**32 - 1,
+                    control_after_generate=False,
+                    tooltip="Which person to draw: every number is another face, hair and shirt.",
+                ),
+                io.Int.Input("size", default=512, min=64, max=2048, step=8, tooltip="Width and height of the pictures, pixels."),
+                _angle("pitch", 45.0, "the nose goes down"),
+                _angle("yaw", 60.0, "the nose goes to the right of the picture"),
+                _angle("roll", 45.0, "the head leans counter-clockwise"),
+                _share("blink", "How far both eyes are closed."),
+                _share("jaw_open", "How far the mouth is open."),
+                _share("smile", "How far both corners of the mouth go up."),
+                _share("pucker", "How far the lips are drawn together."),
+                _share("brows", "Brows: raised above 0, drawn down below.", low=-1.0),
+                _share("gaze_x", "Where the eyes look: the right of the picture above 0, the left below.", low=-1.0),
+                _share("gaze_y", "Where the eyes look: up above 0, down below.", low=-1.0),
+                FaceTrackType.Input(
+                    "track",
+                    optional=True,
+                    tooltip="Head pose, place and expression, one picture a row. A track of a whole video puts the head where the face "
+                    "is in the frame's middle square: crop first for a portrait.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="images", tooltip="One picture for every row of the track, or one."),
+                FaceTrackType.Output(display_name="track", tooltip="What was drawn, exactly: landmarks, pose and coefficients."),
+                io.Mask.Output(display_name="eyes_and_mouth", tooltip="Where the eyes and the mouth are, white."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, person, size, pitch, yaw, roll, blink, jaw_open, smile, pucker, brows, gaze_x, gaze_y, track=None
+    ) -> io.NodeOutput:
+        who = Identity.of(person)
+        if track is None:
+            states, fps = [_from_sliders((pitch, yaw, roll), blink, jaw_open, smile, pucker, brows, gaze_x, gaze_y)], 25.0
+        else:
+            states, fps = states_of(track), track.fps
+        tick = ticker(len(states))
+        images, marked = torch.empty(len(states), size, size, 3), torch.empty(len(states), size, size)
+        for k, state in enumerate(states):
+            put(images, k, draw(who, state, size))
+            put(marked, k, masks(who, state, size))
+            tick(k + 1)
+        return io.NodeOutput(images, truth(who, states, size, fps), marked)
+
+
+def _from_sliders(degrees, blink, jaw_open, smile, pucker, brows, gaze_x, gaze_y) -> State:
+    """Gaze to the right of the picture is outwards for the subject's left eye, inwards for the right one."""
+    up, down, right, left = (float(np.clip(v, 0, 1)) for v in (gaze_y, -gaze_y, gaze_x, -gaze_x))
+    both = {
+        "eyeBlink": blink, "mouthSmile": smile, "browOuterUp": max(brows, 0), "browDown": max(-brows, 0),
+        "eyeLookUp": up, "eyeLookDown": down,
+    }  # fmt: skip
+    values = {name + side: value for name, value in both.items() for side in ("Left", "Right")}
+    values |= {"eyeLookOutLeft": right, "eyeLookInRight": right, "eyeLookInLeft": left, "eyeLookOutRight": left}
+    return State.named(degrees, jawOpen=jaw_open, mouthPucker=pucker, browInnerUp=max(brows, 0), **values)
+
+
+NODES = [DrawnHead]
