@@ -8,9 +8,6 @@ SPAN = [
 ]
 
 
-def sigmas_of(model, start: float, end: float) -> tuple[float, float] | None:
-    """(first, last) noise level of a part of the sampling; None = all of it."""
-    if (start, end) == (0.0, 1.0):
-        return None
-    sampling = model.get_model_object("model_sampling")
-    return sampling.percent_to_sigma(start), sampling.percent_to_sigma(end)
+def span_of(start: float, end: float) -> tuple[float, float] | None:
+    """(start, end) of a patch; None = all of the sampling."""
+    return None if (start, end) == (0.0, 1.0) else (start, end)

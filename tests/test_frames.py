@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from sk_portrait.unet.frames import COND, UNCOND, FrameCountError, GuiderError, rows_of
+from sk_portrait.unet.run import KEY, Condition, Run
 
 
 def test_a_plain_batch_counts_from_zero_in_every_branch():
@@ -55,8 +56,29 @@ def test_a_batch_that_cannot_be_divided():
         rows_of({"cond_or_uncond": [COND, UNCOND]}, 5)
 
 
-def test_a_guider_of_three_conditions_is_refused():
-    with pytest.raises(GuiderError, match="samples 3 conditions together; HelloMeme knows one positive and one negative"):
+def in_run(**names: str) -> dict:
+    """transformer_options of a call inside a run whose conditions have these ids and names."""
+    return {KEY: Run({id: Condition(name) for id, name in names.items()}, (8, 8), float), "uuids": list(names)}
+
+
+def test_inside_a_run_a_condition_is_known_by_its_id_not_by_its_number():
+    assert rows_of(in_run(b="negative") | {"cond_or_uncond": [0]}, 2).branches == (UNCOND,) * 2
+    assert rows_of(in_run(b="negative", a="positive") | {"cond_or_uncond": [1, 0]}, 2).branches == (UNCOND, COND)
+
+
+def test_guiders_of_three_conditions():
+    assert rows_of(in_run(a="positive", b="middle", c="negative"), 3).branches == (COND, COND, UNCOND)
+    assert rows_of(in_run(a="positive", b="negative", c="empty_negative_prompt"), 3).branches == (COND, UNCOND, UNCOND)
+
+
+def test_a_side_is_never_guessed():
+    with pytest.raises(GuiderError, match='a prompt called "style"; HelloMeme knows positive, middle, negative'):
+        rows_of(in_run(a="style"), 1)
+    with pytest.raises(GuiderError, match="a prompt that its guider does not know"):
+        rows_of(in_run(a="positive") | {"uuids": ["other"]}, 1)
+    with pytest.raises(GuiderError, match="without saying for which prompt"):
+        rows_of(in_run(a="positive") | {"uuids": None}, 1)
+    with pytest.raises(GuiderError, match="This call holds 3 conditions"):
         rows_of({"cond_or_uncond": [0, 1, 2]}, 3)
 
 

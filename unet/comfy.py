@@ -14,7 +14,9 @@ from torch import Tensor
 
 from .extra_rows import frames_of, on_frames
 from .frames import COND, rows_of
+from .run import note_run, run_of
 from .stations import Call, Stations, Weighted
+from .windows import tell_window
 
 # Block id of the host -> station: after input block i, before output block i. Nothing lies between the middle block and output
 # block 0, so both stations there share its hook (a hook after the middle block exists on newer hosts only).
@@ -23,6 +25,7 @@ OUTPUT_BLOCKS = {0: ("mid", "up_0"), 3: ("up_1",), 6: ("up_2",), 9: ("up_3",)}
 
 KEY = "sk_portrait"
 ON_CLEANUP = "on_cleanup"  # the host's name for the end of a sampling run (CallbacksMP.ON_CLEANUP)
+WRAPPERS = {"sampler_sample": note_run, "calc_cond_batch": tell_window}  # by the host's names (WrappersMP)
 
 
 class Hook:
@@ -82,7 +85,7 @@ class Binding:
 def call_of(options: Mapping[str, Any], emb: Tensor) -> Call:
     """The UNet call that the host describes in its transformer_options, its extra rows left out; emb (B, E) is its time embedding."""
     emb, sigmas = frames_of(emb, options), options.get("sigmas")
-    return Call(rows_of(options, emb.shape[0]), emb, None if sigmas is None else float(sigmas.max()))
+    return Call(rows_of(options, emb.shape[0]), emb, None if sigmas is None else float(sigmas.max()), run_of(options))
 
 
 def _binding(patcher: Any) -> Binding | None:
@@ -102,6 +105,13 @@ def release(patcher: Any) -> None:
         binding.stations.release()
 
 
+def take_part(patcher: Any) -> None:
+    """Let the patches of a freshly cloned MODEL know the run and the window that they act in, and tell others the window."""
+    for kind, wrapper in WRAPPERS.items():
+        patcher.remove_wrappers_with_key(kind, KEY)
+        patcher.add_wrapper_with_key(kind, KEY, wrapper)
+
+
 def bind(patcher: Any, actions: Iterable[Weighted], patchers: Iterable[Any] = ()) -> None:
     """Add actions to a freshly cloned MODEL, merged with those that earlier nodes bound; the MODEL cloned from keeps its own.
 
@@ -109,6 +119,7 @@ def bind(patcher: Any, actions: Iterable[Weighted], patchers: Iterable[Any] = ()
     """
     old = _binding(patcher)
     new = Binding((*bound(patcher), *actions), [*(old.patchers if old else ()), *patchers])
+    take_part(patcher)
     if not old:
         patcher.add_callback_with_key(ON_CLEANUP, KEY, release)
     for name, hook in new.hooks().items():

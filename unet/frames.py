@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from .run import Run, run_of
+
 COND, UNCOND = 0, 1  # as the host numbers them in `cond_or_uncond`; also the order of the branches in stored features
+# By what the host's guiders call their conditionings: CFG Guider, Dual CFG Guider (its second prompt is a picture's too), Perp-Neg
+# Guider (guidance starts from the empty prompt, the negative one is a direction away from it).
+BRANCHES = {"positive": COND, "middle": COND, "negative": UNCOND, "empty_negative_prompt": UNCOND}
 
 class FrameCountError(ValueError):
     """The clip is shorter or longer than the batch that is sampled."""
 
 
 class GuiderError(ValueError):
-    """The sampler's conditions are not one positive and one negative."""
+    """A condition that is sampled is neither known to be on the positive nor on the negative side."""
 
 
 class Rows(NamedTuple):
@@ -23,7 +28,6 @@ class Rows(NamedTuple):
     branches: tuple[int, ...]
     frames: tuple[int, ...]
     clip: int | None
-    chunk: int
     chunk: int
 
     def by_branch(self) -> dict[int, tuple[int, ...]]:
@@ -43,31 +47,52 @@ class Rows(NamedTuple):
 def rows_of(options: Mapping[str, Any], batch: int) -> Rows:
     """Rows of a UNet call with `batch` rows, from the host's transformer_options.
 
-    The batch holds one chunk of N frames per entry of `cond_or_uncond`. Their absolute frames come from a context window (of the
-    host, or of our samplers) or from AnimateDiff-Evolved's, and are 0..N-1 without any of them.
+    The batch holds one chunk of N frames for each condition. Their absolute frames come from a context window (of the host, or of our
+    samplers) or from AnimateDiff-Evolved's, and are 0..N-1 without any of them.
     """
-    branches = options.get("cond_or_uncond") or (COND,)
-    if unknown := set(branches) - {COND, UNCOND}:
-        raise GuiderError(
-            f"This guider samples {max(unknown) + 1} conditions together; HelloMeme knows one positive and one negative "
-            "(CFG Guider, KSampler)."
-        )
+    branches = _branches(options)
     if batch % len(branches):
         raise FrameCountError(f"A batch of {batch} rows cannot hold {len(branches)} equal parts (cond/uncond).")
     chunk = batch // len(branches)
-    frames, clip = _window(options, chunk)
-    if len(frames) != chunk:
-        raise FrameCountError(f"The sampler announced a window of {len(frames)} frames and sent {chunk}.")
-    return Rows(tuple(b for b in branches for _ in range(chunk)), tuple(frames) * len(branches), clip, chunk)
+    frames, clip = window_of(options, chunk)
+    return Rows(tuple(b for b in branches for _ in range(chunk)), frames * len(branches), clip, chunk)
 
 
-def _window(options: Mapping[str, Any], chunk: int) -> tuple[tuple[int, ...], int | None]:
-    """(absolute frames, length of the clip where it is known) of one chunk."""
+def window_of(options: Mapping[str, Any], chunk: int) -> tuple[tuple[int, ...], int | None]:
+    """(absolute frames of a chunk, length of the clip where it is known). Raises FrameCountError for a window of another size."""
+    frames, clip = tuple(range(chunk)), chunk
     if (window := options.get("context_window")) is not None:
         anchor = getattr(window, "causal_anchor_index", None)  # the host prepends this frame to the window
         frames = tuple(window.index_list) if anchor is None or anchor < 0 else (anchor, *window.index_list)
-        return frames, getattr(window, "total_frames", None) or None  # 0.3.64 does not tell the clip's length
-    evolved = options.get("ad_params") or {}
-    if evolved.get("sub_idxs"):
-        return tuple(evolved["sub_idxs"]), evolved["full_length"]
-    return tuple(range(chunk)), chunk
+        clip = getattr(window, "total_frames", None) or None  # 0.3.64 does not tell the clip's length
+    elif (evolved := options.get("ad_params") or {}).get("sub_idxs"):
+        frames, clip = tuple(evolved["sub_idxs"]), evolved["full_length"]
+    if len(frames) != chunk:
+        raise FrameCountError(f"The sampler announced a window of {len(frames)} frames and sent {chunk}.")
+    return frames, clip
+
+
+def _branches(options: Mapping[str, Any]) -> tuple[int, ...]:
+    """The branch of each chunk. `cond_or_uncond` numbers the conditions of one call of the host's sampling function, so that it says 0
+    for whatever is sampled alone: inside a run the ids of the conditions tell."""
+    run = run_of(options)
+    if run is not None:
+        if not (ids := options.get("uuids")):
+            raise GuiderError("A node calls the UNet without saying for which prompt, so HelloMeme cannot act: take that node out.")
+        return tuple(_branch(run, one) for one in ids)
+    numbers = options.get("cond_or_uncond") or (COND,)
+    if unknown := set(numbers) - {COND, UNCOND}:
+        raise GuiderError(f"This call holds {max(unknown) + 1} conditions; outside of a sampling run HelloMeme knows cond and uncond only.")
+    return tuple(numbers)
+
+
+def _branch(run: Run, one: Any) -> int:
+    if one not in run.conditions:
+        raise GuiderError(
+            "A node samples a prompt that its guider does not know (the deprecated Perp-Neg node does), so HelloMeme cannot tell the "
+            "positive side from the negative one: use a guider that takes that prompt, such as Perp-Neg Guider."
+        )
+    name = run.conditions[one].name
+    if name not in BRANCHES:
+        raise GuiderError(f'This guider samples a prompt called "{name}"; HelloMeme knows {", ".join(BRANCHES)}.')
+    return BRANCHES[name]

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .animatediff import AnimateDiff
-from .comfy import KEY, call_of
+from .comfy import KEY, call_of, take_part
 from .extra_rows import on_frames
 from .stations import MOTION, Call, Weighted
 
@@ -92,6 +92,7 @@ def attach(patcher: Any, weighted: Weighted, patchers: Iterable[Any] = ()) -> No
     The host leaves injections in the UNet after a run, until another MODEL is loaded. Ours are there only while a run lasts: markers
     in the middle of a block shift the names of the layers behind them, which a LoRA loader would see.
     """
+    take_part(patcher)
     injection = Injection(weighted)
     patcher.set_injections(KEY, [*(patcher.get_injections(KEY) or ()), injection])
     patcher.set_additional_models(KEY, [*patcher.get_additional_models_with_key(KEY), *patchers])

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .frames import Rows
+from .run import Run
 
 DOWN = tuple(f"down_{i}" for i in range(4))
 UP = tuple(f"up_{i}" for i in range(4))
@@ -25,11 +26,12 @@ CAPTURE, DRIVE, REFERENCE, MOTION = range(4)  # order of the actions at a statio
 
 
 class Call(NamedTuple):
-    """One call of the UNet: which row is what, the time embedding (B, E) before any SiLU, the noise level."""
+    """One call of the UNet: which row is what, the time embedding (B, E) before any SiLU, the noise level, the sampling run."""
 
     rows: Rows
     emb: Tensor | None = None
     sigma: float | None = None
+    run: Run | None = None
 
 
 class Action(Protocol):
@@ -65,25 +67,29 @@ class Weighted:
     """An action with the artist's wishes.
 
     strength: 1 is the published network, 0 leaves h as it is
-    sigmas:   (first, last) noise level at which it acts, first >= last; None = always
+    span:     (start, end) part of the sampling in which it acts, 0..1; None = always. What noise levels these are is read in the run,
+              as for the host's ControlNets: a node behind may have changed the MODEL's schedule
     mask:     (F, H, W) or (1, H, W), 0..1, at any resolution; None = everywhere
     """
 
     action: Action
     strength: float = 1.0
-    sigmas: tuple[float, float] | None = None
+    span: tuple[float, float] | None = None
     mask: Tensor | None = None
 
     def __call__(self, station: str, h: Tensor, call: Call) -> Tensor:
-        if station not in self.action.sites or not self._acts_at(call.sigma):
+        if station not in self.action.sites or not self._acts_in(call):
             return h
         acted = self.action(station, h, call)
         if self.strength == 1.0 and self.mask is None:
             return acted
         return h + self._weight(h, call.rows) * (acted - h)
 
-    def _acts_at(self, sigma: float | None) -> bool:
-        return self.sigmas is None or sigma is None or self.sigmas[0] >= sigma >= self.sigmas[1]
+    def _acts_in(self, call: Call) -> bool:
+        if self.span is None or call.run is None:
+            return True
+        first, last = map(call.run.sigma_of, self.span)
+        return first >= call.sigma >= last
 
     def _weight(self, h: Tensor, rows: Rows) -> Tensor | float:
         if self.mask is None:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .frames import rows_of
+from .frames import window_of
 from .stages import weights
 
 
@@ -107,18 +107,22 @@ def cut_conds(conds: list[dict] | None, batch: int, clip: int, positions: list[i
     ]
 
 
-def cut_hints(executor: Callable, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping) -> list[Tensor]:
-    """CALC_COND_BATCH wrapper of the host: inside a window, whoever made it, each ControlNet sees the pictures of its frames.
+def tell_window(executor: Callable, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping) -> list[Tensor]:
+    """CALC_COND_BATCH wrapper of the host: inside a window, whoever made it, each ControlNet sees the pictures of its frames, and the
+    window is also announced as AnimateDiff-Evolved does, which is where IPAdapter looks.
 
-    Sliding contexts of AnimateDiff-Evolved are left to it: it tells the controls itself.
+    Sliding contexts of AnimateDiff-Evolved are left to it: it does both itself.
     """
     options = model_options.get("transformer_options", {})
     if "context_window" in options:
-        frames = rows_of(options | {"cond_or_uncond": None}, len(x)).frames
+        frames, clip = window_of(options, len(x))
         copies: dict[int, Any] = {}
         conds = [
             cond and [part | {"control": _cut_control(part.get("control"), frames, copies)} for part in cond] for cond in conds
         ]
+        if clip:
+            evolved = {"sub_idxs": list(frames), "full_length": clip, "context_length": len(frames)}
+            model_options = model_options | {"transformer_options": options | {"ad_params": evolved}}
     return executor(model, conds, x, timestep, model_options)
 
 

@@ -9,7 +9,7 @@ from ...unet import comfy as unet_comfy
 from ...unet.stations import Weighted
 from ..checks import require_pair, require_sd15
 from ..schema import schema
-from ..span import SPAN, sigmas_of
+from ..span import SPAN, span_of
 from ..types import DriveType, ReferenceType
 
 
@@ -59,13 +59,13 @@ class Apply(io.ComfyNode):
         patched = model.clone()
         if start_percent >= end_percent:
             return io.NodeOutput(patched)
-        sigmas = sigmas_of(model, start_percent, end_percent)
+        span = span_of(start_percent, end_percent)
         actions, patchers = [], []
         if reference is not None and reference_strength:
-            actions.append(Weighted(ReferenceAction(reference), reference_strength, sigmas, mask))
+            actions.append(Weighted(ReferenceAction(reference), reference_strength, span, mask))
             patchers.append(reference.adapter.patcher)
         if drive is not None and drive_strength:
-            actions.append(Weighted(DriveAction(drive), drive_strength, sigmas, mask))
+            actions.append(Weighted(DriveAction(drive), drive_strength, span, mask))
         if actions:
             unet_comfy.bind(patched, actions, patchers)
         return io.NodeOutput(patched)

@@ -14,7 +14,7 @@ from ...unet import comfy as unet_comfy
 from ...unet import inject_comfy
 from ...unet.inject_comfy import TemporalAction
 from ...unet.stations import MOTION, Weighted
-from ...unet.windows import FrameWindows, Plan, cut_hints
+from ...unet.windows import FrameWindows, Plan
 from .networks import Network
 
 KEY = "sk_portrait_windows"
@@ -25,21 +25,21 @@ def motion(
     model: ModelPatcher,
     network: Network,
     strength: float = 1.0,
-    sigmas: tuple[float, float] | None = None,
+    span: tuple[float, float] | None = None,
     key_frames: KeyFrames | None = None,
 ) -> None:
-    """Let a freshly cloned MODEL move. sigmas: (first, last) noise level at which the modules act, None = always."""
+    """Let a freshly cloned MODEL move. span: part of the sampling in which the modules act, None = all of it."""
     if network.loaded.part.kind == ANIMATEDIFF:
-        inject_comfy.attach(model, Weighted(TemporalAction(network.module), strength, sigmas), [network.patcher])
+        inject_comfy.attach(model, Weighted(TemporalAction(network.module), strength, span), [network.patcher])
     else:
-        unet_comfy.bind(model, [Weighted(MotionAction(network.module, key_frames), strength, sigmas)], [network.patcher])
+        unet_comfy.bind(model, [Weighted(MotionAction(network.module, key_frames), strength, span)], [network.patcher])
 
 
 def windows(model: ModelPatcher, plan: Callable[[int], Plan], length: int) -> None:
     """Let a freshly cloned MODEL see its batch in windows of at most `length` frames, and stop at Cancel between UNet calls."""
     model.model_options[CONTEXT_HANDLER] = FrameWindows(plan, length)
+    unet_comfy.take_part(model)
     wrappers = {
-        WrappersMP.CALC_COND_BATCH: cut_hints,
         WrappersMP.PREPARE_SAMPLING: _memory_of_one_window,
         WrappersMP.APPLY_MODEL: _stop_at_cancel,
     }

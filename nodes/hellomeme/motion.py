@@ -7,7 +7,7 @@ from ...unet import stages
 from ...unet.windows import Plan
 from ..checks import require_sd15
 from ..schema import schema
-from ..span import SPAN, sigmas_of
+from ..span import SPAN, span_of
 from ..types import MotionType
 from . import attach
 from .load import RECOGNISED
@@ -92,7 +92,7 @@ class ApplyMotion(io.ComfyNode):
         if strength == 0 or start_percent >= end_percent:
             return io.NodeOutput(moving)
         require_window(window_length, overlap, motion)
-        attach.motion(moving, motion, strength, sigmas_of(model, start_percent, end_percent))
+        attach.motion(moving, motion, strength, span_of(start_percent, end_percent))
         if window_length:
             attach.windows(moving, lambda n: clip_plan(n, window_length, overlap, blend == SMOOTH), window_length)
         return io.NodeOutput(moving)

@@ -1,0 +1,77 @@
+"""What holds for one sampling run and no single UNet call tells: whose each condition is and where it acts, and the noise levels.
+
+Nothing of the host is imported: its guider comes in as an argument.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+KEY = "sk_portrait_run"  # in transformer_options
+
+
+class Area(NamedTuple):
+    """A part of the picture, in cells of the latent."""
+
+    height: int
+    width: int
+    top: int
+    left: int
+
+
+class Condition(NamedTuple):
+    """One entry of a conditioning: what its guider calls the conditioning, and the part of the picture it is for, None = all."""
+
+    name: str
+    area: Area | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One sampling run. The host passes objects of our own on as they are, where it would copy a dictionary at every call.
+
+    conditions  by the id that the host gives each of them
+    size        (height, width) of the latent in cells
+    sigma_of    part of the sampling, 0..1 -> noise level
+    """
+
+    conditions: Mapping[Hashable, Condition]
+    size: tuple[int, int]
+    sigma_of: Callable[[float], float]
+
+    @classmethod
+    def of(cls, guider: Any, latent: Tensor) -> Run:
+        """The run of a host's guider over latents (n, 4, h, w)."""
+        _part_ids(guider)
+        conditions = {
+            entry["uuid"]: Condition(name, Area(*entry["area"]) if entry.get("area") else None)
+            for name, entries in guider.conds.items()
+            for entry in entries
+        }
+        return cls(conditions, tuple(latent.shape[-2:]), guider.inner_model.model_sampling.percent_to_sigma)
+
+
+def run_of(options: Mapping[str, Any]) -> Run | None:
+    """The run of a UNet call, None outside of the host's sampling (a look at the reference, another host)."""
+    return options.get(KEY)
+
+
+def note_run(executor: Callable, guider: Any, sigmas: Tensor, extra_args: dict, callback: Callable, noise: Tensor, *rest: Any) -> Tensor:
+    """SAMPLER_SAMPLE wrapper of the host: every UNet call of the run finds it in its transformer_options."""
+    options = extra_args["model_options"]
+    options = options | {"transformer_options": options.get("transformer_options", {}) | {KEY: Run.of(guider, noise)}}
+    return executor(guider, sigmas, extra_args | {"model_options": options}, callback, noise, *rest)
+
+
+def _part_ids(guider: Any) -> None:
+    """The host copies a condition that has an area to the other conditionings, its id with it: there it gets one of its own."""
+    for name, entries in guider.conds.items():
+        own = {entry["uuid"] for entry in guider.original_conds[name]}
+        for entry in entries:
+            if entry["uuid"] not in own:
+                entry["uuid"] = uuid.uuid4()
