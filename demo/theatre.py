@@ -15,6 +15,7 @@ from .environment import ROOT
 from .sheet import INK, PAPER, write_video
 
 COLUMNS, CELL, BAR, FPS = 8, 192, 18, 25.0
+Cells = list[tuple[str, np.ndarray]]  # name, (CELL, CELL, 3) uint8
 EXPRESSIONS = (
     ("blink", {"eyeBlinkLeft": 1, "eyeBlinkRight": 1}),
     ("jawOpen", {"jawOpen": 1}),
@@ -28,17 +29,27 @@ EXPRESSIONS = (
 TURNS = ((0, -35, 0), (0, -15, 0), (0, 15, 0), (0, 35, 0), (18, 0, 0), (-18, 0, 0), (0, 0, 18), (10, 25, -15))
 
 
-def contact_sheet(path: Path, seed: int) -> Path:
-    """Sixteen people from `seed` on, and one of them through expressions, turns and a motion."""
-    people = [Identity.of(seed + k) for k in range(2 * COLUMNS)]
-    one, other = people[1], people[7]
-    moving = clip(seed, COLUMNS * 8, FPS)[::8]
-    cells = [(f"person {seed + k}", draw(who, State(), CELL)) for k, who in enumerate(people)]
-    cells += [(name, draw(one, State.named(**values), CELL)) for name, values in EXPRESSIONS]
-    cells += [("pitch {} yaw {} roll {}".format(*degrees), draw(other, State.named(degrees), CELL)) for degrees in TURNS]
-    cells += [(f"clip, frame {8 * k}", draw(other, state, CELL)) for k, state in enumerate(moving)]
-    lit = [(draw(other, s, CELL) * (0.25 + 0.75 * masks(other, s, CELL)[..., None])).astype(np.uint8) for s in moving]
-    cells += [(f"its masks, frame {8 * k}", picture) for k, picture in enumerate(lit)]
+def people(seed: int) -> Cells:
+    """Sixteen people from `seed` on."""
+    return [(f"person {seed + k}", draw(Identity.of(seed + k), State(), CELL)) for k in range(2 * COLUMNS)]
+
+
+def expressions(seed: int) -> Cells:
+    return [(name, draw(Identity.of(seed), State.named(**values), CELL)) for name, values in EXPRESSIONS]
+
+
+def motions(seed: int, motion: int) -> Cells:
+    """One person through turns and a motion, and its masks of eyes and mouth."""
+    who, moving = Identity.of(seed), clip(motion, COLUMNS * 8, FPS)[::8]
+    cells = [("pitch {} yaw {} roll {}".format(*degrees), draw(who, State.named(degrees), CELL)) for degrees in TURNS]
+    shown = [draw(who, state, CELL) for state in moving]
+    cells += [(f"clip, frame {8 * k}", picture) for k, picture in enumerate(shown)]
+    lit = [(picture * (0.25 + 0.75 * masks(who, s, CELL)[..., None])).astype(np.uint8) for picture, s in zip(shown, moving)]
+    return cells + [(f"its masks, frame {8 * k}", picture) for k, picture in enumerate(lit)]
+
+
+def arranged(cells: Cells) -> Image.Image:
+    """Named pictures in rows of COLUMNS."""
     rows = -(-len(cells) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * CELL, rows * (CELL + BAR)), PAPER)
     pen = ImageDraw.Draw(sheet)
@@ -46,8 +57,7 @@ def contact_sheet(path: Path, seed: int) -> Path:
         x, y = k % COLUMNS * CELL, k // COLUMNS * (CELL + BAR)
         pen.text((x + 4, y + 3), name, INK)
         sheet.paste(Image.fromarray(picture), (x, y + BAR))
-    sheet.save(path)
-    return path
+    return sheet
 
 
 def with_truth(seed: int, frames: int, size: int) -> list[np.ndarray]:
@@ -77,7 +87,8 @@ def main(argv: list[str]) -> int:
         if getattr(options, name) < low:
             parser.error(f"--{name} is at least {low}, got {getattr(options, name)}")
     options.output.mkdir(parents=True, exist_ok=True)
-    sheet = contact_sheet(options.output / "theatre.png", options.seed)
+    sheet = options.output / "theatre.png"
+    arranged(people(options.seed) + expressions(options.seed + 1) + motions(options.seed + 7, options.seed)).save(sheet)
     video = write_video(options.output / "theatre.mp4", with_truth(options.seed, options.frames, options.size), FPS)
     print(f"Contact sheet: {sheet}\nClip:          {video} ({options.frames} frames with their truth)")
     return 0

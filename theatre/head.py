@@ -208,7 +208,7 @@ def _basis(neutral: np.ndarray) -> np.ndarray:
     return basis
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)  # half a megabyte each
 def shapes(who: Identity) -> tuple[np.ndarray, np.ndarray]:
     """The neutral (478, 3) and the blend shapes (51, 478, 3) of a person, centimetres."""
     neutral = _neutral(who)

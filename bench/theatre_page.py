@@ -1,0 +1,13 @@
+"""Writes the picture of the Drawn Head page: `python run.py bench theatre_page [--output DIR]`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..demo.theatre import COLUMNS, arranged, expressions, people
+from . import doc_pictures
+
+
+def main(argv: list[str]) -> int:
+    cells = people(0) + expressions(11)[:COLUMNS]
+    return doc_pictures.write({"drawn_heads": np.asarray(arranged(cells))}, argv)
