@@ -59,10 +59,10 @@ def peak(kind: str, frames: int) -> dict[str, float]:
     )
     drive = next(w.action.drive for w in bound(guider.model_patcher) if isinstance(w.action, DriveAction))
     features = sum(feature[0].nbytes for feature in drive.features.values())
-    return {"peak": _peak_bytes(), "features": features}
+    return {"peak": peak_bytes(), "features": features}
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     import torch
 
     if torch.cuda.is_available():

@@ -8,9 +8,12 @@ import comfy.model_patcher
 import comfy.ops
 import comfy.supported_models
 import torch
+from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor
 
+from ..unet import attentions as unet_attentions
 from ..unet import comfy as unet_comfy
+from ..unet import extra_rows
 from ..unet.frames import COND, UNCOND
 from ..unet.stations import Capture, Weighted
 
@@ -48,15 +51,27 @@ class ComfyHost:
             halves.append(capture.features)
         return {station: torch.cat([half[station] for half in halves]).cpu() for station in halves[0]}
 
-    def forward(self, x: Tensor, context: Tensor, timestep: float, actions=()) -> Tensor:
-        """x (2 F, 4, h, w), context (2 F, t, D), first half uncond -> the UNet's output with the actions bound."""
+    def forward(
+        self, x: Tensor, context: Tensor, timestep: float, actions=(), attentions=(), rows=None, branches: tuple[int, ...] = (UNCOND, COND)
+    ) -> Tensor:
+        """x (B, 4, h, w), context (B, t, D), B rows in equal chunks of these branches -> the UNet's output with the actions bound.
+
+        rows: a wrapper that brings rows of its own along.
+        """
         model = self.patcher.clone()
         if actions:
             unet_comfy.bind(model, actions)
+        if attentions:
+            unet_attentions.bind(model, attentions, optimized_attention)
+        if rows:
+            extra_rows.attach(model, rows, "parity")
         comfy.model_management.load_models_gpu([model], force_full_load=True)
         device = model.load_device
-        options = dict(model.model_options["transformer_options"]) | {"cond_or_uncond": [UNCOND, COND]}
         timesteps = torch.full((len(x),), float(timestep), device=device)
+        sigmas = model.get_model_object("model_sampling").sigma(timesteps)
+        # The wrappers go where the host's sampler puts them.
+        told = {"cond_or_uncond": list(branches), "sigmas": sigmas, "wrappers": model.wrappers}
+        options = model.model_options["transformer_options"] | told
         with torch.no_grad():
             y = model.model.diffusion_model(x.to(device), timesteps, context=context.to(device), transformer_options=options)
         unet_comfy.release(model)

@@ -17,11 +17,12 @@ from torch import Tensor
 
 from ..demo.host import enter, find
 from .golden import FOLDERS, Golden
+from .parity_free import FREE_CASES
 from .parity_modules import MODULE_CASES
 from .parity_motion import MOTION_CASES
 from .parity_unet import UNET_CASES
 from .parity_video import VIDEO_CASES
-from .parity_wplus import WPLUS_CASES
+from .parity_wplus import WPLUS_CASES, WPLUS_UNET_CASES
 
 # How the name of a case begins -> largest error allowed; the longest beginning counts (tests/golden-other/README.md).
 TOLERANCES = {
@@ -29,6 +30,8 @@ TOLERANCES = {
     "video": 1e-3,
     "wplus": 1e-5,
     "wplus_sample": 5e-5,
+    "free": 1e-5,
+    "free_denoise": 5e-5,
 }
 
 
@@ -55,8 +58,9 @@ def file_of(case: str) -> str:
 
 
 def cases(host: str) -> dict[str, Callable]:
-    """Every case of a host; whole clips need ComfyUI's own samplers."""
-    return MODULE_CASES | UNET_CASES | MOTION_CASES | WPLUS_CASES | (VIDEO_CASES if host == "comfy" else {})
+    """Every case of a host; whole clips need ComfyUI's own samplers, acts inside attentions its hooks."""
+    everywhere = MODULE_CASES | UNET_CASES | MOTION_CASES | WPLUS_CASES
+    return everywhere | (VIDEO_CASES | WPLUS_UNET_CASES | FREE_CASES if host == "comfy" else {})
 
 
 def tolerance_of(case: str) -> float:

@@ -17,7 +17,7 @@ from ..unet.frames import COND, UNCOND
 from ..unet.inject_comfy import TemporalAction, attach
 from ..unet.inject_diffusers import moving
 from ..unet.stations import Weighted
-from .golden import Golden
+from .golden import DEFAULT, Golden
 from .parity_modules import Compared, _frames_first
 from .parity_unet import SOURCE, drives_of, reference_of
 
@@ -45,7 +45,7 @@ def sk_motion_of(golden: Golden, generation: str, host) -> Loaded:
 def animatediff_of(golden: Golden, host) -> Loaded:
     """The golden AnimateDiff at the narrow UNet's widths, whose names stand beside the golden data."""
     loaded = golden.loaded("animatediff", find_part(ANIMATEDIFF, "v2"), {"down": WIDTHS, "up": WIDTHS[::-1]}, host.operations)
-    assert loaded.module.state_dict().keys() == json.loads((golden.folder / "animatediff_keys.json").read_text()).keys()
+    assert loaded.module.state_dict().keys() == json.loads((DEFAULT / "animatediff_keys.json").read_text()).keys()
     return loaded
 
 
@@ -83,13 +83,13 @@ def _unet_motion(generation: str, motion: str):
 def _unet_animatediff(golden: Golden, host) -> Compared:
     _, x, context, timestep, actions = _inputs(golden, "v2", host)
     t = golden.tensors("unet_v2_animatediff")
-    with _moving(host, Weighted(TemporalAction(animatediff_of(golden, host).module))) as forward:
+    with moving_forward(host, Weighted(TemporalAction(animatediff_of(golden, host).module))) as forward:
         yield "y_motion_only", forward(x, context, timestep), _frames_first(t["y_motion_only"])
         yield "y", forward(x, context, timestep, actions), _frames_first(t["y"])
 
 
 @contextmanager
-def _moving(host, temporal: Weighted):
+def moving_forward(host, temporal: Weighted):
     """The host's `forward` with AnimateDiff in the blocks."""
     if host.name == "diffusers":
         with moving(host.unet, temporal, {"cond_or_uncond": [UNCOND, COND]}):

@@ -1,15 +1,22 @@
-"""Parity of the W+ adapter: its projection, its attention, its directions."""
+"""Parity of the W+ adapter: its modules and directions, and on the real host whole UNets and the sampler."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from ..companions.wplus import Projection, ResidualAttention
+from ..companions.wplus import Projection, ResidualAttention, WPlus, load
+from ..companions.wplus_action import Lambdas, WPlusAction
 from ..companions.wplus_directions import GANSpaceRow, ganspace, whole
+from ..unet.inject_comfy import TemporalAction
 from ..unet.layers import Attention
+from ..unet.stations import Weighted
 from .golden import Golden
-from .parity_modules import Compared
+from .parity_modules import Compared, _frames_first
+from .parity_motion import animatediff_of, moving_forward
+
+DIM, WIDTHS = 64, (32, 32, 64, 64, 128, 128, 128, 128, 128, 64, 64, 64, 32, 32, 32, 128)  # of the narrow UNet
+LATENT_SCALE = 0.18215  # between the host's latents and the UNet's
 
 
 def _proj(golden: Golden, host) -> Compared:
@@ -35,9 +42,78 @@ def _directions(golden: Golden, host) -> Compared:
     t, settings = golden.tensors("wplus_directions"), golden.index["cases"]["wplus_directions"]
     pca: dict[str, Tensor] = {name: t[f"pca.{name}"] for name in ("mean", "comp", "std")}
     row = GANSpaceRow("test", *(settings[name] for name in ("component", "start", "end")))
-    yield "interfacegan", whole(t["flat"], "the direction")[None], t["interfacegan"]
+    yield "interfacegan", whole(t["flat"], "the direction"), t["interfacegan"]
     for name, strength in (("4minus", -4.0), ("2", 2.0)):
-        yield f"ganspace_strength_{name}", ganspace(t["w"][0], pca, row, strength)[None], t[f"ganspace_strength_{name}"]
+        yield f"ganspace_strength_{name}", ganspace(t["w"], pca, row, strength), t[f"ganspace_strength_{name}"]
 
 
+def wplus_of(golden: Golden, host) -> WPlus:
+    """The golden adapter at the narrow UNet's widths, through the pack's own loader."""
+    network = WPlus(DIM, WIDTHS, host.operations)
+    golden.fill(network.w_proj, "wplus_proj")
+    golden.fill(network.wplus_adapter, "wplus_adapter")
+    return load(network.state_dict(), "wplus_adapter.bin", host.operations)
+
+
+def _variants(golden: Golden, host, t: dict[str, Tensor], lambdas: list[float]) -> dict[str, WPlusAction]:
+    """Golden output -> the action that makes it: rows of w are an identity, a direction, and its negative."""
+    network, one = wplus_of(golden, host), Lambdas.constant
+    identity, edit = t["w"][:1], t["w"][1:2]
+    return {
+        "identity_1": WPlusAction(network, identity, one(1.0)),
+        "identity_0": WPlusAction(network, identity, one(0.0)),
+        "edit_1": WPlusAction(network, edit, one(1.0)),
+        "edit_-0.7": WPlusAction(network, edit, one(-0.7)),
+        "edit_0": WPlusAction(network, edit, one(0.0)),
+        "edit_frames": WPlusAction(network, edit, Lambdas(tuple(lambdas))),
+        "edit_cond_only": WPlusAction(network, edit, one(0.7), uncond=False),
+        "morph": WPlusAction(network, t["w"], one(1.0)),
+    }
+
+
+def _unet(golden: Golden, host) -> Compared:
+    t, settings = golden.tensors("wplus_unet"), golden.index["cases"]["wplus_unet"]
+    variants = _variants(golden, host, t, settings["lambdas"])
+    text = t["text"].repeat_interleave(settings["frames"], 0)
+    for name, want in t.items():
+        if name.startswith("y_"):
+            actions = [variants[name[2:]]] if name[2:] in variants else []
+            yield name, host.forward(t["x"], text, settings["timestep"], attentions=actions), want
+
+
+def _animatediff(golden: Golden, host) -> Compared:
+    t, settings = golden.tensors("wplus_animatediff"), golden.index["cases"]["wplus_animatediff"]
+    variants = _variants(golden, host, t, settings["lambdas"])
+    text = t["text"].repeat_interleave(settings["frames"], 0)
+    with moving_forward(host, Weighted(TemporalAction(animatediff_of(golden, host).module))) as forward:
+        for name, want in t.items():
+            if name.startswith("y_"):
+                action = variants[f"edit_{name[2:]}"]
+                yield name, forward(_frames_first(t["x"]), text, settings["timestep"], attentions=[action]), _frames_first(want)
+
+
+def _sample(golden: Golden, host) -> Compared:
+    import comfy.samplers
+    from comfy.ldm.modules.attention import optimized_attention
+
+    from ..unet import attentions
+
+    t, settings = golden.tensors("wplus_sample"), golden.index["cases"]["wplus_sample"]
+    sigmas, steps = t["sigmas"], settings["steps"]
+    negative, positive = ([[row[None], {}]] for row in t["text"])
+    for name, scale in (("y_1", 1.0), ("y_-0.7", -0.7)):
+        model = host.patcher.clone()
+        delayed = WPlusAction(wplus_of(golden, host), t["w"][:1], Lambdas.constant(scale), delay=settings["start_embed_step"] / steps)
+        attentions.bind(model, [delayed], optimized_attention)
+        guider = comfy.samplers.CFGGuider(model)
+        guider.set_conds(positive, negative)
+        guider.set_cfg(settings["cfg"])
+        # The published start is noise x sqrt(sigma0^2 + 1), the host's is noise x sigma0 unless it begins at its own largest sigma.
+        start = t["noise"] * settings["init_noise_sigma"] / sigmas[0]
+        empty = torch.zeros_like(start)
+        sampled = guider.sample(start, empty, comfy.samplers.sampler_object("euler"), sigmas, disable_pbar=True, seed=0)
+        yield name, sampled * LATENT_SCALE, t[name]
+
+
+WPLUS_UNET_CASES = {"wplus_unet": _unet, "wplus_animatediff": _animatediff, "wplus_sample": _sample}
 WPLUS_CASES = {"wplus_proj": _proj, "wplus_attention": _attention, "wplus_directions": _directions}

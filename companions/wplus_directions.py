@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from .wplus import LAYERS, WIDTH
+
+UNIT = LAYERS**0.5  # length of a unit vector in every layer
 
 
 class GANSpaceRow(NamedTuple):
@@ -23,25 +26,37 @@ class GANSpaceRow(NamedTuple):
 
 
 def whole(code: Tensor, what: str) -> Tensor:
-    """A code or direction of shape (512,), (1, 512), (18, 512) or (1, 18, 512) for all layers, (L, 512); one row serves every layer.
+    """Codes or directions for all layers, (R, L, 512), of shape (512,), (1, 512), (18, 512) or (R, 18, 512), R one or one a frame; a
+    single row serves every layer.
 
     Raises ValueError for another shape.
     """
-    rows = code.float().reshape(-1, code.shape[-1]) if code.ndim else code
-    if tuple(rows.shape) not in ((1, WIDTH), (LAYERS, WIDTH)) or code.ndim > 3:
+    if code.ndim == 3 and tuple(code.shape[1:]) == (LAYERS, WIDTH):
+        return code.float()
+    if tuple(code.shape) not in ((WIDTH,), (1, WIDTH), (LAYERS, WIDTH)):
         raise ValueError(f"{what} has the shape {tuple(code.shape)}; a w+ code or direction is (512,) or (18, 512).")
-    return rows.expand(LAYERS, WIDTH).clone()
+    return code.float().expand(LAYERS, WIDTH)[None].clone()
 
 
 def within(direction: Tensor, start: int, end: int) -> Tensor:
-    """The direction in layers start:end, zero in the others."""
+    """The direction (R, L, 512) in layers start:end, zero in the others."""
     kept = direction.new_zeros(direction.shape)
-    kept[start:end] = direction[start:end]
+    kept[:, start:end] = direction[:, start:end]
     return kept
 
 
+def long_enough(w: Tensor) -> Tensor:
+    """Codes (R, L, 512), the short ones brought to the length of a unit direction in every layer.
+
+    The norm behind the projection takes the length of a direction away, but damps one that is shorter than its epsilon: a published
+    smile of length 2.2 would be weaker than another of length 4.2. An identity is about ten times as long and stays as it is.
+    """
+    length = w.flatten(1).norm(dim=1)[:, None, None]
+    return torch.where((length > 0) & (length < UNIT), w * (UNIT / length.clamp_min(1e-12)), w)
+
+
 def ganspace(w: Tensor, pca: Mapping[str, Tensor], row: GANSpaceRow, strength: float) -> Tensor:
-    """GANSpace's edit of w (L, 512): moves it along one principal component until its coordinate there is `strength` -> (L, 512).
+    """GANSpace's edit of w (R, L, 512): moves it along one principal component until its coordinate there is `strength` -> (R, L, 512).
 
     pca: mean (1, 512), comp (K, 1, 512), std (K,) of `ffhq_pca.pt`. The coordinate is that of the code's first layer, as in
     utils_direction.py. Raises ValueError for a component that the file lacks.
@@ -49,5 +64,5 @@ def ganspace(w: Tensor, pca: Mapping[str, Tensor], row: GANSpaceRow, strength: f
     if not 0 <= row.component < len(pca["comp"]):
         raise ValueError(f"GANSpace row {row.name!r} asks for component {row.component}, the file holds 0 to {len(pca['comp']) - 1}.")
     component, deviation = pca["comp"][row.component].float(), pca["std"][row.component].float()
-    coordinate = ((w[:1] - pca["mean"].float()) * component).sum() / deviation
-    return within(((strength - coordinate) * component * deviation).expand(LAYERS, WIDTH), row.start, row.end)
+    coordinate = ((w[:, :1] - pca["mean"].float()) * component).sum(-1, keepdim=True) / deviation
+    return within(((strength - coordinate) * component * deviation).expand_as(w), row.start, row.end)

@@ -18,6 +18,12 @@ MODULES = (
     "hellomeme.apply",
     "hellomeme.motion",
     "hellomeme.two_stage",
+    "wplus.load",
+    "wplus.direction",
+    "wplus.apply",
+    "anchored.anchor",
+    "anchored.invert",
+    "anchored.apply_inversion",
 )
 
 

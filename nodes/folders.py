@@ -4,15 +4,16 @@ import os
 
 import folder_paths
 
-NETWORKS, FACE_TOOLS = "sk_portrait", "face_tools"
+NETWORKS, FACE_TOOLS, DIRECTIONS = "sk_portrait", "face_tools", "wplus_directions"
 EXTENSIONS = {
     NETWORKS: {".safetensors", ".bin", ".pt", ".pth", ".ckpt"},
     FACE_TOOLS: {".task", ".onnx", ".tflite", ".json"},
+    DIRECTIONS: {".pt", ".pth", ".npy", ".safetensors"},
 }
 
 
 def register() -> None:
-    """Add the two folders to the host's, beside what extra_model_paths.yaml already gives them."""
+    """Add the folders to the host's, beside what extra_model_paths.yaml already gives them."""
     for name, extensions in EXTENSIONS.items():
         folder_paths.add_model_folder_path(name, os.path.join(folder_paths.models_dir, name))
         paths, known = folder_paths.folder_names_and_paths[name]

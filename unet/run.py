@@ -56,6 +56,15 @@ class Run:
         return cls(conditions, tuple(latent.shape[-2:]), guider.inner_model.model_sampling.percent_to_sigma)
 
 
+def acts_in(span: tuple[float, float] | None, run: Run | None, sigma: float | None) -> bool:
+    """Whether something with a span (start, end), 0..1 of the sampling, acts at this noise level. None = always; so does whatever is
+    called outside of a run."""
+    if span is None or run is None:
+        return True
+    first, last = map(run.sigma_of, span)
+    return first >= sigma >= last
+
+
 def run_of(options: Mapping[str, Any]) -> Run | None:
     """The run of a UNet call, None outside of the host's sampling (a look at the reference, another host)."""
     return options.get(KEY)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .frames import Rows
-from .run import Run
+from .run import Run, acts_in
 
 DOWN = tuple(f"down_{i}" for i in range(4))
 UP = tuple(f"up_{i}" for i in range(4))
@@ -78,18 +78,12 @@ class Weighted:
     mask: Tensor | None = None
 
     def __call__(self, station: str, h: Tensor, call: Call) -> Tensor:
-        if station not in self.action.sites or not self._acts_in(call):
+        if station not in self.action.sites or not acts_in(self.span, call.run, call.sigma):
             return h
         acted = self.action(station, h, call)
         if self.strength == 1.0 and self.mask is None:
             return acted
         return h + self._weight(h, call.rows) * (acted - h)
-
-    def _acts_in(self, call: Call) -> bool:
-        if self.span is None or call.run is None:
-            return True
-        first, last = map(call.run.sigma_of, self.span)
-        return first >= call.sigma >= last
 
     def _weight(self, h: Tensor, rows: Rows) -> Tensor | float:
         if self.mask is None:

@@ -1,0 +1,153 @@
+"""The rows that RA-SA and IBA bring into a UNet call: the reference behind the frames of each chunk, and the preview as a chunk of its own.
+
+    [frames, reference] of uncond, [frames, reference] of cond, [preview, its reference]
+
+All chunks are of one size, and the host is told of the last one as of one more condition, so that other packs count right. Nothing of
+the host is imported: executors come in as arguments. Axis letters: F frames of a chunk, h w cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..unet import extra_rows
+from ..unet.extra_rows import Guests
+from ..unet.frames import COND, Rows, rows_of
+from ..unet.run import acts_in, run_of
+from .anchored import KEY, Reading
+from .trajectory import ScheduleError, Trajectory
+
+HERE, AHEAD, STORED = "this step", "one step ahead", "the inversion"  # where the preview of a step stands on its way
+BOTH, TEXT_IN_COND, COND_ONLY = "both halves", "text in the positive half only", "positive half only"  # which halves take its maps
+
+
+class Maps(NamedTuple):
+    """Chunks that take the preview's maps of self-attention (own), and over the text."""
+
+    own: tuple[int, ...]
+    text: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """Whose attention maps the frames take, and when.
+
+    self_until, cross_until: share of the steps, from the first on, in which the maps of self-attention and over the text are taken
+    halves:                  of guidance
+    stands:                  HERE: on the level of the step. AHEAD: one level lower, told the timestep of the step (FateZero's order).
+                             STORED: one level lower with that level's timestep, as the inversion saw it
+    """
+
+    trajectory: Trajectory
+    self_until: float = 0.8
+    cross_until: float = 0.8
+    halves: str = TEXT_IN_COND
+    stands: str = HERE
+
+    def maps(self, rows: Rows, sigma: float) -> Maps | None:
+        """Which chunks of a call take which maps; None where none takes any."""
+        trajectory = self.trajectory
+        step = trajectory.steps - trajectory.level(sigma)
+        conds = tuple(chunk for chunk, branch in enumerate(rows.branches[:: rows.chunk]) if branch == COND)
+        every = tuple(range(len(rows.frames) // rows.chunk))
+        own = conds if self.halves == COND_ONLY else every
+        text = every if self.halves == BOTH else conds
+        maps = Maps(
+            own if step < round(self.self_until * trajectory.steps) else (),
+            text if step < round(self.cross_until * trajectory.steps) else (),
+        )
+        return maps if any(maps) else None
+
+    def riders(self, rows: Rows, sigma: float, timesteps: Tensor, tokens: int, anchored: bool) -> list[_Row]:
+        """The frames of the preview, then its reference. Raises FrameCountError for a clip of another length, ScheduleError for a text."""
+        trajectory = self.trajectory
+        rows.require_clip(trajectory.frames, "inverted clip")
+        level = trajectory.level(sigma) - (self.stands != HERE)
+        told = timesteps[:1] if self.stands != STORED else torch.tensor([trajectory.timesteps[level]])
+        text = _of_length(trajectory.context, tokens)
+        latents = trajectory.at(level, list(rows.frames[: rows.chunk]))
+        return [_Row(latent[None], told, text) for latent in [*latents, *(trajectory.anchor_at(level) if anchored else ())]]
+
+
+@dataclass(frozen=True, eq=False)
+class AnchorRows:
+    """DIFFUSION_MODEL wrapper of the host.
+
+    reference: noise level -> (1, 4, h, w) in the UNet's own scale, None = no anchor
+    preview:   None = RA-SA alone
+    span:      (start, end) part of the sampling in which it acts, None = always
+    """
+
+    reference: Callable[[float], Tensor] | None
+    preview: Preview | None = None
+    span: tuple[float, float] | None = None
+
+    def __deepcopy__(self, memo) -> AnchorRows:
+        return self  # old hosts deep-copy model_options at every clone
+
+    def __call__(self, executor: Callable, x: Tensor, timesteps: Tensor, context: Tensor, y, control, options: Mapping, **others) -> Tensor:
+        sigma = float(options["sigmas"].max())
+        rows = rows_of(options, len(x))
+        maps = self.preview.maps(rows, sigma) if self.preview else None
+        if not acts_in(self.span, run_of(options), sigma) or not (self.reference or maps):
+            return executor(x, timesteps, context, y, control, options, **others)
+        starts = range(0, len(x), rows.chunk)
+        riders = [_Row(self.reference(sigma), timesteps[k : k + 1], context[k : k + 1]) for k in starts] if self.reference else []
+        anchors = len(riders) // len(starts)
+        if maps:
+            riders += self.preview.riders(rows, sigma, timesteps, context.shape[1], bool(anchors))
+        latents, told, texts = zip(*(rider.like(x, timesteps, context) for rider in riders))
+        extra = [anchors] * len(starts)
+        extra[-1] += len(riders) - anchors * len(starts)
+        guests = Guests(tuple(extra), torch.cat(latents), torch.cat(told), torch.cat(texts))
+        reading = _reading(rows, bool(anchors), maps, x.device)
+        conditions = [*(options.get("cond_or_uncond") or (COND,)), *([COND] if maps else [])]
+        told_to_all = {**options, "cond_or_uncond": conditions, KEY: reading}
+        return extra_rows.run(executor, guests, x, timesteps, context, y, control, told_to_all, **others)
+
+
+class _Row(NamedTuple):
+    """One row that rides along: latent (1, 4, h, w), timestep (1,), text (1, t, D)."""
+
+    latent: Tensor
+    timestep: Tensor
+    context: Tensor
+
+    def like(self, x: Tensor, timesteps: Tensor, context: Tensor) -> _Row:
+        """The row beside those of a batch. Raises ValueError for another size."""
+        if self.latent.shape[1:] != x.shape[1:]:
+            (height, width), (own_height, own_width) = x.shape[-2:], self.latent.shape[-2:]
+            raise ValueError(
+                f"The reference or the inverted clip is {own_width}x{own_height} cells and the latent that is sampled {width}x{height}: "
+                "encode it at the same size."
+            )
+        return _Row(self.latent.to(x), self.timestep.to(timesteps), self.context.to(context))
+
+
+def _reading(rows: Rows, anchored: bool, maps: Maps | None, device: torch.device) -> Reading:
+    """Row numbers in the batch as it is laid out above."""
+    frames, chunks = rows.chunk, len(rows.frames) // rows.chunk
+    size = frames + anchored
+    own = torch.arange((chunks + (maps is not None)) * size).view(-1, size)
+    anchors = own[:, -1:].expand_as(own).flatten().to(device) if anchored else None
+    taken = []
+    for takers in (maps.own if maps else (), maps.text if maps else ()):
+        table = own.clone()
+        for chunk in takers:
+            table[chunk, :frames] = own[-1, :frames]
+        taken.append(table.flatten().to(device))
+    return Reading(anchors, *taken)
+
+
+def _of_length(text: Tensor, tokens: int) -> Tensor:
+    """The text repeated to a number of tokens, as the host does, which changes no attention. Raises ScheduleError where it cannot be."""
+    if tokens % text.shape[1]:
+        raise ScheduleError(
+            f"The prompt of Invert Frames has {text.shape[1]} tokens and that of the sampler {tokens}: make them equally long."
+        )
+    return text.repeat(1, tokens // text.shape[1], 1)

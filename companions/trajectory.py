@@ -1,0 +1,96 @@
+"""The way of a clip from its pictures up into noise (DDIM inversion), kept level by level.
+
+In the form x = z + sigma eps, in which DDIM is Euler: x' = x + (sigma' - sigma) eps(x / sqrt(1 + sigma^2), t). Axis letters: K + 1
+levels, F frames, h w cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+LOWEST = 1e-4  # noise level that stands for none: the host's FlipSigmas begins there too
+SLACK = 1e-3  # of a noise level: the host may compute in another precision than it announces
+
+
+class ScheduleError(ValueError):
+    """The sampler visits other noise levels, or other latents, than those that were inverted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """latents (K + 1, F, 4, h, w) at the rising noise levels `sigmas`; `timesteps` (K + 1,) at which the UNet was asked on each.
+
+    context: (1, t, D) text of the prompt that the clip was inverted with
+    anchor:  (K + 1, 1, 4, h, w) the reference on its own way, None without one
+    """
+
+    sigmas: tuple[float, ...]
+    timesteps: tuple[float, ...]
+    latents: Tensor
+    context: Tensor
+    anchor: Tensor | None = None
+
+    @property
+    def frames(self) -> int:
+        return self.latents.shape[1]
+
+    @property
+    def steps(self) -> int:
+        return len(self.sigmas) - 1
+
+    def level(self, sigma: float) -> int:
+        """The level of a noise level. Raises ScheduleError for one that was not inverted."""
+        nearest = min(range(len(self.sigmas)), key=lambda level: abs(self.sigmas[level] - sigma))
+        if abs(self.sigmas[nearest] - sigma) > SLACK * sigma:
+            raise ScheduleError(
+                f"The sampler asks at noise level {sigma:.4g}, and the clip was inverted at "
+                f"{', '.join(f'{level:.4g}' for level in self.sigmas[1:])}: sample with the same SIGMAS, and with euler."
+            )
+        return nearest
+
+    def at(self, level: int, frames: list[int]) -> Tensor:
+        """(len(frames), 4, h, w) of a level in the UNet's own scale."""
+        return in_unet_scale(self.latents[level, frames], self.sigmas[level])
+
+    def anchor_at(self, level: int) -> Tensor:
+        """(1, 4, h, w) of the reference in the UNet's own scale."""
+        return in_unet_scale(self.anchor[level], self.sigmas[level])
+
+
+def in_unet_scale(x: Tensor, sigma: float) -> Tensor:
+    return x / (1 + sigma**2) ** 0.5
+
+
+def levels_of(sigmas: Tensor) -> tuple[float, ...]:
+    """The rising levels of a schedule for denoising. Raises ScheduleError for one that does not fall to 0."""
+    levels = sigmas.flip(0).tolist()
+    if len(levels) < 2 or levels[0] != 0 or any(a >= b for a, b in zip(levels, levels[1:])):
+        raise ScheduleError(f"Sigmas to invert fall to 0, as for denoising; these are {', '.join(f'{s:.4g}' for s in sigmas.tolist())}.")
+    return (LOWEST, *levels[1:])
+
+
+def climb(
+    x: Tensor,
+    sigmas: tuple[float, ...],
+    asked: tuple[float, ...],
+    denoise: Callable[[Tensor, float], Tensor],
+    reached: Callable[[int], None],
+) -> Tensor:
+    """Euler upwards from clean latents x (F, 4, h, w) -> (K + 1, F, 4, h, w), one for each of the rising `sigmas`, on the CPU.
+
+    asked:   the noise levels whose timestep the UNet is told on each level
+    denoise: (latents, noise level) -> what the UNet takes for clean. It is asked at that level in the scale of that level, so that the
+             UNet sees x as it is and eps loses no digits where sigma is small
+    reached: called with the number of a level before its step
+    """
+    path = [x.cpu()]
+    for level, (sigma, above, told) in enumerate(zip(sigmas, sigmas[1:], asked)):
+        reached(level)
+        scaled = in_unet_scale(x, sigma) * (1 + told**2) ** 0.5
+        x = x + (above - sigma) * (scaled - denoise(scaled, told)) / told
+        path.append(x.cpu())
+    return torch.stack(path)

@@ -1,0 +1,100 @@
+"""Anchor Frames: reference-anchored self-attention."""
+
+from __future__ import annotations
+
+import torch
+from comfy.ldm.modules.attention import optimized_attention
+from comfy_api.latest import io
+
+from ...companions.anchored import AnchoredAttention
+from ...companions.anchored_rows import AnchorRows
+from ...companions.trajectory import in_unet_scale
+from ...unet import attentions, extra_rows
+from ..checks import require_sd15
+from ..schema import schema
+from ..span import SPAN, span_of
+from ..types import TrajectoryType
+
+FIRST_LEVEL = io.Int.Input(
+    "first_level",
+    default=0,
+    min=0,
+    max=3,
+    tooltip="First level of the UNet that reads the reference: 0 everywhere, 1 leaves the largest maps plain (most of the cost, as in "
+    "FateZero), 2 and 3 leave more.",
+)
+
+
+class AnchorFrames(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitAnchorFrames",
+            display_name="Anchor Frames",
+            category="SK Portrait",
+            description="Lets every frame attend to one reference picture besides itself (reference-anchored self-attention of "
+            "FreeAnimate): colours, clothes and faces stay its own. No weights; goes with ControlNet, AnimateDiff, HelloMeme.",
+            search_aliases=["RA-SA", "FreeAnimate", "reference only", "consistency", "Pix2Video"],
+            inputs=[
+                io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
+                io.Latent.Input(
+                    "reference",
+                    optional=True,
+                    tooltip="The encoded reference picture, at the size that is sampled. It gets noise as the frames do.",
+                ),
+                TrajectoryType.Input(
+                    "trajectory",
+                    optional=True,
+                    tooltip="Instead of a reference latent: from Invert Frames with a reference. Its inverted noise is closer to the "
+                    "picture; sample with the same sigmas and euler.",
+                ),
+                FIRST_LEVEL,
+                *SPAN,
+                io.Int.Input(
+                    "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=False, tooltip="Of the reference's noise."
+                ),
+            ],
+            outputs=[io.Model.Output(display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was.")],
+        )
+
+    @classmethod
+    def execute(cls, model, first_level, start_percent, end_percent, seed, reference=None, trajectory=None) -> io.NodeOutput:
+        require_sd15(model)
+        if (reference is None) == (trajectory is None):
+            raise ValueError("Anchor Frames takes a reference latent or a trajectory: wire one of the two.")
+        anchored = model.clone()
+        if start_percent >= end_percent:
+            return io.NodeOutput(anchored)
+        source = noised(model, one(reference), seed) if trajectory is None else inverted(trajectory)
+        attach(anchored, AnchorRows(source, span=span_of(start_percent, end_percent)), first_level, cls)
+        return io.NodeOutput(anchored)
+
+
+def attach(model, rows: AnchorRows, first_level: int, node, **wishes) -> None:
+    """Give a freshly cloned MODEL the rows and the attention that reads them."""
+    attentions.bind(model, [AnchoredAttention(first_level, **wishes)], optimized_attention)
+    extra_rows.attach(model, rows, node.define_schema().display_name)
+
+
+def one(latent: dict) -> torch.Tensor:
+    """The samples of one picture (1, 4, h, w). Raises ValueError for a batch."""
+    if len(latent["samples"]) != 1:
+        raise ValueError(f"The reference is one picture; the latent holds {len(latent['samples'])}.")
+    return latent["samples"]
+
+
+def noised(model, samples: torch.Tensor, seed: int):
+    """Noise level -> the reference with that much of its own noise."""
+    clean = model.model.process_latent_in(samples.float())
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed))
+    return lambda sigma: in_unet_scale(clean + sigma * noise, sigma)
+
+
+def inverted(trajectory):
+    """Noise level -> the reference on its inverted way. Raises ValueError where it was inverted without one."""
+    if trajectory.anchor is None:
+        raise ValueError("This trajectory holds no reference: wire one into Invert Frames.")
+    return lambda sigma: trajectory.anchor_at(trajectory.level(sigma))
+
+
+NODES = [AnchorFrames]

@@ -1,0 +1,81 @@
+"""Apply Inversion: draws another clip with the attention maps of an inverted one."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ...companions.anchored_rows import AHEAD, BOTH, COND_ONLY, HERE, STORED, TEXT_IN_COND, AnchorRows, Preview
+from ..checks import require_sd15
+from ..schema import schema
+from ..types import TrajectoryType
+from .anchor import FIRST_LEVEL, attach, inverted
+
+
+class ApplyInversion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitApplyInversion",
+            display_name="Apply Inversion",
+            category="SK Portrait",
+            description="Lets a MODEL draw an inverted clip again with its layout and motion (inversion-boosted attention of FreeAnimate): "
+            "another prompt, style or cleaner frames. The clip is computed beside the new one, about 1.6 times the time of a step.",
+            search_aliases=["IBA", "FreeAnimate", "FateZero", "video edit", "restyle", "clean up"],
+            inputs=[
+                io.Model.Input("model", tooltip="The SD1.5 MODEL that draws, without Anchor Frames: the reference comes with the path."),
+                TrajectoryType.Input("trajectory", tooltip="From Invert Frames. Sample with its sigmas and latent, euler, no noise added."),
+                io.Float.Input(
+                    "self_until",
+                    default=0.8,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="Share of the steps in which layout and motion are those of the inverted clip. FateZero uses 0.6 to 0.9.",
+                ),
+                io.Float.Input(
+                    "cross_until",
+                    default=0.8,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="Share of the steps in which each word acts where it acted in the inverted clip. 0 where the prompts differ in "
+                    "more than single words.",
+                ),
+                io.Int.Input(
+                    "largest_map",
+                    default=1024,
+                    min=1,
+                    max=1 << 20,
+                    tooltip="Most cells of a self-attention map that is taken over: 1024 is 32x32 (FateZero). Larger holds more detail of "
+                    "the clip.",
+                ),
+                io.Combo.Input(
+                    "guidance",
+                    options=[TEXT_IN_COND, BOTH, COND_ONLY],
+                    tooltip="Which halves of classifier-free guidance take the clip's maps. FateZero: the positive half only.",
+                ),
+                io.Combo.Input(
+                    "maps_of",
+                    options=[HERE, AHEAD, STORED],
+                    tooltip="Where the clip stands on its way while it is looked at: at the noise level of the step; one level lower "
+                    "(FateZero's order, with its timestep in Invert Frames); or as the inversion itself saw it.",
+                ),
+                FIRST_LEVEL,
+            ],
+            outputs=[
+                io.Model.Output(display_name="model", tooltip="For SamplerCustom with euler. The MODEL that came in is left as it was.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, trajectory, self_until, cross_until, largest_map, guidance, maps_of, first_level) -> io.NodeOutput:
+        require_sd15(model)
+        boosted = model.clone()
+        if self_until or cross_until:
+            reference = None if trajectory.anchor is None else inverted(trajectory)
+            preview = Preview(trajectory, self_until, cross_until, guidance, maps_of)
+            attach(boosted, AnchorRows(reference, preview), first_level, cls, largest_map=largest_map)
+        return io.NodeOutput(boosted)
+
+
+NODES = [ApplyInversion]

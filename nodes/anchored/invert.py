@@ -1,0 +1,94 @@
+"""Invert Frames: the way of a clip up into noise."""
+
+from __future__ import annotations
+
+import itertools
+
+import comfy.samplers
+import torch
+from comfy_api.latest import io
+
+from ...companions.anchored_rows import AnchorRows
+from ...companions.trajectory import Trajectory, climb, in_unet_scale, levels_of
+from ..checks import require_sd15
+from ..progress import ticker
+from ..schema import schema
+from ..types import TrajectoryType
+from .anchor import FIRST_LEVEL, attach, one
+
+HERE, ABOVE = "of the level", "of the level above"
+
+
+class InvertFrames(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitInvertFrames",
+            display_name="Invert Frames",
+            category="SK Portrait",
+            description="Finds the noise that a finished clip would have come from (DDIM inversion), step by step, so that Apply "
+            "Inversion can draw another clip with its layout and motion. Keeps the latents of every step and no attention map.",
+            search_aliases=["DDIM inversion", "FreeAnimate", "FateZero", "IBA"],
+            inputs=[
+                io.Model.Input("model", tooltip="The SD1.5 MODEL that will draw, without Anchor Frames."),
+                io.Conditioning.Input("positive", tooltip="What the clip shows. ControlNets in it are left out."),
+                io.Latent.Input("frames", tooltip="The encoded clip, one latent a frame, at the size that will be sampled."),
+                io.Sigmas.Input("sigmas", tooltip="Of the sampling to come: the same ones go into the sampler, which must be euler."),
+                io.Latent.Input("reference", optional=True, tooltip="One picture that every frame attends to besides itself."),
+                FIRST_LEVEL,
+                io.Combo.Input(
+                    "timestep",
+                    options=[HERE, ABOVE],
+                    tooltip="Which timestep the UNet is told on each level: its own, or that of the level above (FateZero's order).",
+                ),
+            ],
+            outputs=[
+                TrajectoryType.Output(display_name="trajectory", tooltip="For Apply Inversion, and for Anchor Frames."),
+                io.Latent.Output(display_name="latent", tooltip="The clip as noise: where sampling begins, with no noise added."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, positive, frames, sigmas, first_level, timestep, reference=None) -> io.NodeOutput:
+        require_sd15(model)
+        if len(positive) != 1:
+            raise ValueError(f"Invert Frames takes one prompt; this conditioning holds {len(positive)}.")
+        levels, sampling = levels_of(sigmas), model.get_model_object("model_sampling")
+        lowest = float(sampling.sigma_min)
+        asked = tuple(max(level, lowest) for level in (levels if timestep == HERE else (*levels[1:], levels[-1])))
+        text = positive[0][0]
+        tick, done = ticker((len(levels) - 1) * (1 + (reference is not None))), itertools.count(1)
+        level_now = 0
+
+        def reached(level: int) -> None:
+            nonlocal level_now
+            level_now = level
+            tick(next(done))
+
+        anchor, follower = None, model.clone()
+        if reference is not None:
+            anchor = _upwards(model, text, one(reference), levels, asked, reached)
+            beside = AnchorRows(lambda sigma: in_unet_scale(anchor[level_now], levels[level_now]))
+            attach(follower, beside, first_level, cls)
+        latents = _upwards(follower, text, frames["samples"], levels, asked, reached)
+        timesteps = tuple(float(sampling.timestep(torch.tensor(sigma))) for sigma in asked)
+        start = model.model.process_latent_out(latents[-1])
+        return io.NodeOutput(Trajectory(levels, timesteps, latents, text, anchor), {"samples": start})
+
+
+def _upwards(model, text, samples, levels, asked, reached) -> torch.Tensor:
+    """(K + 1, F, 4, h, w) of clean latents (F, 4, h, w), by the host's own sampling without guidance."""
+    path = []
+
+    def climb_in_host(denoiser, x, sigmas, extra_args, callback, disable) -> torch.Tensor:
+        path.append(climb(x, levels, asked, lambda y, sigma: denoiser(y, y.new_full((len(y),), sigma), **extra_args), reached))
+        return x
+
+    guider = comfy.samplers.CFGGuider(model)
+    guider.inner_set_conds({"positive": [[text, {}]]})
+    sampler = comfy.samplers.KSAMPLER(climb_in_host)
+    guider.sample(torch.zeros_like(samples), samples, sampler, torch.tensor(levels), disable_pbar=True)
+    return path[0]
+
+
+NODES = [InvertFrames]

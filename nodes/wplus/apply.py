@@ -1,0 +1,140 @@
+"""Apply W+: steers a MODEL along a direction, frame by frame."""
+
+from __future__ import annotations
+
+from comfy.ldm.modules.attention import optimized_attention
+from comfy_api.latest import io
+
+from ...companions.wplus_action import Lambdas, WPlusAction
+from ...companions.wplus_directions import long_enough
+from ...face_tools.coefficients import ARKIT_51
+from ...unet import attentions
+from ..checks import require_sd15
+from ..schema import schema
+from ..span import SPAN, span_of
+from ..types import FaceTrackType, FloatsType, WPlusCodeType, WPlusType
+
+NEGATE_LAMBDA, NEGATE_DIRECTION = "negate lambda", "negate direction"
+BOTH, COND_ONLY = "both halves", "positive half only"
+SIDED = ("Left", "Right")
+
+
+class ApplyWPlus(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitApplyWPlus",
+            display_name="Apply W+",
+            category="SK Portrait",
+            description="An expression slider for any SD1.5 MODEL, still or moving: steers it along a direction such as a smile, by one "
+            "lambda, or another one in every frame. Goes with HelloMeme, AnimateDiff, LoRA, ControlNet and IPAdapter.",
+            search_aliases=["w-plus-adapter", "expression slider", "smile", "age"],
+            inputs=[
+                io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
+                WPlusType.Input("wplus", tooltip="From Load W+."),
+                WPlusCodeType.Input("w", tooltip="From W+ Direction: a direction alone, or a person with directions added."),
+                io.Float.Input(
+                    "strength",
+                    display_name="lambda",
+                    default=0.5,
+                    min=-4.0,
+                    max=4.0,
+                    step=0.01,
+                    tooltip="How strongly it acts; a direction alone looks natural from about -0.7 to 0.7, a person takes 1. 0: the "
+                    "MODEL's own result, bit for bit. Multiplies the lambdas of frames where there are any.",
+                ),
+                io.Combo.Input(
+                    "sign_mode",
+                    options=[NEGATE_LAMBDA, NEGATE_DIRECTION],
+                    tooltip="What a lambda below 0 means: the edit taken away, or the opposite direction added. Two different edits.",
+                ),
+                io.Combo.Input(
+                    "guidance",
+                    options=[BOTH, COND_ONLY],
+                    tooltip="Where it acts in classifier-free guidance. Both halves: as published, the negative half attends to an empty "
+                    "code.",
+                ),
+                io.Float.Input(
+                    "delay",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="Share of the steps in which the picture is laid out without it; the authors use 0.2 for persons. 0: none.",
+                ),
+                *SPAN,
+                io.String.Input(
+                    "curve",
+                    default="",
+                    multiline=True,
+                    tooltip="Key frames, such as 0: -0.7, 24: 0, 48: 0.7. Linear between them. Empty: the same in every frame.",
+                ),
+                io.Combo.Input(
+                    "coefficient",
+                    options=coefficients(),
+                    default="mouthSmile",
+                    tooltip="With a track: the coefficient of the driver that is the lambda of each frame. Both sides are averaged.",
+                ),
+                FaceTrackType.Input("track", optional=True, tooltip="The portrait smiles when the driver smiles. One row a frame."),
+                FloatsType.Input("lambdas", optional=True, tooltip="One number a frame, from any node that gives FLOATS."),
+            ],
+            outputs=[io.Model.Output(display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        wplus,
+        w,
+        strength,
+        sign_mode,
+        guidance,
+        delay,
+        start_percent,
+        end_percent,
+        curve,
+        coefficient,
+        track=None,
+        lambdas=None,
+    ) -> io.NodeOutput:
+        require_sd15(model)
+        patched = model.clone()
+        scales = lambdas_of(curve, track, coefficient, lambdas).times(strength)
+        if not any(scales.values) or start_percent >= end_percent:
+            return io.NodeOutput(patched)
+        action = WPlusAction(
+            wplus.module,
+            long_enough(w),
+            scales,
+            uncond=guidance == BOTH,
+            turn=sign_mode == NEGATE_DIRECTION,
+            delay=delay,
+            span=span_of(start_percent, end_percent),
+        )
+        attentions.bind(patched, [action], optimized_attention, [wplus.patcher])
+        return io.NodeOutput(patched)
+
+
+def coefficients() -> list[str]:
+    """What a track can steer: the 51 coefficients, those of two sides together. A jaw or mouth to the left is no side of a pair."""
+    paired = (name.removesuffix("Left").removesuffix("Right") for name in ARKIT_51)
+    return list(dict.fromkeys(pair if pair not in ("jaw", "mouth") else name for pair, name in zip(paired, ARKIT_51)))
+
+
+def lambdas_of(curve: str, track, coefficient: str, listed) -> Lambdas:
+    """The lambda of each frame, before the strength. Raises ValueError where two wires say it, or a track holds no expression."""
+    said = [name for name, there in (("curve", curve.strip()), ("track", track is not None), ("lambdas", listed is not None)) if there]
+    if len(said) > 1:
+        raise ValueError(f"The lambda of each frame is said by {' and by '.join(said)}: keep one of them.")
+    if listed is not None:
+        return Lambdas(tuple(float(value) for value in listed))
+    if track is not None:
+        if track.coefficients is None:
+            raise ValueError(f"The track ({track.source}) holds no expression coefficients: track with MediaPipe, or import a recording.")
+        columns = [i for i, name in enumerate(ARKIT_51) if name in (coefficient, *(coefficient + side for side in SIDED))]
+        return Lambdas(tuple(track.coefficients[:, columns].mean(axis=1).tolist()))
+    return Lambdas.parse(curve) if curve.strip() else Lambdas.constant(1.0)
+
+
+NODES = [ApplyWPlus]

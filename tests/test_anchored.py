@@ -1,0 +1,217 @@
+"""RA-SA and IBA on the real host: exactness however the host batches, the way up and down again, who may be beside, bad input."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sk_portrait.tests.narrow import drive, normal, prompt
+
+pytestmark = pytest.mark.comfy
+
+SMALL = 8  # cells
+STEPS = 3
+
+
+@pytest.fixture(scope="module")
+def host(comfy):
+    from sk_portrait.nodes.anchored.anchor import AnchorFrames
+    from sk_portrait.nodes.anchored.apply_inversion import HERE, TEXT_IN_COND, ApplyInversion
+    from sk_portrait.nodes.anchored.invert import HERE as OWN
+    from sk_portrait.nodes.anchored.invert import InvertFrames
+    from sk_portrait.tests.moving import MovingHost
+
+    class AnchoredHost(MovingHost):
+        def anchor(self, model=None, first_level=0, span=(0.0, 1.0), seed=0, cells=SMALL, **wires):
+            """The MODEL with Anchor Frames."""
+            wires = wires or {"reference": {"samples": normal("anchor", 1, 4, cells, cells)}}
+            return AnchorFrames.execute(model or self.model, first_level, *span, seed, **wires)[0]
+
+        def invert(self, frames=3, steps=STEPS, sigmas=None, **wires):
+            """(trajectory, start) of Invert Frames."""
+            clip, sigmas = {"samples": normal("clip", frames, 4, SMALL, SMALL)}, self.sigmas(steps) if sigmas is None else sigmas
+            path, start = InvertFrames.execute(self.model, prompt("+"), clip, sigmas, first_level=0, timestep=OWN, **wires).result
+            return path, start["samples"]
+
+        def boost(self, path, self_until=1.0, cross_until=1.0, largest_map=1 << 20, model=None):
+            """The MODEL with Apply Inversion."""
+            model = model or self.model
+            return ApplyInversion.execute(model, path, self_until, cross_until, largest_map, TEXT_IN_COND, HERE, first_level=0)[0]
+
+        def draw(self, model, start, cfg=1.0, steps=STEPS, sigmas=None):
+            """Euler from an inverted start."""
+            import comfy.samplers
+
+            euler = comfy.samplers.sampler_object("euler")
+            sigmas = self.sigmas(steps) if sigmas is None else sigmas
+            return self.guider(model, cfg).sample(torch.zeros_like(start), start, euler, sigmas, disable_pbar=True, seed=0)
+
+    return AnchoredHost()
+
+
+@pytest.fixture(scope="module")
+def inverted(host):
+    return host.invert(reference={"samples": normal("anchor", 1, 4, SMALL, SMALL)})
+
+
+def relative(got, want) -> float:
+    return ((got - want).abs().max() / want.abs().max()).item()
+
+
+class TestAnchor:
+    def test_nothing_asked_is_the_model_bit_for_bit(self, host):
+        assert torch.equal(host.sample(host.anchor(span=(0.6, 0.4)), cells=SMALL), host.sample(host.model, cells=SMALL))
+
+    def test_frames_follow_the_reference_less_where_fewer_levels_read_it(self, host):
+        noise = normal("noise", 3, 4, SMALL, SMALL)
+        plain = host.sample(host.model, noise=noise)
+        moved = [relative(host.sample(host.anchor(first_level=level), noise=noise), plain) for level in (0, 3)]
+        assert moved[0] > moved[1] > 1e-4
+
+    def test_a_frame_in_a_batch_is_the_frame_alone(self, host):
+        noise = normal("noise", 3, 4, SMALL, SMALL)
+        batch = host.sample(host.anchor(), noise=noise)
+        for k in range(3):
+            assert relative(host.sample(host.anchor(), noise=noise[k : k + 1]), batch[k : k + 1]) < 1e-5
+
+    def test_cond_and_uncond_apart_are_both_together(self, host, monkeypatch):
+        model = host.anchor()
+        together = host.sample(model, cells=SMALL)
+        monkeypatch.setattr(type(model.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # the host then splits
+        assert relative(host.sample(model, cells=SMALL), together) < 1e-5
+
+    def test_windows_change_nothing(self, host):
+        """Untrained motion brings windows and changes nothing else."""
+        noise = normal("noise", 10, 4, SMALL, SMALL)
+        windowed = host.sample(host.move(host.still_motion(), 4, 1, model=host.anchor()), noise=noise)
+        assert relative(windowed, host.sample(host.anchor(), noise=noise)) < 1e-5
+
+    def test_with_a_driven_clip_and_motion_in_either_order(self, host):
+        def together(first, second):
+            return host.sample(second(first(host.model)), cells=SMALL)
+
+        def driven(model):
+            return host.move(host.motion("animatediff"), 0, model=host.apply(drive=drive(3, cells=SMALL), model=model))
+
+        def anchored(model):
+            return host.anchor(model=model)
+
+        one = together(driven, anchored)
+        assert relative(together(anchored, driven), one) < 1e-6
+        assert relative(one, host.sample(driven(host.model), cells=SMALL)) > 1e-3
+
+    def test_a_stretch_of_the_sampling(self, host):
+        late, whole = host.sample(host.anchor(span=(0.0, 0.3)), cells=SMALL, steps=4), host.sample(host.anchor(), cells=SMALL, steps=4)
+        assert relative(late, whole) > 1e-4
+        assert relative(late, host.sample(host.model, cells=SMALL, steps=4)) > 1e-4
+
+
+class TestInversion:
+    def test_down_again_is_where_it_came_from_the_closer_the_more_steps(self, host):
+        clip = normal("clip", 3, 4, SMALL, SMALL)
+        errors = []
+        for steps in (4, 16):
+            path, start = host.invert(steps=steps)
+            errors.append(relative(host.draw(host.model, start, steps=steps), clip))
+        assert errors[1] < errors[0] / 2
+
+    def test_the_reference_goes_its_way_alone(self, host, inverted):
+        path, _ = inverted
+        alone, _ = host.invert(frames=1)
+        assert path.anchor.shape == (STEPS + 1, 1, 4, SMALL, SMALL) and path.latents.shape == (STEPS + 1, 3, 4, SMALL, SMALL)
+        assert relative(alone.latents[0], path.latents[0, :1]) < 1e-6
+
+    def test_maps_of_ones_own_change_nothing(self, host):
+        """One step from the inverted start with the same prompt: the clip and the new one are the same there."""
+        path, start = host.invert(steps=1)
+        assert relative(host.draw(host.boost(path), start, steps=1), host.draw(host.model, start, steps=1)) < 1e-5
+
+    def test_ratio_0_is_the_model_bit_for_bit(self, host, inverted):
+        path, start = inverted
+        assert torch.equal(host.draw(host.boost(path, 0.0, 0.0), start, cfg=2.0), host.draw(host.model, start, cfg=2.0))
+
+    @pytest.mark.parametrize("ratios", [(1.0, 0.0), (0.0, 1.0), (0.34, 0.34)])
+    def test_each_ratio_moves_the_result(self, host, inverted, ratios):
+        path, start = inverted
+        model = host.anchor(trajectory=path)
+        assert relative(host.draw(host.boost(path, *ratios), start, cfg=2.0), host.draw(model, start, cfg=2.0)) > 1e-3
+
+    def test_cond_and_uncond_apart_are_both_together(self, host, inverted, monkeypatch):
+        path, start = inverted
+        model = host.boost(path)
+        together = host.draw(model, start, cfg=2.0)
+        monkeypatch.setattr(type(model.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # the host then splits
+        assert relative(host.draw(model, start, cfg=2.0), together) < 1e-5
+
+    def test_every_window_reads_its_own_frames(self, host):
+        path, start = host.invert(frames=10, steps=2)
+        whole = host.draw(host.boost(path), start, cfg=2.0, steps=2)
+        windowed = host.move(host.still_motion(), 4, 1, model=host.boost(path))
+        assert relative(host.draw(windowed, start, cfg=2.0, steps=2), whole) < 1e-5
+
+    def test_other_packs_find_as_many_equal_chunks_as_they_are_told_of(self, host, inverted):
+        """IPAdapter divides the batch by the number of conditions."""
+        path, start = inverted
+        seen = set()
+
+        def count(n, context, value, options):
+            seen.add((len(n), len(options["cond_or_uncond"])))
+            return n, context, value
+
+        model = host.boost(path)
+        model.set_model_attn2_patch(count)
+        host.draw(model, start, cfg=2.0)
+        assert seen == {(3 * (3 + 1), 3)}
+
+    def test_with_a_driven_clip(self, host, inverted):
+        path, start = inverted
+        driven = host.apply(drive=drive(3, cells=SMALL))
+        boosted = host.draw(host.boost(path, model=driven), start, cfg=2.0)
+        assert relative(boosted, host.draw(driven, start, cfg=2.0)) > 1e-3 and torch.isfinite(boosted).all()
+
+
+class TestBadInput:
+    def test_rows_of_two_nodes(self, host, inverted):
+        with pytest.raises(ValueError, match="Apply Inversion adds rows of its own to every UNet call, and Anchor Frames is on this MODEL"):
+            host.boost(inverted[0], model=host.anchor())
+        with pytest.raises(ValueError, match="Anchor Frames adds rows of its own"):
+            host.anchor(model=host.anchor())
+
+    def test_a_schedule_that_was_not_inverted(self, host, inverted):
+        with pytest.raises(ValueError, match="asks at noise level .*, and the clip was inverted at .*same SIGMAS, and with euler"):
+            host.draw(host.boost(inverted[0]), inverted[1], steps=STEPS + 2)
+
+    def test_a_clip_of_another_length(self, host, inverted):
+        with pytest.raises(ValueError, match="The inverted clip has 3 frames and the latent batch has 4"):
+            host.draw(host.boost(inverted[0]), normal("start", 4, 4, SMALL, SMALL))
+
+    def test_a_latent_of_another_size(self, host, inverted):
+        words = "inverted clip is 8x8 cells and the latent that is sampled 16x16"
+        with pytest.raises(ValueError, match=words):
+            host.draw(host.boost(inverted[0]), normal("start", 3, 4, 16, 16))
+        with pytest.raises(ValueError, match=words):
+            host.sample(host.anchor())
+
+    def test_sigmas_that_do_not_fall_to_0(self, host):
+        with pytest.raises(ValueError, match="Sigmas to invert fall to 0, as for denoising; these are 14.61"):
+            host.invert(sigmas=host.sigmas(STEPS)[:-1])
+
+    def test_two_reference_pictures_or_no_reference(self, host):
+        with pytest.raises(ValueError, match="The reference is one picture; the latent holds 2"):
+            host.anchor(reference={"samples": normal("two", 2, 4, SMALL, SMALL)})
+        with pytest.raises(ValueError, match="takes a reference latent or a trajectory: wire one of the two"):
+            host.anchor(reference=None, trajectory=None)
+
+    def test_a_trajectory_without_a_reference(self, host):
+        with pytest.raises(ValueError, match="This trajectory holds no reference: wire one into Invert Frames"):
+            host.anchor(trajectory=host.invert(steps=1)[0])
+
+    def test_prompts_of_another_length(self, host, inverted):
+        import comfy.samplers
+
+        path, start = inverted
+        guider = comfy.samplers.CFGGuider(host.boost(path))
+        guider.set_conds([[normal("long", 1, 10, 64), {}]], prompt("-"))
+        guider.set_cfg(1.0)
+        with pytest.raises(ValueError, match="The prompt of Invert Frames has 7 tokens and that of the sampler 10"):
+            guider.sample(torch.zeros_like(start), start, comfy.samplers.sampler_object("euler"), host.sigmas(STEPS), disable_pbar=True)

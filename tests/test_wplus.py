@@ -1,0 +1,267 @@
+"""W+ on the real host: what the sliders promise, exactness however the host batches, other packs beside it, one sentence for bad input."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from sk_portrait.bench.golden import OTHER, Golden
+from sk_portrait.bench.parity_wplus import wplus_of
+from sk_portrait.companions.wplus import WPlusFileError, load
+from sk_portrait.companions.wplus_action import Lambdas
+from sk_portrait.companions.wplus_directions import UNIT, long_enough, whole, within
+from sk_portrait.face_tools.coefficients import ARKIT_51
+from sk_portrait.tests.narrow import normal
+
+SMALL = 8  # cells
+FRAMES = [-0.7, 0.0, 0.7]
+
+
+@pytest.fixture(scope="module")
+def host(comfy):
+    from sk_portrait.nodes.wplus.apply import ApplyWPlus
+    from sk_portrait.nodes.wplus.load import managed
+    from sk_portrait.tests.moving import MovingHost
+
+    class WPlusHost(MovingHost):
+        def __init__(self):
+            super().__init__()
+            self.wplus = managed(wplus_of(Golden(OTHER), self))
+            self.w = normal("smile", 1, 18, 512)
+            self.plain = self.sample(self.model, cells=SMALL)
+
+        def steer(self, strength=0.7, model=None, w=None, **wishes):
+            """The MODEL with Apply W+."""
+            inputs = {i.id: i.default for i in ApplyWPlus.define_schema().inputs if getattr(i, "default", None) is not None}
+            inputs |= {i.id: i.options[0] for i in ApplyWPlus.define_schema().inputs if i.id in ("sign_mode", "guidance")}
+            inputs |= {"model": model or self.model, "wplus": self.wplus, "w": self.w if w is None else w, "strength": strength}
+            return ApplyWPlus.execute(**(inputs | wishes))[0]
+
+        def steered(self, *args, **wishes):
+            return self.sample(self.steer(*args, **wishes), cells=SMALL)
+
+    return WPlusHost()
+
+
+def relative(got, want) -> float:
+    return ((got - want).abs().max() / want.abs().max()).item()
+
+
+@pytest.mark.parametrize("wishes", [{"strength": 0.0}, {"start_percent": 0.6, "end_percent": 0.4}, {"lambdas": [0.0, 0.0, 0.0]}])
+def test_nothing_asked_is_the_model_bit_for_bit(host, wishes):
+    assert torch.equal(host.steered(**wishes), host.plain)
+
+
+def test_a_frame_of_lambda_0_is_the_models_own_and_its_neighbours_are_not(host):
+    steered = host.steered(1.0, lambdas=FRAMES)
+    assert relative(steered[1], host.plain[1]) < 1e-6
+    assert min(relative(steered[k], host.plain[k]) for k in (0, 2)) > 1e-2
+
+
+def test_a_frame_in_a_batch_is_the_frame_alone(host):
+    noise = normal("noise", 3, 4, SMALL, SMALL)
+    batch = host.sample(host.steer(1.0, lambdas=FRAMES), noise=noise)
+    for k, value in enumerate(FRAMES):
+        assert relative(host.sample(host.steer(value), noise=noise[k : k + 1]), batch[k : k + 1]) < 1e-5
+
+
+def test_cond_and_uncond_apart_are_both_together(host, monkeypatch):
+    model = host.steer(1.0, lambdas=FRAMES)
+    together = host.sample(model, cells=SMALL)
+    monkeypatch.setattr(type(model.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # the host then splits
+    assert relative(host.sample(model, cells=SMALL), together) < 1e-5
+
+
+def test_every_window_gets_the_lambdas_of_its_frames(host):
+    """Untrained motion brings windows and changes nothing else."""
+    lambdas = torch.linspace(-0.7, 0.7, 10).tolist()
+    noise = normal("noise", 10, 4, SMALL, SMALL)
+    model = host.steer(1.0, lambdas=lambdas)
+    windowed = host.sample(host.move(host.still_motion(), 4, 1, model=model), noise=noise)
+    assert relative(windowed, host.sample(model, noise=noise)) < 1e-5
+
+
+def test_a_curve_and_a_list_of_its_values_are_the_same(host):
+    assert relative(host.steered(1.0, curve="0: -0.7, 2: 0.7"), host.steered(1.0, lambdas=FRAMES)) < 1e-6
+
+
+def test_a_person_smiles_when_the_driver_does(host):
+    coefficients = np.zeros((3, len(ARKIT_51)), np.float32)
+    for name, value in (("mouthSmileLeft", 0.6), ("mouthSmileRight", 0.8)):
+        coefficients[2, ARKIT_51.index(name)] = value
+    track = SimpleNamespace(coefficients=coefficients, source="drawn")
+    assert relative(host.steered(1.0, track=track), host.steered(1.0, lambdas=[0, 0, 0.7])) < 1e-6
+
+
+def test_negative_lambda_and_negative_direction_are_two_edits(host):
+    taken, turned = host.steered(-0.7), host.steered(-0.7, sign_mode="negate direction")
+    assert relative(taken, turned) > 1e-2
+    assert relative(turned, host.steered(0.7, w=-host.w)) < 1e-6
+
+
+def test_the_length_of_a_direction_does_not_matter_that_of_a_person_does(host):
+    person = 11 * normal("person", 1, 18, 512) + host.w
+    assert relative(host.steered(w=host.w * 3), host.steered()) < 1e-3
+    assert relative(host.steered(w=person + 5 * host.w), host.steered(w=person)) > 1e-3
+
+
+def test_delay_leaves_the_first_steps_to_the_model(host):
+    """int(0.5 x 4) = 2: steps 0, 1 and 2 are the MODEL's own, step 3 is not."""
+    sigmas = host.sigmas(4)
+
+    def after(steps: int, model) -> torch.Tensor:
+        import comfy.samplers
+
+        noise = normal("noise", 3, 4, SMALL, SMALL)
+        seen = []
+        guider = host.guider(model)
+        euler, empty = comfy.samplers.sampler_object("euler"), torch.zeros_like(noise)
+        guider.sample(noise, empty, euler, sigmas, callback=lambda k, x0, x, n: seen.append(x0.clone()), disable_pbar=True)
+        return seen[steps]
+
+    delayed = host.steer(delay=0.5)
+    assert torch.equal(after(2, delayed), after(2, host.model)) and not torch.equal(after(3, delayed), after(3, host.model))
+
+
+def test_the_model_that_came_in_is_left_as_it_was(host):
+    host.steered()
+    assert torch.equal(host.sample(host.model, cells=SMALL), host.plain)
+
+
+def test_two_sliders_add_up_in_the_order_of_their_nodes(host):
+    age = normal("age", 1, 18, 512)
+    both = host.steered(0.3, w=age, model=host.steer())
+    assert relative(both, host.steered()) > 1e-2 and relative(both, host.steered(0.3, w=age)) > 1e-2
+    assert torch.equal(host.steered(0.0, w=age, model=host.steer()), host.steered())
+
+
+class Adding:
+    """An attn2 replacement as IPAdapter's, which takes further callbacks by `add`."""
+
+    def __init__(self, value: float):
+        self.value = value
+
+    def __call__(self, q, k, v, options):
+        return torch.full_like(q, self.value)
+
+
+def with_adding(model, value: float):
+    model = model.clone()
+    model.set_model_attn2_replace(Adding(value), "middle", 0)
+    return model
+
+
+def test_it_wraps_an_earlier_replacement_and_lets_later_packs_add(host):
+    from sk_portrait.unet.attentions import TextAttention
+
+    earlier = with_adding(host.model, 0.3)
+    steered = host.steer(model=earlier)
+    assert relative(host.sample(steered, cells=SMALL), host.sample(earlier, cells=SMALL)) > 1e-2
+    assert relative(host.sample(steered, cells=SMALL), host.steered()) > 1e-3
+
+    before = host.sample(steered, cells=SMALL)
+    later = steered.clone()
+    place = later.model_options["transformer_options"]["patches_replace"]["attn2"][("middle", 0)]
+    assert isinstance(place, TextAttention)
+    place.add(lambda out, q, k, v, options, **settings: torch.ones_like(out), sigma_start=1e9, sigma_end=0.0)
+    assert relative(host.sample(later, cells=SMALL), before) > 1e-3
+    assert torch.equal(host.sample(steered, cells=SMALL), before)  # the MODEL it was cloned from has nothing of it
+
+
+class TestTogether:
+    """Frame by frame sliders on what the pack does besides."""
+
+    def test_on_a_hellomeme_clip(self, host):
+        from sk_portrait.tests.narrow import drive
+
+        driven = host.apply(drive=drive(3, cells=SMALL))
+        steered = host.steered(1.0, lambdas=FRAMES, model=driven)
+        clip = host.sample(driven, cells=SMALL)
+        assert relative(steered[1], clip[1]) < 1e-6 and relative(steered[2], clip[2]) > 1e-2
+        other_order = host.sample(host.apply(drive=drive(3, cells=SMALL), model=host.steer(1.0, lambdas=FRAMES)), cells=SMALL)
+        assert torch.equal(other_order, steered)
+
+    def test_with_a_lora(self, host):
+        lora = host.model.clone()
+        lora.add_patches({"diffusion_model.input_blocks.1.1.proj_in.weight": ("diff", (torch.ones(32, 32, 1, 1),))}, 0.5)
+        plain = host.sample(lora, cells=SMALL)
+        assert torch.equal(host.steered(0.0, model=lora), plain) and relative(host.steered(model=lora), plain) > 1e-2
+
+
+class TestFiles:
+    def test_the_published_file_is_read_and_another_is_named(self):
+        network = wplus_of(Golden(OTHER), SimpleNamespace(operations=torch.nn))
+        state = network.state_dict()
+        nested = {"w_proj": {}, "wplus_adapter": {}}
+        for name, value in state.items():
+            part, key = name.split(".", 1)
+            nested[part][key] = value
+        assert load(nested, "wplus_adapter.bin").state_dict().keys() == state.keys()
+        with pytest.raises(WPlusFileError, match="lora.bin is no W. adapter: 'wplus_adapter.1.to_k_wplus.weight' is missing .16 of 16"):
+            load({"lora_up.weight": torch.zeros(4, 4)}, "lora.bin")
+        del nested["w_proj"]["proj_2.weight"]
+        with pytest.raises(WPlusFileError, match="'w_proj.proj_2.weight' is absent and should be"):
+            load(nested, "wplus_adapter.bin")
+
+    @pytest.mark.parametrize("shape", [(512,), (1, 512), (18, 512), (1, 18, 512), (5, 18, 512)])
+    def test_directions_of_every_published_shape(self, shape):
+        assert whole(torch.ones(shape), "smile.npy").shape == (shape[0] if len(shape) == 3 else 1, 18, 512)
+
+    def test_a_tensor_of_another_shape_is_named(self):
+        with pytest.raises(ValueError, match=r"smile.npy has the shape \(14, 512\); a w\+ code or direction is \(512,\) or \(18, 512\)"):
+            whole(torch.ones(14, 512), "smile.npy")
+
+    def test_layers_and_lengths(self):
+        kept = within(torch.ones(1, 18, 512), 2, 6)
+        assert kept.sum() == 4 * 512 and kept[:, 2:6].all()
+        short, identity = torch.ones(1, 18, 512) / 1000, torch.ones(1, 18, 512)
+        assert long_enough(short).norm().item() == pytest.approx(UNIT, rel=1e-5) and torch.equal(long_enough(identity), identity)
+        assert not long_enough(torch.zeros(1, 18, 512)).any()
+
+    @pytest.mark.comfy
+    def test_the_direction_node_reads_mixes_and_names(self, comfy, tmp_path, monkeypatch):
+        from sk_portrait.nodes.wplus import direction
+
+        smile, pca = torch.randn(18, 512), {"mean": torch.zeros(1, 512), "comp": torch.randn(8, 1, 512), "std": torch.ones(8)}
+        np.save(tmp_path / "smile.npy", smile.numpy())
+        torch.save(torch.ones(1, 512), tmp_path / "age.pt")
+        torch.save(pca, tmp_path / "ffhq_pca.pt")
+        (tmp_path / "page.pt").write_text("<html>")
+        monkeypatch.setattr(direction, "find", lambda folder, name, page: str(tmp_path / name))
+
+        def node(file, alpha=1.0, first=0, end=18, component=0, base=None):
+            return direction.WPlusDirection.execute(file, alpha, first, end, component, base)[0]
+
+        age = node("age.pt", 2.0)
+        assert torch.equal(age, 2 * torch.ones(1, 18, 512))
+        assert torch.allclose(node("smile.npy", 0.5, 0, 8, base=age)[0, :8], 2 + smile[:8] / 2)
+        assert torch.allclose(node("ffhq_pca.pt", 3.0, 2, 6, 5)[0, 2], 3 * pca["comp"][5, 0])
+        with pytest.raises(ValueError, match="GANSpace row 'ffhq_pca.pt' asks for component 8, the file holds 0 to 7"):
+            node("ffhq_pca.pt", component=8)
+        with pytest.raises(ValueError, match="page.pt cannot be read"):
+            node("page.pt")
+
+
+class TestBadInput:
+    def test_a_list_of_lambdas_of_another_length(self, host):
+        with pytest.raises(ValueError, match="The list of lambdas has 2 frames and the latent batch has 3"):
+            host.steered(1.0, lambdas=[0.1, 0.2])
+
+    def test_codes_of_another_length(self, host):
+        with pytest.raises(ValueError, match=r"The list of w\+ codes has 2 frames and the latent batch has 3"):
+            host.steered(w=normal("two", 2, 18, 512))
+
+    def test_two_wires_that_say_the_lambda(self, host):
+        with pytest.raises(ValueError, match="said by curve and by lambdas: keep one"):
+            host.steered(curve="0: 1", lambdas=FRAMES)
+
+    def test_a_track_without_expression(self, host):
+        with pytest.raises(ValueError, match="The track .drawn. holds no expression coefficients"):
+            host.steered(track=SimpleNamespace(coefficients=None, source="drawn"))
+
+    def test_a_curve_that_cannot_be_read(self):
+        with pytest.raises(ValueError, match="'0:high' is no key frame; write FRAME: LAMBDA"):
+            Lambdas.parse("0:high")
