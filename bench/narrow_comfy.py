@@ -20,11 +20,14 @@ from ..unet.stations import Capture, Weighted
 operations = comfy.ops.manual_cast
 
 
-def patcher(weights: dict[str, Tensor]) -> comfy.model_patcher.ModelPatcher:
-    """A MODEL of the host around its UNet class, from a state dict in LDM names."""
+def patcher(
+    weights: dict[str, Tensor], dtype: torch.dtype = torch.float32, cast: torch.dtype | None = None
+) -> comfy.model_patcher.ModelPatcher:
+    """A MODEL of the host around its UNet class, from a state dict in LDM names. dtype: of its weights; cast: what it computes in,
+    None = the same."""
     config = comfy.supported_models.SD15(comfy.model_detection.detect_unet_config(weights, ""))
-    config.unet_config["dtype"] = torch.float32
-    config.set_inference_dtype(torch.float32, None)
+    config.unet_config["dtype"] = dtype
+    config.set_inference_dtype(dtype, cast)
     model = config.get_model({}, "")
     missing = model.diffusion_model.load_state_dict(weights, strict=True)
     assert not missing.missing_keys

@@ -179,6 +179,12 @@ class TestBadInput:
         with pytest.raises(ValueError, match="The reference is one picture; the latent holds 2"):
             host.encode_node.execute(host.model, host.adapter("v2"), prompt("+"), prompt("-"), latent)
 
+    def test_a_prompt_a_frame_for_the_one_picture_of_the_reference(self, host):
+        travel = [[normal("travel", 5, 7, 64), {}]]
+        latent = {"samples": normal("one", 1, 4, 16, 16)}
+        with pytest.raises(ValueError, match="The positive prompt is 5 prompts in a batch, one a frame; the reference is one picture"):
+            host.encode_node.execute(host.model, host.adapter("v2"), travel, prompt("-"), latent)
+
     def test_a_mask_of_another_length(self, host, reference):
         with pytest.raises(ValueError, match="The mask has 2 frames and the latent batch has 3"):
             host.sample(host.apply(reference, mask=torch.ones(2, 8, 8)))

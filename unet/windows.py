@@ -81,7 +81,7 @@ class FrameWindows:
             options["transformer_options"] = model_options.get("transformer_options", {}) | {
                 "context_window": Window(frames, plan.clip)
             }
-            cut = [cut_conds(cond, len(x), plan.clip, list(window), frames) for cond in conds]
+            cut = [cut_conds(cond, len(x), list(window), frames) for cond in conds]
             share = torch.tensor(shares, dtype=x.dtype, device=x.device).view(-1, 1, 1, 1)
             weight[at] += share
             for total, result in zip(fused, calculate(model, cut, x[at], timestep[at], options), strict=True):
@@ -89,27 +89,34 @@ class FrameWindows:
         return fused
 
 
-def cut_conds(conds: list[dict] | None, batch: int, clip: int, positions: list[int], frames: list[int]) -> list[dict] | None:
-    """Conditioning of one window: tensors that have one entry for each latent or each frame keep those of the window."""
+PROMPTS = ("c_crossattn", "crossattn_controlnet")  # the host's names in `model_conds`
 
-    def cut(value: Any) -> Any:
-        if isinstance(value, Tensor) and value.ndim and len(value) > 1 and len(value) in (batch, clip):
-            return value[positions if len(value) == batch else frames]
+
+def cut_conds(conds: list[dict] | None, batch: int, positions: list[int], frames: list[int]) -> list[dict] | None:
+    """Conditioning of one window: what an artist made (prompts, masks) has one entry for each frame of the clip and begins again where
+    it is shorter, as in the host's batches; what the host made of this batch has one for each position."""
+
+    def cut(value: Any, of_batch: bool = False) -> Any:
         if isinstance(getattr(value, "cond", None), Tensor):  # the host's CONDRegular and its kin
-            return value._copy_with(cut(value.cond))
-        return value
+            return value._copy_with(cut(value.cond, of_batch))
+        if not isinstance(value, Tensor) or not value.ndim or len(value) == 1:
+            return value
+        return value[[i % len(value) for i in (positions if of_batch and len(value) == batch else frames)]]
 
     if conds is None:
         return None
     return [
-        {key: {k: cut(v) for k, v in value.items()} if key == "model_conds" else cut(value) for key, value in cond.items()}
+        {
+            key: {k: cut(v, k not in PROMPTS) for k, v in value.items()} if key == "model_conds" else cut(value)
+            for key, value in cond.items()
+        }
         for cond in conds
     ]
 
 
 def tell_window(executor: Callable, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping) -> list[Tensor]:
     """CALC_COND_BATCH wrapper of the host: inside a window, whoever made it, each ControlNet sees the pictures of its frames, and the
-    window is also announced as AnimateDiff-Evolved does, which is where IPAdapter looks.
+    window is also announced as AnimateDiff-Evolved does, which is where IPAdapter and Advanced-ControlNet look.
 
     Sliding contexts of AnimateDiff-Evolved are left to it: it does both itself.
     """
@@ -129,19 +136,16 @@ def tell_window(executor: Callable, model: Any, conds: list, x: Tensor, timestep
 def _cut_control(control: Any, frames: tuple[int, ...], copies: dict[int, Any]) -> Any:
     """The control, and those it is chained to, with the pictures of these frames; the same copy for the same control, since the
     host runs cond and uncond together only where both hold one object."""
-    if control is None:
-        return None
+    if control is None or hasattr(control, "sub_idxs"):  # Advanced-ControlNet's look for the announced window themselves
+        return control
     if id(control) not in copies:
         own = copies[id(control)] = copy.copy(control)
         own.previous_controlnet = _cut_control(control.previous_controlnet, frames, copies)
-        if hasattr(control, "sub_idxs"):  # Advanced-ControlNet cuts by itself
-            own.sub_idxs, own.context_length = list(frames), len(frames)
-        else:
-            own.cond_hint_original = _of_frames(control.cond_hint_original, frames)
-            own.extra_concat_orig = [_of_frames(extra, frames) for extra in getattr(control, "extra_concat_orig", ())]
-            own.cond_hint = None  # made by the control from the original, at the size of the latent
-            if hasattr(control, "control_input"):  # T2I adapters keep their result until the picture changes
-                own.control_input = None
+        own.cond_hint_original = _of_frames(control.cond_hint_original, frames)
+        own.extra_concat_orig = [_of_frames(extra, frames) for extra in getattr(control, "extra_concat_orig", ())]
+        own.cond_hint = None  # made by the control from the original, at the size of the latent
+        if hasattr(control, "control_input"):  # T2I adapters keep their result until the picture changes
+            own.control_input = None
     return copies[id(control)]
 
 

@@ -114,26 +114,36 @@ class Clip:
     def look(self, latents: Mapping[int, Tensor], sites: Container[str]) -> KeyFrames:
         """What the plain UNet sees in finished frames: frame -> branch -> station -> features, kept on the offload device.
 
-        The uncond half is an empty latent under the negative prompt, one and the same for every frame. Frames go one by one: the
-        UNet gives other last bits for other batches, and a resumed run must see what the first one saw.
+        The uncond half is an empty latent under the negative prompt, one and the same for every frame that has the same prompt. Frames
+        go one by one: the UNet gives other last bits for other batches, and a resumed run must see what the first one saw.
         """
         plain = load_plain(self.guider.model_patcher)
         keep = comfy.model_management.unet_offload_device()
 
-        def see(latent: Tensor, branch: int, prompt: str) -> dict[str, Tensor]:
+        def see(latent: Tensor, branch: int, text: Tensor) -> dict[str, Tensor]:
             comfy.model_management.throw_exception_if_processing_interrupted()
             capture = Capture(sites)
-            context = self.guider.original_conds[prompt][0]["cross_attn"]
-            unet_comfy.plain_pass(plain.model, latent.to(plain.load_device), context, [Weighted(capture)], branch)
+            unet_comfy.plain_pass(plain.model, latent.to(plain.load_device), text[None], [Weighted(capture)], branch)
             return {station: feature[0].to(keep) for station, feature in capture.features.items()}
 
-        has_uncond = bool(self.guider.original_conds.get("negative"))
-        uncond = {UNCOND: see(torch.zeros_like(self.latent[:1]), UNCOND, "negative")} if has_uncond else {}
+        positive, negative = self._texts("positive"), self._texts("negative")
+        empty: dict[int, dict[str, Tensor]] = {}  # by number of the negative prompt
         key_frames = {}
         for frame, latent in latents.items():
-            key_frames[frame] = {COND: see(plain.model.process_latent_in(latent[None]), COND, "positive")} | uncond
+            seen = {COND: see(plain.model.process_latent_in(latent[None]), COND, positive[frame % len(positive)])}
+            if len(negative):
+                prompt = frame % len(negative)
+                if prompt not in empty:
+                    empty[prompt] = see(torch.zeros_like(self.latent[:1]), UNCOND, negative[prompt])
+                seen[UNCOND] = empty[prompt]
+            key_frames[frame] = seen
             self.progress.tick()
         return key_frames
+
+    def _texts(self, name: str) -> Sequence[Tensor]:
+        """Embeddings (t, D) of the first entry of a conditioning, one for all frames or one a frame; none where there is none."""
+        entries = self.guider.original_conds.get(name)
+        return entries[0].get("cross_attn", ()) if entries else ()
 
     def _start_factor(self, sigmas: Tensor) -> float:
         sigma = float(sigmas[0])

@@ -57,6 +57,12 @@ class EncodeReference(io.ComfyNode):
         samples = latent["samples"]
         if len(samples) != 1:
             raise ValueError(f"The reference is one picture; the latent holds {len(samples)}.")
+        for name, conditioning in (("positive", positive), ("negative", negative)):
+            if (count := len(conditioning[0][0])) != 1:
+                raise ValueError(
+                    f"The {name} prompt is {count} prompts in a batch, one a frame; the reference is one picture: wire the prompt of the "
+                    "portrait. The sampler takes the batch."
+                )
         if drive is None and all(GENERATIONS[name].driven_reference for name in adapter.generations):
             raise ValueError(
                 f"{adapter.loaded.file} is a {adapter.loaded}: its reference pass also receives the portrait's own drive, "

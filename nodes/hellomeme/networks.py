@@ -64,12 +64,20 @@ def open_network(name: str, *kinds: str, alone: str = "") -> Network:
     Raises FileNotFoundError, or checkpoint.CheckpointError where the file is none of `kinds`; `alone` says what to do with another.
     """
     state = _read(name)
-    weights = sum(value.numel() for value in state.values())
-    dtype = comfy.model_management.unet_dtype(model_params=weights)
+    dtype = kept_in(sum(value.numel() for value in state.values()))
     loaded = checkpoint.load(state, name, comfy.ops.manual_cast, dtype)
     if loaded.part.kind not in kinds:
         raise checkpoint.CheckpointError(f"{name} is a {loaded}, and this input takes a {' or '.join(kinds)}{alone}.")
     return managed(loaded)
+
+
+def kept_in(weights: int) -> torch.dtype:
+    """The dtype of a network with so many weights: what the host takes for UNets, but never 8 bits, which would tell in the features
+    and save little beside the UNet."""
+    dtype = comfy.model_management.unet_dtype(model_params=weights)
+    if dtype.itemsize > 1:
+        return dtype
+    return torch.float16 if comfy.model_management.should_use_fp16(model_params=weights) else torch.float32
 
 
 def load_plain(model) -> comfy.model_patcher.ModelPatcher:
@@ -108,6 +116,8 @@ def join(base: Network, projection: Network) -> Network:
 
 
 def managed(loaded: checkpoint.Loaded) -> Network:
-    """A loaded network in the host's memory management."""
+    """A loaded network in the host's memory management: the newest that the host has, since one model of the old kind among those that
+    are loaded makes the host free memory in the old way."""
     device, offload = comfy.model_management.get_torch_device(), comfy.model_management.unet_offload_device()
-    return Network(loaded, comfy.model_patcher.ModelPatcher(loaded.module, load_device=device, offload_device=offload))
+    patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
+    return Network(loaded, patcher(loaded.module, load_device=device, offload_device=offload))

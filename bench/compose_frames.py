@@ -1,0 +1,182 @@
+"""What others put on a MODEL or a conditioning, and what must stay true of a clip that wears it together with Apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import comfy.controlnet
+import comfy.hooks
+import comfy.samplers
+import comfy.sd
+import torch
+from comfy.cldm.cldm import ControlNet
+from comfy.t2i_adapter.adapter import Adapter
+
+from ..tests.narrow import normal
+from .compose_lab import CELLS, FRAMES, OVERLAP, WINDOW, Absent, Lab, Scene, Wear, call, cfg_guider, relative
+
+PIXELS = 8 * CELLS
+EXTRAS = "comfy_extras."
+
+
+def lora_weights() -> dict[str, torch.Tensor]:
+    """A LoRA file for one layer of the narrow UNet."""
+    layer = "diffusion_model.input_blocks.4.1.proj_in"
+    return {f"{layer}.lora_up.weight": normal("lora up", 64, 4) / 4, f"{layer}.lora_down.weight": normal("lora down", 4, 64) / 4}
+
+
+def lora(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    scene.model = comfy.sd.load_lora_for_models(scene.model, None, lora_weights(), 1.0, 0.0)[0]
+
+
+def hook_lora(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    hooks = comfy.hooks.create_hook_lora(lora_weights(), 1.0, 0.0)
+    scene.positive, scene.negative = (
+        comfy.hooks.set_hooks_for_conditioning(conds, hooks) for conds in (scene.positive, scene.negative)
+    )
+
+
+def freeu(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    scene.model = call(EXTRAS + "nodes_freelunch", "FreeU_V2", scene.model, 1.3, 1.4, 0.9, 0.2)
+
+
+def pag(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    scene.model = call(EXTRAS + "nodes_pag", "PerturbedAttentionGuidance", scene.model, 3.0)
+
+
+def rescale(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    scene.model = call(EXTRAS + "nodes_model_advanced", "RescaleCFG", scene.model, 0.7)
+
+
+def deep_shrink(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    scene.model = call(
+        EXTRAS + "nodes_model_downscale", "PatchModelAddDownscale", scene.model, 3, 2.0, 0.0, 0.6, True, "bicubic", "bicubic"
+    )
+
+
+def inpaint(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    mask = torch.zeros(FRAMES, 1, CELLS, CELLS)
+    for frame in range(FRAMES):
+        mask[frame, :, frame:] = 1
+    scene.mask = mask[list(frames)]
+
+
+def prompts(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    """Prompt travel: the host repeats too few prompts for the frames."""
+    travel = normal("travel", FRAMES - 2, 7, 64)[[frame % (FRAMES - 2) for frame in frames]]
+    scene.positive = [[travel, {}]]
+
+
+def few_prompts(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    """As `prompts`, but left to the host to repeat."""
+    prompts(lab, scene, range(FRAMES - 2) if len(frames) == FRAMES else frames)
+
+
+def controlled(lab: Lab, scene: Scene, frames: Sequence[int], control, made: Callable = lambda control: control) -> None:
+    """Both prompts get the control with a picture a frame; `made` turns it into another pack's."""
+    control = made(control.set_cond_hint(normal("hints", FRAMES, 3, PIXELS, PIXELS)[list(frames)], 1.0, (0.0, 1.0)))
+    scene.positive, scene.negative = (
+        [[text, extra | {"control": control}] for text, extra in conds] for conds in (scene.positive, scene.negative)
+    )
+
+
+def controlnet_of(lab: Lab) -> comfy.controlnet.ControlNet:
+    """A ControlNet for the narrow UNet."""
+    unet = lab.model.model.model_config.unet_config
+    config = {key: value for key, value in unet.items() if key not in ("out_channels", "dtype", "transformer_depth_output")}
+    network = ControlNet(hint_channels=3, dtype=torch.float32, operations=lab.operations, **config)
+    fill(network)
+    return comfy.controlnet.ControlNet(network, load_device=lab.model.load_device)
+
+
+def controlnet(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    controlled(lab, scene, frames, controlnet_of(lab))
+
+
+def t2i_adapter(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    widths = [32, 64, 128, 128]  # of the UNet's levels
+    network = Adapter(cin=3 * 64, channels=widths, nums_rb=1, ksize=1, sk=True, use_conv=False, xl=False)
+    fill(network)
+    controlled(lab, scene, frames, comfy.controlnet.T2IAdapter(network, 3, 8, "nearest-exact", device=lab.model.load_device))
+
+
+def fill(network: torch.nn.Module) -> None:
+    """Fixed random weights, small enough that the picture stays one."""
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            weight.copy_(normal(name, *weight.shape) / max(1.0, weight[0].numel() ** 0.5))
+
+
+def masked(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    """A mask a frame on the positive prompt."""
+    mask = torch.rand(FRAMES, PIXELS, PIXELS, generator=torch.Generator().manual_seed(3))[list(frames)]
+    scene.positive = [[text, extra | {"mask": mask, "mask_strength": 1.0}] for text, extra in scene.positive]
+
+
+WORN: dict[str, Wear | None] = {
+    "Apply alone": None,
+    "LoRA": lora,
+    "hook LoRA": hook_lora,
+    "FreeU": freeu,
+    "PAG": pag,
+    "RescaleCFG": rescale,
+    "deep shrink": deep_shrink,
+    "inpainting, a mask a frame": inpaint,
+    "prompt a frame": prompts,
+    "prompts fewer than frames": few_prompts,
+    "prompt mask a frame": masked,
+    "ControlNet, a picture a frame": controlnet,
+    "T2I adapter, a picture a frame": t2i_adapter,
+}
+
+
+def alone(lab: Lab, wear: Wear | None) -> float:
+    """A batch of frames is every frame by itself."""
+    each = torch.cat([lab.scene(wear, [frame]).samples() for frame in range(FRAMES)])
+    return relative(lab.whole(wear), each)
+
+
+def in_windows(lab: Lab, wear: Wear | None) -> float:
+    """Frames that do not see each other are the same in windows as in one batch."""
+    return relative(lab.scene(wear, windows=True).samples(), lab.whole(wear))
+
+
+def in_host_windows(lab: Lab, wear: Wear | None) -> float:
+    """The host's own context windows, with Apply Motion at window length 0."""
+    from comfy_extras.nodes_context_windows import ContextWindowsManualNode
+
+    inputs = {i.id: i.default for i in ContextWindowsManualNode.define_schema().inputs if getattr(i, "default", None) is not None}
+    if "causal_window_fix" not in inputs:
+        raise Absent("this host's context windows raise for frames in the batch dimension")
+    inputs |= {"context_length": WINDOW, "context_overlap": OVERLAP, "context_schedule": "looped_uniform", "closed_loop": True}
+    inputs |= {"fuse_method": "flat", "dim": 0}
+    scene = lab.scene(wear)
+    scene.model = ContextWindowsManualNode.execute(lab.move(lab.still, 0, model=scene.model), **inputs)[0]
+    return relative(scene.samples(), lab.whole(wear))
+
+
+def in_a_tree(lab: Lab, wear: Wear | None) -> float:
+    """A level of a key-frame tree, which holds some frames of the clip, is the host's sampling of these frames."""
+    from ..nodes.hellomeme.clip_runs import Clip, Progress
+
+    scene, frames = lab.scene(wear), [0, 2, 4]
+    sampler, sigmas = comfy.samplers.sampler_object(scene.sampler), scene.sigmas()
+    clip = Clip(cfg_guider(scene), sampler, 1, scene.latents(), scene.mask, (), True, False, Progress(1, scene.model))
+    made = clip.run(frames, (range(2), range(2, 3)), scene.noise[frames], sigmas, moves=False)
+    return relative(made, lab.scene(wear, frames).samples())
+
+
+def apart(lab: Lab, wear: Wear | None) -> float:
+    """Cond and uncond in two calls are cond and uncond in one."""
+    with lab.apart():
+        return relative(lab.scene(wear).samples(), lab.whole(wear))
+
+
+MUST: dict[str, Callable[[Lab, Wear | None], float]] = {
+    "a batch is every frame alone": alone,
+    "our windows are the whole batch": in_windows,
+    "a level of key frames is these frames": in_a_tree,
+    "cond and uncond apart are together": apart,
+}
+HOST_WINDOWS = "the host's windows are the whole batch"
+IN_HOST_WINDOWS = ("Apply alone", "ControlNet, a picture a frame", "T2I adapter, a picture a frame")

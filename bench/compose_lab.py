@@ -1,0 +1,135 @@
+"""Where combinations are tried: a narrow SD1.5 in the real host, patched by our nodes, and what the host samples of it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import comfy.samplers
+import torch
+from torch import Tensor
+
+from ..tests.moving import MovingHost
+from ..tests.narrow import drive, normal, prompt
+from ..unet import comfy as unet_comfy
+
+FRAMES, CELLS = 5, 8  # of the clip; the side of its latents, the least that the UNet can halve three times
+WINDOW, OVERLAP = 3, 1
+
+
+class Absent(Exception):
+    """What a row needs is not here; the message says what."""
+
+
+@dataclass
+class Scene:
+    """What one sampling run is given. A combination changes it in place."""
+
+    model: Any
+    noise: Tensor
+    positive: list
+    negative: list
+    mask: Tensor | None = None  # of the latent
+    cfg: float = 2.0
+    steps: int = 2
+    sampler: str = "euler"
+    guider: Callable[[Scene], Any] | None = None  # by default CFG Guider
+    latent: Tensor | None = None  # by default empty
+
+    def latents(self) -> Tensor:
+        """What it starts from."""
+        return torch.zeros_like(self.noise) if self.latent is None else self.latent
+
+    def sigmas(self) -> Tensor:
+        """The noise levels of its steps."""
+        return comfy.samplers.calculate_sigmas(self.model.get_model_object("model_sampling"), "normal", self.steps)
+
+    def samples(self) -> Tensor:
+        """What the host makes of it."""
+        guider = (self.guider or cfg_guider)(self)
+        return guider.sample(
+            self.noise,
+            self.latents(),
+            comfy.samplers.sampler_object(self.sampler),
+            self.sigmas(),
+            denoise_mask=self.mask,
+            disable_pbar=True,
+            seed=1,
+        )
+
+
+Wear = Callable[["Lab", Scene, Sequence[int]], None]  # puts something of others on a scene that holds these frames of the clip
+
+
+def cfg_guider(scene: Scene):
+    guider = comfy.samplers.CFGGuider(scene.model)
+    guider.set_conds(scene.positive, scene.negative)
+    guider.set_cfg(scene.cfg)
+    return guider
+
+
+def call(module: str, node: str, *inputs, **named):
+    """First output of a host's node, as a class of either schema."""
+    cls = getattr(importlib.import_module(module), node)
+    return (cls.execute if hasattr(cls, "execute") else getattr(cls(), cls.FUNCTION))(*inputs, **named)[0]
+
+
+def relative(got: Tensor, want: Tensor) -> float:
+    """Largest error relative to the largest value."""
+    return ((got - want).abs().max() / want.abs().max()).item()
+
+
+class Lab(MovingHost):
+    """The host with a clip: a portrait, its drive, one noise a frame."""
+
+    def __init__(self):
+        super().__init__()
+        self.portrait = self.reference("v2", CELLS)
+        self.still = self.still_motion()
+        self.noise = normal("noise", FRAMES, 4, CELLS, CELLS)
+        self._wholes: dict[Wear | None, Tensor] = {}
+
+    def clip(self, frames: Sequence[int], generation: str = "v2"):
+        """The drive of these frames."""
+        whole = drive(FRAMES, generation, CELLS)
+        return replace(whole, features={station: feature[list(frames)] for station, feature in whole.features.items()})
+
+    def scene(self, wear: Wear | None = None, frames: Sequence[int] = range(FRAMES), windows: bool = False) -> Scene:
+        """Frames of the clip under Apply, in windows of our Apply Motion or all together, with something of others."""
+        model = self.apply(self.portrait, self.clip(frames))
+        if windows:
+            model = self.move(self.still, WINDOW, OVERLAP, model=model)
+        scene = Scene(model, self.noise[list(frames)], prompt("+"), prompt("-"))
+        if wear:
+            wear(self, scene, frames)
+        return scene
+
+    def whole(self, wear: Wear | None = None) -> Tensor:
+        """What the host makes of all frames in one batch, made once."""
+        if wear not in self._wholes:
+            self._wholes[wear] = self.scene(wear).samples()
+        return self._wholes[wear]
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """While open, the host sees no memory to sample two conditions together."""
+        model = type(self.model.model)
+        required = model.memory_required
+        model.memory_required = lambda self, *args, **kwargs: 1 << 60
+        try:
+            yield
+        finally:
+            model.memory_required = required
+
+    @contextmanager
+    def by_number(self) -> Iterator[None]:
+        """While open, our patches take the side of a condition from its number in the call, as before they knew the run."""
+        wrapper = unet_comfy.WRAPPERS["sampler_sample"]
+        unet_comfy.WRAPPERS["sampler_sample"] = lambda executor, *args: executor(*args)
+        try:
+            yield
+        finally:
+            unet_comfy.WRAPPERS["sampler_sample"] = wrapper
