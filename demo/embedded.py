@@ -88,7 +88,7 @@ class Faces:
 
     def patches(self) -> list[list[np.ndarray]]:
         plan = plan_patches(self.track)
-        cuts = (plan.cut(frame, k) for k, frame in enumerate(self.frames))
+        cuts = (plan.cut(frame[plan.part(k)], k) for k, frame in enumerate(self.frames))
         return [[cut[name] for name in REGIONS] for cut in cuts]
 
 

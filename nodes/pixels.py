@@ -9,7 +9,12 @@ import torch
 def frames_uint8(images: torch.Tensor) -> Iterator[np.ndarray]:
     """(H, W, 3) uint8 RGB frames of an IMAGE (F, H, W, C) 0..1; alpha is dropped."""
     for image in images:
-        yield np.ascontiguousarray((image[..., :3].clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy())
+        yield frame_uint8(image)
+
+
+def frame_uint8(image: torch.Tensor) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of one frame of an IMAGE, or of a part of it; alpha is dropped."""
+    return np.ascontiguousarray((image[..., :3].clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy())
 
 
 def frame_float(image: torch.Tensor) -> np.ndarray:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sk_portrait.face_tools.geometry import rotation_angles, rotation_matrix, similarity, transform
 from sk_portrait.face_tools.pictures.crop import CROP_RULES, portrait_crop
 from sk_portrait.face_tools.pictures.head_pose_raster import box_corners, draw_box, driven_translation
-from sk_portrait.face_tools.pictures.patches import REGIONS, WINDOW, face_matrix, motion_matrix, plan_patches
+from sk_portrait.face_tools.pictures.patches import REGIONS, WINDOW, PatchPlan, face_matrix, motion_matrix, plan_patches
 from sk_portrait.face_tools.track import FaceTrack, TrackError
 from sk_portrait.face_tools.trackers.head_pose import FOCAL_512, move_translation, solve
 from sk_portrait.face_tools.trackers.schemes import SCHEMES
@@ -104,6 +104,30 @@ def test_one_window_a_region_holds_its_landmarks_in_every_frame():
         inside = transform(plan.windows[region], points)
         assert inside.min() > 0 and inside.max() < WINDOW
         assert np.ptp(inside, axis=(0, 1)).max() == pytest.approx(WINDOW / 1.2, rel=1e-6)
+
+
+@pytest.mark.parametrize("x, y", [(500, 300), (30, 20), (1250, 700)])
+def test_patches_of_the_part_they_see_are_those_of_the_whole_frame(x, y):
+    """Up to OpenCV's rounding of places to 1/32 pixel; also where the face hangs over the frame's border."""
+    frame = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8), (9, 9), 0)
+
+    def upright(scale: float, to: float) -> np.ndarray:
+        turn = scale * rotation_matrix((0, 0, 0.2))[:2, :2]
+        return np.column_stack([turn, to - turn @ (x, y)])[None]
+
+    corners = dict(zip(REGIONS, ((200, 200), (380, 210), (280, 420)), strict=True))
+    windows = {name: np.array([[1.6, 0, -1.6 * left], [0, 1.6, -1.6 * top]]) for name, (left, top) in corners.items()}
+    plan = PatchPlan((1280, 720), (720, 720), upright(1.9, 360), upright(0.6, 112), windows)
+    part = frame[plan.part(0)]
+    pictures = plan.cut(part, 0)
+    assert part.size < frame.size / 2
+    upright = cv2.warpAffine(frame, plan.face[0], plan.size, borderMode=cv2.BORDER_REPLICATE)
+    for name, window in plan.windows.items():
+        whole = cv2.warpAffine(upright, window, (WINDOW, WINDOW), borderMode=cv2.BORDER_REPLICATE)
+        whole = cv2.resize(cv2.GaussianBlur(whole, (5, 5), 0), (224, 224), interpolation=cv2.INTER_CUBIC)
+        assert np.abs(pictures[name].astype(int) - whole).max() <= 3 and np.abs(pictures[name].astype(int) - whole).mean() < 0.2
+    whole = cv2.warpAffine(frame, plan.motion[0], (224, 224), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    assert np.abs(pictures["motion_crop"].astype(int) - whole).max() <= 6
 
 
 angles = st.tuples(st.floats(-3, 3), st.floats(-1.4, 1.4), st.floats(-3, 3))

@@ -28,6 +28,7 @@ CROP_RULES = {"v1": _NOVEMBER, "v2": _DECEMBER, "v3": _DECEMBER, "v4": _DECEMBER
 
 
 CLIP_ROUNDS = 4
+BLOCK = 32  # rows of a banded matrix that are multiplied together
 
 
 @dataclass(frozen=True)
@@ -82,35 +83,37 @@ class Crop:
         )
 
     @cached_property
-    def _there(self) -> np.ndarray:
+    def _there(self) -> Banded:
         """(size, side): what cutting does along one axis."""
-        return _resampling(self.side, self.size)
+        return Banded(_resampling(self.side, self.size))
 
     @cached_property
-    def _back(self) -> np.ndarray:
+    def _back(self) -> Banded:
         """(side, size): the way back along one axis.
 
         Cutting magnifies by a matrix with independent columns, so its pseudo-inverse gives an untouched crop back exactly and
         projects an edited one onto what the frame can show. A crop that was shrunk is magnified bicubically.
         """
         if self.side > self.size:
-            return _resampling(self.size, self.side)
-        return np.linalg.pinv(self._there).astype(np.float32)
+            return Banded(_resampling(self.size, self.side))
+        return Banded(np.linalg.pinv(_resampling(self.side, self.size)).astype(np.float32))
 
     def restore(self, picture: np.ndarray) -> np.ndarray:
         """(side, side, C) float32 0..1 of a (size, size, C) float crop 0..1: what lies in the window of the frame."""
         if picture.shape[:2] != (self.size, self.size):
             raise TrackError(f"The crop was made at {self.size}x{self.size}, this one is {picture.shape[1]}x{picture.shape[0]}.")
-        picture = picture.astype(np.float32)
-        window = _both_axes(self._back, picture)
+        picture = np.asarray(picture, np.float32)
+        window = self._back.both_axes(picture)
         # Bicubic overshoots at edges and a picture clips that: where ours would leave 0..1 too, the clipped value says nothing.
-        for _ in range(CLIP_ROUNDS if self.side <= self.size else 0):
-            again = _both_axes(self._there, window)
-            beyond = ((picture >= 1) & (again > 1)) | ((picture <= 0) & (again < 0))
+        white, black = picture >= 1, picture <= 0
+        clipped = self.side <= self.size and (white.any() or black.any())
+        for _ in range(CLIP_ROUNDS if clipped else 0):
+            again = self._there.both_axes(window)
+            beyond = (white & (again > 1)) | (black & (again < 0))
             if not beyond.any():
                 break
-            window = _both_axes(self._back, np.where(beyond, again, picture))
-        return np.clip(window, 0, 1)
+            window = self._back.both_axes(np.where(beyond, again, picture))
+        return np.clip(window, 0, 1, out=window)
 
 
 def _resampling(source: int, target: int) -> np.ndarray:
@@ -118,10 +121,31 @@ def _resampling(source: int, target: int) -> np.ndarray:
     return cv2.resize(np.eye(source, dtype=np.float32), (source, target), interpolation=cv2.INTER_CUBIC)
 
 
-def _both_axes(matrix: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    """(M, M, C) of an (N, N, C) picture resampled by an (M, N) matrix along rows and columns."""
-    rows = np.tensordot(matrix, picture, (1, 0))
-    return np.moveaxis(np.tensordot(matrix, rows, (1, 1)), 0, 1)
+class Banded:
+    """An (M, N) float32 matrix that is small far from its diagonal, for pictures: blocks of rows, each with the columns that it needs.
+
+    The inverse of an interpolation falls off by a factor of about four a pixel; what is below the resolution of float32 is left out.
+    """
+
+    def __init__(self, matrix: np.ndarray):
+        rows = len(matrix)
+        self.blocks: list[tuple[slice, slice, np.ndarray]] = []
+        for start in range(0, rows, BLOCK):
+            block = matrix[start : start + BLOCK]
+            needed = np.flatnonzero((np.abs(block) > np.finfo(np.float32).eps * np.abs(matrix).max()).any(0))
+            columns = slice(int(needed[0]), int(needed[-1]) + 1)
+            self.blocks.append((slice(start, start + len(block)), columns, np.ascontiguousarray(block[:, columns])))
+        self.rows = rows
+
+    def both_axes(self, picture: np.ndarray) -> np.ndarray:
+        """(M, M, C) of an (N, N, C) picture, along its rows and its columns."""
+        return cv2.transpose(self._along(cv2.transpose(self._along(picture))))
+
+    def _along(self, picture: np.ndarray) -> np.ndarray:
+        result = np.empty((self.rows, *picture.shape[1:]), np.float32)
+        for to, columns, block in self.blocks:
+            np.matmul(block, picture[columns].reshape(block.shape[1], -1), out=result[to].reshape(len(block), -1))
+        return result
 
 
 def portrait_crop(track: FaceTrack, rule: CropRule, size: int = 512) -> Crop:

@@ -7,6 +7,8 @@ import numpy as np
 
 from .crop import Crop
 
+MOMENTS = 96  # pixels a side, about, that mean and spread of a colour are read from
+
 
 def feathered_square(crop: Crop, feather: float) -> np.ndarray:
     """(side, side) float32 mask of the crop's window: 1 inside, falling smoothly to 0 at its border over `feather` of its side."""
@@ -26,30 +28,35 @@ def window_mask(crop: Crop, feather: float, mask: np.ndarray | None) -> np.ndarr
     return square * np.clip(drawn, 0, 1)
 
 
-def paste_back(frame: np.ndarray, picture: np.ndarray, crop: Crop, weight: np.ndarray, match: float = 0.0) -> np.ndarray:
-    """(H, W, 3) float32 0..1: `frame` with the (size, size, 3) crop `picture` in its window, by `weight` (side, side).
+def paste_back(frame: np.ndarray, picture: np.ndarray, crop: Crop, weight: np.ndarray, match: float = 0.0) -> None:
+    """Put the (size, size, 3) crop `picture` into its window of `frame` (H, W, 3) float32 0..1, in place, by `weight` (side, side).
 
     Where the weight is 0 the frame is unchanged, bit for bit. match 0..1 pulls mean and spread of each colour of the picture towards
     the window's. Raises TrackError where a size is not the crop's.
     """
     crop.check(frame)
-    result = frame.copy()
-    window = result[crop.y : crop.y + crop.side, crop.x : crop.x + crop.side]
+    window = frame[crop.y : crop.y + crop.side, crop.x : crop.x + crop.side]
     pasted = crop.restore(picture)
     if match:
-        pasted = pasted + np.float32(match) * (_matched(pasted, window, weight) - pasted)
-    blend = weight[..., None]
-    window[...] = np.where(blend > 0, window + blend * (pasted - window), window)
-    return result
+        _match(pasted, window, weight, match)
+    pasted -= window
+    pasted *= weight[..., None]
+    window += pasted
 
 
-def _matched(picture: np.ndarray, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """`picture` with the weighted mean and standard deviation that each colour has in `target`."""
-    total = max(float(weight.sum()), 1e-6)
+def _match(picture: np.ndarray, target: np.ndarray, weight: np.ndarray, match: float) -> None:
+    """Pull the weighted mean and standard deviation of each colour of `picture` towards those of `target`, in place."""
+    sample = slice(None, None, max(1, len(weight) // MOMENTS))
+    share = weight[sample, sample, None]
+    total = max(float(share.sum()), 1e-6)
 
     def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        mean = (values * weight[..., None]).sum((0, 1)) / total
-        return mean, np.sqrt(((values - mean) ** 2 * weight[..., None]).sum((0, 1)) / total)
+        values = values[sample, sample]
+        mean = (values * share).sum((0, 1)) / total
+        return mean, np.sqrt(((values - mean) ** 2 * share).sum((0, 1)) / total)
 
     (mean, spread), (wanted_mean, wanted_spread) = moments(picture), moments(target)
-    return np.clip((picture - mean) * (wanted_spread / np.maximum(spread, 1e-4)) + wanted_mean, 0, 1)
+    gain = 1 + match * (wanted_spread / np.maximum(spread, 1e-4) - 1)
+    picture *= gain.astype(np.float32)
+    picture += (mean + match * (wanted_mean - mean) - gain * mean).astype(np.float32)
+    np.clip(picture, 0, 1, out=picture)

@@ -18,6 +18,7 @@ PARTS_TEMPLATE = np.array([
 ])  # fmt: skip
 MOTION_TEMPLATE = np.array([(0.3843, 0.27), (0.62, 0.2668), (0.503, 0.4185), (0.406, 0.5273), (0.5977, 0.525)])
 PATCH, WINDOW, BLUR = 224, 256, (5, 5)
+TAPS = 4  # pixels beside a point that bicubic interpolation may read, and one for rounding
 MARGIN = 1.2  # side of a patch over the longer side of its landmarks
 REGIONS = ("left_eye", "right_eye", "mouth")  # published order
 
@@ -39,21 +40,38 @@ class PatchPlan:
     face:    (F, 2, 3) frame -> upright face of `size`
     motion:  (F, 2, 3) frame -> 224 px crop
     windows: region name -> (2, 3) upright face -> 256 px window, the same in every frame
+    frame, size: (width, height) of the frames and of the upright face
     """
 
+    frame: tuple[int, int]
     size: tuple[int, int]
     face: np.ndarray
     motion: np.ndarray
     windows: dict[str, np.ndarray]
 
-    def cut(self, frame: np.ndarray, k: int) -> dict[str, np.ndarray]:
-        """The pictures of frame k, (H, W, 3) uint8: left_eye, right_eye, mouth and motion_crop, each (224, 224, 3) uint8."""
-        upright = cv2.warpAffine(frame, self.face[k], self.size, borderMode=cv2.BORDER_REPLICATE)
-        pictures = {name: _patch(upright, window) for name, window in self.windows.items()}
-        pictures["motion_crop"] = cv2.warpAffine(
-            frame, self.motion[k], (PATCH, PATCH), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        )
+    def part(self, k: int) -> tuple[slice, slice]:
+        """Rows and columns of frame k that its pictures see: a small part of a large frame."""
+        upright = [_corners(*_seen(window, (WINDOW, WINDOW), self.size)) for window in self.windows.values()]
+        points = [*(_backward(self.face[k], corners) for corners in upright), _backward(self.motion[k], _corners(0, 0, PATCH, PATCH))]
+        x, y, width, height = _inside(np.concatenate(points), self.frame)
+        return slice(y, y + height), slice(x, x + width)
+
+    def cut(self, part: np.ndarray, k: int) -> dict[str, np.ndarray]:
+        """The pictures of frame k from its `part`, (h, w, 3) uint8: left_eye, right_eye, mouth and motion_crop, each (224, 224, 3)
+        uint8."""
+        rows, columns = self.part(k)
+        start = np.array([columns.start, rows.start])
+        face, motion = (_from(matrix, start) for matrix in (self.face[k], self.motion[k]))
+        pictures = {name: self._patch(part, face, window) for name, window in self.windows.items()}
+        pictures["motion_crop"] = cv2.warpAffine(part, motion, (PATCH, PATCH), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         return pictures
+
+    def _patch(self, part: np.ndarray, face: np.ndarray, window: np.ndarray) -> np.ndarray:
+        """The window of the upright face, of which only what the window sees is drawn."""
+        x, y, *size = _seen(window, (WINDOW, WINDOW), self.size)
+        upright = cv2.warpAffine(part, face - [[0, 0, x], [0, 0, y]], size, borderMode=cv2.BORDER_REPLICATE)
+        cut = cv2.warpAffine(upright, _from(window, np.array([x, y])), (WINDOW, WINDOW), borderMode=cv2.BORDER_REPLICATE)
+        return cv2.resize(cv2.GaussianBlur(cut, BLUR, 0), (PATCH, PATCH), interpolation=cv2.INTER_CUBIC)
 
 
 def plan_patches(track: FaceTrack) -> PatchPlan:
@@ -65,7 +83,7 @@ def plan_patches(track: FaceTrack) -> PatchPlan:
     motion = np.stack([motion_matrix(row, scheme) for row in track.landmarks])
     upright = np.stack([transform(matrix, row[:, :2]) for matrix, row in zip(face, track.landmarks)])
     windows = {region: _window(upright[:, list(getattr(scheme, region))]) for region in REGIONS}
-    return PatchPlan((side, side), face, motion, windows)
+    return PatchPlan(track.size, (side, side), face, motion, windows)
 
 
 def _window(points: np.ndarray) -> np.ndarray:
@@ -76,6 +94,29 @@ def _window(points: np.ndarray) -> np.ndarray:
     return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
 
 
-def _patch(upright: np.ndarray, window: np.ndarray) -> np.ndarray:
-    cut = cv2.warpAffine(upright, window, (WINDOW, WINDOW), borderMode=cv2.BORDER_REPLICATE)
-    return cv2.resize(cv2.GaussianBlur(cut, BLUR, 0), (PATCH, PATCH), interpolation=cv2.INTER_CUBIC)
+def _corners(x: float, y: float, width: float, height: float) -> np.ndarray:
+    """(4, 2)."""
+    return np.array([(x, y), (x + width, y), (x, y + height), (x + width, y + height)], np.float64)
+
+
+def _backward(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(N, 2) points before a (2, 3) warp."""
+    return (points - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+
+
+def _inside(points: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """(x, y, width, height) round (N, 2) points and what interpolation takes beside them, inside a picture of `size`; at least a pixel
+    of it, whose border then stands for all that lies outside."""
+    low = np.clip(np.floor(points.min(0)).astype(int) - TAPS, 0, np.array(size) - 1)
+    high = np.clip(np.ceil(points.max(0)).astype(int) + TAPS, low + 1, size)
+    return tuple(map(int, (*low, *(high - low))))
+
+
+def _seen(window: np.ndarray, target: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """(x, y, width, height) of what a warp to a picture of `target` size sees of one of `size`."""
+    return _inside(_backward(window, _corners(0, 0, *target)), size)
+
+
+def _from(matrix: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """The warp of a picture that begins at `start`."""
+    return np.column_stack([matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ start])

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 from ...face_tools.pictures.head_pose_raster import draw_box, driven_translation
 from ...face_tools.pictures.paste import paste_back, window_mask
 from ...face_tools.pictures.patches import PATCH, REGIONS, plan_patches
-from ..pixels import frame_float, frames_uint8, put, require_rows
+from ..pixels import frame_float, frame_uint8, put, require_rows
 from ..progress import ticker
 from ..schema import schema
 from ..types import CropType, FaceTrackType
@@ -108,8 +108,8 @@ class FacePatches(io.ComfyNode):
         plan = plan_patches(track)
         tick = ticker(len(images))
         pictures = {name: torch.empty(len(images), PATCH, PATCH, 3) for name in (*REGIONS, "motion_crop")}
-        for k, frame in enumerate(frames_uint8(images)):
-            for name, picture in plan.cut(frame, k).items():
+        for k, image in enumerate(images):
+            for name, picture in plan.cut(frame_uint8(image[plan.part(k)]), k).items():
                 put(pictures[name], k, picture)
             tick(k + 1)
         return io.NodeOutput(*pictures.values())
@@ -164,12 +164,11 @@ class PasteBack(io.ComfyNode):
         height, width = images.shape[1:3]
         result, pasted = torch.empty(count, height, width, 3), torch.zeros(1 if mask is None else len(mask), height, width)
         for k in range(count):
-            drawn = None if mask is None else mask[min(k, len(mask) - 1)].float().cpu().numpy()
-            weight = window_mask(crop, feather, drawn)
-            frame = frame_float(images[min(k, len(images) - 1)])
-            put(result, k, paste_back(frame, frame_float(portraits[k]), crop, weight, colour_match))
-            window = pasted[min(k, len(pasted) - 1)]
-            window[crop.y : crop.y + crop.side, crop.x : crop.x + crop.side] = torch.from_numpy(weight)
+            if k < len(pasted):
+                weight = window_mask(crop, feather, None if mask is None else mask[k].float().cpu().numpy())
+                pasted[k, crop.y : crop.y + crop.side, crop.x : crop.x + crop.side] = torch.from_numpy(weight)
+            result[k] = images[min(k, len(images) - 1), ..., :3]
+            paste_back(result[k].numpy(), frame_float(portraits[k]), crop, weight, colour_match)
             tick(k + 1)
         return io.NodeOutput(result, pasted)
 
