@@ -11,8 +11,8 @@ from ..companions.trajectory import LOWEST, Trajectory
 from ..unet.frames import COND
 from .golden import Golden
 from .parity_modules import Compared
+from .parity_video import LATENT_SCALE
 
-LATENT_SCALE = 0.18215  # between the host's latents and the UNet's
 EVERY = 1 << 20  # cells: no map is too large
 
 

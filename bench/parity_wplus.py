@@ -14,9 +14,9 @@ from ..unet.stations import Weighted
 from .golden import Golden
 from .parity_modules import Compared, _frames_first
 from .parity_motion import animatediff_of, moving_forward
+from .parity_video import LATENT_SCALE
 
 DIM, WIDTHS = 64, (32, 32, 64, 64, 128, 128, 128, 128, 128, 64, 64, 64, 32, 32, 32, 128)  # of the narrow UNet
-LATENT_SCALE = 0.18215  # between the host's latents and the UNet's
 
 
 def _proj(golden: Golden, host) -> Compared:

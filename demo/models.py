@@ -16,7 +16,7 @@ LOADERS = {
     "SKPortraitLoadMotion": ("file",),
 }
 NONE = "none"  # of an optional file
-FOLDERS = ("checkpoints", "clip_vision", "sk_portrait", "face_tools", "loras", "vae")
+FOLDERS = ("checkpoints", "clip_vision", "sk_portrait", "face_tools", "wplus_directions", "loras", "vae")
 
 NOISE = """
 ********************************************************************************************************

@@ -32,3 +32,12 @@ def find(folder: str, name: str, page: str) -> str:
         places = " or ".join(folder_paths.get_folder_paths(folder))
         raise FileNotFoundError(f'"{name}" was not found. Put it into {places}. Download: {page} (nothing is downloaded automatically).')
     return path
+
+
+def absent(folder: str, name: str, page: str) -> str | None:
+    """The sentence of `find` where the file is not there (for validate_inputs), else None."""
+    try:
+        find(folder, name, page)
+    except FileNotFoundError as error:
+        return str(error)
+    return None

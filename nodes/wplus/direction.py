@@ -10,7 +10,7 @@ from comfy_api.latest import io
 
 from ...companions.wplus import LAYERS
 from ...companions.wplus_directions import GANSpaceRow, ganspace, whole, within
-from ..folders import DIRECTIONS, files, find
+from ..folders import DIRECTIONS, absent, files, find
 from ..schema import schema
 from ..types import WPlusCodeType
 
@@ -55,11 +55,7 @@ class WPlusDirection(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file):
-        try:
-            find(DIRECTIONS, file, PAGE)
-        except FileNotFoundError as error:
-            return str(error)
-        return True
+        return absent(DIRECTIONS, file, PAGE) or True
 
     @classmethod
     def execute(cls, file, alpha, first_layer, end_layer, component, base=None) -> io.NodeOutput:

@@ -11,7 +11,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from ...companions.wplus import WPlus, WPlusFileError, load
-from ..folders import NETWORKS, files, find
+from ..folders import NETWORKS, absent, files, find
 from ..schema import schema
 from ..types import WPlusType
 
@@ -48,18 +48,13 @@ class LoadWPlus(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file):
-        try:
-            find(NETWORKS, file, PAGE)
-        except FileNotFoundError as error:
-            return str(error)
-        return True
+        return absent(NETWORKS, file, PAGE) or True
 
     @classmethod
     def execute(cls, file) -> io.NodeOutput:
+        path = find(NETWORKS, file, PAGE)
         try:
-            state = comfy.utils.load_torch_file(find(NETWORKS, file, PAGE), safe_load=True)
-        except FileNotFoundError:
-            raise
+            state = comfy.utils.load_torch_file(path, safe_load=True)
         except Exception as error:  # each format has its own for a file that is cut short, or is a web page
             raise WPlusFileError(f"{file} cannot be read: download it again from {PAGE}.") from error
         return io.NodeOutput(managed(load(state, file, comfy.ops.manual_cast, comfy.model_management.unet_dtype())))
