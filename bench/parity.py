@@ -23,6 +23,9 @@ from .parity_motion import MOTION_CASES
 from .parity_unet import UNET_CASES
 from .parity_video import VIDEO_CASES
 from .parity_wplus import WPLUS_CASES, WPLUS_UNET_CASES
+from .parity_xdyna import XDYNA_CASES
+from .parity_xdyna_sample import XDYNA_SAMPLE_CASES
+from .parity_xdyna_unet import XDYNA_UNET_CASES
 
 # How the name of a case begins -> largest error allowed; the longest beginning counts (tests/golden-other/README.md).
 TOLERANCES = {
@@ -32,6 +35,13 @@ TOLERANCES = {
     "wplus_sample": 5e-5,
     "free": 1e-5,
     "free_denoise": 5e-5,
+    "xdyna": 1e-5,
+    "xdyna_hint": 1e-6,
+    "xdyna_schedule": 1e-6,
+    "xdyna_sample": 5e-5,
+    "xdyna_face": 0,
+    "xdyna_crop": 0,
+    "xdyna_windows": 0,
 }
 
 
@@ -59,8 +69,9 @@ def file_of(case: str) -> str:
 
 def cases(host: str) -> dict[str, Callable]:
     """Every case of a host; whole clips need ComfyUI's own samplers, acts inside attentions its hooks."""
-    everywhere = MODULE_CASES | UNET_CASES | MOTION_CASES | WPLUS_CASES
-    return everywhere | (VIDEO_CASES | WPLUS_UNET_CASES | FREE_CASES if host == "comfy" else {})
+    everywhere = MODULE_CASES | UNET_CASES | MOTION_CASES | WPLUS_CASES | XDYNA_CASES
+    acting = VIDEO_CASES | WPLUS_UNET_CASES | FREE_CASES | XDYNA_UNET_CASES | XDYNA_SAMPLE_CASES
+    return everywhere | (acting if host == "comfy" else {})
 
 
 def tolerance_of(case: str) -> float:

@@ -14,9 +14,11 @@ LOADERS = {
     "SKPortraitLoadAdapter": ("file",),
     "SKPortraitLoadDriveEncoder": ("file", "projection"),
     "SKPortraitLoadMotion": ("file",),
+    "SKPortraitLoadXDyna": ("file", "image_tokens", "motion"),
+    "SKPortraitLoadXDynaControl": ("file",),
 }
 NONE = "none"  # of an optional file
-FOLDERS = ("checkpoints", "clip_vision", "sk_portrait", "face_tools", "wplus_directions", "loras", "vae")
+FOLDERS = ("checkpoints", "clip_vision", "controlnet", "sk_portrait", "face_tools", "wplus_directions", "loras", "vae")
 
 NOISE = """
 ********************************************************************************************************

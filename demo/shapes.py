@@ -71,6 +71,16 @@ def unet(c: int = WIDTH) -> Shapes:
     return _nested("model.diffusion_model", _join(parts))
 
 
+def controlnet(channels: int, c: int = WIDTH) -> Shapes:
+    """LDM names of a ControlNet for `unet` whose pictures have so many channels."""
+    unet_part = {key.removeprefix("model.diffusion_model."): shape for key, shape in unet(c).items()}
+    copied = {key: shape for key, shape in unet_part.items() if not key.startswith("out")}
+    widths = (channels, 16, 16, 32, 32, 96, 96, 256, c)
+    hint = {f"input_hint_block.{2 * i}": _conv(a, b) for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False))}
+    zeros = {f"zero_convs.{i}.0": _conv(c, c, 1) for i in range(12)} | {"middle_block_out.0": _conv(c, c, 1)}
+    return copied | _join(hint | zeros)
+
+
 def clip_text() -> Shapes:
     """SD1.5's text encoder, whose width the host fixes."""
     layer = {f"self_attn.{x}": _linear(CONTEXT, CONTEXT) for x in ("q_proj", "k_proj", "v_proj", "out_proj")}

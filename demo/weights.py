@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import networks, shapes
+from . import networks, shapes, xdyna_files
 from .rule import draw
 
 BLOCK = 1 << 17  # numbers that all tensors of one fan-in share
@@ -78,6 +78,11 @@ def network(folder: Path, name: str) -> Path:
     return _write(folder / "sk_portrait" / stand_in("file", name), lambda path: networks.write(path, Path(name).stem))
 
 
+def xdyna(folder: Path, directory: str, name: str) -> Path:
+    """The stand-in of a file of X-Dyna, at the width of `checkpoint`."""
+    return _write(folder / directory / stand_in("file", name), lambda path: write_views(path, xdyna_files.FILES[name]()))
+
+
 def stand_in(widget: str, name: str) -> str:
     """The synthetic file that a loader's widget takes in place of `name`."""
     return {"ckpt_name": CHECKPOINT, "clip_name": CLIP_VISION}.get(widget) or PREFIX + name
@@ -87,4 +92,7 @@ def write_for(folder: Path, models: Iterable[tuple[str, str]]) -> None:
     """Stand-ins of the (directory, name) that a workflow names, as a models folder."""
     makers = {"checkpoints": lambda name: checkpoint(folder), "clip_vision": lambda name: clip_vision(folder)}
     for directory, name in models:
+        if name in xdyna_files.FILES:
+            xdyna(folder, directory, name)
+            continue
         makers.get(directory, lambda name: network(folder, name))(name)

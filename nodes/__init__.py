@@ -24,6 +24,10 @@ MODULES = (
     "anchored.anchor",
     "anchored.invert",
     "anchored.apply_inversion",
+    "xdyna.load",
+    "xdyna.hints",
+    "xdyna.apply",
+    "xdyna.start",
 )
 
 

@@ -27,11 +27,11 @@ def animatediff(host):
 
 def alone(host, model, frames: int, batch: int):
     """The frames without motion, `batch` of them in a UNet call."""
-    from sk_portrait.nodes.hellomeme import attach
+    from sk_portrait.nodes.windows import see_in_windows
 
     model = model.clone()
     plan = Plan.of(batches(frames, batch), 0, True, range(frames), frames)
-    attach.windows(model, lambda n: plan, batch)
+    see_in_windows(model, lambda n, step: plan, batch)
     return host.sample(model, frames, SMALL, noise=shared_noise(frames, SMALL))
 
 

@@ -70,7 +70,7 @@ class Injection:
     def inject(self, patcher: Any) -> None:
         """Put every marker right after its layer."""
         for marker in self.markers:
-            block = _block(patcher.model.diffusion_model, marker.place)
+            block = block_at(patcher.model.diffusion_model, marker.place)
             layers = list(block)
             if marker not in layers:
                 kinds = [type(layer).__name__ for layer in layers]
@@ -80,7 +80,7 @@ class Injection:
     def eject(self, patcher: Any) -> None:
         """Take the markers out again."""
         for marker in self.markers:
-            block = _block(patcher.model.diffusion_model, marker.place)
+            block = block_at(patcher.model.diffusion_model, marker.place)
             layers = list(block)
             if marker in layers:
                 del block[layers.index(marker)]
@@ -103,7 +103,7 @@ def attach(patcher: Any, weighted: Weighted, patchers: Iterable[Any] = ()) -> No
         patcher.set_model_forward_timestep_embed_patch((Marker, handle))
 
 
-def _block(unet: nn.Module, place: Place) -> nn.Sequential:
+def block_at(unet: nn.Module, place: Place) -> nn.Sequential:
     """(side, block, layer) of diffusers as the host counts: three blocks a level, on the way down the third is a Downsample."""
     side, block, layer = place
     if side == "mid":

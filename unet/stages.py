@@ -5,6 +5,7 @@ Index arithmetic only: no torch, no host. Positions count inside one sampling ru
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 SHORTEST_TREE_WINDOW = 4  # with 3 frames a window the ends of the windows can be as many as the frames, and the tree never ends
@@ -56,6 +57,17 @@ def windows(n: int, length: int, overlap: int) -> tuple[range, ...]:
     return tuple(range(start, start + length) for start in starts)
 
 
+def looped_windows(n: int, length: int, overlap: int, offset: int) -> tuple[tuple[int, ...], ...]:
+    """Windows over a clip whose end runs on into its beginning, the first one at `offset`: AnimateDiff's uniform context, closed.
+
+    Another offset at every step of the sampling lets no border stay in one place. A clip that fits in one window gets one, in order.
+    """
+    _check(n, length, overlap)
+    if n <= length:
+        return (tuple(range(n)),)
+    return tuple(tuple((start + i + offset) % n for i in range(length)) for start in range(0, n, length - overlap))
+
+
 def batches(n: int, size: int) -> tuple[range, ...]:
     """0..n-1 in consecutive ranges of at most `size`: frames that stand alone are never computed twice."""
     _check(n, size, 0)
@@ -80,13 +92,13 @@ def published_padding(n: int, length: int = 12, overlap: int = 4) -> Padding:
     )
 
 
-def weights(layout: tuple[range, ...], overlap: int, smooth: bool) -> tuple[tuple[float, ...], ...]:
+def weights(layout: tuple[Sequence[int], ...], overlap: int, smooth: bool) -> tuple[tuple[float, ...], ...]:
     """Share of each window in each of its positions; the shares of one position sum to one over the windows.
 
     Flat shares are the published average. Smooth ones fade linearly over the overlap, so that the begin or end of a window does
     not show as a step.
     """
-    def raw(window: range, i: int) -> int:
+    def raw(window: Sequence[int], i: int) -> int:
         return min(i + 1, len(window) - i, overlap + 1) if smooth else 1
 
     total: dict[int, int] = {}

@@ -18,24 +18,26 @@ from torch import Tensor
 from .frames import window_of
 from .stages import weights
 
+STEP_SLACK = 1e-4  # of a noise level: the host may compute in another precision than it announces
+
 
 @dataclass(frozen=True)
 class Plan:
     """How one batch is cut.
 
-    windows  ranges of positions in the batch
+    windows  the positions in the batch that each sees, in order
     shares   for each window, the weight of each of its positions; the weights of one position sum to one
     frames   for each position, its absolute frame
     clip     number of frames of the whole clip
     """
 
-    windows: tuple[range, ...]
+    windows: tuple[Sequence[int], ...]
     shares: tuple[tuple[float, ...], ...]
     frames: tuple[int, ...]
     clip: int
 
     @classmethod
-    def of(cls, windows: tuple[range, ...], overlap: int, smooth: bool, frames: Sequence[int], clip: int) -> Plan:
+    def of(cls, windows: tuple[Sequence[int], ...], overlap: int, smooth: bool, frames: Sequence[int], clip: int) -> Plan:
         """Plan whose overlaps fade (smooth) or are averaged."""
         return cls(windows, weights(windows, overlap, smooth), tuple(frames), clip)
 
@@ -50,9 +52,10 @@ class Window:
 
 
 class FrameWindows:
-    """Context handler: runs every window of a plan and fuses the results. `plan` makes one from the size of the batch."""
+    """Context handler: runs every window of a plan and fuses the results. `plan` makes one from the size of the batch and the number
+    of the sampling step."""
 
-    def __init__(self, plan: Callable[[int], Plan], length: int):
+    def __init__(self, plan: Callable[[int, int], Plan], length: int):
         self.plan = plan
         self.context_length = length  # the host's name: the longest window, for the memory estimate
         self.dim = 0
@@ -71,17 +74,17 @@ class FrameWindows:
 
         The fused value of a frame is the running mean of its windows, so that windows that agree give exactly what they agree on.
         """
-        plan = self.plan(len(x))
+        plan = self.plan(len(x), _step(timestep, model_options))
         fused = [torch.zeros_like(x) for _ in conds]
         weight = torch.zeros(len(x), 1, 1, 1, dtype=x.dtype, device=x.device)
         for window, shares in zip(plan.windows, plan.shares, strict=True):
-            at = slice(window.start, window.stop)
+            at = list(window)
             frames = [plan.frames[position] for position in window]
             options = dict(model_options)
             options["transformer_options"] = model_options.get("transformer_options", {}) | {
                 "context_window": Window(frames, plan.clip)
             }
-            cut = [cut_conds(cond, len(x), list(window), frames) for cond in conds]
+            cut = [cut_conds(cond, len(x), at, frames) for cond in conds]
             share = torch.tensor(shares, dtype=x.dtype, device=x.device).view(-1, 1, 1, 1)
             weight[at] += share
             for total, result in zip(fused, calculate(model, cut, x[at], timestep[at], options), strict=True):
@@ -90,6 +93,14 @@ class FrameWindows:
 
 
 PROMPTS = ("c_crossattn", "crossattn_controlnet")  # the host's names in `model_conds`
+
+
+def _step(sigma: Tensor, model_options: Mapping) -> int:
+    """Which step of the run this noise level belongs to; a sampler that looks between two levels is still in the first one's step."""
+    levels = model_options.get("transformer_options", {}).get("sample_sigmas")
+    if levels is None:
+        return 0
+    return max(int((levels * (1 + STEP_SLACK) >= sigma.max().to(levels)).sum()) - 1, 0)
 
 
 def cut_conds(conds: list[dict] | None, batch: int, positions: list[int], frames: list[int]) -> list[dict] | None:

@@ -15,6 +15,7 @@ class Scheme:
     parts:      the five points of the patch template: nasion, left and right outer eye corner, right and left mouth corner
     motion:     the five points of the PD-FGC template: left and right pupil, nose tip, left and right mouth corner
     left_eye, right_eye, mouth: points whose box is the patch; the eyes include their brow
+    eyes:       left and right eye without its brow
     eye_line:   left and right outer eye corner
     outline:    polylines to draw over a picture
     """
@@ -27,6 +28,7 @@ class Scheme:
     left_eye: tuple[int, ...]
     right_eye: tuple[int, ...]
     mouth: tuple[int, ...]
+    eyes: tuple[tuple[int, ...], tuple[int, ...]]
     outline: tuple[tuple[int, ...], ...]
 
     @property
@@ -57,6 +59,7 @@ SCHEMES = {
         left_eye=(*_span(48, 59), *_span(74, 94)),
         right_eye=(*_span(61, 72), *_span(96, 116)),
         mouth=_span(118, 148),
+        eyes=(_span(74, 94), _span(96, 116)),
         outline=(_span(0, 32), _span(33, 47), _span(48, 60), _span(61, 73), _span(74, 95), _span(96, 117), _span(118, 148)),
     ),
     # 478 points of MediaPipe's mesh with irises: the nearest points to the ones above.
@@ -69,6 +72,7 @@ SCHEMES = {
         left_eye=_LEFT_EYE + _LEFT_BROW,
         right_eye=_RIGHT_EYE + _RIGHT_BROW,
         mouth=_LIPS,
+        eyes=(_LEFT_EYE, _RIGHT_EYE),
         outline=(
             _JAW, (*_LEFT_EYE, 33), (*_RIGHT_EYE, 263), (*_LEFT_BROW, 70), (*_RIGHT_BROW, 336), (*_LIPS, 61),
             (168, 6, 197, 195, 5, 4), (98, 97, 2, 326, 327),

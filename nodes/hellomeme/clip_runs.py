@@ -17,6 +17,7 @@ from ...unet import comfy as unet_comfy
 from ...unet.frames import COND, UNCOND
 from ...unet.stations import Capture, Weighted
 from ...unet.windows import Plan
+from ..windows import see_in_windows
 from . import attach
 from .networks import Network, load_plain
 
@@ -97,7 +98,7 @@ class Clip:
             for motion in self.motions:
                 attach.motion(model, motion, key_frames=key_frames)
         plan = Plan.of(windows, overlap, self.smooth, frames, len(self))
-        attach.windows(model, lambda n: plan, max(map(len, windows)))
+        see_in_windows(model, lambda n, step: plan, max(map(len, windows)))
         guider = copy.copy(self.guider)
         guider.model_patcher, guider.model_options = model, model.model_options
         return guider.sample(

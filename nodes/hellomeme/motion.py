@@ -2,13 +2,15 @@
 
 from comfy_api.latest import io
 
+from ...companions.xdyna.patch import SYSTEM as XDYNA
 from ...sk_attention.parts import ANIMATEDIFF, MOTION
-from ...unet import stages
+from ...unet import extra_rows, stages
 from ...unet.windows import Plan
 from ..checks import require_sd15
 from ..schema import schema
 from ..span import SPAN, span_of
 from ..types import MotionType
+from ..windows import require_window, see_in_windows
 from . import attach
 from .load import RECOGNISED
 from .networks import open_network, options, unknown
@@ -92,26 +94,17 @@ class ApplyMotion(io.ComfyNode):
         if strength == 0 or start_percent >= end_percent:
             return io.NodeOutput(moving)
         require_window(window_length, overlap, motion)
+        if extra_rows.system_of(model) == XDYNA and attach.moves(model):
+            raise ValueError("X-Dyna on this MODEL moves the frames already, with motion modules of its own: leave Apply Motion out.")
         attach.motion(moving, motion, strength, span_of(start_percent, end_percent))
         if window_length:
-            attach.windows(moving, lambda n: clip_plan(n, window_length, overlap, blend == SMOOTH), window_length)
+            see_in_windows(moving, lambda n, step: clip_plan(n, window_length, overlap, blend == SMOOTH), window_length)
         return io.NodeOutput(moving)
 
 
 def clip_plan(n: int, length: int, overlap: int, smooth: bool) -> Plan:
     """Windows over a whole clip of n frames."""
     return Plan.of(stages.windows(n, length, overlap), overlap, smooth, range(n), n)
-
-
-def require_window(length: int, overlap: int, *motions) -> None:
-    """Raise ValueError for a window longer than a motion module reaches, or an overlap as long as the window."""
-    for motion in motions:
-        if length > motion.module.longest:
-            raise ValueError(
-                f"window_length is {length}, and {motion.loaded.file} reaches {motion.module.longest} frames: set a shorter window."
-            )
-    if length and overlap >= length:
-        raise ValueError(f"The overlap is {overlap} frames and window_length is {length}: the overlap must be the smaller one.")
 
 
 NODES = [LoadMotion, ApplyMotion]

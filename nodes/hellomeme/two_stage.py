@@ -7,10 +7,11 @@ from ...sk_attention.parts import MOTION
 from ..checks import require_sd15
 from ..schema import schema
 from ..types import MotionType
+from ..windows import require_window
 from . import attach
 from .clip_runs import Clip, Progress
 from .clip_stages import KeyFrameTree, TwoStages, thinned
-from .motion import OVERLAP, require_window
+from .motion import OVERLAP
 
 PAPER, PUBLISHED = "paper", "published code"
 

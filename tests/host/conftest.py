@@ -21,6 +21,7 @@ def stocked(server):
     inputs = server.base / "input"
     shutil.copy(clips.portrait(), inputs / "portrait.png")
     shutil.copy(clips.driver(), inputs / "driver.mp4")
+    shutil.copy(clips.driver(), inputs / "pose.mp4")  # X-Dyna's skeletons: any pictures will do
     Image.fromarray(next(islice(video.frames(clips.driver()), 40, None))).save(inputs / "driver.png")
     return server
 

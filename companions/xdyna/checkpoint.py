@@ -1,0 +1,110 @@
+"""Reads X-Dyna's files: the UNet file in its parts, and the tokens' file (ip-adapter-plus_sd15), by their own keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .adapter import PLACES, DynamicsAdapter, path
+from .resampler import Resampler
+
+State = Mapping[str, Tensor]
+PAGE = "https://huggingface.co/Boese0601/X-Dyna"
+TOKENS_PAGE = "https://huggingface.co/h94/IP-Adapter/tree/main/models"
+HEAD = 64  # numbers of one head of the Resampler
+
+REFERENCE, IMAGE, MOTION = r"\.attn1\.to_(q|out)_ff\.", r"\.attn2\.to_[kv]_ip\.", r"\.motion_modules\."
+BASE = r"^(conv_in|time_embedding|down_blocks|mid_block|up_blocks|conv_norm_out|conv_out)\."  # SD1.5's own: the MODEL has them
+
+
+class XDynaFileError(ValueError):
+    """A file is not what X-Dyna publishes."""
+
+
+class Parts(NamedTuple):
+    """What a UNet file holds, published names; a part that it lacks is empty."""
+
+    reference: dict[str, Tensor]
+    image: dict[str, Tensor]
+    motion: dict[str, Tensor]
+
+
+def plain(state: Mapping) -> dict[str, Tensor]:
+    """The tensors of a training checkpoint under their own names: out of `state_dict`, without `module.`."""
+    state = state.get("state_dict", state)
+    return {key.removeprefix("module."): value for key, value in state.items()}
+
+
+def split(state: Mapping, file: str) -> Parts:
+    """The parts of a UNet file. Raises XDynaFileError where it has no Dynamics-Adapter, or a tensor that belongs nowhere."""
+    state = plain(state)
+    parts = Parts(*({key: value for key, value in state.items() if re.search(kind, key)} for kind in (REFERENCE, IMAGE, MOTION)))
+    if not parts.reference:
+        raise XDynaFileError(f"{file} is no X-Dyna UNet: none of its {len(state)} tensors is a Dynamics-Adapter's (to_q_ff). Page: {PAGE}.")
+    if foreign := [key for key in state if not re.search(BASE, key)]:
+        raise XDynaFileError(f"{file} is no X-Dyna UNet: {foreign[0]!r} does not belong to it ({len(foreign)} such).")
+    return parts
+
+
+class Tokens(NamedTuple):
+    """What an IP-Adapter-Plus file holds: the Resampler, and keys and values in X-Dyna's names."""
+
+    resampler: dict[str, Tensor]
+    image: dict[str, Tensor]
+
+
+def split_tokens(state: Mapping, file: str) -> Tokens:
+    """The parts of ip-adapter-plus_sd15, as .bin or .safetensors. Raises XDynaFileError for another file."""
+    flat: dict[str, Tensor] = {}
+    for name, value in state.items():
+        flat |= {f"{name}.{key}": tensor for key, tensor in value.items()} if isinstance(value, Mapping) else {name: value}
+    resampler = {key.removeprefix("image_proj."): value for key, value in flat.items() if key.startswith("image_proj.")}
+    if "latents" not in resampler:
+        raise XDynaFileError(
+            f"{file} is no ip-adapter-plus_sd15: it has no learned queries (image_proj.latents). Page: {TOKENS_PAGE}."
+        )
+    image = {}
+    for number, place in enumerate(PLACES):
+        for name in ("to_k_ip", "to_v_ip"):
+            if (key := f"ip_adapter.{2 * number + 1}.{name}.weight") in flat:
+                image[f"{path(place)}.attn2.{name}.weight"] = flat[key]
+    return Tokens(resampler, image)
+
+
+def adapter(reference: State, image: State, file: str, operations=nn, dtype: torch.dtype | None = None) -> DynamicsAdapter:
+    """The network of both parts. Raises XDynaFileError that names a tensor which is missing, foreign or misshapen."""
+    state = {**reference, **image}
+    queries = {place: f"{path(place)}.attn1.to_q_ff.weight" for place in PLACES}
+    keys = f"{path(PLACES[0])}.attn2.to_k_ip.weight"
+    if missing := [key for key in (*queries.values(), keys) if key not in state]:
+        raise XDynaFileError(f"{file} is no whole X-Dyna UNet: {missing[0]!r} is missing.")
+    network = DynamicsAdapter({place: state[key].shape[0] for place, key in queries.items()}, state[keys].shape[1], operations)
+    return _filled(network, state, file, dtype)
+
+
+def resampler(state: State, file: str, operations=nn, dtype: torch.dtype | None = None, head: int = HEAD) -> Resampler:
+    """The Resampler of its part. Raises XDynaFileError as `adapter`."""
+    depth = len({key.split(".")[1] for key in state if key.startswith("layers.")})
+    try:
+        queries, dim = state["latents"].shape[1:]
+        inner, hidden = state["layers.0.0.to_q.weight"].shape[0], state["layers.0.1.1.weight"].shape[0]
+        out, embedding = state["proj_out.weight"].shape[0], state["proj_in.weight"].shape[1]
+    except KeyError as missing:
+        raise XDynaFileError(f"{file} has no whole Resampler: {missing} is missing.") from None
+    network = Resampler(embedding, dim, out, depth, inner, inner // head, queries, hidden, operations)
+    return _filled(network, state, file, dtype)
+
+
+def _filled(network: nn.Module, state: State, file: str, dtype: torch.dtype | None):
+    wanted, found = ({key: tuple(value.shape) for key, value in tensors.items()} for tensors in (network.state_dict(), state))
+    if wrong := sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)):
+        raise XDynaFileError(
+            f"{file} does not fit together: {wrong[0]!r} is {found.get(wrong[0], 'absent')} and should be "
+            f"{wanted.get(wrong[0], 'absent')} ({len(wrong)} such)."
+        )
+    network.load_state_dict(state)
+    return network.to(dtype=dtype).eval().requires_grad_(False)

@@ -1,0 +1,95 @@
+"""X-Dyna in a UNet call of the host: a row for the reference in every chunk, and what the frames take from it and from its tokens.
+
+Nothing of the host is imported: the UNet's own layers come in with the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...unet import attentions, extra_rows
+from ...unet.attentions import AttentionAction, AttentionCall, Place
+from ...unet.extra_rows import Guests
+from ...unet.frames import COND, rows_of
+from ...unet.inject_comfy import block_at
+from .adapter import DynamicsAdapter
+from .joint_norm import joint_norms
+
+SYSTEM = "X-Dyna"
+UNET, NORMED = "sk_portrait_xdyna_unet", "sk_portrait_xdyna_normed"  # in transformer_options, for one call and for one block of it
+
+
+@dataclass(eq=False)
+class Dynamics(AttentionAction):
+    """One picture on one MODEL.
+
+    reference:  (1, 4, h, w) its latent in the UNet's own scale; it stays clean at every timestep
+    tokens:     (2, 16, D) of the picture and of none, in the order of the branches; None: text alone
+    strength:   of both; 1 is the published network
+    joint:      whether the group norms see reference and frames together, as published; else row by row
+    """
+
+    adapter: DynamicsAdapter
+    reference: Tensor
+    tokens: Tensor | None = None
+    strength: float = 1.0
+    joint: bool = True
+
+    def __deepcopy__(self, memo) -> Dynamics:
+        return self  # the host deep-copies model_options at every clone
+
+    def call(self, executor: Callable, x: Tensor, timesteps: Tensor, context: Tensor, y, control, options: Mapping, **others) -> Tensor:
+        """DIFFUSION_MODEL wrapper of the host. Raises ValueError where the reference is of another size than what is sampled."""
+        if x.shape[1:] != self.reference.shape[1:]:
+            (h, w), (rh, rw) = x.shape[-2:], self.reference.shape[-2:]
+            raise ValueError(
+                f"The reference is {rw * 8}x{rh * 8} px and {w * 8}x{h * 8} px are sampled: X-Dyna needs both of one size "
+                "(and no area conditioning)."
+            )
+        frames = rows_of(options, len(x)).chunk
+        latents = self.reference.to(x).expand(len(x) // frames, -1, -1, -1)
+        # The reference shares prompt and timestep with its chunk.
+        guests = Guests((1,) * len(latents), latents, timesteps[::frames], context[::frames])
+        options = {**options, UNET: executor.class_obj}
+        with joint_norms(executor.class_obj, frames + 1) if self.joint else nullcontext():
+            return extra_rows.run(executor, guests, x, timesteps, context, y, control, options, **others)
+
+    def self_inputs(self, place: Place, n: Tensor, keys: Tensor, values: Tensor, call: AttentionCall) -> tuple[Tensor, Tensor, Tensor]:
+        """Keeps what this self-attention looks at."""
+        call.options[NORMED] = n
+        return n, keys, values
+
+    def self_output(self, place: Place, out: Tensor, call: AttentionCall) -> Tensor:
+        """Adds what frames and reference take from the reference."""
+        n = call.options.pop(NORMED)
+        own, (_, reference) = _block(call.options[UNET], place).attn1, call.layout.split(n)
+        keys, values = own.to_k(reference), own.to_v(reference)
+        return out + self.strength * self.adapter.reference[place](n, keys, values, call.options["n_heads"])
+
+    def cross_heads(self, place: Place, q: Tensor, out: Tensor, call: AttentionCall) -> Tensor:
+        """Adds what frames and reference take from the tokens."""
+        if self.tokens is None:
+            return out
+        branches = call.rows.branches[:: call.rows.chunk]
+        tokens = self.tokens[[0 if branch == COND else 1 for branch in branches]].to(q)
+        return out + self.strength * self.adapter.image[place](q, tokens, call.options["n_heads"])
+
+
+def attach(patcher: Any, dynamics: Dynamics, attention: Callable, patchers: tuple = ()) -> None:
+    """Put it on a freshly cloned MODEL. attention, patchers: as `attentions.bind` takes them.
+
+    Raises ValueError where another system brings rows of its own.
+    """
+    extra_rows.attach(patcher, dynamics.call, SYSTEM)
+    attentions.bind(patcher, [dynamics], attention, patchers)
+
+
+def _block(unet: torch.nn.Module, place: Place) -> torch.nn.Module:
+    """The transformer block at a place."""
+    return next(layer for layer in block_at(unet, place) if hasattr(layer, "transformer_blocks")).transformer_blocks[0]

@@ -1,0 +1,51 @@
+"""Windows over a batch, put on a clone of the MODEL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import comfy.model_management
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
+
+from ..unet.comfy import take_part
+from ..unet.windows import FrameWindows, Plan
+
+KEY = "sk_portrait_windows"
+CONTEXT_HANDLER = "context_handler"  # the host's place for the handler of a MODEL
+
+
+def require_window(length: int, overlap: int, *motions) -> None:
+    """Raise ValueError for a window longer than a motion module reaches, or an overlap as long as the window."""
+    for motion in motions:
+        if length > motion.module.longest:
+            raise ValueError(
+                f"window_length is {length}, and {motion.loaded.file} reaches {motion.module.longest} frames: set a shorter window."
+            )
+    if length and overlap >= length:
+        raise ValueError(f"The overlap is {overlap} frames and window_length is {length}: the overlap must be the smaller one.")
+
+
+def see_in_windows(model: ModelPatcher, plan: Callable[[int, int], Plan], length: int) -> None:
+    """Let a freshly cloned MODEL see its batch in windows of at most `length` frames, and stop at Cancel between UNet calls."""
+    model.model_options[CONTEXT_HANDLER] = FrameWindows(plan, length)
+    take_part(model)
+    wrappers = {
+        WrappersMP.PREPARE_SAMPLING: _memory_of_one_window,
+        WrappersMP.APPLY_MODEL: _stop_at_cancel,
+    }
+    for kind, wrapper in wrappers.items():
+        model.remove_wrappers_with_key(kind, KEY)
+        model.add_wrapper_with_key(kind, KEY, wrapper)
+
+
+def _memory_of_one_window(executor, model, noise_shape, *args, **kwargs):
+    """The host estimates the memory of the whole batch; `handler` may be another node's by now."""
+    if handler := kwargs["model_options"].get(CONTEXT_HANDLER):
+        noise_shape = [min(noise_shape[0], handler.context_length), *noise_shape[1:]]
+    return executor(model, noise_shape, *args, **kwargs)
+
+
+def _stop_at_cancel(executor, *args, **kwargs):
+    comfy.model_management.throw_exception_if_processing_interrupted()
+    return executor(*args, **kwargs)

@@ -1,0 +1,151 @@
+"""X-Dyna Tokens and X-Dyna Apply: one picture of a person on a MODEL."""
+
+import comfy.model_base
+import numpy as np
+import torch
+from comfy.ldm.modules.attention import optimized_attention
+from comfy_api.latest import io
+
+from ...companions.xdyna import sampling
+from ...companions.xdyna.patch import Dynamics, attach
+from ...unet import inject_comfy
+from ...unet.inject_comfy import TemporalAction
+from ...unet.stages import looped_windows
+from ...unet.stations import Weighted
+from ...unet.windows import Plan
+from ..checks import require_sd15
+from ..hellomeme.attach import moves
+from ..notice import notice
+from ..schema import schema
+from ..types import XDynaTokensType, XDynaType
+from ..windows import require_window, see_in_windows
+from .networks import MOTION_FALLBACK, tokens_of
+
+JOINT, ROWS = "joint", "row by row"
+SIDE = 224  # of CLIP's picture where the model does not say
+
+
+class XDynaTokens(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitXDynaTokens",
+            display_name="X-Dyna Tokens",
+            category="SK Portrait/encode",
+            description="Reads the picture with CLIP as sixteen tokens, in which X-Dyna looks up what the person is like. The authors' "
+            "prompt is empty, so that guidance (CFG) acts through these tokens alone.",
+            search_aliases=["X-Dyna", "IP-Adapter", "image tokens"],
+            inputs=[
+                XDynaType.Input("xdyna", tooltip="From Load X-Dyna."),
+                io.ClipVision.Input("clip_vision", tooltip="CLIP ViT-H (the image encoder of IP-Adapter)."),
+                io.Image.Input("image", tooltip="The reference picture; of a batch the first."),
+            ],
+            outputs=[XDynaTokensType.Output(display_name="tokens", tooltip="For X-Dyna Apply.")],
+        )
+
+    @classmethod
+    def execute(cls, xdyna, clip_vision, image) -> io.NodeOutput:
+        picture = clip_vision.encode_image(image[:1, ..., :3])["penultimate_hidden_states"]
+        side = getattr(clip_vision, "image_size", SIDE)
+        # What stands for no picture is zero after CLIP's normalisation, which a black picture is not.
+        nothing = torch.zeros(1, 3, side, side, device=clip_vision.load_device)
+        none = clip_vision.model(pixel_values=nothing, intermediate_output=-2)[1]
+        return io.NodeOutput(tokens_of(xdyna, torch.cat([picture.float().cpu(), none.float().cpu()])))
+
+
+class XDynaApply(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitXDynaApply",
+            display_name="X-Dyna Apply",
+            category="SK Portrait",
+            description="Lets a MODEL animate the person of one picture: frames look at the picture in every self-attention, follow "
+            "each other by X-Dyna's motion modules, and are sampled on the noise schedule that these were trained with. For pose and "
+            "face wire X-Dyna Hints into the sampler's conditioning.",
+            search_aliases=["X-Dyna", "Dynamics-Adapter", "human animation", "image to video"],
+            inputs=[
+                io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs as you like."),
+                XDynaType.Input("xdyna", tooltip="From Load X-Dyna."),
+                io.Latent.Input("reference", tooltip="The picture through VAE Encode, one, at the size that is sampled."),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.01,
+                    tooltip="How strongly the frames take after picture and tokens; 1 is the published network. 0: the MODEL's own "
+                    "result, bit for bit.",
+                ),
+                io.Combo.Input(
+                    "group_norm",
+                    options=[JOINT, ROWS],
+                    tooltip="joint, as published: frames and picture share contrast and colour. row by row: each for itself, cheaper "
+                    "and less alike.",
+                ),
+                io.Int.Input(
+                    "window_length",
+                    default=16,
+                    min=0,
+                    max=24,
+                    tooltip="Frames that see each other; trained with 16. A longer batch is sampled in windows whose end runs on into the "
+                    "beginning. 0 makes no windows.",
+                ),
+                io.Int.Input("overlap", default=4, min=0, max=23, tooltip="Frames that neighbouring windows share; published 4."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="At every step the windows begin elsewhere, so that no border stays; this seed says where.",
+                ),
+                XDynaTokensType.Input(
+                    "tokens", optional=True, tooltip="From X-Dyna Tokens. Without them guidance acts through the prompts alone."
+                ),
+            ],
+            outputs=[io.Model.Output(display_name="model", tooltip="For a sampler with the sigmas of X-Dyna Steps.")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls, model, xdyna, reference, strength, group_norm, window_length, overlap, seed, tokens=None
+    ) -> io.NodeOutput:
+        require_sd15(model)
+        samples = reference["samples"]
+        if len(samples) != 1:
+            raise ValueError(f"The reference is one picture; the latent holds {len(samples)}.")
+        patched = model.clone()
+        if strength == 0:
+            return io.NodeOutput(patched)
+        require_window(window_length, overlap, *([xdyna.motion] if xdyna.motion else []))
+        if xdyna.motion and moves(model):
+            raise ValueError("Apply Motion on this MODEL moves the frames already, and X-Dyna has motion modules of its own: use one.")
+        dynamics = Dynamics(xdyna.adapter.model, model.model.process_latent_in(samples), tokens, strength, group_norm == JOINT)
+        attach(patched, dynamics, optimized_attention, (xdyna.adapter,))
+        patched.add_object_patch("model_sampling", linear_schedule(model))
+        if xdyna.motion is None:
+            notice(cls, f"These files hold no motion modules, so that frames do not follow each other: choose {MOTION_FALLBACK} as motion.")
+        else:
+            inject_comfy.attach(patched, Weighted(TemporalAction(xdyna.motion.module)), [xdyna.motion.patcher])
+        if window_length:
+            see_in_windows(patched, lambda n, step: looped_plan(n, window_length, overlap, seed, step), window_length)
+        return io.NodeOutput(patched)
+
+
+def looped_plan(n: int, length: int, overlap: int, seed: int, step: int) -> Plan:
+    """Closed windows over a clip of n frames, at each step from another offset."""
+    offset = int(np.random.default_rng([seed, step]).integers(length))
+    return Plan.of(looped_windows(n, length, overlap, offset), overlap, False, range(n), n)
+
+
+def linear_schedule(model):
+    """The MODEL's way of sampling over the betas that X-Dyna's motion modules were trained with."""
+    schedule = comfy.model_base.model_sampling(model.model.model_config, model.model.model_type)
+    alphas = sampling.alphas_cumprod()
+    schedule.set_sigmas(((1 - alphas) / alphas).sqrt())
+    return schedule
+
+
+NODES = [XDynaTokens, XDynaApply]

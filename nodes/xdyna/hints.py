@@ -1,0 +1,161 @@
+"""S-Face Crop and X-Dyna Hints: the driver's face and pose as pictures, and the conditioning with both ControlNets."""
+
+import numpy as np
+import torch
+from comfy_api.latest import io
+
+from ...companions.xdyna import hints, sface
+from ...face_tools.trackers.schemes import scheme_of
+from ..checks import require_frames
+from ..pixels import require_rows
+from ..progress import ticker
+from ..schema import schema
+from ..types import FaceTrackType
+
+HELD, BLANK = "as they were held", "black"
+
+
+class SFaceCrop(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitSFaceCrop",
+            display_name="S-Face Crop",
+            category="SK Portrait/face",
+            description="Cuts the driver's frames to the shape that is sampled, and out of them the two pictures that X-Dyna's S-Face "
+            "ControlNet looks at: eyes and mouth, and the whole face, each on black in its place in the frame.",
+            search_aliases=["X-Dyna", "S-Face", "face control"],
+            inputs=[
+                io.Image.Input("images", tooltip="The driver's frames that were tracked."),
+                FaceTrackType.Input("track", tooltip="Their track, of any tracker: one row for every frame."),
+                io.Int.Input("width", default=512, min=64, max=4096, step=8, tooltip="Of what is sampled, pixels."),
+                io.Int.Input("height", default=896, min=64, max=4096, step=8, tooltip="Of what is sampled, pixels."),
+                io.Combo.Input(
+                    "lost_faces",
+                    options=[HELD, BLANK],
+                    tooltip="Frames in which no face was found: cut where the track held it, or black pictures as published.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="local", tooltip="Eyes and mouth on black, for X-Dyna Hints."),
+                io.Image.Output(display_name="whole", tooltip="The whole face on black, for X-Dyna Hints."),
+                io.Image.Output(display_name="images", tooltip="The frames in the shape that is sampled: find the body pose in these."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, images, track, width, height, lost_faces) -> io.NodeOutput:
+        require_rows(track, images)
+        size = images.shape[2], images.shape[1]
+        if tuple(track.size) != size:
+            raise ValueError(f"The frames are {size[0]}x{size[1]} px and the track was made in {track.size[0]}x{track.size[1]} px.")
+        left, top, cut_width, cut_height = hints.ratio_crop(size, (width, height))
+        faces = faces_of(track, (left, top), (width / cut_width, height / cut_height), lost_faces == HELD)
+        crops = sface.crops(faces, (width, height))
+        tick = ticker(len(images))
+        frames, local, whole = (torch.empty(len(images), height, width, 3) for _ in range(3))
+        for k, image in enumerate(images):
+            part = image[None, top : top + cut_height, left : left + cut_width, :3].movedim(-1, 1).float()
+            frames[k] = torch.nn.functional.interpolate(part, (height, width), mode="bilinear")[0].movedim(0, -1)
+            local[k], whole[k] = crops.local(frames[k], k), crops.whole(frames[k], k)
+            tick(k + 1)
+        return io.NodeOutput(local, whole, frames)
+
+
+def faces_of(track, corner: tuple[int, int], scale: tuple[float, float], held: bool) -> sface.Faces:
+    """The faces of a track, seen in the part of the frame that begins at `corner`, after it was scaled by (x, y)."""
+    scheme = scheme_of(track.scheme)
+    points = (track.landmarks[..., :2] - np.asarray(corner)) * np.asarray(scale)
+    face = points[:, list(scheme.face)]
+    right_eye, left_eye = scheme.eyes[::-1]
+    centres = np.stack([points[:, list(part)].mean(1) for part in (right_eye, left_eye, scheme.mouth)], axis=1)
+    found = np.ones_like(track.valid) if held else track.valid
+    return sface.Faces(found, np.concatenate([face.min(1), face.max(1)], axis=1), centres)
+
+
+class XDynaHints(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitXDynaHints",
+            display_name="X-Dyna Hints",
+            category="SK Portrait/encode",
+            description="Puts X-Dyna's ControlNets on the conditioning: body pose, face, or both. Each clip is stretched to the "
+            "full range by its darkest and its brightest value, as in training.",
+            search_aliases=["X-Dyna", "S-Face", "pose", "apply controlnet"],
+            inputs=[
+                io.Conditioning.Input("positive", tooltip="The prompt; the authors' is empty."),
+                io.Conditioning.Input("negative", tooltip="The negative prompt; the authors' is empty."),
+                io.Float.Input("pose_strength", default=1.0, min=0.0, max=2.0, step=0.01, tooltip="1 as published, 0 is off."),
+                io.Float.Input("face_strength", default=1.0, min=0.0, max=2.0, step=0.01, tooltip="1 as published, 0 is off."),
+                io.ControlNet.Input("pose_control", optional=True, tooltip="X-Dyna's pose ControlNet."),
+                io.Image.Input(
+                    "pose",
+                    optional=True,
+                    tooltip="Body skeletons without the head's points (OpenPose's colours on black), one a frame, in the sampled shape.",
+                ),
+                io.ControlNet.Input("face_control", optional=True, tooltip="X-Dyna's S-Face ControlNet."),
+                io.Image.Input("local", optional=True, tooltip="From S-Face Crop: eyes and mouth, one picture a frame."),
+                io.Image.Input("whole", optional=True, tooltip="From S-Face Crop: the whole face, one picture a frame."),
+            ],
+            outputs=[
+                io.Conditioning.Output(display_name="positive", tooltip="For the sampler."),
+                io.Conditioning.Output(display_name="negative", tooltip="For the sampler."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        positive,
+        negative,
+        pose_strength,
+        face_strength,
+        pose_control=None,
+        pose=None,
+        face_control=None,
+        local=None,
+        whole=None,
+    ) -> io.NodeOutput:
+        require_whole("pose", {"pose_control": pose_control, "pose": pose})
+        require_whole("face", {"face_control": face_control, "local": local, "whole": whole})
+        conds = positive, negative
+        if pose is not None and pose_strength:
+            conds = controlled(conds, pose_control, hints.stretched(pose[..., :3]), pose_strength, "pose")
+        if local is not None and face_strength:
+            require_frames("local picture", len(local), "picture of the whole face", len(whole))
+            hint = hints.face_hint(local[..., :3], whole[..., :3])
+            conds = controlled(conds, face_control, hint, face_strength, "S-Face")
+        return io.NodeOutput(*conds)
+
+
+def require_whole(what: str, wires: dict) -> None:
+    """Raise ValueError where some of the inputs that belong together are wired and some are not."""
+    missing = [name for name, value in wires.items() if value is None]
+    if missing and len(missing) < len(wires):
+        raise ValueError(f"For the {what} wire {', '.join(wires)}: {', '.join(missing)} is missing.")
+
+
+def controlled(conds, control, pictures: torch.Tensor, strength: float, kind: str):
+    """Conditionings with one more ControlNet: (F, H, W, C) pictures 0..1. Raises ValueError for a ControlNet of other pictures."""
+    block = getattr(getattr(control, "control_model", None), "input_hint_block", None)
+    channels = next(block.parameters()).shape[1] if block is not None else "none that can be told"
+    if channels != pictures.shape[-1]:
+        raise ValueError(
+            f"The {kind} ControlNet takes pictures of {pictures.shape[-1]} channels and this one takes {channels}: "
+            "are pose_control and face_control exchanged?"
+        )
+    hint, chained, result = pictures.movedim(-1, 1), {}, []
+    for cond in conds:
+        entries = []
+        for embedding, settings in cond:
+            earlier = settings.get("control")
+            if earlier not in chained:  # the host runs cond and uncond together only where both hold one object
+                chained[earlier] = control.copy().set_cond_hint(hint, strength)
+                chained[earlier].set_previous_controlnet(earlier)
+            entries.append([embedding, settings | {"control": chained[earlier], "control_apply_to_uncond": False}])
+        result.append(entries)
+    return tuple(result)
+
+
+NODES = [SFaceCrop, XDynaHints]

@@ -1,0 +1,113 @@
+"""Loader nodes of X-Dyna: the UNet file in its parts, and its two ControlNets."""
+
+import comfy.controlnet
+from comfy_api.latest import io
+
+from ...companions.xdyna.checkpoint import PAGE, TOKENS_PAGE, XDynaFileError, plain
+from ..folders import NETWORKS, files, find
+from ..schema import schema
+from ..types import XDynaType
+from .networks import MOTION_PAGE, NONE, open_xdyna, read
+
+CONTROLNETS = "controlnet"
+HINTS = ("controlnet_cond_embedding.conv_in.weight", "input_hint_block.0.weight")  # published, and converted to ComfyUI's names
+KINDS = {3: "pose ControlNet", 6: "S-Face ControlNet"}  # by the channels of its picture
+
+
+def found(folder: str, *named: tuple[str, str]) -> bool | str:
+    """True where every (file, page) lies in the folder, else one sentence (for validate_inputs)."""
+    try:
+        for name, page in named:
+            find(folder, name, page)
+    except FileNotFoundError as error:
+        return str(error)
+    return True
+
+
+class LoadXDyna(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitLoadXDyna",
+            display_name="Load X-Dyna",
+            category="SK Portrait/load",
+            description="Loads X-Dyna, which animates one picture of a person, clothes, hair and background with it. Of the UNet file it "
+            "takes what X-Dyna added to SD1.5; the rest stays your checkpoint's. The published weights are a re-train on public data.",
+            search_aliases=["X-Dyna", "Dynamics-Adapter", "human animation"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=files(NETWORKS),
+                    tooltip=f"unet-checkpoint-epoch-5.ckpt of {PAGE}, in models/sk_portrait.",
+                ),
+                io.Combo.Input(
+                    "image_tokens",
+                    options=files(NETWORKS),
+                    tooltip=f"ip-adapter-plus_sd15 of {TOKENS_PAGE}, in models/sk_portrait: it reads the picture, and stands in for the "
+                    "image attention where the UNet file has none.",
+                ),
+                io.Combo.Input(
+                    "motion",
+                    options=[NONE, *files(NETWORKS)],
+                    default=NONE,
+                    tooltip="none: the motion modules of the UNet file. Where it has none, mm_sd_v15, an AnimateDiff v1 file, stands in.",
+                ),
+            ],
+            outputs=[
+                XDynaType.Output(display_name="xdyna", tooltip="For X-Dyna Tokens and X-Dyna Apply. The host loads and offloads it."),
+                io.String.Output(display_name="recognised_as", tooltip="Which part came from which file, and what is absent."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file, image_tokens, motion):
+        return found(NETWORKS, (file, PAGE), (image_tokens, TOKENS_PAGE), *([(motion, MOTION_PAGE)] if motion != NONE else []))
+
+    @classmethod
+    def execute(cls, file, image_tokens, motion) -> io.NodeOutput:
+        xdyna = open_xdyna(file, image_tokens, motion)
+        return io.NodeOutput(xdyna, xdyna.parts)
+
+
+class LoadXDynaControl(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitLoadXDynaControl",
+            display_name="Load X-Dyna ControlNet",
+            category="SK Portrait/load",
+            description="Loads X-Dyna's pose or S-Face ControlNet as ComfyUI's own: the published training checkpoints carry names that "
+            "Load ControlNet does not know.",
+            search_aliases=["X-Dyna", "S-Face", "controlnet_face"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=files(CONTROLNETS),
+                    tooltip="controlnet-checkpoint-epoch-5.ckpt (pose) or controlnet-face-checkpoint-epoch-2.ckpt (S-Face), in "
+                    "models/controlnet.",
+                )
+            ],
+            outputs=[
+                io.ControlNet.Output(display_name="control_net", tooltip="For X-Dyna Hints; strength and span as you like."),
+                io.String.Output(display_name="recognised_as", tooltip="Pose or S-Face, by the channels of its picture."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file):
+        return found(CONTROLNETS, (file, PAGE))
+
+    @classmethod
+    def execute(cls, file) -> io.NodeOutput:
+        state = plain(read(CONTROLNETS, file, PAGE))
+        channels = next((state[key].shape[1] for key in HINTS if key in state), None)
+        if channels not in KINDS:
+            told = f"has pictures of {channels} channels" if channels else f"holds no {HINTS[0]!r}"
+            raise XDynaFileError(f"{file} {told}; X-Dyna's ControlNets take 3 (pose) or 6 (S-Face). Page: {PAGE}.")
+        network = comfy.controlnet.load_controlnet_state_dict(state)
+        if network is None:
+            raise XDynaFileError(f"{file} is no whole ControlNet in diffusers' names. Download it again: {PAGE}.")
+        return io.NodeOutput(network, KINDS[channels])
+
+
+NODES = [LoadXDyna, LoadXDynaControl]

@@ -1,0 +1,59 @@
+"""Blurred Start and X-Dyna Steps: from what, and over which noise levels, X-Dyna samples."""
+
+from comfy_api.latest import io
+
+from ...companions.xdyna import sampling
+from ..schema import schema
+
+SHORTEST = sampling.KERNEL // 2 + 1
+
+
+class BlurredStart(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitBlurredStart",
+            display_name="Blurred Start",
+            category="SK Portrait",
+            description="The latents that X-Dyna starts from, before noise: every frame is the reference, at half of its numbers blurred. "
+            "Through the noise of the first step it leaves a faint hint of the picture.",
+            search_aliases=["X-Dyna", "repeat latent", "start latent"],
+            inputs=[
+                io.Latent.Input("reference", tooltip="The picture through VAE Encode, one."),
+                io.Int.Input("frames", default=16, min=1, max=4096, tooltip="Length of the clip."),
+                io.Int.Input(
+                    "seed", default=40, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True, tooltip="Of what is blurred where."
+                ),
+            ],
+            outputs=[io.Latent.Output(display_name="latent", tooltip="One row a frame, for a sampler that adds noise.")],
+        )
+
+    @classmethod
+    def execute(cls, reference, frames, seed) -> io.NodeOutput:
+        samples = reference["samples"]
+        if len(samples) != 1 or samples.ndim != 4:
+            raise ValueError(f"The reference is one picture; the latent is of shape {tuple(samples.shape)}.")
+        if min(samples.shape[-2:]) < SHORTEST:
+            raise ValueError(f"The reference is {samples.shape[-1]}x{samples.shape[-2]} cells; the blur needs {SHORTEST} a side.")
+        return io.NodeOutput({"samples": sampling.blurred_start(samples, frames, seed)})
+
+
+class XDynaSteps(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitXDynaSteps",
+            display_name="X-Dyna Steps",
+            category="SK Portrait",
+            description="The noise levels of X-Dyna's DDIM: with 25 steps those of t = 961, 921, ... 1, then none. Euler makes it DDIM.",
+            search_aliases=["X-Dyna", "DDIM", "sigmas", "scheduler"],
+            inputs=[io.Int.Input("steps", default=25, min=1, max=sampling.TRAINED_STEPS, tooltip="25 as published.")],
+            outputs=[io.Sigmas.Output(display_name="sigmas", tooltip="For Sampler Custom with Euler, on the MODEL of X-Dyna Apply.")],
+        )
+
+    @classmethod
+    def execute(cls, steps) -> io.NodeOutput:
+        return io.NodeOutput(sampling.sigmas(steps))
+
+
+NODES = [BlurredStart, XDynaSteps]

@@ -1,0 +1,229 @@
+"""X-Dyna on the real host: identity where nothing acts, however the host batches, who it goes with, one sentence for bad input."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from sk_portrait.bench.golden import OTHER, Golden
+from sk_portrait.tests.narrow import CELLS, drive, normal, prompt
+
+pytestmark = pytest.mark.comfy
+
+GOLDENS = Golden(OTHER)
+FRAMES = 3
+
+
+def relative(got, want) -> float:
+    return ((got - want).abs().max() / want.abs().max()).item()
+
+
+@pytest.fixture(scope="module")
+def host(comfy):
+    from sk_portrait.tests.moving import MovingHost
+
+    return MovingHost()
+
+
+@pytest.fixture(scope="module")
+def networks(host):
+    """(adapter, motion) by the rule."""
+    from sk_portrait.bench.parity_xdyna_unet import adapter_of, motion_of
+
+    return adapter_of(GOLDENS, host.operations), motion_of(GOLDENS, host.operations)
+
+
+@pytest.fixture(scope="module")
+def xdyna(host, networks):
+    return loaded(*networks)
+
+
+@pytest.fixture(scope="module")
+def still(host, networks):
+    """X-Dyna of files without motion modules."""
+    return loaded(networks[0], None)
+
+
+def loaded(adapter, motion):
+    """An SK_XDYNA."""
+    from sk_portrait.nodes.xdyna.networks import XDyna, managed
+
+    network = motion and SimpleNamespace(module=motion, patcher=managed(motion), loaded=SimpleNamespace(file="motion"))
+    return XDyna(managed(adapter), None, network, "")
+
+
+def tokens() -> torch.Tensor:
+    return normal("tokens", 2, 16, 64)
+
+
+def apply(host, xdyna, model=None, strength=1.0, group_norm="joint", window=16, overlap=4, seed=0, cells=CELLS, with_tokens=True):
+    """The patched MODEL."""
+    from sk_portrait.nodes.xdyna.apply import XDynaApply
+
+    reference = {"samples": normal("portrait", 1, 4, cells, cells)}
+    wires = {"tokens": tokens()} if with_tokens else {}
+    return XDynaApply.execute(model or host.model, xdyna, reference, strength, group_norm, window, overlap, seed, **wires)[0]
+
+
+def on_its_schedule(model):
+    """The MODEL with nothing of X-Dyna but its noise schedule."""
+    from sk_portrait.nodes.xdyna.apply import linear_schedule
+
+    model = model.clone()
+    model.add_object_patch("model_sampling", linear_schedule(model))
+    return model
+
+
+@pytest.fixture(scope="module")
+def patched(host, xdyna):
+    model = apply(host, xdyna)
+    return model, host.sample(model)
+
+
+def test_strength_0_is_the_model_bit_for_bit_and_more_is_not(host, xdyna, patched):
+    plain = host.sample(host.model)
+    assert torch.equal(host.sample(apply(host, xdyna, strength=0.0)), plain)
+    assert relative(patched[1], plain) > 0.1
+
+
+def test_the_model_is_the_same_after_its_clone_ran(host, patched):
+    before = host.sample(host.model)
+    names = list(host.model.model.state_dict())
+    assert torch.equal(host.sample(patched[0]), patched[1])
+    assert torch.equal(host.sample(host.model), before) and list(host.model.model.state_dict()) == names
+
+
+def test_cond_and_uncond_apart_are_cond_and_uncond_together(host, patched, monkeypatch):
+    model, together = patched
+    sizes = []
+    run = type(model.model.diffusion_model)._forward
+
+    def counting(self, x, *args, **kwargs):
+        sizes.append(len(x))
+        return run(self, x, *args, **kwargs)
+
+    monkeypatch.setattr(type(model.model.diffusion_model), "_forward", counting)
+    monkeypatch.setattr(type(model.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # the host then splits
+    assert relative(host.sample(model), together) < 1e-5
+    assert set(sizes) == {FRAMES + 1}  # the reference rides along in each half
+
+
+def test_one_window_is_the_whole_batch(host, xdyna, patched):
+    assert relative(host.sample(apply(host, xdyna, window=0)), patched[1]) < 1e-5
+
+
+def test_windows_begin_where_the_seed_says(host, xdyna):
+    def clip(seed):
+        return host.sample(apply(host, xdyna, window=4, overlap=1, seed=seed), frames=6, steps=1)
+
+    one = clip(1)
+    assert torch.equal(clip(1), one) and relative(clip(2), one) > 1e-3
+
+
+def test_without_motion_and_row_by_row_a_batch_is_every_frame_alone(host, still):
+    model, noise = apply(host, still, group_norm="row by row"), normal("noise", FRAMES, 4, CELLS, CELLS)
+    batch = host.sample(model, noise=noise)
+    for k in range(FRAMES):
+        assert relative(host.sample(model, noise=noise[k : k + 1]), batch[k : k + 1]) < 1e-5
+
+
+def test_hellomeme_acts_on_its_frames_beside_it_in_either_order(host, networks):
+    """An adapter that adds nothing, row by row: what is left is HelloMeme."""
+    from sk_portrait.bench.parity_xdyna_unet import adapter_of
+
+    silent = adapter_of(GOLDENS, host.operations)
+    for term in (*silent.reference.values(), *silent.image.values()):
+        for value in term.parameters():
+            value.zero_()
+    driven, nothing = host.apply(host.reference(), drive(FRAMES)), loaded(silent, None)
+    want = host.sample(on_its_schedule(driven))
+    behind = apply(host, nothing, model=driven, group_norm="row by row")
+    before = host.apply(host.reference(), drive(FRAMES), model=apply(host, nothing, group_norm="row by row"))
+    assert relative(host.sample(behind), want) < 1e-5 and relative(host.sample(before), want) < 1e-5
+
+
+def test_apply_motion_moves_a_picture_without_motion_modules(host, still, networks):
+    motion = host.motion("animatediff")
+    own = apply(host, loaded(networks[0], motion.module))
+    theirs = host.move(motion, model=apply(host, still, window=0), blend="flat")
+    assert relative(host.sample(theirs), host.sample(own)) < 1e-5
+
+
+@pytest.mark.parametrize("first", ["X-Dyna", "Apply Motion"])
+def test_motion_twice_is_refused(host, xdyna, first):
+    with pytest.raises(ValueError, match="moves the frames already"):
+        if first == "X-Dyna":
+            host.move(host.motion("animatediff"), model=apply(host, xdyna))
+        else:
+            apply(host, xdyna, model=host.move(host.motion("animatediff")))
+
+
+def test_a_second_picture_is_refused(host, still):
+    with pytest.raises(ValueError, match="X-Dyna adds rows of its own to every UNet call, and X-Dyna is on this MODEL"):
+        apply(host, still, model=apply(host, still))
+
+
+def test_a_reference_of_another_size_is_refused(host, xdyna):
+    with pytest.raises(ValueError, match="The reference is 64x64 px and 128x128 px are sampled"):
+        host.sample(apply(host, xdyna, cells=8))
+
+
+@pytest.mark.parametrize(("window", "overlap"), [(32, 4), (4, 4)])
+def test_an_impossible_window_is_refused(host, xdyna, window, overlap):
+    with pytest.raises(ValueError, match="window_length is"):
+        apply(host, xdyna, window=window, overlap=overlap)
+
+
+def test_its_steps_are_those_of_its_models_schedule(host, patched):
+    from sk_portrait.nodes.xdyna.start import XDynaSteps
+
+    sigmas = XDynaSteps.execute(25)[0]
+    schedule = patched[0].get_model_object("model_sampling")
+    assert schedule.timestep(sigmas[:-1]).tolist() == list(range(961, 0, -40)) and sigmas[-1] == 0
+
+
+def test_the_start_is_the_reference_by_halves():
+    from sk_portrait.nodes.xdyna.start import BlurredStart
+
+    reference = {"samples": normal("portrait", 1, 4, CELLS, CELLS)}
+    start = BlurredStart.execute(reference, 8, 5)[0]["samples"]
+    kept = (start == reference["samples"]).float().mean()
+    assert start.shape == (8, 4, CELLS, CELLS) and 0.45 < kept < 0.55
+    assert torch.equal(BlurredStart.execute(reference, 8, 5)[0]["samples"], start)
+    with pytest.raises(ValueError, match="one picture"):
+        BlurredStart.execute({"samples": start}, 8, 5)
+
+
+def control(channels: int):
+    """A ControlNet of the host that takes pictures of so many channels."""
+    import comfy.controlnet
+
+    from sk_portrait.bench.parity_xdyna_unet import controlnet_of
+
+    return comfy.controlnet.ControlNet(controlnet_of(GOLDENS, {3: "pose", 6: "face"}[channels]), load_device=torch.device("cpu"))
+
+
+def test_both_controlnets_sum_on_both_halves_of_guidance(host, comfy):
+    from sk_portrait.nodes.xdyna.hints import XDynaHints
+
+    pictures = {name: normal(name, FRAMES, 128, 128, 3) for name in ("pose", "local", "whole")}
+    positive, negative = XDynaHints.execute(
+        prompt("+"), prompt("-"), 1.0, 0.5, control(3), pictures["pose"], control(6), pictures["local"], pictures["whole"]
+    ).args
+    face = positive[0][1]["control"]
+    assert face is negative[0][1]["control"]  # or the host could not run the halves together
+    assert (face.strength, face.cond_hint_original.shape[1]) == (0.5, 6)
+    assert (face.previous_controlnet.strength, face.previous_controlnet.cond_hint_original.shape[1]) == (1.0, 3)
+    assert face.cond_hint_original[:, :3].amin() == 0 and face.cond_hint_original[:, :3].amax() == 1
+
+
+def test_controlnets_that_were_exchanged_are_refused(comfy):
+    from sk_portrait.nodes.xdyna.hints import XDynaHints
+
+    pose = torch.rand(FRAMES, 128, 128, 3)
+    with pytest.raises(ValueError, match="pose ControlNet takes pictures of 3 channels and this one takes 6"):
+        XDynaHints.execute(prompt("+"), prompt("-"), 1.0, 1.0, control(6), pose)
+    with pytest.raises(ValueError, match="For the face wire face_control, local, whole: whole is missing"):
+        XDynaHints.execute(prompt("+"), prompt("-"), 1.0, 1.0, face_control=control(6), local=pose)
