@@ -129,18 +129,42 @@ def test_without_motion_and_row_by_row_a_batch_is_every_frame_alone(host, still)
         assert relative(host.sample(model, noise=noise[k : k + 1]), batch[k : k + 1]) < 1e-5
 
 
-def test_hellomeme_acts_on_its_frames_beside_it_in_either_order(host, networks):
-    """An adapter that adds nothing, row by row: what is left is HelloMeme."""
+@pytest.fixture(scope="module")
+def silent(host):
+    """X-Dyna whose networks add nothing."""
     from sk_portrait.bench.parity_xdyna_unet import adapter_of
 
-    silent = adapter_of(GOLDENS, host.operations)
-    for term in (*silent.reference.values(), *silent.image.values()):
+    adapter = adapter_of(GOLDENS, host.operations)
+    for term in (*adapter.reference.values(), *adapter.image.values()):
         for value in term.parameters():
             value.zero_()
-    driven, nothing = host.apply(host.reference(), drive(FRAMES)), loaded(silent, None)
-    want = host.sample(on_its_schedule(driven))
-    behind = apply(host, nothing, model=driven, group_norm="row by row")
-    before = host.apply(host.reference(), drive(FRAMES), model=apply(host, nothing, group_norm="row by row"))
+    return loaded(adapter, None)
+
+
+def hellomeme(host, model):
+    return host.apply(host.reference(), drive(FRAMES), model=model)
+
+
+def smiling(host, model):
+    """With Apply W+, which acts in the attentions that X-Dyna acts in too."""
+    from comfy.ldm.modules.attention import optimized_attention
+
+    from sk_portrait.bench.parity_wplus import wplus_of
+    from sk_portrait.companions.wplus_action import Lambdas, WPlusAction
+    from sk_portrait.unet import attentions
+
+    model = model.clone()
+    slider = WPlusAction(wplus_of(GOLDENS, host), normal("smile", 1, 18, 512), Lambdas((-0.7, 0.0, 0.7)))
+    attentions.bind(model, [slider], optimized_attention)
+    return model
+
+
+@pytest.mark.parametrize("beside", [hellomeme, smiling])
+def test_others_act_on_the_frames_beside_it_in_either_order(host, silent, beside):
+    """Where X-Dyna adds nothing and no norm is shared, what is left is the other one."""
+    want = host.sample(on_its_schedule(beside(host, host.model)))
+    behind = apply(host, silent, model=beside(host, host.model), group_norm="row by row")
+    before = beside(host, apply(host, silent, group_norm="row by row"))
     assert relative(host.sample(behind), want) < 1e-5 and relative(host.sample(before), want) < 1e-5
 
 
@@ -163,6 +187,18 @@ def test_motion_twice_is_refused(host, xdyna, first):
 def test_a_second_picture_is_refused(host, still):
     with pytest.raises(ValueError, match="X-Dyna adds rows of its own to every UNet call, and X-Dyna is on this MODEL"):
         apply(host, still, model=apply(host, still))
+
+
+def test_anchored_frames_are_refused_in_either_order(host, still):
+    from sk_portrait.nodes.anchored.anchor import AnchorFrames
+
+    def anchored(model):
+        return AnchorFrames.execute(model, 0, 0.0, 1.0, 1, {"samples": normal("portrait", 1, 4, CELLS, CELLS)})[0]
+
+    with pytest.raises(ValueError, match="X-Dyna is on this MODEL and does the same"):
+        anchored(apply(host, still))
+    with pytest.raises(ValueError, match="X-Dyna adds rows of its own to every UNet call"):
+        apply(host, still, model=anchored(host.model))
 
 
 def test_a_reference_of_another_size_is_refused(host, xdyna):
