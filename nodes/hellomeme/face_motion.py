@@ -10,7 +10,8 @@ from ...sk_attention.parts import FACE_MOTION
 from ..progress import ticker
 from ..schema import schema
 from ..types import FaceMotionType
-from .networks import open_network, options, unknown
+from .library import options, unknown
+from .networks import open_network
 
 BATCH = 16
 
@@ -34,10 +35,12 @@ class EncodeFaceMotion(io.ComfyNode):
             "It needs no coefficients: use it where the tracker gives none.",
             search_aliases=["HelloMeme", "PD-FGC", "pd_fgc_motion", "expression"],
             inputs=[
-                io.Combo.Input("file", options=options(), tooltip="pd_fgc_motion in models/sk_portrait."),
+                io.Combo.Input("file", options=options(FACE_MOTION), tooltip="pd_fgc_motion in models/sk_portrait."),
                 io.Image.Input("motion_crop", tooltip="From Face Patches: the aligned face, 224 pixels a side, one picture a frame."),
             ],
-            outputs=[FaceMotionType.Output(display_name="face_motion", tooltip="For Encode Drive, in place of coefficients and patches.")],
+            outputs=[
+                FaceMotionType.Output(display_name="face_motion", tooltip="For Encode Portrait Drive; replaces coefficients and patches.")
+            ],
         )
 
     @classmethod

@@ -7,11 +7,19 @@ from ...sk_attention.generations import GENERATIONS, PAGE
 from ...sk_attention.parts import DRIVE, PROJECTION, REFERENCE
 from ..schema import schema
 from ..types import AdapterType, DriveEncoderType
-from .networks import join, open_network, options, unknown
+from .library import options, page_name, unknown
+from .networks import join, open_network
 
 NONE = "none"
 
 RECOGNISED = io.String.Output(display_name="recognised_as", tooltip="What the file was recognised as, by its keys and shapes.")
+
+
+def first_projection() -> str:
+    """What is preselected: the projection of the drive encoder that is, where it takes one."""
+    encoder, projections = next(iter(options(DRIVE)), ""), options(PROJECTION)
+    takes_one = any(row.projection and page_name(encoder) == row.coefficients_drive for row in GENERATIONS.values())
+    return projections[0] if projections and takes_one else NONE
 
 
 class LoadAdapter(io.ComfyNode):
@@ -19,19 +27,20 @@ class LoadAdapter(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitLoadAdapter",
-            display_name="Load Adapter",
+            display_name="Load Portrait Adapter",
             category="SK Portrait/load",
             description="Loads a published HelloMeme reference adapter of any generation; the file's own keys say which.",
             search_aliases=["HelloMeme", "hm_reference", "reference adapter"],
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=options(),
-                    tooltip="A file of models/sk_portrait: hm_reference (v1), hm2_reference (v2), ... hm5c_reference (v5c).",
+                    options=options(REFERENCE),
+                    tooltip="A file of models/sk_portrait: hm_reference (v1), hm2_reference (v2), ... hm5c_reference (v5c). "
+                    "A download may keep its name: put it into a folder with the name of its page.",
                 )
             ],
             outputs=[
-                AdapterType.Output(display_name="adapter", tooltip="For Encode Reference. The host loads and offloads it."),
+                AdapterType.Output(display_name="adapter", tooltip="For Encode Portrait Reference. The host loads and offloads it."),
                 RECOGNISED,
             ],
         )
@@ -51,26 +60,26 @@ class LoadDriveEncoder(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitLoadDriveEncoder",
-            display_name="Load Drive Encoder",
+            display_name="Load Portrait Drive Encoder",
             category="SK Portrait/load",
             description="Loads a published HelloMeme drive encoder (HMControlNet). v4 and later are two files: base and projection.",
             search_aliases=["HelloMeme", "hm_control", "HMControlNet"],
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=options(),
+                    options=options(DRIVE),
                     tooltip="hm_control or hm_control2 (v1), hm2_control or hm2_control2 (v2; the 2 takes Face Motion), "
                     "hm3_control_mix (v3), hm_control_base (v4), hm5_control_base (v5, v5b, v5c).",
                 ),
                 io.Combo.Input(
                     "projection",
-                    options=[NONE, *options()],
-                    default=NONE,
+                    options=[NONE, *options(PROJECTION)],
+                    default=first_projection(),
                     tooltip="Only for v4 and later: hm4_control_proj, hm5_control_proj (v5, v5b) or hm5c_control_proj (v5c).",
                 ),
             ],
             outputs=[
-                DriveEncoderType.Output(display_name="drive_encoder", tooltip="For Encode Drive. The host loads and offloads it."),
+                DriveEncoderType.Output(display_name="drive_encoder", tooltip="For Encode Portrait Drive. The host loads and offloads it."),
                 RECOGNISED,
             ],
         )

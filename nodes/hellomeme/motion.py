@@ -7,13 +7,14 @@ from ...sk_attention.parts import ANIMATEDIFF, MOTION
 from ...unet import extra_rows, stages
 from ...unet.windows import Plan
 from ..checks import require_sd15
-from ..schema import schema
+from ..schema import RARE, schema
 from ..span import SPAN, span_of
 from ..types import MotionType
 from ..windows import require_window, see_in_windows
 from . import attach
+from .library import options, unknown
 from .load import RECOGNISED
-from .networks import open_network, options, unknown
+from .networks import open_network
 
 SMOOTH, FLAT = "smooth", "flat"
 
@@ -24,8 +25,9 @@ WINDOW_LENGTH = io.Int.Input(
     max=128,
     tooltip="Frames that see each other. HelloMeme's modules are used with 12, AnimateDiff's own with 16. 0 makes no windows: for "
     "another node's context windows, or a batch that fits in one.",
+    **RARE,
 )
-OVERLAP = io.Int.Input("overlap", default=4, min=0, max=64, tooltip="Frames that neighbouring windows share.")
+OVERLAP = io.Int.Input("overlap", default=4, min=0, max=64, tooltip="Frames that neighbouring windows share.", **RARE)
 
 
 class LoadMotion(io.ComfyNode):
@@ -33,20 +35,20 @@ class LoadMotion(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitLoadMotion",
-            display_name="Load Motion",
+            display_name="Load Portrait Motion",
             category="SK Portrait/load",
             description="Loads a motion file: HelloMeme's hm*_motion and hm*_animatediff, or any AnimateDiff v1, v2 or v3 file.",
             search_aliases=["HelloMeme", "AnimateDiff", "motion module"],
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=options(),
+                    options=options(MOTION, ANIMATEDIFF),
                     tooltip="A file of models/sk_portrait: hm_animatediff_frame12 (v1), hm2_animatediff_frame12 (v2), hm3_animatediff "
                     "and hm3_motion (v3), hm4_animatediff and hm4_motion (v4), hm5_motion (v5), or a file of AnimateDiff itself.",
                 )
             ],
             outputs=[
-                MotionType.Output(display_name="motion", tooltip="For Apply Motion or the Two-Stage Sampler."),
+                MotionType.Output(display_name="motion", tooltip="For Apply Portrait Motion or the Portrait Two-Stage Sampler."),
                 RECOGNISED,
             ],
         )
@@ -66,14 +68,14 @@ class ApplyMotion(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitApplyMotion",
-            display_name="Apply Motion",
+            display_name="Apply Portrait Motion",
             category="SK Portrait",
             description="Lets the frames of a latent batch see each other, so that a video does not flicker. A batch longer than a "
             "window is sampled in overlapping windows by any sampler.",
             search_aliases=["HelloMeme", "AnimateDiff", "context windows"],
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, as a rule with Apply on it."),
-                MotionType.Input("motion", tooltip="From Load Motion. v3 and v4 have two files: apply both, one after the other."),
+                MotionType.Input("motion", tooltip="From Load Portrait Motion. v3 and v4 have two files: apply both, one after the other."),
                 io.Float.Input("strength", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="1 is the published module, 0 is none."),
                 *SPAN,
                 WINDOW_LENGTH,
@@ -82,6 +84,7 @@ class ApplyMotion(io.ComfyNode):
                     "blend",
                     options=[SMOOTH, FLAT],
                     tooltip="How shared frames are mixed: faded from one window to the next, or averaged as in the published code.",
+                    **RARE,
                 ),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was.")],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, replace
 
 import comfy.model_management
@@ -13,8 +12,7 @@ import comfy.utils
 import torch
 
 from ...sk_attention import checkpoint
-from ...sk_attention.generations import PAGE
-from ..folders import NETWORKS, files, find
+from .library import locate, page
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,26 +34,6 @@ class Network:
     def dtype(self) -> torch.dtype:
         """What the weights are kept in."""
         return next(self.module.parameters()).dtype
-
-
-def options() -> list[str]:
-    """The files an artist can choose."""
-    return files(NETWORKS)
-
-
-def unknown(name: str) -> str | None:
-    """One sentence where the file is not in the folder (used by validate_inputs), else None."""
-    try:
-        find(NETWORKS, name, page(name))
-    except FileNotFoundError as error:
-        return str(error)
-    return None
-
-
-def page(name: str) -> str:
-    """Where a file of this name is published."""
-    repository = re.search(r"(hm\d?[a-z]?_\w+|pd_fgc_motion)", name)
-    return PAGE + (repository[1] if repository else "")
 
 
 def open_network(name: str, *kinds: str, alone: str = "") -> Network:
@@ -90,7 +68,7 @@ def load_plain(model) -> comfy.model_patcher.ModelPatcher:
 
 
 def _read(name: str) -> dict[str, torch.Tensor]:
-    path = find(NETWORKS, name, page(name))
+    path = locate(name)
     try:
         return comfy.utils.load_torch_file(path, safe_load=True)
     except Exception as error:  # each format has its own for a file that is cut short, or is a web page
