@@ -156,7 +156,7 @@ def _neutral(who: Identity) -> np.ndarray:
     return mesh
 
 
-def _basis(neutral: np.ndarray) -> np.ndarray:
+def blend_shapes(neutral: np.ndarray) -> np.ndarray:
     """(51, 478, 3) what one unit of each coefficient adds to the mesh, centimetres."""
     basis = np.zeros((len(ARKIT_51), *neutral.shape))
 
@@ -198,7 +198,7 @@ def _basis(neutral: np.ndarray) -> np.ndarray:
     # The lower lip falls 2.9 cm with an open jaw, most in its middle; the corners come in a little and half-way down.
     jaw = shape("jawOpen")
     jaw[:, 1] = -2.6 * _jaw_weight(neutral)
-    middle = 1 - (neutral[lips, 0] / half) ** 2
+    middle = np.clip(1 - (neutral[lips, 0] / half) ** 2, 0, 1)
     below = np.isin(lips, [*OUTER_LOWER[1:-1], *INNER_LOWER[1:-1]])
     jaw[lips] = np.where(below, -0.7 - 2.2 * middle**0.6, 0.25 * middle - 0.7 * (1 - middle))[:, None] * [0, 1, 0]
     jaw[lips, 0] = -0.14 * neutral[lips, 0]
@@ -212,7 +212,7 @@ def _basis(neutral: np.ndarray) -> np.ndarray:
 def shapes(who: Identity) -> tuple[np.ndarray, np.ndarray]:
     """The neutral (478, 3) and the blend shapes (51, 478, 3) of a person, centimetres."""
     neutral = _neutral(who)
-    return neutral, _basis(neutral)
+    return neutral, blend_shapes(neutral)
 
 
 def mesh(who: Identity, coefficients: np.ndarray) -> np.ndarray:

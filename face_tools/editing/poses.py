@@ -1,0 +1,92 @@
+"""A pose of a face by a dozen plain words, and key poses that become a clip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..coefficients import ARKIT_51
+from ..track import TrackError
+
+ANGLES = ("pitch", "yaw", "roll")  # degrees
+# Word -> what it asks for at 1, and at -1 where it has an other side; a name without a side means both. Left is the subject's.
+WORDS: dict[str, tuple[dict[str, float], dict[str, float]]] = {
+    "blink_left": ({"eyeBlinkLeft": 1.0}, {"eyeWideLeft": 1.0}),
+    "blink_right": ({"eyeBlinkRight": 1.0}, {"eyeWideRight": 1.0}),
+    "look_sideways": ({"eyeLookOutLeft": 1.0, "eyeLookInRight": 1.0}, {"eyeLookInLeft": 1.0, "eyeLookOutRight": 1.0}),
+    "look_up": ({"eyeLookUp": 1.0}, {"eyeLookDown": 1.0}),
+    "brows": ({"browInnerUp": 1.0, "browOuterUp": 1.0}, {"browDown": 1.0}),
+    "jaw": ({"jawOpen": 1.0}, {}),
+    "smile": ({"mouthSmile": 1.0, "cheekSquint": 0.3}, {"mouthFrown": 1.0}),
+    "pucker": ({"mouthPucker": 1.0}, {}),
+}
+NAMES = (*ANGLES, *WORDS)
+MAX_FRAMES = 10_000
+
+
+def coefficients(pose: Mapping[str, float]) -> np.ndarray:
+    """(51,) float32 in the order of ARKIT_51 that a pose asks for, not yet kept in 0..1; absent words count as 0."""
+    values = np.zeros(len(ARKIT_51), np.float32)
+    for word, sides in WORDS.items():
+        amount = pose.get(word, 0.0)
+        for name, share in sides[amount < 0].items():
+            for full in (name, f"{name}Left", f"{name}Right"):
+                if full in ARKIT_51:
+                    values[ARKIT_51.index(full)] += abs(amount) * share
+    return values
+
+
+def turn(pose: Mapping[str, float]) -> np.ndarray:
+    """(3,) float32 radians (pitch, yaw, roll)."""
+    return np.radians([pose.get(name, 0.0) for name in ANGLES]).astype(np.float32)
+
+
+def key_poses(text: str) -> list[tuple[float, dict[str, float]]]:
+    """(seconds, pose) of lines such as `0.5: smile=0.8 yaw=10`, in the order of time. Raises TrackError that quotes a wrong line."""
+    poses = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        time, colon, values = line.partition(":")
+        try:
+            pairs = [pair.split("=") for pair in values.split()]
+            pose = {name: float(value) for name, value in pairs}
+            seconds = float(time)
+        except ValueError:
+            raise TrackError(f'"{line}" is no key pose: write `SECONDS: NAME=VALUE NAME=VALUE`, as in `0.5: smile=0.8 yaw=10`.') from None
+        if unknown := [name for name in pose if name not in NAMES]:
+            raise TrackError(f'"{line}": there is no {", ".join(unknown)}; a pose knows {", ".join(NAMES)}.')
+        if not colon or seconds < 0 or not math.isfinite(seconds):
+            raise TrackError(f'"{line}" needs a time in seconds before a colon, not below 0.')
+        poses.append((seconds, pose))
+    times = [seconds for seconds, _ in poses]
+    if len(set(times)) != len(times):
+        raise TrackError(f"Two key poses stand at the same time: {', '.join(f'{seconds:g}' for seconds in sorted(times))} s.")
+    return sorted(poses, key=lambda pose: pose[0])
+
+
+def clip(base: Mapping[str, float], poses: list[tuple[float, dict[str, float]]], fps: float, loop: bool) -> list[dict[str, float]]:
+    """One pose a frame, eased from each key pose to the next; what a key pose does not name is taken from `base`.
+
+    Without key poses the clip is `base` alone. loop: after the last pose the first comes again, in the time of the first step, so that
+    the clip can be repeated. Raises TrackError for a clip of more than MAX_FRAMES.
+    """
+    if not poses:
+        return [dict(base)]
+    keys = [(seconds - poses[0][0], {**base, **pose}) for seconds, pose in poses]
+    if loop and len(keys) > 1:
+        keys.append((keys[-1][0] + keys[1][0], keys[0][1]))
+    length = keys[-1][0]
+    frames = round(length * fps) + (0 if loop and len(keys) > 1 else 1)
+    if frames > MAX_FRAMES:
+        raise TrackError(f"The key poses last {length:g} s, which is {frames} frames at {fps:g} a second; {MAX_FRAMES} are the most.")
+    times = np.array([seconds for seconds, _ in keys])
+    return [_between(keys, times, k / fps) for k in range(frames)]
+
+
+def _between(keys, times: np.ndarray, now: float) -> dict[str, float]:
+    after = min(int(np.searchsorted(times, now, side="right")), len(keys) - 1)
+    (start, a), (end, b) = keys[max(after - 1, 0)], keys[after]
+    share = min(max((now - start) / (end - start), 0.0), 1.0) if end > start else 0.0
+    eased = share * share * (3 - 2 * share)
+    return {name: a.get(name, 0.0) + eased * (b.get(name, 0.0) - a.get(name, 0.0)) for name in NAMES}

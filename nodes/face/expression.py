@@ -1,0 +1,110 @@
+"""The expression editor: sliders, and the portrait itself as their preview."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from comfy_api.latest import io, ui
+
+from ...face_tools.editing import poses
+from ...face_tools.track import FaceTrack
+from ...theatre.puppet import Puppet
+from ..pixels import frames_uint8, put
+from ..progress import ticker
+from ..schema import RARE, schema
+from ..types import FaceTrackType
+
+DEGREES = 30.0
+TEXTS = {
+    "pitch": "Nods the head, degrees: up or down.",
+    "yaw": "Turns the head, degrees: to the left or right.",
+    "roll": "Tilts the head, degrees.",
+    "blink_left": "Closes the person's left eye; below 0 it opens wide.",
+    "blink_right": "Closes the person's right eye; below 0 it opens wide.",
+    "look_sideways": "Where the eyes look: 1 to the person's left, -1 to the right.",
+    "look_up": "Where the eyes look: 1 up, -1 down.",
+    "brows": "Raises the brows; below 0 they frown.",
+    "jaw": "Opens the mouth.",
+    "smile": "Smiles; below 0 the corners of the mouth fall.",
+    "pucker": "Purses the lips.",
+}
+
+
+def _slider(name: str) -> io.Float.Input:
+    two_sided = name in poses.ANGLES or bool(poses.WORDS[name][1])
+    most, step = (DEGREES, 0.5) if name in poses.ANGLES else (1.0, 0.01)
+    return io.Float.Input(
+        name,
+        default=0.0,
+        min=-most if two_sided else 0.0,
+        max=most,
+        step=step,
+        display_mode=io.NumberDisplay.slider,
+        tooltip=f"{TEXTS[name]} 0 leaves it as the portrait has it.",
+    )
+
+
+class ExpressionEditor(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitExpressionEditor",
+            display_name="Expression Editor",
+            category="SK Portrait/face",
+            description="Gives a portrait an expression and a head pose with sliders. The portrait, bent by its own mesh, shows what is "
+            "asked for before anything is sampled. Key poses make a clip of it.",
+            search_aliases=["sliders", "live portrait", "smile", "blink", "head pose", "key frames"],
+            is_output_node=True,
+            inputs=[
+                io.Image.Input("portrait", tooltip="The cropped portrait, from Crop Portrait."),
+                FaceTrackType.Input("track", tooltip="Its track, from Crop Portrait."),
+                *(_slider(name) for name in poses.NAMES),
+                io.String.Input(
+                    "key_poses",
+                    default="",
+                    multiline=True,
+                    tooltip="Empty: one picture. Else lines of SECONDS: NAME=VALUE ..., as in `0: jaw=0` and `0.8: jaw=1 yaw=15`; "
+                    "the clip eases from one to the next. What a line does not name is taken from the sliders.",
+                ),
+                io.Boolean.Input("loop", default=False, tooltip="Key poses: end as the clip began, so that it can be repeated.", **RARE),
+                io.Float.Input("fps", default=15.0, min=1.0, max=120.0, step=1.0, tooltip="Key poses: frames a second.", **RARE),
+            ],
+            outputs=[
+                FaceTrackType.Output(display_name="track", tooltip="The posed face: one row, or one a frame of the clip."),
+                io.Image.Output(display_name="preview", tooltip="The portrait bent by its own mesh, one picture for every row."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, portrait, track, key_poses, loop, fps, **sliders) -> io.NodeOutput:
+        if len(portrait) != 1 or len(track) != 1:
+            raise ValueError(
+                f"The portrait is one picture with one row of track; there are {len(portrait)} pictures and {len(track)} rows."
+            )
+        puppet = Puppet(next(frames_uint8(portrait)), track)
+        clip = poses.clip(sliders, poses.key_poses(key_poses), fps, loop)
+        own = np.zeros(51, np.float32) if track.coefficients is None else track.coefficients[0]
+        wanted = np.stack([np.clip(own + poses.coefficients(pose), 0, 1) for pose in clip])
+        turns = np.stack([poses.turn(pose) for pose in clip])
+        tick, pictures = ticker(len(clip)), torch.empty(len(clip), *portrait.shape[1:3], 3)
+        for k in range(len(clip)):
+            put(pictures, k, puppet.draw(wanted[k] - own, turns[k]))
+            tick(k + 1)
+        landmarks = np.stack([puppet.moved(change - own, turn) for change, turn in zip(wanted, turns)])
+        return io.NodeOutput(posed(track, landmarks, turns, wanted, fps), pictures, ui=ui.PreviewImage(pictures, cls=cls))
+
+
+def posed(track: FaceTrack, landmarks: np.ndarray, turns: np.ndarray, coefficients: np.ndarray, fps: float) -> FaceTrack:
+    """The portrait's one row as often as there are poses, moved. landmarks (F, P, 3), turns (F, 3) radians, coefficients (F, 51)."""
+    flat = landmarks[..., :2]
+    rows = track.rows(np.zeros(len(landmarks), int))
+    return rows.replace(
+        fps=fps,
+        landmarks=landmarks,
+        box=np.concatenate([flat.min(1), flat.max(1)], 1).astype(np.float32),
+        rotation=(rows.rotation + turns).astype(np.float32),
+        coefficients=coefficients.astype(np.float32),
+    )
+
+
+NODES = [ExpressionEditor]

@@ -1,0 +1,98 @@
+"""The expression editor's parts: poses in words, key poses, and a portrait that is bent by its own mesh."""
+
+import numpy as np
+import pytest
+
+from sk_portrait.face_tools.coefficients import ARKIT_51
+from sk_portrait.face_tools.editing import poses
+from sk_portrait.face_tools.pictures.warp import Mesh
+from sk_portrait.face_tools.track import TrackError
+from sk_portrait.theatre import Identity, State, draw, truth
+from sk_portrait.theatre.puppet import Puppet
+
+SIZE = 256
+CORNERS, LIPS, LIDS, TIP = [61, 291], (13, 14), (386, 374), 4  # mouth corners, inner lips, the subject's left lids, tip of the nose
+
+
+@pytest.fixture(scope="module")
+def puppet():
+    who, rest = Identity.of(5), State()
+    return Puppet(draw(who, rest, SIZE), truth(who, [rest], SIZE))
+
+
+def moved(puppet, **pose):
+    return puppet.moved(poses.coefficients(pose), poses.turn(pose))
+
+
+def gap(landmarks, pair):
+    return float(np.linalg.norm(landmarks[pair[0], :2] - landmarks[pair[1], :2]))
+
+
+def test_words_ask_for_arkits_shapes_on_the_right_side():
+    asked = {ARKIT_51[k]: v for k, v in enumerate(poses.coefficients({"blink_left": 1.0, "smile": -0.5, "look_sideways": 1.0})) if v}
+    wanted = {"eyeBlinkLeft": 1.0, "mouthFrownLeft": 0.5, "mouthFrownRight": 0.5, "eyeLookOutLeft": 1.0, "eyeLookInRight": 1.0}
+    assert asked == pytest.approx(wanted)
+
+
+def test_nothing_asked_for_changes_nothing(puppet):
+    assert np.allclose(moved(puppet), puppet.landmarks, atol=0.05)
+    difference = np.abs(puppet.draw(poses.coefficients({}), poses.turn({})).astype(int) - puppet.picture)
+    assert difference.mean() < 0.5
+
+
+def test_the_face_does_what_the_words_say(puppet):
+    rest = moved(puppet)
+    assert (moved(puppet, smile=1.0)[CORNERS, 1] < rest[CORNERS, 1] - 3).all()
+    assert gap(moved(puppet, jaw=1.0), LIPS) > gap(rest, LIPS) + 5
+    closed = moved(puppet, blink_left=1.0)
+    assert gap(closed, LIDS) < 0.3 * gap(rest, LIDS) and gap(closed, (159, 145)) == pytest.approx(gap(rest, (159, 145)), abs=0.1)
+    assert moved(puppet, yaw=15.0)[TIP, 0] > rest[TIP, 0] + 3
+    assert moved(puppet, pitch=15.0)[TIP, 1] > rest[TIP, 1] + 2
+
+
+def test_the_skin_follows_the_lips_and_the_corners_of_the_picture_stay(puppet):
+    smile = moved(puppet, smile=1.0)
+    cheek = 205  # between the corner of the mouth and the eye, in no blend shape
+    assert 0.2 < np.linalg.norm((smile - moved(puppet))[cheek]) < np.linalg.norm((smile - moved(puppet))[61])
+    drawn = puppet.draw(poses.coefficients({"smile": 1.0}), poses.turn({"yaw": 10.0}))
+    assert np.array_equal(drawn[0, 0], puppet.picture[0, 0]) and np.array_equal(drawn[-1, -1], puppet.picture[-1, -1])
+
+
+def test_a_mesh_moves_what_lies_in_it():
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[28:36, 28:36] = 255
+    square = np.float32([(24, 24), (40, 24), (40, 40), (24, 40)])
+    shifted = Mesh(square, (64, 64)).warp(picture, square + [6, 0])
+    assert shifted[32, 38].min() == 255 and shifted[32, 29].max() == 0
+
+
+def test_a_portrait_of_other_landmarks_is_refused():
+    who, rest = Identity.of(5), State()
+    with pytest.raises(TrackError, match="moved by 3D mediapipe478 landmarks; this track has hello222"):
+        Puppet(draw(who, rest, SIZE), truth(who, [rest], SIZE).replace(scheme="hello222"))
+
+
+def test_key_poses_ease_and_loop():
+    keys = poses.key_poses("0.4: smile=1 yaw=10\n0: smile=0")
+    clip = poses.clip({"jaw": 0.2, "yaw": 4.0}, keys, 10.0, loop=False)
+    smiles = [pose["smile"] for pose in clip]
+    assert len(clip) == 5 and smiles[0] == 0 and smiles[-1] == 1 and smiles[2] == pytest.approx(0.5)
+    assert smiles[1] < 0.25  # eased: slow at first
+    assert clip[0]["yaw"] == 4.0 and clip[-1]["yaw"] == 10.0 and {pose["jaw"] for pose in clip} == {0.2}
+    again = poses.clip({}, keys, 10.0, loop=True)
+    assert len(again) == 8 and again[0]["smile"] == 0 and again[4]["smile"] == 1 and again[5]["smile"] == again[3]["smile"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("0.5 smile=1", "is no key pose"),
+        ("0.5: smile", "is no key pose"),
+        ("0.5: grin=1", "there is no grin; a pose knows pitch, yaw"),
+        ("-1: smile=1", "not below 0"),
+        ("1: smile=1\n1: jaw=1", "Two key poses stand at the same time: 1, 1 s"),
+    ],
+)
+def test_a_wrong_line_is_quoted(text, sentence):
+    with pytest.raises(TrackError, match=sentence):
+        poses.key_poses(text)
