@@ -83,7 +83,12 @@ def sound(file: File, start: float = 0.0, seconds: float = 0.0) -> tuple[np.ndar
         resampler = av.AudioResampler(format="fltp", rate=stream.rate)
         pieces, first = [], None
         for frame in container.decode(stream):
-            first = frame.time if first is None else first
+            time = frame.time or 0.0
+            if time + frame.samples / frame.sample_rate < begin:  # only what is asked for is kept: a film may be long
+                continue
+            if seconds and time > begin + seconds:
+                break
+            first = time if first is None else first
             pieces += [piece.to_ndarray() for piece in resampler.resample(frame)]
         pieces += [piece.to_ndarray() for piece in resampler.resample(None)]
         rate = stream.rate

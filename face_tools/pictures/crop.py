@@ -32,14 +32,27 @@ BLOCK = 32  # rows of a banded matrix that are multiplied together
 
 
 @dataclass(frozen=True)
+class Clip:
+    """A part of a video as it was read: `frames` frames, `fps` of them a second, from `start` seconds."""
+
+    fps: float
+    start: float
+    frames: int
+
+
+@dataclass(frozen=True)
 class Crop:
-    """A square window of `side` pixels at (x, y) of frames of (width, height), shown at `size` pixels."""
+    """A square window of `side` pixels at (x, y) of frames of (width, height), shown at `size` pixels.
+
+    clip: the part of a video that it was made for, where it was made for one
+    """
 
     x: int
     y: int
     side: int
     size: int
     frame: tuple[int, int]
+    clip: Clip | None = None
 
     def at(self, size: int) -> "Crop":
         """The same window shown at another size."""

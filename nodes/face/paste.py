@@ -1,0 +1,143 @@
+"""Nodes that put changed crops back where they came from."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import folder_paths
+import numpy as np
+import torch
+from comfy_api.latest import InputImpl, io
+
+from ...face_tools.pictures.crop import Crop
+from ...face_tools.pictures.paste import paste_back, window_mask
+from ...face_tools.track import TrackError
+from ...face_tools.video_file import write
+from ..pixels import frame_float, put
+from ..progress import ticker
+from ..schema import schema
+from ..types import CropType
+from .video_input import open_video
+
+LOOK = [
+    io.Float.Input(
+        "feather",
+        default=0.1,
+        min=0.0,
+        max=0.5,
+        step=0.01,
+        tooltip="Width of the soft edge inside the square, as a share of its side; 0 is a hard edge.",
+    ),
+    io.Float.Input(
+        "colour_match",
+        default=0.0,
+        min=0.0,
+        max=1.0,
+        step=0.05,
+        tooltip="How far to pull the portrait's colours towards the frame's: 0 leaves them, 1 takes mean and spread over.",
+    ),
+    io.Mask.Input("mask", optional=True, tooltip="Drawn over the crop: white is pasted. One, or one for every frame."),
+]
+
+
+class Paster:
+    """Pastes portrait k into frame k. Raises ValueError where the mask has another number of rows."""
+
+    def __init__(self, portraits: torch.Tensor, crop: Crop, feather: float, colour_match: float, mask: torch.Tensor | None):
+        if mask is not None and len(mask) not in (1, len(portraits)):
+            raise ValueError(f"There are {len(mask)} masks and {len(portraits)} portraits: give one mask, or one for every portrait.")
+        self.portraits, self.crop, self.mask = portraits, crop.at(portraits.shape[1]), mask
+        self.feather, self.colour_match = feather, colour_match
+
+    def weight(self, k: int) -> np.ndarray:
+        """(side, side) float32 0..1: how strongly portrait k covers its window."""
+        drawn = None if self.mask is None else self.mask[min(k, len(self.mask) - 1)].float().cpu().numpy()
+        return window_mask(self.crop, self.feather, drawn)
+
+    def __call__(self, frame: np.ndarray, k: int) -> np.ndarray:
+        """(H, W, 3) float32 0..1 of a frame of that kind."""
+        return paste_back(frame, frame_float(self.portraits[k]), self.crop, self.weight(k), self.colour_match)
+
+
+class PasteBack(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitPasteBack",
+            display_name="Paste Portrait Back",
+            category="SK Portrait/face",
+            description="Puts cropped portraits back into the frames they came from: the exact inverse of the crop, with a soft edge.",
+            search_aliases=["uncrop", "stitch", "composite"],
+            inputs=[
+                io.Image.Input("images", tooltip="The whole frames; one picture serves for all portraits."),
+                io.Image.Input("portraits", tooltip="The changed crops, one for every frame; another square size is fine."),
+                CropType.Input("crop", tooltip="From Crop Portrait or Track Face in Video."),
+                *LOOK,
+            ],
+            outputs=[
+                io.Image.Output(display_name="images", tooltip="The frames with the portraits in their place."),
+                io.Mask.Output(display_name="pasted", tooltip="Where and how strongly the portrait was pasted, over the whole frame."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, images, portraits, crop, feather, colour_match, mask=None) -> io.NodeOutput:
+        count = len(portraits)
+        if len(images) not in (1, count):
+            raise ValueError(f"There are {len(images)} frames and {count} portraits: give one frame, or one for every portrait.")
+        paster, tick = Paster(portraits, crop, feather, colour_match, mask), ticker(count)
+        height, width = images.shape[1:3]
+        result, pasted = torch.empty(count, height, width, 3), torch.zeros(1 if mask is None else len(mask), height, width)
+        for k in range(count):
+            put(result, k, paster(frame_float(images[min(k, len(images) - 1)]), k))
+            window = pasted[min(k, len(pasted) - 1)]
+            window[crop.y : crop.y + crop.side, crop.x : crop.x + crop.side] = torch.from_numpy(paster.weight(k))
+            tick(k + 1)
+        return io.NodeOutput(result, pasted)
+
+
+class PasteBackVideo(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitPasteBackVideo",
+            display_name="Paste Portrait Back into Video",
+            category="SK Portrait/face",
+            description="Puts cropped portraits back into the part of the video that Track Face in Video read, and gives that part as a "
+            "video with its sound. The file is read and written frame by frame: a long film needs no more memory than a short one.",
+            search_aliases=["uncrop", "stitch", "film", "composite"],
+            inputs=[
+                io.Video.Input("video", tooltip="The same video that was tracked."),
+                io.Image.Input("portraits", tooltip="The changed crops, one for every tracked frame; another square size is fine."),
+                CropType.Input("crop", tooltip="From Track Face in Video: it knows where the square lies, and when."),
+                *LOOK,
+            ],
+            outputs=[io.Video.Output(display_name="video", tooltip="The tracked part of the video, portraits in their place, with sound.")],
+        )
+
+    @classmethod
+    def execute(cls, video, portraits, crop, feather, colour_match, mask=None) -> io.NodeOutput:
+        clip, count = crop.clip, len(portraits)
+        if clip is None:
+            raise TrackError("This crop was made of pictures, not of a video: wire Track Face in Video, or use Paste Portrait Back.")
+        if count != clip.frames:
+            raise ValueError(f"There are {count} portraits and {clip.frames} tracked frames: they must be equal.")
+        stream = open_video(video, clip.fps, clip.start, count / clip.fps)
+        paster, tick = Paster(portraits, crop, feather, colour_match, mask), ticker(count)
+
+        def pasted() -> Iterator[np.ndarray]:
+            for k, frame in zip(range(count), stream.frames()):
+                yield np.round(paster(frame.astype(np.float32) / 255, k) * 255).astype(np.uint8)
+                tick(k + 1)
+
+        path = os.path.join(folder_paths.get_temp_directory(), f"sk_portrait_{uuid.uuid4().hex}.mp4")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        audio = stream.audio(count)
+        sound = None if audio is None else (audio["waveform"][0].numpy(), audio["sample_rate"])
+        write(path, pasted(), clip.fps, sound)
+        return io.NodeOutput(InputImpl.VideoFromFile(path))
+
+
+NODES = [PasteBack, PasteBackVideo]
