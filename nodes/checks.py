@@ -23,6 +23,25 @@ def require_frames(what: str, frames: int, other: str, needed: int) -> None:
         raise ValueError(f"The {what} has {frames} frames and the {other} has {needed}: they must be equal.")
 
 
+def require_expression(track, clip_vision, patches: dict, still_face: bool) -> None:
+    """Raise ValueError where nothing but zeros would drive the face, unless that was asked for."""
+    pictures = clip_vision is not None and all(images is not None for images in patches.values())
+    if track.coefficients is None and not pictures and not still_face:
+        raise ValueError(
+            f"The face would not act: the track of {track.source} has no expression coefficients and no eye and mouth pictures are wired. "
+            "Three ways out: (1) Face Motion (PD-FGC), which needs the picture alone, into face_motion; (2) a track with coefficients: "
+            "ComfyUI's own Detect Face Landmarks, the HelloMeme ONNX models, or a recording (Import Live Link Face); "
+            "(3) patches of Face Patches together with clip_vision. For a still face on purpose, switch still_face on."
+        )
+
+
+def require_one_size(reference, size: tuple[int, int], what: str) -> None:
+    """Raise ValueError unless something of (height, width) cells has the size at which the portrait was encoded."""
+    if tuple(reference.size) != tuple(size):
+        drawn, encoded = (f"{width * 8}x{height * 8}" for height, width in (size, reference.size))
+        raise ValueError(f"The {what} is for {drawn} px and the portrait was encoded at {encoded} px: they must be equal.")
+
+
 def require_pair(adapter, drive) -> None:
     """Raise ValueError unless a reference adapter and a drive share a generation; the sentence says which pairs do."""
     if not set(adapter.generations) & set(drive.generations):

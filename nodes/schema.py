@@ -5,6 +5,8 @@ import inspect
 from comfy_api.latest import io
 
 _KNOWN_FIELDS = frozenset(inspect.signature(io.Schema).parameters)
+# For inputs that few graphs change: the front end folds them away. ComfyUI 0.3.64 does not know the field.
+RARE = {"advanced": True} if "advanced" in inspect.signature(io.Int.Input).parameters else {}
 
 
 def schema(**fields) -> io.Schema:

@@ -22,6 +22,7 @@ COEFFICIENT_SCALE = 500.0  # of a coefficient before its sinusoidal embedding
 FACE_MOTION = 548  # PD-FGC: eye 6 | emotion 30 | mouth 512
 FACE_MOTION_SCALE = 20.0
 EMPTY = -1.0  # of a head-pose picture without a box
+CELL = 8  # pixels of a latent's cell
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,13 @@ class Drive:
     features: station -> (F, C, h, w)
     null:     station -> (1 or F, C, h, w), of the empty picture and expression; one row serves every frame
     generations: of the encoder
+    size:     (height, width) of the latent that the head-pose pictures were drawn for, None where that is not known
     """
 
     features: Mapping[str, Tensor]
     null: Mapping[str, Tensor]
     generations: tuple[str, ...] = ()
+    size: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.features.values())))
@@ -159,9 +162,7 @@ class SmallUnet(nn.Module):
         self.down_blocks = nn.ModuleList(ResidualDown(a, b, operations) for a, b in zip(chain, widths))
         self.attn_blocks = nn.ModuleList(STKCrossAttention(w, context_dim, table_lengths, operations=operations) for w in widths)
         rising = (*reversed(widths), out)
-        self.up_blocks = nn.ModuleList(
-            nn.ModuleList([conv3x3(a, b, operations=operations)]) for a, b in zip(rising, rising[1:])
-        )
+        self.up_blocks = nn.ModuleList(nn.ModuleList([conv3x3(a, b, operations=operations)]) for a, b in zip(rising, rising[1:]))
 
     def forward(self, x: Tensor, tokens: Tensor) -> list[Tensor]:
         """x (F, 3, H, W), tokens (F, n, D) -> [feat_0 (H/8), feat_1 (H/4), feat_2 (H/2), feat_3 (H)]."""
@@ -274,7 +275,9 @@ def encode(
         for station, feature in encoder(pictures[frames], expression[frames]).items():
             parts[station].append(place(feature))
         tick(min(start + batch, len(pictures)))
-    return Drive({station: torch.cat(kept) for station, kept in parts.items()}, {s: place(f) for s, f in null.items()}, generations)
+    features = {station: torch.cat(kept) for station, kept in parts.items()}
+    size = pictures.shape[-2] // CELL, pictures.shape[-1] // CELL
+    return Drive(features, {station: place(feature) for station, feature in null.items()}, generations, size)
 
 
 def _shrink(picture: Tensor, factor: int) -> Tensor:

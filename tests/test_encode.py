@@ -82,6 +82,14 @@ def test_coefficients_reach_the_network_in_its_own_order(nodes, encoders, monkey
     assert ASSUMED_ORDER.names[place] == "jawOpen"
 
 
+def test_patches_travel_on_one_wire_and_one_of_them_can_be_replaced(nodes, encoders, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(nodes, "encode", lambda network, images, expression, **options: seen.update(expression=expression))
+    own = torch.ones(FRAMES, 224, 224, 3)
+    encode(nodes, encoders["coefficients"], clip_vision=clip_vision(), patches=patches(), right_eye=own)
+    assert torch.allclose(seen["expression"].patches[..., 0], torch.tensor([0.0, 1.0, 2 / 3]).expand(FRAMES, 3))
+
+
 def test_patches_keep_their_order(nodes, encoders, monkeypatch):
     seen = {}
     monkeypatch.setattr(nodes, "encode", lambda network, images, expression, **options: seen.update(expression=expression))
@@ -89,10 +97,12 @@ def test_patches_keep_their_order(nodes, encoders, monkeypatch):
     assert torch.allclose(seen["expression"].patches[..., 0], torch.tensor([0.0, 1 / 3, 2 / 3]).expand(FRAMES, 3))
 
 
-def test_missing_coefficients_and_patches_are_zeros_and_said(nodes, encoders, caplog):
+def test_a_drive_of_zeros_is_an_error_unless_it_was_asked_for(nodes, encoders, caplog):
+    with pytest.raises(ValueError, match=r"The face would not act.*\(1\) Face Motion.*\(2\) a track with coefficients.*\(3\) patches"):
+        encode(nodes, encoders["coefficients"], of=track())
     with caplog.at_level(logging.WARNING):
-        nothing = encode(nodes, encoders["coefficients"], of=track())
-    assert "has no expression coefficients, so zeros drive the face" in caplog.text
+        nothing = encode(nodes, encoders["coefficients"], of=track(), still_face=True)
+    assert "has no expression coefficients: zeros stand in for them" in caplog.text
     assert "clip_vision, left_eye, right_eye, mouth not wired" in caplog.text
     zeros = encode(nodes, encoders["coefficients"])
     assert all(torch.equal(nothing.features[s], zeros.features[s]) for s in zeros.features)
@@ -142,7 +152,7 @@ def test_v5c_needs_the_portraits_own_drive(nodes):
     adapter = host.adapter("v5b")
     v5c = replace(adapter, loaded=replace(adapter.loaded, generations=("v5c",)))
     latent = {"samples": normal("portrait", 1, 4, 16, 16)}
-    with pytest.raises(ValueError, match="its reference pass also receives the portrait's own drive, so wire Encode Drive"):
+    with pytest.raises(ValueError, match="its reference pass also receives the portrait's own drive, so wire Encode Portrait Drive"):
         nodes.EncodeReference.execute(host.model, v5c, prompt("+"), prompt("-"), latent)
 
 
@@ -151,3 +161,14 @@ def test_a_large_portrait_on_an_old_generation_says_that_it_is_extrapolated(node
     with caplog.at_level(logging.WARNING):
         host.reference("v2", cells=72)
     assert "trained up to 512 px a side; at 576 px its positional tables are extrapolated" in caplog.text
+
+
+def test_sizes_are_derived_and_a_mismatch_is_said_by_the_node_that_sees_it(nodes, encoders):
+    host = Host()
+    drive = encode(nodes, encoders["coefficients"], head_pose=pictures(side=192), clip_vision=clip_vision(), **patches())
+    batch = host.noise_node.execute(drive)[0]
+    assert batch["samples"].shape == (FRAMES, 4, 24, 24) and batch["batch_index"] == [0] * FRAMES
+    with pytest.raises(ValueError, match="latent is 128x128 px and the head pose was drawn at 192x192 px"):
+        host.noise_node.execute(drive, {"samples": torch.zeros(1, 4, 16, 16)})
+    with pytest.raises(ValueError, match="head pose of the drive is for 192x192 px and the portrait was encoded at 128x128 px"):
+        host.apply(host.reference("v2"), drive)

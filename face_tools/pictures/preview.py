@@ -79,6 +79,22 @@ def draw_plot(track: FaceTrack, names: tuple[str, ...] = (), size: tuple[int, in
     return cv2.resize(canvas, size, interpolation=cv2.INTER_AREA)
 
 
+def draw_sheet(overlays: list[np.ndarray], plot: np.ndarray) -> np.ndarray:
+    """A few frames side by side over the plot, as wide as the plot: (H, W, 3) uint8 RGB."""
+    width = plot.shape[1] // len(overlays)
+    tops = []
+    for picture in overlays:
+        scale = min(width / picture.shape[1], plot.shape[0] / picture.shape[0])
+        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+        tops.append(small)
+    height = max(len(top) for top in tops)
+    row = np.full((height, plot.shape[1], 3), PAPER, np.uint8)
+    for k, top in enumerate(tops):
+        left = k * width + (width - top.shape[1]) // 2
+        row[: len(top), left : left + top.shape[1]] = top
+    return np.concatenate([row, plot])
+
+
 def lively(track: FaceTrack) -> tuple[str, ...]:
     """The coefficients that change most over the track, or that are largest where it has one row; none where it has none."""
     if track.coefficients is None:

@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ...face_tools.pictures.crop import CROP_RULES, Crop, CropRule, portrait_crop
 from ...face_tools.track import FaceTrack
+from ..schema import RARE
 
 CROP_INPUTS = [
     io.Combo.Input(
@@ -14,9 +15,16 @@ CROP_INPUTS = [
         "Today's published code uses 3.0 for all of them.",
     ),
     io.Float.Input(
-        "factor", default=0.0, min=0.0, max=10.0, step=0.05, tooltip="Side of the square in face sizes; 0 takes the generation's own."
+        "factor", default=0.0, min=0.0, max=10.0, step=0.05, tooltip="Side of the square in face sizes; 0: the generation's own.", **RARE
     ),
-    io.Int.Input("size", default=512, min=64, max=4096, step=8, tooltip="Width and height of the cropped pictures, pixels."),
+    io.Int.Input(
+        "size",
+        default=512,
+        min=64,
+        max=4096,
+        step=8,
+        tooltip="Width and height of the crop, pixels; the portrait's is what is sampled.",
+    ),
 ]
 
 

@@ -38,7 +38,7 @@ class EditTrack(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitEditTrack",
-            display_name="Edit Track",
+            display_name="Edit Face Track",
             category=CATEGORY,
             description="Smooths a track and changes its numbers. Landmarks, and so the eye and mouth patches cut from the video, "
             "keep what the video shows.",
@@ -73,7 +73,7 @@ class RetimeTrack(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitRetimeTrack",
-            display_name="Retime Track",
+            display_name="Retime Face Track",
             category=CATEGORY,
             description="Trims a track, changes its speed or frame rate, loops it. Wire its video through as well where patches are "
             "cut from it: row k of a track belongs to frame k of its video.",
@@ -104,7 +104,7 @@ class RetimeTrack(io.ComfyNode):
             require_rows(track, images)
         result, nearest = retime(track, speed, fps or None, first, None if last < 0 else last, ends, frames or None)
         if images is None:
-            return io.NodeOutput(result, ExecutionBlocker("Retime Track gives images only where its images input is wired."))
+            return io.NodeOutput(result, ExecutionBlocker("Retime Face Track gives images only where its images input is wired."))
         return io.NodeOutput(result, images[nearest.tolist()])
 
 
@@ -113,7 +113,7 @@ class MixTracks(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitMixTracks",
-            display_name="Mix Tracks",
+            display_name="Mix Face Tracks",
             category=CATEGORY,
             description="Puts the expression of one track on the head of another, adds an expression (a preset, say), or plays one "
             "track after the other.",
@@ -155,7 +155,7 @@ class PresetExpression(io.ComfyNode):
             node_id="SKPortraitPresetExpression",
             display_name="Preset Expression",
             category=CATEGORY,
-            description="An expression as a track of one frame, for Mix Tracks.",
+            description="An expression as a track of one frame, for Mix Face Tracks.",
             search_aliases=["smile", "emotion", "neutral", "wink"],
             inputs=[
                 io.Combo.Input("preset", options=list(PRESETS), tooltip="The expression."),

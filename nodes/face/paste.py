@@ -15,7 +15,7 @@ from ...face_tools.pictures.crop import Crop
 from ...face_tools.pictures.paste import paste_back, window_mask
 from ...face_tools.track import TrackError
 from ...face_tools.video_file import write
-from ..pixels import frame_float, put
+from ..pixels import frame_float
 from ..progress import ticker
 from ..schema import schema
 from ..types import CropType
@@ -52,13 +52,15 @@ class Paster:
         self.feather, self.colour_match = feather, colour_match
 
     def weight(self, k: int) -> np.ndarray:
-        """(side, side) float32 0..1: how strongly portrait k covers its window."""
-        drawn = None if self.mask is None else self.mask[min(k, len(self.mask) - 1)].float().cpu().numpy()
-        return window_mask(self.crop, self.feather, drawn)
+        """(side, side) float32 0..1: how strongly portrait k covers its window; the last one made serves those that follow."""
+        if k < (1 if self.mask is None else len(self.mask)):
+            self._weight = window_mask(self.crop, self.feather, None if self.mask is None else self.mask[k].float().cpu().numpy())
+        return self._weight
 
     def __call__(self, frame: np.ndarray, k: int) -> np.ndarray:
-        """(H, W, 3) float32 0..1 of a frame of that kind."""
-        return paste_back(frame, frame_float(self.portraits[k]), self.crop, self.weight(k), self.colour_match)
+        """Blend portrait k into its (H, W, 3) float32 frame 0..1, in place; returns the frame. Portraits come in order."""
+        paste_back(frame, frame_float(self.portraits[k]), self.crop, self.weight(k), self.colour_match)
+        return frame
 
 
 class PasteBack(io.ComfyNode):
@@ -91,9 +93,10 @@ class PasteBack(io.ComfyNode):
         height, width = images.shape[1:3]
         result, pasted = torch.empty(count, height, width, 3), torch.zeros(1 if mask is None else len(mask), height, width)
         for k in range(count):
-            put(result, k, paster(frame_float(images[min(k, len(images) - 1)]), k))
-            window = pasted[min(k, len(pasted) - 1)]
-            window[crop.y : crop.y + crop.side, crop.x : crop.x + crop.side] = torch.from_numpy(paster.weight(k))
+            if k < len(pasted):
+                pasted[k, crop.y : crop.y + crop.side, crop.x : crop.x + crop.side] = torch.from_numpy(paster.weight(k))
+            result[k] = images[min(k, len(images) - 1), ..., :3]
+            paster(result[k].numpy(), k)
             tick(k + 1)
         return io.NodeOutput(result, pasted)
 

@@ -1,16 +1,17 @@
 """Nodes that make pictures of a track, and put pictures back."""
 
 import torch
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 
 from ...face_tools.pictures.head_pose_raster import draw_box, driven_translation
-from ...face_tools.pictures.paste import paste_back, window_mask
 from ...face_tools.pictures.patches import PATCH, REGIONS, plan_patches
 from ..pixels import frame_float, frame_uint8, put, require_rows
 from ..progress import ticker
-from ..schema import schema
-from ..types import CropType, FaceTrackType
+from ..schema import RARE, schema
+from ..types import CropType, FacePatchesType, FaceTrackType
 from .crop_inputs import CROP_INPUTS, crop_of
+
+CELL = 8  # pixels of a latent's cell
 
 
 class CropPortrait(io.ComfyNode):
@@ -29,7 +30,7 @@ class CropPortrait(io.ComfyNode):
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The cropped frames."),
                 FaceTrackType.Output(display_name="track", tooltip="The track as seen in the cropped frames."),
-                CropType.Output(display_name="crop", tooltip="Where the square lies, for Paste Back."),
+                CropType.Output(display_name="crop", tooltip="Where the square lies, for Paste Portrait Back."),
             ],
         )
 
@@ -55,7 +56,9 @@ class DrawHeadPose(io.ComfyNode):
             description="Draws the square that turns with the head: the head-pose picture that the drive encoders read.",
             inputs=[
                 FaceTrackType.Input("track", tooltip="The driver's track, cropped."),
-                FaceTrackType.Input("reference", optional=True, tooltip="The portrait's track, cropped: its place is kept."),
+                FaceTrackType.Input(
+                    "portrait_track", optional=True, tooltip="The portrait's track, cropped: its place and its size are kept."
+                ),
                 io.Float.Input(
                     "translation_ratio",
                     default=0.0,
@@ -64,15 +67,25 @@ class DrawHeadPose(io.ComfyNode):
                     step=0.05,
                     tooltip="How much of the driver's movement through the picture to add: 0 (published) none, 1 all of it.",
                 ),
-                io.Int.Input("size", default=512, min=64, max=4096, step=8, tooltip="Shorter side, pixels; 512 as published."),
+                io.Int.Input(
+                    "size",
+                    default=0,
+                    min=0,
+                    max=4096,
+                    step=8,
+                    tooltip="Shorter side, pixels; 0: that of the portrait, which is the size that is sampled.",
+                    **RARE,
+                ),
             ],
             outputs=[io.Image.Output(display_name="head_pose", tooltip="One picture for every row of the track.")],
         )
 
     @classmethod
-    def execute(cls, track, translation_ratio, size, reference=None) -> io.NodeOutput:
-        places = driven_translation(track, reference, translation_ratio)
-        width, height = (round(side * size / min(track.size)) for side in track.size)
+    def execute(cls, track, translation_ratio, size, portrait_track=None, reference=None) -> io.NodeOutput:
+        portrait_track = reference if portrait_track is None else portrait_track  # its name in graphs of 0.1
+        places = driven_translation(track, portrait_track, translation_ratio)
+        shown = track.size if portrait_track is None or size else portrait_track.size
+        width, height = (round(side * size / min(shown)) if size else side // CELL * CELL for side in shown)
         tick = ticker(len(track))
         pictures = torch.empty(len(track), height, width, 3)
         for k, (rotation, place) in enumerate(zip(track.rotation, places)):
@@ -99,6 +112,7 @@ class FacePatches(io.ComfyNode):
                 io.Image.Output(display_name="right_eye", tooltip=f"The eye and brow on the right of the picture, {window}"),
                 io.Image.Output(display_name="mouth", tooltip=f"The mouth, {window}"),
                 io.Image.Output(display_name="motion_crop", tooltip="The upright face for the PD-FGC motion encoder, 224 px."),
+                FacePatchesType.Output(display_name="patches", tooltip="Both eyes and the mouth on one wire, for Encode Portrait Drive."),
             ],
         )
 
@@ -112,65 +126,26 @@ class FacePatches(io.ComfyNode):
             for name, picture in plan.cut(frame_uint8(image[plan.part(k)]), k).items():
                 put(pictures[name], k, picture)
             tick(k + 1)
-        return io.NodeOutput(*pictures.values())
+        return io.NodeOutput(*pictures.values(), {name: pictures[name] for name in REGIONS})
 
 
-class PasteBack(io.ComfyNode):
+class PreviewPatches(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return schema(
-            node_id="SKPortraitPasteBack",
-            display_name="Paste Back",
+            node_id="SKPortraitPreviewPatches",
+            display_name="Preview Face Patches",
             category="SK Portrait/face",
-            description="Puts cropped portraits back into the frames they came from: the exact inverse of the crop, with a soft edge.",
-            search_aliases=["uncrop", "stitch", "composite"],
-            inputs=[
-                io.Image.Input("images", tooltip="The whole frames; one picture serves for all portraits."),
-                io.Image.Input("portraits", tooltip="The changed crops, one for every frame; another square size is fine."),
-                CropType.Input("crop", tooltip="From Crop Portrait or Track Video."),
-                io.Float.Input(
-                    "feather",
-                    default=0.1,
-                    min=0.0,
-                    max=0.5,
-                    step=0.01,
-                    tooltip="Width of the soft edge inside the square, as a share of its side; 0 is a hard edge.",
-                ),
-                io.Float.Input(
-                    "colour_match",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.05,
-                    tooltip="How far to pull the portrait's colours towards the frame's: 0 leaves them, 1 takes mean and spread over.",
-                ),
-                io.Mask.Input("mask", optional=True, tooltip="Drawn over the crop: white is pasted. One, or one for every frame."),
-            ],
-            outputs=[
-                io.Image.Output(display_name="images", tooltip="The frames with the portraits in their place."),
-                io.Mask.Output(display_name="pasted", tooltip="Where and how strongly the portrait was pasted, over the whole frame."),
-            ],
+            description="Shows what a patches wire carries: left eye, right eye and mouth of every frame, side by side.",
+            is_output_node=True,
+            inputs=[FacePatchesType.Input("patches", tooltip="From Face Patches.")],
+            outputs=[io.Image.Output(display_name="images", tooltip="One picture a frame: left eye, right eye, mouth.")],
         )
 
     @classmethod
-    def execute(cls, images, portraits, crop, feather, colour_match, mask=None) -> io.NodeOutput:
-        count = len(portraits)
-        if len(images) not in (1, count):
-            raise ValueError(f"There are {len(images)} frames and {count} portraits: give one frame, or one for every portrait.")
-        if mask is not None and len(mask) not in (1, count):
-            raise ValueError(f"There are {len(mask)} masks and {count} portraits: give one mask, or one for every portrait.")
-        crop = crop.at(portraits.shape[1])
-        tick = ticker(count)
-        height, width = images.shape[1:3]
-        result, pasted = torch.empty(count, height, width, 3), torch.zeros(1 if mask is None else len(mask), height, width)
-        for k in range(count):
-            if k < len(pasted):
-                weight = window_mask(crop, feather, None if mask is None else mask[k].float().cpu().numpy())
-                pasted[k, crop.y : crop.y + crop.side, crop.x : crop.x + crop.side] = torch.from_numpy(weight)
-            result[k] = images[min(k, len(images) - 1), ..., :3]
-            paste_back(result[k].numpy(), frame_float(portraits[k]), crop, weight, colour_match)
-            tick(k + 1)
-        return io.NodeOutput(result, pasted)
+    def execute(cls, patches) -> io.NodeOutput:
+        row = torch.cat([patches[name] for name in REGIONS], dim=2)
+        return io.NodeOutput(row, ui=ui.PreviewImage(row, cls=cls))
 
 
-NODES = [CropPortrait, DrawHeadPose, FacePatches, PasteBack]
+NODES = [CropPortrait, DrawHeadPose, FacePatches, PreviewPatches]

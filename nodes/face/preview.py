@@ -5,10 +5,10 @@ import torch
 from comfy_api.latest import io, ui
 
 from ...face_tools.editing.adjust import names_in
-from ...face_tools.pictures.preview import draw_overlay, draw_plot
+from ...face_tools.pictures.preview import draw_overlay, draw_plot, draw_sheet
 from ..pixels import frames_uint8, put, require_rows
 from ..progress import ticker
-from ..schema import schema
+from ..schema import RARE, schema
 from ..types import FaceTrackType
 
 
@@ -17,10 +17,10 @@ class PreviewTrack(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitPreviewTrack",
-            display_name="Preview Track",
+            display_name="Preview Face Track",
             category="SK Portrait/face",
-            description="Draws landmarks, box and head axes over the frames, and the track's numbers over time. Frames in which the "
-            "face was not measured are orange in both.",
+            description="Shows the face with landmarks, box and head axes, and under it the track's numbers over time. Frames in which "
+            "the face was not measured are orange in both.",
             search_aliases=["landmarks overlay", "plot", "debug face"],
             is_output_node=True,
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
@@ -32,8 +32,8 @@ class PreviewTrack(io.ComfyNode):
                     default="",
                     tooltip="What to plot, by name: jawOpen, eyeBlink, yaw. Empty: the liveliest coefficients and the head angles.",
                 ),
-                io.Int.Input("plot_width", default=1024, min=256, max=8192, step=8, tooltip="Width of the plot, pixels."),
-                io.Int.Input("plot_height", default=512, min=128, max=4096, step=8, tooltip="Height of the plot, pixels."),
+                io.Int.Input("plot_width", default=1024, min=256, max=8192, step=8, tooltip="Width of the plot, pixels.", **RARE),
+                io.Int.Input("plot_height", default=512, min=128, max=4096, step=8, tooltip="Height of the plot, pixels.", **RARE),
             ],
             outputs=[
                 io.Image.Output(display_name="overlay", tooltip="The frames with landmarks, box, head axes and frame number."),
@@ -46,7 +46,9 @@ class PreviewTrack(io.ComfyNode):
         plot = draw_plot(track, names_in(curves), (plot_width, plot_height))
         plot = torch.from_numpy(plot)[None].float() / 255
         overlay = cls.overlay(track, images)
-        return io.NodeOutput(overlay, plot, ui=ui.PreviewImage(plot, cls=cls))
+        shown = sorted({0, len(overlay) // 2, len(overlay) - 1})
+        sheet = draw_sheet(list(frames_uint8(overlay[shown])), next(frames_uint8(plot)))
+        return io.NodeOutput(overlay, plot, ui=ui.PreviewImage(torch.from_numpy(sheet)[None].float() / 255, cls=cls))
 
     @staticmethod
     def overlay(track, images) -> torch.Tensor:

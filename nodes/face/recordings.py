@@ -121,14 +121,12 @@ class LoadTrack(FileNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitLoadTrack",
-            display_name="Load Track",
+            display_name="Load Face Track",
             category=CATEGORY,
-            description="Reads a track that Save Track wrote.",
+            description="Reads a track that Save Face Track wrote.",
             hidden=[io.Hidden.unique_id],
             inputs=[
-                io.Combo.Input(
-                    "file", options=listed(".npz", output=True), tooltip="A .npz in ComfyUI's input folder, or [output] folder."
-                )
+                io.Combo.Input("file", options=listed(".npz", output=True), tooltip="A .npz in ComfyUI's input folder, or [output] folder.")
             ],
             outputs=[
                 FaceTrackType.Output(display_name="track", tooltip="The saved track."),
@@ -149,7 +147,7 @@ class SaveTrack(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitSaveTrack",
-            display_name="Save Track",
+            display_name="Save Face Track",
             category=CATEGORY,
             description="Writes a track to one .npz file in ComfyUI's output folder, numbered so that nothing is overwritten.",
             is_output_node=True,

@@ -1,15 +1,18 @@
 """Nodes that follow a face through a clip."""
 
+from dataclasses import replace
+
 import folder_paths
 import numpy as np
 import torch
 from comfy_api.latest import io
 
 from ...face_tools.editing.edit import merge_expression
+from ...face_tools.pictures.crop import Clip
 from ...face_tools.report import describe
 from ...face_tools.track import FaceTrack
 from ...face_tools.trackers import sources
-from ...face_tools.trackers.faces import ModelFiles
+from ...face_tools.trackers.faces import ModelFiles, Source
 from ...face_tools.trackers.follow import RULES, Choice
 from ...face_tools.trackers.host_landmarks import HostLandmarks
 from ...face_tools.trackers.tracking import ON_MISS, track_faces
@@ -17,10 +20,11 @@ from ..folders import FACE_TOOLS
 from ..notice import notice
 from ..pixels import frames_uint8, put
 from ..progress import ticker
-from ..schema import schema
+from ..schema import RARE, schema
 from ..types import CropType, FaceTrackType
 from .calibration import coefficient_order
 from .crop_inputs import CROP_INPUTS, crop_of
+from .host_tracker import HostTracker
 from .video_input import open_video
 
 SOURCE = io.Combo.Input(
@@ -35,7 +39,12 @@ WHICH = [
         "face", options=list(RULES), tooltip="Which face to take in the first frame that shows one; that person is then followed."
     ),
     io.Int.Input(
-        "face_number", default=1, min=1, max=64, tooltip='With face = "by number": 1 is the leftmost in the first frame with a face.'
+        "face_number",
+        default=1,
+        min=1,
+        max=64,
+        tooltip='With face = "by number": 1 is the leftmost where a face is first seen.',
+        **RARE,
     ),
     io.Combo.Input(
         "on_miss",
@@ -44,6 +53,12 @@ WHICH = [
         "the measured rows. No frame is ever dropped.",
     ),
 ]
+DETECTOR = io.Custom("FACE_DETECTION_MODEL,FACE_LANDMARKER").Input(
+    "face_detection_model",
+    optional=True,
+    tooltip="From ComfyUI's own Load Face Detection Model (MediaPipe), 0.23 and later: tracks with it, nothing to install. "
+    "`source` is then not used.",
+)
 COEFFICIENTS = FaceTrackType.Input(
     "coefficients",
     optional=True,
@@ -57,6 +72,13 @@ REPORT = io.String.Output(display_name="report", tooltip="What was found: source
 def model_files() -> ModelFiles:
     """The host's folders for face models."""
     return ModelFiles(tuple(folder_paths.get_folder_paths(FACE_TOOLS)))
+
+
+def tracker_of(source: str, face_detection_model) -> Source:
+    """The host's own landmarker where it is wired, else the tracker `source`. Raises TrackError where it cannot run."""
+    if face_detection_model is not None:
+        return HostTracker(face_detection_model, coefficient_order())
+    return sources.open_source(source, model_files())
 
 
 def finished(node, track: FaceTrack, coefficients: FaceTrack | None) -> tuple[FaceTrack, str]:
@@ -89,6 +111,7 @@ class TrackFace(io.ComfyNode):
                 FPS,
                 SOURCE,
                 *WHICH,
+                DETECTOR,
                 COEFFICIENTS,
             ],
             outputs=[TRACK, MEASURED, REPORT],
@@ -96,8 +119,8 @@ class TrackFace(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, fps, source, face, face_number, on_miss, coefficients=None) -> io.NodeOutput:
-        with sources.open_source(source, model_files()) as tracker:
+    def execute(cls, images, fps, source, face, face_number, on_miss, face_detection_model=None, coefficients=None) -> io.NodeOutput:
+        with tracker_of(source, face_detection_model) as tracker:
             frames = frames_uint8(images)
             track = track_faces(frames, tracker, fps, Choice(face, face_number), on_miss, ticker(len(images)))
         track, report = finished(cls, track, coefficients)
@@ -109,7 +132,7 @@ class TrackVideo(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitTrackVideo",
-            display_name="Track Video",
+            display_name="Track Face in Video",
             category="SK Portrait/face",
             description="Follows one face through a video file and crops it, reading the file as a stream: phone rotation and variable "
             "frame rate are honoured, and memory holds the cropped frames only.",
@@ -124,12 +147,13 @@ class TrackVideo(io.ComfyNode):
                 SOURCE,
                 *WHICH,
                 *CROP_INPUTS,
+                DETECTOR,
                 COEFFICIENTS,
             ],
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The frames, cropped to the face by one square for the whole clip."),
                 FaceTrackType.Output(display_name="track", tooltip="The track as seen in the cropped frames."),
-                CropType.Output(display_name="crop", tooltip="Where the square lies in the video, for Paste Back."),
+                CropType.Output(display_name="crop", tooltip="Where the square lies in the video, for Paste Portrait Back."),
                 MEASURED,
                 io.Audio.Output(display_name="audio", tooltip="The video's sound over these frames; nothing where it has none."),
                 io.Float.Output(display_name="fps", tooltip="Frames a second of the images: give it to Create Video."),
@@ -140,14 +164,27 @@ class TrackVideo(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, video, fps, start, seconds, source, face, face_number, on_miss, generation, factor, size, coefficients=None
+        cls,
+        video,
+        fps,
+        start,
+        seconds,
+        source,
+        face,
+        face_number,
+        on_miss,
+        generation,
+        factor,
+        size,
+        face_detection_model=None,
+        coefficients=None,
     ) -> io.NodeOutput:
         stream = open_video(video, fps, start, seconds)
         tick = ticker(2 * stream.expected)
-        with sources.open_source(source, model_files()) as tracker:
+        with tracker_of(source, face_detection_model) as tracker:
             whole = track_faces(stream.frames(), tracker, stream.fps, Choice(face, face_number), on_miss, tick)
         whole, report = finished(cls, whole, coefficients)
-        crop = crop_of(whole, generation, factor, size)
+        crop = replace(crop_of(whole, generation, factor, size), clip=Clip(stream.fps, start, len(whole)))
         images = torch.empty(len(whole), size, size, 3)
         for k, frame in enumerate(stream.frames()):
             put(images, k, crop.cut(frame.astype(np.float32) / 255))
@@ -161,7 +198,7 @@ class TrackFromLandmarks(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitTrackFromLandmarks",
-            display_name="Track from Landmarks",
+            display_name="Track Face from Landmarks",
             category="SK Portrait/face",
             description="Makes a track of the host's own face landmarks (Detect Face Landmarks, ComfyUI 0.23 and later): nothing to "
             "install. Set that node to find all faces of the clip and to leave missing frames empty.",

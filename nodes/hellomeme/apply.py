@@ -1,5 +1,6 @@
 """Apply: patches the MODEL. Shared Noise: the latent batch of a clip."""
 
+import comfy.model_management
 import torch
 from comfy_api.latest import io
 
@@ -7,7 +8,7 @@ from ...sk_attention.drive import DriveAction
 from ...sk_attention.reference import ReferenceAction
 from ...unet import comfy as unet_comfy
 from ...unet.stations import Weighted
-from ..checks import require_pair, require_sd15
+from ..checks import require_one_size, require_pair, require_sd15
 from ..schema import schema
 from ..span import SPAN, span_of
 from ..types import DriveType, ReferenceType
@@ -25,8 +26,8 @@ class Apply(io.ComfyNode):
             search_aliases=["HelloMeme", "apply", "animate portrait", "face reenactment"],
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
-                ReferenceType.Input("reference", optional=True, tooltip="From Encode Reference: who it is."),
-                DriveType.Input("drive", optional=True, tooltip="From Encode Drive: what the face does, one row a frame."),
+                ReferenceType.Input("reference", optional=True, tooltip="From Encode Portrait Reference: who it is."),
+                DriveType.Input("drive", optional=True, tooltip="From Encode Portrait Drive: what the face does, one row a frame."),
                 io.Float.Input(
                     "reference_strength",
                     default=1.0,
@@ -56,6 +57,8 @@ class Apply(io.ComfyNode):
         require_sd15(model)
         if reference is not None and drive is not None:
             require_pair(reference.adapter, drive)
+            if drive.size:
+                require_one_size(reference, drive.size, "head pose of the drive")
         patched = model.clone()
         if start_percent >= end_percent:
             return io.NodeOutput(patched)
@@ -76,23 +79,33 @@ class SharedNoise(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitSharedNoise",
-            display_name="Shared Noise",
+            display_name="Portrait Shared Noise",
             category="SK Portrait",
             description="Repeats one latent for every frame of the drive, so that any sampler that honours batch indices (KSampler does) "
             "starts every frame from the same noise (HelloMeme, section 3.5).",
             search_aliases=["HelloMeme", "same noise", "repeat latent"],
             inputs=[
-                io.Latent.Input("latent", tooltip="One picture (Empty Latent, or the encoded portrait), or one latent a frame."),
-                DriveType.Input("drive", tooltip="Its number of frames is the batch that comes out."),
+                DriveType.Input("drive", tooltip="Its number of frames is the batch that comes out, its size the size."),
+                io.Latent.Input(
+                    "latent", optional=True, tooltip="One picture (the encoded portrait, say), or one latent a frame. None: empty ones."
+                ),
             ],
             outputs=[io.Latent.Output(display_name="latent", tooltip="One row a frame, all with the batch index of the first.")],
         )
 
     @classmethod
-    def execute(cls, latent, drive) -> io.NodeOutput:
+    def execute(cls, drive, latent=None) -> io.NodeOutput:
+        if latent is None:
+            latent = {"samples": torch.zeros(1, 4, *drive.size, device=comfy.model_management.intermediate_device())}
         frames, samples = len(drive), latent["samples"]
         if len(samples) not in (1, frames):
             raise ValueError(f"The latent batch has {len(samples)} rows and the drive has {frames} frames: give one, or one a frame.")
+        if drive.size and tuple(samples.shape[-2:]) != drive.size:
+            (height, width), drawn = samples.shape[-2:], drive.size
+            raise ValueError(
+                f"The latent is {width * 8}x{height * 8} px and the head pose was drawn at {drawn[1] * 8}x{drawn[0] * 8} px: "
+                "they must be equal. Without a latent this node makes empty ones of the right size."
+            )
         shared = dict(latent, samples=samples.expand(frames, *samples.shape[1:]).clone(), batch_index=[0] * frames)
         mask = latent.get("noise_mask")
         if torch.is_tensor(mask) and len(mask) == 1:

@@ -13,12 +13,12 @@ from ...sk_attention.reference import Reference
 from ...unet import comfy as unet_comfy
 from ...unet.frames import COND, UNCOND
 from ...unet.stations import Capture, Weighted
-from ..checks import require_frames, require_pair, require_sd15
+from ..checks import require_expression, require_frames, require_pair, require_sd15
 from ..face.calibration import coefficient_order
 from ..notice import notice
 from ..progress import ticker
-from ..schema import schema
-from ..types import AdapterType, DriveEncoderType, DriveType, FaceMotionType, FaceTrackType, ReferenceType
+from ..schema import RARE, schema
+from ..types import AdapterType, DriveEncoderType, DriveType, FaceMotionType, FacePatchesType, FaceTrackType, ReferenceType
 from .networks import load_plain
 
 EMBEDDING = 1024  # of the CLIP vision model that the published encoders were trained with (ViT-H)
@@ -30,21 +30,21 @@ class EncodeReference(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitEncodeReference",
-            display_name="Encode Reference",
+            display_name="Encode Portrait Reference",
             category="SK Portrait/encode",
             description="Looks once at the portrait with the UNet of this MODEL and keeps what it saw. Wire the MODEL with your LoRA "
             "to let the LoRA colour the identity, the plain one to keep it out. The host caches the result while only the drive changes.",
             search_aliases=["HelloMeme", "reference", "identity", "portrait"],
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL. Its LoRAs count; attention patches of other nodes do not."),
-                AdapterType.Input("adapter", tooltip="From Load Adapter."),
+                AdapterType.Input("adapter", tooltip="From Load Portrait Adapter."),
                 io.Conditioning.Input("positive", tooltip="The prompt of the portrait; its first entry is used."),
                 io.Conditioning.Input("negative", tooltip="The negative prompt; its first entry is used."),
                 io.Latent.Input("latent", tooltip="The cropped portrait through VAE Encode, one picture, at the size you will sample."),
                 DriveType.Input(
                     "drive",
                     optional=True,
-                    tooltip="Only v5c: Encode Drive of the portrait itself (its own track and patches, one frame).",
+                    tooltip="Only v5c: Encode Portrait Drive of the portrait itself (its own track and patches, one frame).",
                 ),
             ],
             outputs=[ReferenceType.Output(display_name="reference", tooltip="For Apply: features of the portrait and its adapter.")],
@@ -66,7 +66,7 @@ class EncodeReference(io.ComfyNode):
         if drive is None and all(GENERATIONS[name].driven_reference for name in adapter.generations):
             raise ValueError(
                 f"{adapter.loaded.file} is a {adapter.loaded}: its reference pass also receives the portrait's own drive, "
-                "so wire Encode Drive of the portrait into `drive`."
+                "so wire Encode Portrait Drive of the portrait into `drive`."
             )
         if drive is not None:
             require_pair(adapter.loaded, drive)
@@ -102,21 +102,26 @@ class EncodeDrive(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitEncodeDrive",
-            display_name="Encode Drive",
+            display_name="Encode Portrait Drive",
             category="SK Portrait/encode",
             description="Turns head pose and expression of every frame into what Apply adds to the UNet. Expression is either "
             "coefficients with eye and mouth patches, or face motion (PD-FGC).",
             search_aliases=["HelloMeme", "drive", "expression", "HMControlNet"],
             inputs=[
-                DriveEncoderType.Input("drive_encoder", tooltip="From Load Drive Encoder."),
+                DriveEncoderType.Input("drive_encoder", tooltip="From Load Portrait Drive Encoder."),
                 io.Image.Input("head_pose", tooltip="From Draw Head Pose, at the size you will sample; one picture a frame."),
                 FaceTrackType.Input("track", tooltip="The driver's track: its coefficients are the expression."),
                 io.ClipVision.Input("clip_vision", optional=True, tooltip="CLIP ViT-H (the image encoder of IP-Adapter), for the patches."),
-                io.Image.Input("left_eye", optional=True, tooltip="From Face Patches, one picture a frame."),
-                io.Image.Input("right_eye", optional=True, tooltip="From Face Patches, one picture a frame."),
-                io.Image.Input("mouth", optional=True, tooltip="From Face Patches, one picture a frame."),
-                FaceMotionType.Input(
-                    "face_motion", optional=True, tooltip="From Face Motion (PD-FGC); replaces coefficients and patches."
+                FacePatchesType.Input("patches", optional=True, tooltip="From Face Patches: eyes and mouth, one picture a frame."),
+                io.Image.Input("left_eye", optional=True, tooltip="An edited picture a frame, in place of the one in patches."),
+                io.Image.Input("right_eye", optional=True, tooltip="An edited picture a frame, in place of the one in patches."),
+                io.Image.Input("mouth", optional=True, tooltip="An edited picture a frame, in place of the one in patches."),
+                FaceMotionType.Input("face_motion", optional=True, tooltip="From Face Motion (PD-FGC); replaces coefficients and patches."),
+                io.Boolean.Input(
+                    "still_face",
+                    default=False,
+                    tooltip="Whether a face without any expression is what you want. Off: a drive of nothing but zeros is an error.",
+                    **RARE,
                 ),
             ],
             outputs=[DriveType.Output(display_name="drive", tooltip="For Apply: one row of features a frame.")],
@@ -125,7 +130,17 @@ class EncodeDrive(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, drive_encoder, head_pose, track, clip_vision=None, left_eye=None, right_eye=None, mouth=None, face_motion=None
+        cls,
+        drive_encoder,
+        head_pose,
+        track,
+        clip_vision=None,
+        patches=None,
+        left_eye=None,
+        right_eye=None,
+        mouth=None,
+        face_motion=None,
+        still_face=False,
     ) -> io.NodeOutput:
         frames = len(head_pose)
         require_frames("track", len(track), "head pose", frames)
@@ -137,8 +152,10 @@ class EncodeDrive(io.ComfyNode):
             require_frames("face motion", len(face_motion.codes), "head pose", frames)
             expression = Expression(face_motion=face_motion.codes)
         else:
-            patches = _embed_patches(cls, clip_vision, {"left_eye": left_eye, "right_eye": right_eye, "mouth": mouth}, frames)
-            expression = Expression(_coefficients(cls, track), patches)
+            edited = {"left_eye": left_eye, "right_eye": right_eye, "mouth": mouth}
+            pictures = {name: (patches or {}).get(name) if images is None else images for name, images in edited.items()}
+            require_expression(track, clip_vision, pictures, still_face)
+            expression = Expression(_coefficients(cls, track), _embed_patches(cls, clip_vision, pictures, frames))
         return io.NodeOutput(_encode(drive_encoder, head_pose, expression, face_motion))
 
 
@@ -165,8 +182,7 @@ def _coefficients(node, track) -> torch.Tensor:
     if track.coefficients is None:
         notice(
             node,
-            f"The track of {track.source} has no expression coefficients, so zeros drive the face: wire a recording "
-            "(Import Live Link Face) into Track Face, or use the HelloMeme ONNX or the face_landmarker.task tracker.",
+            f"The track of {track.source} has no expression coefficients: zeros stand in for them and the face will act less.",
         )
         return torch.zeros(len(track), len(arkit.ARKIT_51))
     order = coefficient_order()

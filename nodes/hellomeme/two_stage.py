@@ -5,7 +5,7 @@ from comfy_api.latest import io
 
 from ...sk_attention.parts import MOTION
 from ..checks import require_sd15
-from ..schema import schema
+from ..schema import RARE, schema
 from ..types import MotionType
 from ..windows import require_window
 from . import attach
@@ -21,18 +21,18 @@ class TwoStageSampler(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitTwoStageSampler",
-            display_name="Two-Stage Sampler",
+            display_name="Portrait Two-Stage Sampler",
             category="SK Portrait",
             description="Samples a whole video. With AnimateDiff (v1, v2): every frame alone with few steps from one noise, then all of "
             "them re-noised and denoised with motion in overlapping windows. With SK motion (v3 and later): a tree of key frames.",
             search_aliases=["HelloMeme", "video", "key frames", "AnimateDiff"],
             inputs=[
                 io.Noise.Input("noise", tooltip="Random Noise. Its seed decides everything that is random here."),
-                io.Guider.Input("guider", tooltip="CFG Guider around the MODEL that has Apply on it, without Apply Motion."),
+                io.Guider.Input("guider", tooltip="CFG Guider around the MODEL that has Apply on it, without Apply Portrait Motion."),
                 io.Sampler.Input("sampler", tooltip="Any. The authors use euler, and dpmpp_2m_sde for v5."),
                 io.Sigmas.Input("sigmas", tooltip="Of the second stage, and of every level of a key-frame tree."),
-                io.Latent.Input("latent_image", tooltip="One latent for every frame of the drive (Shared Noise makes them from one)."),
-                MotionType.Input("motion", tooltip="From Load Motion, without Apply Motion on the MODEL."),
+                io.Latent.Input("latent_image", tooltip="One latent for every frame of the drive, from Portrait Shared Noise."),
+                MotionType.Input("motion", tooltip="From Load Portrait Motion, without Apply Portrait Motion on the MODEL."),
                 MotionType.Input("motion_2", optional=True, tooltip="v3 and v4 have two motion files: SK motion and AnimateDiff."),
                 io.Latent.Input(
                     "stage1",
@@ -42,14 +42,15 @@ class TwoStageSampler(io.ComfyNode):
                 io.Sigmas.Input(
                     "stage1_sigmas", optional=True, tooltip="Of the first stage of v1 and v2, instead of a thinned-out copy of sigmas."
                 ),
-                io.Int.Input("stage1_steps", default=10, min=1, max=1000, tooltip="Most steps of the first stage of v1 and v2."),
-                io.Int.Input("window_length", default=12, min=4, max=128, tooltip="Frames that see each other; the authors use 12."),
+                io.Int.Input("stage1_steps", default=10, min=1, max=1000, tooltip="Most steps of the first stage of v1 and v2.", **RARE),
+                io.Int.Input("window_length", default=12, min=4, max=128, tooltip="Frames that see each other; 12 as published.", **RARE),
                 OVERLAP,
                 io.Combo.Input(
                     "method",
                     options=[PAPER, PUBLISHED],
                     tooltip="paper: one shared noise for all frames of the first stage, faded windows, full windows to the end. "
                     "published code: each frame starts from the one before it, averaged windows, a padded or short last window.",
+                    **RARE,
                 ),
             ],
             outputs=[
@@ -81,7 +82,7 @@ class TwoStageSampler(io.ComfyNode):
         model = guider.model_patcher
         require_sd15(model)
         if attach.moves(model):
-            raise ValueError("The guider's MODEL already moves: wire it from before Apply Motion, this node adds the motion itself.")
+            raise ValueError("The guider's MODEL already moves: wire it from before Apply Portrait Motion, which is not needed here.")
         motions = [one for one in (motion, motion_2) if one is not None]
         require_window(window_length, overlap, *motions)
         samples = comfy.sample.fix_empty_latent_channels(model, latent_image["samples"])
