@@ -1,0 +1,133 @@
+"""Workflows of the official pack's format, written here, become ours: same files and settings, and they run."""
+
+import pytest
+
+from sk_portrait.demo import convert, models, workflow
+
+pytestmark = pytest.mark.comfy
+
+SMALL = {"size": 128, "steps": 1, "seconds": 0.2, "fps": 10.0, "window_length": 4, "overlap": 2}
+
+
+class Official:
+    """A saved workflow of official nodes, in the front end's format."""
+
+    def __init__(self):
+        self.nodes, self.links = [], []
+
+    def node(self, kind: str, widgets=(), **wires) -> int:
+        number, inputs = len(self.nodes) + 1, []
+        for name, (source, slot) in wires.items():
+            self.links.append([len(self.links) + 1, source, slot, number, len(inputs), "*"])
+            inputs.append({"name": name, "type": "*", "link": len(self.links)})
+        widgets = widgets if isinstance(widgets, dict) else list(widgets)
+        self.nodes.append({"id": number, "type": kind, "inputs": inputs, "outputs": [], "properties": {}, "widgets_values": widgets})
+        return number
+
+    def face(self, images: int, tools: int, crop: bool = True, expression: str = "GetExpression2") -> tuple[int, int]:
+        """(head pose, expression) of a picture's face."""
+        wires = {"face_toolkits": (tools, 0), "images": (images, 0)}
+        landmarks = self.node("GetFaceLandmarks", **wires)
+        pose = self.node("GetHeadPose", [crop], **wires, landmarks=(landmarks, 0))
+        return pose, self.node(expression, **wires, landmarks=(landmarks, 0))
+
+    def pipeline(self, kind: str, widgets: list, loader: list, portrait: tuple[int, int], driver: tuple[int, int]) -> int:
+        what = "video" if kind.endswith("Video") else "image"
+        loaded = self.node(f"HM{what.capitalize()}PipelineLoader", loader)
+        wires = dict(
+            zip(("ref_head_pose", "ref_expression", "drive_head_pose", "drive_expression"), ((n, 0) for n in (*portrait, *driver)))
+        )
+        return self.node(kind, widgets, **{f"hm_{what}_pipeline": (loaded, 0)}, **wires)
+
+    def saved(self) -> dict:
+        return {"nodes": self.nodes, "links": self.links}
+
+
+def picture_workflow(version: str = "v5", expression: str = "GetExpression2", stylize: str = "x1", checkpoint: str = "my_sd15.safetensors"):
+    graph = Official()
+    tools = graph.node("HMFaceToolkitsLoader", [0, "huggingface"])
+    portrait = graph.face(graph.node("LoadImage", ["portrait.png", "image"]), tools, True, expression)
+    driver = graph.face(graph.node("LoadImage", ["driver.png", "image"]), tools, True, expression)
+    loader = [checkpoint, "None", "same as checkpoint", version, stylize, "huggingface", 1, "fp32"]
+    made = graph.pipeline("HMPipelineImage", [0.3, "a knight", "blurry", 7, 42, "fixed", 1.2, 0], loader, portrait, driver)
+    graph.node("SaveImage", ["knight"], images=(made, 0))
+    return graph.saved()
+
+
+def video_workflow():
+    graph = Official()
+    tools = graph.node("HMFaceToolkitsLoader", [0, "huggingface"])
+    portrait = graph.face(graph.node("LoadImage", ["portrait.png", "image"]), tools, crop=False)
+    clip = graph.node("VHS_LoadVideo", {"video": "driver.mp4", "force_rate": 8, "frame_load_cap": 16, "skip_first_frames": 4})
+    loader = ["[preset]toonyou", "[preset]Lines", "[vae] my_vae.safetensors", "v2", "x1", "huggingface", 0.7, "fp16"]
+    made = graph.pipeline("HMPipelineVideo", [0.0, 3, "", "", 25, 7, "fixed", 1.5, 0], loader, portrait, graph.face(clip, tools))
+    graph.node("VHS_VideoCombine", {"frame_rate": 8, "filename_prefix": "knight"}, images=(made, 0))
+    return graph.saved()
+
+
+@pytest.fixture(scope="module")
+def info(server):
+    info = server.object_info()
+    if "MediaPipeFaceLandmarker" not in info:
+        pytest.skip("this ComfyUI has no face landmarker of its own (0.23 and later have)")
+    return info
+
+
+def converted(official: dict, info: dict) -> tuple[dict, list[str]]:
+    saved, notes = convert.Conversion(official, info).run()
+    return workflow.to_api(saved, info), notes
+
+
+def only(graph: dict, kind: str) -> dict:
+    return graph[workflow.node_id(graph, kind)]["inputs"]
+
+
+def test_files_and_settings_of_a_picture_stay(info):
+    graph, notes = converted(picture_workflow(), info)
+    assert notes == []
+    assert only(graph, "CheckpointLoaderSimple")["ckpt_name"] == "my_sd15.safetensors"
+    assert only(graph, "SKPortraitLoadAdapter")["file"] == "hm5_reference.safetensors"
+    sampler = only(graph, "KSampler")
+    assert {key: sampler[key] for key in ("steps", "seed", "cfg", "sampler_name")} == {
+        "steps": 7, "seed": 42, "cfg": 1.2, "sampler_name": "dpmpp_2m_sde"
+    }  # fmt: skip
+    texts = [node["inputs"]["text"] for node in workflow.nodes_of(graph, "CLIPTextEncode")]
+    assert texts[0].startswith("a knight, (best quality)") and texts[1] == "blurry"
+    assert only(graph, "SKPortraitDrawHeadPose")["translation_ratio"] == 0.3
+    assert only(graph, "SaveImage")["filename_prefix"] == "knight"
+
+
+def test_files_and_settings_of_a_video_stay(info):
+    graph, notes = converted(video_workflow(), info)
+    driver = only(graph, "SKPortraitTrackVideo")
+    assert (driver["fps"], driver["seconds"], driver["start"]) == (8.0, 2.0, 0.5)
+    assert only(graph, "LoadVideo")["file"] == "driver.mp4" and only(graph, "SaveVideo")["filename_prefix"] == "knight"
+    assert only(graph, "SKPortraitTwoStageSampler")["overlap"] == 3 and only(graph, "KSamplerSelect")["sampler_name"] == "euler"
+    assert only(graph, "LoraLoader")["strength_model"] == 0.7 and only(graph, "VAELoader")["vae_name"] == "my_vae.safetensors"
+    assert only(graph, "SKPortraitCropPortrait")["factor"] == convert.WHOLE
+    assert len(notes) == 2 and all("is a download of the official pack" in note for note in notes)
+
+
+def test_every_generation_and_kind_of_expression_has_its_files(info):
+    for version in ("v1", "v3", "v4", "v5c"):
+        graph, _ = converted(picture_workflow(version), info)
+        assert only(graph, "SKPortraitLoadAdapter")["file"].startswith(f"hm{version[1:]}_" if version != "v1" else "hm_")
+        assert ("drive" in only(graph, "SKPortraitEncodeReference")) == (version == "v5c")
+    graph, _ = converted(picture_workflow("v2", "GetExpression"), info)
+    assert {"patches", "clip_vision"} <= set(only(graph, "SKPortraitEncodeDrive"))
+    assert only(graph, "SKPortraitLoadDriveEncoder")["file"] == "hm2_control.safetensors"
+
+
+def test_what_has_no_counterpart_is_named(info):
+    _, notes = converted(picture_workflow(stylize="x2"), info)
+    assert notes == ["stylize = x2 (node 10) has no counterpart: left out."]
+    with pytest.raises(ValueError, match="none of HMPipelineImage, HMPipelineVideo"):
+        convert.Conversion({"nodes": [], "links": []}, info).run()
+
+
+def test_a_converted_workflow_runs(stocked, info):
+    graph, _ = converted(picture_workflow(), info)
+    models.use_synthetic(graph)
+    for node in graph.values():
+        node["inputs"].update({key: value for key, value in SMALL.items() if key in node["inputs"]})
+    assert stocked.run(graph)[workflow.node_id(graph, "SaveImage")]["images"]
