@@ -6,6 +6,8 @@
     python run.py bench NAME [arguments]
     python run.py calibrate CLIP [arguments]
     python run.py theatre [--seed N] [--frames N] [--size N] [--output DIR]
+    python run.py graphs                     (write workflows/ and subgraphs/)
+    python run.py convert OFFICIAL.json      (a workflow of the official HelloMeme pack as one of ours)
 
 COMFYUI_PATH names the ComfyUI to use (`none`: pretend there is none), SK_PORTRAIT_ENV the virtual environment (by default one
 for each version of ComfyUI).
@@ -23,7 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 PACK = "sk_portrait"
-COMMANDS = ("demo", "test", "serve", "bench", "calibrate", "theatre")
+COMMANDS = ("demo", "test", "serve", "bench", "calibrate", "theatre", "graphs", "convert")
 
 
 def load_pack():

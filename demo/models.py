@@ -14,11 +14,13 @@ LOADERS = {
     "SKPortraitLoadAdapter": ("file",),
     "SKPortraitLoadDriveEncoder": ("file", "projection"),
     "SKPortraitLoadMotion": ("file",),
+    "SKPortraitFaceMotion": ("file",),
+    "LoadMediaPipeFaceLandmarker": ("model_name",),
     "SKPortraitLoadXDyna": ("file", "image_tokens", "motion"),
     "SKPortraitLoadXDynaControl": ("file",),
 }
 NONE = "none"  # of an optional file
-FOLDERS = ("checkpoints", "clip_vision", "controlnet", "sk_portrait", "face_tools", "wplus_directions", "loras", "vae")
+FOLDERS = ("checkpoints", "clip_vision", "controlnet", "detection", "sk_portrait", "face_tools", "wplus_directions", "loras", "vae")
 
 NOISE = """
 ********************************************************************************************************

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import networks, shapes, xdyna_files
+from . import host, landmarker, networks, shapes, xdyna_files
 from .rule import draw
 
 BLOCK = 1 << 17  # numbers that all tensors of one fan-in share
 
 PREFIX = "synthetic_"
 CHECKPOINT, CLIP_VISION = f"{PREFIX}sd15.ckpt", f"{PREFIX}clip_vision_vit_h.ckpt"
+LANDMARKER = f"{PREFIX}face_landmarker.safetensors"
 
 
 class SharedViews:
@@ -73,6 +74,14 @@ def clip_vision(folder: Path) -> Path:
     return _write(folder / "clip_vision" / CLIP_VISION, lambda path: write_views(path, everything))
 
 
+def face_landmarker(folder: Path) -> Path | None:
+    """The host's own, for LoadMediaPipeFaceLandmarker; None on a host that has none."""
+    comfy = host.find()
+    if comfy is None or not (comfy / landmarker.FILE).is_file():
+        return None
+    return _write(folder / "detection" / LANDMARKER, lambda path: landmarker.write(path, comfy))
+
+
 def network(folder: Path, name: str) -> Path:
     """The stand-in of a HelloMeme file such as hm2_reference.safetensors, at the width of `checkpoint`."""
     return _write(folder / "sk_portrait" / stand_in("file", name), lambda path: networks.write(path, Path(name).stem))
@@ -85,12 +94,16 @@ def xdyna(folder: Path, directory: str, name: str) -> Path:
 
 def stand_in(widget: str, name: str) -> str:
     """The synthetic file that a loader's widget takes in place of `name`."""
-    return {"ckpt_name": CHECKPOINT, "clip_name": CLIP_VISION}.get(widget) or PREFIX + name
+    return {"ckpt_name": CHECKPOINT, "clip_name": CLIP_VISION, "model_name": LANDMARKER}.get(widget) or PREFIX + name
 
 
 def write_for(folder: Path, models: Iterable[tuple[str, str]]) -> None:
     """Stand-ins of the (directory, name) that a workflow names, as a models folder."""
-    makers = {"checkpoints": lambda name: checkpoint(folder), "clip_vision": lambda name: clip_vision(folder)}
+    makers = {
+        "checkpoints": lambda name: checkpoint(folder),
+        "clip_vision": lambda name: clip_vision(folder),
+        "detection": lambda name: face_landmarker(folder),
+    }
     for directory, name in models:
         if name in xdyna_files.FILES:
             xdyna(folder, directory, name)

@@ -77,6 +77,21 @@ def test_registry_metadata_is_complete():
         assert line in project
 
 
+def test_the_registrys_archive_holds_what_artists_run_and_no_more():
+    """`.comfyignore` leaves out whole folders and single files; what is left neither starts processes nor weighs much."""
+    lines = (ROOT / ".comfyignore").read_text(encoding="utf-8").splitlines()
+    left_out = {line.rstrip("/") for line in lines if line and not line.startswith("#")}
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode:
+        pytest.skip("not a git checkout")
+    files = [ROOT / name for name in tracked.stdout.splitlines() if name.split("/")[0] not in left_out]
+    kept = {path.relative_to(ROOT).parts[0] for path in files}
+    assert {"__init__.py", "pyproject.toml", "requirements.txt", "README.md", "LICENSE", "CHANGELOG.md", *ARTISTS} <= kept
+    assert {"web", "locales", "workflows", "subgraphs"} <= kept and not kept & (DEVELOPERS | {"run.py"})
+    assert {path.name for path in files if path.suffix == ".py" and "subprocess" in imports(path)} == set()
+    assert sum(path.stat().st_size for path in files if path.exists()) < 3 * 2**20
+
+
 def test_nothing_logs_by_printing_or_evaluates_text():
     """`T20`, `S102` and `S307` of the linter, for the packages that artists run."""
     packages = [str(ROOT / name) for name in ("__init__.py", *ARTISTS)]

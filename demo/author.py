@@ -1,0 +1,244 @@
+"""Writes workflows and blueprints in the front end's own format, from a few lines a node: `python run.py graphs`."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+
+from .workflow import INPUTS, OUTPUTS, WIDGETS, beginning, inputs_of
+
+WIDTH, GAP_X, GAP_Y, TITLE, ROW = 320, 90, 60, 30, 26
+INNER = 100  # more than a subgraph has nodes
+COLOUR = "#3f789e"
+SEEDS = ("seed", "noise_seed")
+SPACE = uuid.UUID("5b1f0c8e-6a1d-4c52-9a53-000000000000")
+
+
+@dataclass(frozen=True)
+class Wire:
+    """An output of a node, to be wired into others."""
+
+    node: int
+    slot: int
+    type: str
+
+
+@dataclass
+class Box:
+    """One node as it will be saved. column, row: its place; tall: pixels that it needs besides its slots."""
+
+    id: int
+    type: str
+    title: str
+    column: int
+    tall: int
+    inputs: list[dict]
+    outputs: list[dict]
+    widgets: list
+    properties: dict
+    places: dict[str, int] = field(default_factory=dict)  # widget -> its index in `widgets`
+    mode: int = 0
+    pos: list[int] = field(default_factory=lambda: [0, 0])
+
+    @property
+    def size(self) -> list[int]:
+        shown = sum("widget" in entry for entry in self.inputs)
+        slots = max(len(self.inputs) - shown, len(self.outputs))
+        return [WIDTH, TITLE + 20 * slots + ROW * shown + self.tall]
+
+
+class Graph:
+    """Nodes in columns from left to right. object_info: of a host that knows every node."""
+
+    def __init__(self, name: str, object_info: dict):
+        self.name, self.info = name, object_info
+        self.boxes: dict[int, Box] = {}
+        self.links: list[list] = []
+        self.groups: list[tuple[str, list[int]]] = []
+        self.definitions: list[dict] = []
+
+    def node(self, type_: str, title: str, column: int, models=(), tall: int = 0, **values) -> list[Wire]:
+        """Add a node; `values` are wires and widget values by the name of the input. Returns its outputs.
+
+        Raises LookupError for an input that the node does not have.
+        """
+        info = self.info[type_]
+        declared = inputs_of(info)
+        if unknown := values.keys() - declared.keys():
+            raise LookupError(f"{type_} has no input {', '.join(sorted(unknown))}; it has {', '.join(declared)}.")
+        inputs, widgets, places = [], [], {}
+        for name, spec in declared.items():
+            kind, options = ("COMBO" if isinstance(spec[0], list) else spec[0]), (spec[1] if len(spec) > 1 else {})
+            is_widget = kind in WIDGETS and not options.get("forceInput")
+            inputs.append({"name": name, "type": kind, "link": None} | ({"widget": {"name": name}} if is_widget else {}))
+            if is_widget:
+                value, places[name] = values.get(name), len(widgets)
+                widgets.append(beginning(spec) if value is None or isinstance(value, Wire) else value)
+                if options.get("control_after_generate") or name in SEEDS:
+                    widgets.append("fixed")
+                if options.get("image_upload") or options.get("video_upload"):
+                    widgets.append("image")
+        inputs.sort(key=lambda entry: "widget" in entry)
+        outputs = [{"name": name, "type": kind, "links": []} for name, kind in zip(info["output_name"], info["output"])]
+        properties = {"Node name for S&R": type_} | ({"models": list(models)} if models else {})
+        made = self._add(type_, title, column, tall, inputs, outputs, widgets, properties, values)
+        self.boxes[made[0].node].places = places
+        return made
+
+    def after(self, *wires: Wire | None) -> int:
+        """The column behind the nodes of these wires."""
+        return 1 + max((self.boxes[wire.node].column for wire in wires if wire), default=-1)
+
+    def set(self, made: list[Wire], widget: str, value) -> None:
+        """Change a widget of a node."""
+        box = self.boxes[made[0].node]
+        box.widgets[box.places[widget]] = value
+
+    def note(self, text: str, column: int, tall: int) -> None:
+        """A MarkdownNote."""
+        self._add("MarkdownNote", "Read me", column, tall, [], [], [text], {}, {})
+
+    def subgraph(self, inner: Subgraph, column: int, mode: int = 0, tall: int = 0, **wires: Wire) -> list[Wire]:
+        """Add a node that holds a subgraph; its definition is saved with this graph."""
+        first = INNER * (len(self.definitions) + 1)
+        definition = inner.definition(first)
+        self.definitions.append(definition)
+        inputs = [
+            {"name": slot["name"], "label": slot["label"], "type": slot["type"], "link": None}
+            | ({"widget": {"name": slot["name"]}} if slot["name"] in inner.promoted else {})
+            for slot in definition["inputs"]
+        ]
+        outputs = [{"name": slot["name"], "type": slot["type"], "links": []} for slot in definition["outputs"]]
+        properties = {"proxyWidgets": [[str(first + node), widget] for node, widget in inner.promoted.values()]}
+        made = self._add(definition["id"], inner.name, column, tall, inputs, outputs, [], properties, wires)
+        self.boxes[made[0].node].mode = mode
+        return made
+
+    def group(self, title: str, *wires: list[Wire]) -> None:
+        """A titled frame round nodes, given by their outputs."""
+        self.groups.append((title, [made[0].node for made in wires]))
+
+    def _add(self, type_, title, column, tall, inputs, outputs, widgets, properties, values) -> list[Wire]:
+        number = len(self.boxes) + 1
+        self.boxes[number] = Box(number, type_, title, column, tall, inputs, outputs, widgets, properties)
+        for slot, entry in enumerate(inputs):
+            if isinstance(wire := values.get(entry["name"]), Wire):
+                self._connect(wire, number, slot, entry)
+        return [Wire(number, slot, entry["type"]) for slot, entry in enumerate(outputs)] or [Wire(number, 0, "")]
+
+    def _connect(self, wire: Wire, target: int, slot: int, entry: dict) -> None:
+        link = len(self.links) + 1
+        self.links.append([link, wire.node, wire.slot, target, slot, entry["type"]])
+        entry["link"] = link
+        if wire.node in self.boxes:
+            self.boxes[wire.node].outputs[wire.slot]["links"].append(link)
+
+    def _place(self) -> None:
+        below: dict[int, int] = {}
+        for box in self.boxes.values():
+            box.pos = [box.column * (WIDTH + GAP_X), below.get(box.column, 0)]
+            below[box.column] = box.pos[1] + box.size[1] + TITLE + GAP_Y
+
+    def _nodes(self) -> list[dict]:
+        self._place()
+        return [
+            {
+                "id": box.id, "type": box.type, "title": box.title, "pos": box.pos, "size": box.size, "flags": {}, "order": order,
+                "mode": box.mode, "inputs": box.inputs, "outputs": box.outputs, "properties": box.properties,
+                "widgets_values": box.widgets,
+            }
+            for order, box in enumerate(self.boxes.values())
+        ]  # fmt: skip
+
+    def _groups(self) -> list[dict]:
+        saved = []
+        for number, (title, members) in enumerate(self.groups, 1):
+            boxes = [self.boxes[member] for member in members]
+            left, top = min(box.pos[0] for box in boxes) - 20, min(box.pos[1] for box in boxes) - 80
+            right, bottom = max(box.pos[0] + box.size[0] for box in boxes) + 20, max(box.pos[1] + box.size[1] for box in boxes) + 20
+            saved.append({"id": number, "title": title, "bounding": [left, top, right - left, bottom - top], "color": COLOUR, "flags": {}})
+        return saved
+
+    def saved(self) -> dict:
+        """The workflow file."""
+        nodes = self._nodes()
+        return {
+            "id": str(uuid.uuid5(SPACE, self.name)), "revision": 0, "last_node_id": len(nodes), "last_link_id": len(self.links),
+            "nodes": nodes, "links": self.links, "groups": self._groups(),
+            "definitions": {"subgraphs": self.definitions}, "config": {}, "extra": {}, "version": 0.4,
+        }  # fmt: skip
+
+
+class Subgraph(Graph):
+    """A graph with inputs and outputs of its own. promoted: input -> (node, widget) that it shows on the outside."""
+
+    def __init__(self, name: str, description: str, object_info: dict):
+        super().__init__(name, object_info)
+        self.description = description
+        self.ends: dict[str, list[dict]] = {"inputs": [], "outputs": []}
+        self.promoted: dict[str, tuple[int, str]] = {}
+
+    def given(self, name: str, type_: str) -> Wire:
+        """An input from outside."""
+        self.ends["inputs"].append(self._end(name, type_))
+        return Wire(INPUTS, len(self.ends["inputs"]) - 1, type_)
+
+    def promote(self, name: str, made: list[Wire], widget: str) -> None:
+        """Show a widget of a node on the outside, under a name."""
+        box = self.boxes[made[0].node]
+        slot, entry = next((k, entry) for k, entry in enumerate(box.inputs) if entry["name"] == widget)
+        self._connect(self.given(name, entry["type"]), box.id, slot, entry)
+        self.promoted[name] = (box.id, widget)
+
+    def find(self, title: str, widget: str, value) -> None:
+        """Set a widget of the node of that title."""
+        number = next(box.id for box in self.boxes.values() if box.title == title)
+        self.set([Wire(number, 0, "")], widget, value)
+
+    def choose(self, name: str, value) -> None:
+        """Set a promoted widget."""
+        node, widget = self.promoted[name]
+        self.set([Wire(node, 0, "")], widget, value)
+
+    def out(self, name: str, wire: Wire) -> None:
+        """An output to the outside."""
+        self.ends["outputs"].append(self._end(name, wire.type))
+        link = len(self.links) + 1
+        self.links.append([link, wire.node, wire.slot, OUTPUTS, len(self.ends["outputs"]) - 1, wire.type])
+        self.boxes[wire.node].outputs[wire.slot]["links"].append(link)
+
+    def _end(self, name: str, type_: str) -> dict:
+        return {"id": str(uuid.uuid5(SPACE, f"{self.name}/{name}")), "name": name, "label": name.replace("_", " "), "type": type_}
+
+    def definition(self, first: int) -> dict:
+        """What a workflow keeps of it. first: added to the numbers of its nodes, which the front end wants to be like no others."""
+        nodes = [node | {"id": first + node["id"]} for node in self._nodes()]
+        keys = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
+        links = [dict(zip(keys, link)) for link in self.links]
+        for link in links:
+            link |= {end: first + link[end] for end in ("origin_id", "target_id") if link[end] > 0}
+        right = max(box.pos[0] for box in self.boxes.values()) + WIDTH + GAP_X
+        places = {"inputs": (-WIDTH, INPUTS), "outputs": (right, OUTPUTS)}
+        slots, ends = {}, {}
+        for side, (x, number) in places.items():
+            end = "origin" if side == "inputs" else "target"
+            slots[side] = [
+                entry | {
+                    "linkIds": [link["id"] for link in links if (link[f"{end}_id"], link[f"{end}_slot"]) == (number, k)],
+                    "pos": [x + 120, 20 + 20 * k],
+                }
+                for k, entry in enumerate(self.ends[side])
+            ]  # fmt: skip
+            ends[side] = {"id": number, "bounding": [x, 0, 160, 40 + 20 * len(slots[side])]}
+        state = {"lastGroupId": len(self.groups), "lastNodeId": first + len(nodes), "lastLinkId": len(links), "lastRerouteId": 0}
+        return {
+            "id": str(uuid.uuid5(SPACE, self.name)), "version": 1, "state": state, "revision": 0, "config": {}, "name": self.name,
+            "description": self.description, "inputNode": ends["inputs"], "outputNode": ends["outputs"], **slots, "widgets": [],
+            "nodes": nodes, "groups": self._groups(), "links": links, "extra": {},
+        }  # fmt: skip
+
+    def blueprint(self) -> dict:
+        """The file in subgraphs/: a workflow of this one node."""
+        alone = Graph(f"{self.name} alone", self.info)
+        alone.subgraph(self, 0)
+        return alone.saved()

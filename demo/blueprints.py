@@ -1,0 +1,301 @@
+"""The blueprints that the pack ships: each is one node on the outside and the full graph within."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..sk_attention.generations import GENERATIONS, Generation
+from .author import Graph, Subgraph, Wire
+
+HUB = "https://huggingface.co"
+PROMPT = (
+    "(best quality), highly detailed, ultra-detailed, headshot, person, well-placed five sense organs, looking at the viewer, "
+    "centered composition, sharp focus, realistic skin texture"
+)
+LANDMARKER = {
+    "name": "mediapipe_face_fp32.safetensors",
+    "url": f"{HUB}/Comfy-Org/mediapipe/resolve/main/detection/mediapipe_face_fp32.safetensors",
+    "directory": "detection",
+}  # as in the host's own blueprints
+FACE_MOTION = "pd_fgc_motion"
+CLIP_VISION = {
+    "name": "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors",
+    "url": f"{HUB}/h94/IP-Adapter/resolve/main/models/image_encoder/model.safetensors",
+    "directory": "clip_vision",
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a graph is made with. face_motion: the expression is read by Face Motion, else from coefficients and patches (CLIP)."""
+
+    generation: Generation
+    cfg: float = 1.5
+    face_motion: bool = True
+
+    @property
+    def encoder(self) -> str:
+        return self.generation.motion_drive if self.face_motion else self.generation.coefficients_drive
+
+    @property
+    def motions(self) -> list[str]:
+        return [name for name in (self.generation.motion, self.generation.animatediff) if name]
+
+    def sampler(self, video: bool) -> tuple[str, str]:
+        """The host's names of the authors' sampler and scheduler; up to v4 a video is sampled with another one than a picture."""
+        row = self.generation
+        return ("euler", "normal") if video and row.animatediff else (row.sampler, row.scheduler)
+
+
+V5, V2 = Recipe(GENERATIONS["v5"]), Recipe(GENERATIONS["v2"], cfg=2.0)
+
+
+def file(repository: str) -> str:
+    """How a loader lists the file of a repository."""
+    return f"{repository}.safetensors" if repository else "none"
+
+
+def entry(repository: str) -> dict:
+    """What the front end needs in order to offer the download."""
+    url = f"{HUB}/songkey/{repository}/resolve/main/diffusion_pytorch_model.safetensors"
+    return {"name": file(repository), "url": url, "directory": "sk_portrait"}
+
+
+class Builder:
+    """The parts that every portrait graph has. Each takes and gives wires, and remembers its nodes for the groups' frames."""
+
+    def __init__(self, graph: Subgraph, recipe: Recipe):
+        self.graph, self.recipe, self.crop = graph, recipe, recipe.generation.name
+        self.ends = {name: graph.given(name, kind) for name, kind in (("model", "MODEL"), ("clip", "CLIP"), ("vae", "VAE"))}
+        self.landmarker = graph.node("LoadMediaPipeFaceLandmarker", "Face landmarker", 0, [LANDMARKER], model_name=LANDMARKER["name"])
+
+    def tracked(self, picture: Wire, what: str, **values) -> list[Wire]:
+        """A picture's face by the host's own landmarker -> its track."""
+        found = self.graph.node(
+            "MediaPipeFaceLandmarker", f"Find {what}", 1, face_detection_model=self.landmarker[0], image=picture, num_faces=0
+        )
+        return self.graph.node("SKPortraitTrackFromLandmarks", f"Track {what}", 2, face_landmarks=found[0], images=picture, **values)
+
+    def cropped(self, picture: Wire, what: str) -> list[Wire]:
+        """A picture cropped to its face -> pictures, track, crop."""
+        track = self.tracked(picture, what)
+        return self.graph.node("SKPortraitCropPortrait", f"Crop {what}", 3, images=picture, track=track[0], generation=self.crop)
+
+    def video(self, video: Wire, title: str = "Track driver") -> list[Wire]:
+        """A driving video, streamed -> pictures, track, crop, measured, audio, fps, report."""
+        return self.graph.node(
+            "SKPortraitTrackVideo", title, 2, video=video, fps=15.0, seconds=2.0, on_miss="interpolate",
+            generation=self.crop, face_detection_model=self.landmarker[0],
+        )  # fmt: skip
+
+    def read(self, images: Wire, track: Wire, portrait_track: Wire, what: str = "") -> dict[str, Wire]:
+        """What the drive encoder reads of a clip: head pose and expression."""
+        pose = self.graph.node("SKPortraitDrawHeadPose", f"Head pose{what}", 4, track=track, portrait_track=portrait_track)
+        patches = self.graph.node("SKPortraitFacePatches", f"Eyes, mouth, face{what}", 4, images=images, track=track)
+        if not self.recipe.face_motion:
+            vision = self.graph.node("CLIPVisionLoader", f"CLIP ViT-H{what}", 5, [CLIP_VISION], clip_name=CLIP_VISION["name"])
+            return {"head_pose": pose[0], "track": track, "patches": patches[4], "clip_vision": vision[0]}
+        motion = self.graph.node(
+            "SKPortraitFaceMotion", f"Face motion{what}", 5, [entry(FACE_MOTION)], PICTURE, file=file(FACE_MOTION), motion_crop=patches[3]
+        )
+        return {"head_pose": pose[0], "track": track, "face_motion": motion[0]}
+
+    def prompts(self) -> None:
+        """Prompt and negative prompt."""
+        clip = self.ends["clip"]
+        self.positive = self.graph.node("CLIPTextEncode", "Prompt", 3, tall=120, clip=clip, text=PROMPT)
+        self.negative = self.graph.node("CLIPTextEncode", "Negative prompt", 3, tall=80, clip=clip, text="")
+
+    def encoder(self) -> Wire:
+        """The drive encoder."""
+        both = self.recipe.encoder, self.recipe.generation.projection
+        names, chosen = filter(None, both), dict(zip(("file", "projection"), map(file, both)))
+        return self.graph.node("SKPortraitLoadDriveEncoder", "HelloMeme drive encoder", 5, [entry(name) for name in names], **chosen)[0]
+
+    def drive(self, encoder: Wire, read: dict[str, Wire], what: str = "") -> Wire:
+        return self.graph.node("SKPortraitEncodeDrive", f"Encode drive{what}", 6, drive_encoder=encoder, **read)[0]
+
+    def reference(self, picture: Wire, track: Wire, encoder: Wire) -> Wire:
+        """The portrait, seen once; with its own drive where the generation wants it (v5c)."""
+        name, drive = self.recipe.generation.reference, {}
+        if self.recipe.generation.driven_reference:
+            what = " of the portrait"
+            drive["drive"] = self.drive(encoder, self.read(picture, track, track, what), what)
+        adapter = self.graph.node("SKPortraitLoadAdapter", "HelloMeme adapter", 4, [entry(name)], file=file(name))
+        latent = self.graph.node("VAEEncode", "Encode portrait", 4, pixels=picture, vae=self.ends["vae"])
+        return self.graph.node(
+            "SKPortraitEncodeReference", "Encode reference", 6, model=self.ends["model"], adapter=adapter[0],
+            positive=self.positive[0], negative=self.negative[0], latent=latent[0], **drive,
+        )[0]  # fmt: skip
+
+    def applied(self, reference: Wire, drive: Wire) -> list[Wire]:
+        return self.graph.node("SKPortraitApply", "Apply portrait", 7, model=self.ends["model"], reference=reference, drive=drive)
+
+    def still(self, model: Wire, drive: Wire) -> tuple[list[Wire], list[Wire]]:
+        """Pictures by the host's KSampler -> the sampler, the pictures."""
+        latents = self.graph.node("SKPortraitSharedNoise", "Empty latents", 7, drive=drive)
+        name, scheduler = self.recipe.sampler(video=False)
+        sampler = self.graph.node(
+            "KSampler", "Sample", 8, model=model, positive=self.positive[0], negative=self.negative[0], seed=1, steps=25,
+            cfg=self.recipe.cfg, sampler_name=name, scheduler=scheduler, latent_image=latents[0],
+        )  # fmt: skip
+        return sampler, self.graph.node("VAEDecode", "Decode", 9, samples=sampler[0], vae=self.ends["vae"])
+
+    def motions(self) -> list[list[Wire]]:
+        """The motion files of the generation."""
+        return [
+            self.graph.node("SKPortraitLoadMotion", "HelloMeme motion", 7, [entry(name)], file=file(name)) for name in self.recipe.motions
+        ]
+
+    def clip(self, model: Wire, drive: Wire) -> dict[str, list[Wire]]:
+        """A whole video by the Two-Stage Sampler -> its parts by name, `pictures` at last."""
+        graph, (sampler, scheduler) = self.graph, self.recipe.sampler(video=True)
+        motions = {name: motion[0] for name, motion in zip(("motion", "motion_2"), self.motions())}
+        latents = graph.node("SKPortraitSharedNoise", "Empty latents", 7, drive=drive)
+        made = {
+            "noise": graph.node("RandomNoise", "Noise", 8, noise_seed=1),
+            "guider": graph.node(
+                "CFGGuider", "Guidance", 8, model=model, positive=self.positive[0], negative=self.negative[0], cfg=self.recipe.cfg
+            ),
+            "sampler": graph.node("KSamplerSelect", "Sampler", 8, sampler_name=sampler),
+            "sigmas": graph.node("BasicScheduler", "Steps", 8, model=model, scheduler=scheduler, steps=25, denoise=1.0),
+        }
+        wires = {name: wires[0] for name, wires in made.items()}
+        video = graph.node("SKPortraitTwoStageSampler", "Sample the clip", 9, latent_image=latents[0], **motions, **wires)
+        return made | {"pictures": graph.node("VAEDecode", "Decode", 10, samples=video[0], vae=self.ends["vae"])}
+
+
+PICTURE = 260  # height of a picture in a node
+
+
+def animation(info: dict, recipe: Recipe = V5, name: str = "Portrait Animation") -> Subgraph:
+    """A portrait and a VIDEO -> a VIDEO, by the Two-Stage Sampler."""
+    how = "the paper's two stages" if recipe.generation.name in ("v1", "v2") else "key frames first, then everything between them"
+    graph = Subgraph(name, f"One portrait acts like the face in a video (HelloMeme {recipe.generation.name}: {how}).", info)
+    build, crop, driver, apply, drive = _acted(graph, recipe)
+    made = build.clip(apply[0], drive)
+    result = graph.node("CreateVideo", "Video", 11, images=made["pictures"][0], fps=driver[5], audio=driver[4])
+    for promoted, node, widget in (
+        ("prompt", build.positive, "text"), ("start", driver, "start"), ("seconds", driver, "seconds"), ("fps", driver, "fps"),
+        ("size", crop, "size"), ("steps", made["sigmas"], "steps"), ("cfg", made["guider"], "cfg"), ("seed", made["noise"], "noise_seed"),
+    ):  # fmt: skip
+        graph.promote(promoted, node, widget)
+    graph.out("video", result[0])
+    return graph
+
+
+def two_stages(info: dict) -> Subgraph:
+    return animation(info, V2, "Portrait in Two Stages")
+
+
+def two_stages_plain(info: dict) -> Subgraph:
+    """The same with plain nodes: KSampler twice, the second time over Apply Portrait Motion."""
+    graph = Subgraph("Two Stages from Plain Nodes", "The two stages of HelloMeme v2 with the host's own KSampler, to take apart.", info)
+    build, _, driver, apply, drive = _acted(graph, V2)
+    latents = graph.node("SKPortraitSharedNoise", "Empty latents", 7, drive=drive)
+    sampler, scheduler = V2.sampler(video=True)
+    common = {
+        "positive": build.positive[0], "negative": build.negative[0], "sampler_name": sampler, "scheduler": scheduler, "cfg": V2.cfg
+    }  # fmt: skip
+    first = graph.node("KSampler", "Stage 1: every frame alone", 8, model=apply[0], latent_image=latents[0], seed=1, steps=10, **common)
+    moving = graph.node("SKPortraitApplyMotion", "Apply motion", 8, model=apply[0], motion=build.motions()[0][0])
+    second = graph.node("KSampler", "Stage 2: all of them", 9, model=moving[0], latent_image=first[0], seed=2, steps=25, **common)
+    pictures = graph.node("VAEDecode", "Decode", 10, samples=second[0], vae=build.ends["vae"])
+    graph.out("video", graph.node("CreateVideo", "Video", 11, images=pictures[0], fps=driver[5], audio=driver[4])[0])
+    return graph
+
+
+def film(info: dict) -> Subgraph:
+    """A stretch of a film with another face: tracked, cropped, sampled, pasted back."""
+    graph = Subgraph("Portrait in a Film", "Gives the person in a stretch of a film another face, and pastes it back with the sound.", info)
+    portrait, video = graph.given("portrait", "IMAGE"), graph.given("film", "VIDEO")
+    build = Builder(graph, V5)
+    images, track, _ = build.cropped(portrait, "portrait")
+    driver = build.video(video, "Track the face in the film")
+    build.prompts()
+    read = build.read(driver[0], driver[1], driver[1])
+    encoder = build.encoder()
+    drive = build.drive(encoder, read)
+    apply = build.applied(build.reference(images, track, encoder), drive)
+    made = build.clip(apply[0], drive)
+    pasted = graph.node(
+        "SKPortraitPasteBackVideo", "Paste back", 11, video=video, portraits=made["pictures"][0], crop=driver[2], colour_match=0.5
+    )
+    for promoted, node, widget in (
+        ("prompt", build.positive, "text"), ("start", driver, "start"), ("seconds", driver, "seconds"), ("fps", driver, "fps"),
+        ("feather", pasted, "feather"), ("steps", made["sigmas"], "steps"), ("cfg", made["guider"], "cfg"),
+        ("seed", made["noise"], "noise_seed"),
+    ):  # fmt: skip
+        graph.promote(promoted, node, widget)
+    graph.out("video", pasted[0])
+    return graph
+
+
+def still(info: dict, recipe: Recipe = V5, name: str = "Portrait Still") -> Subgraph:
+    """A portrait and a picture -> a picture, by the host's KSampler."""
+    text = f"One portrait takes the expression and the head pose of a picture (HelloMeme {recipe.generation.name})."
+    graph = Subgraph(name, text, info)
+    build, crop, _, apply, drive = _acted(graph, recipe, "driver")
+    sampler, pictures = build.still(apply[0], drive)
+    _promote_still(graph, build, crop, sampler)
+    graph.promote("reference_strength", apply, "reference_strength")
+    graph.promote("drive_strength", apply, "drive_strength")
+    graph.out("image", pictures[0])
+    return graph
+
+
+def expression(info: dict) -> Subgraph:
+    graph = Subgraph("Portrait Expression", "One portrait with the expression of the sliders (HelloMeme v5); no video.", info)
+    portrait = graph.given("portrait", "IMAGE")
+    build = Builder(graph, V5)
+    images, track, _ = crop = build.cropped(portrait, "portrait")
+    editor = graph.node("SKPortraitExpressionEditor", "Expression", 4, tall=PICTURE, portrait=images, track=track)
+    build.prompts()
+    read = build.read(editor[1], editor[0], track)
+    encoder = build.encoder()
+    drive = build.drive(encoder, read)
+    apply = build.applied(build.reference(images, track, encoder), drive)
+    sampler, pictures = build.still(apply[0], drive)
+    for slider in SLIDERS:
+        graph.promote(slider, editor, slider)
+    _promote_still(graph, build, crop, sampler)
+    graph.out("image", pictures[0])
+    graph.out("preview", editor[1])
+    return graph
+
+
+def _promote_still(graph: Subgraph, build: Builder, crop: list[Wire], sampler: list[Wire]) -> None:
+    for name, node, widget in (
+        ("prompt", build.positive, "text"), ("size", crop, "size"), ("steps", sampler, "steps"), ("cfg", sampler, "cfg"),
+        ("seed", sampler, "seed"),
+    ):  # fmt: skip
+        graph.promote(name, node, widget)
+
+
+SLIDERS = ("pitch", "yaw", "roll", "blink_left", "blink_right", "look_sideways", "look_up", "brows", "jaw", "smile", "pucker")
+SHIPPED = (animation, still, expression)  # in the front end's list of blueprints
+
+
+def checkpoint(graph: Graph, column: int) -> list[Wire]:
+    """The SD1.5 checkpoint of every template -> MODEL, CLIP, VAE."""
+    name = "v1-5-pruned-emaonly-fp16.safetensors"
+    url = f"{HUB}/Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/{name}"
+    model = {"name": name, "url": url, "directory": "checkpoints"}
+    return graph.node("CheckpointLoaderSimple", "SD1.5 checkpoint", column, [model], ckpt_name=name)
+
+
+def _acted(graph: Subgraph, recipe: Recipe, picture: str = "") -> tuple[Builder, list[Wire], list[Wire], list[Wire], Wire]:
+    """The way from a portrait and a VIDEO (or a picture of that name) to the patched MODEL.
+
+    Returns the builder, the nodes that crop the portrait, read the driver and apply, and the drive.
+    """
+    portrait = graph.given("portrait", "IMAGE")
+    given = graph.given(picture or "video", "IMAGE" if picture else "VIDEO")
+    build = Builder(graph, recipe)
+    images, track, _ = crop = build.cropped(portrait, "portrait")
+    driver = build.cropped(given, picture) if picture else build.video(given)
+    build.prompts()
+    encoder = build.encoder()
+    drive = build.drive(encoder, build.read(driver[0], driver[1], track))
+    apply = build.applied(build.reference(images, track, encoder), drive)
+    return build, crop, driver, apply, drive

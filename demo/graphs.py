@@ -1,0 +1,146 @@
+"""The templates that the pack ships: a few nodes at the top round a blueprint. `python run.py graphs` writes them all."""
+
+from __future__ import annotations
+
+import json
+
+from . import blueprints, host
+from .author import Graph, Subgraph
+from .blueprints import PICTURE, checkpoint
+from .workflow import BLUEPRINTS, MUTED, TEMPLATES, models
+
+FIRST = """## {title}
+
+{what}
+
+**Before the first run** ComfyUI offers the missing files for download. They belong here (a file may keep the name
+`diffusion_pytorch_model.safetensors` if it lies in a folder with the name of its page):
+
+{files}
+
+**Change first:** {first}
+
+Nothing but ComfyUI 0.23 or newer and this pack is needed. On an older ComfyUI, open the blueprint and wire Track Face instead of
+the face landmarker.
+"""
+
+
+def _note(graph: Graph, title: str, what: str, first: str, column: int) -> None:
+    pages = {place: url.split("/resolve/")[0] for place, url in models(graph.saved()).items()}
+    files = "\n".join(f"- `models/{folder}/{name}`: {page}" for (folder, name), page in sorted(pages.items()))
+    graph.note(FIRST.format(title=title, what=what, first=first, files=files), column, 460)
+
+
+def _video(
+    name: str, info: dict, inner: Subgraph, title: str, what: str, first: str, film: bool = False, twin: Subgraph | None = None
+) -> Graph:
+    graph = Graph(name, info)
+    portrait = graph.node("LoadImage", "Portrait", 0, tall=PICTURE, image="portrait.png")
+    model = checkpoint(graph, 0)
+    video = graph.node("LoadVideo", "Film" if film else "Driving video", 0, tall=PICTURE, file="driver.mp4")
+    wires = {"model": model[0], "clip": model[1], "vae": model[2], "portrait": portrait[0], "film" if film else "video": video[0]}
+    made = graph.subgraph(inner, 1, tall=120, **wires)
+    muted = [graph.subgraph(twin, 1, MUTED, **wires)] if twin else []
+    saved = graph.node("SaveVideo", "Result", 2, tall=PICTURE, video=made[0], filename_prefix=f"sk_portrait/{name}")
+    graph.group("1 · Your files", portrait, model, video)
+    graph.group("2 · SK Portrait", made, *muted)
+    graph.group("3 · Result", saved)
+    _note(graph, title, what, first, 3)
+    return graph
+
+
+def portrait_video(info: dict) -> Graph:
+    return _video(
+        "portrait_video", info, blueprints.animation(info), "A portrait acts like a video",
+        "The person of the picture does what the face in the video does: HelloMeme v5, with the video's sound.",
+        "`seconds` (how much of the video), then `cfg` (1.2 to 1.5) and `size`.",
+    )  # fmt: skip
+
+
+def portrait_video_two_stage(info: dict) -> Graph:
+    return _video(
+        "portrait_video_two_stage", info, blueprints.two_stages(info), "The paper's two stages",
+        "HelloMeme v2 as the paper has it: every frame alone, then all of them together. The muted node does the same with plain "
+        "KSamplers, to take apart: unmute it (Ctrl+M), mute the other, and wire its video into *Result*.",
+        "`seconds`, then `steps`.", twin=blueprints.two_stages_plain(info),
+    )  # fmt: skip
+
+
+def portrait_film(info: dict) -> Graph:
+    return _video(
+        "portrait_film", info, blueprints.film(info), "Another face in a film",
+        "A stretch of a film is tracked, the face in it is drawn anew as the person of the picture, and pasted back with the sound. The "
+        "film may be as long as it likes: only the stretch is held in memory.",
+        "`start` and `seconds` (which stretch), then `feather` (the soft edge).", film=True,
+    )  # fmt: skip
+
+
+def _image(name: str, info: dict, inner: Subgraph, title: str, what: str, first: str, driver: bool) -> Graph:
+    graph = Graph(name, info)
+    portrait = graph.node("LoadImage", "Portrait", 0, tall=PICTURE, image="portrait.png")
+    model = checkpoint(graph, 0)
+    wires, own = {"model": model[0], "clip": model[1], "vae": model[2], "portrait": portrait[0]}, [portrait, model]
+    if driver:
+        own.append(graph.node("LoadImage", "Driver: whose expression", 0, tall=PICTURE, image="driver.png"))
+        wires["driver"] = own[-1][0]
+    made = graph.subgraph(inner, 1, tall=120, **wires)
+    saved = [graph.node("SaveImage", "Result", 2, tall=PICTURE, images=made[0], filename_prefix=f"sk_portrait/{name}")]
+    if not driver:
+        saved.append(graph.node("PreviewImage", "What was asked for", 2, tall=PICTURE, images=made[1]))
+    graph.group("1 · Your files", *own)
+    graph.group("2 · SK Portrait", made)
+    graph.group("3 · Result", *saved)
+    _note(graph, title, what, first, 3)
+    return graph
+
+
+def portrait_image(info: dict) -> Graph:
+    return _image(
+        "portrait_image", info, blueprints.still(info), "A portrait takes an expression",
+        "The person of the first picture with the expression and the head pose of the second: HelloMeme v5.",
+        "`drive_strength` and `reference_strength`, then `cfg` (1.2 to 1.5).", True,
+    )  # fmt: skip
+
+
+def portrait_expression(info: dict) -> Graph:
+    return _image(
+        "portrait_expression", info, blueprints.expression(info), "A portrait with sliders",
+        "No driver: the sliders say what the face does. *What was asked for* is the portrait bent by its own mesh, there in a moment; "
+        "*Result* is drawn by HelloMeme v5. Open the blueprint for key poses, which make a clip of it.",
+        "a slider, then `cfg` (1.2 to 1.5).", False,
+    )  # fmt: skip
+
+
+SHIPPED = (portrait_video, portrait_image, portrait_expression, portrait_film, portrait_video_two_stage)
+
+
+def write(info: dict) -> None:
+    """Write workflows/ and subgraphs/. info: GET /object_info of a host that knows every node."""
+    BLUEPRINTS.mkdir(exist_ok=True)
+    for make in blueprints.SHIPPED:
+        inner = make(info)
+        _save(BLUEPRINTS / f"{inner.name}.json", inner.blueprint())
+    for make in SHIPPED:
+        graph = make(info)
+        print(f"{graph.name}: {len(graph.boxes)} nodes and {len(graph.links)} wires at the top")
+        _save(TEMPLATES / f"{graph.name}.json", graph.saved())
+
+
+def _save(path, graph: dict) -> None:
+    path.write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """`python run.py graphs`: start the host for its node definitions, write the files, say how large each is at the top."""
+    import tempfile
+    from pathlib import Path
+
+    from .server import Server
+
+    comfy = host.find()
+    if comfy is None:
+        print(host.ABSENT)
+        return 1
+    with tempfile.TemporaryDirectory(prefix="sk-portrait-") as folder, Server(comfy, Path(folder)) as server:
+        write(server.object_info())
+    return 0

@@ -1,0 +1,76 @@
+"""What the pack ships: a few nodes at the top, everything named, and each template runs from its own files to a result."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sk_portrait.demo import blueprints, graphs, models, workflow
+from sk_portrait.face_tools import video
+
+pytestmark = pytest.mark.comfy
+
+MOST = 8
+SMALL = {"size": 128, "steps": 1, "seconds": 0.3, "fps": 10.0, "window_length": 4, "overlap": 2}
+TEMPLATES = workflow.names(workflow.TEMPLATES)
+
+
+@pytest.fixture(scope="module")
+def info(server):
+    info = server.object_info()
+    if "MediaPipeFaceLandmarker" not in info:
+        pytest.skip("this ComfyUI has no face landmarker of its own (0.23 and later have)")
+    return info
+
+
+def test_the_files_are_what_the_command_writes(info):
+    for make in graphs.SHIPPED:
+        made = make(info)
+        saved = workflow.read(made.name, workflow.TEMPLATES)
+        assert {n["type"] for n in workflow.nodes_within(saved)} == {n["type"] for n in workflow.nodes_within(made.saved())}, made.name
+    assert {make.__name__ for make in graphs.SHIPPED} == set(TEMPLATES)
+    assert {make(info).name for make in blueprints.SHIPPED} == set(workflow.names(workflow.BLUEPRINTS))
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_the_top_is_small_and_says_what_to_download(name):
+    saved = workflow.read(name, workflow.TEMPLATES)
+    assert len(saved["nodes"]) <= MOST and len(saved["links"]) <= 2 * MOST and len(saved["groups"]) == 3
+    (note,) = (node for node in saved["nodes"] if node["type"] == "MarkdownNote")
+    for directory, file in workflow.models(saved):
+        assert f"models/{directory}/{file}" in note["widgets_values"][0]
+    assert (workflow.TEMPLATES / f"{name}.jpg").exists()
+
+
+def test_every_feature_that_only_nodes_had_is_in_a_template():
+    used = {node["type"] for name in TEMPLATES for node in workflow.nodes_within(workflow.read(name, workflow.TEMPLATES))}
+    wanted = "TrackVideo TrackFromLandmarks ExpressionEditor FaceMotion FacePatches PasteBackVideo TwoStageSampler ApplyMotion SharedNoise"
+    assert {f"SKPortrait{name}" for name in wanted.split()} <= used
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_the_template_runs_to_its_result(stocked, info, name):
+    graph = workflow.to_api(workflow.read(name, workflow.TEMPLATES), info)
+    models.use_synthetic(graph)
+    for node in graph.values():
+        node["inputs"].update({key: value for key, value in SMALL.items() if key in node["inputs"] and not isinstance(value, list)})
+    outputs = stocked.run(graph)
+    for kind in ("SaveVideo", "SaveImage"):
+        for node in [key for key, n in graph.items() if n["class_type"] == kind]:
+            (file,) = outputs[node]["images"]
+            path = stocked.path(file)
+            pictures = list(video.frames(path)) if kind == "SaveVideo" else [np.asarray(Image.open(path))]
+            assert len(pictures) == (3 if kind == "SaveVideo" else 1) and pictures[0].std() > 0
+
+
+def test_a_stretch_of_a_film_keeps_what_is_not_the_face(stocked, info):
+    """Paste Portrait Back into Video: outside the square the film is the film, and it lasts as long as the stretch."""
+    graph = workflow.to_api(workflow.read("portrait_film", workflow.TEMPLATES), info)
+    models.use_synthetic(graph)
+    for node in graph.values():
+        node["inputs"].update({key: value for key, value in (SMALL | {"start": 1.0}).items() if key in node["inputs"]})
+    (file,) = stocked.run(graph)[workflow.node_id(graph, "SaveVideo")]["images"]
+    made = list(video.frames(stocked.path(file)))
+    film = list(video.frames(stocked.base / "input" / "driver.mp4", 10.0, 1.0, 0.3))
+    assert len(made) == len(film) == 3
+    edge = (slice(0, 4), slice(None))
+    assert np.abs(made[0][edge].astype(int) - film[0][edge]).mean() < 6
