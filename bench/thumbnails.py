@@ -27,6 +27,7 @@ PANELS = {
     "portrait_video_two_stage": ("a portrait", "a frame of a video", MESH),
     "portrait_image": ("a portrait", "a picture", MESH),
     "portrait_expression": ("a portrait", "", MESH),
+    "portrait_directed": ("a portrait", "a frame of a video", MESH),
     "portrait_film": ("a portrait", "a frame of a film", MESH),
 }
 

@@ -231,6 +231,34 @@ def film(info: dict) -> Subgraph:
     return graph
 
 
+def directed(info: dict) -> Subgraph:
+    """A video's performance, corrected by hand: its coefficients are edited and mixed, so they drive instead of Face Motion."""
+    graph = Subgraph("Portrait Directed", "A portrait acts like a video whose expression was corrected: smoothed, scaled, mixed.", info)
+    portrait, video = graph.given("portrait", "IMAGE"), graph.given("video", "VIDEO")
+    build = Builder(graph, Recipe(V5.generation, V5.cfg, face_motion=False))
+    images, track, _ = crop = build.cropped(portrait, "portrait")
+    driver = build.video(video)
+    edited = graph.node("SKPortraitEditTrack", "Edit the track", 3, track=driver[1], smooth_pose=1.0, smooth_expression=0.5)
+    preset = graph.node("SKPortraitPresetExpression", "An expression to add", 3, preset="smile")
+    mixed = graph.node("SKPortraitMixTracks", "Add it", 4, track=edited[0], other=preset[0], mode="add its expression", strength=0.3)
+    graph.node("SKPortraitPreviewTrack", "Look at it", 5, tall=PICTURE, track=mixed[0], images=driver[0])
+    build.prompts()
+    pose = graph.node("SKPortraitDrawHeadPose", "Head pose", 5, track=mixed[0], portrait_track=track)
+    encoder = build.encoder()
+    drive = build.drive(encoder, {"head_pose": pose[0], "track": mixed[0]})
+    apply = build.applied(build.reference(images, track, encoder), drive)
+    made = build.clip(apply[0], drive)
+    result = graph.node("CreateVideo", "Video", 11, images=made["pictures"][0], fps=driver[5], audio=driver[4])
+    for promoted, node, widget in (
+        ("smooth_pose", edited, "smooth_pose"), ("blink", edited, "blink"), ("jaw", edited, "jaw"), ("edits", edited, "edits"),
+        ("expression", preset, "preset"), ("amount", mixed, "strength"), ("seconds", driver, "seconds"), ("fps", driver, "fps"),
+        ("size", crop, "size"), ("steps", made["sigmas"], "steps"), ("cfg", made["guider"], "cfg"), ("seed", made["noise"], "noise_seed"),
+    ):  # fmt: skip
+        graph.promote(promoted, node, widget)
+    graph.out("video", result[0])
+    return graph
+
+
 def still(info: dict, recipe: Recipe = V5, name: str = "Portrait Still") -> Subgraph:
     """A portrait and a picture -> a picture, by the host's KSampler."""
     text = f"One portrait takes the expression and the head pose of a picture (HelloMeme {recipe.generation.name})."

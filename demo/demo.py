@@ -103,7 +103,7 @@ def main(argv: list[str]) -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="sk-portrait-") as folder:
         base = Path(folder)
-        weights.write_for(base / "models", workflow.models(WORKFLOW))
+        weights.write_for(base / "models", workflow.models(workflow.read(WORKFLOW)))
         (base / "input").mkdir()
         shutil.copy(options.reference, base / "input" / ("reference" + options.reference.suffix))
         shutil.copy(options.driver, base / "input" / ("driver" + options.driver.suffix))
@@ -115,7 +115,7 @@ def main(argv: list[str]) -> int:
             if absent:
                 print(models.NOISE, "\nNot in ComfyUI's models folders:", ", ".join(absent), flush=True)
                 models.use_synthetic(graph)
-            print(f"Running workflows/{WORKFLOW}.json: {options.frames} frames, {options.size} px, {options.steps} steps", flush=True)
+            print(f"Running demo/saved/{WORKFLOW}.json: {options.frames} frames, {options.size} px, {options.steps} steps", flush=True)
             try:
                 outputs = server.run(graph, Report(graph))
             except RunError as error:

@@ -75,6 +75,16 @@ def portrait_film(info: dict) -> Graph:
     )  # fmt: skip
 
 
+def portrait_directed(info: dict) -> Graph:
+    return _video(
+        "portrait_directed", info, blueprints.directed(info), "A portrait that you direct",
+        "The video's performance, corrected: calmer, with more or less blinking and speech, and with an expression added. Open the "
+        "blueprint to see the corrected curves (*Look at it*), and to wire a recording of a phone (Import Live Link Face) into "
+        "*coefficients* of the tracker. The coefficients drive here, so the eyes and the mouth of the video are not looked at.",
+        "`expression` and `amount`, then `edits`, as in `eyeBlink=0 @ 40-44`.",
+    )  # fmt: skip
+
+
 def _image(name: str, info: dict, inner: Subgraph, title: str, what: str, first: str, driver: bool) -> Graph:
     graph = Graph(name, info)
     portrait = graph.node("LoadImage", "Portrait", 0, tall=PICTURE, image="portrait.png")
@@ -111,7 +121,7 @@ def portrait_expression(info: dict) -> Graph:
     )  # fmt: skip
 
 
-SHIPPED = (portrait_video, portrait_image, portrait_expression, portrait_film, portrait_video_two_stage)
+SHIPPED = (portrait_video, portrait_image, portrait_expression, portrait_directed, portrait_film, portrait_video_two_stage)
 
 
 def write(info: dict) -> None:

@@ -47,8 +47,10 @@ def test_from_a_picture_to_the_head_pose_and_the_patches(portrait):
     (head_pose,) = DrawHeadPose.execute(cropped, 0.0, 512).args
     assert head_pose.shape == (1, 512, 512, 3) and len(np.unique(head_pose.reshape(-1, 3).numpy(), axis=0)) == 5
 
-    patches = FacePatches.execute(images, cropped).args
-    assert [tuple(patch.shape) for patch in patches] == [(1, 224, 224, 3)] * 4
+    *pictures, patches = FacePatches.execute(images, cropped).args
+    assert [tuple(picture.shape) for picture in pictures] == [(1, 224, 224, 3)] * 4
+    assert list(patches) == ["left_eye", "right_eye", "mouth"] and patches["mouth"] is pictures[2]
+    assert DrawHeadPose.execute(cropped, 0.0, 0, cropped.replace(size=(256, 256))).args[0].shape == (1, 256, 256, 3)
 
 
 def test_a_video_is_tracked_and_cropped_as_a_stream(comfy, tmp_path, talking):
@@ -75,7 +77,8 @@ def test_a_video_is_tracked_and_cropped_as_a_stream(comfy, tmp_path, talking):
 def test_an_untouched_crop_pasted_back_is_the_clip(talking, comfy):
     import torch
 
-    from sk_portrait.nodes.face.pictures import CropPortrait, PasteBack
+    from sk_portrait.nodes.face.paste import PasteBack
+    from sk_portrait.nodes.face.pictures import CropPortrait
 
     images = torch.from_numpy(np.stack(talking[:3])).float() / 255
     portraits, _, crop = CropPortrait.execute(images, track_of(images)[0], "v5", 0.0, 512).args

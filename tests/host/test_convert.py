@@ -120,7 +120,7 @@ def test_every_generation_and_kind_of_expression_has_its_files(info):
 
 def test_what_has_no_counterpart_is_named(info):
     _, notes = converted(picture_workflow(stylize="x2"), info)
-    assert notes == ["stylize = x2 (node 10) has no counterpart: left out."]
+    assert notes == ["stylize = x2 (node 11) has no counterpart: left out."]
     with pytest.raises(ValueError, match="none of HMPipelineImage, HMPipelineVideo"):
         convert.Conversion({"nodes": [], "links": []}, info).run()
 

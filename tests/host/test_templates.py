@@ -43,8 +43,9 @@ def test_the_top_is_small_and_says_what_to_download(name):
 
 def test_every_feature_that_only_nodes_had_is_in_a_template():
     used = {node["type"] for name in TEMPLATES for node in workflow.nodes_within(workflow.read(name, workflow.TEMPLATES))}
-    wanted = "TrackVideo TrackFromLandmarks ExpressionEditor FaceMotion FacePatches PasteBackVideo TwoStageSampler ApplyMotion SharedNoise"
-    assert {f"SKPortrait{name}" for name in wanted.split()} <= used
+    faces = "TrackVideo TrackFromLandmarks EditTrack MixTracks PresetExpression PreviewTrack ExpressionEditor FacePatches PasteBackVideo"
+    sampling = "FaceMotion SharedNoise ApplyMotion TwoStageSampler"
+    assert {f"SKPortrait{name}" for name in (faces + " " + sampling).split()} <= used
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
