@@ -8,6 +8,9 @@ _KNOWN_FIELDS = frozenset(inspect.signature(io.Schema).parameters)
 # For inputs that few graphs change: the front end folds them away. ComfyUI 0.3.64 does not know the field.
 RARE = {"advanced": True} if "advanced" in inspect.signature(io.Int.Input).parameters else {}
 
+# Names that inputs had in 0.1, by node: no longer offered, but graphs saved then may wire them, and `execute` still takes them.
+OLD_NAMES = {"SKPortraitDrawHeadPose": {"reference"}}
+
 
 def schema(**fields) -> io.Schema:
     """io.Schema of the fields that this host knows: newer ones (search_aliases, ...) are dropped on ComfyUI 0.3.64."""
