@@ -27,6 +27,11 @@ def rotation_angles(matrix: np.ndarray) -> np.ndarray:
     ], -1)  # fmt: skip
 
 
+def wrapped(angles: np.ndarray) -> np.ndarray:
+    """Radians brought into -pi..pi."""
+    return (angles + np.pi) % (2 * np.pi) - np.pi
+
+
 def similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """Scale k, rotation R (det +1), shift t that minimise sum w |k R source + t - target|^2 over N points (Umeyama 1991)."""
     u, vt, signs, scale = _procrustes(source, target, weights)

@@ -48,6 +48,8 @@ def test_mediapipe_1_is_never_taken_unasked(tmp_path, pretend):
     assert "1.2.2 is installed; put face_landmarker.task in place" in str(error.value)
     assert mediapipe_tasks.missing(models) is None
     assert "sends usage metrics" in mediapipe_tasks.consent()
+    with pytest.raises(TrackError, match="A workflow cannot allow that: start ComfyUI with SK_PORTRAIT_ALLOW_METRICS=1"):
+        sources.open_source("mediapipe-tasks", models)
 
 
 def test_without_mediapipe_each_source_says_how_to_get_it(tmp_path, pretend):
@@ -112,6 +114,7 @@ def a_head(seed=0) -> np.ndarray:
 
     points = np.random.default_rng(seed).uniform(-5, 5, (478, 3))
     points[list(RIGID_POINTS)] = RIGID_CM
+    points[[61, 291]] = (-2.5, -4.5, 2), (2.5, -4.5, 2)  # the mouth's corners
     return points * [10, -10, -10] + [320, 180, 0]
 
 

@@ -20,8 +20,10 @@ SHAPE = np.random.default_rng(5).uniform(-1, 1, (222, 2)).astype(np.float32)
 SHAPE[list(SCHEMES["hello222"].parts[1:])] = [(-0.6, -0.4), (0.6, -0.4), (0.4, 0.6), (-0.4, 0.6)]
 
 
-def face_at(x, y, half, yaw=0.0) -> Face:
-    return Face(SHAPE * half + np.float32([x, y]), np.float32([0, yaw, 0]), np.float32([0, 0, -4]), np.full(51, x / 1000, np.float32))
+def face_at(x, y, half, yaw=0.0, roll=0.0) -> Face:
+    turn = np.float32([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
+    points = SHAPE @ turn * half + np.float32([x, y])
+    return Face(points, np.float32([0, yaw, roll]), np.float32([0, 0, -4]), np.full(51, x / 1000, np.float32))
 
 
 class Scripted:
@@ -40,6 +42,9 @@ class Scripted:
                 yield from self.answers[k : k + 3]
                 batch, k = [], k + 3
         yield from self.answers[k : k + len(batch)]
+
+    def glance(self, frame):
+        return []
 
 
 def blank(count, width=320, height=240):
@@ -74,8 +79,7 @@ def test_interpolate_bridges_every_number():
 
 
 def test_angles_are_interpolated_the_short_way_round():
-    turned = [[Face(f[0].landmarks, np.float32([0, 0, a]), f[0].translation)] for f, a in zip([MISSING[1]] * 2, (3.0, -3.0))]
-    track = follow([turned[0], [], turned[1]], on_miss="interpolate")
+    track = follow([[face_at(60, 60, 30, roll=3.0)], [], [face_at(60, 60, 30, roll=-3.0)]], on_miss="interpolate")
     assert abs(track.rotation[1, 2]) == pytest.approx(np.pi, abs=1e-5)
 
 
@@ -240,7 +244,7 @@ def real(mesh) -> FaceTrack:
 
 def test_no_frame_of_the_real_clip_is_missed(real):
     assert len(real) == 120 and real.valid.all() and real.source == "mediapipe-mesh"
-    assert real.landmarks.shape == (120, 478, 3) and real.size == (176, 144)
+    assert real.landmarks.shape == (120, 478, 3) and real.size == (193, 144)
     assert "120 of 120" in describe(real)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..track import FaceTrack, TrackError
+from ..geometry import wrapped
+from ..track import FaceTrack, TrackError, require_length
 
 ENDS = ("once", "loop", "ping-pong")
 
@@ -38,11 +39,6 @@ def blend(a: FaceTrack, b: FaceTrack, share: np.ndarray) -> FaceTrack:
     return a.replace(valid=a.valid & b.valid, **changes)
 
 
-def wrapped(angles: np.ndarray) -> np.ndarray:
-    """Radians brought into -pi..pi."""
-    return (angles + np.pi) % (2 * np.pi) - np.pi
-
-
 def retime(
     track: FaceTrack,
     speed: float = 1.0,
@@ -57,7 +53,8 @@ def retime(
     ends:   what follows the last row: nothing, the first row again, or the way back
     frames: length of the result; None takes one pass (there and back for ping-pong)
     Returns the track and, for each of its rows, the nearest row of the one that came in (int, (T,)).
-    Raises TrackError for a range outside the track, or for more `frames` than one pass gives under "once".
+    Raises TrackError for a range outside the track, or for more `frames` than one pass gives under "once" or
+    than any track has.
     """
     last = len(track) - 1 if last is None else last
     if not 0 <= first <= last < len(track):
@@ -70,7 +67,7 @@ def retime(
     cut = track.rows(slice(first, last + 1))
     count, step = len(cut), speed * track.fps / fps
     span = {"once": count - 1, "loop": count, "ping-pong": 2 * (count - 1)}[ends]
-    one_pass = int(np.floor(span / step + 1e-6)) + (ends == "once")
+    one_pass = require_length(span / step + (ends == "once"), "The speed and the frame rate")
     frames = max(one_pass, 1) if frames is None else frames
     if ends == "once" and frames > one_pass:
         raise TrackError(f'{frames} frames were asked for, but one pass gives {one_pass}: choose "loop" or "ping-pong".')

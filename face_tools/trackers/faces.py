@@ -9,6 +9,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from ..geometry import rotation_matrix, wrapped
+
 
 @dataclass(frozen=True)
 class Face:
@@ -39,6 +41,19 @@ class Face:
         landmarks[:, :2] += np.float32([x, y])
         return replace(self, landmarks=landmarks)
 
+    def turned_back(self, turn: int, size: tuple[int, int]) -> "Face":
+        """The posed face of a picture that was turned by `turn` quarters counter-clockwise, in the (width, height) picture itself."""
+        if turn % 4 == 0:
+            return self
+        back = rotation_matrix([0, 0, -turn * np.pi / 2])
+        middle = np.array(size) / 2
+        landmarks = self.landmarks.copy()
+        landmarks[:, :2] = (landmarks[:, :2] - (middle if turn % 2 == 0 else middle[::-1])) @ back[:2, :2] + middle  # y down
+        rotation = self.rotation.copy()
+        rotation[2] = wrapped(rotation[2] - turn * np.pi / 2)
+        translation = (back @ self.translation).astype(np.float32)
+        return replace(self, landmarks=landmarks, rotation=rotation, translation=translation)
+
     def posed(self, rotation: np.ndarray, translation: np.ndarray) -> "Face":
         """The face with its head pose."""
         return replace(self, rotation=rotation, translation=translation)
@@ -58,6 +73,10 @@ class Source(Protocol):
 
         May read a few frames ahead to work in batches; keeps no more than those. One call is one clip: state does not leak.
         """
+        ...
+
+    def glance(self, frame: np.ndarray) -> list[Face]:
+        """The faces of one frame by itself; also while a clip is being tracked."""
         ...
 
     def close(self) -> None:

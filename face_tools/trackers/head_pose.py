@@ -35,11 +35,23 @@ def solve(landmarks: np.ndarray, scheme: str, size: tuple[int, int]) -> tuple[np
     if scheme != "mediapipe478" or landmarks.shape[-1] != 3:
         raise TrackError(f"Head pose needs three-dimensional mediapipe478 landmarks, got {landmarks.shape[-1]}D {scheme}.")
     width, height = size
-    camera = landmarks[list(RIGID_POINTS)] * [1.0, -1.0, -1.0] - [width / 2, -height / 2, 0.0]
-    pixels_per_cm, rotation, shift = similarity(RIGID_CM, camera, _WEIGHTS)
+    pixels_per_cm, rotation, shift = similarity(RIGID_CM, _in_camera(landmarks) - [width / 2, -height / 2, 0.0], _WEIGHTS)
     metres = 1 / (100 * pixels_per_cm)
     translation = [shift[0] * metres, shift[1] * metres, -focal_length(size) * metres]
     return rotation_angles(rotation).astype(np.float32), np.float32(translation)
+
+
+def misfit(landmarks: np.ndarray) -> float:
+    """Centimetres (weighted root mean square) by which (478, 3) landmarks miss the rigid head that fits them best."""
+    camera = _in_camera(landmarks)
+    pixels_per_cm, rotation, shift = similarity(RIGID_CM, camera, _WEIGHTS)
+    apart = (camera - shift) @ rotation / pixels_per_cm - RIGID_CM
+    return float(np.sqrt(_WEIGHTS @ (apart**2).sum(1) / _WEIGHTS.sum()))
+
+
+def _in_camera(landmarks: np.ndarray) -> np.ndarray:
+    """(33, 3) rigid points of (478, 3) landmarks with y up and z towards the viewer, pixels."""
+    return landmarks[list(RIGID_POINTS)] * [1.0, -1.0, -1.0]
 
 
 def move_translation(

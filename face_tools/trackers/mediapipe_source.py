@@ -29,6 +29,12 @@ def landmarks_of(points, image: np.ndarray) -> np.ndarray:
     return np.array([(p.x, p.y, p.z) for p in points], np.float32) * np.float32([width, height, width])
 
 
+def posed(faces: list[Face], image: np.ndarray) -> list[Face]:
+    """The faces of an (H, W, 3) picture with their head pose."""
+    size = image.shape[1], image.shape[0]
+    return [face.posed(*solve(face.landmarks, SCHEME, size)) for face in faces]
+
+
 class MediaPipeSource:
     """A source over one of MediaPipe's face nets, which is closed with it."""
 
@@ -40,8 +46,10 @@ class MediaPipeSource:
     def track(self, frames: Iterable[np.ndarray]) -> Iterator[list[Face]]:
         find = Finder(self._detect)
         for frame in frames:
-            size = frame.shape[1], frame.shape[0]
-            yield [face.posed(*solve(face.landmarks, SCHEME, size)) for face in find(frame)]
+            yield posed(find(frame), frame)
+
+    def glance(self, frame: np.ndarray) -> list[Face]:
+        return posed(self._detect(frame), frame)
 
     def _detect(self, image: np.ndarray) -> list[Face]:
         raise NotImplementedError

@@ -23,7 +23,7 @@ MEMBERS = {
 }
 TELEMETRY = (
     "MediaPipe 1.x sends usage metrics (performance and utilization, not pictures) to Google whenever it runs; "
-    f'this pack uses it only where "{NAME}" is chosen by name.'
+    "mediapipe 0.10.21 does not."
 )
 
 

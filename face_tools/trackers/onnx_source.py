@@ -154,6 +154,9 @@ class OnnxSource:
                 waiting = []
         yield from self.read(waiting, size)
 
+    def glance(self, frame: np.ndarray) -> list[Face]:
+        return next(self.track([frame]))
+
     def follow(self, bgr: np.ndarray, tracked: list[Tracked], most: int) -> list[Tracked]:
         """The faces of the next frame: those that go on, and new ones where fewer than the `most` ever seen do."""
         tracked = self.refine(bgr, tracked)

@@ -21,7 +21,6 @@ class Scheme:
     """
 
     name: str
-    points: int
     face: tuple[int, ...]
     parts: tuple[int, ...]
     motion: tuple[int, ...]
@@ -52,7 +51,6 @@ SCHEMES = {
     # 222 points of hello_face_landmark.onnx; groups and stand-in choices from the published face-part and PD-FGC crops.
     "hello222": Scheme(
         name="hello222",
-        points=222,
         face=_span(0, 221),
         parts=(33, 74, 96, 133, 149),
         motion=(182, 202, 36, 149, 133),
@@ -65,7 +63,6 @@ SCHEMES = {
     # 478 points of MediaPipe's mesh with irises: the nearest points to the ones above.
     "mediapipe478": Scheme(
         name="mediapipe478",
-        points=478,
         face=(*_JAW, *_LEFT_BROW, *_RIGHT_BROW),
         parts=(168, 33, 263, 291, 61),
         motion=(468, 473, 4, 61, 291),
@@ -82,7 +79,12 @@ SCHEMES = {
 
 
 def scheme_of(name: str) -> Scheme:
-    """The scheme called `name`. Raises TrackError for a name that this pack does not know."""
+    """The scheme called `name`. Raises TrackError for a track without landmarks, and for a name that this pack does not know."""
+    if name == "none":
+        raise TrackError(
+            "This track has no landmarks: a recording or a preset comes without a picture. Track a video or a picture, and wire the "
+            "recording into the coefficients input of that node, or mix it in with Mix Tracks."
+        )
     if name not in SCHEMES:
         raise TrackError(f"Landmark scheme {name!r} is unknown; this pack knows {', '.join(SCHEMES)}.")
     return SCHEMES[name]

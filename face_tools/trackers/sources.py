@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from importlib import import_module
 
 from ..track import TrackError
@@ -11,13 +12,14 @@ from .faces import ModelFiles, Source
 log = logging.getLogger(__name__)
 
 # Each module has `missing(models: ModelFiles) -> str | None`, the sentence that says why it cannot run here (cheap: it imports
-# nothing heavy), and `open_source(models: ModelFiles) -> Source`. One that may have to be asked for by name has
-# `consent() -> str | None`, the sentence that a user should have read first.
+# nothing heavy), and `open_source(models: ModelFiles) -> Source`. One that sends something has `consent() -> str | None`, the
+# sentence that a user should have read first; it runs only where it is chosen by name and allowed by ALLOWED.
 MODULES = {
     "hello-onnx": ".onnx_source",
     "mediapipe-tasks": ".mediapipe_tasks",
     "mediapipe-mesh": ".mediapipe_mesh",
 }
+ALLOWED = "SK_PORTRAIT_ALLOW_METRICS"  # set on the artist's own machine: a tracker may send what its `consent` says
 AUTO = "auto"  # the order of MODULES: coefficients of the published nets first, then MediaPipe's, then none
 
 
@@ -57,5 +59,7 @@ def open_source(name: str, models: ModelFiles) -> Source:
     if reason := module.missing(models):
         raise TrackError(reason)
     if sentence := consent(name):
+        if os.environ.get(ALLOWED) != "1":
+            raise TrackError(f"{sentence} A workflow cannot allow that: start ComfyUI with {ALLOWED}=1 in its environment if you do.")
         log.warning("%s", sentence)
     return module.open_source(models)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from ..geometry import wrapped
 from ..track import FaceTrack, TrackError
 from .faces import Face, Source
 from .follow import LARGEST, Choice, Follower
+from .plausible import lone_jumps
+from .upright import look
 
 ON_MISS = ("stop", "hold", "interpolate")
+SIDEWAYS, UPSIDE_DOWN = np.radians(50), np.radians(130)
 ANGLES, LINEAR = ("rotation",), ("box", "landmarks", "translation", "coefficients")
 
 
@@ -31,7 +34,7 @@ def track_faces(
     follow = Follower(choice, source.scheme)
     rows = Rows()
     size = None
-    for frame, faces in _with_frames(source, frames):
+    for frame, faces in look(source, frames):
         shape = frame.shape[1], frame.shape[0]
         if size not in (None, shape):
             raise TrackError(f"Frame {len(rows)} measures {shape[0]}x{shape[1]}, the frames before it {size[0]}x{size[1]}.")
@@ -40,24 +43,10 @@ def track_faces(
         tick(len(rows))
     if not len(rows):
         raise TrackError("There is no frame to track: the clip is empty.")
-    valid, arrays = rows.measured()
-    notes = source.notes + check_misses(valid, on_miss)
+    valid, arrays = without_jumps(*rows.measured(), fps)
+    notes = source.notes + check_misses(valid, on_miss) + tilt_notes(valid, arrays["rotation"])
     filled = fill(arrays, valid, on_miss)
     return FaceTrack(source=source.name, scheme=source.scheme, fps=fps, size=size, valid=valid, notes=notes, **filled)
-
-
-def _with_frames(source: Source, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, list[Face]]]:
-    waiting: deque[np.ndarray] = deque()
-
-    def tap() -> Iterator[np.ndarray]:
-        for frame in frames:
-            waiting.append(frame)
-            yield frame
-
-    for faces in source.track(tap()):
-        yield waiting.popleft(), faces
-    if waiting:
-        raise TrackError(f"The tracker {source.name} gave no answer for the last {len(waiting)} frames.")
 
 
 class Rows:
@@ -91,6 +80,28 @@ class Rows:
         for rows in self._arrays.values():
             rows.resize((self._count, *rows.shape[1:]), refcheck=False)
         return np.array(self._seen, bool), {name: self._arrays.get(name) for name in ANGLES + LINEAR}
+
+
+def without_jumps(valid: np.ndarray, arrays: dict[str, np.ndarray | None], fps: float):
+    """Rows (M, ...) and their `valid` (F,) less those in which the head turned away and was back in the next: nobody does."""
+    at = np.flatnonzero(valid)
+    lone = np.zeros(0, bool) if arrays["rotation"] is None else lone_jumps(arrays["rotation"], at, fps)
+    if not lone.any():
+        return valid, arrays
+    kept = np.isin(np.arange(len(valid)), at[~lone])
+    return kept, {name: None if rows is None else rows[~lone] for name, rows in arrays.items()}
+
+
+def tilt_notes(valid: np.ndarray, rotation: np.ndarray) -> tuple[str, ...]:
+    """Sentences that name the frames, measured as `valid` (F,) with `rotation` (M, 3), in which the head is on its side or on its top."""
+    tilt, frames = np.abs(wrapped(rotation[:, 2])), np.flatnonzero(valid)
+    kinds = {"lies on its side": (tilt > SIDEWAYS) & (tilt <= UPSIDE_DOWN), "is upside down": tilt > UPSIDE_DOWN}
+    return tuple(
+        f"The head {kind} in {there.sum()} of {len(valid)} frames ({ranges(frames[there])}, counted from 0): turn the picture if it "
+        "should not be."
+        for kind, there in kinds.items()
+        if there.any()
+    )
 
 
 def check_misses(valid: np.ndarray, on_miss: str) -> tuple[str, ...]:
@@ -137,5 +148,5 @@ def fill(arrays: dict[str, np.ndarray | None], valid: np.ndarray, on_miss: str) 
 def _blend(name: str, a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
     step = b - a
     if name in ANGLES:  # the short way round
-        step = (step + np.pi) % (2 * np.pi) - np.pi
+        step = wrapped(step)
     return (a + step * share.reshape(-1, *[1] * (a.ndim - 1))).astype(np.float32)
