@@ -23,7 +23,7 @@ def clip_path() -> Path:
 
 @cache
 def talking_head() -> tuple[np.ndarray, ...]:
-    """Its 120 frames, (144, 176, 3) uint8."""
+    """Its 120 frames, (144, 193, 3) uint8: 176 wide in the file, whose pixels are wider than high."""
     from sk_portrait.face_tools import video
 
     return tuple(video.frames(clip_path()))
@@ -38,8 +38,13 @@ def number_of(frame: np.ndarray) -> int:
     return int(round(float(frame.mean()) / 8))
 
 
-def write_video(path: Path, frames, milliseconds=None, fps: int = 25, rotation: int = 0, tone_seconds: float = 0.0) -> Path:
-    """Frames (H, W, 3) uint8 as MPEG-4; with `milliseconds`, one timestamp a frame: a variable rate. A tone of 440 Hz on request."""
+def write_video(
+    path: Path, frames, milliseconds=None, fps: int = 25, rotation: int = 0, tone_seconds: float = 0.0, matrix=None, pixel_aspect=None
+) -> Path:
+    """Frames (H, W, 3) uint8 as MPEG-4; with `milliseconds`, one timestamp a frame: a variable rate. A tone of 440 Hz on request.
+
+    matrix: of the picture on the display, a b c d: a stored (x, y) is shown at (ax + cy, bx + dy)
+    """
     with av.open(str(path), "w") as container:
         base = Fraction(1, 1000) if milliseconds is not None else Fraction(1, fps)
         stream = container.add_stream("mpeg4", rate=fps)
@@ -48,6 +53,11 @@ def write_video(path: Path, frames, milliseconds=None, fps: int = 25, rotation: 
         stream.codec_context.time_base = base
         if rotation:
             stream.set_display_rotation(rotation)
+        if matrix is not None:
+            a, b, c, d = (65536 * n for n in matrix)
+            stream.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
+        if pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         audio = container.add_stream("aac", rate=16000, layout="mono") if tone_seconds else None
         for k, pixels in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")

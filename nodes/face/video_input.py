@@ -11,7 +11,9 @@ import torch
 from comfy_api.latest import InputImpl
 
 from ...face_tools import video as reader
+from ...face_tools.sound import sound
 from ..pixels import frames_uint8
+from ..progress import stop_at_cancel
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class VideoStream:
     def frames(self) -> Iterator[np.ndarray]:
         """(H, W, 3) uint8 RGB frames, from the beginning at every call."""
         if not self.held:
-            yield from reader.frames(self.video.get_stream_source(), self.fps, self.start, self.seconds)
+            yield from reader.frames(self.video.get_stream_source(), self.fps, self.start, self.seconds, stop_at_cancel)
             return
         parts = self.video.get_components()
         own = float(parts.frame_rate)
@@ -45,8 +47,8 @@ class VideoStream:
                 return None
             rate = audio["sample_rate"]
             first = round(self.start * rate)
-            return {"waveform": audio["waveform"][..., first : first + round(seconds * rate)], "sample_rate": rate}
-        heard = reader.sound(self.video.get_stream_source(), self.start, seconds)
+            return {"waveform": audio["waveform"][..., first : first + round(seconds * rate)].clone(), "sample_rate": rate}
+        heard = sound(self.video.get_stream_source(), self.start, seconds, stop_at_cancel)
         return None if heard is None else {"waveform": torch.from_numpy(heard[0])[None], "sample_rate": heard[1]}
 
 
@@ -58,9 +60,11 @@ def open_video(video, fps: float, start: float, seconds: float) -> VideoStream:
         length = len(parts.images) / float(parts.frame_rate)
     else:
         trim_start, trim_seconds = video.get_active_trim_window() if hasattr(video, "get_active_trim_window") else (0.0, 0.0)
+        if trim_seconds:
+            if start >= trim_seconds:
+                raise reader.VideoError(f"The trimmed video lasts {trim_seconds:.2f} s, so there is nothing to read from {start:g} s on.")
+            seconds = min(seconds or trim_seconds, trim_seconds - start)
         start += trim_start
-        left = max(trim_seconds - (start - trim_start), 1e-3) if trim_seconds else 0.0
-        seconds = min(seconds, left) if seconds and left else seconds or left
         clip = reader.probe(video.get_stream_source())
         rate, length = fps or clip.fps, clip.seconds
     expected = reader.frame_count(seconds or max(length - start, 0.0), rate)
