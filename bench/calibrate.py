@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from ..demo import host
-from ..face_tools import video
+from ..face_tools import track_file, video
 from ..face_tools.calibrate import recover_order, require_sure
 from ..face_tools.coefficients import ORDER_FILE, to_network_order
 from ..face_tools.editing.timeline import rows_at
@@ -63,7 +63,7 @@ def calibrate(clip: Path, named_file: Path | None, models: ModelFiles):
 def read_named(path: Path, fps: float) -> FaceTrack:
     """A recording or a saved track with coefficients."""
     if path.suffix == ".npz":
-        track = FaceTrack.load(path)
+        track = track_file.load(path)
         if track.coefficients is None:
             raise TrackError(f"{path} holds no coefficients.")
         return track

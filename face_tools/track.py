@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
-FORMAT_VERSION = 1
+POINTS = {"hello222": 222, "mediapipe478": 478, "none": 0}  # landmarks of a face in each scheme; none: a track without a picture
+ROWS = {"box": (4,), "landmarks": (None, None), "rotation": (3,), "translation": (3,), "coefficients": (51,)}
+KINDS = {"b": "bool", "f": "float"}
+LONGEST_SIDE = 65536
+
+
+MOST_ROWS = 500_000  # two hours at 60 frames a second
 
 
 class TrackError(ValueError):
     """A track, or the clip it was to be made from, cannot be used; the message says why in one sentence."""
+
+
+def require_length(rows: float, what: str) -> int:
+    """`rows` rounded down. Raises TrackError, which begins with `what`, where no track is as long."""
+    if not rows < MOST_ROWS:
+        raise TrackError(f"{what} would make a track of {rows:,.0f} frames; one has {MOST_ROWS:,} at most.")
+    return int(np.floor(rows + 1e-6))
 
 
 @dataclass(frozen=True)
@@ -19,7 +31,7 @@ class FaceTrack:
     """One face over F frames. Row k belongs to frame k of the clip, also where no face was seen.
 
     source:        name of the tracker; a reference and a driver must carry the same one
-    scheme:        name of the landmark scheme: "mediapipe478" or "hello222"
+    scheme:        name of the landmark scheme: "mediapipe478", "hello222", or "none" where there is no picture
     fps:           frames a second
     size:          (width, height) of the frames, pixels
     valid:         (F,) bool, True where the face was measured; False where the row was held or interpolated
@@ -30,6 +42,8 @@ class FaceTrack:
     translation:   (F, 3) float32, same frame, in the units of the published 3DMM (z < 0; focal length 4828.6 px at 512 px)
     coefficients:  (F, 51) float32 in the order of `coefficients.ARKIT_51`, 0..1, or None where the source gives none
     notes:         sentences that a user should see (held frames, experimental values)
+
+    Raises TrackError where an array is of another shape or kind, a number is not finite, or rate or size are not above 0.
     """
 
     source: str
@@ -45,14 +59,37 @@ class FaceTrack:
     notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        rows = {name: len(value) for name, value in self._arrays().items()}
+        rows = {name: len(value) for name, value in self.arrays().items()}
         if len(set(rows.values())) != 1:
             raise TrackError(f"A face track needs one row a frame in every array, got {rows}.")
+        if not (np.isfinite(self.fps) and self.fps > 0):
+            raise TrackError(f"The frame rate of a face track is above 0, got {self.fps:g}.")
+        if len(self.size) != 2 or not all(0 < side <= LONGEST_SIDE for side in self.size):
+            raise TrackError(f"The frames of a face track measure 1 to {LONGEST_SIDE} pixels a side, got {self.size}.")
+        for name, value in self.arrays().items():
+            self._check(name, value)
+
+    def _check(self, name: str, value: np.ndarray) -> None:
+        shape, kind = ((), "b") if name == "valid" else (ROWS[name], "f")
+        points = POINTS.get(self.scheme)
+        fits = len(value.shape) == 1 + len(shape) and all(want in (None, have) for want, have in zip(shape, value.shape[1:]))
+        if name == "landmarks" and fits:
+            fits = points in (None, value.shape[1]) and value.shape[2] in (2, 3)
+            shape = (points or "P", "2 or 3")
+        if not fits or value.dtype.kind != kind:
+            wanted = ", ".join(map(str, (len(self), *shape)))
+            raise TrackError(
+                f"{name} of a {self.scheme} face track is ({wanted}) {KINDS[kind]}, got {value.shape} {value.dtype}."
+            )
+        if kind == "f" and not (finite := np.isfinite(value)).all():
+            row = int(np.flatnonzero(~finite.reshape(len(value), -1).all(1))[0])
+            raise TrackError(f"{name} of a face track must be finite, and row {row} holds a number that is not.")
 
     def __len__(self) -> int:
         return len(self.valid)
 
-    def _arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays that it has, by name."""
         return {f.name: v for f in fields(self) if isinstance(v := getattr(self, f.name), np.ndarray)}
 
     def replace(self, **changes) -> "FaceTrack":
@@ -61,7 +98,7 @@ class FaceTrack:
 
     def rows(self, index) -> "FaceTrack":
         """The rows of `index` (slice or integer array), in that order."""
-        return replace(self, **{name: value[index] for name, value in self._arrays().items()})
+        return replace(self, **{name: value[index] for name, value in self.arrays().items()})
 
     def require_source(self, other: "FaceTrack") -> None:
         """Raise TrackError unless `other` was made by the same tracker: their head poses and coefficients do not mix."""
@@ -70,28 +107,3 @@ class FaceTrack:
                 f"These tracks come from different sources, {self.source!r} and {other.source!r}: "
                 "their head poses have different origins, so track both with the same source."
             )
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Write the track to one compressed .npz file."""
-        meta = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self._arrays()}
-        meta = {name: value for name, value in meta.items() if value is not None}
-        np.savez_compressed(path, format_version=FORMAT_VERSION, **meta, **self._arrays())
-
-    @classmethod
-    def load(cls, path: str | os.PathLike) -> "FaceTrack":
-        """Read a track that `save` wrote. Raises TrackError for another file or a newer version."""
-        try:
-            data = dict(np.load(path, allow_pickle=False))
-            version = int(data.pop("format_version"))
-        except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError) as error:
-            raise TrackError(f"{path} is not a face track saved by this pack ({error}).") from None
-        if version > FORMAT_VERSION:
-            raise TrackError(f"{path} has track format {version}; this pack reads up to {FORMAT_VERSION}, so update the pack.")
-        return cls(
-            source=str(data.pop("source")),
-            scheme=str(data.pop("scheme")),
-            fps=float(data.pop("fps")),
-            size=tuple(int(n) for n in data.pop("size")),
-            notes=tuple(str(note) for note in data.pop("notes", ())),
-            **data,
-        )

@@ -1,0 +1,111 @@
+"""Tracks as .npz files: written whole or not at all, and looked at before they are believed."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy
+
+from .track import ROWS, FaceTrack, TrackError
+
+FORMAT_VERSION = 1
+LARGEST = 1 << 30  # bytes of a track's arrays: two hours of 478 landmarks at 25 frames a second
+REQUIRED = {"format_version", "source", "scheme", "fps", "size", "valid", *ROWS} - {"coefficients"}
+OPTIONAL = {"coefficients", "notes"}
+UNREADABLE = (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+def save(track: FaceTrack, path: str | os.PathLike) -> None:
+    """Write a track to one compressed .npz file. Raises TrackError where it is too long for one, or cannot be written."""
+    size = sum(value.nbytes for value in track.arrays().values())
+    if size > LARGEST:
+        raise TrackError(f"The track has {len(track)} rows, {size / 1e9:.1f} GB; a file holds {LARGEST / 1e9:.1f} GB: save it in parts.")
+    words = {"source": track.source, "scheme": track.scheme, "fps": track.fps, "size": track.size, "notes": track.notes}
+    with written(path) as file:
+        np.savez_compressed(file, format_version=FORMAT_VERSION, **words, **track.arrays())
+
+
+def load(path: str | os.PathLike) -> FaceTrack:
+    """Read a track that `save` wrote. Raises TrackError for anything else, and for a newer version."""
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            size = sum(member.file_size for member in bundle.infolist())
+            if size > LARGEST:
+                raise TrackError(f"{path} would unpack to {size / 1e9:.1f} GB; a face track holds {LARGEST / 1e9:.1f} GB at most.")
+            data = {member.filename.removesuffix(".npy"): _array(bundle.read(member)) for member in bundle.infolist()}
+        version = int(data["format_version"]) if "format_version" in data else None
+    except UNREADABLE as error:
+        if isinstance(error, TrackError):
+            raise
+        raise TrackError(f"{path} is not a face track saved by this pack, or it is damaged ({error}).") from None
+    if version is not None and version > FORMAT_VERSION:
+        raise TrackError(f"{path} has track format {version}; this pack reads up to {FORMAT_VERSION}, so update the pack.")
+    if missing := REQUIRED - data.keys():
+        raise TrackError(f"{path} is not a face track saved by this pack: it lacks {', '.join(sorted(missing))}.")
+    if foreign := data.keys() - REQUIRED - OPTIONAL:
+        raise TrackError(f"{path} is not a face track saved by this pack: {', '.join(sorted(foreign))} does not belong to one.")
+    try:
+        track = _track(data)
+    except (TrackError, ValueError, TypeError, OverflowError) as error:
+        raise TrackError(f"{path} holds no usable face track: {error}") from None
+    if not len(track):
+        raise TrackError(f"{path} holds a face track without a single row.")
+    return track
+
+
+def _track(data: dict[str, np.ndarray]) -> FaceTrack:
+    return FaceTrack(
+        source=_word(data["source"]),
+        scheme=_word(data["scheme"]),
+        fps=float(data["fps"]),
+        size=tuple(int(side) for side in data["size"]),
+        valid=data["valid"],
+        notes=tuple(map(_word, data.get("notes", ()))),
+        **{name: data[name] for name in ROWS if name in data},
+    )
+
+
+def _word(value: np.ndarray) -> str:
+    if np.asarray(value).dtype.kind != "U":
+        raise ValueError(f"{value!r} is not a word.")
+    return str(value)
+
+
+def _array(content: bytes) -> np.ndarray:
+    """The array of a .npy file; what its header announces must be what follows, before anything is made of it."""
+    file = io.BytesIO(content)
+    version = npy.read_magic(file)
+    header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
+    if header is None:
+        raise ValueError(f"array format {version} is unknown")
+    shape, columns_first, kind = header(file)
+    if kind.hasobject:
+        raise ValueError("it holds Python objects, which are not loaded")
+    count, rest = int(np.prod(shape, dtype=object)), len(content) - file.tell()
+    if columns_first and len(shape) > 1 or count * kind.itemsize != rest:
+        raise ValueError(f"an array of shape {shape} {kind} is announced and {rest} bytes follow")
+    return np.frombuffer(content, kind, count, file.tell()).reshape(shape).copy() if rest else np.zeros(shape, kind)
+
+
+@contextmanager
+def written(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """A file beside `path` that takes its name once it is whole; nothing stays where that fails. Raises TrackError."""
+    beside = f"{path}.{os.getpid()}.part"
+    try:
+        with open(beside, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        raise TrackError(f"{path} could not be written: {error.strerror or error}. Nothing was left there.") from None
+    finally:
+        with suppress(OSError):
+            os.unlink(beside)
