@@ -17,10 +17,49 @@ def require_sd15(model) -> None:
         raise ValueError(f"This SD1.5 MODEL takes {channels} input channels (inpainting); HelloMeme needs the plain one with 4.")
 
 
+def require_latent(samples, what: str) -> None:
+    """Raise ValueError unless a latent's samples are (frames, 4, h, w), as SD1.5 has them."""
+    if samples.ndim != 4 or samples.shape[1] != 4 or 0 in samples.shape:
+        raise ValueError(
+            f"The {what} is {tuple(samples.shape)}, and a latent of SD1.5 is (frames, 4, height / 8, width / 8): "
+            "encode it with the VAE of an SD1.5 checkpoint."
+        )
+
+
+def require_prompt(model, text, what: str):
+    """The (1, t, D) `text` of a prompt; raises ValueError unless the MODEL reads such."""
+    width = model.model.model_config.unet_config.get("context_dim")
+    if text is None or text.ndim != 3 or (width and text.shape[-1] != width):
+        shape = "nothing" if text is None else tuple(text.shape)
+        raise ValueError(
+            f"The {what} prompt is {shape}, and this MODEL reads (1, words, {width}): encode it with the CLIP of the SD1.5 checkpoint, "
+            "not with that of SDXL, SD3 or Flux."
+        )
+    return text
+
+
+def first_prompt(model, conditioning, what: str):
+    """The (1, t, D) text of a CONDITIONING's first entry. Raises ValueError where it has none, or one of another kind of model."""
+    if not len(conditioning):
+        raise ValueError(f"The {what} prompt is empty: wire CLIP Text Encode, with an empty text if you want none.")
+    return require_prompt(model, conditioning[0][0], what)
+
+
+def require_masks(mask, count: int, what: str) -> None:
+    """Raise ValueError unless a MASK is one picture, or one for each of `count`, of finite numbers."""
+    if mask.ndim != 3 or len(mask) not in (1, count) or 0 in mask.shape:
+        raise ValueError(f"The mask is {tuple(mask.shape)} and there are {count} {what}s: give one (1, height, width), or one a {what}.")
+    if not mask.isfinite().all():
+        raise ValueError("The mask holds values that are no numbers (NaN or infinite).")
+
+
 def require_frames(what: str, frames: int, other: str, needed: int) -> None:
     """Raise ValueError unless both have as many frames."""
     if frames != needed:
-        raise ValueError(f"The {what} has {frames} frames and the {other} has {needed}: they must be equal.")
+        raise ValueError(
+            f"The {what} has {frames} frames and the {other} has {needed}: they must be equal. "
+            "Retime Track trims a track, and its images with it."
+        )
 
 
 def require_expression(track, clip_vision, patches: dict, still_face: bool) -> None:

@@ -1,25 +1,50 @@
 """IMAGE tensors to frames and back, one frame at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+import comfy.model_management
 import numpy as np
 import torch
 
 
-def frames_uint8(images: torch.Tensor) -> Iterator[np.ndarray]:
-    """(H, W, 3) uint8 RGB frames of an IMAGE (F, H, W, C) 0..1; alpha is dropped."""
+def frames_uint8(images: Iterable[torch.Tensor]) -> Iterator[np.ndarray]:
+    """(H, W, 3) uint8 RGB frames of an IMAGE (F, H, W, C) 0..1; alpha is dropped. Raises ValueError as `frame_uint8` does."""
     for image in images:
         yield frame_uint8(image)
 
 
 def frame_uint8(image: torch.Tensor) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of one frame of an IMAGE, or of a part of it; alpha is dropped."""
-    return np.ascontiguousarray((image[..., :3].clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy())
+    """(H, W, 3) uint8 RGB of one frame of an IMAGE, or of a part of it; alpha is dropped. Raises ValueError for what is no picture."""
+    return np.ascontiguousarray((_colours(image).clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy())
 
 
 def frame_float(image: torch.Tensor) -> np.ndarray:
-    """(H, W, 3) float32 0..1 of one frame of an IMAGE."""
-    return np.ascontiguousarray(image[..., :3].float().cpu().numpy())
+    """(H, W, 3) float32 0..1 of one frame of an IMAGE. Raises ValueError for what is no picture."""
+    return np.ascontiguousarray(_colours(image).float().cpu().numpy())
+
+
+def _colours(image: torch.Tensor) -> torch.Tensor:
+    require_pictures(image[None], "a picture")
+    return image[..., :3]
+
+
+def require_pictures(images: torch.Tensor, what: str) -> None:
+    """Raise ValueError unless an IMAGE holds RGB or RGBA pictures of finite numbers."""
+    if images.ndim != 4 or images.shape[-1] not in (3, 4) or 0 in images.shape[1:3]:
+        raise ValueError(f"An IMAGE is (frames, height, width, 3 or 4 colours), and {what} is {tuple(images.shape)}.")
+    if not torch.isfinite(images.sum(dtype=torch.float64)):
+        raise ValueError(f"{what} holds values that are no numbers (NaN or infinite), as a failed VAE Decode gives them.")
+
+
+def room(count: int, height: int, width: int) -> torch.Tensor:
+    """An IMAGE (count, height, width, 3) to be filled. Raises ValueError where the machine has no memory for it."""
+    needed, free = count * height * width * 12, comfy.model_management.get_free_memory(torch.device("cpu"))
+    if needed > free:
+        raise ValueError(
+            f"{count} pictures of {width}x{height} need {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free: "
+            "take fewer frames or a smaller size."
+        )
+    return torch.empty(count, height, width, 3)
 
 
 def put(images: torch.Tensor, k: int, frame: np.ndarray) -> None:
@@ -31,4 +56,7 @@ def put(images: torch.Tensor, k: int, frame: np.ndarray) -> None:
 def require_rows(track, images: torch.Tensor) -> None:
     """Raise ValueError unless the track has one row for every image."""
     if len(track) != len(images):
-        raise ValueError(f"The track has {len(track)} rows and there are {len(images)} images: one row belongs to one frame.")
+        raise ValueError(
+            f"The track has {len(track)} rows and there are {len(images)} images: one row belongs to one frame. "
+            "Retime Track trims a track, and its images with it."
+        )

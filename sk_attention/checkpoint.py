@@ -52,6 +52,8 @@ def load(state: Mapping[str, Tensor], file: str, operations=nn, dtype: torch.dty
     except CheckpointError as error:
         raise CheckpointError(f"{file} is a {part}, but {error}.") from None
     _require_equal({key: tuple(value.shape) for key, value in network.state_dict().items()}, shapes, f"{file} is a {part}, but ")
+    weights = {key for key, value in network.state_dict().items() if value.is_floating_point()}  # not the counters of batch norm
+    _require_weights({key: state[key] for key in sorted(weights)}, f"{file} is a {part}, but ")
     network.load_state_dict(state)
     if animatediffs_names:
         network.norm_each_frame()
@@ -89,6 +91,18 @@ def _require_equal(wanted: Mapping[str, tuple], found: Mapping[str, tuple], wher
     for key, shape in wanted.items():
         if found[key] != shape:
             raise CheckpointError(f"{where}{key!r} is of shape {found[key]}, its other tensors ask for {shape}.")
+
+
+def _require_weights(state: Mapping[str, Tensor], where: str) -> None:
+    """Raise CheckpointError for a tensor that holds no weights: a network of them computes noise, or nothing, without a word."""
+    for key, value in state.items():
+        if not value.is_floating_point():
+            raise CheckpointError(f"{where}{key!r} holds {str(value.dtype).removeprefix('torch.')} numbers, which are no weights.")
+        # One pass without a copy; the narrow floats, which have no such pass, are widened.
+        low, high = (value if value.element_size() > 1 else value.float()).aminmax()
+        if not (low.isfinite() and high.isfinite()):
+            bad = int((~value.float().isfinite()).sum())
+            raise CheckpointError(f"{where}{bad} of {value.numel()} numbers of {key!r} are not finite (NaN or infinite): get it again.")
 
 
 def _narrowed(part: Part, file: str) -> tuple[str, ...]:

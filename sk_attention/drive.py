@@ -21,6 +21,7 @@ COEFFICIENTS = 51  # ARKit blend shapes without tongueOut
 COEFFICIENT_SCALE = 500.0  # of a coefficient before its sinusoidal embedding
 FACE_MOTION = 548  # PD-FGC: eye 6 | emotion 30 | mouth 512
 FACE_MOTION_SCALE = 20.0
+SMALLEST = 64  # pixels that become one cell of the smallest feature
 EMPTY = -1.0  # of a head-pose picture without a box
 CELL = 8  # pixels of a latent's cell
 
@@ -131,6 +132,10 @@ class KnitDriveEncoder(nn.Module):
             self.conv_up2_down0 = operations.Conv2d(widths[2], down_taps[0], 1, bias=False)
             self.conv_up1_down1 = operations.Conv2d(widths[3], down_taps[1], 1, bias=False)
 
+    def require_size(self, height: int, width: int) -> None:
+        """Raise ValueError for head-pose pictures that the halvings bring down to one cell, which instance norm cannot take."""
+        _require_cells(height, width)
+
     def tokens(self, expression: Expression, like: Tensor) -> Tensor:
         """(F, 54, D): 3 patches, then 51 coefficients through the same projection; or (F, 548, D) face motion."""
         if expression.face_motion is not None:
@@ -192,6 +197,14 @@ class BaseDriveEncoder(nn.Module):
             setattr(self, f"{name}_proj", TimestepMLP(width, context_dim, operations))
         self.ctrl_attn = SmallUnet(widths, out, context_dim, table_lengths, operations=operations)
         self.projection = projection
+
+    def require_size(self, height: int, width: int) -> None:
+        """Raise ValueError for head-pose pictures whose halvings do not come out even, or end in one cell."""
+        if height % SMALLEST or width % SMALLEST:
+            raise ValueError(
+                f"The head-pose pictures are {width}x{height} and this drive encoder takes sides that are multiples of {SMALLEST} px."
+            )
+        _require_cells(height, width)
 
     def _mix(self, name: str, x: Tensor) -> Tensor:
         mixed = getattr(self, f"{name}_pre_proj")(x.transpose(1, 2)).transpose(1, 2)
@@ -278,6 +291,11 @@ def encode(
     features = {station: torch.cat(kept) for station, kept in parts.items()}
     size = pictures.shape[-2] // CELL, pictures.shape[-1] // CELL
     return Drive(features, {station: place(feature) for station, feature in null.items()}, generations, size)
+
+
+def _require_cells(height: int, width: int) -> None:
+    if max(height, width) <= SMALLEST:
+        raise ValueError(f"The head-pose pictures are {width}x{height}; drive encoders take more than {SMALLEST} px along one side.")
 
 
 def _shrink(picture: Tensor, factor: int) -> Tensor:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sk_portrait.face_tools import track_file
 from sk_portrait.face_tools.coefficients import ARKIT_51
 from sk_portrait.face_tools.editing.adjust import adjust, matching_names, parse
 from sk_portrait.face_tools.editing.approximate import MEASURES, approximate_coefficients
@@ -15,7 +16,7 @@ from sk_portrait.face_tools.recordings.presets import PRESETS, preset
 from sk_portrait.face_tools.track import FaceTrack, TrackError
 
 
-def make(count=20, fps=25.0, source="test", seed=0, coefficients=True, points=5):
+def make(count=20, fps=25.0, source="test", seed=0, coefficients=True, points=478):
     rng = np.random.default_rng(seed)
     return FaceTrack(
         source=source,
@@ -32,7 +33,7 @@ def make(count=20, fps=25.0, source="test", seed=0, coefficients=True, points=5)
 
 
 def same(a, b, atol=1e-6):
-    for name, value in a._arrays().items():
+    for name, value in a.arrays().items():
         np.testing.assert_allclose(getattr(b, name), value, atol=atol, err_msg=name)
 
 
@@ -73,7 +74,7 @@ def test_pose_expression_and_landmarks_are_smoothed_apart():
     track = make()
     for option, changed in (("pose", {"rotation", "translation"}), ("expression", {"coefficients"}), ("landmarks", {"landmarks", "box"})):
         result = smooth(track, **{option: 2})
-        differs = {name for name, old in track._arrays().items() if not np.array_equal(old, getattr(result, name))}
+        differs = {name for name, old in track.arrays().items() if not np.array_equal(old, getattr(result, name))}
         assert differs == changed
     same(smooth(track), track, 0)
 
@@ -308,12 +309,12 @@ def test_presets_have_two_sides_and_unknown_ones_a_list():
 
 def test_save_and_load_keep_an_edited_track(tmp_path):
     track = merge_expression(make(5), preset("smile"))
-    track.save(tmp_path / "t.npz")
-    loaded = FaceTrack.load(tmp_path / "t.npz")
+    track_file.save(track, tmp_path / "t.npz")
+    loaded = track_file.load(tmp_path / "t.npz")
     same(loaded, track, 0)
     assert loaded.notes == track.notes
-    preset("smile").save(tmp_path / "p.npz")
-    assert FaceTrack.load(tmp_path / "p.npz").landmarks.shape == (1, 0, 2)
+    track_file.save(preset("smile"), tmp_path / "p.npz")
+    assert track_file.load(tmp_path / "p.npz").landmarks.shape == (1, 0, 2)
 
 
 # --- estimates from landmarks ---
@@ -339,7 +340,7 @@ def face_track(count=40, blink=(), jaw=(), turn=None):
         rows[k, 14, 1] -= 0.2
     rotation = np.zeros((count, 3)) if turn is None else np.array([turn(k) for k in range(count)])
     camera = np.einsum("fij,fpj->fpi", rotation_matrix(rotation), rows) * (100, -100, -100) + (320, 240, 0)
-    return make(count, coefficients=False, points=478).replace(
+    return make(count, coefficients=False).replace(
         landmarks=camera.astype(np.float32), rotation=rotation.astype(np.float32)
     )
 

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 
+from sk_portrait.face_tools import track_file
 from sk_portrait.face_tools.coefficients import ARKIT_51, LIVE_LINK_51
 from sk_portrait.face_tools.recordings.presets import preset
 from sk_portrait.face_tools.track import FaceTrack, TrackError
@@ -68,7 +69,7 @@ def test_every_node_explains_itself(nodes):
 def test_edit_with_everything_off_changes_nothing(nodes):
     track = make()
     (same,) = nodes["EditTrack"].execute(track, 0.0, 0.0, 0.0, 1.0, 1.0, "").args
-    for name, array in track._arrays().items():
+    for name, array in track.arrays().items():
         np.testing.assert_array_equal(getattr(same, name), array)
 
 
@@ -129,7 +130,7 @@ def test_a_saved_track_is_listed_and_loaded(nodes, folders):
     assert len(track) == 5 and "5 frames" in report
     assert load.validate_inputs(options[0]) is True
     before = load.fingerprint_inputs(options[0])
-    make(7).save(first)
+    track_file.save(make(7), first)
     assert load.fingerprint_inputs(options[0]) != before
 
 

@@ -40,7 +40,7 @@ class Rows(NamedTuple):
         if length != needed:
             raise FrameCountError(
                 f"The {what} has {length} frames and the latent batch has {needed}: "
-                "make them equal (Shared Noise repeats a latent to the drive's length; Edit Track trims a track)."
+                "make them equal (Shared Noise repeats a latent to the drive's length; Retime Track trims a track)."
             )
 
 

@@ -12,11 +12,12 @@ from ..coefficients import ARKIT_51, canonical_name
 from ..track import FaceTrack, TrackError
 
 ANGLES = ("pitch", "yaw", "roll")
+LARGEST = 1e6  # of a factor, an offset or a value
 RAMP = 2  # rows over which an edit of a frame range fades in before it and out after it
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 _RULE = re.compile(
     rf"(?P<name>[A-Za-z_]+)\s*(?:=\s*(?P<value>{_NUMBER})|(?:\*\s*(?P<scale>{_NUMBER}))?\s*(?:(?P<sign>[+-])\s*(?P<offset>[\d.]+))?)"
-    r"\s*(?:@\s*(?P<first>\d+)\s*(?:-\s*(?P<last>\d+))?)?"
+    r"\s*(?:@\s*(?P<first>\d{{1,9}})\s*(?:-\s*(?P<last>\d{{1,9}}))?)?"
 )
 
 
@@ -53,17 +54,23 @@ def parse(text: str) -> list[Rule]:
 def _rule(part: str) -> Rule:
     found = _RULE.fullmatch(part)
     if not found or all(found[key] is None for key in ("value", "scale", "offset")):
-        raise TrackError(f"{part!r} is not an edit; write NAME*SCALE, NAME+OFFSET or NAME=VALUE, such as jawOpen*1.2+0.05.")
+        raise TrackError(f"{_short(part)} is not an edit; write NAME*SCALE, NAME+OFFSET or NAME=VALUE, such as jawOpen*1.2+0.05.")
     try:
         scale = 0.0 if found["value"] else float(found["scale"] or 1)
         offset = float(found["value"] or (found["sign"] or "") + (found["offset"] or "0"))
     except ValueError:
-        raise TrackError(f"{part!r} holds {found['offset']!r}, which is not a number.") from None
+        raise TrackError(f"{_short(part)} holds {_short(found['offset'])}, which is not a number.") from None
     first = int(found["first"]) if found["first"] else None
     last = int(found["last"]) if found["last"] else first
+    if max(abs(scale), abs(offset)) > LARGEST:
+        raise TrackError(f"{_short(part)} holds a number beyond {LARGEST:,.0f}.")
     if first is not None and last < first:
         raise TrackError(f"{part!r} ends at frame {last}, before it starts at {first}.")
     return Rule(matching_names(found["name"]), scale, offset, first, last)
+
+
+def _short(part: str) -> str:
+    return repr(part if len(part) <= 60 else part[:57] + "...")
 
 
 def matching_names(word: str) -> tuple[str, ...]:

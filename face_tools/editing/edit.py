@@ -6,8 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..geometry import wrapped
 from ..track import FaceTrack, TrackError
-from .timeline import rows_at, unique_notes, wrapped
+from .timeline import rows_at, unique_notes
 
 
 def smooth(track: FaceTrack, pose: float = 0.0, expression: float = 0.0, landmarks: float = 0.0) -> FaceTrack:
@@ -63,7 +64,7 @@ def merge_expression(pose: FaceTrack, expression: FaceTrack, strength: float = 1
     if len(expression) > 1 and positions[-1] > len(expression) + 1e-6:
         raise TrackError(
             f"The expression track from {expression.source} lasts {len(expression) / expression.fps:.2f} s, the head pose from "
-            f"{pose.source} {len(pose) / pose.fps:.2f} s: retime the expression (loop, ping-pong, speed) or trim the pose."
+            f"{pose.source} {len(pose) / pose.fps:.2f} s: Retime Track loops, slows or trims either of them."
         )
     taken = rows_at(expression, positions)
     own = np.zeros_like(taken.coefficients) if pose.coefficients is None else pose.coefficients

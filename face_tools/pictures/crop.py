@@ -28,6 +28,7 @@ CROP_RULES = {"v1": _NOVEMBER, "v2": _DECEMBER, "v3": _DECEMBER, "v4": _DECEMBER
 
 
 CLIP_ROUNDS = 4
+SMALLEST = 8  # pixels of the frame that a crop's side has at least
 BLOCK = 32  # rows of a banded matrix that are multiplied together
 
 
@@ -165,6 +166,7 @@ def portrait_crop(track: FaceTrack, rule: CropRule, size: int = 512) -> Crop:
     """One square for the whole clip that holds the face with the published margin, inside the frame.
 
     Box of the scheme's face points over every frame; side = min(factor * larger mean side, shorter frame side - 1), rounded down.
+    Raises TrackError where that is nothing.
     """
     width, height = track.size
     face = track.landmarks[:, list(scheme_of(track.scheme).face), :2].astype(np.float64)
@@ -173,6 +175,10 @@ def portrait_crop(track: FaceTrack, rule: CropRule, size: int = 512) -> Crop:
     side = min(rule.factor * mean.max(), min(width, height) - 1)
     centre = (low.min(0) + high.max(0)) / 2
     centre[1] -= rule.lift * (side if rule.lift_of == "side" else mean[1])
+    if side < SMALLEST:
+        raise TrackError(
+            f"There is no face to crop: its landmarks span {mean[0]:.1f}x{mean[1]:.1f} pixels in frames of {width}x{height}."
+        )
     corner = np.clip(centre - side / 2, 0, [width - side, height - side])
     x, y = np.floor(corner).astype(int)
     return Crop(int(x), int(y), int(side), size, track.size)

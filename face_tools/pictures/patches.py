@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..geometry import similarity_matrix, transform
-from ..track import FaceTrack
+from ..track import FaceTrack, TrackError
 from ..trackers.schemes import Scheme, scheme_of
 
 # Places of Scheme.parts as fractions of the picture, and of Scheme.motion as fractions of the 224 crop (published constants).
@@ -19,6 +19,7 @@ PARTS_TEMPLATE = np.array([
 MOTION_TEMPLATE = np.array([(0.3843, 0.27), (0.62, 0.2668), (0.503, 0.4185), (0.406, 0.5273), (0.5977, 0.525)])
 PATCH, WINDOW, BLUR = 224, 256, (5, 5)
 TAPS = 4  # pixels beside a point that bicubic interpolation may read, and one for rounding
+SMALLEST = 1.0  # pixels that a face spans at least
 MARGIN = 1.2  # side of a patch over the longer side of its landmarks
 REGIONS = ("left_eye", "right_eye", "mouth")  # published order
 
@@ -75,10 +76,17 @@ class PatchPlan:
 
 
 def plan_patches(track: FaceTrack) -> PatchPlan:
-    """The patches of a track. A window is the square round the region's landmarks over all frames, 1.2 times as wide."""
+    """The patches of a track. A window is the square round the region's landmarks over all frames, 1.2 times as wide.
+
+    Raises TrackError for a track without landmarks, or with a face of no size.
+    """
     scheme = scheme_of(track.scheme)
     # Published code stretches the template with the frame; a square keeps the face's shape, and equals it for a square frame.
     side = min(track.size)
+    spans = np.ptp(track.landmarks[..., :2], axis=1).min(1)
+    if spans.min(initial=np.inf) < SMALLEST:
+        k = int(spans.argmin())
+        raise TrackError(f"There is no face to cut patches from: its landmarks in frame {k} span {spans[k]:.1f} pixels.")
     face = np.stack([face_matrix(row, scheme, (side, side)) for row in track.landmarks])
     motion = np.stack([motion_matrix(row, scheme) for row in track.landmarks])
     upright = np.stack([transform(matrix, row[:, :2]) for matrix, row in zip(face, track.landmarks)])

@@ -13,6 +13,7 @@ from ..track import TrackError
 from .recording import Recording, clipped
 
 SOURCE = "arkit-json"
+SLOWEST = 1.0  # seconds between two samples; no performance is recorded more slowly
 FORMS = (
     'expected a list of frames {"time": seconds, "blendShapes": {name: value}, "transform": 16 numbers (optional)} '
     'or {"fps": number, "names": [51 names], "frames": [[51 numbers], ...]}'
@@ -47,6 +48,9 @@ def read_arkit_json(path: str | os.PathLike) -> Recording:
         k = int(np.flatnonzero(np.diff(times) <= 0)[0])
         early, late = times[k + 1], times[k]
         raise TrackError(f"{path}: times must rise, but frame {k + 1} is at {early:g} s after frame {k} at {late:g} s.")
+    usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    if usual > SLOWEST:
+        raise TrackError(f"{path}: times count seconds, and these lie {usual:g} apart: they look like milliseconds, so divide them.")
     coefficients, notes = clipped(values)
     return Recording(SOURCE, times, coefficients, rotation, notes)
 

@@ -58,7 +58,11 @@ def _read_table(path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise TrackError(f"{path} cannot be read as a CSV file ({error}).") from None
     if len(rows) < 2:
         raise TrackError(f"{path} holds {len(rows)} rows; a recording has a row of names and at least one of values.")
-    return rows[0][1], rows[1:]
+    names = rows[0][1]
+    for line, row in rows[1:]:
+        if any(cell.strip() for cell in row[len(names) :]):
+            raise TrackError(f"{path}, row {line}: {len(row)} values under {len(names)} names, so it is not known which is which.")
+    return names, rows[1:]
 
 
 def _numbers(path, header, rows, columns) -> np.ndarray:

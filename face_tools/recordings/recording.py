@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..coefficients import ASSUMED_ORDER, CoefficientOrder, experimental_note
-from ..track import FaceTrack, TrackError
+from ..track import FaceTrack, TrackError, require_length
 
 NO_LANDMARKS = "none"  # landmark scheme of a track that has no picture
 SIZE = (512, 512)
@@ -46,7 +46,7 @@ class Recording:
         """Sample the recording at `fps`, linear in time. Frame 0 lies `offset` seconds after the recording's first sample.
 
         A negative offset holds the first sample until the recording starts. Held rows and rows inside a gap are not `valid`.
-        Raises TrackError where the offset lies behind the end.
+        Raises TrackError where the offset lies behind the end, or the track would be longer than any.
         """
         if fps <= 0:
             raise TrackError(f"The frame rate of a track is above 0, got {fps:g}.")
@@ -54,7 +54,7 @@ class Recording:
             raise TrackError(
                 f"The offset of {offset:g} s lies behind the end of the recording, which lasts {self.duration:.2f} s."
             )
-        count = int(np.floor((self.duration - offset) * fps + 1e-6)) + 1
+        count = require_length((self.duration - offset) * fps + 1, "The recording, its offset and its rate")
         own = self.times - self.times[0]
         times = offset + np.arange(count) / fps
         rotation = np.zeros((count, 3), np.float32)

@@ -20,7 +20,7 @@ CROP_INPUTS = [
     io.Int.Input(
         "size",
         default=512,
-        min=64,
+        min=128,
         max=4096,
         step=8,
         tooltip="Width and height of the crop, pixels; the portrait's is what is sampled.",

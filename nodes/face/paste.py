@@ -15,7 +15,8 @@ from ...face_tools.pictures.crop import Crop
 from ...face_tools.pictures.paste import paste_back, window_mask
 from ...face_tools.track import TrackError
 from ...face_tools.video_file import write
-from ..pixels import frame_float
+from ..checks import require_masks
+from ..pixels import frame_float, require_pictures, room
 from ..progress import ticker
 from ..schema import schema
 from ..types import CropType
@@ -46,8 +47,8 @@ class Paster:
     """Pastes portrait k into frame k. Raises ValueError where the mask has another number of rows."""
 
     def __init__(self, portraits: torch.Tensor, crop: Crop, feather: float, colour_match: float, mask: torch.Tensor | None):
-        if mask is not None and len(mask) not in (1, len(portraits)):
-            raise ValueError(f"There are {len(mask)} masks and {len(portraits)} portraits: give one mask, or one for every portrait.")
+        if mask is not None:
+            require_masks(mask, len(portraits), "portrait")
         self.portraits, self.crop, self.mask = portraits, crop.at(portraits.shape[1]), mask
         self.feather, self.colour_match = feather, colour_match
 
@@ -89,9 +90,10 @@ class PasteBack(io.ComfyNode):
         count = len(portraits)
         if len(images) not in (1, count):
             raise ValueError(f"There are {len(images)} frames and {count} portraits: give one frame, or one for every portrait.")
+        require_pictures(images, "images")
         paster, tick = Paster(portraits, crop, feather, colour_match, mask), ticker(count)
         height, width = images.shape[1:3]
-        result, pasted = torch.empty(count, height, width, 3), torch.zeros(1 if mask is None else len(mask), height, width)
+        result, pasted = room(count, height, width), torch.zeros(1 if mask is None else len(mask), height, width)
         for k in range(count):
             if k < len(pasted):
                 pasted[k, crop.y : crop.y + crop.side, crop.x : crop.x + crop.side] = torch.from_numpy(paster.weight(k))
@@ -128,6 +130,7 @@ class PasteBackVideo(io.ComfyNode):
         if count != clip.frames:
             raise ValueError(f"There are {count} portraits and {clip.frames} tracked frames: they must be equal.")
         stream = open_video(video, clip.fps, clip.start, count / clip.fps)
+        require_pictures(images, "images")
         paster, tick = Paster(portraits, crop, feather, colour_match, mask), ticker(count)
 
         def pasted() -> Iterator[np.ndarray]:

@@ -5,7 +5,7 @@ from comfy_api.latest import io, ui
 
 from ...face_tools.pictures.head_pose_raster import draw_box, driven_translation
 from ...face_tools.pictures.patches import PATCH, REGIONS, plan_patches
-from ..pixels import frame_float, frame_uint8, put, require_rows
+from ..pixels import frame_float, frame_uint8, put, require_rows, room
 from ..progress import ticker
 from ..schema import RARE, schema
 from ..types import CropType, FacePatchesType, FaceTrackType
@@ -39,7 +39,7 @@ class CropPortrait(io.ComfyNode):
         require_rows(track, images)
         crop = crop_of(track, generation, factor, size)
         tick = ticker(len(images))
-        cropped = torch.empty(len(images), size, size, 3)
+        cropped = room(len(images), size, size)
         for k, image in enumerate(images):
             put(cropped, k, crop.cut(frame_float(image)))
             tick(k + 1)
@@ -87,7 +87,7 @@ class DrawHeadPose(io.ComfyNode):
         shown = track.size if portrait_track is None or size else portrait_track.size
         width, height = (round(side * size / min(shown)) if size else side // CELL * CELL for side in shown)
         tick = ticker(len(track))
-        pictures = torch.empty(len(track), height, width, 3)
+        pictures = room(len(track), height, width)
         for k, (rotation, place) in enumerate(zip(track.rotation, places)):
             put(pictures, k, draw_box(rotation, place, (width, height)))
             tick(k + 1)
@@ -121,7 +121,7 @@ class FacePatches(io.ComfyNode):
         require_rows(track, images)
         plan = plan_patches(track)
         tick = ticker(len(images))
-        pictures = {name: torch.empty(len(images), PATCH, PATCH, 3) for name in (*REGIONS, "motion_crop")}
+        pictures = {name: room(len(images), PATCH, PATCH) for name in (*REGIONS, "motion_crop")}
         for k, image in enumerate(images):
             for name, picture in plan.cut(frame_uint8(image[plan.part(k)]), k).items():
                 put(pictures[name], k, picture)

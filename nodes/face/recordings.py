@@ -6,11 +6,12 @@ import os
 import folder_paths
 from comfy_api.latest import io
 
+from ...face_tools import track_file
 from ...face_tools.recordings.arkit_json import read_arkit_json
 from ...face_tools.recordings.livelink import TAKE_FPS, read_live_link
 from ...face_tools.report import describe
-from ...face_tools.track import FaceTrack
 from ...face_tools.trackers.onnx_source import named_otherwise
+from ..listing import OUTPUT, listed
 from ..notice import notice
 from ..schema import schema
 from ..types import FaceTrackType
@@ -18,28 +19,15 @@ from .calibration import coefficient_order
 
 CATEGORY = "SK Portrait/face"
 BOTH, EXPRESSION = "expression and head angles", "expression"
-OUTPUT = " [output]"  # the host's mark of a file in the output folder
-
-
-def listed(*endings: str, output: bool = False) -> list[str]:
-    """Files of these endings in the input folder, and those of the output folder with the host's mark."""
-    names = _walk(folder_paths.get_input_directory(), endings)
-    return names + ([name + OUTPUT for name in _walk(folder_paths.get_output_directory(), endings)] if output else [])
-
-
-def _walk(folder: str, endings: tuple[str, ...]) -> list[str]:
-    found = []
-    for place, _, files in os.walk(folder, followlinks=True):
-        found += [os.path.relpath(os.path.join(place, f), folder) for f in files if f.lower().endswith(endings)]
-    return sorted(name.replace(os.sep, "/") for name in found)
 
 
 def path_of(file: str) -> str:
     """Path of a listed file. Raises FileNotFoundError where it is not, or lies outside the input and output folders."""
     folder = folder_paths.get_output_directory() if file.endswith(OUTPUT) else folder_paths.get_input_directory()
-    path = os.path.abspath(os.path.join(folder, file.removesuffix(OUTPUT)))
-    if os.path.commonpath([path, os.path.abspath(folder)]) != os.path.abspath(folder) or not os.path.isfile(path):
-        raise FileNotFoundError(f'There is no file "{file.removesuffix(OUTPUT)}" in {folder}.')
+    name, folder = file.removesuffix(OUTPUT), os.path.abspath(folder)
+    path = os.path.abspath(os.path.join(folder, name))
+    if "\0" in name or not path.startswith(os.path.join(folder, "")) or not os.path.isfile(path):
+        raise FileNotFoundError(f'There is no file "{name}" in {folder}.')
     return path
 
 
@@ -136,7 +124,7 @@ class LoadTrack(FileNode):
 
     @classmethod
     def execute(cls, file) -> io.NodeOutput:
-        track = FaceTrack.load(path_of(file))
+        track = track_file.load(path_of(file))
         if warning := named_otherwise(track, coefficient_order()):
             notice(cls, warning)
         return io.NodeOutput(track, describe(track))
@@ -166,9 +154,12 @@ class SaveTrack(io.ComfyNode):
     @classmethod
     def execute(cls, track, filename_prefix) -> io.NodeOutput:
         output = folder_paths.get_output_directory()
-        folder, name, number, _, _ = folder_paths.get_save_image_path(filename_prefix, output, *track.size)
+        try:
+            folder, name, number, _, _ = folder_paths.get_save_image_path(filename_prefix, output, *track.size)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"filename_prefix {filename_prefix!r} cannot be used in {output}: {error}.") from None
         path = os.path.join(folder, f"{name}_{number:05}_.npz")
-        track.save(path)
+        track_file.save(track, path)
         return io.NodeOutput(track, path)
 
 

@@ -18,7 +18,7 @@ from ...face_tools.trackers.host_landmarks import HostLandmarks
 from ...face_tools.trackers.tracking import ON_MISS, track_faces
 from ..folders import FACE_TOOLS
 from ..notice import notice
-from ..pixels import frames_uint8, put
+from ..pixels import frames_uint8, put, room
 from ..progress import ticker
 from ..schema import RARE, schema
 from ..types import CropType, FaceTrackType
@@ -31,7 +31,7 @@ SOURCE = io.Combo.Input(
     "source",
     options=[sources.AUTO, *sources.MODULES],
     tooltip="The face tracker. auto takes the HelloMeme ONNX models where they lie in models/face_tools, else MediaPipe. "
-    "Use the same one for the reference and the driver. MediaPipe 1.x sends usage metrics to Google, so it only runs if chosen.",
+    "Use the same one for the reference and the driver. MediaPipe 1.x sends usage metrics to Google: see the help page.",
 )
 FPS = io.Float.Input("fps", default=25.0, min=0.1, max=1000.0, step=0.01, tooltip="Frames a second of the clip.")
 WHICH = [
@@ -185,7 +185,7 @@ class TrackVideo(io.ComfyNode):
             whole = track_faces(stream.frames(), tracker, stream.fps, Choice(face, face_number), on_miss, tick)
         whole, report = finished(cls, whole, coefficients)
         crop = replace(crop_of(whole, generation, factor, size), clip=Clip(stream.fps, start, len(whole)))
-        images = torch.empty(len(whole), size, size, 3)
+        images = room(len(whole), size, size)
         for k, frame in enumerate(stream.frames()):
             put(images, k, crop.cut(frame.astype(np.float32) / 255))
             tick(len(whole) + k + 1)

@@ -8,7 +8,7 @@ from ...sk_attention.drive import DriveAction
 from ...sk_attention.reference import ReferenceAction
 from ...unet import comfy as unet_comfy
 from ...unet.stations import Weighted
-from ..checks import require_one_size, require_pair, require_sd15
+from ..checks import require_latent, require_one_size, require_pair, require_sd15
 from ..schema import schema
 from ..span import SPAN, span_of
 from ..types import DriveType, ReferenceType
@@ -98,6 +98,7 @@ class SharedNoise(io.ComfyNode):
         if latent is None:
             latent = {"samples": torch.zeros(1, 4, *drive.size, device=comfy.model_management.intermediate_device())}
         frames, samples = len(drive), latent["samples"]
+        require_latent(samples, "latent")
         if len(samples) not in (1, frames):
             raise ValueError(f"The latent batch has {len(samples)} rows and the drive has {frames} frames: give one, or one a frame.")
         if drive.size and tuple(samples.shape[-2:]) != drive.size:

@@ -13,9 +13,10 @@ from ...sk_attention.reference import Reference
 from ...unet import comfy as unet_comfy
 from ...unet.frames import COND, UNCOND
 from ...unet.stations import Capture, Weighted
-from ..checks import require_expression, require_frames, require_pair, require_sd15
+from ..checks import first_prompt, require_expression, require_frames, require_latent, require_pair, require_sd15
 from ..face.calibration import coefficient_order
 from ..notice import notice
+from ..pixels import require_pictures
 from ..progress import ticker
 from ..schema import RARE, schema
 from ..types import AdapterType, DriveEncoderType, DriveType, FaceMotionType, FacePatchesType, FaceTrackType, ReferenceType
@@ -55,6 +56,8 @@ class EncodeReference(io.ComfyNode):
     def execute(cls, model, adapter, positive, negative, latent, drive=None) -> io.NodeOutput:
         require_sd15(model)
         samples = latent["samples"]
+        require_latent(samples, "portrait's latent")
+        prompts = {COND: first_prompt(model, positive, "positive"), UNCOND: first_prompt(model, negative, "negative")}
         if len(samples) != 1:
             raise ValueError(f"The reference is one picture; the latent holds {len(samples)}.")
         for name, conditioning in (("positive", positive), ("negative", negative)):
@@ -78,7 +81,7 @@ class EncodeReference(io.ComfyNode):
                 f"{adapter.loaded.file} is a {adapter.loaded} trained up to {trained * 8} px a side; at {longest * 8} px its positional "
                 "tables are extrapolated and the picture may suffer. v5 and later have no such limit.",
             )
-        features = _features(model, adapter.module.sites, samples, {COND: positive, UNCOND: negative}, drive)
+        features = _features(model, adapter.module.sites, samples, prompts, drive)
         return io.NodeOutput(Reference(features, tuple(samples.shape[-2:]), adapter))
 
 
@@ -91,7 +94,7 @@ def _features(model, sites, samples, prompts, drive) -> dict[str, torch.Tensor]:
     for branch, z in ((COND, clean), (UNCOND, torch.zeros_like(clean))):
         capture = Capture(sites)
         actions = [Weighted(capture)] + ([Weighted(DriveAction(drive))] if drive else [])
-        unet_comfy.plain_pass(base, z, prompts[branch][0][0], actions, branch)
+        unet_comfy.plain_pass(base, z, prompts[branch], actions, branch)
         halves.append(capture.features)
     keep = comfy.model_management.unet_offload_device()
     return {station: torch.cat([half[station] for half in halves]).to(keep) for station in halves[0]}
@@ -143,6 +146,8 @@ class EncodeDrive(io.ComfyNode):
         still_face=False,
     ) -> io.NodeOutput:
         frames = len(head_pose)
+        require_pictures(head_pose, "head_pose")
+        drive_encoder.module.require_size(*head_pose.shape[1:3])
         require_frames("track", len(track), "head pose", frames)
         kind = "face_motion" if face_motion is not None else "coefficients"
         if kind not in drive_encoder.module.kinds:
@@ -200,7 +205,10 @@ def _embed_patches(node, clip_vision, patches: dict, frames: int) -> torch.Tenso
         notice(node, f"No eye and mouth patches: {', '.join(lacking)} not wired, so zeros stand in for them and the face will move less.")
         return torch.zeros(frames, len(patches), EMBEDDING)
     for name, images in patches.items():
+        require_pictures(images, name)
         require_frames(name, len(images), "head pose", frames)
+    if len(shapes := {images.shape[1:3] for images in patches.values()}) > 1:
+        raise ValueError(f"The eye and mouth patches are of different sizes, {sorted(map(tuple, shapes))}: wire those of one Face Patches.")
     images = torch.stack([batch[..., :3] for batch in patches.values()], dim=1).flatten(0, 1)
     tick = ticker(len(images))
     embeddings = []

@@ -7,6 +7,7 @@ from comfy_api.latest import io, ui
 
 from ...sk_attention.fan import CROP
 from ...sk_attention.parts import FACE_MOTION
+from ..pixels import require_pictures
 from ..progress import ticker
 from ..schema import schema
 from ..types import FaceMotionType
@@ -49,6 +50,9 @@ class EncodeFaceMotion(io.ComfyNode):
 
     @classmethod
     def execute(cls, file, motion_crop) -> io.NodeOutput:
+        require_pictures(motion_crop, "motion_crop")
+        if not len(motion_crop):
+            raise ValueError("There is no motion crop: the clip is empty.")
         if motion_crop.shape[1:3] != (CROP, CROP):
             raise ValueError(
                 f"The motion crop is {motion_crop.shape[2]}x{motion_crop.shape[1]} pixels and the PD-FGC encoder takes {CROP}x{CROP}: "

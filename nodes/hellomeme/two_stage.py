@@ -4,7 +4,7 @@ import comfy.sample
 from comfy_api.latest import io
 
 from ...sk_attention.parts import MOTION
-from ..checks import require_sd15
+from ..checks import require_latent, require_prompt, require_sd15
 from ..schema import RARE, schema
 from ..types import MotionType
 from ..windows import require_window
@@ -86,8 +86,14 @@ class TwoStageSampler(io.ComfyNode):
         motions = [one for one in (motion, motion_2) if one is not None]
         require_window(window_length, overlap, *motions)
         samples = comfy.sample.fix_empty_latent_channels(model, latent_image["samples"])
+        require_latent(samples, "latent_image")
+        for name, prompts in guider.original_conds.items():
+            for prompt in prompts:
+                require_prompt(model, prompt.get("cross_attn"), name)
         mask, frames, published = latent_image.get("noise_mask"), len(samples), method == PUBLISHED
         first = None if stage1 is None else stage1["samples"].to(samples)
+        if first is not None and first.shape[1:] != samples.shape[1:]:
+            raise ValueError(f"stage1 is {tuple(first.shape)} and latent_image {tuple(samples.shape)}: they must be of one size.")
         tree = next((one.module for one in motions if one.loaded.part.kind == MOTION), None)
         if tree:
             order = KeyFrameTree(frames, sigmas, window_length, tree, published, first)
