@@ -28,8 +28,10 @@ def save(track: FaceTrack, path: str | os.PathLike) -> None:
     if size > LARGEST:
         raise TrackError(f"The track has {len(track)} rows, {size / 1e9:.1f} GB; a file holds {LARGEST / 1e9:.1f} GB: save it in parts.")
     words = {"source": track.source, "scheme": track.scheme, "fps": track.fps, "size": track.size, "notes": track.notes}
+    packed = io.BytesIO()
+    np.savez_compressed(packed, format_version=FORMAT_VERSION, **words, **track.arrays())
     with written(path) as file:
-        np.savez_compressed(file, format_version=FORMAT_VERSION, **words, **track.arrays())
+        file.write(packed.getbuffer())
 
 
 def load(path: str | os.PathLike) -> FaceTrack:

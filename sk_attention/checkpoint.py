@@ -96,6 +96,8 @@ def _require_equal(wanted: Mapping[str, tuple], found: Mapping[str, tuple], wher
 def _require_weights(state: Mapping[str, Tensor], where: str) -> None:
     """Raise CheckpointError for a tensor that holds no weights: a network of them computes noise, or nothing, without a word."""
     for key, value in state.items():
+        if value.is_meta:  # a shape without numbers
+            continue
         if not value.is_floating_point():
             raise CheckpointError(f"{where}{key!r} holds {str(value.dtype).removeprefix('torch.')} numbers, which are no weights.")
         # One pass without a copy; the narrow floats, which have no such pass, are widened.

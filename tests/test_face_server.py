@@ -4,7 +4,8 @@ import av
 import numpy as np
 import pytest
 
-from sk_portrait.tests.face_clips import talking_head, write_video
+from sk_portrait.bench.films import write_video
+from sk_portrait.tests.face_clips import talking_head
 
 pytest.importorskip("mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21")
 

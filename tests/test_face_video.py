@@ -1,16 +1,15 @@
 """Reading videos: every frame at its time, upright, with its sound, and one clear sentence for what is not a video."""
 
 import io
-from fractions import Fraction
 from itertools import islice
 
 import numpy as np
 import pytest
 
+from sk_portrait.bench.films import number_of, numbered, write_audio_only, write_video
 from sk_portrait.face_tools import video
 from sk_portrait.face_tools.sound import sound
 from sk_portrait.face_tools.video import VideoError
-from sk_portrait.tests.face_clips import number_of, numbered, write_audio_only, write_video
 
 
 def numbers(path, **options) -> list[int]:
@@ -112,60 +111,6 @@ def test_a_file_that_was_cut_short_is_an_error_not_a_shorter_clip(tmp_path):
         list(video.frames(cut))
 
 
-QUADRANTS = np.kron(np.array([[40, 90], [140, 200]]), np.ones((32, 32)))[..., None].repeat(3, -1).astype(np.uint8)
-MATRICES = {  # a b c d -> what a player shows of the quadrants
-    "mirrored": ((-1, 0, 0, 1), QUADRANTS[:, ::-1]),
-    "upside down by a flip": ((1, 0, 0, -1), QUADRANTS[::-1]),
-    "turned by 180": ((-1, 0, 0, -1), QUADRANTS[::-1, ::-1]),
-    "turned and mirrored": ((0, 1, 1, 0), QUADRANTS.swapaxes(0, 1)),
-    "turned by 90 clockwise": ((0, 1, -1, 0), np.rot90(QUADRANTS, -1)),
-}
-
-
-@pytest.mark.parametrize("kind", MATRICES)
-def test_mirrored_and_turned_files_come_as_players_show_them(tmp_path, kind):
-    matrix, shown = MATRICES[kind]
-    (frame,) = video.frames(write_video(tmp_path / "turned.mp4", [QUADRANTS], matrix=matrix))
-    assert np.abs(frame.astype(int) - shown)[4:28, 4:28].max() < 12 and np.abs(frame.astype(int) - shown)[36:60, 36:60].max() < 12
-
-
-@pytest.mark.parametrize("aspect, size", [(2, (128, 48)), (Fraction(1, 2), (64, 96)), (1, (64, 48))])
-def test_pixels_come_square(tmp_path, aspect, size):
-    path = write_video(tmp_path / "wide.mp4", [numbered(7)] * 3, pixel_aspect=aspect)
-    assert video.probe(path).size == size and {frame.shape for frame in video.frames(path)} == {(size[1], size[0], 3)}
-
-
-def test_joined_transport_streams_play_to_their_end(tmp_path):
-    parts = [write_video(tmp_path / f"{n}.ts", [numbered(15 * n + k) for k in range(15)]).read_bytes() for n in range(2)]
-    joined = tmp_path / "joined.ts"
-    joined.write_bytes(b"".join(parts))
-    assert numbers(joined) == list(range(30))
-
-
-@pytest.mark.parametrize("name", ["cut.mkv", "cut.webm"])
-@pytest.mark.parametrize("tone", [0.0, 2.4])
-def test_matroska_that_was_cut_short_says_so(tmp_path, name, tone):
-    noise = [np.random.default_rng(k).integers(0, 255, (48, 64, 3), np.uint8) for k in range(60)]
-    whole = write_video(tmp_path / f"whole{name[-4:]}", noise, tone_seconds=tone).read_bytes()
-    assert len(numbers(tmp_path / f"whole{name[-4:]}")) == 60
-    cut = tmp_path / name
-    cut.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(VideoError, match=rf"{name} (was cut short: it announces 2.40 s and ends after 1\.\d\d s\. Set seconds|is damaged)"):
-        list(video.frames(cut))
-    assert len(numbers(cut, seconds=0.4)) == 10
-
-
-def test_sound_that_outlasts_the_picture_is_no_cut(tmp_path):
-    path = write_video(tmp_path / "long_sound.mkv", [numbered(k) for k in range(10)], tone_seconds=3.0)
-    assert numbers(path) == list(range(10))
-
-
-def test_a_start_behind_the_end_says_where_the_end_is(tmp_path):
-    path = write_video(tmp_path / "short.mp4", [numbered(k) for k in range(25)])
-    with pytest.raises(VideoError, match=r"lasts 1\.00 s, so there is nothing to read from 5 s on"):
-        list(video.frames(path, start=5.0))
-
-
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
     """Two minutes at 25 frames a second with sound, a key frame every half second; its grey level tells the second."""
@@ -190,15 +135,3 @@ def test_only_the_part_that_is_asked_for_is_decoded_and_kept(film):
     wave, rate = sound(film, 0.0, 2.0, tick=lambda: decoded.append("sound"))
     assert decoded.count("picture") < 60 and decoded.count("sound") < 2 * rate / 1024 + 5
     assert wave.base is None and wave.shape == (1, 2 * rate)
-
-
-@pytest.mark.parametrize("name", ["film.avi", "film.mp4"])
-def test_cancel_goes_through_while_frames_are_skipped(tmp_path, name):
-    path = write_video(tmp_path / name, [numbered(k % 30) for k in range(300)], tone_seconds=12.0)
-
-    def cancel():
-        raise InterruptedError
-
-    for read in (lambda: list(video.frames(path, start=11.0, tick=cancel)), lambda: sound(path, 11.0, 0.5, cancel)):
-        with pytest.raises(InterruptedError):
-            read()

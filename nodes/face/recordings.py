@@ -156,8 +156,9 @@ class SaveTrack(io.ComfyNode):
         output = folder_paths.get_output_directory()
         try:
             folder, name, number, _, _ = folder_paths.get_save_image_path(filename_prefix, output, *track.size)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"filename_prefix {filename_prefix!r} cannot be used in {output}: {error}.") from None
+        except Exception as error:  # the host has a bare one for a folder that lies outside
+            reason = str(error).partition("\n")[0]
+            raise ValueError(f"filename_prefix {filename_prefix[:60]!r} cannot be used in {output}: {reason}") from None
         path = os.path.join(folder, f"{name}_{number:05}_.npz")
         track_file.save(track, path)
         return io.NodeOutput(track, path)

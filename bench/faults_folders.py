@@ -1,0 +1,99 @@
+"""Faults of folders: links that lead round, many files, names that lead out."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from .fault import Table, keep, says
+from .faults_files import track_of
+
+TABLE = Table(host=True)
+PICTURES, SECONDS = 100_000, 0.05
+
+
+def folders(folder: Path):
+    """The host's input and output folder below `folder`."""
+    import folder_paths
+
+    for name in ("input", "output"):
+        (folder / name).mkdir(exist_ok=True)
+    places = {f"{name}_directory": str(folder / name) for name in ("input", "output")}
+    return mock.patch.multiple(folder_paths, **places)
+
+
+@TABLE.fault("two links in the input folder that lead round")
+def loops(folder: Path) -> None:
+    from ..nodes.listing import listed
+
+    with folders(folder):
+        inner = folder / "input" / "a" / "b"
+        inner.mkdir(parents=True)
+        (inner / "take.csv").touch()
+        (inner / "round").symlink_to(folder / "input", target_is_directory=True)
+        (folder / "input" / "again").symlink_to(folder / "input" / "a", target_is_directory=True)
+        (folder / "input" / "self").symlink_to(folder / "input" / "self")
+        keep(listed(".csv", ".json") == ["a/b/take.csv"], "the list of files")
+
+
+@TABLE.fault("a folder elsewhere that is linked")
+def linked(folder: Path) -> None:
+    from ..nodes.listing import listed
+
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "take.csv").touch()
+    with folders(folder):
+        (folder / "input" / "takes").symlink_to(folder / "elsewhere", target_is_directory=True)
+        keep(listed(".csv") == ["takes/take.csv"], "files behind the link")
+        (folder / "elsewhere" / "more.csv").touch()
+        keep(listed(".csv") == ["takes/more.csv", "takes/take.csv"], "a file that came later")
+
+
+@TABLE.fault("100,000 pictures beside the recordings", rf"listed in \d+ ms of processor time, {SECONDS * 1000:.0f} are allowed", long=True)
+def crowded(folder: Path) -> str:
+    from ..nodes.listing import listed
+
+    with folders(folder):
+        for k in range(PICTURES):
+            os.close(os.open(folder / "input" / f"{k}.png", os.O_CREAT))
+        (folder / "input" / "take.csv").touch()
+        time.sleep(2.1)  # a folder that has just changed is read again every time
+        listed(".csv")
+        began = time.process_time()
+        found = [listed(".csv", ".json"), listed(".npz", output=True)]
+        spent = time.process_time() - began
+    keep(found == [["take.csv"], []], "files")
+    keep(spent < SECONDS, f"{spent * 1000:.0f} ms at every look at the node list")
+    return f"listed in {spent * 1000:.0f} ms of processor time, {SECONDS * 1000:.0f} are allowed"
+
+
+BAD_NAMES = ("../secret.npz", "/etc/passwd", "..\\secret.npz", "nul\0.npz", "a" * 5000, "", ".", "../secret.npz [output]")
+
+
+@TABLE.fault("names of files that lead out of the folders", "There is no file")
+def traversal(folder: Path) -> str:
+    from ..nodes.face.recordings import ImportLiveLinkFace, LoadTrack
+
+    np.savez(folder / "secret.npz", a=1)
+    with folders(folder):
+        for name in BAD_NAMES:
+            for node in (LoadTrack, ImportLiveLinkFace):
+                keep(str(node.validate_inputs(name)).startswith("There is no file"), f"the file behind {name!r}")
+        return says(lambda: LoadTrack.execute(BAD_NAMES[0]))
+
+
+@TABLE.fault("prefixes that lead out of the output folder", "filename_prefix .* cannot be used")
+def prefixes(folder: Path) -> str:
+    from ..nodes.face.recordings import SaveTrack
+
+    said = ""
+    with folders(folder):
+        for prefix in ("../out", "/tmp/out", "nul\0", "a" * 5000, "b/" * 3000):
+            said = says(lambda prefix=prefix: SaveTrack.execute(track_of(1, "none"), prefix))
+        found = [path for path in folder.rglob("*") if path.is_file()]
+        keep(not found, f"order: {found}")
+    return said

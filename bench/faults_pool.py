@@ -1,0 +1,147 @@
+"""Values for every type of wire, good and odd, and every node of the pack: what fuzzing draws from. Needs ComfyUI."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..face_tools.coefficients import ARKIT_51
+from ..face_tools.recordings.presets import preset
+from .faults_files import track_of
+from .faults_nodes import encoder, narrow
+
+CELLS = 8  # a side of the latents: the least that the UNet can halve three times
+
+
+@cache
+def nodes() -> dict[str, type]:
+    """Node id -> class, as the host gets them."""
+    from .. import nodes as pack
+
+    listed = asyncio.run(pack.SKPortraitExtension().get_node_list())
+    return {node.define_schema().node_id: node for node in listed}
+
+
+def _images() -> list[torch.Tensor]:
+    shapes = [(1, 480, 640, 3), (3, 480, 640, 3), (0, 64, 64, 3), (1, 1, 1, 3), (2, 128, 128, 4), (1, 64, 48, 1), (3, 224, 224, 3)]
+    shapes += [(1, 64, 64, 3), (3, 128, 128, 3)]
+    pictures = [torch.rand(shape) for shape in shapes]
+    return [*pictures, torch.full((1, 64, 64, 3), float("nan")), torch.rand(3, 128, 128, 3).half(), torch.rand(3, 128, 128, 3) * 1e6]
+
+
+def _tracks() -> list:
+    tracks = [track_of(1), track_of(3), track_of(3, coefficients=False), track_of(3, "hello222"), track_of(1, "none"), track_of(40, "none")]
+    still, small = track_of(3), track_of(3)
+    return [
+        *tracks,
+        preset("smile"),
+        still.replace(landmarks=still.landmarks * 0 + 5),
+        small.replace(size=(64, 64), fps=1e-3),
+        still.replace(landmarks=still.landmarks * 1e20, box=still.box * 1e20),
+        still.replace(rotation=still.rotation * 1e6, translation=-still.translation),
+        still.rows(slice(0)),
+    ]
+
+
+def _latents() -> list[dict]:
+    shapes = [(1, 4, CELLS, CELLS), (3, 4, CELLS, CELLS), (1, 4, 16, 16), (3, 16, CELLS, CELLS), (1, 4, 1, CELLS, CELLS), (0, 4, 8, 8)]
+    shapes += [(1, 4, 1, 1), (1, 3, 8, 8)]
+    masked = {"samples": torch.zeros(3, 4, CELLS, CELLS), "noise_mask": torch.ones(1, 64, 64)}
+    return [masked, *({"samples": torch.zeros(shape)} for shape in shapes)]
+
+
+def _prompts() -> list[list]:
+    return [[[torch.zeros(1, 7, 64), {}]], [], [[torch.zeros(1, 77, 2048), {}]], [[torch.zeros(2, 7, 64), {}]], [[None, {}]]]
+
+
+def _face_landmarks() -> list:
+    from ..face_tools.trackers.template import RIGID_CM, RIGID_POINTS
+
+    points = np.random.default_rng(0).uniform(-5, 5, (478, 3))
+    points[list(RIGID_POINTS)] = RIGID_CM
+    points = points * [10, -10, -10] + [320, 240, 0]
+    face = {
+        "landmarks_xy": points[:, :2], "landmarks_3d": points, "blendshapes": dict.fromkeys(ARKIT_51, 0.3), "score": 0.9
+    }  # fmt: skip
+    frames = [[[face]] * 3, [], [[]], [[face], [], [face]], [[{}]], [[face | {"landmarks_3d": points * 0}]], [[face | {"score": None}]]]
+    return [{"frames": each, "image_size": (480, 640)} for each in frames] + [None, {"frames": [], "image_size": (0, 0)}]
+
+
+def _clip_vision() -> list:
+    return [
+        SimpleNamespace(encode_image=lambda images, crop=True, width=width: {"image_embeds": torch.zeros(len(images), width)})
+        for width in (1024, 768)
+    ]
+
+
+def _videos() -> list:
+    from fractions import Fraction
+
+    from comfy_api.latest import InputImpl, Types
+
+    def held(count: int, rate: int = 25):
+        return InputImpl.VideoFromComponents(Types.VideoComponents(torch.rand(count, 48, 64, 3), Fraction(rate)))
+
+    return [held(3), held(1, 1000), held(0)]
+
+
+def _guiders() -> list:
+    import comfy.samplers
+
+    guiders = []
+    for positive in _prompts()[:3]:
+        guider = comfy.samplers.CFGGuider(narrow().model)
+        guider.set_conds(positive, _prompts()[0])
+        guider.set_cfg(2.0)
+        guiders.append(guider)
+    return guiders
+
+
+def _noises() -> list:
+    from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
+
+    return [Noise_RandomNoise(1)]
+
+
+def _samplers() -> list:
+    import comfy.samplers
+
+    return [comfy.samplers.sampler_object("euler")]
+
+
+def _motions() -> list:
+    from ..tests.moving import MovingHost
+
+    return [MovingHost().motion(kind) for kind in ("animatediff", "v3", "v5")]
+
+
+POOLS: dict[str, Callable[[], list]] = {
+    "IMAGE": _images,
+    "MASK": lambda: [torch.ones(1, 64, 64), torch.zeros(3, 128, 128), torch.ones(2, 1, 1), torch.full((1, 8, 8), float("nan"))],
+    "FACE_TRACK": _tracks,
+    "LATENT": _latents,
+    "CONDITIONING": _prompts,
+    "FACE_LANDMARKS": _face_landmarks,
+    "CLIP_VISION": _clip_vision,
+    "VIDEO": _videos,
+    "GUIDER": _guiders,
+    "NOISE": _noises,
+    "SAMPLER": _samplers,
+    "SIGMAS": lambda: [torch.tensor([14.6, 1.0, 0.0]), torch.tensor([14.6]), torch.tensor([])],
+    "MODEL": lambda: [narrow().model],
+    "SK_ADAPTER": lambda: [narrow().adapter(name) for name in ("v2", "v5")],
+    "SK_DRIVE_ENCODER": lambda: [encoder(name) for name in ("v2", "v5")],
+    "SK_MOTION": _motions,
+}
+
+
+@cache
+def pool(kind: str) -> list[Any]:
+    """Values of a type of wire; an empty list where only other nodes make them."""
+    return POOLS[kind]() if kind in POOLS else []

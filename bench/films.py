@@ -1,0 +1,81 @@
+"""Small videos written with PyAV, whole and odd: for the tests and for the table of faults."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+RATE = 16000  # of the tone
+
+
+def numbered(k: int, width: int = 64, height: int = 48) -> np.ndarray:
+    """A frame whose grey level is 8 k: it tells which frame it is, also after compression."""
+    return np.full((height, width, 3), 8 * k, np.uint8)
+
+
+def number_of(frame: np.ndarray) -> int:
+    return int(round(float(frame.mean()) / 8))
+
+
+def write_video(
+    path: Path, frames, milliseconds=None, fps: int = 25, rotation: int = 0, tone_seconds: float = 0.0, matrix=None, pixel_aspect=None
+) -> Path:
+    """Frames (H, W, 3) uint8 as MPEG-4; with `milliseconds`, one timestamp a frame: a variable rate. A tone of 440 Hz on request.
+
+    matrix: of the picture on the display, a b c d: a stored (x, y) is shown at (ax + cy, bx + dy)
+    """
+    with av.open(str(path), "w") as container:
+        base = Fraction(1, 1000) if milliseconds is not None else Fraction(1, fps)
+        stream = container.add_stream("mpeg4", rate=fps)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
+        stream.codec_context.time_base = base
+        if rotation:
+            stream.set_display_rotation(rotation)
+        if matrix is not None:
+            a, b, c, d = (65536 * n for n in matrix)
+            stream.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
+        if pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
+        audio = container.add_stream("aac", rate=RATE, layout="mono") if tone_seconds else None
+        for k, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            frame.time_base, frame.pts = base, k if milliseconds is None else milliseconds[k]
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if audio:
+            write_tone(container, audio, tone_seconds)
+    return path
+
+
+def write_tone(container, stream, seconds: float) -> None:
+    wave = (np.sin(np.arange(int(RATE * seconds)) * 2 * np.pi * 440 / RATE) * 0.5).astype(np.float32)[None]
+    frame = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+    frame.sample_rate, frame.pts = RATE, 0
+    container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+def write_audio_only(path: Path) -> Path:
+    with av.open(str(path), "w") as container:
+        write_tone(container, container.add_stream("aac", rate=RATE, layout="mono"), 1.0)
+    return path
+
+
+def long_film(path: Path, minute: Path, minutes: int) -> Path:
+    """The packets of a video of one minute, picture and sound, one after the other `minutes` times: a film in a few seconds."""
+    with av.open(str(path), "w") as film:
+        with av.open(str(minute)) as given:
+            streams = [film.add_stream_from_template(stream) for stream in given.streams]
+        for k in range(minutes):
+            with av.open(str(minute)) as given:
+                for packet in given.demux():
+                    if packet.dts is None:
+                        continue
+                    shift = round(60 * k / packet.time_base)
+                    packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, streams[packet.stream.index]
+                    film.mux(packet)
+    return path
