@@ -25,9 +25,8 @@ from ..face_tools.editing.adjust import parse
 from ..face_tools.editing.timeline import retime
 from ..face_tools.recordings.arkit_json import read_arkit_json
 from ..face_tools.recordings.livelink import read_live_link
-from ..face_tools.recordings.presets import preset
 from ..face_tools.track import POINTS, FaceTrack
-from .fault import Lost, Table, keep, says
+from .fault import Table, keep, says
 
 TABLE = Table()
 MESH = POINTS["mediapipe478"]
@@ -71,7 +70,7 @@ FIELDS = {
     "of a newer version": ({"format_version": 9}, "has track format 9"),
     "without a rate": ({"without": "fps"}, "it lacks fps"),
     "without landmarks": ({"without": "landmarks"}, "it lacks landmarks"),
-    "without a row": ({name: value[:0] for name, value in track_of().arrays().items()}, "without a single row"),
+    "without a row": ({name: value[:0] for name, value in track_of().arrays().items()}, "at least one row, and this one has none"),
     "with a pickle in it": ({"notes": np.array([print], dtype=object)}, "damaged"),
 }
 for name, (fields, words) in FIELDS.items():
@@ -205,14 +204,8 @@ TABLE.fault("a factor of 400 digits", "holds a number beyond 1,000,000")(lambda 
 TABLE.fault("a frame number of 400 digits", "is not an edit")(lambda folder: parse("jawOpen=1 @ " + "9" * 400) and None)
 
 
-@TABLE.fault("tracks of 0, 1 and 5,000 rows, saved and loaded", "without a single row")
-def lengths(folder: Path) -> str:
+@TABLE.fault("tracks of 1 and 5,000 rows, saved and loaded")
+def lengths(folder: Path) -> None:
     for count in (1, 5000):
         track_file.save(track_of(count, "none"), folder / "t.npz")
         keep(len(track_file.load(folder / "t.npz")) == count, "rows")
-    track_file.save(preset("smile").rows(slice(0)), folder / "t.npz")
-    try:
-        track_file.load(folder / "t.npz")
-    except ValueError as error:
-        return str(error)
-    raise Lost("the word that nothing was loaded")

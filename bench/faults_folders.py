@@ -86,7 +86,7 @@ def traversal(folder: Path) -> str:
         return says(lambda: LoadTrack.execute(BAD_NAMES[0]))
 
 
-@TABLE.fault("prefixes that lead out of the output folder", "filename_prefix .* cannot be used")
+@TABLE.fault("prefixes that lead out of the output folder", "filename_prefix .* cannot be used|could not be written")
 def prefixes(folder: Path) -> str:
     from ..nodes.face.recordings import SaveTrack
 

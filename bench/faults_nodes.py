@@ -31,7 +31,7 @@ def crop(images: torch.Tensor, size: int = 128):
 
 
 PICTURES = {
-    "with one channel": (grey(channels=1), "is .* and .* 3 or 4 colours|3 or 4 colours"),
+    "with one channel": (grey(channels=1), "3 or 4 colours"),
     "with NaN in it": (grey(value=float("nan")), r"holds values that are no numbers \(NaN or infinite\), as a failed VAE Decode"),
     "with infinite values": (grey(value=float("inf")), "holds values that are no numbers"),
     "of another size than the track's": (grey(width=600), "The crop was made for frames of 640x480, these are 600x480"),
@@ -130,7 +130,7 @@ def encoder(generation: str):
     from .narrow_comfy import operations
 
     def of(name: str):
-        return managed(load(networks.build(name, 32).state_dict(), name, operations))
+        return managed(load(networks.build(name, 64).state_dict(), name, operations))
 
     return of("hm2_control") if generation == "v2" else join(of("hm5_control_base"), of("hm5_control_proj"))
 

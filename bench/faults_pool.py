@@ -23,7 +23,9 @@ CELLS = 8  # a side of the latents: the least that the UNet can halve three time
 def nodes() -> dict[str, type]:
     """Node id -> class, as the host gets them."""
     from .. import nodes as pack
+    from ..nodes import folders
 
+    folders.register()
     listed = asyncio.run(pack.SKPortraitExtension().get_node_list())
     return {node.define_schema().node_id: node for node in listed}
 
@@ -45,7 +47,6 @@ def _tracks() -> list:
         small.replace(size=(64, 64), fps=1e-3),
         still.replace(landmarks=still.landmarks * 1e20, box=still.box * 1e20),
         still.replace(rotation=still.rotation * 1e6, translation=-still.translation),
-        still.rows(slice(0)),
     ]
 
 

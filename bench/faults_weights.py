@@ -7,6 +7,7 @@ import pickle
 import struct
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import torch
 from safetensors.torch import save_file
@@ -54,14 +55,10 @@ def opened(content: bytes, folder: Path, name: str = "hm2_reference.safetensors"
     from ..nodes import folders
     from ..nodes.hellomeme.load import LoadAdapter
 
-    folders.register()
-    place = Path(folder_paths.get_folder_paths(folders.NETWORKS)[0]) / "faults"
-    place.mkdir(parents=True, exist_ok=True)
-    (place / name).write_bytes(content)
-    try:
-        LoadAdapter.execute(f"faults/{name}")
-    finally:
-        (place / name).unlink()
+    (folder / name).write_bytes(content)
+    place = {folders.NETWORKS: ([str(folder)], folders.EXTENSIONS[folders.NETWORKS])}
+    with mock.patch.dict(folder_paths.folder_names_and_paths, place):
+        LoadAdapter.execute(name)
 
 
 def safetensors(header: dict | bytes, data: bytes = b"", length: int | None = None) -> bytes:
@@ -106,7 +103,9 @@ def evil(folder: Path) -> None:
 
 @TABLE.fault("a name that leads out of the folder", "was not found. Put it into", host=True)
 def traversal(folder: Path) -> None:
+    from ..nodes import folders
     from ..nodes.hellomeme.load import LoadAdapter
 
+    folders.register()
     save_file({"x": torch.ones(1)}, folder / "secret.safetensors")
     LoadAdapter.execute(f"../../../../../../../..{folder}/secret.safetensors")

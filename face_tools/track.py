@@ -62,6 +62,8 @@ class FaceTrack:
         rows = {name: len(value) for name, value in self.arrays().items()}
         if len(set(rows.values())) != 1:
             raise TrackError(f"A face track needs one row a frame in every array, got {rows}.")
+        if not len(self):
+            raise TrackError("A face track has at least one row, and this one has none.")
         if not (np.isfinite(self.fps) and self.fps > 0):
             raise TrackError(f"The frame rate of a face track is above 0, got {self.fps:g}.")
         if len(self.size) != 2 or not all(0 < side <= LONGEST_SIDE for side in self.size):

@@ -54,12 +54,9 @@ def load(path: str | os.PathLike) -> FaceTrack:
     if foreign := data.keys() - REQUIRED - OPTIONAL:
         raise TrackError(f"{path} is not a face track saved by this pack: {', '.join(sorted(foreign))} does not belong to one.")
     try:
-        track = _track(data)
+        return _track(data)
     except (TrackError, ValueError, TypeError, OverflowError) as error:
         raise TrackError(f"{path} holds no usable face track: {error}") from None
-    if not len(track):
-        raise TrackError(f"{path} holds a face track without a single row.")
-    return track
 
 
 def _track(data: dict[str, np.ndarray]) -> FaceTrack:
@@ -106,8 +103,9 @@ def written(path: str | os.PathLike) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except OSError as error:
-        raise TrackError(f"{path} could not be written: {error.strerror or error}. Nothing was left there.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TrackError(f"{path} could not be written: {reason}. Nothing was left there.") from None
     finally:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             os.unlink(beside)

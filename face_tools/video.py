@@ -97,7 +97,7 @@ def hold(timed: Iterator[tuple[float, float, T]], rate: float, start: float = 0.
     while start + (k + SLACK) / rate < last:
         yield shown
         k += 1
-    if k == 0:
+    if k == 0 and start > 0:
         raise VideoError(f"The video lasts {last:.2f} s, so there is nothing to read from {start:g} s on: set an earlier start.")
 
 

@@ -48,12 +48,12 @@ def _content(place: str, identity: tuple[int, int], changed: int) -> tuple[list[
     folders, links, files = [], [], []
     with os.scandir(place) as entries:
         for entry in entries:
-            if entry.name.lower().endswith(ENDINGS) and entry.is_file():
-                files.append(entry.name)
-            elif entry.is_dir(follow_symlinks=False):
+            if entry.is_dir(follow_symlinks=False):
                 folders.append(entry.name)
-            elif entry.is_symlink() and entry.is_dir():
+            elif entry.is_symlink() and os.path.isdir(entry.path):
                 links.append(entry.name)
+            elif entry.name.lower().endswith(ENDINGS):
+                files.append(entry.name)
     if time.time_ns() - changed > SETTLED:
         _known[identity] = changed, folders, links, files
     return folders, links, files

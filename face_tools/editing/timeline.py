@@ -93,8 +93,11 @@ def cross_fade(a: FaceTrack, b: FaceTrack, frames: int) -> FaceTrack:
     if not 0 <= frames <= min(len(a), len(b)):
         raise TrackError(f"A cross-fade of {frames} rows does not fit into tracks of {len(a)} and {len(b)} rows.")
     time = (np.arange(frames) + 1) / (frames + 1)
-    fade = blend(a.rows(slice(len(a) - frames, None)), b.rows(slice(0, frames)), time * time * (3 - 2 * time))
-    return joined([a.rows(slice(0, len(a) - frames)), fade, b.rows(slice(frames, None))], unique_notes(a, b))
+    parts = [a.rows(slice(0, len(a) - frames))] if frames < len(a) else []
+    if frames:
+        parts.append(blend(a.rows(slice(len(a) - frames, None)), b.rows(slice(0, frames)), time * time * (3 - 2 * time)))
+    parts += [b.rows(slice(frames, None))] if frames < len(b) else []
+    return joined(parts, unique_notes(a, b))
 
 
 def joined(parts: list[FaceTrack], notes: tuple[str, ...]) -> FaceTrack:

@@ -169,7 +169,7 @@ def _fixed(points: np.ndarray) -> tuple:
 
 
 def _text(picture, words: str, at, colour, thin: int, halo: bool = True) -> None:
-    at = tuple(int(round(float(c))) for c in at)
+    at = tuple(int(np.clip(round(float(c)), -30000, 30000)) for c in at)  # OpenCV takes no more than a C int
     if halo:
         cv2.putText(picture, words, at, FONT, 0.42 * thin, (0, 0, 0), 3 * thin, cv2.LINE_AA)
     cv2.putText(picture, words, at, FONT, 0.42 * thin, colour, thin, cv2.LINE_AA)

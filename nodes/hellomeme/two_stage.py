@@ -87,6 +87,8 @@ class TwoStageSampler(io.ComfyNode):
         require_window(window_length, overlap, *motions)
         samples = comfy.sample.fix_empty_latent_channels(model, latent_image["samples"])
         require_latent(samples, "latent_image")
+        if not guider.original_conds.get("positive"):
+            raise ValueError("The guider's positive prompt is empty: wire CLIP Text Encode, with an empty text if you want none.")
         for name, prompts in guider.original_conds.items():
             for prompt in prompts:
                 require_prompt(model, prompt.get("cross_attn"), name)
