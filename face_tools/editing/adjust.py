@@ -17,7 +17,7 @@ RAMP = 2  # rows over which an edit of a frame range fades in before it and out 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 _RULE = re.compile(
     rf"(?P<name>[A-Za-z_]+)\s*(?:=\s*(?P<value>{_NUMBER})|(?:\*\s*(?P<scale>{_NUMBER}))?\s*(?:(?P<sign>[+-])\s*(?P<offset>[\d.]+))?)"
-    r"\s*(?:@\s*(?P<first>\d{{1,9}})\s*(?:-\s*(?P<last>\d{{1,9}}))?)?"
+    r"\s*(?:@\s*(?P<first>\d{1,9})\s*(?:-\s*(?P<last>\d{1,9}))?)?"
 )
 
 
