@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sk_portrait.face_tools import video
+from sk_portrait.face_tools.sound import sound
 from sk_portrait.face_tools.video_file import write
 
 
@@ -29,7 +30,7 @@ def test_the_sound_lasts_as_long_as_the_picture(tmp_path):
     path, rate = str(tmp_path / "tone.mp4"), 16_000
     tone = np.sin(np.arange(rate) * 440 * 2 * np.pi / rate).astype(np.float32)[None]
     write(path, bars(10), 10.0, (tone, rate))
-    heard, heard_rate = video.sound(path, 0.0, 1.0)
+    heard, heard_rate = sound(path, 0.0, 1.0)
     assert heard_rate == rate and heard.shape[1] == rate
     strongest = np.abs(np.fft.rfft(heard[0])).argmax() * rate / heard.shape[1]
     assert strongest == pytest.approx(440, abs=2)
@@ -39,7 +40,7 @@ def test_a_part_of_the_sound_is_that_part(tmp_path):
     path, rate = str(tmp_path / "two_tones.mp4"), 16_000
     halves = [np.sin(np.arange(2 * rate) * pitch * 2 * np.pi / rate) for pitch in (300, 900)]
     write(path, bars(40), 10.0, (np.concatenate(halves).astype(np.float32)[None], rate))
-    heard, _ = video.sound(path, 2.5, 1.0)
+    heard, _ = sound(path, 2.5, 1.0)
     assert np.abs(np.fft.rfft(heard[0])).argmax() == pytest.approx(900, abs=2)
 
 

@@ -40,6 +40,9 @@ class HostTracker:
                 found[k] = faces
             yield from HostLandmarks({"frames": found, "image_size": batch[0].shape[:2]}, self._order).track(batch)
 
+    def glance(self, frame: np.ndarray) -> list[Face]:
+        return next(self.track([frame]))
+
     def _detect(self, batch: list[np.ndarray], variant: str) -> list[list[dict]]:
         return list(self._model.detect_batch(batch, num_faces=0, score_thresh=SURE, variant=variant))
 

@@ -130,7 +130,6 @@ class PasteBackVideo(io.ComfyNode):
         if count != clip.frames:
             raise ValueError(f"There are {count} portraits and {clip.frames} tracked frames: they must be equal.")
         stream = open_video(video, clip.fps, clip.start, count / clip.fps)
-        require_pictures(images, "images")
         paster, tick = Paster(portraits, crop, feather, colour_match, mask), ticker(count)
 
         def pasted() -> Iterator[np.ndarray]:
