@@ -8,12 +8,13 @@ batch (with those that ride along, see extra_rows.py), n cells, m tokens attende
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from .comfy import ON_CLEANUP, take_part
-from .extra_rows import DIFFUSION_MODEL, Layout, frames_of, layout_of
+from .extra_rows import DIFFUSION_MODEL, Layout, frames_of, layout_of, on_frames
 from .frames import Rows, rows_of
 from .run import Run, acts_in, run_of
 
@@ -116,7 +117,8 @@ class Patch:
 
 class TextAttention:
     """Stands in the host's place for a replaced text attention: an earlier replacement, or the host's own attention, then our actions,
-    then what other packs add. IPAdapter adds itself to whatever stands there already, by `add`."""
+    then what other packs add. IPAdapter adds itself to whatever stands there already, by `add`. Other packs act on the frames alone,
+    and are told of them alone: what rides along would take the embedding of some frame."""
 
     def __init__(self, binding: Attentions, earlier: Callable | None = None, later: Iterable[tuple[Callable, dict]] = ()):
         self.binding, self.earlier, self.later = binding, earlier, list(later)
@@ -126,15 +128,22 @@ class TextAttention:
         self.later.append((callback, settings))
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, options: dict) -> Tensor:
-        if self.earlier is not None:
-            out = self.earlier(q, k, v, options)
+        own, told = [frames_of(rows, options) for rows in (q, k, v)], _told_of_frames(options)
+        if self.earlier is None:
+            out = self._attention(q, k, v, options)
+        elif layout := layout_of(options):
+            riders = [layout.split(rows)[1] for rows in (q, k, v)]
+            out = layout.join(self.earlier(*own, told), self._attention(*riders, options))
         else:
-            out = self.binding.attention(q, k, v, options["n_heads"], attn_precision=options["attn_precision"], transformer_options=options)
+            out = self.earlier(q, k, v, options)
         out = self.binding.cross_heads(q, out, options)
         for callback, settings in self.later:
             if settings["sigma_start"] >= options[KEY].sigma >= settings["sigma_end"]:
-                out = out + callback(out, q, k, v, options, **settings)
+                out = on_frames(partial(_added, callback, own, told, settings), out, options)
         return out.to(q.dtype)
+
+    def _attention(self, q: Tensor, k: Tensor, v: Tensor, options: dict) -> Tensor:
+        return self.binding.attention(q, k, v, options["n_heads"], attn_precision=options["attn_precision"], transformer_options=options)
 
     def __deepcopy__(self, memo) -> TextAttention:
         return self  # `part` makes the copy of a clone
@@ -146,6 +155,18 @@ class TextAttention:
 
     def models(self) -> list:
         return self.earlier.models() if hasattr(self.earlier, "models") else []
+
+
+def _told_of_frames(options: dict) -> dict:
+    """The host's options as they are without the rows that ride along."""
+    if layout_of(options) is None:
+        return options
+    rows = options[KEY].rows
+    return {**options, "cond_or_uncond": list(rows.branches[:: rows.chunk])}
+
+
+def _added(callback: Callable, own: list[Tensor], told: dict, settings: dict, out: Tensor) -> Tensor:
+    return out + callback(out, *own, told, **settings)
 
 
 def note(executor: Callable, x: Tensor, timesteps: Tensor, context, y, control, options: Mapping, **others) -> Tensor:
@@ -179,8 +200,7 @@ def bind(patcher: Any, actions: Iterable[AttentionAction], attention: Callable, 
     for name, method in PATCHES.items():
         if new.has(method):
             _put(patcher, Patch(new, method), name)
-    if new.has(CROSS_HEADS):
-        _replace_text_attentions(patcher, new)
+    _replace_text_attentions(patcher, new)
 
 
 def release(patcher: Any) -> None:
