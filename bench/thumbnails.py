@@ -28,6 +28,7 @@ PANELS = {
     "portrait_image": ("a portrait", "a picture", MESH),
     "portrait_expression": ("a portrait", "", MESH),
     "portrait_directed": ("a portrait", "a frame of a video", MESH),
+    "portrait_pair": ("one of two portraits", "a picture", MESH),
     "portrait_film": ("a portrait", "a frame of a film", MESH),
 }
 

@@ -166,6 +166,7 @@ class Builder:
 
 
 PICTURE = 260  # height of a picture in a node
+SIDE = 512  # of each of two portraits in one picture
 
 
 def animation(info: dict, recipe: Recipe = V5, name: str = "Portrait Animation") -> Subgraph:
@@ -268,6 +269,40 @@ def still(info: dict, recipe: Recipe = V5, name: str = "Portrait Still") -> Subg
     _promote_still(graph, build, crop, sampler)
     graph.promote("reference_strength", apply, "reference_strength")
     graph.promote("drive_strength", apply, "drive_strength")
+    graph.out("image", pictures[0])
+    return graph
+
+
+def pair(info: dict) -> Subgraph:
+    """Two portraits side by side in one picture, each masked to its half, both with the expression of one driver."""
+    graph = Subgraph("Two Portraits", "Two portraits in one picture, each with the head pose and the expression of the driver.", info)
+    left, right, picture = (graph.given(name, "IMAGE") for name in ("left", "right", "driver"))
+    build = Builder(graph, V5)
+    halves = [build.cropped(half, what)[0] for half, what in ((left, "left portrait"), (right, "right portrait"))]
+    canvas = graph.node("ImageStitch", "Side by side", 3, image1=halves[0], image2=halves[1])[0]
+    driver = build.cropped(picture, "driver")
+    build.prompts()
+    encoder = build.encoder()
+    found = {
+        "left": build.tracked(canvas, "left face", face="by number", face_number=1)[0],
+        "right": build.tracked(canvas, "right face", face="by number", face_number=2)[0],
+    }
+    apply = graph.node(
+        "SKPortraitApply", "Both faces", 7, model=build.ends["model"], reference=build.reference(canvas, found["left"], encoder)
+    )
+    white = graph.node("SolidMask", "One half", 6, value=1.0, width=SIDE, height=SIDE)[0]
+    black = graph.node("SolidMask", "Nothing", 6, value=0.0, width=2 * SIDE, height=SIDE)[0]
+    for place, (what, track) in enumerate(found.items()):
+        read = build.read(driver[0], driver[1], track, f", {what}")
+        drive = build.drive(encoder, read, f", {what}")
+        mask = graph.node("MaskComposite", f"The {what} half", 7, destination=black, source=white, x=place * SIDE, operation="add")[0]
+        apply = graph.node("SKPortraitApply", f"Act, {what}", 8, model=apply[0], drive=drive, mask=mask)
+        graph.promote(f"{what}_strength", apply, "drive_strength")
+    sampler, pictures = build.still(apply[0], drive)
+    for name, node, widget in (
+        ("prompt", build.positive, "text"), ("steps", sampler, "steps"), ("cfg", sampler, "cfg"), ("seed", sampler, "seed"),
+    ):  # fmt: skip
+        graph.promote(name, node, widget)
     graph.out("image", pictures[0])
     return graph
 

@@ -112,6 +112,25 @@ def portrait_image(info: dict) -> Graph:
     )  # fmt: skip
 
 
+def portrait_pair(info: dict) -> Graph:
+    graph = Graph("portrait_pair", info)
+    portraits = [graph.node("LoadImage", f"{side} portrait", 0, tall=PICTURE, image="portrait.png") for side in ("Left", "Right")]
+    model = checkpoint(graph, 1)
+    driver = graph.node("LoadImage", "Driver: whose expression", 1, tall=PICTURE, image="driver.png")
+    wires = {"left": portraits[0][0], "right": portraits[1][0], "driver": driver[0], "model": model[0], "clip": model[1], "vae": model[2]}
+    made = graph.subgraph(blueprints.pair(info), 2, tall=120, **wires)
+    saved = graph.node("SaveImage", "Result", 3, tall=PICTURE, images=made[0], filename_prefix="sk_portrait/pair")
+    graph.group("1 · Your files", *portraits, model, driver)
+    graph.group("2 · SK Portrait", made)
+    graph.group("3 · Result", saved)
+    _note(
+        graph, "Two portraits", "Two people side by side in one picture. Each half has a drive and a mask of its own, so that each can act "
+        "as strongly as you like; open the blueprint to give them two drivers. HelloMeme v5.",
+        "`left_strength` and `right_strength`.", 4,
+    )  # fmt: skip
+    return graph
+
+
 def portrait_expression(info: dict) -> Graph:
     return _image(
         "portrait_expression", info, blueprints.expression(info), "A portrait with sliders",
@@ -121,7 +140,7 @@ def portrait_expression(info: dict) -> Graph:
     )  # fmt: skip
 
 
-SHIPPED = (portrait_video, portrait_image, portrait_expression, portrait_directed, portrait_film, portrait_video_two_stage)
+SHIPPED = (portrait_video, portrait_image, portrait_expression, portrait_directed, portrait_pair, portrait_film, portrait_video_two_stage)
 
 
 def write(info: dict) -> None:

@@ -84,7 +84,7 @@ class DrawHeadPose(io.ComfyNode):
     def execute(cls, track, translation_ratio, size, portrait_track=None, reference=None) -> io.NodeOutput:
         portrait_track = reference if portrait_track is None else portrait_track  # see OLD_NAMES
         places = driven_translation(track, portrait_track, translation_ratio)
-        shown = track.size if portrait_track is None or size else portrait_track.size
+        shown = (track if portrait_track is None else portrait_track).size  # the place that is kept is a place in the portrait
         width, height = (round(side * size / min(shown)) if size else side // CELL * CELL for side in shown)
         tick = ticker(len(track))
         pictures = room(len(track), height, width)

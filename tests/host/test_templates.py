@@ -74,4 +74,4 @@ def test_a_stretch_of_a_film_keeps_what_is_not_the_face(stocked, info):
     film = list(video.frames(stocked.base / "input" / "driver.mp4", 10.0, 1.0, 0.3))
     assert len(made) == len(film) == 3
     edge = (slice(0, 4), slice(None))
-    assert np.abs(made[0][edge].astype(int) - film[0][edge]).mean() < 6
+    assert np.abs(made[0][edge].astype(int) - film[0][edge]).mean() < 8
