@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -31,8 +32,8 @@ def small_graph(stocked):
     """A shipped workflow in API format on random weights, at a size for tests."""
     info = stocked.object_info()
 
-    def build(name: str, **changes) -> dict:
-        graph = workflow.to_api(workflow.read(name), info)
+    def build(name: str, folder: Path = workflow.SAVED, **changes) -> dict:
+        graph = workflow.to_api(workflow.read(name, folder), info)
         models.use_synthetic(graph)
         for node in graph.values():
             node["inputs"].update({widget: value for widget, value in (SMALL | changes).items() if widget in node["inputs"]})
