@@ -37,7 +37,7 @@ def hook_lora(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 
 def freeu(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    scene.model = call(EXTRAS + "nodes_freelunch", "FreeU_V2", scene.model, 1.3, 1.4, 0.9, 0.2)
+    scene.model = call(EXTRAS + "nodes_freelunch", "FreeU", scene.model, 1.1, 1.2, 0.9, 0.2)
 
 
 def pag(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:

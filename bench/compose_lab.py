@@ -18,6 +18,8 @@ from ..unet import comfy as unet_comfy
 
 FRAMES, CELLS = 5, 8  # of the clip; the side of its latents, the least that the UNet can halve three times
 WINDOW, OVERLAP = 3, 1
+SIDE, WIDE_FRAMES = 2 * CELLS, 2  # of a picture that has parts, of few frames to be quick
+WIDE_NOISE = normal("wide noise", WIDE_FRAMES, 4, SIDE, SIDE)
 
 
 class Absent(Exception):
@@ -112,6 +114,12 @@ class Lab(MovingHost):
         if wear not in self._wholes:
             self._wholes[wear] = self.scene(wear).samples()
         return self._wholes[wear]
+
+    def wide(self, reference: bool = True, mask: Tensor | None = None) -> Scene:
+        """A few frames at twice the side under Apply."""
+        portrait = self.reference("v2", SIDE) if reference else None
+        model = self.apply(portrait, drive(WIDE_FRAMES, "v2", SIDE), mask=mask)
+        return Scene(model, WIDE_NOISE, prompt("+"), prompt("-"))
 
     @contextmanager
     def apart(self) -> Iterator[None]:

@@ -101,7 +101,7 @@ def sag(lab: Lab) -> float:
     """Its extra pass is uncond: the same with that pass at uncond's own place in the call."""
 
     def worn() -> Scene:
-        scene = lab.scene()
+        scene = lab.wide()  # its map of the middle block's attention needs more than one cell
         scene.model = call(EXTRAS + "nodes_sag", "SelfAttentionGuidance", scene.model, 0.8, 2.0)
         return scene
 
@@ -152,10 +152,11 @@ def schedule_behind(lab: Lab) -> float:
 
 
 def unet_in(dtype: torch.dtype) -> Callable[[Lab], float]:
-    """The whole chain on a UNet of this precision."""
+    """One UNet call of this precision, with a portrait that the same UNet looked at."""
 
     def row(lab: Lab) -> float:
-        return relative(_on(lab, patcher(GOLDEN.unet_weights(), dtype)), lab.whole())
+        weights = GOLDEN.unet_weights()
+        return relative(_on(lab, patcher(weights, dtype), steps=1, cfg=1.0), _on(lab, patcher(weights), steps=1, cfg=1.0))
 
     return row
 
@@ -167,10 +168,10 @@ def fp8(lab: Lab) -> float:
     return relative(_on(lab, patcher(weights, eight, torch.float32)), _on(lab, patcher(rounded)))
 
 
-def _on(lab: Lab, unet) -> torch.Tensor:
+def _on(lab: Lab, unet, **wishes) -> torch.Tensor:
     """What a MODEL makes of the clip, with the portrait seen by itself."""
     clip = lab.clip(range(len(lab.noise)))
-    return Scene(lab.apply(lab.reference("v2", CELLS, unet), clip, unet), lab.noise, prompt("+"), prompt("-")).samples()
+    return Scene(lab.apply(lab.reference("v2", CELLS, unet), clip, unet), lab.noise, prompt("+"), prompt("-"), **wishes).samples()
 
 
 def sampler(name: str) -> Callable[[Lab], float]:
