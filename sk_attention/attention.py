@@ -1,6 +1,7 @@
 """Spatial Knitting attention (HelloMeme, arXiv 2410.22901, section 3.1, Fig. 2 and 3): along every row, then along every column.
 
-Axis letters: B rows of the UNet batch, R reference branches (cond, uncond), C channels, H W cells, h heads, d channels of a head.
+Axis letters: B rows of the UNet batch, R references (one for each chunk of the batch), C channels, H W cells, h heads, d channels of a
+head.
 """
 
 from __future__ import annotations
@@ -23,9 +24,15 @@ class Knitted(NamedTuple):
     columns: KeysValues  # each (R, W, h, H, d)
 
 
-def _beside(own: KeysValues, reference: KeysValues, branches: Tensor) -> KeysValues:
-    """Keys and values of the line itself, followed by those of the reference of each batch row."""
-    return tuple(torch.cat([a, b[branches].to(a)], dim=-2) for a, b in zip(own, reference))
+def _beside(own: KeysValues, reference: KeysValues) -> KeysValues:
+    """Keys and values (B, lines, h, n, d) of the line itself, followed by those of the reference of each row: R equal parts have one
+    each."""
+
+    def beside(own: Tensor, reference: Tensor) -> Tensor:
+        parts = own.unflatten(0, (len(reference), -1))
+        return torch.cat([parts, reference.unsqueeze(1).expand_as(parts)], dim=-2).flatten(0, 1)
+
+    return tuple(beside(a, b) for a, b in zip(own, reference, strict=True))
 
 
 class Knit(nn.Module):
@@ -34,22 +41,22 @@ class Knit(nn.Module):
     def line_attentions(self) -> tuple[Attention, Attention]:
         raise NotImplementedError
 
-    def knit(self, x: Tensor, reference: Knitted | None = None, branches: Tensor | None = None) -> Tensor:
+    def knit(self, x: Tensor, reference: Knitted | None = None) -> Tensor:
         """x (B, C, H, W) -> (B, C, H, W). With a reference, every line is continued by the reference's same line;
         queries come from x alone: the reference half of the published result is thrown away, so it is not computed."""
         row_attention, column_attention = self.line_attentions()
         x = rearrange(x, "b c h w -> b h w c")
-        x = self._along(x, row_attention, reference and reference.rows, branches)
+        x = self._along(x, row_attention, reference and reference.rows)
         x = rearrange(x, "b h w c -> b w h c")
-        x = self._along(x, column_attention, reference and reference.columns, branches)
+        x = self._along(x, column_attention, reference and reference.columns)
         return rearrange(x, "b w h c -> b c h w")
 
-    def _along(self, x: Tensor, attention: Attention, reference: KeysValues | None, branches: Tensor | None) -> Tensor:
+    def _along(self, x: Tensor, attention: Attention, reference: KeysValues | None) -> Tensor:
         """One attention along the last-but-one axis of x (B, lines, n, C)."""
         x = self.norm(x + self.table(x.shape[-2], x))
         keys_values = attention.keys_values(x)
         if reference:
-            keys_values = _beside(keys_values, reference, branches)
+            keys_values = _beside(keys_values, reference)
         return attention(x, keys_values)
 
     def project(self, reference: Tensor) -> Knitted:
@@ -83,9 +90,9 @@ class SKReferenceAttention(Knit):
     def line_attentions(self):
         return self.attn1, self.attn2
 
-    def forward(self, h: Tensor, reference: Knitted, branches: Tensor) -> Tensor:
-        """h (B, C, H, W), reference from `project`, branches (B,) index of each row's reference -> (B, C, H, W)."""
-        return h + self.proj(self.knit(h, reference, branches))
+    def forward(self, h: Tensor, reference: Knitted) -> Tensor:
+        """h (B, C, H, W), reference from `project`: its k-th row serves the k-th of R equal parts of h -> (B, C, H, W)."""
+        return self.proj(self.knit(h, reference)).add_(h)
 
 
 class SKReferenceAttentionV5(SKReferenceAttention):
@@ -121,10 +128,10 @@ class STKAttention(Knit):
     def project(self, reference: Tensor) -> Knitted:
         return super().project(self.conv_in(reference))
 
-    def forward(self, x: Tensor, reference: Knitted | None = None, branches: Tensor | None = None, residual: bool = True) -> Tensor:
+    def forward(self, x: Tensor, reference: Knitted | None = None, residual: bool = True) -> Tensor:
         """x (B, C, H, W) -> (B, C, H, W)."""
-        y = self.proj(self.knit(self.conv_in(x), reference, branches))
-        return x + y if residual else y
+        y = self.proj(self.knit(self.conv_in(x), reference))
+        return y.add_(x) if residual else y
 
 
 class STKReferenceModule(nn.Module):
@@ -139,9 +146,9 @@ class STKReferenceModule(nn.Module):
         """reference (R, C, H, W) -> keys and values of the self-attended reference."""
         return self.attn.project(self.attn_ref(reference, residual=False))
 
-    def forward(self, h: Tensor, reference: Knitted, branches: Tensor) -> Tensor:
-        """h (B, C, H, W), reference from `project`, branches (B,) -> (B, C, H, W)."""
-        return self.attn(h, reference, branches)
+    def forward(self, h: Tensor, reference: Knitted) -> Tensor:
+        """h (B, C, H, W), reference from `project`: its k-th row serves the k-th of R equal parts of h -> (B, C, H, W)."""
+        return self.attn(h, reference)
 
 
 def _attend_tokens(x: Tensor, attention: Attention, norm: nn.Module, table: nn.Module, tokens: KeysValues) -> Tensor:

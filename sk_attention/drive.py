@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..unet.frames import UNCOND
+from ..unet.frames import COND, UNCOND, Rows
 from ..unet.layers import ResidualDown, TimestepMLP, conv3x3, timestep_embedding
+from ..unet.residence import Placement, Resident
 from ..unet.stations import DRIVE, Call
 from .attention import SKCrossAttention, STKAttention, STKCrossAttention
 
@@ -75,25 +76,33 @@ class DriveAction:
     def __init__(self, drive: Drive):
         self.sites = drive.features.keys()
         self.drive = drive
+        self._features, self._null = Resident(drive.features), Resident(drive.null)
 
-    def __call__(self, station: str, h: Tensor, call: Call) -> Tensor:
-        """h (B, C, H, W) -> the same. Raises FrameCountError, or ValueError where the sizes differ."""
-        features, null = self.drive.features[station], self.drive.null[station]
-        if features.shape[-2:] != h.shape[-2:]:
-            raise ValueError(
-                f"The drive was encoded from head-pose pictures for {features.shape[-1]}x{features.shape[-2]} features at {station}, "
-                f"the latent has {h.shape[-1]}x{h.shape[-2]}: draw the head pose at the size that is sampled."
-            )
-        call.rows.require_clip(len(self.drive), "drive")
-        added = torch.empty_like(h)
-        for branch, rows in call.rows.by_branch().items():
-            source = null if branch == UNCOND else features
-            frames = [call.rows.frames[row] for row in rows] if len(source) > 1 else [0]
-            added[list(rows)] = source[frames].to(h)
-        return h + added
+    def prepare(self, rows: Rows, placement: Placement) -> tuple[Mapping[str, Tensor], ...]:
+        """For each chunk, station -> (chunk or 1, C, h, w). Raises FrameCountError."""
+        rows.require_clip(len(self.drive), "drive")
+        one_null = len(next(iter(self.drive.null.values()))) == 1
+        frames = {COND: rows.window, UNCOND: (0,) if one_null else rows.window}
+        sources = {COND: self._features, UNCOND: self._null}
+        added = {branch: sources[branch].at(frames[branch], placement) for branch in set(rows.chunks)}
+        return tuple(added[branch] for branch in rows.chunks)
+
+    def __call__(self, station: str, h: Tensor, prepared: tuple[Mapping[str, Tensor], ...], call: Call) -> Tensor:
+        """h (B, C, H, W) -> h with the drive added in place. Raises ValueError where the sizes differ."""
+        for k, added in enumerate(prepared):
+            features = added[station]
+            if features.shape[-2:] != h.shape[-2:]:
+                raise ValueError(
+                    f"The drive was encoded from head-pose pictures for {features.shape[-1]}x{features.shape[-2]} features at {station}, "
+                    f"the latent has {h.shape[-1]}x{h.shape[-2]}: draw the head pose at the size that is sampled."
+                )
+            h[k * call.chunk : (k + 1) * call.chunk] += features
+        return h
 
     def release(self) -> None:
-        """Nothing is kept for a run."""
+        """End of a run."""
+        self._features.release()
+        self._null.release()
 
 
 class KnitDriveEncoder(nn.Module):
@@ -277,20 +286,19 @@ def encode(
 ) -> Drive:
     """The drive of a clip, `batch` frames at a time.
 
-    pictures: (F, 3, H, W), RGB in -1..1; place: moves each feature to where it is kept; tick: called with the frames done.
+    pictures: (F, 3, H, W), RGB in -1..1; place: brings a feature to where it is kept; tick: called with the frames done.
     The null (the uncond half of guidance) is the empty picture with zero coefficients and patches, run through the networks;
     of face motion it is zero from v3 on and `null_motion` (1, 548), what the motion net sees in a black crop, in v1 and v2.
     """
     null = encoder(torch.full_like(pictures[:1], EMPTY), expression.empty(null_motion))
-    parts: dict[str, list[Tensor]] = {station: [] for station in null}
+    null = {station: place(feature) for station, feature in null.items()}
+    features = {station: feature.new_empty(len(pictures), *feature.shape[1:]) for station, feature in null.items()}
     for start in range(0, len(pictures), batch):
         frames = slice(start, start + batch)
         for station, feature in encoder(pictures[frames], expression[frames]).items():
-            parts[station].append(place(feature))
+            features[station][frames] = place(feature)
         tick(min(start + batch, len(pictures)))
-    features = {station: torch.cat(kept) for station, kept in parts.items()}
-    size = pictures.shape[-2] // CELL, pictures.shape[-1] // CELL
-    return Drive(features, {station: place(feature) for station, feature in null.items()}, generations, size)
+    return Drive(features, null, generations, (pictures.shape[-2] // CELL, pictures.shape[-1] // CELL))
 
 
 def _require_cells(height: int, width: int) -> None:

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from ..unet.animatediff import TemporalTransformer, require_frames
 from ..unet.frames import Rows
 from ..unet.layers import Attention, FeedForward, SinusoidalTable, conv3x3
+from ..unet.residence import Placement
 from ..unet.stations import MOTION, Call
 
+Pads = Mapping[str, Tensor]
 KeyFrames = dict[int, Mapping[int, Mapping[str, Tensor]]]  # frame -> branch -> station -> features (c, h, w)
 
 
@@ -118,21 +120,31 @@ class MotionAction:
     def __init__(self, network: SKMotion, key_frames: KeyFrames | None = None):
         self.sites = network.stations()
         self.key_frames = {} if key_frames is None else key_frames
+        self._pads: dict[tuple, Pads] = {}  # (ends of the window, branches of the chunks) -> what was made for them in this run
 
-    def __call__(self, station: str, h: Tensor, call: Call) -> Tensor:
-        """h (chunks x frames, c, h, w) -> the same shape."""
-        return self.sites[station](h, call.rows.chunk, self._pads(station, call.rows), call.emb)
-
-    def _pads(self, station: str, rows: Rows) -> Tensor | None:
-        """(chunks, 2, c, h, w), or None where the frames at the ends are no key frames."""
-        ends = rows.frames[0], rows.frames[rows.chunk - 1]
+    def prepare(self, rows: Rows, placement: Placement) -> Pads | None:
+        """Station -> (chunks, 2, c, h, w), or None where the frames at the ends are no key frames."""
+        ends = rows.window[0], rows.window[-1]
         if not all(end in self.key_frames for end in ends):
             return None
-        branches = rows.branches[:: rows.chunk]
-        return torch.stack([torch.stack([self.key_frames[end][branch][station] for end in ends]) for branch in branches])
+        kept = self._pads.get((ends, rows.chunks))
+        if kept is None:
+            seen = [[self.key_frames[end][branch] for end in ends] for branch in rows.chunks]
+            kept = {
+                station: torch.stack([torch.stack([f[station] for f in row]) for row in seen]).to(placement.device, placement.dtype)
+                for station in self.sites
+            }
+            if sum(pads.nbytes for pads in kept.values()) < placement.room():
+                self._pads[ends, rows.chunks] = kept
+        return kept
+
+    def __call__(self, station: str, h: Tensor, prepared: Pads | None, call: Call) -> Tensor:
+        """h (chunks x frames, c, h, w) -> the same shape."""
+        return self.sites[station](h, call.chunk, prepared and prepared[station], call.emb)
 
     def release(self) -> None:
-        """Nothing is kept for a run: the key frames outlive the runs of their tree."""
+        """End of a run. The key frames outlive the runs of their tree."""
+        self._pads.clear()
 
 
 def _between(h: Tensor, frames: int, pads: Tensor | None) -> Tensor:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from ..unet.frames import Rows
+from ..unet.residence import Placement
 from ..unet.stations import REFERENCE, Call
 from .attention import Knitted, SKReferenceAttention, SKReferenceAttentionV5, STKReferenceModule
 
@@ -83,9 +84,19 @@ class ReferenceAction:
     def __init__(self, reference: Reference):
         self.sites = reference.adapter.module.sites
         self.reference = reference
-        self._projected: dict[str, Knitted] = {}
+        self._projected: dict[tuple[int, ...], dict[str, Knitted]] = {}  # branches of the chunks -> station -> their keys and values
 
-    def __call__(self, station: str, h: Tensor, call: Call) -> Tensor:
+    def prepare(self, rows: Rows, placement: Placement) -> Mapping[str, Knitted]:
+        """Station -> keys and values of each chunk's reference."""
+        if rows.chunks not in self._projected:
+            branches = list(rows.chunks)
+            self._projected[rows.chunks] = {
+                station: module.project(self.reference.features[station][branches].to(placement.device, placement.dtype))
+                for station, module in self.sites.items()
+            }
+        return self._projected[rows.chunks]
+
+    def __call__(self, station: str, h: Tensor, prepared: Mapping[str, Knitted], call: Call) -> Tensor:
         """h (B, C, H, W) of the UNet -> (B, C, H, W). Raises ValueError where the latent's size is not the reference's."""
         features = self.reference.features[station]
         if features.shape[-2:] != h.shape[-2:]:
@@ -94,11 +105,7 @@ class ReferenceAction:
                 f"The latent is {h.shape[-1] * factor}x{h.shape[-2] * factor} cells and the reference was encoded at "
                 f"{self.reference.size[1]}x{self.reference.size[0]} (one cell is 8 px): encode the portrait at the size that is sampled."
             )
-        module = self.sites[station]
-        if station not in self._projected:
-            self._projected[station] = module.project(features.to(h))
-        branches = torch.tensor(call.rows.branches, device=h.device)
-        return module(h, self._projected[station], branches)
+        return self.sites[station](h, prepared[station])
 
     def release(self) -> None:
         """Drop what was kept for the run."""

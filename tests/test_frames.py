@@ -18,13 +18,13 @@ def test_a_plain_batch_counts_from_zero_in_every_branch():
 
 def test_branches_may_come_alone_or_more_than_once():
     assert rows_of({"cond_or_uncond": [COND]}, 4).branches == (COND,) * 4
-    assert rows_of({"cond_or_uncond": [COND, COND, UNCOND]}, 6).by_branch() == {COND: (0, 1, 2, 3), UNCOND: (4, 5)}
+    assert rows_of({"cond_or_uncond": [COND, COND, UNCOND]}, 6).chunks == (COND, COND, UNCOND)
 
 
 def test_a_window_of_the_host_tells_its_absolute_frames():
     window = SimpleNamespace(index_list=[8, 9, 10], total_frames=20)
     rows = rows_of({"cond_or_uncond": [COND, UNCOND], "context_window": window}, 6)
-    assert rows.frames == (8, 9, 10) * 2 and rows.clip == 20
+    assert rows.frames == (8, 9, 10) * 2 and rows.window == (8, 9, 10) and rows.clip == 20
 
 
 def test_a_window_with_an_anchor_frame_has_it_first():

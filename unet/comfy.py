@@ -5,6 +5,7 @@ Nothing of the host is imported: patchers and models come in as arguments.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from .extra_rows import frames_of, on_frames
 from .frames import COND, rows_of
+from .residence import Placement
 from .run import note_run, run_of
 from .stations import Call, Stations, Weighted
 from .windows import tell_window
@@ -24,8 +26,14 @@ INPUT_BLOCKS = {3: "down_0", 6: "down_1", 9: "down_2", 11: "down_3"}
 OUTPUT_BLOCKS = {0: ("mid", "up_0"), 3: ("up_1",), 6: ("up_2",), 9: ("up_3",)}
 
 KEY = "sk_portrait"
+NOISE_LEVEL = "sk_portrait_noise_level"  # in transformer_options, read once for all UNet calls of a step
 ON_CLEANUP = "on_cleanup"  # the host's name for the end of a sampling run (CallbacksMP.ON_CLEANUP)
-WRAPPERS = {"sampler_sample": note_run, "calc_cond_batch": tell_window}  # by the host's names (WrappersMP)
+FreeMemory = Callable[[torch.device], float]  # the host's memory manager: bytes that a device has left
+
+
+def unlimited(device: torch.device) -> float:
+    """Without a memory manager everything is kept where the UNet computes."""
+    return math.inf
 
 
 class Hook:
@@ -51,9 +59,10 @@ class Hook:
 class Binding:
     """The stations of one patched MODEL as hooks of the host."""
 
-    def __init__(self, actions: Iterable[Weighted], patchers: Iterable[Any] = ()):
+    def __init__(self, actions: Iterable[Weighted], patchers: Iterable[Any] = (), free_memory: FreeMemory = unlimited):
         self.stations = Stations(actions)
         self.patchers = list(patchers)
+        self.free_memory = free_memory
 
     def hooks(self) -> dict[str, Hook]:
         """The host's patch list -> the hook to put into it."""
@@ -64,61 +73,115 @@ class Binding:
             "output_block_patch": Hook(self, Binding.output_block),
         }
 
+    def placement(self, model: Any, x: Tensor) -> Placement:
+        """Where the host's BaseModel computes a batch x. There is room for what it leaves free beside the memory of that call."""
+        room = lambda: self.free_memory(x.device) - model.memory_required(list(x.shape))  # noqa: E731
+        return Placement(x.device, _inference_dtype(model), room)
+
+    def prepare(self, options: Mapping[str, Any], batch: int, placement: Placement) -> Call:
+        """The UNet call of `batch` rows that the host describes in its transformer_options."""
+        sigma = noise_level(options) if self.stations.have_spans else None
+        return self.stations.prepare(rows_of(options, batch), placement, run_of(options), sigma)
+
     def begin(self, emb: Tensor, model_channels: int, options: dict) -> Tensor:
-        options[KEY] = call_of(options, emb)
+        call, emb_of_frames = options.get(KEY), frames_of(emb, options)
+        if call is None:  # somebody calls the UNet itself, without the wrappers
+            call = self.prepare(options, emb_of_frames.shape[0], Placement(emb.device, emb.dtype))
+        options[KEY] = Call(call.chunk, call.acting, emb_of_frames)
         return emb
 
     def input_block(self, h: Tensor, options: dict) -> Tensor:
         station = INPUT_BLOCKS.get(options["block"][1])
-        return on_frames(partial(self.stations.before_skip, station, call=options[KEY]), h, options) if station else h
+        return on_frames(partial(options[KEY].before_skip, station), h, options) if station else h
 
     def input_block_after_skip(self, h: Tensor, options: dict) -> Tensor:
         station = INPUT_BLOCKS.get(options["block"][1])
-        return on_frames(partial(self.stations.after_skip, station, call=options[KEY]), h, options) if station else h
+        return on_frames(partial(options[KEY].after_skip, station), h, options) if station else h
 
     def output_block(self, h: Tensor, skip: Tensor, options: dict) -> tuple[Tensor, Tensor]:
         for station in OUTPUT_BLOCKS.get(options["block"][1], ()):
-            h = on_frames(partial(self.stations.all, station, call=options[KEY]), h, options)
+            h = on_frames(partial(options[KEY].all, station), h, options)
         return h, skip
 
 
-def call_of(options: Mapping[str, Any], emb: Tensor) -> Call:
-    """The UNet call that the host describes in its transformer_options, its extra rows left out; emb (B, E) is its time embedding."""
-    emb, sigmas = frames_of(emb, options), options.get("sigmas")
-    return Call(rows_of(options, emb.shape[0]), emb, None if sigmas is None else float(sigmas.max()), run_of(options))
+def read_noise_level(executor: Callable, x: Tensor, timestep: Tensor, model_options: Mapping, *args, **kwargs) -> Tensor:
+    """PREDICT_NOISE wrapper: reads the noise level once a step, and only where an action has a span, since reading waits for the device."""
+    options = model_options.get("transformer_options", {})
+    if (binding := _binding(options)) and binding.stations.have_spans:
+        model_options = model_options | {"transformer_options": options | {NOISE_LEVEL: float(timestep.max())}}
+    return executor(x, timestep, model_options, *args, **kwargs)
 
 
-def _binding(patcher: Any) -> Binding | None:
-    patches = patcher.model_options["transformer_options"].get("patches", {})
-    return next((p.binding for p in patches.get("emb_patch", ()) if isinstance(p, Hook)), None)
+def announce(executor: Callable, x: Tensor, t: Tensor, c_concat, c_crossattn, control, transformer_options: dict, **kwargs) -> Tensor:
+    """APPLY_MODEL wrapper: prepares the call before the UNet, which may be compiled, is entered.
+
+    The call goes in as an argument of its own. The host's TorchCompileModel drops the guards on transformer_options: what hides there
+    stays what it was when the UNet was compiled.
+    """
+    if binding := _binding(transformer_options):
+        kwargs[KEY] = binding.prepare(transformer_options, x.shape[0], binding.placement(executor.class_obj, x))
+    return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
+
+
+def receive(executor: Callable, x: Tensor, timesteps, context, y, control, transformer_options: dict, **kwargs) -> Tensor:
+    """DIFFUSION_MODEL wrapper, inside the compiled UNet: hands the announced call to the hooks."""
+    transformer_options[KEY] = kwargs.pop(KEY, None)
+    return executor(x, timesteps, context, y, control, transformer_options, **kwargs)
+
+
+# By the host's names (WrappersMP): a run, a step, its call for all conditions, a UNet call, the UNet.
+WRAPPERS = {
+    "sampler_sample": note_run,
+    "predict_noise": read_noise_level,
+    "calc_cond_batch": tell_window,
+    "apply_model": announce,
+    "diffusion_model": receive,
+}
+
+
+def noise_level(options: Mapping[str, Any]) -> float | None:
+    """Of the step, where it was read; else of this call."""
+    sigmas = options.get("sigmas")
+    return options[NOISE_LEVEL] if NOISE_LEVEL in options else None if sigmas is None else float(sigmas.max())
+
+
+def _inference_dtype(model: Any) -> torch.dtype:
+    if hasattr(model, "get_dtype_inference"):
+        return model.get_dtype_inference()
+    return model.manual_cast_dtype or model.get_dtype()
+
+
+def _binding(options: Mapping[str, Any]) -> Binding | None:
+    return next((p.binding for p in options.get("patches", {}).get("emb_patch", ()) if isinstance(p, Hook)), None)
 
 
 def bound(patcher: Any) -> tuple[Weighted, ...]:
     """The actions that earlier nodes bound to this MODEL."""
-    binding = _binding(patcher)
+    binding = _binding(patcher.model_options["transformer_options"])
     return binding.stations.actions if binding else ()
 
 
 def release(patcher: Any) -> None:
     """End of a sampling run of this MODEL: drop what its actions kept for it."""
-    if binding := _binding(patcher):
+    if binding := _binding(patcher.model_options["transformer_options"]):
         binding.stations.release()
 
 
 def take_part(patcher: Any) -> None:
-    """Let the patches of a freshly cloned MODEL know the run and the window that they act in, and tell others the window."""
+    """Let the patches of a freshly cloned MODEL know the run, the window and the call that they act in, and tell others the window."""
     for kind, wrapper in WRAPPERS.items():
         patcher.remove_wrappers_with_key(kind, KEY)
         patcher.add_wrapper_with_key(kind, KEY, wrapper)
 
 
-def bind(patcher: Any, actions: Iterable[Weighted], patchers: Iterable[Any] = ()) -> None:
+def bind(patcher: Any, actions: Iterable[Weighted], patchers: Iterable[Any] = (), free_memory: FreeMemory = unlimited) -> None:
     """Add actions to a freshly cloned MODEL, merged with those that earlier nodes bound; the MODEL cloned from keeps its own.
 
     patchers: ModelPatchers of the adapters, to be loaded with the MODEL.
+    free_memory: asked once a run whether features fit where the UNet computes.
     """
-    old = _binding(patcher)
-    new = Binding((*bound(patcher), *actions), [*(old.patchers if old else ()), *patchers])
+    old = _binding(patcher.model_options["transformer_options"])
+    new = Binding((*bound(patcher), *actions), [*(old.patchers if old else ()), *patchers], free_memory)
     take_part(patcher)
     if not old:
         patcher.add_callback_with_key(ON_CLEANUP, KEY, release)
@@ -137,7 +200,7 @@ def plain_pass(model: Any, latents: Tensor, context: Tensor, actions: Iterable[W
     latents: (N, 4, h, w) in the UNet's own scale; context: (1 or N, t, D) text embedding; weight patches such as LoRAs are in
     force, patches of other nodes are not: the reference is what the plain UNet sees.
     """
-    dtype = model.get_dtype_inference() if hasattr(model, "get_dtype_inference") else model.manual_cast_dtype or model.get_dtype()
+    dtype = _inference_dtype(model)
     options = {"patches": {name: [hook] for name, hook in Binding(actions).hooks().items()}, "cond_or_uncond": [branch]}
     model.diffusion_model(
         latents.to(dtype),

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .frames import COND, rows_of
+from .residence import Placement
 from .stations import Call, Capture, Stations, Weighted
 
 
@@ -52,21 +53,22 @@ class _Binding:
         self.call: Call | None = None
 
     def begin(self, module: nn.Module, args: tuple, emb: Tensor) -> None:
-        self.call = Call(rows_of(self.options, emb.shape[0]), emb)
+        rows = rows_of(self.options, emb.shape[0])
+        self.call = self.stations.prepare(rows, Placement(emb.device, emb.dtype))._replace(emb=emb)
 
     def leave_down(self, station: str):
         def hook(module: nn.Module, args: tuple, output: tuple) -> tuple:
             h, skips = output
-            skip = self.stations.before_skip(station, h, self.call)
-            return self.stations.after_skip(station, skip, self.call), (*skips[:-1], skip)
+            skip = self.call.before_skip(station, h)
+            return self.call.after_skip(station, skip), (*skips[:-1], skip)
 
         return hook
 
     def middle(self, module: nn.Module, args: tuple, h: Tensor) -> Tensor:
-        return self.stations.all("mid", h, self.call)
+        return self.call.all("mid", h)
 
     def enter_up(self, station: str):
         def hook(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-            return args, kwargs | {"hidden_states": self.stations.all(station, kwargs["hidden_states"], self.call)}
+            return args, kwargs | {"hidden_states": self.call.all(station, kwargs["hidden_states"])}
 
         return hook

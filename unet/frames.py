@@ -30,9 +30,15 @@ class Rows(NamedTuple):
     clip: int | None
     chunk: int
 
-    def by_branch(self) -> dict[int, tuple[int, ...]]:
-        """Branch -> the rows of the batch that belong to it."""
-        return {b: tuple(row for row, branch in enumerate(self.branches) if branch == b) for b in sorted(set(self.branches))}
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """The branch of each chunk."""
+        return self.branches[:: self.chunk]
+
+    @property
+    def window(self) -> tuple[int, ...]:
+        """The absolute frames of every chunk."""
+        return self.frames[: self.chunk]
 
     def require_clip(self, length: int, what: str) -> None:
         """Raise FrameCountError unless `what`, which has `length` frames, is as long as the clip that is sampled."""

@@ -14,8 +14,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from .animatediff import AnimateDiff
-from .comfy import KEY, call_of, take_part
+from .comfy import KEY, FreeMemory, bind, unlimited
 from .extra_rows import on_frames
+from .frames import Rows
+from .residence import Placement
 from .stations import MOTION, Call, Weighted
 
 Place = tuple[str, int, int]  # side, UNet block, layer: a key of AnimateDiff.sites()
@@ -30,9 +32,12 @@ class TemporalAction:
     def __init__(self, network: AnimateDiff):
         self.sites = network.sites()
 
-    def __call__(self, place: Place, h: Tensor, call: Call) -> Tensor:
+    def prepare(self, rows: Rows, placement: Placement) -> None:
+        """Nothing is needed."""
+
+    def __call__(self, place: Place, h: Tensor, prepared: None, call: Call) -> Tensor:
         """h (chunks x frames, c, h, w) -> the same shape."""
-        return self.sites[place](h, call.rows.chunk)
+        return self.sites[place](h, call.chunk)
 
     def release(self) -> None:
         """Nothing is kept for a run."""
@@ -55,9 +60,7 @@ class Marker(nn.Module):
 
 def handle(layer: Marker, h: Tensor, emb: Tensor, context: Tensor, options: Mapping, *_) -> Tensor:
     """The host's forward_timestep_embed patch for markers."""
-    # Stations on the same MODEL have noted the call already; reading the noise level again would wait for the GPU at every marker.
-    call = options.get(KEY) or call_of(options, emb)
-    return on_frames(partial(layer.weighted, layer.place, call=call), h, options)
+    return on_frames(partial(options[KEY].only, layer.weighted, layer.place), h, options)
 
 
 class Injection:
@@ -86,16 +89,15 @@ class Injection:
                 del block[layers.index(marker)]
 
 
-def attach(patcher: Any, weighted: Weighted, patchers: Iterable[Any] = ()) -> None:
-    """Give a freshly cloned MODEL a TemporalAction. patchers: ModelPatchers of its weights, to be loaded with the MODEL.
+def attach(patcher: Any, weighted: Weighted, patchers: Iterable[Any] = (), free_memory: FreeMemory = unlimited) -> None:
+    """Give a freshly cloned MODEL a TemporalAction. patchers, free_memory: as of `bind`.
 
     The host leaves injections in the UNet after a run, until another MODEL is loaded. Ours are there only while a run lasts: markers
     in the middle of a block shift the names of the layers behind them, which a LoRA loader would see.
     """
-    take_part(patcher)
+    bind(patcher, [weighted], patchers, free_memory)
     injection = Injection(weighted)
     patcher.set_injections(KEY, [*(patcher.get_injections(KEY) or ()), injection])
-    patcher.set_additional_models(KEY, [*patcher.get_additional_models_with_key(KEY), *patchers])
     patcher.add_callback_with_key("on_pre_run", KEY, injection.inject)
     patcher.add_callback_with_key("on_cleanup", KEY, injection.eject)
     patches = patcher.model_options["transformer_options"].get("patches", {})

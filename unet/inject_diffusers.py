@@ -13,17 +13,19 @@ from torch import Tensor, nn
 
 from .frames import rows_of
 from .inject_comfy import Place
-from .stations import Call, Weighted
+from .residence import Placement
+from .stations import Stations, Weighted
 
 
 @contextmanager
 def moving(unet: nn.Module, weighted: Weighted, options: Mapping[str, Any]) -> Iterator[nn.Module]:
     """While open, every call of `unet` runs a TemporalAction after each of its layers. options: as the host's transformer_options."""
+    stations = Stations([weighted])
 
     def after(place: Place):
         def hook(module: nn.Module, args: tuple, output: Tensor | tuple) -> Tensor | tuple:
             h = output[0] if isinstance(output, tuple) else output
-            h = weighted(place, h, Call(rows_of(options, len(h))))
+            h = stations.prepare(rows_of(options, len(h)), Placement(h.device, h.dtype)).only(weighted, place, h)
             return (h, *output[1:]) if isinstance(output, tuple) else h
 
         return hook

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -37,12 +38,14 @@ class Run:
 
     conditions  by the id that the host gives each of them
     size        (height, width) of the latent in cells
-    sigma_of    part of the sampling, 0..1 -> noise level
+    sigma_of    part of the sampling, 0..1 -> noise level; the host computes it on the device, so that it is asked once
+    controls    frames of a window -> its ControlNets by the id of the artist's own: they keep the pictures that they resized
     """
 
     conditions: Mapping[Hashable, Condition]
     size: tuple[int, int]
     sigma_of: Callable[[float], float]
+    controls: dict[tuple[int, ...], dict[int, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, guider: Any, latent: Tensor) -> Run:
@@ -53,7 +56,7 @@ class Run:
             for name, entries in guider.conds.items()
             for entry in entries
         }
-        return cls(conditions, tuple(latent.shape[-2:]), guider.inner_model.model_sampling.percent_to_sigma)
+        return cls(conditions, tuple(latent.shape[-2:]), cache(guider.inner_model.model_sampling.percent_to_sigma))
 
 
 def acts_in(span: tuple[float, float] | None, run: Run | None, sigma: float | None) -> bool:

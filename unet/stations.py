@@ -9,13 +9,14 @@ reference and motion come after it and change the trunk only.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from .frames import Rows
+from .residence import Placement, Resident
 from .run import Run, acts_in
 
 DOWN = tuple(f"down_{i}" for i in range(4))
@@ -26,21 +27,57 @@ CAPTURE, DRIVE, REFERENCE, MOTION = range(4)  # order of the actions at a statio
 
 
 class Call(NamedTuple):
-    """One call of the UNet: which row is what, the time embedding (B, E) before any SiLU, the noise level, the sampling run."""
+    """One call of the UNet: `chunk` neighbouring rows are one window of one branch, `acting` are the actions of this call with what each
+    prepared for it and the mask (B or 1, 1, H, W) of its rows, `emb` (B, E) is the time embedding before any SiLU.
 
-    rows: Rows
+    It holds tensors of stable shape and numbers that rarely change, never frames or noise levels: a compiled UNet reads it in every
+    window and step, and a number that changes would compile it again.
+    """
+
+    chunk: int
+    acting: tuple[tuple[Weighted, Any, Tensor | None], ...] = ()
     emb: Tensor | None = None
-    sigma: float | None = None
-    run: Run | None = None
+
+    def before_skip(self, station: str, h: Tensor) -> Tensor:
+        """What the skip carries too: capture, drive."""
+        return self._run(station, h, (CAPTURE, DRIVE))
+
+    def after_skip(self, station: str, h: Tensor) -> Tensor:
+        """What changes the trunk only: reference, motion."""
+        return self._run(station, h, (REFERENCE, MOTION))
+
+    def all(self, station: str, h: Tensor) -> Tensor:
+        """Everything, where there is no skip to keep apart (mid, up)."""
+        return self.after_skip(station, self.before_skip(station, h))
+
+    def only(self, action: Weighted, station: str, h: Tensor) -> Tensor:
+        """One action, where it acts in this call."""
+        for weighted, prepared, mask in self.acting:
+            if weighted is action:
+                h = weighted(station, h, prepared, mask, self)
+        return h
+
+    def _run(self, station: str, h: Tensor, orders: tuple[int, int]) -> Tensor:
+        for weighted, prepared, mask in self.acting:
+            if weighted.action.order in orders:
+                h = weighted(station, h, prepared, mask, self)
+        return h
 
 
 class Action(Protocol):
-    """Something that acts at the stations `sites`: the call returns the new h (B, C, H, W), `release` ends a run."""
+    """Something that acts at the stations `sites`.
+
+    prepare: what a UNet call with these rows needs, as tensors on the device; outside of the UNet, once a call
+    call:    h (B, C, H, W) -> the new h; it may write into h
+    release: end of a run: what was kept for it goes
+    """
 
     order: int
     sites: Container[str]
 
-    def __call__(self, station: str, h: Tensor, call: Call) -> Tensor: ...
+    def prepare(self, rows: Rows, placement: Placement) -> Any: ...
+
+    def __call__(self, station: str, h: Tensor, prepared: Any, call: Call) -> Tensor: ...
 
     def release(self) -> None: ...
 
@@ -54,7 +91,10 @@ class Capture:
         self.sites = sites
         self.features: dict[str, Tensor] = {}
 
-    def __call__(self, station: str, h: Tensor, call: Call) -> Tensor:
+    def prepare(self, rows: Rows, placement: Placement) -> None:
+        """Nothing is needed."""
+
+    def __call__(self, station: str, h: Tensor, prepared: None, call: Call) -> Tensor:
         self.features[station] = h.clone()  # the UNet may go on in place
         return h
 
@@ -76,23 +116,37 @@ class Weighted:
     strength: float = 1.0
     span: tuple[float, float] | None = None
     mask: Tensor | None = None
+    _resident_mask: Resident = field(init=False, repr=False)
 
-    def __call__(self, station: str, h: Tensor, call: Call) -> Tensor:
-        if station not in self.action.sites or not acts_in(self.span, call.run, call.sigma):
-            return h
-        acted = self.action(station, h, call)
-        if self.strength == 1.0 and self.mask is None:
-            return acted
-        return h + self._weight(h, call.rows) * (acted - h)
+    def __post_init__(self):
+        object.__setattr__(self, "_resident_mask", Resident({} if self.mask is None else {"mask": self.mask[:, None]}))
 
-    def _weight(self, h: Tensor, rows: Rows) -> Tensor | float:
+    def mask_of(self, rows: Rows, placement: Placement) -> Tensor | None:
+        """(B or 1, 1, H, W) of a call, None where there is no mask."""
         if self.mask is None:
-            return self.strength
-        mask = self.mask
-        if len(mask) > 1:
-            rows.require_clip(len(mask), "mask")
-            mask = mask[list(rows.frames)]
-        return self.strength * F.interpolate(mask[:, None].to(h), size=h.shape[-2:], mode="bilinear", align_corners=False)
+            return None
+        if len(self.mask) == 1:
+            return self._resident_mask.at((0,), placement)["mask"]
+        rows.require_clip(len(self.mask), "mask")
+        mask = self._resident_mask.at(rows.window, placement)["mask"]
+        return mask.repeat(len(rows.chunks), 1, 1, 1)
+
+    def __call__(self, station: str, h: Tensor, prepared: Any, mask: Tensor | None, call: Call) -> Tensor:
+        """h (B, C, H, W) -> h, moved towards what the action makes of it as far as strength and mask (B or 1, 1, H', W') say."""
+        if station not in self.action.sites:
+            return h
+        if self.strength == 1.0 and mask is None:
+            return self.action(station, h, prepared, call)
+        acted = self.action(station, h.clone(), prepared, call)
+        weight = self.strength
+        if mask is not None:
+            weight = weight * F.interpolate(mask, size=h.shape[-2:], mode="bilinear", align_corners=False)
+        return h + weight * (acted - h)
+
+    def release(self) -> None:
+        """End of a run."""
+        self.action.release()
+        self._resident_mask.release()
 
 
 class Stations:
@@ -101,25 +155,23 @@ class Stations:
     def __init__(self, actions: Iterable[Weighted]):
         self.actions = tuple(sorted(actions, key=lambda weighted: weighted.action.order))
 
-    def before_skip(self, station: str, h: Tensor, call: Call) -> Tensor:
-        """What the skip carries too: capture, drive."""
-        return self._run(station, h, call, (CAPTURE, DRIVE))
+    @property
+    def have_spans(self) -> bool:
+        """Whether the noise level matters. Reading it waits for the device."""
+        return any(weighted.span is not None for weighted in self.actions)
 
-    def after_skip(self, station: str, h: Tensor, call: Call) -> Tensor:
-        """What changes the trunk only: reference, motion."""
-        return self._run(station, h, call, (REFERENCE, MOTION))
-
-    def all(self, station: str, h: Tensor, call: Call) -> Tensor:
-        """Everything, where there is no skip to keep apart (mid, up)."""
-        return self.after_skip(station, self.before_skip(station, h, call), call)
-
-    def _run(self, station: str, h: Tensor, call: Call, orders: tuple[int, int]) -> Tensor:
-        for weighted in self.actions:
-            if weighted.action.order in orders:
-                h = weighted(station, h, call)
-        return h
+    def prepare(self, rows: Rows, placement: Placement, run: Run | None = None, sigma: float | None = None) -> Call:
+        """The UNet call with these rows, inside a run at this noise level."""
+        return Call(
+            rows.chunk,
+            tuple(
+                (weighted, weighted.action.prepare(rows, placement), weighted.mask_of(rows, placement))
+                for weighted in self.actions
+                if acts_in(weighted.span, run, sigma)
+            ),
+        )
 
     def release(self) -> None:
         """End of a run: drop what was kept for it."""
         for weighted in self.actions:
-            weighted.action.release()
+            weighted.release()

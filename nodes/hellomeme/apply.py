@@ -2,6 +2,7 @@
 
 import comfy.model_management
 import torch
+from comfy.model_management import get_free_memory
 from comfy_api.latest import io
 
 from ...sk_attention.drive import DriveAction
@@ -70,7 +71,7 @@ class Apply(io.ComfyNode):
         if drive is not None and drive_strength:
             actions.append(Weighted(DriveAction(drive), drive_strength, span, mask))
         if actions:
-            unet_comfy.bind(patched, actions, patchers)
+            unet_comfy.bind(patched, actions, patchers, get_free_memory)
         return io.NodeOutput(patched)
 
 

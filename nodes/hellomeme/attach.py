@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from comfy.model_management import get_free_memory
 from comfy.model_patcher import ModelPatcher
 
 from ...sk_attention.motion import KeyFrames, MotionAction
@@ -22,11 +23,11 @@ def motion(
 ) -> None:
     """Let a freshly cloned MODEL move. span: part of the sampling in which the modules act, None = all of it."""
     if network.loaded.part.kind == ANIMATEDIFF:
-        inject_comfy.attach(model, Weighted(TemporalAction(network.module), strength, span), [network.patcher])
+        inject_comfy.attach(model, Weighted(TemporalAction(network.module), strength, span), [network.patcher], get_free_memory)
     else:
-        unet_comfy.bind(model, [Weighted(MotionAction(network.module, key_frames), strength, span)], [network.patcher])
+        unet_comfy.bind(model, [Weighted(MotionAction(network.module, key_frames), strength, span)], [network.patcher], get_free_memory)
 
 
 def moves(model: ModelPatcher) -> bool:
     """Whether Apply Motion is on this MODEL."""
-    return bool(model.get_injections(unet_comfy.KEY)) or any(w.action.order == MOTION for w in unet_comfy.bound(model))
+    return any(weighted.action.order == MOTION for weighted in unet_comfy.bound(model))

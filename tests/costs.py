@@ -1,0 +1,40 @@
+"""Counts what a UNet call costs beside arithmetic, on any device: a stand-in for a GPU's bus and queue."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+# The host waits for the device in these: it reads a number, or must know how many there are.
+WAITS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::equal", "aten::unique2"}
+SENT = {"aten::lift_fresh"}  # a tensor made of Python's numbers
+
+
+class Costs(TorchDispatchMode):
+    """While open, counts `waits`, `sent` tensors made of Python's numbers, bytes `brought` from another device or dtype, and `gathered`
+    bytes, picked by a list of indices."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = Counter()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        name = function._schema.name
+        if name in WAITS:
+            self.count["waits"] += 1
+        elif name in SENT:
+            self.count["sent"] += 1
+        elif name == "aten::_to_copy":
+            self.count["brought"] += _differs(args[0], result)
+        elif name == "aten::copy_":
+            self.count["brought"] += _differs(args[1], args[0])
+        elif name == "aten::index":
+            self.count["gathered"] += result.nbytes
+        return result
+
+
+def _differs(source: torch.Tensor, target: torch.Tensor) -> int:
+    return 0 if (source.device, source.dtype) == (target.device, target.dtype) else target.nbytes

@@ -1,0 +1,152 @@
+"""What a UNet call of a patched MODEL costs beside arithmetic: nothing crosses the bus twice, nobody waits, nothing is compiled again."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+
+from sk_portrait.sk_attention.drive import Drive
+from sk_portrait.tests.costs import Costs
+from sk_portrait.tests.moving import MovingHost, shared_noise
+from sk_portrait.tests.narrow import drive
+from sk_portrait.unet.comfy import bound
+from sk_portrait.unet.residence import Placement, Resident, consecutive, evenly
+
+FRAMES, WINDOW, OVERLAP, WINDOWS, STEPS = 8, 4, 2, 3, 2
+
+
+def clip(frames: int, dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
+    return {"a": torch.arange(frames * 2, dtype=dtype).reshape(frames, 2), "b": torch.rand(frames, 3).to(dtype)}
+
+
+HERE = Placement(torch.device("cpu"), torch.float32)
+WINDOWS_OF_A_STEP = [(0, 1, 2, 3), (2, 3, 4, 5), (4, 5, 6, 7), (0, 2, 4, 6), (5, 1, 0)]
+
+
+@pytest.mark.parametrize("room", [1e9, 0.0], ids=["fits", "does not fit"])
+def test_a_resident_clip_gives_every_window_its_frames(room):
+    features = clip(8)
+    resident = Resident(features)
+    for _ in range(2):
+        for window in WINDOWS_OF_A_STEP:
+            there = resident.at(window, HERE._replace(room=lambda: room))
+            assert all(torch.equal(there[name], features[name][list(window)].float()) for name in features)
+
+
+def test_each_frame_is_brought_once_a_run_and_views_are_no_copies():
+    features = clip(8)
+    resident = Resident(features)
+    with Costs() as costs:
+        for window in WINDOWS_OF_A_STEP[:4] * 3:
+            resident.at(window, HERE)
+    assert costs.count == {"brought": sum(tensor.numel() * 4 for tensor in features.values())}
+    resident.release()
+    with Costs() as costs:
+        resident.at((3,), HERE)
+    assert costs.count["brought"] == sum(tensor[3].numel() * 4 for tensor in features.values())
+
+
+def test_a_clip_that_does_not_fit_comes_one_window_ahead():
+    resident = Resident(clip(8))
+    nowhere = HERE._replace(room=lambda: 0)
+    for window in WINDOWS_OF_A_STEP[:3]:
+        resident.at(window, nowhere)
+    first = resident.at(WINDOWS_OF_A_STEP[0], nowhere)
+    with Costs() as costs:  # on its way since the call before
+        again = resident.at(WINDOWS_OF_A_STEP[0], nowhere)
+    assert not costs.count and all(again[name] is first[name] for name in first)
+    assert set(resident._source.coming) == {WINDOWS_OF_A_STEP[1]}
+
+
+def test_frames_are_slices_where_they_can_be():
+    assert evenly((4, 5, 6)) == slice(4, 7, 1) and evenly((0, 11, 22)) == slice(0, 23, 11) and evenly((7,)) == slice(7, 8, 1)
+    assert evenly((0, 1, 3)) is None and evenly((3, 2, 1)) is None and evenly((2, 2)) is None
+    assert consecutive([0, 1, 2, 5, 7, 8]) == [slice(0, 3), slice(5, 6), slice(7, 9)]
+
+
+@pytest.fixture(scope="module")
+def host(comfy) -> MovingHost:
+    return MovingHost()
+
+
+@pytest.fixture(scope="module")
+def far_drive() -> Drive:
+    """Kept in another dtype than the UNet's, so that using it copies as many bytes as crossing a bus would."""
+    near = drive(FRAMES)
+    return Drive({s: f.double() for s, f in near.features.items()}, {s: f.double() for s, f in near.null.items()}, near.generations)
+
+
+@pytest.fixture(scope="module")
+def moved(host, far_drive):
+    model = host.apply(host.reference("v2"), far_drive)
+    return host.move(host.motion("animatediff"), WINDOW, OVERLAP, model=model)
+
+
+@pytest.fixture(scope="module")
+def bare(host):
+    """The plain MODEL, in the same windows."""
+    from sk_portrait.nodes.hellomeme import attach
+    from sk_portrait.nodes.hellomeme.motion import clip_plan
+
+    model = host.model.clone()
+    attach.windows(model, lambda n: clip_plan(n, WINDOW, OVERLAP, True), WINDOW)
+    return model
+
+
+def costs_of_calls(host, model, monkeypatch) -> list[Counter]:
+    """Of every UNet call of a sampling run, with the host's own part."""
+    calls, apply = [], host.model.model.apply_model
+
+    def counted(*args, **kwargs):
+        with Costs() as costs:
+            result = apply(*args, **kwargs)
+        calls.append(costs.count)
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(host.model.model, "apply_model", counted)
+        host.sample(model, noise=shared_noise(FRAMES), steps=STEPS)
+    return calls
+
+
+def test_after_the_first_step_a_call_brings_sends_gathers_and_awaits_what_the_bare_unet_does(host, bare, moved, far_drive, monkeypatch):
+    plain = costs_of_calls(host, bare, monkeypatch)
+    calls = costs_of_calls(host, moved, monkeypatch)
+    assert len(calls) == STEPS * WINDOWS and calls[WINDOWS:] == plain[WINDOWS:]
+    brought = sum(call["brought"] - without["brought"] for call, without in zip(calls, plain, strict=True))
+    assert brought == sum(f.numel() * 4 for group in (far_drive.features, far_drive.null) for f in group.values())
+
+
+def test_a_span_is_not_looked_up_in_a_call(host, bare, far_drive, monkeypatch):
+    """The noise level is read once a step, before the calls, and the span's own levels once a run."""
+    span = host.move(host.motion("animatediff"), WINDOW, OVERLAP, span=(0.0, 0.9), model=host.apply(None, far_drive, span=(0.0, 0.8)))
+    plain = costs_of_calls(host, bare, monkeypatch)[WINDOWS:]
+    assert [call["waits"] for call in costs_of_calls(host, span, monkeypatch)[WINDOWS:]] == [call["waits"] for call in plain]
+
+
+def test_a_compiled_unet_finds_every_windows_own_drive(host, moved):
+    """The host's TorchCompileModel drops its guards on transformer_options: what changes with the window must not hide there."""
+    torch_compile = pytest.importorskip("comfy_extras.nodes_torch_compile")
+    from comfy_api.torch_helpers import set_torch_compile_wrapper
+
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    plain = host.sample(moved, noise=shared_noise(FRAMES), steps=STEPS)
+    compiled = moved.clone()
+    dropped = getattr(torch_compile, "skip_torch_compile_dict", None)  # older hosts keep all guards
+    set_torch_compile_wrapper(model=compiled, backend=backend, options={"guard_filter_fn": dropped} if dropped else None)
+    found = host.sample(compiled, noise=shared_noise(FRAMES), steps=STEPS)
+    assert len(graphs) == 1
+    assert ((found - plain).abs().max() / plain.abs().max()).item() < 1e-5
+
+
+def test_the_end_of_a_run_keeps_nothing_where_the_unet_computes(host, moved):
+    host.sample(moved, noise=shared_noise(FRAMES), steps=1)
+    kept = [r._source for w in bound(moved) for r in vars(w.action).values() if isinstance(r, Resident)]
+    assert kept == [None, None]
