@@ -45,7 +45,7 @@ def _sample(case: str):
         model.add_object_patch("model_sampling", linear_schedule(model))
 
         def plan(n: int, step: int) -> Plan:
-            return Plan.of(looped_windows(n, length, overlap, settings["offsets"][step]), overlap, False, range(n), n)
+            return Plan.of(looped_windows(n, length, overlap, settings["offsets"][step]), False, range(n), n)
 
         see_in_windows(model, plan, length)
         conds = [[[positive[None], {}]], [[negative[None], {}]]]

@@ -30,7 +30,7 @@ def alone(host, model, frames: int, batch: int):
     from sk_portrait.nodes.windows import see_in_windows
 
     model = model.clone()
-    plan = Plan.of(batches(frames, batch), 0, True, range(frames), frames)
+    plan = Plan.of(batches(frames, batch), True, range(frames), frames)
     see_in_windows(model, lambda n, step: plan, batch)
     return host.sample(model, frames, SMALL, noise=shared_noise(frames, SMALL))
 
@@ -128,8 +128,12 @@ def noting(pictures, previous=None):
 
     class Control(comfy.controlnet.ControlBase):
         seen: list = []
+        resized: list = []
 
         def get_control(self, x_noisy, *args):
+            if self.cond_hint is None:  # the host's own resize their pictures then
+                self.cond_hint = self.cond_hint_original
+                self.resized.append(len(self.cond_hint))
             if self.previous_controlnet:
                 self.previous_controlnet.get_control(x_noisy, *args)
             hint = comfy.controlnet.broadcast_image_to(self.cond_hint_original, len(x_noisy), args[2])
@@ -148,8 +152,9 @@ def test_controlnets_see_the_pictures_of_each_window(host, animatediff):
     positive, negative = ([[text, {"control": outer}] for text, _ in prompt(sign)] for sign in "+-")
     noise = normal("noise", 10, 4, SMALL, SMALL)
     moving = host.move(animatediff, 4, 1)
-    comfy.sample.sample(moving, noise, 1, 2.0, "euler", "normal", positive, negative, torch.zeros_like(noise), disable_pbar=True)
-    windows = [[0, 1, 2, 3], [3, 4, 5, 6], [6, 7, 8, 9]]
+    comfy.sample.sample(moving, noise, 2, 2.0, "euler", "normal", positive, negative, torch.zeros_like(noise), disable_pbar=True)
+    windows = [[0, 1, 2, 3], [3, 4, 5, 6], [6, 7, 8, 9]] * 2
+    assert inner.resized == outer.resized == [4] * 3  # once a window, not once a step
     assert inner.seen == [window * 2 for window in windows]  # cond and uncond
     assert outer.seen == [[frame % 3 for frame in window] * 2 for window in windows]
 

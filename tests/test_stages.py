@@ -22,12 +22,17 @@ def test_windows_cover_every_frame_and_none_is_short(layout):
     assert all(a[0] < b[0] and len(set(a) & set(b)) >= overlap for a, b in pairwise(result))
 
 
+def test_the_overlap_is_spread_evenly_over_no_more_windows():
+    assert windows(21, 12, 4) == (range(0, 12), range(4, 16), range(9, 21))
+    assert len(windows(100, 12, 4)) == 12 and windows(20, 12, 4) == (range(0, 12), range(8, 20))
+
+
 @given(layouts, st.booleans())
 def test_weights_of_each_frame_sum_to_one(layout, smooth):
     n, length, overlap = layout
     result = windows(n, length, overlap)
     total = [0.0] * n
-    for window, shares in zip(result, weights(result, overlap, smooth), strict=True):
+    for window, shares in zip(result, weights(result, smooth), strict=True):
         for position, share in zip(window, shares, strict=True):
             assert share > 0
             total[position] += share
@@ -36,9 +41,9 @@ def test_weights_of_each_frame_sum_to_one(layout, smooth):
 
 def test_smooth_weights_fade_over_the_overlap_and_flat_ones_do_not():
     layout = windows(20, 12, 4)
-    assert weights(layout, 4, smooth=False)[0][6:] == (1, 1, .5, .5, .5, .5)
-    assert weights(layout, 4, smooth=True)[0][6:] == (1, 1, .8, .6, .4, .2)
-    assert weights(layout, 4, smooth=True)[1][:6] == (.2, .4, .6, .8, 1, 1)
+    assert weights(layout, smooth=False)[0][6:] == (1, 1, .5, .5, .5, .5)
+    assert weights(layout, smooth=True)[0][6:] == (1, 1, .8, .6, .4, .2)
+    assert weights(layout, smooth=True)[1][:6] == (.2, .4, .6, .8, 1, 1)
 
 
 @given(st.integers(1, 400), st.integers(1, 48))
@@ -59,7 +64,9 @@ def test_a_tree_covers_the_clip_and_its_depth_grows_with_the_logarithm(n, length
         assert {p for window in level.windows for p in window} == set(range(len(level.frames)))
         assert len(level.noise) == len(level.frames)
         if not published:
-            assert all(len(window) == min(length, len(level.frames)) for window in level.windows)
+            sizes = [len(window) for window in level.windows]
+            assert max(sizes) <= length and max(sizes) - min(sizes) <= 1
+            assert sum(sizes) == len(level.frames) + len(sizes) - 1  # the shared frames alone are computed twice
     assert len(levels[1 if margins else 0].windows) == 1
     assert [level.moves for level in levels] == [not margins] + [True] * (len(levels) - 1)
 
@@ -98,9 +105,9 @@ def test_the_published_level_sizes_of_150_frames():
     assert [len(level.frames) for level in key_frame_levels(150, 12, published=True)] == [3, 15, 150]
 
 
-def test_the_last_window_of_our_tree_is_moved_back():
+def test_the_windows_of_our_tree_are_equally_long():
     deep, clip = key_frame_levels(20, 12)
-    assert clip.windows == (range(0, 12), range(8, 20)) and deep.frames == (0, 8, 11, 19)
+    assert clip.windows == (range(0, 10), range(9, 20)) and deep.frames == (0, 9, 19)
 
 
 @pytest.mark.parametrize("call", [lambda: windows(0, 12, 4), lambda: windows(5, 0, 0), lambda: windows(5, 12, 12),

@@ -45,15 +45,17 @@ class Padding:
 
 
 def windows(n: int, length: int, overlap: int) -> tuple[range, ...]:
-    """Windows of `length` positions that share `overlap` with the next one and cover 0..n-1; the last is moved back to end at n.
+    """As few windows of `length` positions as cover 0..n-1 and share at least `overlap` with the next one, evenly spread.
 
-    Moving it back keeps every window as long as the motion modules were trained with, at no extra cost. A clip that fits in one
-    window gets one. Raises ValueError for n < 1, length < 1 or an overlap outside 0..length-1.
+    Every window is as long as the motion modules were trained with, and what the last one has too much lies in all overlaps alike
+    instead of in one that is computed nearly twice. A clip that fits in one window gets one. Raises ValueError for n < 1, length < 1
+    or an overlap outside 0..length-1.
     """
     _check(n, length, overlap)
     if n <= length:
         return (range(n),)
-    starts = (*range(0, n - length, length - overlap), n - length)
+    gaps = -(-(n - length) // (length - overlap))
+    starts = (i * (n - length) // gaps for i in range(gaps + 1))
     return tuple(range(start, start + length) for start in starts)
 
 
@@ -66,6 +68,15 @@ def looped_windows(n: int, length: int, overlap: int, offset: int) -> tuple[tupl
     if n <= length:
         return (tuple(range(n)),)
     return tuple(tuple((start + i + offset) % n for i in range(length)) for start in range(0, n, length - overlap))
+
+
+def chain(n: int, length: int) -> tuple[range, ...]:
+    """As few windows of at most `length` positions as cover 0..n-1 and share one position with the next one, all as long as each other
+    or one longer: no row is computed twice but the shared ones, and those are the fewest key frames."""
+    _check(n, length, 1)
+    gaps = max(1, -(-(n - 1) // (length - 1)))
+    ends = [i * (n - 1) // gaps for i in range(gaps + 1)]
+    return tuple(range(a, b + 1) for a, b in zip(ends, ends[1:]))
 
 
 def batches(n: int, size: int) -> tuple[range, ...]:
@@ -92,14 +103,16 @@ def published_padding(n: int, length: int = 12, overlap: int = 4) -> Padding:
     )
 
 
-def weights(layout: tuple[Sequence[int], ...], overlap: int, smooth: bool) -> tuple[tuple[float, ...], ...]:
+def weights(layout: tuple[Sequence[int], ...], smooth: bool) -> tuple[tuple[float, ...], ...]:
     """Share of each window in each of its positions; the shares of one position sum to one over the windows.
 
     Flat shares are the published average. Smooth ones fade linearly over the overlap, so that the begin or end of a window does
     not show as a step.
     """
+    shared = max((len(set(a) & set(b)) for a, b in zip(layout, layout[1:])), default=0)
+
     def raw(window: Sequence[int], i: int) -> int:
-        return min(i + 1, len(window) - i, overlap + 1) if smooth else 1
+        return min(i + 1, len(window) - i, shared + 1) if smooth else 1
 
     total: dict[int, int] = {}
     for window in layout:
@@ -116,15 +129,15 @@ def key_frame_levels(n: int, length: int = 12, margins: bool = False, published:
     first frame of the noise.
 
     `published` cuts the last window short, as the published pipelines do (and drops a window of one frame, on which v3 and v4
-    fail); ours moves it back, see `windows`. Raises ValueError for n < 1 or length < 4.
+    fail); ours shortens all alike, see `chain`. Raises ValueError for n < 1 or length < 4.
     """
     _check(n, length, 1)
     if length < SHORTEST_TREE_WINDOW:
         raise ValueError(f"A tree of key frames needs windows of at least {SHORTEST_TREE_WINDOW} frames, not {length}.")
-    lay = _cut_short if published else windows
+    lay = _cut_short if published else chain
     frames, levels = tuple(range(n)), []
     while True:
-        level = Level(frames, lay(len(frames), length, 1), tuple(range(len(frames))))
+        level = Level(frames, lay(len(frames), length), tuple(range(len(frames))))
         levels.append(level)
         if len(level.windows) == 1:
             break
@@ -139,11 +152,10 @@ def window_ends(layout: tuple[range, ...]) -> tuple[int, ...]:
     return tuple(sorted({end for window in layout for end in (window[0], window[-1])}))
 
 
-def _cut_short(n: int, length: int, overlap: int) -> tuple[range, ...]:
-    stride = length - overlap
+def _cut_short(n: int, length: int) -> tuple[range, ...]:
     if n <= length:
         return (range(n),)
-    return tuple(range(start, min(start + length, n)) for start in range(0, n - overlap, stride))
+    return tuple(range(start, min(start + length, n)) for start in range(0, n - 1, length - 1))
 
 
 def _check(n: int, length: int, overlap: int) -> None:

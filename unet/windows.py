@@ -16,9 +16,12 @@ import torch
 from torch import Tensor
 
 from .frames import window_of
+from .residence import evenly
+from .run import Run, run_of
 from .stages import weights
 
 STEP_SLACK = 1e-4  # of a noise level: the host may compute in another precision than it announces
+KEPT_WINDOWS = 32  # whose ControlNet pictures stay resized on the device: 0.6 GB for 12 frames of 512 px in half precision
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,9 @@ class Plan:
     clip: int
 
     @classmethod
-    def of(cls, windows: tuple[Sequence[int], ...], overlap: int, smooth: bool, frames: Sequence[int], clip: int) -> Plan:
+    def of(cls, windows: tuple[Sequence[int], ...], smooth: bool, frames: Sequence[int], clip: int) -> Plan:
         """Plan whose overlaps fade (smooth) or are averaged."""
-        return cls(windows, weights(windows, overlap, smooth), tuple(frames), clip)
+        return cls(windows, weights(windows, smooth), tuple(frames), clip)
 
 
 @dataclass(frozen=True)
@@ -78,13 +81,14 @@ class FrameWindows:
         fused = [torch.zeros_like(x) for _ in conds]
         weight = torch.zeros(len(x), 1, 1, 1, dtype=x.dtype, device=x.device)
         for window, shares in zip(plan.windows, plan.shares, strict=True):
-            at = list(window)
+            positions = tuple(window)
+            at = evenly(positions) or list(positions)  # a slice where it can be: a list of indices is sent to the device
             frames = [plan.frames[position] for position in window]
             options = dict(model_options)
             options["transformer_options"] = model_options.get("transformer_options", {}) | {
                 "context_window": Window(frames, plan.clip)
             }
-            cut = [cut_conds(cond, len(x), at, frames) for cond in conds]
+            cut = [cut_conds(cond, len(x), list(positions), frames) for cond in conds]
             share = torch.tensor(shares, dtype=x.dtype, device=x.device).view(-1, 1, 1, 1)
             weight[at] += share
             for total, result in zip(fused, calculate(model, cut, x[at], timestep[at], options), strict=True):
@@ -134,7 +138,7 @@ def tell_window(executor: Callable, model: Any, conds: list, x: Tensor, timestep
     options = model_options.get("transformer_options", {})
     if "context_window" in options:
         frames, clip = window_of(options, len(x))
-        copies: dict[int, Any] = {}
+        copies = _controls_of(run_of(options), frames)
         conds = [
             cond and [part | {"control": _cut_control(part.get("control"), frames, copies)} for part in cond] for cond in conds
         ]
@@ -142,6 +146,13 @@ def tell_window(executor: Callable, model: Any, conds: list, x: Tensor, timestep
             evolved = {"sub_idxs": list(frames), "full_length": clip, "context_length": len(frames)}
             model_options = model_options | {"transformer_options": options | {"ad_params": evolved}}
     return executor(model, conds, x, timestep, model_options)
+
+
+def _controls_of(run: Run | None, frames: tuple[int, ...]) -> dict[int, Any]:
+    """What `_cut_control` made for this window in an earlier step."""
+    if run is None or (frames not in run.controls and len(run.controls) >= KEPT_WINDOWS):
+        return {}
+    return run.controls.setdefault(frames, {})
 
 
 def _cut_control(control: Any, frames: tuple[int, ...], copies: dict[int, Any]) -> Any:

@@ -81,14 +81,13 @@ class Clip:
         noise: Tensor,
         sigmas: Tensor,
         start: Tensor | None = None,
-        overlap: int = 0,
         moves: bool = True,
         key_frames: KeyFrames | None = None,
     ) -> Tensor:
         """Denoise one latent for each of `frames` -> (len(frames), 4, h, w).
 
         noise, start: (len(frames), 4, h, w); start is the clip's own latents where it is not given
-        windows:      positions in `frames` that go through the UNet together, with `overlap` positions in common
+        windows:      positions in `frames` that go through the UNet together
         """
         start = self.latent[list(frames)] if start is None else start
         if not steps_of(sigmas):
@@ -97,7 +96,7 @@ class Clip:
         if moves:
             for motion in self.motions:
                 attach.motion(model, motion, key_frames=key_frames)
-        plan = Plan.of(windows, overlap, self.smooth, frames, len(self))
+        plan = Plan.of(windows, self.smooth, frames, len(self))
         see_in_windows(model, lambda n, step: plan, max(map(len, windows)))
         guider = copy.copy(self.guider)
         guider.model_patcher, guider.model_options = model, model.model_options

@@ -41,7 +41,7 @@ class TwoStages:
         first = self.first
         if first is None:
             first = self._chained(clip, drawn[:1]) if self.published else self._alone(clip, drawn[:1])
-        return clip.run(frames, layout, drawn[1:], self.sigmas, first[starts], self.overlap)[:n], first
+        return clip.run(frames, layout, drawn[1:], self.sigmas, first[starts])[:n], first
 
     def _alone(self, clip: Clip, shared: Tensor) -> Tensor:
         n = len(clip)
@@ -95,7 +95,7 @@ class KeyFrameTree:
 
     def _run(self, clip: Clip, level, drawn: Tensor, key_frames) -> Tensor:
         noise = drawn[list(level.noise)]
-        return clip.run(level.frames, level.windows, noise, self.sigmas, None, 1, level.moves, key_frames)
+        return clip.run(level.frames, level.windows, noise, self.sigmas, None, level.moves, key_frames)
 
 
 def draw(noise, latent: Tensor, rows: int) -> Tensor:

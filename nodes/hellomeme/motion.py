@@ -107,7 +107,7 @@ class ApplyMotion(io.ComfyNode):
 
 def clip_plan(n: int, length: int, overlap: int, smooth: bool) -> Plan:
     """Windows over a whole clip of n frames."""
-    return Plan.of(stages.windows(n, length, overlap), overlap, smooth, range(n), n)
+    return Plan.of(stages.windows(n, length, overlap), smooth, range(n), n)
 
 
 NODES = [LoadMotion, ApplyMotion]

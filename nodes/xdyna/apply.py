@@ -137,7 +137,7 @@ class XDynaApply(io.ComfyNode):
 def looped_plan(n: int, length: int, overlap: int, seed: int, step: int) -> Plan:
     """Closed windows over a clip of n frames, at each step from another offset."""
     offset = int(np.random.default_rng([seed, step]).integers(length))
-    return Plan.of(looped_windows(n, length, overlap, offset), overlap, False, range(n), n)
+    return Plan.of(looped_windows(n, length, overlap, offset), False, range(n), n)
 
 
 def linear_schedule(model):
