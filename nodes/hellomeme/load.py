@@ -1,8 +1,10 @@
 """Loader nodes: published files by their own keys."""
 
+import comfy.ops
 from comfy_api.latest import io
 
 from ...sk_attention.checkpoint import CheckpointError
+from ...sk_attention.fold import fold
 from ...sk_attention.generations import GENERATIONS, PAGE
 from ...sk_attention.parts import DRIVE, PROJECTION, REFERENCE
 from ..schema import schema
@@ -52,6 +54,7 @@ class LoadAdapter(io.ComfyNode):
     @classmethod
     def execute(cls, file) -> io.NodeOutput:
         network = open_network(file, REFERENCE)
+        fold(network.module, comfy.ops.manual_cast)
         return io.NodeOutput(network, str(network.loaded))
 
 

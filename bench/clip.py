@@ -1,0 +1,125 @@
+"""What a clip costs, counted: rows of the UNet, arithmetic and bytes brought to the device, for one frame of every way to sample it.
+
+python run.py bench clip [--frames 100] [--size 512] [--steps 25] [--stage1-steps 10]
+
+Rows come from the layouts of windows and trees themselves, arithmetic from the full-size UNet with the networks of that way on torch's
+meta device. Bytes are the drive's and the key frames' features in half precision, each brought once a run; `each call` is what bringing
+them to every UNet call would be. `limit` is the same sampling with every frame in one window a step: nothing can have fewer rows without
+changing the number of steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import NamedTuple
+
+import torch
+
+from ..sk_attention.motion import MotionAction
+from ..sk_attention.parts import ANIMATEDIFF, MOTION, find_part
+from ..unet.diffusers import bound
+from ..unet.inject_comfy import TemporalAction
+from ..unet.inject_diffusers import moving
+from ..unet.stages import key_frame_levels, published_padding, windows
+from ..unet.stations import DOWN, UP, Weighted
+from .overhead import CELLS, DRIVEN, OPTIONS, WIDTHS, Step, actions_of, counted, sd15
+
+LENGTH, OVERLAP, HALF = 12, 4, 2  # frames of a window, of an overlap; bytes of a number
+
+
+class Cost(NamedTuple):
+    """Of a whole clip: frames that go through the UNet in a step, without and with motion, times steps; looks at key frames; frames whose
+    features are brought in a run, and in all its calls; rows that any layout needs."""
+
+    still: int
+    moving: int
+    looks: int
+    brought: int
+    called: int
+    limit: int
+
+
+def two_stages(n: int, steps: int, first: int, published: bool) -> Cost:
+    """v1 and v2."""
+    layout = published_padding(n, LENGTH, OVERLAP).windows if published else windows(n, LENGTH, OVERLAP)
+    rows = sum(map(len, layout))
+    return Cost(n * first, rows * steps, 0, 2 * n, n * first + rows * steps, n * (first + steps))
+
+
+def tree(n: int, steps: int, first: int, published: bool) -> Cost:
+    """v5: every level from the deepest to the clip."""
+    levels = key_frame_levels(n, LENGTH, published=published)
+    rows = sum(len(window) for level in levels for window in level.windows)
+    frames, ends = sum(len(level.frames) for level in levels), sum(len(level.ends) for level in levels[1:])
+    pads = sum(2 * len(level.windows) for level in levels[1:])
+    return Cost(0, rows * steps, ends, frames + ends, (rows + pads) * steps, n * steps)
+
+
+class Way(NamedTuple):
+    """One way to sample a clip."""
+
+    name: str
+    generation: str
+    cost: Callable[..., Cost]
+    published: bool
+    steps: Callable[[int], int] = lambda steps: steps
+    branches: int = 2  # of guidance
+
+
+FEW = {"steps": lambda steps: 4, "branches": 1}
+WAYS = (
+    Way("two stages", "v2", two_stages, False),
+    Way("two stages, published code", "v2", two_stages, True),
+    Way("two stages, 4 steps each, CFG 1", "v2", two_stages, False, **FEW),
+    Way("key frames", "v5", tree, False),
+    Way("key frames, published code", "v5", tree, True),
+    Way("key frames, 4 steps, CFG 1", "v5", tree, False, **FEW),
+)
+
+
+def flops_a_row(generation: str, cells: int, moves: bool) -> float:
+    """Of a patched UNet call with a window of frames in both branches."""
+    step = Step(sd15("meta"), cells, "meta", 2 * LENGTH)
+    actions = actions_of(generation, cells, "meta", LENGTH)
+    with ExitStack() as stack, torch.device("meta"):
+        if moves and generation == "v2":
+            part = find_part(ANIMATEDIFF, generation)
+            weighted = Weighted(TemporalAction(part.build(part.published).eval()))
+            stack.enter_context(moving(step.net, weighted, OPTIONS))
+        elif moves:
+            part = find_part(MOTION, generation)
+            actions.append(Weighted(MotionAction(part.build(part.published).eval())))
+        stack.enter_context(bound(step.net, actions, OPTIONS))
+        counted(step)  # what a run does once
+        return counted(step) / (2 * LENGTH)
+
+
+def bytes_a_frame(generation: str, cells: int) -> int:
+    """Of the features of one frame."""
+    return HALF * sum(WIDTHS[s] * (cells // CELLS[s]) ** 2 for s in DRIVEN.get(generation, (*DOWN, *UP)))
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="run.py bench clip", description=__doc__)
+    parser.add_argument("--frames", type=int, default=100, help="(default: %(default)s)")
+    parser.add_argument("--size", type=int, default=512, help="pixels a side (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=25, help="of the second stage and of every level (default: %(default)s)")
+    parser.add_argument("--stage1-steps", type=int, default=10, help="(default: %(default)s)")
+    options = parser.parse_args(argv)
+    n, cells = options.frames, options.size // 8
+    flops = {(g, moves): flops_a_row(g, cells, moves) for g in ("v2", "v5") for moves in (False, True)}
+    print(f"a frame of {n} at {options.size} px      rows (limit)    TFLOP    brought MB (each call)")
+    for way in WAYS:
+        steps, first = way.steps(options.steps), way.steps(options.stage1_steps)
+        cost = way.cost(n, steps, first, way.published)
+        rows = way.branches * (cost.still + cost.moving) + cost.looks
+        work = way.branches * (cost.still * flops[way.generation, False] + cost.moving * flops[way.generation, True])
+        work += cost.looks * flops[way.generation, False]
+        megabytes = bytes_a_frame(way.generation, cells) / 1e6 / n
+        print(
+            f"{way.generation} {way.name:32} {rows / n:6.1f} ({way.branches * cost.limit / n:5.1f})  {work / n / 1e12:7.2f}"
+            f"  {cost.brought * megabytes:8.1f} ({cost.called * megabytes:8.1f})"
+        )
+    return 0

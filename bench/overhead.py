@@ -1,0 +1,176 @@
+"""What the pack adds to a step of the UNet: arithmetic counted on the full-size UNet without weights, and time beside it.
+
+python run.py bench overhead [--size 512] [--only v2] [--rounds 3]
+
+Arithmetic runs on torch's meta device: every operation is counted and none is computed. `least` is what the mathematics of the module
+asks for with nothing computed twice: the formula of `least`, from the widths of the published file. What is projected once a sampling
+run stands apart. With --rounds the same UNet also runs with random weights, bare and patched in turn, and the median ratio of process
+time is printed with its spread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..sk_attention.attention import STKReferenceModule
+from ..sk_attention.drive import Drive, DriveAction
+from ..sk_attention.fold import fold
+from ..sk_attention.generations import GENERATIONS
+from ..sk_attention.parts import REFERENCE, find_part
+from ..sk_attention.reference import Reference, ReferenceAction
+from ..unet.diffusers import bound
+from ..unet.frames import COND, UNCOND
+from ..unet.stations import DOWN, UP, Weighted
+
+WIDTHS = dict(zip((*DOWN, "mid", *UP), (320, 640, 1280, 1280, 1280, 1280, 1280, 1280, 640)))
+CELLS = dict(zip((*DOWN, "mid", *UP), (2, 4, 8, 8, 8, 8, 4, 2, 1)))  # the latent's side over the feature map's
+DRIVEN = {"v1": DOWN[:3], "v2": UP}  # the others everywhere but in the middle
+TEXT, ROWS, TOLERANCE = (77, 768), 2, 0.002
+# Shares of the bare UNet that time may take, from the size of 512 px: memory traffic and small kernels come on top of arithmetic.
+TIME_LIMITS = {"v1": 1.25, "v5b": 1.32, "v5c": 1.32}
+TIME_LIMIT = 1.20
+
+
+def sd15(device: str) -> nn.Module:
+    """The full-size UNet of SD1.5 with random weights, or without any on the meta device."""
+    from diffusers import UNet2DConditionModel
+
+    with torch.device(device):
+        net = UNet2DConditionModel(
+            sample_size=64,
+            block_out_channels=(320, 640, 1280, 1280),
+            cross_attention_dim=TEXT[1],
+            attention_head_dim=8,
+        )
+    return net.eval().requires_grad_(False)
+
+
+def actions_of(generation: str, cells: int, device: str, frames: int = 1) -> list[Weighted]:
+    """Reference and drive of a published generation at its full size, for so many latents of `cells` a side."""
+    part = find_part(REFERENCE, generation)
+    with torch.device(device):
+        adapter = fold(part.build(part.published).eval().requires_grad_(False))
+        shape = {station: (WIDTHS[station], cells // CELLS[station], cells // CELLS[station]) for station in WIDTHS}
+        features = {station: torch.randn(2, *shape[station]) for station in adapter.sites}
+        driven = DRIVEN.get(generation, (*DOWN, *UP))
+        drive = Drive(*({station: torch.randn(rows, *shape[station]) for station in driven} for rows in (frames, 1)), (generation,))
+    reference = Reference(features, (cells, cells), SimpleNamespace(module=adapter))
+    return [Weighted(DriveAction(drive)), Weighted(ReferenceAction(reference))]
+
+
+def least(generation: str, cells: int) -> int:
+    """FLOPs that reference attention needs for one row of the batch.
+
+    At C channels and n x n cells, in multiplications a cell: q, k, v of both passes 6 C^2, the row pass's output C^2, the convolution
+    9 C^2 with the column pass's output folded into it; scores and sums over 2 n keys in both passes 8 n C. v5b and v5c have a second
+    convolution.
+    """
+    part = find_part(REFERENCE, generation)
+    with torch.device("meta"):
+        sites = part.build(part.published).sites
+    flops = 0
+    for station, module in sites.items():
+        width, side = WIDTHS[station], cells // CELLS[station]
+        convolutions = 2 if isinstance(module, STKReferenceModule) else 1
+        flops += 2 * side**2 * ((6 + 1 + 9 * convolutions) * width**2 + 8 * side * width)
+    return flops
+
+
+class Step:
+    """One UNet call: `rows` latents, by default one frame with both halves of guidance."""
+
+    def __init__(self, net: nn.Module, cells: int, device: str, rows: int = ROWS):
+        self.net = net
+        self.x, self.text = torch.randn(rows, 4, cells, cells, device=device), torch.randn(rows, *TEXT, device=device)
+
+    @torch.no_grad()
+    def __call__(self) -> Tensor:
+        return self.net(self.x, 481, encoder_hidden_states=self.text).sample
+
+
+def counted(step: Step) -> int:
+    """FLOPs of a call."""
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops()
+
+
+OPTIONS = {"cond_or_uncond": [UNCOND, COND]}
+
+
+def arithmetic(step: Step, actions: list[Weighted]) -> tuple[int, int]:
+    """FLOPs of a patched call, and those that the first call of a run does once."""
+    with bound(step.net, actions, OPTIONS):
+        first, later = counted(step), counted(step)
+    return later, first - later
+
+
+def seconds(step: Step) -> float:
+    """Of a call: process time, or a GPU's."""
+    start = time.process_time()
+    step()
+    if step.x.is_cuda:
+        torch.cuda.synchronize()
+    return time.process_time() - start
+
+
+def ratios(step: Step, actions: list[Weighted], rounds: int) -> list[float]:
+    """Process time of patched over bare calls, one after the other."""
+    result = []
+    for _ in range(rounds):
+        bare = seconds(step)
+        with bound(step.net, actions, OPTIONS):
+            step()  # what a run does once
+            result.append(seconds(step) / bare)
+    return result
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="run.py bench overhead", description=__doc__)
+    parser.add_argument("--size", type=int, default=512, help="pixels a side (default: %(default)s)")
+    parser.add_argument("--only", choices=GENERATIONS, help="one generation alone")
+    parser.add_argument("--rounds", type=int, default=0, help="pairs of calls whose time is compared (default: none)")
+    options = parser.parse_args(argv)
+    cells, failed = options.size // 8, 0
+    step = Step(sd15("meta"), cells, "meta")
+    bare = counted(step)
+    print(f"one UNet call of {ROWS} rows at {options.size} px: {bare / 1e9:,.0f} GFLOP bare")
+    chosen = [options.only] if options.only else list(GENERATIONS)
+    for generation in chosen:
+        flops, once = arithmetic(step, actions_of(generation, cells, "meta"))
+        share, bound_share = flops / bare - 1, ROWS * least(generation, cells) / bare
+        passed = share <= bound_share + TOLERANCE
+        failed += not passed
+        print(
+            f"{'pass' if passed else 'FAIL'} {generation}: +{share:.2%} of a bare call, least +{bound_share:.2%}; "
+            f"once a run {once / 1e9:,.0f} GFLOP",
+            flush=True,
+        )
+    rows = len(chosen)
+    if options.rounds:
+        rows += len(chosen)
+        failed += _timed(chosen, cells, options.rounds)
+    print(f"{rows - failed} passed, {failed} failed")
+    return int(failed > 0)
+
+
+def _timed(chosen: list[str], cells: int, rounds: int) -> int:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    step, failed = Step(sd15(device), cells, device), 0
+    for generation in chosen:
+        found, limit = sorted(ratios(step, actions_of(generation, cells, device), rounds)), TIME_LIMITS.get(generation, TIME_LIMIT)
+        passed = statistics.median(found) <= limit
+        failed += not passed
+        print(
+            f"{'pass' if passed else 'FAIL'} {generation}: {statistics.median(found):.2f} times the bare call's process time "
+            f"({found[0]:.2f} to {found[-1]:.2f} in {rounds} pairs), at most {limit:.2f}",
+            flush=True,
+        )
+    return failed

@@ -1,0 +1,38 @@
+"""Two linear maps in a row are one: the output layer of every column pass goes into the convolution behind it, which acts once a cell
+less. The result is the same up to the last bits."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .attention import Knit
+
+
+class FoldedConvolution(nn.Module):
+    """proj(to_out(x)). The bias of to_out meets the zeros around the picture, so that what it adds differs at the edges: `edge` draws
+    that picture from ones."""
+
+    def __init__(self, to_out: nn.Linear, proj: nn.Conv2d, operations=nn):
+        super().__init__()
+        kernel = proj.weight.float()  # (o, c, 3, 3)
+        (out_channels, _, *size), kept = kernel.shape, {"device": proj.weight.device, "dtype": proj.weight.dtype}
+        self.conv = operations.Conv2d(to_out.in_features, out_channels, size, padding=proj.padding, bias=False, **kept)
+        self.edge = operations.Conv2d(1, out_channels, size, padding=proj.padding, **kept)
+        with torch.no_grad():
+            self.conv.weight.copy_(torch.einsum("ocij,cd->odij", kernel, to_out.weight.float()))
+            self.edge.weight.copy_(torch.einsum("ocij,c->oij", kernel, to_out.bias.float())[:, None])
+            self.edge.bias.copy_(proj.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, C, H, W) -> (B, O, H, W)."""
+        return self.conv(x).add_(self.edge(x.new_ones(1, 1, *x.shape[-2:])))
+
+
+def fold(network: nn.Module, operations=nn) -> nn.Module:
+    """Fold every knitting module of a loaded network, in place, for inference. Its state dict is no published one any more."""
+    for module in [module for module in network.modules() if isinstance(module, Knit)]:
+        column = module.line_attentions()[1]
+        module.proj = FoldedConvolution(column.to_out[0], module.proj, operations).requires_grad_(False)
+        column.to_out[0] = nn.Identity()
+    return network
