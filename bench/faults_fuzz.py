@@ -6,6 +6,7 @@ import random
 import tempfile
 import traceback
 from collections import Counter, defaultdict
+from inspect import signature
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -69,7 +70,8 @@ def wires(node) -> dict[str, tuple[str, bool]]:
 def run(node, values: dict[str, Any]) -> list:
     """What the host does with a node: its own check of what it may refuse, then the node. Its outputs; none where it says why not."""
     try:
-        if "file" in values and node.validate_inputs(**{k: v for k, v in values.items() if k in ("file", "projection")}) is not True:
+        checked = signature(node.validate_inputs).parameters
+        if checked.keys() <= values.keys() and node.validate_inputs(**{name: values[name] for name in checked}) is not True:
             return []
         return list(node.execute(**values).args or ())
     except Exception as error:
