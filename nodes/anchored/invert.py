@@ -10,7 +10,7 @@ from comfy_api.latest import io
 
 from ...companions.anchored_rows import AnchorRows
 from ...companions.trajectory import Trajectory, climb, in_unet_scale, levels_of
-from ..checks import require_sd15
+from ..checks import require_latent, require_prompt, require_sd15
 from ..progress import ticker
 from ..schema import schema
 from ..types import TrajectoryType
@@ -53,10 +53,13 @@ class InvertFrames(io.ComfyNode):
         require_sd15(model)
         if len(positive) != 1:
             raise ValueError(f"Invert Frames takes one prompt; this conditioning holds {len(positive)}.")
+        text = require_prompt(model, positive[0][0], "positive")
+        for name, latent in (("frames", frames), ("reference", reference)):
+            if latent is not None:
+                require_latent(latent["samples"], f"latent of {name}")
         levels, sampling = levels_of(sigmas), model.get_model_object("model_sampling")
         lowest = float(sampling.sigma_min)
         asked = tuple(max(level, lowest) for level in (levels if timestep == HERE else (*levels[1:], levels[-1])))
-        text = positive[0][0]
         tick, done = ticker((len(levels) - 1) * (1 + (reference is not None))), itertools.count(1)
         level_now = 0
 
