@@ -14,6 +14,7 @@ import numpy as np
 
 from ..face_tools.coefficients import ARKIT_51
 from ..face_tools.geometry import rotation_matrix
+from ..face_tools.track import TrackError
 from ..face_tools.trackers.head_pose import focal_length
 from .identity import Identity
 
@@ -43,6 +44,7 @@ NOSE = (1, 2, 4, 5, 6, 19, 44, 45, 48, 49, 59, 64, 75, 79, 94, 97, 98, 102, 115,
         331, 344, 351, 354, 358, 360, 370, 392, 399, 412, 419, 420, 438, 439, 440, 455, 456, 457, 458, 459, 460, 461, 462)  # fmt: skip
 SIDES = {"Right": -1.0, "Left": 1.0}
 IRIS_RADIUS = 1.02
+NEAREST = -0.5  # z of a head that fills a picture several times over; a camera sees nothing behind it
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,10 @@ class View:
 
     @classmethod
     def of(cls, state: State, size: tuple[int, int]) -> "View":
+        """Raises TrackError for a head that is not in front of the camera."""
         x, y, z = np.asarray(state.translation, np.float64)
+        if not z <= NEAREST:
+            raise TrackError(f"The head cannot be drawn at translation z = {z:.2f}: only from {NEAREST} down it is before the camera.")
         per_metre = focal_length(size) / -z
         origin = np.array([size[0] / 2 + per_metre * x, size[1] / 2 - per_metre * y])
         return cls(rotation_matrix(state.rotation), per_metre / 100, origin)
