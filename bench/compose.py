@@ -51,13 +51,14 @@ def table() -> dict[tuple[str, str], Case]:
     """Every row: (combination, what must be true) -> its case. Needs the host in this process."""
     from . import compose_peers, compose_systems
     from .compose_frames import HOST_WINDOWS, IN_HOST_WINDOWS, MUST, WORN, in_host_windows
+    from .compose_picture import PICTURE
     from .compose_runs import HALVES, RUNS, SAMPLERS
 
     wears = WORN | compose_systems.WORN | compose_peers.WORN
     pairs = [(worn, must, truth) for worn in wears for must, truth in MUST.items()]
     pairs += [(worn, HOST_WINDOWS, in_host_windows) for worn in (*IN_HOST_WINDOWS, *compose_peers.WORN)]
     frames = {(worn, must): functools.partial(truth, wear=wears[worn]) for worn, must, truth in pairs}
-    exact = frames | RUNS | compose_peers.RUNS | SAMPLERS
+    exact = frames | RUNS | PICTURE | compose_peers.RUNS | SAMPLERS
     halves = {names: Case(error_of, HALF_TOLERANCE) for names, error_of in HALVES.items()}
     return {names: Case(error_of) for names, error_of in exact.items()} | halves
 

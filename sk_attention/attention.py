@@ -6,6 +6,7 @@ head.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,15 +14,21 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..unet.layers import Attention, FeedForward, LinearTable, ResidualDown, SinusoidalTable, conv3x3
+from ..unet.run import Area
 
 KeysValues = tuple[Tensor, Tensor]
 
 
 class Knitted(NamedTuple):
-    """The reference half of both passes. It is the same for every step and frame, so it is projected once per run."""
+    """The reference half of both passes. It is the same for every step and frame, so it is projected once per run.
+
+    A target that is a part of the picture attends to whole lines of the reference: `places` are then the positions (R, 1, n, C) of its
+    cells in the whole picture's rows and columns. None: the target is the whole picture.
+    """
 
     rows: KeysValues  # each (R, H, h, W, d)
     columns: KeysValues  # each (R, W, h, H, d)
+    places: tuple[Tensor, Tensor] | None = None
 
 
 def _beside(own: KeysValues, reference: KeysValues) -> KeysValues:
@@ -30,7 +37,7 @@ def _beside(own: KeysValues, reference: KeysValues) -> KeysValues:
 
     def beside(own: Tensor, reference: Tensor) -> Tensor:
         parts = own.unflatten(0, (len(reference), -1))
-        return torch.cat([parts, reference.unsqueeze(1).expand_as(parts)], dim=-2).flatten(0, 1)
+        return torch.cat([parts, reference.unsqueeze(1).expand(-1, parts.shape[1], -1, -1, -1, -1)], dim=-2).flatten(0, 1)
 
     return tuple(beside(a, b) for a, b in zip(own, reference, strict=True))
 
@@ -46,14 +53,16 @@ class Knit(nn.Module):
         queries come from x alone: the reference half of the published result is thrown away, so it is not computed."""
         row_attention, column_attention = self.line_attentions()
         x = rearrange(x, "b c h w -> b h w c")
-        x = self._along(x, row_attention, reference and reference.rows)
+        places = reference and reference.places
+        x = self._along(x, row_attention, reference and reference.rows, places and places[0])
         x = rearrange(x, "b h w c -> b w h c")
-        x = self._along(x, column_attention, reference and reference.columns)
+        x = self._along(x, column_attention, reference and reference.columns, places and places[1])
         return rearrange(x, "b w h c -> b c h w")
 
-    def _along(self, x: Tensor, attention: Attention, reference: KeysValues | None) -> Tensor:
+    def _along(self, x: Tensor, attention: Attention, reference: KeysValues | None, places: Tensor | None) -> Tensor:
         """One attention along the last-but-one axis of x (B, lines, n, C)."""
-        x = self.norm(x + self.table(x.shape[-2], x))
+        own = self.table(x.shape[-2], x) if places is None else places.repeat_interleave(len(x) // len(places), dim=0)
+        x = self.norm(x + own)
         keys_values = attention.keys_values(x)
         if reference:
             keys_values = _beside(keys_values, reference)
@@ -63,6 +72,24 @@ class Knit(nn.Module):
         """reference (R, C, H, W) -> its keys and values at the positions after the target's."""
         lines = (rearrange(reference, "r c h w -> r h w c"), rearrange(reference, "r c h w -> r w h c"))
         return Knitted(*(self._project_lines(x, a) for x, a in zip(lines, self.line_attentions())))
+
+    def of_parts(self, knitted: Knitted, parts: Sequence[Area], like: Tensor) -> Knitted:
+        """What targets that are parts of the picture attend to: the whole lines that cross them. Each of R references has its part."""
+
+        def lines(keys_values: KeysValues, starts: Sequence[int], count: int) -> KeysValues:
+            return tuple(torch.stack([t[r, start : start + count] for r, start in enumerate(starts)]) for t in keys_values)
+
+        def places(length: int, starts: Sequence[int], count: int) -> Tensor:
+            table = self.table(length, like)
+            return torch.stack([table[start : start + count] for start in starts])[:, None]
+
+        tops, lefts, (height, width, *_) = [part.top for part in parts], [part.left for part in parts], parts[0]
+        whole_height, whole_width = knitted.rows[0].shape[1], knitted.columns[0].shape[1]
+        return Knitted(
+            lines(knitted.rows, tops, height),
+            lines(knitted.columns, lefts, width),
+            (places(whole_width, lefts, width), places(whole_height, tops, height)),
+        )
 
     def _project_lines(self, x: Tensor, attention: Attention) -> KeysValues:
         length = x.shape[-2]
@@ -145,6 +172,10 @@ class STKReferenceModule(nn.Module):
     def project(self, reference: Tensor) -> Knitted:
         """reference (R, C, H, W) -> keys and values of the self-attended reference."""
         return self.attn.project(self.attn_ref(reference, residual=False))
+
+    def of_parts(self, knitted: Knitted, parts: Sequence[Area], like: Tensor) -> Knitted:
+        """As of `Knit`."""
+        return self.attn.of_parts(knitted, parts, like)
 
     def forward(self, h: Tensor, reference: Knitted) -> Tensor:
         """h (B, C, H, W), reference from `project`: its k-th row serves the k-th of R equal parts of h -> (B, C, H, W)."""

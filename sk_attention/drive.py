@@ -5,6 +5,7 @@ Axis letters: F frames (each is independent), n expression tokens, D token width
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,11 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..unet.fit import fitted, notice_size, resized
 from ..unet.frames import COND, UNCOND, Rows
 from ..unet.layers import ResidualDown, TimestepMLP, conv3x3, timestep_embedding
 from ..unet.residence import Placement, Resident
 from ..unet.stations import DRIVE, Call
 from .attention import SKCrossAttention, STKAttention, STKCrossAttention
+
+log = logging.getLogger(__name__)
 
 COEFFICIENTS = 51  # ARKit blend shapes without tongueOut
 COEFFICIENT_SCALE = 500.0  # of a coefficient before its sinusoidal embedding
@@ -77,32 +81,46 @@ class DriveAction:
         self.sites = drive.features.keys()
         self.drive = drive
         self._features, self._null = Resident(drive.features), Resident(drive.null)
+        self._looked = False  # at what is sampled, in this run
 
     def prepare(self, rows: Rows, placement: Placement) -> tuple[Mapping[str, Tensor], ...]:
-        """For each chunk, station -> (chunk or 1, C, h, w). Raises FrameCountError."""
-        rows.require_clip(len(self.drive), "drive")
-        one_null = len(next(iter(self.drive.null.values()))) == 1
-        frames = {COND: rows.window, UNCOND: (0,) if one_null else rows.window}
+        """For each chunk, station -> (chunk or 1, C, h, w). Raises FrameCountError, or ValueError for a picture of another shape."""
+        if len(self.drive) > 1:
+            rows.require_clip(len(self.drive), "drive")
+        if not self._looked:
+            self._looked = True
+            self._look(rows)
+        frames = {branch: rows.window if len(self._of(branch)) > 1 else (0,) for branch in (COND, UNCOND)}
         sources = {COND: self._features, UNCOND: self._null}
         added = {branch: sources[branch].at(frames[branch], placement) for branch in set(rows.chunks)}
-        return tuple(added[branch] for branch in rows.chunks)
+        if rows.views is None:
+            return tuple(added[branch] for branch in rows.chunks)
+        return tuple(
+            {station: fitted(feature, station, view) for station, feature in added[branch].items()}
+            for branch, view in zip(rows.chunks, rows.views, strict=True)
+        )
 
     def __call__(self, station: str, h: Tensor, prepared: tuple[Mapping[str, Tensor], ...], call: Call) -> Tensor:
-        """h (B, C, H, W) -> h with the drive added in place. Raises ValueError where the sizes differ."""
+        """h (B, C, H, W) -> h with the drive added in place; resized where another node has resized h inside of the UNet."""
         for k, added in enumerate(prepared):
-            features = added[station]
-            if features.shape[-2:] != h.shape[-2:]:
-                raise ValueError(
-                    f"The drive was encoded from head-pose pictures for {features.shape[-1]}x{features.shape[-2]} features at {station}, "
-                    f"the latent has {h.shape[-1]}x{h.shape[-2]}: draw the head pose at the size that is sampled."
-                )
-            h[k * call.chunk : (k + 1) * call.chunk] += features
+            h[k * call.chunk : (k + 1) * call.chunk] += resized(added[station], h.shape[-2:])
         return h
+
+    def _of(self, branch: int) -> Tensor:
+        """One station's features of a branch."""
+        return next(iter((self.drive.null if branch == UNCOND else self.drive.features).values()))
+
+    def _look(self, rows: Rows) -> None:
+        if rows.views:
+            notice_size(self.drive.features, rows.views[0], "drive", "draw the head pose at the size that is sampled")
+        if len(self.drive) == 1 and rows.clip != 1:
+            log.warning("The drive is a still of one frame: it drives every picture of the batch.")
 
     def release(self) -> None:
         """End of a run."""
         self._features.release()
         self._null.release()
+        self._looked = False
 
 
 class KnitDriveEncoder(nn.Module):

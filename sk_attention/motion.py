@@ -14,6 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..unet.animatediff import TemporalTransformer, require_frames
+from ..unet.fit import fitted, resized
 from ..unet.frames import Rows
 from ..unet.layers import Attention, FeedForward, SinusoidalTable, conv3x3
 from ..unet.residence import Placement
@@ -127,15 +128,20 @@ class MotionAction:
         ends = rows.window[0], rows.window[-1]
         if not all(end in self.key_frames for end in ends):
             return None
-        kept = self._pads.get((ends, rows.chunks))
+        key = (ends, rows.chunks, rows.views)
+        kept = self._pads.get(key)
         if kept is None:
             seen = [[self.key_frames[end][branch] for end in ends] for branch in rows.chunks]
-            kept = {
-                station: torch.stack([torch.stack([f[station] for f in row]) for row in seen]).to(placement.device, placement.dtype)
-                for station in self.sites
-            }
-            if sum(pads.nbytes for pads in kept.values()) < placement.room():
-                self._pads[ends, rows.chunks] = kept
+            views = rows.views or [None] * len(seen)
+
+            def pads(station: str) -> Tensor:
+                chunks = (torch.stack([features[station] for features in row]) for row in seen)
+                fit = [chunk if view is None else fitted(chunk, station, view) for chunk, view in zip(chunks, views, strict=True)]
+                return torch.stack(fit).to(placement.device, placement.dtype)
+
+            kept = {station: pads(station) for station in self.sites}
+            if sum(made.nbytes for made in kept.values()) < placement.room():
+                self._pads[key] = kept
         return kept
 
     def __call__(self, station: str, h: Tensor, prepared: Pads | None, call: Call) -> Tensor:
@@ -150,7 +156,10 @@ class MotionAction:
 def _between(h: Tensor, frames: int, pads: Tensor | None) -> Tensor:
     """h (b f, c, h, w) -> (b, f, c, h, w), or (b, f + 2, c, h, w) between its pads."""
     h = rearrange(h, "(b f) c h w -> b f c h w", f=frames)
-    return h if pads is None else torch.cat([pads[:, :1].to(h), h, pads[:, -1:].to(h)], dim=1)
+    if pads is None:
+        return h
+    pads = resized(pads.flatten(0, 1), h.shape[-2:]).unflatten(0, pads.shape[:2]).to(h)  # a node may have resized h inside of the UNet
+    return torch.cat([pads[:, :1], h, pads[:, -1:]], dim=1)
 
 
 def _without_pads(x: Tensor, pads: Tensor | None) -> Tensor:

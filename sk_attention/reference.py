@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
+from ..unet.fit import Size, View, notice_size, resized
 from ..unet.frames import Rows
 from ..unet.residence import Placement
 from ..unet.stations import REFERENCE, Call
@@ -76,6 +78,14 @@ class ReferenceAdapter(nn.Module):
         return sites
 
 
+class Beside(NamedTuple):
+    """What the chunks of a UNet call attend to: their branches, what they show, and station -> the keys and values of each."""
+
+    chunks: tuple[int, ...]
+    views: tuple[View, ...] | None
+    stations: Mapping[str, Knitted]
+
+
 class ReferenceAction:
     """At each station of the adapter, lets the target attend to the reference. Keys and values are projected once per run."""
 
@@ -84,28 +94,44 @@ class ReferenceAction:
     def __init__(self, reference: Reference):
         self.sites = reference.adapter.module.sites
         self.reference = reference
-        self._projected: dict[tuple[int, ...], dict[str, Knitted]] = {}  # branches of the chunks -> station -> their keys and values
+        self._projected: dict[tuple, Beside] = {}  # by what the chunks of a call are
 
-    def prepare(self, rows: Rows, placement: Placement) -> Mapping[str, Knitted]:
-        """Station -> keys and values of each chunk's reference."""
-        if rows.chunks not in self._projected:
-            branches = list(rows.chunks)
-            self._projected[rows.chunks] = {
-                station: module.project(self.reference.features[station][branches].to(placement.device, placement.dtype))
-                for station, module in self.sites.items()
+    def prepare(self, rows: Rows, placement: Placement) -> Beside:
+        """What the chunks attend to at each station. Raises ValueError for a picture of another shape than the portrait's."""
+        if not self._projected and rows.views:
+            notice_size(self.reference.features, rows.views[0], "reference", "encode the portrait at the size that is sampled")
+        key = (rows.chunks, rows.views)
+        if key not in self._projected:
+            stations = {
+                station: self._beside(station, rows.chunks, rows.views, placement.device, placement.dtype) for station in self.sites
             }
-        return self._projected[rows.chunks]
+            self._projected[key] = Beside(rows.chunks, rows.views, stations)
+        return self._projected[key]
 
-    def __call__(self, station: str, h: Tensor, prepared: Mapping[str, Knitted], call: Call) -> Tensor:
-        """h (B, C, H, W) of the UNet -> (B, C, H, W). Raises ValueError where the latent's size is not the reference's."""
-        features = self.reference.features[station]
-        if features.shape[-2:] != h.shape[-2:]:
-            factor = self.reference.size[0] // features.shape[-2] or 1
-            raise ValueError(
-                f"The latent is {h.shape[-1] * factor}x{h.shape[-2] * factor} cells and the reference was encoded at "
-                f"{self.reference.size[1]}x{self.reference.size[0]} (one cell is 8 px): encode the portrait at the size that is sampled."
-            )
-        return self.sites[station](h, prepared[station])
+    def __call__(self, station: str, h: Tensor, prepared: Beside, call: Call) -> Tensor:
+        """h (B, C, H, W) of the UNet -> (B, C, H, W). Where another node has resized h inside of the UNet, so is the reference."""
+        knitted, size = prepared.stations[station], tuple(h.shape[-2:])
+        if (len(knitted.columns[0][0]), len(knitted.rows[0][0])) != size[::-1]:
+            knitted = self._beside(station, prepared.chunks, prepared.views, h.device, h.dtype, size)
+        return self.sites[station](h, knitted)
+
+    def _beside(
+        self,
+        station: str,
+        chunks: tuple[int, ...],
+        views: tuple[View, ...] | None,
+        device: torch.device,
+        dtype: torch.dtype,
+        size: Size | None = None,
+    ) -> Knitted:
+        """Keys and values of each chunk's reference at a station; size: of h there, where it is not what the view says."""
+        module = self.sites[station]
+        features = self.reference.features[station][list(chunks)].to(device, dtype)
+        if views is None:
+            return module.project(features if size is None else resized(features, size))
+        wholes, parts = zip(*(view.at(station, size) for view in views), strict=True)
+        knitted = module.project(resized(features, wholes[0]))
+        return knitted if all(view.area is None for view in views) else module.of_parts(knitted, parts, features)
 
     def release(self) -> None:
         """Drop what was kept for the run."""

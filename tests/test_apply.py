@@ -161,18 +161,18 @@ class TestBadInput:
         with pytest.raises(ValueError, match="A v1 reference and a v2 drive do not belong together.*v1: hm_reference with hm_control"):
             host.apply(host.reference("v1"), drive(3, "v2"))
 
-    def test_a_latent_of_another_size_than_the_reference(self, host, reference):
-        with pytest.raises(ValueError, match="The latent is 24x24 cells and the reference was encoded at 16x16"):
-            host.sample(host.apply(reference), cells=24)
+    def test_a_latent_of_another_shape_than_the_reference(self, host, reference):
+        with pytest.raises(ValueError, match="The reference was made for 128x128 px, and 128x256 px are sampled, a picture of another"):
+            host.sample(host.apply(reference), noise=normal("tall", 3, 4, 32, 16))
 
     @pytest.mark.parametrize("frames", [2, 4])
     def test_a_track_shorter_or_longer_than_the_batch(self, host, reference, frames):
         with pytest.raises(ValueError, match=f"The drive has {frames} frames and the latent batch has 3"):
             host.sample(host.apply(reference, drive(frames)), frames=3)
 
-    def test_a_drive_drawn_at_another_size(self, host):
+    def test_a_drive_drawn_at_another_shape(self, host):
         with pytest.raises(ValueError, match="draw the head pose at the size that is sampled"):
-            host.sample(host.apply(drive=drive(3, cells=24)))
+            host.sample(host.apply(drive=drive(3)), noise=normal("tall", 3, 4, 32, 16))
 
     def test_two_portraits(self, host):
         latent = {"samples": normal("two", 2, 4, 16, 16)}

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from sk_portrait.unet.frames import COND, UNCOND, FrameCountError, GuiderError, rows_of
-from sk_portrait.unet.run import KEY, Condition, Run
+from sk_portrait.unet.fit import View
+from sk_portrait.unet.frames import COND, UNCOND, FrameCountError, GuiderError, ViewError, rows_of
+from sk_portrait.unet.run import KEY, Area, Condition, Run
 
 
 def test_a_plain_batch_counts_from_zero_in_every_branch():
@@ -80,6 +81,14 @@ def test_a_side_is_never_guessed():
         rows_of(in_run(a="positive") | {"uuids": None}, 1)
     with pytest.raises(GuiderError, match="This call holds 3 conditions"):
         rows_of({"cond_or_uncond": [0, 1, 2]}, 3)
+
+
+def test_each_chunk_says_which_part_of_the_picture_it_shows():
+    run = Run({"a": Condition("positive", Area(4, 8, 4, 0)), "b": Condition("negative", Area(4, 8, 0, 0))}, (8, 8), float)
+    rows = rows_of({KEY: run, "uuids": ["a", "b"]}, 2, (4, 8))
+    assert rows.views == (View((8, 8), Area(4, 8, 4, 0)), View((8, 8), Area(4, 8, 0, 0)))
+    with pytest.raises(ViewError, match="shows the UNet 16x24 px where 64x32 px of a 64x64 px picture are sampled"):
+        rows_of({KEY: run, "uuids": ["a", "b"]}, 2, (3, 2))
 
 
 def test_a_window_of_another_size_than_the_batch():

@@ -78,10 +78,12 @@ class Binding:
         room = lambda: self.free_memory(x.device) - model.memory_required(list(x.shape))  # noqa: E731
         return Placement(x.device, _inference_dtype(model), room)
 
-    def prepare(self, options: Mapping[str, Any], batch: int, placement: Placement) -> Call:
-        """The UNet call of `batch` rows that the host describes in its transformer_options."""
+    def prepare(
+        self, options: Mapping[str, Any], batch: int, placement: Placement, shown: tuple[int, int] | None = None
+    ) -> Call:
+        """The UNet call of `batch` rows of this (height, width), that the host describes in its transformer_options."""
         sigma = noise_level(options) if self.stations.have_spans else None
-        return self.stations.prepare(rows_of(options, batch), placement, run_of(options), sigma)
+        return self.stations.prepare(rows_of(options, batch, shown), placement, run_of(options), sigma)
 
     def begin(self, emb: Tensor, model_channels: int, options: dict) -> Tensor:
         call, emb_of_frames = options.get(KEY), frames_of(emb, options)
@@ -119,7 +121,7 @@ def announce(executor: Callable, x: Tensor, t: Tensor, c_concat, c_crossattn, co
     stays what it was when the UNet was compiled.
     """
     if binding := _binding(transformer_options):
-        kwargs[KEY] = binding.prepare(transformer_options, x.shape[0], binding.placement(executor.class_obj, x))
+        kwargs[KEY] = binding.prepare(transformer_options, x.shape[0], binding.placement(executor.class_obj, x), tuple(x.shape[-2:]))
     return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
 
 

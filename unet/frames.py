@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from .fit import CELL, View
 from .run import Run, run_of
 
 COND, UNCOND = 0, 1  # as the host numbers them in `cond_or_uncond`; also the order of the branches in stored features
@@ -16,6 +17,10 @@ class FrameCountError(ValueError):
     """The clip is shorter or longer than the batch that is sampled."""
 
 
+class ViewError(ValueError):
+    """A UNet call shows a part of the picture, and nothing says which."""
+
+
 class GuiderError(ValueError):
     """A condition that is sampled is neither known to be on the positive nor on the negative side."""
 
@@ -23,12 +28,13 @@ class GuiderError(ValueError):
 class Rows(NamedTuple):
     """Row k of the batch is frame `frames[k]` of the clip, in branch `branches[k]`; each branch's rows are `chunk` neighbours.
     `clip` is the whole clip's length, None where a window of an old host does not tell it; `chunk` rows in a row belong to one
-    branch and one window."""
+    branch and one window. `views` says what each chunk shows of the picture, None outside of a sampling run."""
 
     branches: tuple[int, ...]
     frames: tuple[int, ...]
     clip: int | None
     chunk: int
+    views: tuple[View, ...] | None = None
 
     @property
     def chunks(self) -> tuple[int, ...]:
@@ -50,8 +56,8 @@ class Rows(NamedTuple):
             )
 
 
-def rows_of(options: Mapping[str, Any], batch: int) -> Rows:
-    """Rows of a UNet call with `batch` rows, from the host's transformer_options.
+def rows_of(options: Mapping[str, Any], batch: int, shown: tuple[int, int] | None = None) -> Rows:
+    """Rows of a UNet call with `batch` rows, from the host's transformer_options. shown: (height, width) of its latent, where known.
 
     The batch holds one chunk of N frames for each condition. Their absolute frames come from a context window (of the host, or of our
     samplers) or from AnimateDiff-Evolved's, and are 0..N-1 without any of them.
@@ -61,7 +67,7 @@ def rows_of(options: Mapping[str, Any], batch: int) -> Rows:
         raise FrameCountError(f"A batch of {batch} rows cannot hold {len(branches)} equal parts (cond/uncond).")
     chunk = batch // len(branches)
     frames, clip = window_of(options, chunk)
-    return Rows(tuple(b for b in branches for _ in range(chunk)), frames * len(branches), clip, chunk)
+    return Rows(tuple(b for b in branches for _ in range(chunk)), frames * len(branches), clip, chunk, _views(options, shown))
 
 
 def window_of(options: Mapping[str, Any], chunk: int) -> tuple[tuple[int, ...], int | None]:
@@ -90,6 +96,21 @@ def _branches(options: Mapping[str, Any]) -> tuple[int, ...]:
     if unknown := set(numbers) - {COND, UNCOND}:
         raise GuiderError(f"This call holds {max(unknown) + 1} conditions; outside of a sampling run HelloMeme knows cond and uncond only.")
     return tuple(numbers)
+
+
+def _views(options: Mapping[str, Any], shown: tuple[int, int] | None) -> tuple[View, ...] | None:
+    run = run_of(options)
+    if run is None:
+        return None
+    views = tuple(View(run.size, run.conditions[one].area) for one in options["uuids"])
+    (height, width), (whole_height, whole_width) = views[0].shown, run.size
+    if shown not in (None, (height, width)):
+        raise ViewError(
+            f"A node shows the UNet {shown[1] * CELL}x{shown[0] * CELL} px where {width * CELL}x{height * CELL} px of a "
+            f"{whole_width * CELL}x{whole_height * CELL} px picture are sampled, and does not say which part (tiled sampling): reference "
+            "and drive cannot follow. Sample the picture whole, or in parts with Conditioning (Set Area)."
+        )
+    return views
 
 
 def _branch(run: Run, one: Any) -> int:

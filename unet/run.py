@@ -6,7 +6,7 @@ Nothing of the host is imported: its guider comes in as an argument.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
@@ -51,12 +51,11 @@ class Run:
     def of(cls, guider: Any, latent: Tensor) -> Run:
         """The run of a host's guider over latents (n, 4, h, w)."""
         _part_ids(guider)
+        size = tuple(latent.shape[-2:])
         conditions = {
-            entry["uuid"]: Condition(name, Area(*entry["area"]) if entry.get("area") else None)
-            for name, entries in guider.conds.items()
-            for entry in entries
+            entry["uuid"]: Condition(name, _inside(entry.get("area"), size)) for name, entries in guider.conds.items() for entry in entries
         }
-        return cls(conditions, tuple(latent.shape[-2:]), cache(guider.inner_model.model_sampling.percent_to_sigma))
+        return cls(conditions, size, cache(guider.inner_model.model_sampling.percent_to_sigma))
 
 
 def acts_in(span: tuple[float, float] | None, run: Run | None, sigma: float | None) -> bool:
@@ -78,6 +77,14 @@ def note_run(executor: Callable, guider: Any, sigmas: Tensor, extra_args: dict, 
     options = extra_args["model_options"]
     options = options | {"transformer_options": options.get("transformer_options", {}) | {KEY: Run.of(guider, noise)}}
     return executor(guider, sigmas, extra_args | {"model_options": options}, callback, noise, *rest)
+
+
+def _inside(area: Sequence[int] | None, size: tuple[int, int]) -> Area | None:
+    """The host's (height, width, top, left), which may reach over the edge of the picture."""
+    if area is None:
+        return None
+    height, width, top, left = area
+    return Area(min(height, size[0] - top), min(width, size[1] - left), top, left)
 
 
 def _part_ids(guider: Any) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -58,9 +59,13 @@ class Call(NamedTuple):
         return h
 
     def _run(self, station: str, h: Tensor, orders: tuple[int, int]) -> Tensor:
-        for weighted, prepared, mask in self.acting:
-            if weighted.action.order in orders:
+        for order in orders:
+            here = [one for one in self.acting if one[0].action.order == order and station in one[0].action.sites]
+            if len(here) == 1:
+                ((weighted, prepared, mask),) = here
                 h = weighted(station, h, prepared, mask, self)
+            elif here:  # two portraits: all see the same h, whatever the order of their nodes
+                h = h + sum(weighted(station, h.clone(), prepared, mask, self) - h for weighted, prepared, mask in here)
         return h
 
 
@@ -125,11 +130,15 @@ class Weighted:
         """(B or 1, 1, H, W) of a call, None where there is no mask."""
         if self.mask is None:
             return None
-        if len(self.mask) == 1:
-            return self._resident_mask.at((0,), placement)["mask"]
-        rows.require_clip(len(self.mask), "mask")
-        mask = self._resident_mask.at(rows.window, placement)["mask"]
-        return mask.repeat(len(rows.chunks), 1, 1, 1)
+        frames = (0,)
+        if len(self.mask) > 1:
+            rows.require_clip(len(self.mask), "mask")
+            frames = rows.window
+        mask = self._resident_mask.at(frames, placement)["mask"]
+        if rows.views and any(view.area for view in rows.views):
+            shown = torch.cat([view.pixels(mask) for view in rows.views])
+            return shown if len(mask) > 1 else shown.repeat_interleave(rows.chunk, dim=0)
+        return mask if len(mask) == 1 else mask.repeat(len(rows.chunks), 1, 1, 1)
 
     def __call__(self, station: str, h: Tensor, prepared: Any, mask: Tensor | None, call: Call) -> Tensor:
         """h (B, C, H, W) -> h, moved towards what the action makes of it as far as strength and mask (B or 1, 1, H', W') say."""

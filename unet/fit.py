@@ -1,0 +1,87 @@
+"""Features of the whole picture, fitted to what a UNet call shows: a part of the picture, or all of it at another size."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from .run import Area
+
+log = logging.getLogger(__name__)
+
+CELL = 8  # pixels
+# How often the UNet has halved the latent where the station stands; an odd side is rounded up at each.
+HALVINGS = {"down_0": 1, "down_1": 2, "down_2": 3, "down_3": 3, "mid": 3, "up_0": 3, "up_1": 2, "up_2": 1, "up_3": 0}
+
+Size = tuple[int, int]  # (height, width)
+
+
+class View(NamedTuple):
+    """What one chunk of a UNet call shows: the area of a picture of this size, both in cells of the latent; None = all of it."""
+
+    size: Size
+    area: Area | None = None
+
+    @property
+    def shown(self) -> Size:
+        """(height, width) of what is shown."""
+        return self.size if self.area is None else tuple(self.area[:2])
+
+    def pixels(self, picture: Tensor) -> Tensor:
+        """What is shown of a picture (n, C, h, w) at any resolution, in pixels."""
+        whole = resized(picture, tuple(CELL * side for side in self.size))
+        return whole if self.area is None else cut(whole, Area(*(CELL * side for side in self.area)))
+
+    def whole(self, station: str) -> Size:
+        """The whole picture in cells of the UNet at a station."""
+        return _halved(self.size, HALVINGS[station])
+
+    def at(self, station: str, seen: Size | None = None) -> tuple[Size, Area]:
+        """The whole picture and what is shown of it, in cells of the UNet at a station; seen: what is shown there, where a node has
+        resized it inside of the UNet. A part that begins between two cells begins at the nearer one."""
+        shown = _halved(self.shown, HALVINGS[station])
+        seen = seen or shown
+        whole = tuple(max(round(w * a / b), a) for w, a, b in zip(self.whole(station), seen, shown, strict=True))
+        starts = (0, 0) if self.area is None else self.area[2:]
+        begin = (min(round(start * w / full), w - a) for start, w, full, a in zip(starts, whole, self.size, seen, strict=True))
+        return whole, Area(*seen, *begin)
+
+
+def notice_size(features: Mapping[str, Tensor], view: View, what: str, remedy: str) -> None:
+    """Log that station -> features (n, C, h, w) were made at another size than is sampled. Raises ValueError where the picture has
+    another shape. The remedy is a sentence's end."""
+    station = min(features, key=HALVINGS.get)
+    size, whole = tuple(features[station].shape[-2:]), view.whole(station)
+    if size == whole:
+        return
+    cell = CELL * 2 ** HALVINGS[station]
+    sizes = f"made for {size[1] * cell}x{size[0] * cell} px, and {view.size[1] * CELL}x{view.size[0] * CELL} px are sampled"
+    if abs(size[0] * whole[1] - size[1] * whole[0]) >= max(size + whole):  # a side off by a cell is rounding
+        raise ValueError(f"The {what} was {sizes}, a picture of another shape: {remedy}.")
+    log.warning("The %s was %s: it is resized. For the best picture %s.", what, sizes, remedy)
+
+
+def fitted(features: Tensor, station: str, view: View) -> Tensor:
+    """features (n, C, h, w) of the whole picture at any size -> (n, C, h', w') of what the chunk shows."""
+    whole, part = view.at(station)
+    return cut(resized(features, whole), part)
+
+
+def resized(features: Tensor, size: Size) -> Tensor:
+    """features (n, C, h, w) -> (n, C, *size), as they are where they have that size."""
+    if tuple(features.shape[-2:]) == tuple(size):
+        return features
+    return F.interpolate(features, size=size, mode="bilinear", align_corners=False)
+
+
+def cut(features: Tensor, part: Area) -> Tensor:
+    """features (..., h, w) of the whole picture -> (..., part.height, part.width)."""
+    return features[..., part.top : part.top + part.height, part.left : part.left + part.width]
+
+
+def _halved(size: Size, times: int) -> Size:
+    return tuple(-(-side // 2**times) for side in size)
