@@ -67,7 +67,8 @@ if HAS_MESH:
 
 @TABLE.fault("a workflow that names MediaPipe 1.x", "sends usage metrics .* A workflow cannot allow that: start ComfyUI with")
 def phones_home(folder: Path) -> None:
-    with mock.patch.object(mediapipe_tasks, "installed_version", lambda: (1, 0, 0)), mock.patch.object(mediapipe_tasks, "_broken"):
+    newer, whole = mock.Mock(return_value=(1, 0, 0)), mock.Mock(return_value=None)
+    with mock.patch.multiple(mediapipe_tasks, installed_version=newer, _broken=whole):
         (folder / mediapipe_tasks.FILE).write_bytes(b"model")
         with mock.patch.object(mediapipe_tasks, "open_source") as ran:
             try:

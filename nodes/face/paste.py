@@ -91,6 +91,8 @@ class PasteBack(io.ComfyNode):
         if len(images) not in (1, count):
             raise ValueError(f"There are {len(images)} frames and {count} portraits: give one frame, or one for every portrait.")
         require_pictures(images, "images")
+        for image in images[:1]:
+            crop.check(image)
         paster, tick = Paster(portraits, crop, feather, colour_match, mask), ticker(count)
         height, width = images.shape[1:3]
         result, pasted = room(count, height, width), torch.zeros(1 if mask is None else len(mask), height, width)
