@@ -5,6 +5,7 @@
     python run.py serve [ComfyUI arguments]
     python run.py bench NAME [arguments]
     python run.py calibrate CLIP [arguments]
+    python run.py train PART [arguments]     (data, portrait, motion, world or widen)
     python run.py theatre [--seed N] [--frames N] [--size N] [--output DIR]
     python run.py graphs                     (write workflows/ and subgraphs/)
     python run.py convert OFFICIAL.json      (a workflow of the official HelloMeme pack as one of ours)
@@ -25,7 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 PACK = "sk_portrait"
-COMMANDS = ("demo", "test", "serve", "bench", "calibrate", "theatre", "graphs", "convert")
+COMMANDS = ("demo", "test", "serve", "bench", "calibrate", "theatre", "train", "graphs", "convert")
 
 
 def load_pack():
@@ -85,7 +86,12 @@ def main(arguments: list[str]) -> int:
         return hand_over(environment.ensure(comfy), arguments)
     signal.signal(signal.SIGTERM, interrupt)
     command, rest = arguments[0], arguments[1:]
-    own = {"test": test, "bench": bench, "calibrate": lambda rest: bench(["calibrate", *rest])}
+    own = {
+        "test": test,
+        "bench": bench,
+        "calibrate": lambda rest: bench(["calibrate", *rest]),
+        "train": lambda rest: tool("train.command").main(rest),
+    }
     return own[command](rest) if command in own else tool(f"demo.{command}").main(rest)
 
 

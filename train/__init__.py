@@ -1,0 +1,1 @@
+"""The trainer of HelloMeme's networks (paper, sections 3.6 and 4.1) and of the small world. Developer and training extras only."""

@@ -1,0 +1,56 @@
+"""AnimateDiff's temporal modules, tuned on neighbouring frames with everything else frozen (paper, sections 3.5 and 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor, nn
+
+from ..sk_attention.parts import ANIMATEDIFF, Part, find_part
+from .data import Clips
+from .errors import TrainError
+from .portraits import Pairs, Pick, from_file, published
+
+FRAMES = 16  # neighbours in one sample
+
+
+def network(generation: str, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]) -> dict[str, nn.Module]:
+    """Repository -> the temporal modules: those of `start`, or new ones that change nothing yet."""
+    part = find_part(ANIMATEDIFF, generation)
+    if part in start:
+        motion = from_file(start[part])
+    else:
+        motion = part.build(sizes(part))
+        for module in motion.sites().values():
+            nn.init.zeros_(module.proj_out.weight)
+            nn.init.zeros_(module.proj_out.bias)
+    return {part.repositories[generation]: motion}
+
+
+def require_trained(generation: str, start: Mapping[Part, Path]) -> None:
+    """Raise TrainError unless every network that motion is tuned on is named."""
+    for repository, part in published(generation).items():
+        if part not in start:
+            raise TrainError(f"Motion is tuned on trained networks: name the {part} with --start ({repository}.safetensors).")
+
+
+class Neighbours(Pairs):
+    """Samples of FRAMES neighbouring frames and any frame of the clip as the portrait, for a network with motion."""
+
+    name = "motion"
+    one_time = True
+    fewest, wanted = FRAMES, f"has {FRAMES} frames; a sample is {FRAMES} neighbouring frames"
+
+    def __init__(self, clips: Clips, unet: nn.Module, parts, motion: Mapping[str, nn.Module], text: Tensor | None, **options):
+        super().__init__(clips, unet, parts, text, motion=next(iter(motion.values())), **options)
+        self.trained, self.unused = dict(motion), ()
+
+    def choose(self, draw: np.random.Generator, count: int) -> list[Pick]:
+        picks = []
+        for clip, seed in zip(draw.choice(self.usable, count), draw.integers(1 << 62, size=count)):
+            length = self.clips.length(clip)
+            first = int(draw.integers(length - FRAMES + 1))
+            picks.append(Pick(int(clip), int(draw.integers(length)), tuple(range(first, first + FRAMES)), int(seed)))
+        return picks

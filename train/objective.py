@@ -1,0 +1,187 @@
+"""One training step of reference adapter and drive encoder: a noisy frame, its drive, its portrait, and the loss of section 3.6.
+
+Axis letters: B target frames, R portraits (each serves one or more targets), C channels, h w cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..sk_attention.drive import EMPTY, Expression
+from ..unet.diffusers import bound
+from ..unet.frames import COND
+from ..unet.inject_comfy import TemporalAction
+from ..unet.inject_diffusers import moving
+from ..unet.stations import CAPTURE, DRIVE, REFERENCE, Call, Weighted
+from . import noise as schedule
+
+OPTIONS = {"cond_or_uncond": [COND]}
+MASK_FLOOR = 1e-6  # keeps an empty mask from dividing by zero
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Everything that one step needs to know.
+
+    latents (B, 4, h, w), noise (B, 4, h, w), timesteps (B,), portraits (R, 4, h, w), owner (B,) index of each target's portrait,
+    dropped (R,) bool: these portraits and their targets learn the null; pictures (B, 3, H, W) of the head pose in -1..1,
+    coefficients (B, 51), patches (B, 3, 1024), mask (B, 1, h, w) of eyes and mouth in 0..1, empty = the plain mean
+    """
+
+    latents: Tensor
+    noise: Tensor
+    timesteps: Tensor
+    portraits: Tensor
+    owner: Tensor
+    dropped: Tensor
+    pictures: Tensor
+    coefficients: Tensor
+    patches: Tensor
+    mask: Tensor
+
+    def conditions(self) -> tuple[Tensor, Tensor, Expression]:
+        """Portraits, head-pose pictures and expression; the dropped ones say nothing (hellomeme.md, the nulls of guidance)."""
+        keep = ~self.dropped
+        kept = keep[self.owner]
+        pictures = torch.where(kept[:, None, None, None], self.pictures, torch.full_like(self.pictures, EMPTY))
+        expression = Expression(self.coefficients * kept[:, None], self.patches * kept[:, None, None])
+        return self.portraits * keep[:, None, None, None], pictures, expression
+
+
+class _Enough(Exception):
+    """The last feature that is wanted has passed."""
+
+
+class _Look:
+    """Keeps features with their graph, and ends the pass after the last one."""
+
+    order = CAPTURE
+
+    def __init__(self, sites):
+        self.sites, self.features = set(sites), {}
+
+    def __call__(self, station: str, h: Tensor, call: Call) -> Tensor:
+        self.features[station] = h
+        if len(self.features) == len(self.sites):
+            raise _Enough
+        return h
+
+    def release(self) -> None:
+        """The features are wanted after the pass."""
+
+
+class _Driven:
+    order = DRIVE
+
+    def __init__(self, features: Mapping[str, Tensor]):
+        self.sites, self.features = features.keys(), features
+
+    def __call__(self, station: str, h: Tensor, call: Call) -> Tensor:
+        return h + self.features[station].to(h)
+
+    def release(self) -> None:
+        """Nothing is kept."""
+
+
+class _Attending:
+    order = REFERENCE
+
+    def __init__(self, adapter: nn.Module, features: Mapping[str, Tensor], owner: Tensor):
+        self.sites, self.features, self.owner = adapter.sites, features, owner
+
+    def __call__(self, station: str, h: Tensor, call: Call) -> Tensor:
+        module = self.sites[station]
+        return module(h, module.project(self.features[station]), self.owner)
+
+    def release(self) -> None:
+        """Nothing is kept."""
+
+
+class Portrait(nn.Module):
+    """UNet, reference adapter and drive encoder as one network.
+
+    text: (2, t, D) of the one prompt and of the empty one, None where the UNet reads no text
+    motion: temporal modules; the targets of each portrait are then neighbouring frames, equally many for each
+    live: the reference pass is trained too, for a base that is trained with its adapters; otherwise it runs without a graph
+    """
+
+    def __init__(
+        self,
+        unet: nn.Module,
+        adapter: nn.Module,
+        drive: nn.Module,
+        text: Tensor | None = None,
+        motion: nn.Module | None = None,
+        live: bool = False,
+    ):
+        super().__init__()
+        self.unet, self.adapter, self.drive, self.motion, self.live = unet, adapter, drive, motion, live
+        self.register_buffer("text", text, persistent=False)
+
+    def _prompt(self, dropped: Tensor) -> Tensor | None:
+        return None if self.text is None else self.text[dropped.long()]
+
+    def features(self, portraits: Tensor, dropped: Tensor) -> dict[str, Tensor]:
+        """(R, 4, h, w) clean latents, (R,) which of them are empty -> station -> (R, C, h, w) at timestep 0."""
+        look = _Look(self.adapter.sites)
+        with torch.set_grad_enabled(self.live and torch.is_grad_enabled()), bound(self.unet, [Weighted(look)], OPTIONS):
+            try:
+                self.unet(portraits, 0, encoder_hidden_states=self._prompt(dropped))
+            except _Enough:
+                pass
+        return look.features
+
+    def forward(self, noisy: Tensor, timesteps: Tensor, batch: Batch) -> Tensor:
+        """(B, 4, h, w) at (B,) timesteps -> the UNet's answer."""
+        portraits, pictures, expression = batch.conditions()
+        actions = [
+            Weighted(_Driven(self.drive(pictures, expression))),
+            Weighted(_Attending(self.adapter, self.features(portraits, batch.dropped), batch.owner)),
+        ]
+        with bound(self.unet, actions, OPTIONS), self._moving(len(portraits)):
+            return self.unet(noisy, timesteps, encoder_hidden_states=self._prompt(batch.dropped[batch.owner])).sample
+
+    def _moving(self, clips: int):
+        if self.motion is None:
+            return nullcontext()
+        return moving(self.unet, Weighted(TemporalAction(self.motion)), {"cond_or_uncond": [COND] * clips})
+
+
+class Objective(nn.Module):
+    """The loss of a network that answers (noisy, timesteps, batch). target: "eps", or "v" for bases of v-prediction."""
+
+    def __init__(self, network: nn.Module, target: str = "eps"):
+        super().__init__()
+        self.network, self.target = network, target
+
+    def forward(self, batch: Batch) -> Tensor:
+        noisy = schedule.noised(batch.latents, batch.noise, batch.timesteps)
+        wanted = schedule.target(self.target, batch.latents, batch.noise, batch.timesteps)
+        return loss(self.network(noisy, batch.timesteps, batch), wanted, batch.mask, batch.timesteps)
+
+    @torch.no_grad()
+    def sample(self, batch: Batch, steps: int = 10) -> Tensor:
+        """(B, 4, h, w) latents from the batch's noise, by deterministic steps without guidance."""
+        times = torch.linspace(schedule.STEPS - 1, 0, steps + 1).round().long()[:-1].tolist()
+        x = batch.noise
+        for now, then in zip(times, [*times[1:], None]):
+            at = torch.full_like(batch.timesteps, now)
+            x = schedule.step(self.target, x, self.network(x, at, batch).float(), at, None if then is None else torch.full_like(at, then))
+        return x
+
+
+def loss(answer: Tensor, wanted: Tensor, mask: Tensor, timesteps: Tensor) -> Tensor:
+    """mean(e) + sum(M e) alpha beta (section 3.6), a mean over samples: alpha falls with the timestep, beta is one over the mask's sum.
+
+    answer, wanted (B, 4, h, w); mask (B, 1, h, w) counts for each channel in both sums
+    """
+    e = (answer.float() - wanted.float()) ** 2
+    m = mask.float().expand_as(e)
+    alpha = (schedule.STEPS - timesteps) / schedule.STEPS
+    masked = (m * e).sum((1, 2, 3)) / (m.sum((1, 2, 3)) + MASK_FLOOR)
+    return e.mean() + (alpha * masked).mean()

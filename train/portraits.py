@@ -1,0 +1,180 @@
+"""Reference adapter and drive encoder of one generation, trained on pairs of frames of one clip (paper, section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..sk_attention.checkpoint import load, read, recognise
+from ..sk_attention.parts import DRIVE, PROJECTION, REFERENCE, CheckpointError, Part, Shapes, find_part
+from .data import Clips, pictures_of
+from .errors import TrainError
+from .loop import to_device
+from .noise import STEPS
+from .objective import Batch, Objective, Portrait
+
+GENERATIONS = ("v1", "v2", "v3", "v4")
+DROPOUT = 0.1  # of the conditions, for guidance
+SHOWN = 4  # samples on a sheet
+
+
+class Pick(NamedTuple):
+    """Frames of one clip, one of them as the portrait and the others as targets, and the seed of the sample's noise."""
+
+    clip: int
+    portrait: int
+    targets: tuple[int, ...]
+    seed: int
+
+
+def published(generation: str) -> dict[str, Part]:
+    """Repository -> part, of what is trained for a generation: reference adapter, drive encoder, and its projection where it has one."""
+    parts = [find_part(REFERENCE, generation), find_part(DRIVE, generation, "coefficients_drive")]
+    parts += [find_part(PROJECTION, generation)] if generation == "v4" else []
+    return {part.repositories[generation]: part for part in parts}
+
+
+def given(files: Sequence[Path]) -> dict[Part, Path]:
+    """What the files to start from are. Raises TrainError for one that is missing or no published file."""
+    found = {}
+    for path in files:
+        if not path.is_file():
+            raise TrainError(f"There is no file {path} to start from.")
+        try:
+            found[recognise(Shapes({key: tuple(value.shape) for key, value in read(path).items()}), str(path))] = path
+        except CheckpointError as error:
+            raise TrainError(str(error)) from None
+    return found
+
+
+def networks(generation: str, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]) -> dict[str, nn.Module]:
+    """Repository -> network: from its file of `start`, else new at `sizes(part)`."""
+    built = {}
+    for repository, part in published(generation).items():
+        if part in start:
+            built[repository] = from_file(start[part])
+        else:
+            built[repository] = part.build(sizes(part))
+            _silence(built[repository], part)
+    return built
+
+
+def require_generation(generation: str, start: Mapping[Part, Path]) -> None:
+    """Raise TrainError where a file to start from is of another generation."""
+    for part, path in start.items():
+        if generation not in part.generations:
+            raise TrainError(f"{path} is a {part}; what is trained here is {generation}.")
+
+
+def from_file(path: Path) -> nn.Module:
+    """A published network, in float32. Raises TrainError where a tensor is missing or misshapen."""
+    try:
+        return load(read(path), f"{path}").module.float()
+    except CheckpointError as error:
+        raise TrainError(str(error)) from None
+
+
+def _silence(network: nn.Module, part: Part) -> None:
+    """New reference modules begin at zero ("zero conv"), and so do the features of a new drive: the UNet starts as it was."""
+    if part.kind == REFERENCE:
+        last = [module.proj for module in network.sites.values()]
+    elif part.kind == DRIVE and "stations" in part.fixed:
+        last = [network.blocks_down[-1].proj]  # each block's feature is the next one's input: only the last may be silent
+    else:
+        last = []
+    for convolution in last:
+        nn.init.zeros_(convolution.weight)
+        nn.init.zeros_(convolution.bias)
+
+
+class Pairs:
+    """The task "portrait". unet: frozen, or trained with its adapters where `live`.
+
+    parts:  what `networks` returns
+    motion: temporal modules that act after every layer of the UNet
+    decode: latents (F, 4, h, w) -> pictures in -1..1, for the sheets; None = no sheets
+    """
+
+    name = "portrait"
+    one_time = False  # whether all targets of a portrait share their noise level
+    fewest, wanted = 2, "has two frames; a sample is a pair of frames"
+
+    def __init__(
+        self,
+        clips: Clips,
+        unet: nn.Module,
+        parts: Mapping[str, nn.Module],
+        text: Tensor | None,
+        motion: nn.Module | None = None,
+        target: str = "eps",
+        live: bool = False,
+        decode: Callable[[Tensor], Tensor] | None = None,
+    ):
+        self.clips, self.decode = clips, decode
+        adapter, drive, *projection = parts.values()
+        if projection:
+            drive.projection = projection[0]
+        self.network = Objective(Portrait(unet, adapter, drive, text, motion, live), target)
+        self.trained = dict(list(parts.items())[:2]) | ({"unet": unet} if live else {})  # a projection learns inside its encoder
+        # v1's fourth down module is in the file and never called; face motion is another way in, which is not trained here.
+        self.unused = [module for name, module in drive.named_modules() if name in ("emo_proj", "emo_pre_proj")]
+        self.unused += list(getattr(adapter, "reference_modules_down", ()))[3:]
+        self.usable = [clip for clip in range(len(clips)) if clips.length(clip) >= self.fewest]
+        if not self.usable:
+            raise TrainError(f"No clip in {clips.folder} {self.wanted} of one clip.")
+
+    def choose(self, draw: np.random.Generator, count: int) -> list[Pick]:
+        clips = draw.choice(self.usable, count)
+        pairs = [draw.choice(self.clips.length(clip), 2, replace=False) for clip in clips]
+        return [Pick(int(c), int(a), (int(b),), int(s)) for c, (a, b), s in zip(clips, pairs, draw.integers(1 << 62, size=count))]
+
+    def collate(self, picks: Sequence[Pick]) -> Batch:
+        frames = [self.clips.frames(pick.clip, (pick.portrait, *pick.targets)) for pick in picks]
+        return batch_of(frames, [pick.seed for pick in picks], self.clips.size, self.one_time)
+
+    def sheet(self) -> np.ndarray | None:
+        """Portraits, head poses, truths and results of samples that are always the same, one column a frame."""
+        if self.decode is None:
+            return None
+        batch = self.collate(self.choose(np.random.Generator(np.random.PCG64(0)), SHOWN))
+        batch = to_device(replace(batch, dropped=torch.zeros_like(batch.dropped)), next(self.network.parameters()).device)
+        portraits, truths, results = (self.decode(x) for x in (batch.portraits[batch.owner], batch.latents, self.network.sample(batch)))
+        rows = [torch.cat(list(x.clamp(-1, 1)), dim=-1) for x in (portraits, batch.pictures, truths, results)]
+        return ((torch.cat(rows, dim=-2) + 1) * 127.5).round().to(torch.uint8).movedim(0, -1).cpu().numpy()
+
+
+def batch_of(frames: Sequence[Mapping[str, Tensor]], seeds: Sequence[int], size: int, one_time: bool = False) -> Batch:
+    """A batch of samples: the first frame of each element of `frames` is the portrait, the others are its targets.
+
+    size: pixels of the head-pose pictures; one_time: the targets of a portrait share their noise level, as a clip's frames do
+    """
+    targets = [{name: tensor[1:] for name, tensor in clip.items()} for clip in frames]
+    together = {name: torch.cat([clip[name] for clip in targets]) for name in targets[0]}
+    drawn = [_drawn(seed, clip["latents"], one_time) for seed, clip in zip(seeds, targets)]
+    count = len(together["latents"])
+    return Batch(
+        latents=together["latents"],
+        noise=torch.cat([noise for noise, _, _ in drawn]),
+        timesteps=torch.cat([timesteps for _, timesteps, _ in drawn]),
+        portraits=torch.cat([clip["latents"][:1] for clip in frames]),
+        owner=torch.cat([torch.full((len(clip["latents"]),), k) for k, clip in enumerate(targets)]),
+        dropped=torch.tensor([dropped for _, _, dropped in drawn]),
+        pictures=pictures_of(together["rotation"], together["translation"], size),
+        coefficients=together["coefficients"],
+        patches=together.get("patches", torch.zeros(count, 3, 1024)),
+        mask=together["mask"][:, None],
+    )
+
+
+def _drawn(seed: int, latents: Tensor, one_time: bool) -> tuple[Tensor, Tensor, bool]:
+    """Noise, timesteps and dropout of one sample."""
+    draw = torch.Generator().manual_seed(seed)
+    noise = torch.randn(latents.shape, generator=draw)
+    timesteps = torch.randint(STEPS, (1 if one_time else len(latents),), generator=draw).expand(len(latents))
+    return noise, timesteps, bool(torch.rand(1, generator=draw) < DROPOUT)

@@ -1,0 +1,124 @@
+"""`python run.py train data CLIPS --out FOLDER`: real clips as training data, tracked, cropped and encoded once.
+
+A clip that cannot be used is listed with its reason; no clip and no frame is dropped in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..face_tools import video
+from ..face_tools.editing.approximate import approximate_coefficients
+from ..face_tools.pictures.crop import CROP_RULES, portrait_crop
+from ..face_tools.pictures.patches import REGIONS, plan_patches
+from ..face_tools.track import FaceTrack, TrackError
+from ..face_tools.trackers.schemes import scheme_of
+from ..face_tools.trackers.tracking import track_faces
+from .base import Autoencoder
+from .data import ShardWriter
+from .errors import TrainError
+
+FPS = 15.0  # of the paper's clips
+BATCH = 8  # frames encoded together
+BLUR = 12.0  # pixels of deviation on a 224 px patch: what the face does stays, whose face it is goes (section 3.3)
+ENDINGS = {".mp4", ".mov", ".mkv", ".webm", ".avi"}
+Embed = Callable[[np.ndarray], Tensor]  # (F, 224, 224, 3) uint8 pictures -> (F, 1024)
+
+
+def clips_in(folder: Path) -> list[Path]:
+    """Video files of a folder and below it. Raises TrainError where there is none."""
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS) if folder.is_dir() else []
+    if not found:
+        raise TrainError(f"There is no clip in {folder}: a folder of videos is needed ({', '.join(sorted(ENDINGS))}).")
+    return found
+
+
+def prepare(
+    folder: Path,
+    out: Path,
+    autoencoder: Autoencoder,
+    source,
+    size: int = 512,
+    embed: Embed | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> list[tuple[Path, str]]:
+    """Encode every clip of `folder` that is not in `out` yet; returns the unusable ones with their reasons.
+
+    source: a tracker of face_tools; embed: CLIP vision of the patches, None = they are left out and the networks see zeros
+    tell:   is given one line for each clip
+    """
+    bad: list[tuple[Path, str]] = []
+    with ShardWriter(out, size, autoencoder.digest) as shards:
+        known = shards.names
+        for path in clips_in(folder):
+            name = path.relative_to(folder).as_posix()
+            if name in known:
+                continue
+            try:
+                tensors = encoded(*_read(path), autoencoder, source, size, embed)
+            except (TrackError, TrainError, ValueError, OSError) as error:
+                bad.append((path, str(error)))
+                tell(f"unusable  {name}: {error}")
+                continue
+            shards.add(name, tensors)
+            tell(f"encoded   {name}: {len(tensors['latents'])} frames")
+    return bad
+
+
+def _read(path: Path) -> tuple[list[np.ndarray], float]:
+    """Every frame, or every k-th, so that about FPS of them make a second."""
+    step = max(1, round(video.probe(path).fps / FPS))
+    return list(video.frames(path))[::step], video.probe(path).fps / step
+
+
+def encoded(
+    frames: Sequence[np.ndarray], fps: float, autoencoder: Autoencoder, source, size: int, embed: Embed | None = None
+) -> dict[str, Tensor]:
+    """The tensors of one clip, as `data` describes them. Raises TrackError for a clip without faces."""
+    track = track_faces(frames, source, fps)
+    crop = portrait_crop(track, CROP_RULES["v2"], size)
+    track, frames = crop.track(track), [crop.cut(frame) for frame in frames]
+    if track.coefficients is None:
+        track = approximate_coefficients(track)
+    tensors = {
+        "latents": _latents(frames, autoencoder).half(),
+        "rotation": torch.from_numpy(track.rotation).float(),
+        "translation": torch.from_numpy(track.translation).float(),
+        "coefficients": torch.from_numpy(track.coefficients).float(),
+        "mask": torch.from_numpy(masks(track, size // 8)),
+    }
+    if embed is not None:
+        tensors["patches"] = _patches(frames, track, embed).half()
+    return tensors
+
+
+def _latents(frames: Sequence[np.ndarray], autoencoder: Autoencoder) -> Tensor:
+    pictures = torch.from_numpy(np.stack(frames)).movedim(-1, 1)
+    return torch.cat([autoencoder.encode(batch.float() / 127.5 - 1) for batch in pictures.split(BATCH)])
+
+
+def masks(track: FaceTrack, cells: int) -> np.ndarray:
+    """(F, cells, cells) uint8 of eyes and mouth: the hulls of their landmarks, 255 inside, softened by the shrinking."""
+    scheme = scheme_of(track.scheme)
+    regions = [list(getattr(scheme, name)) for name in REGIONS]
+    result = np.zeros((len(track), cells, cells), np.uint8)
+    for k, points in enumerate(track.landmarks):
+        mask = np.zeros(track.size[::-1], np.uint8)
+        for region in regions:
+            cv2.fillConvexPoly(mask, cv2.convexHull(points[region, :2].round().astype(np.int32)), 255)
+        result[k] = cv2.resize(mask, (cells, cells), interpolation=cv2.INTER_AREA)
+    return result
+
+
+def _patches(frames: Sequence[np.ndarray], track: FaceTrack, embed: Embed) -> Tensor:
+    """(F, 3, 1024) embeddings of the strongly blurred patches."""
+    plan = plan_patches(track)
+    cuts = [plan.cut(frame, k) for k, frame in enumerate(frames)]
+    blurred = {name: np.stack([cv2.GaussianBlur(cut[name], (0, 0), BLUR) for cut in cuts]) for name in REGIONS}
+    return torch.stack([torch.cat([embed(part) for part in np.array_split(blurred[name], -(-len(cuts) // BATCH))]) for name in REGIONS], 1)

@@ -1,0 +1,34 @@
+"""Sizes of the published parts for UNets of other widths than SD1.5's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..sk_attention.drive import PROJECTION_MAPS
+from ..sk_attention.parts import DRIVE, PROJECTION, Part
+
+SD15 = (320, 640, 1280, 1280)
+
+
+def fitted(part: Part, widths: Sequence[int]) -> dict:
+    """Arguments of `part.build` where the UNet's four levels are `widths` wide; `part.published` for SD1.5's own.
+
+    What no UNet's width is stays: the first convolution of a drive encoder, the trunk of v4's, the expression tokens.
+    """
+    sizes = dict(part.published)
+    if tuple(widths) == SD15:
+        return sizes
+    width = dict(zip(SD15, (*widths[:2], widths[3], widths[3])))
+    if part.kind == PROJECTION:
+        stations = {"down": widths, "up": (widths[3], widths[3], widths[2], widths[1])}
+        inner = {name: sizes["widths"][name][0] for name in PROJECTION_MAPS}
+        out = {name: stations[station[:-2]][int(station[-1])] for name, (_, station) in PROJECTION_MAPS.items()}
+        return {"widths": {name: (inner[name], out[name]) for name in PROJECTION_MAPS}}
+    for name in ("up", "down", "down_taps"):
+        if sizes.get(name):
+            sizes[name] = [width[w] for w in sizes[name]]
+    if sizes.get("mid"):
+        sizes["mid"] = width[sizes["mid"]]
+    if part.kind == DRIVE and "stations" in part.fixed:
+        sizes["widths"] = [sizes["widths"][0], *(width[w] for w in sizes["widths"][1:])]
+    return sizes

@@ -1,0 +1,52 @@
+"""Exact widening: every channel becomes r equal neighbours, and no output changes (Net2Net, arXiv 1511.05641, all channels alike).
+
+A file of a narrow network becomes one of a wide network's shapes. Which axes grow, and how often, is read from the two shapes: an
+axis that is no channel (latents, text, timestep sinusoid, tokens) is equal in both and stays. Only tables that a checkpoint holds
+can grow with it: v5 computes its tables from the width, so v5 cannot be widened.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Mapping
+
+import torch
+from torch import Tensor
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+class WideningError(ValueError):
+    """A narrow file does not fit the wide shapes; the message names the tensor."""
+
+
+def widened(narrow: Mapping[str, Tensor], shapes: Shapes, silent: Container[str] = ()) -> dict[str, Tensor]:
+    """The tensors of a narrow network at `shapes` (name -> shape).
+
+    silent: tensors that the narrow network may lack; they are zero, so that their layer adds nothing
+    Raises WideningError: a tensor is missing or foreign, or a width is no multiple of the narrow one.
+    """
+    if foreign := sorted(narrow.keys() - shapes.keys()):
+        raise WideningError(f"{foreign[0]!r} (and {len(foreign) - 1} more) of the narrow network is not in the wide one.")
+    wide = {}
+    for key, shape in shapes.items():
+        if key in narrow:
+            wide[key] = _grow(key, narrow[key], tuple(shape))
+        elif key in silent:
+            wide[key] = torch.zeros(shape)
+        else:
+            raise WideningError(f"The narrow network lacks {key!r}.")
+    return wide
+
+
+def _grow(key: str, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    if tensor.dim() != len(shape) or any(wide % narrow for wide, narrow in zip(shape, tensor.shape)):
+        raise WideningError(f"{key!r} is of shape {tuple(tensor.shape)} and cannot be widened to {shape}: each width must be a multiple.")
+    times = [wide // narrow for wide, narrow in zip(shape, tensor.shape)]
+    for axis, r in enumerate(times):
+        tensor = tensor.repeat_interleave(r, axis) if r > 1 else tensor
+    if key.endswith(".pe") or len(shape) < 2:
+        return tensor  # tables, biases and norms stand for a channel, they are not summed over any
+    tensor = tensor / times[1]
+    # A head's dot product grows with its width, and the scale of the attention falls with its root.
+    return tensor / math.sqrt(times[0]) if key.endswith("to_q.weight") else tensor

@@ -1,0 +1,146 @@
+"""The networks of the small world, narrow: trained on two cores, and by `widen` exactly the same in SD1.5's shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ..sk_attention.parts import ANIMATEDIFF, DRIVE, REFERENCE, Part, Shapes, find_part
+from .autoencoder import TinyAutoencoder
+from .errors import TrainError
+from .names import PREFIX, ldm_names
+from .sizes import fitted
+from .widen import widened
+
+TIMES = 10  # every width is a tenth of what the host asks for
+WIDTHS = (32, 64, 64, 64)  # of the UNet's levels; the host asks for 320 at the first, and takes 640 at the others
+SINUSOID = 320  # of the timestep: not a width of the network, so it stays
+CONTEXT = 768  # of the text, which the small world does not read
+GENERATION = "v2"
+BASE = "world_base.safetensors"
+# Layers of SD1.5 that so small a world does not need; in a file of SD1.5's shapes their weights are zero, which adds nothing.
+LEFT_OUT = (
+    "down_blocks.0.resnets.1", "down_blocks.0.attentions.0", "down_blocks.0.attentions.1",
+    "down_blocks.1.resnets.1", "down_blocks.1.attentions.1",
+    "down_blocks.2.resnets.1", "down_blocks.2.attentions.1", "down_blocks.3.resnets.1",
+    "up_blocks.1.attentions.1", "up_blocks.1.attentions.2", "up_blocks.2.attentions.2",
+    "up_blocks.3.attentions.0", "up_blocks.3.attentions.1", "up_blocks.3.attentions.2",
+)  # fmt: skip
+TEXT_LAYERS = ("attn2", "norm2")  # left out of every transformer
+
+
+class PassThrough(nn.Module):
+    """A residual layer that adds nothing."""
+
+    def __init__(self, attends: bool):
+        super().__init__()
+        self.attends = attends
+
+    def forward(self, x: Tensor, *_, **__) -> Tensor | tuple[Tensor]:
+        return (x,) if self.attends else x  # as diffusers' transformers and ResNet blocks return it
+
+
+def _plain_unet(widths, context: int) -> nn.Module:
+    from diffusers import UNet2DConditionModel
+    from diffusers.models.embeddings import TimestepEmbedding, Timesteps
+
+    net = UNet2DConditionModel(block_out_channels=widths, cross_attention_dim=context, attention_head_dim=8)
+    net.time_proj = Timesteps(SINUSOID, flip_sin_to_cos=True, downscale_freq_shift=0)
+    net.time_embedding = TimestepEmbedding(SINUSOID, 4 * widths[0])
+    return net
+
+
+def unet() -> nn.Module:
+    """diffusers' UNet of SD1.5's topology without the layers that are left out. It reads SD1.5's timestep and no text."""
+    net = _plain_unet(WIDTHS, WIDTHS[0])
+    for path in LEFT_OUT:
+        blocks, index = path.rsplit(".", 1)
+        net.get_submodule(blocks)[int(index)] = PassThrough(attends=blocks.endswith("attentions"))
+    for module in net.modules():
+        if hasattr(module, "attn2"):
+            module.attn2 = module.norm2 = None
+    return net
+
+
+def sizes(part: Part, times: int = 1) -> dict:
+    """Sizes of a part that fit `unet`, or its widened self at `times`."""
+    found = fitted(part, [width * times for width in WIDTHS])
+    if part.kind == DRIVE:
+        found["widths"][0] = WIDTHS[0] * times
+    return found
+
+
+def parts() -> tuple[Part, ...]:
+    """What a world's folder may hold beside its base: reference adapter, drive encoder, temporal modules."""
+    return find_part(REFERENCE, GENERATION), find_part(DRIVE, GENERATION, "coefficients_drive"), find_part(ANIMATEDIFF, GENERATION)
+
+
+def narrow_base(net: nn.Module, autoencoder: TinyAutoencoder) -> dict[str, Tensor]:
+    """The one file of UNet and autoencoder, narrow, in a checkpoint's names."""
+    own = {f"first_stage_model.{key}": value for key, value in autoencoder.state_dict().items()}
+    return {key: value.detach().contiguous() for key, value in (ldm_names(net.state_dict()) | own).items()}
+
+
+def wide_base(narrow: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The checkpoint that the host takes for SD1.5, without a text encoder: what it says is multiplied by zero."""
+    with torch.device("meta"):
+        wide = _plain_unet(tuple(w * TIMES for w in WIDTHS), CONTEXT).state_dict()
+        full = TinyAutoencoder.full().state_dict()
+    shapes = {key: tuple(value.shape) for key, value in ldm_names(wide).items()}
+    own = {key: value for key, value in narrow.items() if key.startswith(PREFIX)}
+    prefix = "first_stage_model."
+    small = {key.removeprefix(prefix): value for key, value in narrow.items() if key.startswith(prefix)}
+    grown = widened(own, shapes, silent=_silent(shapes, own))
+    vae = _wide_autoencoder(small, {key: tuple(value.shape) for key, value in full.items()})
+    return grown | {prefix + key: value for key, value in vae.items()}
+
+
+def wide_part(part: Part, narrow: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A part of the world in the shapes that fit `wide_base`."""
+    with torch.device("meta"):
+        shapes = {key: tuple(value.shape) for key, value in part.build(sizes(part, TIMES)).state_dict().items()}
+    return widened(narrow, Shapes(shapes))
+
+
+def _silent(shapes: Mapping[str, tuple], narrow: Mapping[str, Tensor]) -> set[str]:
+    """Tensors of the layers that are left out: no other tensor of a whole file may be missing."""
+    blocks = {_block(key) for key in narrow}
+    return {key for key in shapes if _block(key) not in blocks or any(f".{layer}." in key for layer in TEXT_LAYERS)}
+
+
+def _block(key: str) -> str:
+    """"input_blocks.1.1" of a tensor's name without its prefix."""
+    return ".".join(key.removeprefix(PREFIX).split(".")[:3])
+
+
+def _wide_autoencoder(small: Mapping[str, Tensor], shapes) -> dict[str, Tensor]:
+    """The host's tiny autoencoder from the small one. Its first convolution hands the picture on, unchanged, in three channels."""
+    first, half = "taesd_encoder.0.weight", "taesd_encoder.2.weight"
+    rest = {key: shape for key, shape in shapes.items() if key not in (first, half)}
+    silent = {key for key in rest if key not in small}
+    wide = widened({key: value for key, value in small.items() if key != half}, rest, silent)
+    wide[first] = torch.zeros(shapes[first])
+    wide[first][range(3), range(3), 1, 1] = 1
+    wide[half] = torch.zeros(shapes[half])
+    wide[half][:, :3] = small[half].repeat_interleave(shapes[half][0] // small[half].shape[0], 0)
+    # The UNet's latents are the autoencoder's own: the host divides by this on the way in and multiplies by SD1.5's scale.
+    return wide | {"vae_scale": torch.tensor(0.18215)}
+
+
+def widen_folder(folder: Path, out: Path) -> list[Path]:
+    """Write the wide files of a world's narrow ones. Raises TrainError where the base is missing."""
+    if not (folder / BASE).is_file():
+        raise TrainError(f"There is no {BASE} in {folder}: make a world with `python run.py train world --out {folder}`.")
+    states = {BASE: wide_base(load_file(folder / BASE))}
+    for part in parts():
+        name = f"{part.repositories[GENERATION]}.safetensors"
+        if (folder / name).is_file():
+            states[name] = wide_part(part, load_file(folder / name))
+    out.mkdir(parents=True, exist_ok=True)
+    for name, state in states.items():
+        save_file(state, out / name)
+    return [out / name for name in states]
