@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def write_clips(folder: Path, clips: int = 2, frames: int = 3, base: str = "base
                 "rotation": torch.rand(frames, 3, generator=draw) / 2,
                 "translation": torch.tensor([0.0, 0.0, -2.8]).expand(frames, 3),
                 "coefficients": torch.rand(frames, 51, generator=draw),
+                "patches": torch.randn(frames, 3, 1024, generator=draw).half(),
                 "mask": torch.randint(0, 256, (frames, 16, 16), generator=draw, dtype=torch.uint8),
             }
             shards.add(f"clip {clip}", tensors)
@@ -72,7 +74,8 @@ def main(folder: str) -> None:
 
     task = Line()
     fit(task, Settings(12, batch=8, accumulation=2, rates=RATES, save=100, sheet=0), Path(folder), {})
-    torch.save(task.network.state_dict(), Path(folder) / "weights.pt")
+    if os.environ["RANK"] == "0":
+        torch.save(task.network.state_dict(), Path(folder) / "weights.pt")
 
 
 if __name__ == "__main__":

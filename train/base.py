@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -17,7 +17,8 @@ from .names import PREFIX
 from .sizes import fitted
 
 TEXT, VAE, TINY = "cond_stage_model.transformer.", "first_stage_model.", "first_stage_model.taesd_"
-CONTEXT = 768
+CONTEXT = 768  # of the text
+SINUSOID = 320  # of the timestep: in SD1.5 as wide as the first level, in narrower networks it stays
 SCALE = 0.18215  # of SD1.5's latents
 # "(best quality), highly detailed, ultra-detailed, headshot, person, well-placed five sense organs, looking at the viewer, centered
 # composition, sharp focus, realistic skin texture": the one prompt of section 4.1, as CLIP's tokenizer numbers it.
@@ -26,6 +27,17 @@ PROMPT = (
     1312, 536, 518, 15061, 267, 24584, 17510, 267, 8157, 4353, 267, 16157, 3575, 16505,
 )  # fmt: skip
 END, LENGTH = 49407, 77
+
+
+def plain_unet(widths: Sequence[int], context: int = CONTEXT) -> nn.Module:
+    """diffusers' UNet of SD1.5's topology, new, from the widths of its levels and of the text."""
+    from diffusers import UNet2DConditionModel
+    from diffusers.models.embeddings import TimestepEmbedding, Timesteps
+
+    net = UNet2DConditionModel(block_out_channels=tuple(widths), cross_attention_dim=context, attention_head_dim=8)
+    net.time_proj = Timesteps(SINUSOID, flip_sin_to_cos=True, downscale_freq_shift=0)
+    net.time_embedding = TimestepEmbedding(SINUSOID, 4 * widths[0])
+    return net
 
 
 class Base:
@@ -56,10 +68,9 @@ class Base:
 
     def unet(self) -> nn.Module:
         """diffusers' UNet with the checkpoint's weights, frozen."""
-        from diffusers import UNet2DConditionModel
         from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 
-        net = UNet2DConditionModel(block_out_channels=self.widths, cross_attention_dim=CONTEXT, attention_head_dim=8)
+        net = plain_unet(self.widths)
         own = {key: value.float() for key, value in self.state.items() if key.startswith(PREFIX)}
         net.load_state_dict(convert_ldm_unet_checkpoint(own, dict(net.config)))
         return net.eval().requires_grad_(False)

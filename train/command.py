@@ -127,7 +127,7 @@ def _write(networks: dict[str, torch.nn.Module], out: Path) -> list[Path]:
 def _world(options: argparse.Namespace) -> None:
     (a_steps, b_steps), (a_minutes, b_minutes) = options.steps, options.minutes
     pace = {"seed": options.seed, "save": 100, "sheet": 250}
-    autoencoder = Settings(a_steps, a_minutes, batch=16, rates=(2e-3, 5e-5), warmup=50, precision="bf16", **pace)
+    autoencoder = Settings(a_steps, a_minutes, batch=16, rates=(2e-3, 5e-5), warmup=50, **pace)
     joint = Settings(b_steps, b_minutes, batch=8, rates=(1e-3, 2e-5), warmup=100, **pace)
     for path in stages.build(options.out, autoencoder, joint, options.people, print):
         print(path)

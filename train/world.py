@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..sk_attention.parts import ANIMATEDIFF, DRIVE, REFERENCE, Part, Shapes, find_part
 from .autoencoder import TinyAutoencoder
+from .base import plain_unet
 from .errors import TrainError
 from .names import PREFIX, ldm_names
 from .sizes import fitted
@@ -18,8 +19,6 @@ from .widen import widened
 
 TIMES = 10  # every width is a tenth of what the host asks for
 WIDTHS = (32, 64, 64, 64)  # of the UNet's levels; the host asks for 320 at the first, and takes 640 at the others
-SINUSOID = 320  # of the timestep: not a width of the network, so it stays
-CONTEXT = 768  # of the text, which the small world does not read
 GENERATION = "v2"
 BASE = "world_base.safetensors"
 # Layers of SD1.5 that so small a world does not need; in a file of SD1.5's shapes their weights are zero, which adds nothing.
@@ -44,19 +43,9 @@ class PassThrough(nn.Module):
         return (x,) if self.attends else x  # as diffusers' transformers and ResNet blocks return it
 
 
-def _plain_unet(widths, context: int) -> nn.Module:
-    from diffusers import UNet2DConditionModel
-    from diffusers.models.embeddings import TimestepEmbedding, Timesteps
-
-    net = UNet2DConditionModel(block_out_channels=widths, cross_attention_dim=context, attention_head_dim=8)
-    net.time_proj = Timesteps(SINUSOID, flip_sin_to_cos=True, downscale_freq_shift=0)
-    net.time_embedding = TimestepEmbedding(SINUSOID, 4 * widths[0])
-    return net
-
-
 def unet() -> nn.Module:
     """diffusers' UNet of SD1.5's topology without the layers that are left out. It reads SD1.5's timestep and no text."""
-    net = _plain_unet(WIDTHS, WIDTHS[0])
+    net = plain_unet(WIDTHS, WIDTHS[0])
     for path in LEFT_OUT:
         blocks, index = path.rsplit(".", 1)
         net.get_submodule(blocks)[int(index)] = PassThrough(attends=blocks.endswith("attentions"))
@@ -85,10 +74,10 @@ def narrow_base(net: nn.Module, autoencoder: TinyAutoencoder) -> dict[str, Tenso
     return {key: value.detach().contiguous() for key, value in (ldm_names(net.state_dict()) | own).items()}
 
 
-def wide_base(narrow: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def wide_base(narrow: Mapping[str, Tensor], times: int = TIMES) -> dict[str, Tensor]:
     """The checkpoint that the host takes for SD1.5, without a text encoder: what it says is multiplied by zero."""
     with torch.device("meta"):
-        wide = _plain_unet(tuple(w * TIMES for w in WIDTHS), CONTEXT).state_dict()
+        wide = plain_unet([width * times for width in WIDTHS]).state_dict()
         full = TinyAutoencoder.full().state_dict()
     shapes = {key: tuple(value.shape) for key, value in ldm_names(wide).items()}
     own = {key: value for key, value in narrow.items() if key.startswith(PREFIX)}
@@ -99,10 +88,10 @@ def wide_base(narrow: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return grown | {prefix + key: value for key, value in vae.items()}
 
 
-def wide_part(part: Part, narrow: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def wide_part(part: Part, narrow: Mapping[str, Tensor], times: int = TIMES) -> dict[str, Tensor]:
     """A part of the world in the shapes that fit `wide_base`."""
     with torch.device("meta"):
-        shapes = {key: tuple(value.shape) for key, value in part.build(sizes(part, TIMES)).state_dict().items()}
+        shapes = {key: tuple(value.shape) for key, value in part.build(sizes(part, times)).state_dict().items()}
     return widened(narrow, Shapes(shapes))
 
 
