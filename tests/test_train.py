@@ -208,24 +208,26 @@ def test_a_widened_part_is_loaded_by_name_and_answers_as_the_narrow_one(tmp_path
             x = (torch.randn(1, 3, 128, 128), objective.Expression(torch.rand(1, 51), torch.randn(1, 3, 1024)))
             with torch.no_grad():
                 a, b = narrow(*x), loaded.module(*x)
-            assert all((a[s].repeat_interleave(world.TIMES, 1) - b[s]).abs().max() < 1e-5 for s in a)
+            assert all((a[s].repeat_interleave(2, 1) - b[s]).abs().max() < 1e-5 for s in a)
 
 
 def load_wide(part, narrow):
-    wide = part.build(world.sizes(part, world.TIMES))
-    wide.load_state_dict(world.wide_part(part, narrow.state_dict()))
+    wide = part.build(world.sizes(part, 2))
+    wide.load_state_dict(world.wide_part(part, narrow.state_dict(), 2))
     return wide
 
 
 @pytest.fixture(scope="module")
-def narrow_and_wide():
+def narrow():
+    """UNet and autoencoder of the small world, and their file."""
     torch.manual_seed(0)
     unet, small = world.unet().eval(), TinyAutoencoder.small().eval()
-    return unet, small, world.wide_base(world.narrow_base(unet, small))
+    return unet, small, world.narrow_base(unet, small)
 
 
-def test_the_widened_autoencoder_is_the_small_one(narrow_and_wide):
-    _, small, wide = narrow_and_wide
+def test_the_widened_autoencoder_is_the_small_one(narrow):
+    _, small, file = narrow
+    wide = world.wide_base(file, times=1)
     full = TinyAutoencoder.full().eval()
     full.load_state_dict({k.removeprefix("first_stage_model."): v for k, v in wide.items() if "taesd" in k})
     picture = torch.rand(1, 3, 64, 64)
@@ -235,13 +237,13 @@ def test_the_widened_autoencoder_is_the_small_one(narrow_and_wide):
         assert (full.decode(latents) - small.decode(latents)).abs().max() < 1e-5
 
 
-def test_the_widened_unet_answers_as_the_narrow_one_on_diffusers(narrow_and_wide, tmp_path):
+def test_the_widened_unet_answers_as_the_narrow_one_on_diffusers(narrow, tmp_path):
     from safetensors.torch import save_file
 
     from sk_portrait.train.base import Base
 
-    unet, small, _ = narrow_and_wide
-    save_file(world.wide_base(world.narrow_base(unet, small), times=2), tmp_path / "wide.safetensors")
+    unet, _, file = narrow
+    save_file(world.wide_base(file, times=2), tmp_path / "wide.safetensors")
     x, at = torch.randn(1, 4, 16, 16), torch.tensor([400])
     with torch.no_grad():
         a = unet(x, at, encoder_hidden_states=None).sample
@@ -249,10 +251,11 @@ def test_the_widened_unet_answers_as_the_narrow_one_on_diffusers(narrow_and_wide
     assert (a - b).abs().max() < 1e-5
 
 
-def test_the_widened_unet_answers_as_the_narrow_one_in_comfyui(comfy, narrow_and_wide):
+def test_the_widened_unet_answers_as_the_narrow_one_in_comfyui(comfy, narrow):
     from sk_portrait.bench.narrow_comfy import ComfyHost
 
-    unet, _, wide = narrow_and_wide
+    unet, _, file = narrow
+    wide = world.wide_base(file)
     own = {k.removeprefix("model.diffusion_model."): v for k, v in wide.items() if k.startswith("model.")}
     x = torch.randn(2, 4, 16, 16)
     with torch.no_grad():
