@@ -14,7 +14,7 @@ import torch
 from sk_portrait.sk_attention.checkpoint import load, read
 from sk_portrait.sk_attention.parts import find_part
 from sk_portrait.tests import training
-from sk_portrait.train import command, loop, noise, objective, portraits, prepare, stages, world
+from sk_portrait.train import command, loop, motions, noise, objective, portraits, prepare, stages, world
 from sk_portrait.train.autoencoder import TinyAutoencoder
 from sk_portrait.train.checkpoint import read_checkpoint, write_checkpoint
 from sk_portrait.train.data import Clips
@@ -149,6 +149,22 @@ def test_gradients_reach_only_what_is_trained(tmp_path):
     learning = [p.grad for name, p in task.network.named_parameters() if not name.startswith("network.unet.")]
     assert all(grad is not None and grad.abs().sum() > 0 for grad in learning)
     assert all(p.grad is None for p in task.network.network.unet.parameters())
+
+
+def test_motion_learns_alone_from_neighbouring_frames(tmp_path):
+    parts = {part.repositories["v2"]: part.build(world.sizes(part)) for part in world.parts()[:2]}
+    motion = motions.network("v2", {}, world.sizes)
+    clips = Clips(training.write_clips(tmp_path, clips=1, frames=motions.FRAMES))
+    task = motions.Neighbours(clips, world.unet(), parts, motion, None)
+    picks = task.choose(np.random.default_rng(0), 1)
+    assert picks[0].targets == tuple(range(motions.FRAMES))
+    task.network.requires_grad_(False)
+    task.trained["hm2_animatediff_frame12"].requires_grad_(True)
+    batch = task.collate(picks)
+    assert len(set(batch.timesteps.tolist())) == 1, "a clip is denoised together"
+    task.network(batch).backward()
+    learning = {name for name, p in task.network.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert learning and all(name.startswith("network.motion.") for name in learning)
 
 
 def test_new_networks_leave_the_unet_as_it_was(tmp_path):

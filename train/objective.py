@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from ..sk_attention.drive import EMPTY, Expression
 from ..unet.diffusers import bound
-from ..unet.frames import COND
+from ..unet.frames import COND, Rows
 from ..unet.inject_comfy import TemporalAction
 from ..unet.inject_diffusers import moving
+from ..unet.residence import Placement
 from ..unet.stations import CAPTURE, DRIVE, REFERENCE, Call, Weighted
 from . import noise as schedule
 
@@ -28,9 +29,9 @@ MASK_FLOOR = 1e-6  # keeps an empty mask from dividing by zero
 class Batch:
     """Everything that one step needs to know.
 
-    latents (B, 4, h, w), noise (B, 4, h, w), timesteps (B,), portraits (R, 4, h, w), owner (B,) index of each target's portrait,
-    dropped (R,) bool: these portraits and their targets learn the null; pictures (B, 3, H, W) of the head pose in -1..1,
-    coefficients (B, 51), patches (B, 3, 1024), mask (B, 1, h, w) of eyes and mouth in 0..1, empty = the plain mean
+    latents (B, 4, h, w), noise (B, 4, h, w), timesteps (B,), portraits (R, 4, h, w), owner (B,) index of each target's portrait: R equal
+    parts in order; dropped (R,) bool: these portraits and their targets learn the null; pictures (B, 3, H, W) of the head pose in
+    -1..1, coefficients (B, 51), patches (B, 3, 1024), mask (B, 1, h, w) of eyes and mouth in 0..1, empty = the plain mean
     """
 
     latents: Tensor
@@ -65,7 +66,10 @@ class _Look:
     def __init__(self, sites):
         self.sites, self.features = set(sites), {}
 
-    def __call__(self, station: str, h: Tensor, call: Call) -> Tensor:
+    def prepare(self, rows: Rows, placement: Placement) -> None:
+        """Nothing is needed."""
+
+    def __call__(self, station: str, h: Tensor, prepared: None, call: Call) -> Tensor:
         self.features[station] = h
         if len(self.features) == len(self.sites):
             raise _Enough
@@ -81,7 +85,10 @@ class _Driven:
     def __init__(self, features: Mapping[str, Tensor]):
         self.sites, self.features = features.keys(), features
 
-    def __call__(self, station: str, h: Tensor, call: Call) -> Tensor:
+    def prepare(self, rows: Rows, placement: Placement) -> None:
+        """Nothing is needed."""
+
+    def __call__(self, station: str, h: Tensor, prepared: None, call: Call) -> Tensor:
         return h + self.features[station].to(h)
 
     def release(self) -> None:
@@ -91,12 +98,15 @@ class _Driven:
 class _Attending:
     order = REFERENCE
 
-    def __init__(self, adapter: nn.Module, features: Mapping[str, Tensor], owner: Tensor):
-        self.sites, self.features, self.owner = adapter.sites, features, owner
+    def __init__(self, adapter: nn.Module, features: Mapping[str, Tensor]):
+        self.sites, self.features = adapter.sites, features
 
-    def __call__(self, station: str, h: Tensor, call: Call) -> Tensor:
+    def prepare(self, rows: Rows, placement: Placement) -> None:
+        """Nothing is needed."""
+
+    def __call__(self, station: str, h: Tensor, prepared: None, call: Call) -> Tensor:
         module = self.sites[station]
-        return module(h, module.project(self.features[station]), self.owner)
+        return module(h, module.project(self.features[station]))
 
     def release(self) -> None:
         """Nothing is kept."""
@@ -141,7 +151,7 @@ class Portrait(nn.Module):
         portraits, pictures, expression = batch.conditions()
         actions = [
             Weighted(_Driven(self.drive(pictures, expression))),
-            Weighted(_Attending(self.adapter, self.features(portraits, batch.dropped), batch.owner)),
+            Weighted(_Attending(self.adapter, self.features(portraits, batch.dropped))),
         ]
         with bound(self.unet, actions, OPTIONS), self._moving(len(portraits)):
             return self.unet(noisy, timesteps, encoder_hidden_states=self._prompt(batch.dropped[batch.owner])).sample
