@@ -329,6 +329,9 @@ def test_a_clip_without_a_face_is_listed_with_its_reason(tmp_path):
         def track(self, frames):
             return ([] for _ in frames)
 
+        def glance(self, frame):
+            return []
+
     class Flat:
         digest = "flat"
 
