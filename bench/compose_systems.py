@@ -6,11 +6,11 @@ import functools
 from collections.abc import Sequence
 
 from ..nodes.anchored.anchor import AnchorFrames
+from ..nodes.weights import patcher_of as in_host_memory
 from ..nodes.wplus.apply import COND_ONLY, NEGATE_LAMBDA, ApplyWPlus
 from ..nodes.wplus.load import WPlusNetwork, managed
 from ..nodes.xdyna.apply import ROWS, XDynaApply
 from ..nodes.xdyna.networks import XDyna
-from ..nodes.xdyna.networks import managed as in_host_memory
 from ..tests.narrow import normal
 from .compose_frames import controlnet, lora
 from .compose_lab import CELLS, Lab, Scene, Wear

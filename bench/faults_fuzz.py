@@ -182,7 +182,7 @@ class Graph:
 
 
 def fuzz_nodes(examples: int) -> str:
-    from .faults_pool import nodes
+    from .faults_host import nodes
 
     alone = {name: fuzz_node(node, examples) for name, node in nodes().items()}
     lacking = sorted(f"{name} (needs {kind})" for name, kind in alone.items() if kind)
@@ -192,7 +192,7 @@ def fuzz_nodes(examples: int) -> str:
 
 
 def fuzz_graphs(count: int, seed: int = 0) -> str:
-    from .faults_pool import nodes
+    from .faults_host import nodes
 
     graph, kinds = Graph(seed), list(nodes().values())
     for _ in range(count):

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..demo import networks
 from .fault import Table, keep
 from .faults_files import track_of
+from .faults_host import encoder, narrow, nodes
 
 TABLE = Table(host=True)
 
 
 def node(name: str):
-    """A node class of the pack by the name of its class."""
-    from . import faults_pool
-
-    return faults_pool.nodes()[name]
+    """A node class of the pack by its id."""
+    return nodes()[name]
 
 
 def grey(count: int = 1, width: int = 640, height: int = 480, channels: int = 3, value: float = 0.5) -> torch.Tensor:
@@ -97,13 +95,6 @@ def mask(folder: Path) -> None:
     node("SKPortraitPasteBack").execute(images, portraits, square, 0.1, 0.0, torch.full((1, 8, 8), float("nan")))
 
 
-@cache
-def narrow():
-    from ..tests.narrow import Host
-
-    return Host()
-
-
 def encode_reference(folder: Path, shape=(1, 4, 16, 16), positive=None, width: int = 64) -> None:
     host = narrow()
     prompt = [[torch.zeros(1, 7, width), {}]] if positive is None else positive
@@ -120,19 +111,6 @@ TABLE.fault("a prompt of SDXL", r"The positive prompt is \(1, 7, 2048\), and thi
     partial(encode_reference, width=2048)
 )
 TABLE.fault("an empty conditioning", "The positive prompt is empty")(partial(encode_reference, positive=[]))
-
-
-@cache
-def encoder(generation: str):
-    """An SK_DRIVE_ENCODER of a narrow net."""
-    from ..nodes.hellomeme.networks import join, managed
-    from ..sk_attention.checkpoint import load
-    from .narrow_comfy import operations
-
-    def of(name: str):
-        return managed(load(networks.build(name, 64).state_dict(), name, operations))
-
-    return of("hm2_control") if generation == "v2" else join(of("hm5_control_base"), of("hm5_control_proj"))
 
 
 def encode_drive(generation: str, width: int, height: int, folder: Path) -> None:

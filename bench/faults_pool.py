@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
@@ -14,20 +13,9 @@ import torch
 from ..face_tools.coefficients import ARKIT_51
 from ..face_tools.recordings.presets import preset
 from .faults_files import track_of
-from .faults_nodes import encoder, narrow
+from .faults_host import encoder, narrow
 
 CELLS = 8  # a side of the latents: the least that the UNet can halve three times
-
-
-@cache
-def nodes() -> dict[str, type]:
-    """Node id -> class, as the host gets them."""
-    from .. import nodes as pack
-    from ..nodes import folders
-
-    folders.register()
-    listed = asyncio.run(pack.SKPortraitExtension().get_node_list())
-    return {node.define_schema().node_id: node for node in listed}
 
 
 def _images() -> list[torch.Tensor]:

@@ -12,7 +12,8 @@ import torch
 from .fault import Lost, Table, keep
 from .faults_faces import HAS_MESH, clip
 from .faults_files import track_of
-from .faults_nodes import crop, encoder, grey, narrow, node
+from .faults_host import encoder, narrow
+from .faults_nodes import crop, grey, node
 
 TABLE = Table(host=True)
 

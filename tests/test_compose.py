@@ -71,7 +71,7 @@ def test_adapters_are_never_kept_in_8_bits(comfy, flag, monkeypatch):
     import comfy.model_management
     from comfy.cli_args import args
 
-    from sk_portrait.nodes.hellomeme.networks import kept_in
+    from sk_portrait.nodes.weights import kept_in
 
     monkeypatch.setattr(args, flag, True)
     assert comfy.model_management.unet_dtype().itemsize == 1

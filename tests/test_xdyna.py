@@ -48,10 +48,11 @@ def still(host, networks):
 
 def loaded(adapter, motion):
     """An SK_XDYNA."""
-    from sk_portrait.nodes.xdyna.networks import XDyna, managed
+    from sk_portrait.nodes.weights import patcher_of
+    from sk_portrait.nodes.xdyna.networks import XDyna
 
-    network = motion and SimpleNamespace(module=motion, patcher=managed(motion), loaded=SimpleNamespace(file="motion"))
-    return XDyna(managed(adapter), None, network, "")
+    network = motion and SimpleNamespace(module=motion, patcher=patcher_of(motion), loaded=SimpleNamespace(file="motion"))
+    return XDyna(patcher_of(adapter), None, network, "")
 
 
 def tokens() -> torch.Tensor:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import comfy.model_management
 import comfy.ops
-import comfy.utils
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
@@ -14,6 +12,7 @@ from ...companions.wplus import WPlus, WPlusFileError, load
 from ..folders import NETWORKS, absent, files, find
 from ..schema import schema
 from ..types import WPlusType
+from ..weights import kept_in, patcher_of, read_state
 
 PAGE = "https://github.com/csxmli2016/w-plus-adapter/releases"
 
@@ -52,18 +51,13 @@ class LoadWPlus(io.ComfyNode):
 
     @classmethod
     def execute(cls, file) -> io.NodeOutput:
-        path = find(NETWORKS, file, PAGE)
-        try:
-            state = comfy.utils.load_torch_file(path, safe_load=True)
-        except Exception as error:  # each format has its own for a file that is cut short, or is a web page
-            raise WPlusFileError(f"{file} cannot be read: download it again from {PAGE}.") from error
-        return io.NodeOutput(managed(load(state, file, comfy.ops.manual_cast, comfy.model_management.unet_dtype())))
+        state = read_state(find(NETWORKS, file, PAGE), file, PAGE, WPlusFileError)
+        return io.NodeOutput(managed(load(state, file, comfy.ops.manual_cast, kept_in(sum(value.numel() for value in state.values())))))
 
 
 def managed(module: WPlus) -> WPlusNetwork:
     """A loaded adapter in the host's memory management."""
-    device, offload = comfy.model_management.get_torch_device(), comfy.model_management.unet_offload_device()
-    return WPlusNetwork(module, ModelPatcher(module, load_device=device, offload_device=offload))
+    return WPlusNetwork(module, patcher_of(module))
 
 
 NODES = [LoadWPlus]

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import comfy.model_management
 import comfy.model_patcher
 import comfy.ops
-import comfy.utils
 import torch
-from torch import nn
 
 from ...companions.xdyna import checkpoint
 from ...companions.xdyna.checkpoint import PAGE, TOKENS_PAGE, XDynaFileError
 from ...sk_attention import checkpoint as hellomeme
 from ..folders import NETWORKS, find
-from ..hellomeme.networks import Network
-from ..hellomeme.networks import managed as managed_part
+from ..hellomeme.networks import Network, managed
+from ..weights import kept_in, patcher_of, read_state
 
 NONE = "none"
 MOTION_FALLBACK = "mm_sd_v15"
@@ -41,15 +38,8 @@ class XDyna:
 
 
 def read(folder: str, name: str, page: str) -> dict:
-    """What a model file holds, weights only. Raises FileNotFoundError, or XDynaFileError where it cannot be read."""
-    path = find(folder, name, page)
-    try:
-        return comfy.utils.load_torch_file(path, safe_load=True)
-    except Exception as error:  # each format has its own for a file that is cut short, or is a web page
-        reason = str(error).partition("\n")[0].partition(". ")[0]
-        raise XDynaFileError(
-            f"{name} ({os.path.getsize(path)} bytes) cannot be read: {reason}. Delete it and download it again: {page}."
-        ) from error
+    """What a model file holds. Raises FileNotFoundError, or XDynaFileError where it cannot be read."""
+    return read_state(find(folder, name, page), name, page, XDynaFileError)
 
 
 def open_xdyna(file: str, tokens_file: str, motion_file: str = NONE) -> XDyna:
@@ -60,19 +50,13 @@ def open_xdyna(file: str, tokens_file: str, motion_file: str = NONE) -> XDyna:
     motion, motion_from = parts.motion, file
     if motion_file != NONE:
         motion, motion_from = read(NETWORKS, motion_file, MOTION_PAGE), motion_file
-    dtype = comfy.model_management.unet_dtype(model_params=sum(value.numel() for value in (parts.reference | image).values()))
+    dtype = kept_in(sum(value.numel() for value in (parts.reference | image).values()))
     adapter = checkpoint.adapter(parts.reference, image, f"{file} with {image_file}", comfy.ops.manual_cast, dtype)
     resampler = checkpoint.resampler(tokens.resampler, tokens_file, comfy.ops.manual_cast, dtype)
-    network = managed_part(hellomeme.load(motion, motion_from, comfy.ops.manual_cast, dtype)) if motion else None
+    network = managed(hellomeme.load(motion, motion_from, comfy.ops.manual_cast, dtype)) if motion else None
     said = [f"Dynamics-Adapter of {file}", f"image attention of {image_file}", f"image tokens of {tokens_file}"]
     said.append(f"motion modules of {motion_from}" if motion else f"no motion modules: choose {MOTION_FALLBACK} for a video")
-    return XDyna(managed(adapter), managed(resampler), network, "; ".join(said))
-
-
-def managed(module: nn.Module) -> comfy.model_patcher.ModelPatcher:
-    """The ModelPatcher by which the host loads, offloads and counts a network."""
-    device, offload = comfy.model_management.get_torch_device(), comfy.model_management.unet_offload_device()
-    return comfy.model_patcher.ModelPatcher(module, load_device=device, offload_device=offload)
+    return XDyna(patcher_of(adapter), patcher_of(resampler), network, "; ".join(said))
 
 
 @torch.inference_mode()
