@@ -57,7 +57,8 @@ def opened(content: bytes, folder: Path, name: str = "hm2_reference.safetensors"
 
     (folder / name).write_bytes(content)
     place = {folders.NETWORKS: ([str(folder)], folders.EXTENSIONS[folders.NETWORKS])}
-    with mock.patch.dict(folder_paths.folder_names_and_paths, place):
+    listed = mock.patch.object(folder_paths, "filename_list_cache", {})  # else the host goes on looking into the folder
+    with mock.patch.dict(folder_paths.folder_names_and_paths, place), listed:
         LoadAdapter.execute(name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -70,12 +71,16 @@ def long_film(path: Path, minute: Path, minutes: int) -> Path:
     with av.open(str(path), "w") as film:
         with av.open(str(minute)) as given:
             streams = [film.add_stream_from_template(stream) for stream in given.streams]
+        muxed = dict.fromkeys(range(len(streams)), -math.inf)
         for k in range(minutes):
             with av.open(str(minute)) as given:
                 for packet in given.demux():
                     if packet.dts is None:
                         continue
-                    shift = round(60 * k / packet.time_base)
-                    packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, streams[packet.stream.index]
+                    index, shift = packet.stream.index, round(60 * k / packet.time_base)
+                    if packet.dts + shift <= muxed[index]:  # sound begins a packet early, in the minute before
+                        continue
+                    muxed[index] = packet.dts + shift
+                    packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, streams[index]
                     film.mux(packet)
     return path
