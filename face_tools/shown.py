@@ -13,15 +13,20 @@ WIDEST = 8.0  # no real pixel is wider than this, or as much higher
 def shown(frame: av.VideoFrame, pixel_aspect: float) -> np.ndarray:
     """(H, W, 3) uint8 RGB; pixel_aspect: width of the stored pixels over their height, 0 where the file does not say.
 
-    As players do, the shorter side of a pixel is stretched, so nothing is lost, and what the file asks for is done afterwards.
+    As players do, the shorter side of a pixel is stretched, so nothing is lost, and what the file asks for is done afterwards. A
+    stretched side is even, as encoders of videos want it.
     """
     picture = frame.to_ndarray(format="rgb24")
     height, width = picture.shape[:2]
     if 1 < pixel_aspect <= WIDEST:
-        picture = cv2.resize(picture, (round(width * pixel_aspect), height), interpolation=cv2.INTER_CUBIC)
+        picture = cv2.resize(picture, (_even(width * pixel_aspect), height), interpolation=cv2.INTER_CUBIC)
     elif 1 / WIDEST <= pixel_aspect < 1:
-        picture = cv2.resize(picture, (width, round(height / pixel_aspect)), interpolation=cv2.INTER_CUBIC)
+        picture = cv2.resize(picture, (width, _even(height / pixel_aspect)), interpolation=cv2.INTER_CUBIC)
     return np.ascontiguousarray(_oriented(picture, _display_matrix(frame)))
+
+
+def _even(length: float) -> int:
+    return 2 * max(1, round(length / 2))
 
 
 def _oriented(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ def clip_path() -> Path:
 
 @cache
 def talking_head() -> tuple[np.ndarray, ...]:
-    """Its 120 frames, (144, 193, 3) uint8: 176 wide in the file, whose pixels are wider than high."""
+    """Its 120 frames, (144, 192, 3) uint8: 176 wide in the file, whose pixels are wider than high."""
     from sk_portrait.face_tools import video
 
     return tuple(video.frames(clip_path()))

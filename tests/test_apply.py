@@ -121,7 +121,7 @@ def test_a_second_run_is_the_first_and_keeps_nothing(host, reference):
 def test_shared_noise_gives_every_frame_the_same_start(host):
     import comfy.sample
 
-    latent = host.noise_node.execute({"samples": torch.zeros(1, 4, 16, 16)}, drive(5))[0]
+    latent = host.noise_node.execute(drive(5), {"samples": torch.zeros(1, 4, 16, 16)})[0]
     noise = comfy.sample.prepare_noise(latent["samples"], 7, latent["batch_index"])
     assert noise.shape[0] == 5 and all(torch.equal(noise[0], row) for row in noise)
 
@@ -191,4 +191,4 @@ class TestBadInput:
 
     def test_a_latent_batch_that_is_neither_one_nor_the_clip(self, host):
         with pytest.raises(ValueError, match="The latent batch has 2 rows and the drive has 5 frames"):
-            host.noise_node.execute({"samples": torch.zeros(2, 4, 16, 16)}, drive(5))
+            host.noise_node.execute(drive(5), {"samples": torch.zeros(2, 4, 16, 16)})

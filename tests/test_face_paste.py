@@ -26,10 +26,10 @@ def real_frame() -> np.ndarray:
 
 def test_an_untouched_crop_of_the_real_clip_goes_back_exactly():
     frame = real_frame()
-    crop = Crop(15, 0, 117, 512, (176, 144))
+    crop = Crop(24, 0, 117, 512, (192, 144))
     back = pasted(frame, crop.cut(frame), crop, window_mask(crop, 0.1, None))
     weight = np.zeros(frame.shape[:2])
-    weight[:117, 15:132] = feathered_square(crop, 0.1)
+    weight[:117, 24:141] = feathered_square(crop, 0.1)
     assert np.array_equal(back[weight == 0], frame[weight == 0])
     assert np.abs(back - frame).max() < ROUND_TRIP
 
@@ -62,12 +62,12 @@ def test_a_mask_limits_what_is_pasted():
 
 def test_colour_match_is_off_by_default_and_takes_mean_and_spread():
     frame = real_frame()
-    crop = Crop(15, 0, 117, 234, (176, 144))
+    crop = Crop(24, 0, 117, 234, (192, 144))
     weight = window_mask(crop, 0.0, None)
     tinted = np.clip(crop.cut(frame) * np.float32([0.5, 0.8, 0.9]) + 0.1, 0, 1)
-    window = frame[:117, 15:132]
-    plain = pasted(frame, tinted, crop, weight)[:117, 15:132]
-    matched = pasted(frame, tinted, crop, weight, 1.0)[:117, 15:132]
+    window = frame[:117, 24:141]
+    plain = pasted(frame, tinted, crop, weight)[:117, 24:141]
+    matched = pasted(frame, tinted, crop, weight, 1.0)[:117, 24:141]
     assert np.abs(plain - window).mean() > 0.05
     assert np.abs(matched.mean((0, 1)) - window.mean((0, 1))).max() < 0.02 and np.abs(matched - window).mean() < 0.02
 

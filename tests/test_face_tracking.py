@@ -244,7 +244,7 @@ def real(mesh) -> FaceTrack:
 
 def test_no_frame_of_the_real_clip_is_missed(real):
     assert len(real) == 120 and real.valid.all() and real.source == "mediapipe-mesh"
-    assert real.landmarks.shape == (120, 478, 3) and real.size == (193, 144)
+    assert real.landmarks.shape == (120, 478, 3) and real.size == (192, 144)
     assert "120 of 120" in describe(real)
 
 
