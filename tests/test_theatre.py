@@ -8,6 +8,7 @@ from sk_portrait.face_tools.editing.approximate import approximate_coefficients
 from sk_portrait.face_tools.pictures.crop import CROP_RULES, portrait_crop
 from sk_portrait.face_tools.pictures.head_pose_raster import box_corners
 from sk_portrait.face_tools.pictures.patches import plan_patches
+from sk_portrait.face_tools.track import TrackError
 from sk_portrait.face_tools.trackers import head_pose
 from sk_portrait.theatre import Identity, State, clip, draw, head, masks, states_of, truth
 
@@ -54,9 +55,14 @@ def test_every_size_shows_the_same_head(size):
 
 
 def test_a_head_that_leaves_the_picture_is_still_drawn():
-    for place in ((0.5, 0, -3), (-0.3, 0.4, -3), (0, 0, -0.4), (0, 0, -40)):
+    for place in ((0.5, 0, -3), (-0.3, 0.4, -3), (0, 0, -0.5), (0, 0, -40)):
         state = State(np.radians([60, -80, 40]), np.array(place), np.ones(51, np.float32))
         assert draw(ANN, state, 64).shape == (64, 64, 3) and masks(ANN, state, 64).max() <= 1
+
+
+def test_a_head_behind_the_camera_is_said():
+    with pytest.raises(TrackError, match="cannot be drawn at translation z = 0.40"):
+        draw(ANN, State(translation=np.array([0, 0, 0.4])), 64)
 
 
 def test_landmarks_lie_where_the_parts_were_drawn():
