@@ -43,6 +43,9 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory() as base:
         if comfy:
             host.enter(comfy, base)
+            from ..nodes import folders
+
+            folders.register()
         chosen = [fault for fault in faults() if options.only in fault.name and not (options.short and fault.long)]
         there = [fault for fault in chosen if comfy or not fault.host]
         rows = [show(judge(fault)) for fault in there]

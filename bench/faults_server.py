@@ -26,7 +26,7 @@ def soak(folder: Path) -> str:
     import shutil
 
     with Server(host.find(), folder) as server:
-        weights.write_for(folder / "models", workflow.models("portrait_image"))
+        weights.write_for(folder / "models", workflow.models(workflow.read("portrait_image")))
         shutil.copy(clips.portrait(), folder / "input" / "portrait.png")
         shutil.copy(clips.portrait(), folder / "input" / "driver.png")
         graph = workflow.to_api(workflow.read("portrait_image"), server.object_info())

@@ -36,14 +36,19 @@ def require_pictures(images: torch.Tensor, what: str) -> None:
         raise ValueError(f"{what} holds values that are no numbers (NaN or infinite), as a failed VAE Decode gives them.")
 
 
-def room(count: int, height: int, width: int) -> torch.Tensor:
-    """An IMAGE (count, height, width, 3) to be filled. Raises ValueError where the machine has no memory for it."""
+def require_memory(count: int, height: int, width: int) -> None:
+    """Raise ValueError where the machine has no memory for an IMAGE (count, height, width, 3)."""
     needed, free = count * height * width * 12, comfy.model_management.get_free_memory(torch.device("cpu"))
     if needed > free:
         raise ValueError(
             f"{count} pictures of {width}x{height} need {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free: "
             "take fewer frames or a smaller size."
         )
+
+
+def room(count: int, height: int, width: int) -> torch.Tensor:
+    """An IMAGE (count, height, width, 3) to be filled. Raises ValueError where the machine has no memory for it."""
+    require_memory(count, height, width)
     return torch.empty(count, height, width, 3)
 
 

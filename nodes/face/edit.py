@@ -9,7 +9,7 @@ from ...face_tools.editing.edit import merge_expression, smooth
 from ...face_tools.editing.timeline import ENDS, cross_fade, retime
 from ...face_tools.recordings.presets import PRESETS
 from ...face_tools.recordings.presets import preset as make_preset
-from ..pixels import require_rows
+from ..pixels import require_memory, require_rows
 from ..schema import schema
 from ..types import FaceTrackType
 from .calibration import coefficient_order
@@ -105,6 +105,7 @@ class RetimeTrack(io.ComfyNode):
         result, nearest = retime(track, speed, fps or None, first, None if last < 0 else last, ends, frames or None)
         if images is None:
             return io.NodeOutput(result, ExecutionBlocker("Retime Face Track gives images only where its images input is wired."))
+        require_memory(len(result), *images.shape[1:3])
         return io.NodeOutput(result, images[nearest.tolist()])
 
 
