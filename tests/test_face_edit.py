@@ -363,3 +363,8 @@ def test_estimates_need_a_neutral_face():
     assert value(got, "eyeBlinkRight")[1] > 0.8 and value(got, "eyeBlinkRight")[0] == 0
     with pytest.raises(TrackError, match="this track has none"):
         approximate_coefficients(preset("smile"))
+
+
+def test_a_width_of_almost_nothing_changes_nothing():
+    rows = np.random.default_rng(0).normal(size=(9, 3))
+    assert np.array_equal(smooth_rows(rows, 5e-211), rows)

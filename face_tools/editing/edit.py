@@ -11,6 +11,9 @@ from ..track import FaceTrack, TrackError
 from .timeline import rows_at, unique_notes
 
 
+NARROWEST = 0.1  # rows: of a narrower Gaussian the next row has less than a part in 10^10
+
+
 def smooth(track: FaceTrack, pose: float = 0.0, expression: float = 0.0, landmarks: float = 0.0) -> FaceTrack:
     """Smooth head pose (rotation, translation), coefficients and landmarks (with box) apart; each width in rows, 0 is off."""
     changes: dict[str, np.ndarray] = {}
@@ -30,8 +33,10 @@ def smooth_rows(values: np.ndarray, width: float) -> np.ndarray:
     """(F, ...) -> the same shape: at each row the value of a parabola fitted to the rows round it, weighted by a Gaussian.
 
     Symmetric, so nothing lags; a parabola keeps the height of a peak such as a blink better than an average does; at the ends
-    the fit uses the rows that are there.
+    the fit uses the rows that are there. A width below NARROWEST gives the rows themselves.
     """
+    if width < NARROWEST:
+        return values.copy()
     rows = values.reshape(len(values), -1).astype(np.float64)
     reach = int(np.ceil(3 * width))
     out = np.empty_like(rows)
