@@ -10,7 +10,6 @@ from ..geometry import wrapped
 from ..track import FaceTrack, TrackError
 from .timeline import rows_at, unique_notes
 
-
 NARROWEST = 0.1  # rows: of a narrower Gaussian the next row has less than a part in 10^10
 
 
