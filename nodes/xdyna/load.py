@@ -4,7 +4,7 @@ import comfy.controlnet
 from comfy_api.latest import io
 
 from ...companions.xdyna.checkpoint import PAGE, TOKENS_PAGE, XDynaFileError, plain
-from ..folders import NETWORKS, files, find
+from ..folders import NETWORKS, absent, files
 from ..schema import schema
 from ..types import XDynaType
 from .networks import MOTION_PAGE, NONE, open_xdyna, read
@@ -16,12 +16,7 @@ KINDS = {3: "pose ControlNet", 6: "S-Face ControlNet"}  # by the channels of its
 
 def found(folder: str, *named: tuple[str, str]) -> bool | str:
     """True where every (file, page) lies in the folder, else one sentence (for validate_inputs)."""
-    try:
-        for name, page in named:
-            find(folder, name, page)
-    except FileNotFoundError as error:
-        return str(error)
-    return True
+    return next((sentence for name, page in named if (sentence := absent(folder, name, page))), True)
 
 
 class LoadXDyna(io.ComfyNode):
