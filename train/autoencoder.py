@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..unet.layers import conv3x3
 
 FULL = 64  # channels of the host's, at every level
-WIDTHS = (16, 16, 32, 64)  # of the levels, from the picture to the latent
+WIDTHS = (16, 32, 32, 64)  # of the levels, from the picture to the latent
 BOUND = 3.0  # the host bounds latents to +-3 by a soft clamp before it decodes
 MEAN, DEVIATION = 0.55, 0.27  # of a picture's colours
 

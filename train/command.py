@@ -3,7 +3,7 @@
     python run.py train data CLIPS --out DATA --base CHECKPOINT [--clip-vision FILE]
     python run.py train portrait --data DATA --base CHECKPOINT --out FOLDER [--generation v2] [--start FILE ...]
     python run.py train motion --data DATA --base CHECKPOINT --out FOLDER --start REFERENCE --start DRIVE [--start MOTION]
-    python run.py train world --out FOLDER [--minutes AUTOENCODER JOINT]
+    python run.py train world --out FOLDER [--minutes AUTOENCODER JOINT MOTION]
     python run.py train widen WORLD --out FOLDER
 
 Several GPUs or machines: accelerate launch run.py train ...
@@ -60,9 +60,11 @@ def _parser() -> argparse.ArgumentParser:
         part.add_argument("--sheet", type=int, default=1000, help="steps between sheets of samples, 0 = none (default: %(default)s)")
 
     small = parts.add_parser("world", help="the small world of drawn heads, from nothing")
-    small.add_argument("--people", type=int, default=4000, help="drawn people (default: %(default)s)")
-    small.add_argument("--minutes", type=float, nargs=2, default=(0, 0), metavar=("AUTOENCODER", "JOINT"), help="0 = all steps (default)")
-    small.add_argument("--steps", type=int, nargs=2, default=(6000, 6000), metavar=("AUTOENCODER", "JOINT"), help="(default: %(default)s)")
+    of = ("AUTOENCODER", "JOINT", "MOTION")
+    small.add_argument("--people", type=int, default=6000, help="people drawn in pairs of moments (default: %(default)s)")
+    small.add_argument("--clips", type=int, default=400, help="people drawn in neighbouring frames (default: %(default)s)")
+    small.add_argument("--minutes", type=float, nargs=3, default=(0, 0, 0), metavar=of, help="the schedules' ends, 0 = by steps (default)")
+    small.add_argument("--steps", type=int, nargs=3, default=(15000, 6000, 1000), metavar=of, help="(default: %(default)s)")
     small.add_argument("--seed", type=int, default=0)
 
     widen = parts.add_parser("widen", help="a world in SD1.5's shapes, for ComfyUI")
@@ -125,11 +127,12 @@ def _write(networks: dict[str, torch.nn.Module], out: Path) -> list[Path]:
 
 
 def _world(options: argparse.Namespace) -> None:
-    (a_steps, b_steps), (a_minutes, b_minutes) = options.steps, options.minutes
-    pace = {"seed": options.seed, "save": 100, "sheet": 250}
-    autoencoder = Settings(a_steps, a_minutes, batch=16, rates=(2e-3, 5e-5), warmup=50, **pace)
-    joint = Settings(b_steps, b_minutes, batch=8, rates=(1e-3, 2e-5), warmup=100, **pace)
-    for path in stages.build(options.out, autoencoder, joint, options.people, print):
+    batches, rates, warmups = (16, 8, 2), ((2e-3, 5e-5), (1e-3, 2e-5), (1e-3, 2e-5)), (50, 100, 50)
+    trainings = [
+        Settings(steps, minutes, batch=batch, rates=pair, warmup=warmup, seed=options.seed, save=100, sheet=250)
+        for steps, minutes, batch, pair, warmup in zip(options.steps, options.minutes, batches, rates, warmups)
+    ]
+    for path in stages.build(options.out, stages.Plan(options.people, options.clips, *trainings), print):
         print(path)
 
 

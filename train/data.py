@@ -1,7 +1,8 @@
 """Training data on the disk: clips of encoded frames in safetensors shards, read a frame at a time.
 
-A clip's tensors, F frames of h x w cells: latents (F, 4, h, w) float16 as the UNet wants them, rotation (F, 3), translation (F, 3) and
-coefficients (F, 51) as in FaceTrack, mask (F, h, w) uint8 of eyes and mouth, patches (F, 3, 1024) float16 where they were embedded.
+A clip's tensors, F frames of h x w cells: latents (F, 4, h, w) float16 as the UNet wants them, rotation (F, 3) and translation (F, 3) as in
+FaceTrack, coefficients (F, 51) in the networks' order, mask (F, h, w) uint8 of eyes and mouth, patches (F, 3, 1024) float16 where they were
+embedded.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..face_tools import video
+from ..face_tools.coefficients import to_network_order
 from ..face_tools.editing.approximate import approximate_coefficients
 from ..face_tools.pictures.crop import CROP_RULES, portrait_crop
 from ..face_tools.pictures.patches import REGIONS, plan_patches
@@ -90,7 +91,7 @@ def encoded(
         "latents": _latents(frames, autoencoder).half(),
         "rotation": torch.from_numpy(track.rotation).float(),
         "translation": torch.from_numpy(track.translation).float(),
-        "coefficients": torch.from_numpy(track.coefficients).float(),
+        "coefficients": torch.from_numpy(to_network_order(track.coefficients)).float(),
         "mask": torch.from_numpy(masks(track, size // 8)),
     }
     if embed is not None:

@@ -13,7 +13,7 @@ from ..sk_attention.parts import ANIMATEDIFF, DRIVE, REFERENCE, Part, Shapes, fi
 from .autoencoder import TinyAutoencoder
 from .base import plain_unet
 from .errors import TrainError
-from .names import PREFIX, ldm_names
+from .names import PREFIX, ldm_name, ldm_names
 from .sizes import fitted
 from .widen import widened
 
@@ -72,6 +72,11 @@ def narrow_base(net: nn.Module, autoencoder: TinyAutoencoder) -> dict[str, Tenso
     """The one file of UNet and autoencoder, narrow, in a checkpoint's names."""
     own = {f"first_stage_model.{key}": value for key, value in autoencoder.state_dict().items()}
     return {key: value.detach().contiguous() for key, value in (ldm_names(net.state_dict()) | own).items()}
+
+
+def load_base(net: nn.Module, narrow: Mapping[str, Tensor]) -> None:
+    """Give `net`, a `unet()`, the weights of a narrow base."""
+    net.load_state_dict({key: narrow[ldm_name(key)] for key in net.state_dict()})
 
 
 def wide_base(narrow: Mapping[str, Tensor], times: int = TIMES) -> dict[str, Tensor]:

@@ -1,0 +1,92 @@
+"""The task "autoencoder": crops of drawings, packed into latents and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .autoencoder import TinyAutoencoder
+from .footage import SIZE
+
+CROP = 64  # pixels of the crops that it learns from
+NOISE = 0.05  # on latents, so that near latents mean near pictures
+SHOWN, APART = 8, 4  # drawings on a sheet, and rows between them
+
+
+class Cut(NamedTuple):
+    """A crop of a drawing, in cells, perhaps mirrored."""
+
+    file: int
+    row: int
+    top: int
+    left: int
+    mirrored: bool
+    seed: int
+
+
+class Reconstruction(nn.Module):
+    """The autoencoder's loss on (B, 3, H, W) pictures in 0..1 and (B, 1, H, W) marks of eyes and mouth."""
+
+    def __init__(self, autoencoder: TinyAutoencoder):
+        super().__init__()
+        self.autoencoder = autoencoder
+
+    def forward(self, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        pictures, marks, noise = batch
+        with torch.autocast(pictures.device.type, torch.bfloat16):  # half the time, on CPUs too
+            latents = self.autoencoder.encode(pictures)
+            back = self.autoencoder.decode(latents + NOISE * noise.to(latents))
+        off = back.float() - pictures
+        spread = latents.float().std((0, 2, 3)), latents.float().mean((0, 2, 3))
+        unit = ((spread[0] - 1) ** 2 + spread[1] ** 2).mean()  # what the noise schedule assumes of latents
+        return ((off.abs() + 4 * off**2) * (1 + 3 * marks)).mean() + 0.02 * unit
+
+
+class Reconstructions:
+    """Crops of the drawings in `files`."""
+
+    name, unused = "autoencoder", ()
+
+    def __init__(self, autoencoder: TinyAutoencoder, files: Sequence[Path]):
+        self.data = [(loaded["pictures"], loaded["mask"]) for loaded in map(np.load, files)]
+        # AMX and the convolutions of most CPUs want the channels last: half the time here.
+        self.network = Reconstruction(autoencoder.to(memory_format=torch.channels_last))
+        self.trained = {"autoencoder": autoencoder}
+
+    def choose(self, draw: np.random.Generator, count: int) -> list[Cut]:
+        places = (SIZE - CROP) // 8 + 1
+        rows = len(self.data[0][0])
+        return [
+            Cut(
+                int(draw.integers(len(self.data))), int(draw.integers(rows)), *map(int, draw.integers(places, size=2)),
+                bool(draw.random() < 0.5), int(draw.integers(1 << 62)),
+            )
+            for _ in range(count)
+        ]  # fmt: skip
+
+    def collate(self, picks: Sequence[Cut]) -> tuple[Tensor, Tensor, Tensor]:
+        pictures, marks, noise = [], [], []
+        for cut in picks:
+            picture, mask = (source[cut.row] for source in self.data[cut.file])
+            picture = picture[cut.top * 8 : cut.top * 8 + CROP, cut.left * 8 : cut.left * 8 + CROP]
+            mask = mask[cut.top : cut.top + CROP // 8, cut.left : cut.left + CROP // 8]
+            turn = slice(None, None, -1) if cut.mirrored else slice(None)
+            pictures.append(torch.from_numpy(np.ascontiguousarray(picture[:, turn])))
+            marks.append(torch.from_numpy(np.ascontiguousarray(mask[:, turn])))
+            noise.append(torch.randn(4, CROP // 8, CROP // 8, generator=torch.Generator().manual_seed(cut.seed)))
+        x = torch.stack(pictures).movedim(-1, 1).float().div(255).contiguous(memory_format=torch.channels_last)
+        m = F.interpolate(torch.stack(marks)[:, None].float() / 255, scale_factor=8, mode="bilinear")
+        return x, m, torch.stack(noise)
+
+    def sheet(self) -> np.ndarray:
+        """Some drawings and what comes back."""
+        x = torch.from_numpy(self.data[0][0][: SHOWN * APART : APART]).movedim(-1, 1).float() / 255
+        back = self.network.autoencoder.decode(self.network.autoencoder.encode(x)).clamp(0, 1)
+        rows = [torch.cat(list(row), -1) for row in (x, back)]
+        return (torch.cat(rows, -2) * 255).round().to(torch.uint8).movedim(0, -1).numpy()
