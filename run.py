@@ -8,6 +8,7 @@
     python run.py train PART [arguments]     (data, portrait, motion, world or widen)
     python run.py theatre [--seed N] [--frames N] [--size N] [--output DIR]
     python run.py graphs                     (write workflows/ and subgraphs/)
+    python run.py farm WORKFLOW [--workers N] [--address CLUSTER]     (one clip on many machines)
     python run.py convert OFFICIAL.json      (a workflow of the official HelloMeme pack as one of ours)
 
 COMFYUI_PATH names the ComfyUI to use (`none`: pretend there is none), SK_PORTRAIT_ENV the virtual environment (by default one
@@ -26,7 +27,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 PACK = "sk_portrait"
-COMMANDS = ("demo", "test", "serve", "bench", "calibrate", "theatre", "train", "graphs", "convert")
+COMMANDS = ("demo", "test", "serve", "bench", "calibrate", "theatre", "train", "graphs", "convert", "farm")
 
 
 def load_pack():
@@ -91,6 +92,7 @@ def main(arguments: list[str]) -> int:
         "bench": bench,
         "calibrate": lambda rest: bench(["calibrate", *rest]),
         "train": lambda rest: tool("train.command").main(rest),
+        "farm": lambda rest: tool("farm.command").main(rest),
     }
     return own[command](rest) if command in own else tool(f"demo.{command}").main(rest)
 

@@ -92,8 +92,8 @@ def enter(comfy: Path | str, base: Path | str) -> None:
     sys.pycache_prefix = sys.pycache_prefix or str(environment.CACHE / "pycache")
     if str(comfy) not in sys.path:
         sys.path.insert(0, str(comfy))
-    import utils.extra_config  # noqa: F401  (as main.py does first: 0.3.64's `nodes` puts comfy/, with its own utils, before it)
     from comfy.cli_args import args
 
     args.cpu = not torch.cuda.is_available()
     args.base_directory = str(base)
+    import utils.extra_config  # noqa: F401  (as main.py does before `nodes`: 0.3.64's puts comfy/, with its own utils, before it)

@@ -89,11 +89,19 @@ class FrameWindows:
                 "context_window": Window(frames, plan.clip)
             }
             cut = [cut_conds(cond, len(x), list(positions), frames) for cond in conds]
-            share = torch.tensor(shares, dtype=x.dtype, device=x.device).view(-1, 1, 1, 1)
-            weight[at] += share
-            for total, result in zip(fused, calculate(model, cut, x[at], timestep[at], options), strict=True):
-                total[at] += (share / weight[at]) * (result.to(total) - total[at])
+            blend(fused, weight, at, shares, calculate(model, cut, x[at], timestep[at], options))
         return fused
+
+
+def blend(fused: Sequence[Tensor], weight: Tensor, at: slice | list[int], shares: Sequence[float], results: Sequence[Tensor]) -> None:
+    """Take what one window says, (m, 4, h, w) each, into the running means `fused` (n, 4, h, w) at its positions `at`.
+
+    weight: (n, 1, 1, 1), the shares that the means hold already
+    """
+    share = torch.tensor(shares, dtype=weight.dtype, device=weight.device).view(-1, 1, 1, 1)
+    weight[at] += share
+    for total, result in zip(fused, results, strict=True):
+        total[at] += (share / weight[at]) * (result.to(total) - total[at])
 
 
 PROMPTS = ("c_crossattn", "crossattn_controlnet")  # the host's names in `model_conds`

@@ -92,15 +92,8 @@ class Clip:
         start = self.latent[list(frames)] if start is None else start
         if not steps_of(sigmas):
             return start
-        model = self.guider.model_patcher.clone()
-        if moves:
-            for motion in self.motions:
-                attach.motion(model, motion, key_frames=key_frames)
-        plan = Plan.of(windows, self.smooth, frames, len(self))
-        see_in_windows(model, lambda n, step: plan, max(map(len, windows)))
-        guider = copy.copy(self.guider)
-        guider.model_patcher, guider.model_options = model, model.model_options
-        return guider.sample(
+        model = self._model_for(Plan.of(windows, self.smooth, frames, len(self)), sigmas, moves, key_frames)
+        return self.guided(model).sample(
             noise * self._start_factor(sigmas),
             start,
             self.sampler,
@@ -110,6 +103,26 @@ class Clip:
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
             seed=self.seed,
         ).to(self.latent)
+
+    def moving(self, moves: bool, key_frames: KeyFrames | None):
+        """A clone of the MODEL, with the motions where it moves."""
+        model = self.guider.model_patcher.clone()
+        if moves:
+            for motion in self.motions:
+                attach.motion(model, motion, key_frames=key_frames)
+        return model
+
+    def guided(self, model):
+        """The guider around another MODEL."""
+        guider = copy.copy(self.guider)
+        guider.model_patcher, guider.model_options = model, model.model_options
+        return guider
+
+    def _model_for(self, plan: Plan, sigmas: Tensor, moves: bool, key_frames: KeyFrames | None):
+        """The MODEL of a run."""
+        model = self.moving(moves, key_frames)
+        see_in_windows(model, lambda n, step: plan, max(map(len, plan.windows)))
+        return model
 
     def look(self, latents: Mapping[int, Tensor], sites: Container[str]) -> KeyFrames:
         """What the plain UNet sees in finished frames: frame -> branch -> station -> features, kept on the offload device.

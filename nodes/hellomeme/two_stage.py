@@ -1,5 +1,9 @@
 """The Two-Stage Sampler: a video from stills and motion (HelloMeme, section 3.5), on the host's own sampling."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import comfy.sample
 from comfy_api.latest import io
 
@@ -63,50 +67,58 @@ class TwoStageSampler(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls,
-        noise,
-        guider,
-        sampler,
-        sigmas,
-        latent_image,
-        motion,
-        stage1_steps,
-        window_length,
-        overlap,
-        method,
-        motion_2=None,
-        stage1=None,
-        stage1_sigmas=None,
-    ) -> io.NodeOutput:
-        model = guider.model_patcher
-        require_sd15(model)
-        if attach.moves(model):
-            raise ValueError("The guider's MODEL already moves: wire it from before Apply Portrait Motion, which is not needed here.")
-        motions = [one for one in (motion, motion_2) if one is not None]
-        require_window(window_length, overlap, *motions)
-        samples = comfy.sample.fix_empty_latent_channels(model, latent_image["samples"])
-        require_latent(samples, "latent_image")
-        if not guider.original_conds.get("positive"):
-            raise ValueError("The guider's positive prompt is empty: wire CLIP Text Encode, with an empty text if you want none.")
-        for name, prompts in guider.original_conds.items():
-            for prompt in prompts:
-                require_prompt(model, prompt.get("cross_attn"), name)
-        mask, frames, published = latent_image.get("noise_mask"), len(samples), method == PUBLISHED
-        first = None if stage1 is None else stage1["samples"].to(samples)
-        if first is not None and first.shape[1:] != samples.shape[1:]:
-            raise ValueError(f"stage1 is {tuple(first.shape)} and latent_image {tuple(samples.shape)}: they must be of one size.")
-        tree = next((one.module for one in motions if one.loaded.part.kind == MOTION), None)
-        if tree:
-            order = KeyFrameTree(frames, sigmas, window_length, tree, published, first)
-        else:
-            first_sigmas = thinned(sigmas, stage1_steps) if stage1_sigmas is None else stage1_sigmas
-            order = TwoStages(frames, first_sigmas, sigmas, window_length, overlap, published, first)
-        progress = Progress(order.steps, model)
-        clip = Clip(guider, sampler, noise.seed, samples, mask, motions, not published, published, progress)
+    def execute(cls, noise, *wires, **wishes) -> io.NodeOutput:
+        order, clip = prepare(Clip, noise, *wires, **wishes)
         final, first = order.sample(clip, noise)
-        masked = {} if mask is None else {"noise_mask": mask}
+        masked = {} if clip.mask is None else {"noise_mask": clip.mask}
         return io.NodeOutput({"samples": final} | masked, {"samples": first})
+
+
+def prepare(
+    make_clip: Callable[..., Clip],
+    noise,
+    guider,
+    sampler,
+    sigmas,
+    latent_image,
+    motion,
+    stage1_steps,
+    window_length,
+    overlap,
+    method,
+    motion_2=None,
+    stage1=None,
+    stage1_sigmas=None,
+) -> tuple[TwoStages | KeyFrameTree, Clip]:
+    """The order in which a clip is sampled, and the clip, from the inputs of the node; `order.sample(clip, noise)` samples it.
+
+    make_clip takes the arguments of Clip. Raises ValueError, with one sentence, for inputs that do not fit together.
+    """
+    model = guider.model_patcher
+    require_sd15(model)
+    if attach.moves(model):
+        raise ValueError("The guider's MODEL already moves: wire it from before Apply Portrait Motion, which is not needed here.")
+    motions = [one for one in (motion, motion_2) if one is not None]
+    require_window(window_length, overlap, *motions)
+    samples = comfy.sample.fix_empty_latent_channels(model, latent_image["samples"])
+    require_latent(samples, "latent_image")
+    if not guider.original_conds.get("positive"):
+        raise ValueError("The guider's positive prompt is empty: wire CLIP Text Encode, with an empty text if you want none.")
+    for name, prompts in guider.original_conds.items():
+        for prompt in prompts:
+            require_prompt(model, prompt.get("cross_attn"), name)
+    mask, frames, published = latent_image.get("noise_mask"), len(samples), method == PUBLISHED
+    first = None if stage1 is None else stage1["samples"].to(samples)
+    if first is not None and first.shape[1:] != samples.shape[1:]:
+        raise ValueError(f"stage1 is {tuple(first.shape)} and latent_image {tuple(samples.shape)}: they must be of one size.")
+    tree = next((one.module for one in motions if one.loaded.part.kind == MOTION), None)
+    if tree:
+        order = KeyFrameTree(frames, sigmas, window_length, tree, published, first)
+    else:
+        first_sigmas = thinned(sigmas, stage1_steps) if stage1_sigmas is None else stage1_sigmas
+        order = TwoStages(frames, first_sigmas, sigmas, window_length, overlap, published, first)
+    progress = Progress(order.steps, model)
+    return order, make_clip(guider, sampler, noise.seed, samples, mask, motions, not published, published, progress)
 
 
 NODES = [TwoStageSampler]

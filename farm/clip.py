@@ -1,0 +1,115 @@
+"""A clip whose windows are computed by a crew of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..nodes.hellomeme.clip_runs import Clip, steps_of
+from ..unet.residence import evenly
+from ..unet.windows import Plan, blend
+from .crew import Crew, Request
+from .store import Store
+from .worker import KeyFrame, Sampling
+
+KEY = "sk_portrait_farm"
+PARTS_EACH = 4  # of a step, for each worker: a slow worker then holds up the others little
+POST_CFG = "sampler_post_cfg_function"  # the host's name in model_options
+
+
+class Progress(Protocol):
+    """Steps of the sampler over all runs, and how much of the next one is done."""
+
+    def step(self, *of_the_host) -> None: ...
+
+    def tick(self, steps: int = 1) -> None: ...
+
+    def part(self, done: int, of: int) -> None: ...
+
+
+class FarmedClip(Clip):
+    """The host's sampler runs here, over the whole clip, with a MODEL that is not loaded: every step's windows go to the crew."""
+
+    def __init__(self, crew: Crew, store: Store, progress: Progress, *clip):
+        """clip: the arguments of Clip."""
+        super().__init__(*clip)
+        self.crew, self.store, self.progress = crew, store, progress
+        self.runs = self.calls = 0
+
+    def run(self, frames, windows, noise: Tensor, sigmas: Tensor, *rest, **named) -> Tensor:
+        """As Clip.run; a run that is finished is read."""
+        self.runs += 1
+        self.calls = 0
+        name = f"run{self.runs}"
+        if (latents := self.store.load(name)) is None:
+            latents = super().run(frames, windows, noise, sigmas, *rest, **named)
+            self.store.save(name, latents)
+        else:
+            self.progress.tick(steps_of(sigmas))
+        return latents.to(self.latent)
+
+    def look(self, latents: Mapping[int, Tensor], sites: Container[str]) -> dict[int, KeyFrame]:
+        """The workers look at the key frames of their windows themselves."""
+        self.progress.tick(len(latents))
+        return {frame: KeyFrame(latent.cpu(), tuple(sites)) for frame, latent in latents.items()}
+
+    def _model_for(self, plan: Plan, sigmas: Tensor, moves: bool, key_frames: Mapping[int, KeyFrame] | None):
+        model = self.guider.model_patcher.clone()
+        sampling = Sampling(f"run{self.runs}", sigmas.cpu(), moves, max(map(len, plan.windows)))
+        plain = len(model.model_options.get(POST_CFG, ()))
+        model.add_wrapper_with_key("prepare_sampling", KEY, _unloaded)
+        model.add_wrapper_with_key("predict_noise", KEY, partial(self._predict, plan, sampling, key_frames or {}, plain))
+        return model
+
+    def _predict(
+        self, plan: Plan, sampling: Sampling, key_frames, plain: int, executor, x: Tensor, timestep: Tensor, model_options, *rest
+    ) -> Tensor:
+        """The host's PREDICT_NOISE: x (n, 4, h, w) -> what the guider makes of it."""
+        if len(model_options.get(POST_CFG, ())) > plain:
+            raise ValueError("This sampler looks into the guidance, as cfg_pp ones do, and that happens on other machines: take another.")
+        self.calls += 1
+        name = f"{sampling.name}.{self.calls}"
+        if (whole := self.store.load(name)) is None:
+            whole = self._computed(name, plan, sampling, key_frames, x, float(timestep.max()))
+            self.store.save(name, whole)
+        return whole.to(x)
+
+    def _computed(self, name: str, plan: Plan, sampling: Sampling, key_frames, x: Tensor, sigma: float) -> Tensor:
+        x = x.cpu()
+        finished = self.store.windows(name)
+        missing = [window for window in range(len(plan.windows)) if window not in finished]
+        self.progress.part(len(finished), len(plan.windows))
+
+        def request(windows: Sequence[int]) -> Request:
+            cut = [(tuple(plan.frames[p] for p in plan.windows[w]), x[list(plan.windows[w])]) for w in windows]
+            ends = {frame: key_frames[frame] for frames, _ in cut for frame in (frames[0], frames[-1]) if frame in key_frames}
+            return Request("denoise", (sampling, cut, sigma, ends), (sampling.name, windows[0]))
+
+        parts = shared_out(missing, PARTS_EACH * len(self.crew.workers))
+        for part, results in self.crew.answers([request(windows) for windows in parts]):
+            new = dict(zip(parts[part], results, strict=True))
+            self.store.save_windows(name, new)
+            finished |= new
+            self.progress.part(len(finished), len(plan.windows))
+        fused, weight = torch.zeros_like(x), torch.zeros(len(x), 1, 1, 1)
+        for window, (positions, shares) in enumerate(zip(plan.windows, plan.shares, strict=True)):
+            blend([fused], weight, evenly(tuple(positions)), shares, [finished[window]])
+        return fused
+
+
+def shared_out(items: Sequence[int], count: int) -> list[Sequence[int]]:
+    """At most `count` parts of neighbours, as equal as can be."""
+    count = min(count, len(items))
+    bounds = [round(k * len(items) / count) for k in range(count + 1)] if count else [0]
+    return [items[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+
+
+def _unloaded(executor, model, noise_shape, conds, *rest, **named):
+    """The host's PREPARE_SAMPLING: nothing is loaded where nothing is computed."""
+    return model.model, conds, []
+
+

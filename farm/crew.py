@@ -1,0 +1,231 @@
+"""The workers on Ray: started, handed work, watched, replaced."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from ..demo.environment import ROOT
+from .wire import packed
+from .worker import Task
+
+log = logging.getLogger(__name__)
+
+TRIES = 4  # of one request, or of starting one worker, before that is given up
+SLOW = 3.0  # times the median of what a round's answers took: then an idle worker is asked as well
+PATIENCE = 600.0  # seconds
+START = 600.0  # seconds that a worker may take to start: it reads the models
+ABSENT = "The farm runs on Ray, which is not installed here: pip install ray."
+
+
+class FarmError(RuntimeError):
+    """The clip cannot be finished; the message says why."""
+
+
+class Place(NamedTuple):
+    """Where ComfyUI is on the workers; None: each finds its own, and this pack is what Ray brought along."""
+
+    comfy: Path | None = None
+    base: Path | None = None
+
+
+class Request(NamedTuple):
+    """A call of a worker's method. key: what stays the same from step to step, so that it goes to a worker that knows it."""
+
+    method: str
+    arguments: tuple
+    key: Any
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What a worker is busy with since when; no request: it starts."""
+
+    worker: Any
+    since: float
+    round: int = 0
+    request: int | None = None
+
+
+def begin(address: str | None, workers: int | None) -> Any:
+    """Start Ray on this machine (loopback only, no dashboard), or join the cluster at `address`. -> the module ray"""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not address:
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's own switch for "the loopback and nothing else", on every system
+    try:
+        import ray
+    except ImportError:
+        raise FarmError(ABSENT) from None
+    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address:
+        brought = {"working_dir": str(ROOT), "excludes": ["output", ".git", "tests", "web", "workflows"]}
+        ray.init(address=address, runtime_env=brought, **quiet)
+    else:
+        ray.init(num_cpus=workers, include_dashboard=False, **quiet)
+    return ray
+
+
+def _bootstrap():
+    """A worker's actor class. Made in a function, so that Ray sends it by value: a worker has no package until this runs."""
+
+    class Bootstrap:
+        def start(self, root: str | None, comfy: str | None, base: str | None, sent: list) -> None:
+            import importlib.util
+            import os
+            from pathlib import Path
+
+            import ray
+
+            spec = importlib.util.spec_from_file_location("sk_portrait_run", os.path.join(root or os.getcwd(), "run.py"))
+            run = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(run)
+            comfy = Path(comfy or run.tool("demo.host").find() or "absent: set COMFYUI_PATH where Ray is started")
+            wire, worker = run.tool("farm.wire"), run.tool("farm.worker")
+            task, given = ray.get(sent)
+            given = {key: wire.unpacked(value) for key, value in given.items()}
+            self.worker = worker.Worker(comfy, Path(base or comfy), task, given)
+
+        def call(self, method: str, *arguments):
+            return getattr(self.worker, method)(*arguments)
+
+    return Bootstrap
+
+
+def hire(ray, place: Place, task: Task, given: Mapping[str, Any], count: int | None = None, patience: float = PATIENCE) -> Crew:
+    """Workers of one clip. count: at most; None: one for each GPU of the cluster, or for each machine where there is none."""
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    count = count or gpus or len(ray.nodes())
+    here = place.comfy is not None
+    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))} if here and not gpus else {}
+    options = {"num_cpus": 1, "num_gpus": 1 if gpus else 0, "max_restarts": -1, "runtime_env": {"env_vars": threads}}
+    actor = ray.remote(_bootstrap()).options(**options)
+    where = (str(ROOT) if here else None, *(None if path is None else str(path) for path in place))
+    sent = [ray.put(task), ray.put({key: packed(value) for key, value in given.items()})]  # in a list, or Ray opens them too early
+    return Crew(ray, [actor.remote() for _ in range(count)], (*where, sent), patience)
+
+
+class Crew:
+    """Workers that answer requests.
+
+    workers:  Ray actors with the methods `start` and `call`; Ray may restart them at will
+    start:    what a new worker is started with
+    patience: seconds that an answer may take; then the worker is ended and another one asked
+    """
+
+    def __init__(self, ray, workers: Sequence[Any], start: tuple, patience: float):
+        self.ray, self.workers, self.start, self.patience = ray, list(workers), start, patience
+        self.busy: dict[Any, Errand] = {}
+        self.homes: dict[Any, Any] = {}  # key of a request -> the worker that answered it last
+        self.losses: Counter = Counter()  # by worker and by request of this round
+        self.round = 0
+        for worker in self.workers:
+            self._await(worker)
+
+    def identities(self) -> list[tuple[str, int]]:
+        """(machine, process) of every worker, once they have started."""
+        self.ray.wait(list(self.busy), num_returns=len(self.busy), timeout=START)
+        return self.ray.get([worker.call.remote("identity") for worker in self.workers])
+
+    def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Any]]:
+        """(number of the request, what a worker made of it), as they come. Raises FarmError where a worker's node fails or none is left."""
+        self.round += 1
+        self.losses.clear()
+        waiting, missing, took = deque(range(len(requests))), set(range(len(requests))), []
+        while missing:
+            self._hand_out(requests, waiting, missing, took)
+            for errand, answer in self._finished(waiting, missing):
+                took.append(time.monotonic() - errand.since)
+                self.homes[requests[errand.request].key] = errand.worker
+                missing.discard(errand.request)
+                yield errand.request, answer
+            self._watch()
+
+    def _hand_out(self, requests, waiting: deque, missing: set, took: list[float]) -> None:
+        busy = {errand.worker for errand in self.busy.values()}
+        for worker in self.workers:
+            if worker in busy or (number := self._next_for(worker, requests, waiting, missing, took)) is None:
+                continue
+            request = requests[number]
+            reference = worker.call.remote(request.method, *request.arguments)
+            self.busy[reference] = Errand(worker, time.monotonic(), self.round, number)
+
+    def _next_for(self, worker, requests, waiting: deque, missing: set, took: list[float]) -> int | None:
+        """What this worker did in the step before, else what nobody did, else what another one would have to do; with nothing waiting,
+        what another one is slow with."""
+        if waiting:
+            known = next((n for n in waiting if self.homes.get(requests[n].key) == worker), None)
+            new = next((n for n in waiting if requests[n].key not in self.homes), None)
+            number = known if known is not None else new if new is not None else waiting[-1]
+            waiting.remove(number)
+            return number
+        asked = [errand for errand in self.busy.values() if errand.round == self.round and errand.request in missing]
+        copies = Counter(errand.request for errand in asked)
+        limit = SLOW * median(took) if took else float("inf")
+        return next((e.request for e in asked if copies[e.request] == 1 and time.monotonic() - e.since > limit), None)
+
+    def _finished(self, waiting: deque, missing: set) -> Iterator[tuple[Errand, Any]]:
+        """Answers that this round misses; what was lost waits again."""
+        for reference in self.ray.wait(list(self.busy), num_returns=1, timeout=1.0)[0]:
+            errand = self.busy.pop(reference)
+            current = errand.round == self.round and errand.request in missing
+            try:
+                answer = self.ray.get(reference)
+            except self.ray.exceptions.RayActorError as error:
+                self._lost(errand, error)
+                if current and all(other.request != errand.request for other in self.busy.values() if other.round == self.round):
+                    waiting.appendleft(errand.request)
+                continue
+            except self.ray.exceptions.RayTaskError as error:
+                if errand.request is not None:
+                    raise FarmError(reason(error)) from None
+                self._drop(errand.worker, reason(error))
+                continue
+            if current:
+                yield errand, answer
+
+    def _await(self, worker: Any) -> None:
+        """A worker that starts is busy until it answers."""
+        self.busy[worker.start.remote(*self.start)] = Errand(worker, time.monotonic())
+
+    def _lost(self, errand: Errand, error: Exception) -> None:
+        """Ray starts a lost worker again."""
+        starting = errand.request is None
+        self.losses[errand.worker if starting else errand.request] += 1
+        if not starting:
+            log.warning("A worker was lost; what it was asked for is asked of another.")
+            if self.losses[errand.request] >= TRIES:
+                raise FarmError(f"The same windows were lost with their worker {TRIES} times: {reason(error)}")
+        elif self.losses[errand.worker] >= TRIES:
+            self._drop(errand.worker, reason(error))
+            return
+        self._await(errand.worker)
+
+    def _drop(self, worker: Any, why: str) -> None:
+        self.workers.remove(worker)
+        if not self.workers:
+            raise FarmError(f"No worker is left: {why}")
+        log.warning("A worker is left out, %d go on: %s", len(self.workers), why)
+
+    def _watch(self) -> None:
+        """End workers that do not answer; leave out those that do not start."""
+        for reference, errand in list(self.busy.items()):
+            silent = time.monotonic() - errand.since
+            if errand.request is None and silent > START:
+                del self.busy[reference]
+                self._drop(errand.worker, f"it did not start within {START:.0f} s.")
+            elif errand.request is not None and silent > self.patience:
+                log.warning("A worker has not answered for %.0f s; it is ended.", silent)
+                self.busy[reference] = Errand(errand.worker, time.monotonic(), errand.round, errand.request)
+                self.ray.kill(errand.worker, no_restart=False)
+
+
+def reason(error: Exception) -> str:
+    """The sentence of an error that happened on a worker."""
+    return str(getattr(error, "cause", None) or error).strip().splitlines()[-1].strip()

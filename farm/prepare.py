@@ -1,0 +1,94 @@
+"""A workflow made ready for workers: encoded once, cut in front of its sampler; and what comes after it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import graph
+from .session import Session
+from .worker import Task
+
+LATENTS = ("latents", "stage1")  # what is given in the sampler's place
+PLAIN_END = {graph.SAMPLER: "VAEDecode", "VAEDecode": "CreateVideo", "CreateVideo": "SaveVideo"}  # class -> the one that follows
+
+
+class Prepared:
+    """The driver's side of one workflow.
+
+    task, given  what every worker is sent
+    digest       names the work: the same workflow with the same model and input files
+    steps        of the sampler, over all runs, for the progress bar
+    frames       of the clip
+    decoder      the VAE's link in the workers' graph, where the workflow does no more than decode and save; else None
+    """
+
+    def __init__(self, session: Session, prompt: graph.Graph):
+        """Raises GraphError where a node of the workflow fails, ValueError for a workflow that the farm cannot take."""
+        self.session, self.prompt, self.at = session, prompt, graph.sampler_of(prompt)
+        info = session.info(node["class_type"] for node in prompt.values())
+        wires = {name: value for name, value in prompt[self.at]["inputs"].items() if graph.is_link(value)}
+        widgets = {name: value for name, value in prompt[self.at]["inputs"].items() if not graph.is_link(value)}
+        self.inputs = session.evaluate(prompt, wires) | widgets
+        self.frames = len(self.inputs["latent_image"]["samples"])
+
+        self.decode = next((node for node, _ in graph.consumers(prompt, self.at)), "")
+        vae = {"vae": prompt[self.decode]["inputs"]["vae"]} if graph.ends_as(prompt, self.at, PLAIN_END) else {}
+        local, handed = graph.cut(prompt, info, wires | vae)
+        values = session.evaluate(prompt, {key: list(link) for key, link in handed.items()})
+        ends = graph.end_links(wires | vae, handed)
+        self.decoder = ends.pop("vae", None)
+        self.given = {key: _thin(value) for key, value in values.items()}
+        self.task = Task(local, ends, widgets, session.files(local))
+        depends = [prompt, sorted(session.files(prompt).items()), sorted(session.inputs(prompt).items())]
+        self.digest = hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        self.steps = self._order(None, None, None)[0].steps
+        _free_memory()
+
+    def sample(self, crew, store, progress) -> tuple[Tensor, Tensor]:
+        """(n, 4, h, w) and the first stage, as the Two-Stage Sampler gives them."""
+        with torch.inference_mode():
+            order, clip = self._order(crew, store, progress)
+            return tuple(latents.cpu().contiguous() for latents in order.sample(clip, self.inputs["noise"]))
+
+    def finish(self, stages: tuple[Tensor, Tensor]) -> None:
+        """Run what comes after the sampler on this machine. Raises GraphError where a node fails."""
+        given = {name: {"samples": latents} for name, latents in zip(LATENTS, stages, strict=True)}
+        after = graph.replaced(self.prompt, self.at, LATENTS)
+        outputs = [key for key, node in after.items() if getattr(self.session.classes[node["class_type"]], "OUTPUT_NODE", False)]
+        self.session.run(after, outputs, given)
+
+    def sound_and_speed(self) -> tuple[Any, float]:
+        """(AUDIO or None, frames a second) that the workflow gives its video, where it does no more than decode and save."""
+        maker = next(node for node, _ in graph.consumers(self.prompt, self.decode))
+        inputs = self.prompt[maker]["inputs"]
+        links = {name: inputs[name] for name in ("audio", "fps") if graph.is_link(inputs.get(name))}
+        values = self.session.evaluate(self.prompt, links)
+        return values.get("audio"), float(values.get("fps", inputs["fps"]))
+
+    def _order(self, *crew):
+        from ..nodes.hellomeme.two_stage import prepare
+        from .clip import FarmedClip
+
+        return prepare(partial(FarmedClip, *crew), **self.inputs)
+
+
+def _thin(value: Any) -> Any:
+    """A LATENT of equal rows as a view of one: workers need its length, and are sent the rows of their windows."""
+    samples = value.get("samples") if isinstance(value, dict) else None
+    if torch.is_tensor(samples) and len(samples) > 1 and samples.eq(samples[:1]).all():
+        return value | {"samples": samples[:1].clone().expand_as(samples)}
+    return value
+
+
+def _free_memory() -> None:
+    """Encoding is done: the card is for the workers on this machine."""
+    import comfy.model_management
+
+    comfy.model_management.unload_all_models()
+    comfy.model_management.soft_empty_cache()

@@ -1,0 +1,176 @@
+"""A headless ComfyUI in this process: its nodes and its own executor, without a server."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..demo import host
+from .graph import GIVEN, Graph
+
+TAKEN = "FarmTaken"
+LONGEST_NAME = 200  # of a file: longer texts are prompts
+MODEL_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".onnx", ".gguf")
+
+
+class Given:
+    """A node that gives what another machine has made."""
+
+    VALUES: dict[str, Any] = {}
+    RETURN_TYPES = ("*",)
+    FUNCTION = "give"
+    CATEGORY = "SK Portrait/farm"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"key": ("STRING", {})}}
+
+    def give(self, key):
+        return (self.VALUES[key],)
+
+
+class Taken:
+    """A node that hands out what arrives at it."""
+
+    VALUES: dict[str, Any] = {}
+    RETURN_TYPES = ()
+    OUTPUT_NODE = True
+    FUNCTION = "take"
+    CATEGORY = "SK Portrait/farm"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"key": ("STRING", {}), "value": ("*", {})}}
+
+    def take(self, key, value):
+        self.VALUES[key] = value
+        return {}
+
+
+class _NoServer:
+    """What the executor tells its server, unheard."""
+
+    client_id = last_node_id = last_prompt_id = None
+    sockets_metadata: dict = {}
+
+    def send_sync(self, *_):
+        """Nobody listens."""
+
+
+class GraphError(RuntimeError):
+    """A node failed; the message names it and repeats its own sentence."""
+
+
+class Session:
+    """ComfyUI in this process with this pack's nodes; `base` is its base directory (models, input, custom_nodes, ...)."""
+
+    def __init__(self, comfy: Path, base: Path):
+        host.enter(comfy, base)
+        import execution
+        import server
+        import utils.extra_config
+        from comfy.utils import set_progress_bar_enabled
+
+        import nodes
+
+        set_progress_bar_enabled(False)  # the farm has one of its own
+        server.PromptServer(asyncio.new_event_loop())  # other packs hang their routes on it when they are loaded; it is never started
+        if (models := comfy / "extra_model_paths.yaml").is_file():  # as ComfyUI does itself
+            utils.extra_config.load_extra_path_config(str(models))
+        asyncio.run(nodes.init_extra_nodes(init_api_nodes=False))
+        pack = asyncio.run(_own_nodes())
+        nodes.NODE_CLASS_MAPPINGS.update(pack | {GIVEN: Given, TAKEN: Taken})
+        self.classes = nodes.NODE_CLASS_MAPPINGS
+        known = inspect.signature(execution.PromptExecutor).parameters
+        options = {"cache_args": {"lru": 0, "ram": 0.0, "ram_inactive": 0.0}} if "cache_args" in known else {}
+        self.executor = execution.PromptExecutor(_NoServer(), execution.CacheType.CLASSIC, **options)
+
+    def info(self, kinds: Iterable[str]) -> dict[str, dict]:
+        """Inputs and outputs of node classes, as GET /object_info tells them. Raises ValueError for an unknown one."""
+        found = {}
+        for kind in set(kinds):
+            if kind not in self.classes:
+                raise ValueError(f"This ComfyUI has no node {kind!r}, which the workflow uses.")
+            found[kind] = {"input": self.classes[kind].INPUT_TYPES(), "output": [str(t) for t in self.classes[kind].RETURN_TYPES]}
+        return found
+
+    def evaluate(self, graph: Graph, wanted: Mapping[str, list], given: Mapping[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
+        """The values at the links `wanted`. Raises GraphError where a node fails."""
+        asking = uuid.uuid4().hex
+        takers = {
+            f"taken {name}": {"class_type": TAKEN, "inputs": {"key": f"{asking} {name}", "value": link}} for name, link in wanted.items()
+        }
+        self.run(graph | takers, list(takers), given)
+        return {name: Taken.VALUES.pop(f"{asking} {name}") for name in wanted}
+
+    def run(self, graph: Graph, outputs: Sequence[str], given: Mapping[str, Any]) -> None:
+        """Execute these nodes of a graph, and what they need. Raises GraphError where a node fails."""
+        Given.VALUES.update(given)
+        self.executor.execute(graph, uuid.uuid4().hex, execute_outputs=list(outputs))
+        if not self.executor.success:
+            raise GraphError(_failure(self.executor.status_messages))
+
+    def files(self, graph: Graph) -> dict[str, str]:
+        """Name -> sha256 of every model file that the nodes of a graph name."""
+        import folder_paths
+
+        def where(name: str) -> str | None:
+            return next(filter(None, (folder_paths.get_full_path(folder, name) for folder in folder_paths.folder_names_and_paths)), None)
+
+        return {name: _digest(where(name)) for name in _texts(graph) if name.endswith(MODEL_FILES)}
+
+    def inputs(self, graph: Graph) -> dict[str, str]:
+        """Name -> sha256 of every file of the input folder that the nodes of a graph name."""
+        import folder_paths
+
+        def where(name: str) -> Path:
+            name, folder = folder_paths.annotated_filepath(name)
+            return Path(folder or folder_paths.get_input_directory()) / name
+
+        named = {name: where(name) for name in _texts(graph) if name and len(name) < LONGEST_NAME}
+        return {name: _digest(str(path)) for name, path in named.items() if path.is_file()}
+
+
+def require_files(here: Mapping[str, str], there: Mapping[str, str], where: str) -> None:
+    """Raise ValueError for the first model file that is not the same on a worker."""
+    for name, digest in here.items():
+        if there[name] != digest:
+            state = "is absent" if there[name] == "absent" else f"is another file (sha256 {there[name][:12]}, here {digest[:12]})"
+            raise ValueError(f"On the worker {where} the model {name} {state}: every worker needs the same files.")
+
+
+async def _own_nodes() -> dict[str, type]:
+    from .. import comfy_entrypoint
+
+    extension = await comfy_entrypoint()
+    return {node.GET_SCHEMA().node_id: node for node in await extension.get_node_list()}
+
+
+def _texts(graph: Graph) -> set[str]:
+    return {value for node in graph.values() for value in node["inputs"].values() if isinstance(value, str)}
+
+
+def _digest(path: str | None) -> str:
+    return _sha256(path, Path(path).stat().st_mtime_ns) if path else "absent"
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: str, changed: int) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 24):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _failure(messages: list) -> str:
+    for kind, data in messages:
+        if kind == "execution_error":
+            return f"{data['node_type']} ({data['node_id']}): {str(data['exception_message']).strip()}"
+    return "The graph was interrupted."

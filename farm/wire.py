@@ -1,0 +1,50 @@
+"""How a worker is handed its values: features of a clip as arrays, which every worker of a machine reads from the same memory."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..sk_attention.drive import Drive
+
+
+@dataclass(frozen=True)
+class _Features:
+    """A Drive whose tensors are arrays."""
+
+    features: Mapping[str, np.ndarray]
+    null: Mapping[str, np.ndarray]
+    generations: tuple[str, ...]
+    dtype: torch.dtype
+
+
+def packed(value: Any) -> Any:
+    """A value as it is sent."""
+    if not isinstance(value, Drive):
+        return value
+    dtype = next(iter(value.features.values())).dtype
+    return _Features(_arrays(value.features), _arrays(value.null), value.generations, dtype)
+
+
+def unpacked(value: Any) -> Any:
+    """The inverse of `packed`. Features are read-only memory: they are only ever read."""
+    if not isinstance(value, _Features):
+        return value
+    return Drive(_tensors(value.features, value.dtype), _tensors(value.null, value.dtype), value.generations)
+
+
+def _arrays(features: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    # bfloat16 is no dtype of NumPy: every tensor travels as its bytes.
+    return {station: feature.detach().cpu().contiguous().view(torch.uint8).numpy() for station, feature in features.items()}
+
+
+def _tensors(features: Mapping[str, np.ndarray], dtype: torch.dtype) -> dict[str, Tensor]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return {station: torch.from_numpy(array).view(dtype) for station, array in features.items()}

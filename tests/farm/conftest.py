@@ -1,0 +1,30 @@
+"""One Ray for all tests of the farm, and a base directory of ComfyUI with the narrow nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray")
+
+from sk_portrait.farm import crew  # noqa: E402
+from sk_portrait.tests.farm import graphs  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def ray():
+    """Ray on this machine, as the command starts it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")  # Ray is polite to what else runs on a machine: here nothing does
+        started = crew.begin(None, 8)
+        yield started
+        started.shutdown()
+
+
+@pytest.fixture(scope="session")
+def base(comfy):
+    """The base directory of the ComfyUI in this process."""
+    import folder_paths
+
+    return graphs.base(Path(folder_paths.base_path))

@@ -1,0 +1,34 @@
+"""Graphs of narrow clips for the farm, in API format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MOTIONS = {"v2": "animatediff", "v5": "v5"}
+
+
+def base(folder: Path) -> Path:
+    """A base directory of ComfyUI with the narrow nodes."""
+    pack = folder / "custom_nodes" / "narrow_nodes.py"
+    pack.parent.mkdir(parents=True, exist_ok=True)
+    code = Path(__file__).with_name("narrow_nodes.py").read_text(encoding="utf-8")
+    pack.write_text(code.replace("@ROOT@", ROOT.as_posix()), encoding="utf-8")
+    return folder
+
+
+def clip(kind: str, frames: int, steps: int = 1, sampler: str = "euler", slow: float = 0.0, mark: str = "", cells: int = 8) -> dict:
+    """A clip of so many frames with v2's two stages or v5's tree; slow, mark: see narrow_nodes."""
+    wires = {"noise": "noise", "guider": "guider", "sampler": "sampler", "latent_image": "latent", "motion": "motion"}
+    wishes = {"stage1_steps": 10, "window_length": 12, "overlap": 4, "method": "paper"}
+    nodes = {
+        "noise": ("RandomNoise", {"noise_seed": 3}),
+        "drive": ("NarrowDrive", {"frames": frames, "cells": cells}),
+        "guider": ("NarrowGuider", {"drive": ["drive", 0], "steps": steps, "slow": slow, "mark": mark}),
+        "sampler": ("KSamplerSelect", {"sampler_name": sampler}),
+        "latent": ("EmptyLatentImage", {"width": 8 * cells, "height": 8 * cells, "batch_size": frames}),
+        "motion": ("NarrowMotion", {"kind": MOTIONS[kind]}),
+        "clip": ("SKPortraitTwoStageSampler", {name: [node, 0] for name, node in wires.items()} | {"sigmas": ["guider", 1]} | wishes),
+        "save": ("SaveLatent", {"samples": ["clip", 0], "filename_prefix": "clip"}),
+    }
+    return {name: {"class_type": kind_, "inputs": inputs} for name, (kind_, inputs) in nodes.items()}

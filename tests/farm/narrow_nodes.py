@@ -1,0 +1,71 @@
+"""A custom node pack for the farm's tests: the narrow MODEL, its drive and its motions as nodes. Copied into a base directory."""
+
+import importlib.util
+import os
+import sys
+import time
+from pathlib import Path
+
+if "sk_portrait" not in sys.modules:  # a worker has it already
+    spec = importlib.util.spec_from_file_location("sk_portrait_run", Path("@ROOT@") / "run.py")
+    run = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(run)
+    run.load_pack()
+
+
+def _host():
+    from sk_portrait.tests.moving import MovingHost
+
+    return MovingHost()
+
+
+class NarrowDrive:
+    RETURN_TYPES, FUNCTION = ("SK_DRIVE",), "make"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"frames": ("INT", {}), "cells": ("INT", {})}}
+
+    def make(self, frames, cells):
+        from sk_portrait.tests.narrow import drive
+
+        return (drive(frames, cells=cells),)
+
+
+class NarrowGuider:
+    """The narrow MODEL with a drive. mark: a folder in which each process counts the windows that it computes, in bytes of a file;
+    slow: seconds that each of them takes longer."""
+
+    RETURN_TYPES, FUNCTION = ("GUIDER", "SIGMAS"), "make"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"drive": ("SK_DRIVE",), "steps": ("INT", {}), "slow": ("FLOAT", {}), "mark": ("STRING", {})}}
+
+    def make(self, drive, steps, slow, mark):
+        host = _host()
+        model = host.apply(drive=drive)
+
+        def count(executor, *args, **kwargs):
+            time.sleep(slow)
+            if mark:
+                with open(Path(mark, str(os.getpid())), "ab") as file:
+                    file.write(b".")
+            return executor(*args, **kwargs)
+
+        model.add_wrapper_with_key("calc_cond_batch", "narrow", count)
+        return host.guider(model), host.sigmas(steps)
+
+
+class NarrowMotion:
+    RETURN_TYPES, FUNCTION = ("SK_MOTION",), "make"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"kind": ("STRING", {})}}
+
+    def make(self, kind):
+        return (_host().motion(kind),)
+
+
+NODE_CLASS_MAPPINGS = {"NarrowDrive": NarrowDrive, "NarrowGuider": NarrowGuider, "NarrowMotion": NarrowMotion}
