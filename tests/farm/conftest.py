@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("ray")
-
-from sk_portrait.farm import crew  # noqa: E402
-from sk_portrait.tests.farm import graphs  # noqa: E402
+from sk_portrait.farm import crew
+from sk_portrait.tests.farm import graphs
 
 
 @pytest.fixture(scope="session")
 def ray():
     """Ray on this machine, as the command starts it."""
+    pytest.importorskip("ray")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_worker_niceness", "0")  # Ray is polite to what else runs on a machine: here nothing does
         started = crew.begin(None, 8)
