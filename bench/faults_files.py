@@ -19,7 +19,7 @@ from unittest import mock
 import numpy as np
 
 from ..demo.environment import ROOT
-from ..face_tools import track_file
+from ..face_tools import track_file, video_file, whole_file
 from ..face_tools.coefficients import ARKIT_51, LIVE_LINK_51
 from ..face_tools.editing.adjust import parse
 from ..face_tools.editing.timeline import retime
@@ -132,30 +132,36 @@ def cheaply(path: Path) -> str:
     return said
 
 
-class FullDisk(io.BytesIO):
-    """Takes ten bytes."""
-
-    def write(self, data) -> int:
-        if self.tell() + len(data) > 10:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return super().write(data)
+def fill_disk_at(path: Path) -> None:
+    """Whoever writes `path` whole meets a full disk: Linux has a device that is one."""
+    Path(whole_file.part(path)).symlink_to("/dev/full")
 
 
-@TABLE.fault("a full disk while a track is saved", r"could not be written: No space left on device\. Nothing was left there")
-def full_disk(folder: Path) -> str:
-    path = folder / "t.npz"
-    track_file.save(track_of(), path)
-    before = path.read_bytes()
-    with mock.patch.object(track_file, "open", lambda *_: FullDisk(), create=True):
+if Path("/dev/full").exists():
+
+    @TABLE.fault("a full disk while a track is saved", r"could not be written: No space left on device\. Nothing was left there")
+    def full_disk(folder: Path) -> str:
+        path = folder / "t.npz"
+        track_file.save(track_of(), path)
+        before = path.read_bytes()
+        fill_disk_at(path)
         said = says(lambda: track_file.save(track_of(5), path))
-    keep(os.listdir(folder) == ["t.npz"] and path.read_bytes() == before, "the track that was there, or half a file was left")
-    return said
+        keep(os.listdir(folder) == ["t.npz"] and path.read_bytes() == before, "the track that was there, or half a file was left")
+        return said
+
+    @TABLE.fault("a full disk while a film is pasted into", r"could not be written: No space left on device\. Nothing was left there")
+    def full_disk_of_film(folder: Path) -> str:
+        path = folder / "v.mp4"
+        fill_disk_at(path)
+        said = says(lambda: video_file.write(str(path), iter(np.zeros((3, 48, 64, 3), np.uint8)), 25.0))
+        keep(not os.listdir(folder), "order: half a file was left")
+        return said
 
 
 @TABLE.fault("a folder that may not be written", "could not be written: Read-only file system")
 def read_only(folder: Path) -> None:
     refusal = mock.Mock(side_effect=OSError(errno.EROFS, os.strerror(errno.EROFS)))
-    with mock.patch.object(track_file, "open", refusal, create=True):
+    with mock.patch.object(whole_file, "open", refusal, create=True):
         track_file.save(track_of(), folder / "t.npz")
 
 

@@ -19,7 +19,7 @@ from ..face_tools import track_file
 from ..face_tools.trackers import sources
 from ..face_tools.trackers.faces import Face
 from ..face_tools.trackers.schemes import scheme_of
-from .fault import Lost, Table, is_ours, keep
+from .fault import Table, is_ours, keep
 from .faults_files import performance, take, track_of
 from .faults_folders import folders
 
@@ -29,6 +29,7 @@ REPEATABLE = {"deadline": None, "database": None, "derandomize": True}
 WIDGETS = ("COMBO", "INT", "FLOAT", "BOOLEAN", "STRING")
 KEPT = 8  # of what earlier nodes made of one type
 WORDS = ("", "jawOpen*1.2", "yaw*0.5, all=0", "eyeBlink=1 @ 2-3", "sk/track", "../x", "jawOpen*1e9", "\0", "@", "päck 面")
+WORDS += ("0: -0.7, 2: 0.7", "0: jaw=0\n0.1: jaw=1 yaw=15", "0: jaw=nan", "0: yaw=1e300\n1e9: jaw=1", "jawOpen yaw", "9" * 5000 + ": 1")
 # What is too much for the machine has a row of its own.
 SIZES, MOST_PIXELS, MOST_COUNT, MOST_ROWS = ("size", "width", "height", "plot_width", "plot_height"), 256, 4096, 64
 
@@ -67,22 +68,27 @@ def wires(node) -> dict[str, tuple[str, bool]]:
     return {part.id: (part.get_io_type(), bool(part.optional)) for part in parts if scalar(part) is None}
 
 
-def run(node, values: dict[str, Any]) -> list:
-    """What the host does with a node: its own check of what it may refuse, then the node. Its outputs; none where it says why not."""
-    try:
-        checked = signature(node.validate_inputs).parameters
-        if checked.keys() <= values.keys() and node.validate_inputs(**{name: values[name] for name in checked}) is not True:
+class Finds(dict[tuple, str]):
+    """What fuzzing found: (node, kind, place) of an exception that is no sentence of ours -> the first call that raised it."""
+
+    def run(self, node, values: dict[str, Any]) -> list:
+        """What the host does with a node: its own check of what it may refuse, then the node. Its outputs; none where it refuses."""
+        try:
+            checked = signature(node.validate_inputs).parameters
+            if checked.keys() <= values.keys() and node.validate_inputs(**{name: values[name] for name in checked}) is not True:
+                return []
+            return list(node.execute(**values).args or ())
+        except Exception as error:
+            if not is_ours(error):
+                last = traceback.extract_tb(error.__traceback__)[-1]
+                name, place = node.define_schema().node_id, f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+                call = ", ".join(f"{key}={brief(value)}" for key, value in values.items())
+                self.setdefault((name, place), f"{name}({call}) raised {place}: {error}")
             return []
-        return list(node.execute(**values).args or ())
-    except Exception as error:
-        if is_ours(error):
-            return []
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        given_ = {name: brief(value) for name, value in values.items()}
-        raise Lost(
-            f"a sentence: {node.define_schema().node_id}({given_}) raised {type(error).__name__} at "
-            f"{Path(place.filename).name}:{place.lineno}: {error}"
-        ) from error
+
+    def judge(self) -> None:
+        """Raise Lost where there is a find; it lists them all."""
+        keep(not self, "a sentence: " + "\n".join(self.values()))
 
 
 def brief(value: Any) -> str:
@@ -91,7 +97,7 @@ def brief(value: Any) -> str:
     return repr(value) if isinstance(value, str | int | float) else type(value).__name__
 
 
-def fuzz_node(node, examples: int) -> str | None:
+def fuzz_node(node, examples: int, finds: Finds) -> str | None:
     """Run a node with `examples` draws; the type that nothing here makes, where it needs one, else None."""
     from .faults_pool import pool
 
@@ -107,7 +113,7 @@ def fuzz_node(node, examples: int) -> str | None:
     @settings(max_examples=examples, phases=[Phase.generate], suppress_health_check=list(HealthCheck), **REPEATABLE)
     @given(st.fixed_dictionaries(strategies))
     def every(values):
-        run(node, values)
+        finds.run(node, values)
 
     every()
     return None
@@ -137,7 +143,7 @@ class Graph:
     """One random graph after another, over what earlier ones made."""
 
     def __init__(self, seed: int):
-        self.random, self.made, self.ran = random.Random(seed), defaultdict(list), Counter()
+        self.random, self.made, self.ran, self.finds = random.Random(seed), defaultdict(list), Counter(), Finds()
 
     def value(self, part):
         from .faults_pool import pool
@@ -170,7 +176,7 @@ class Graph:
         values = {part.id: self.value(part) for part in node.define_schema().inputs}
         if LookupError in values.values():
             return
-        outputs = run(node, values)
+        outputs = self.finds.run(node, values)
         self.ran[node.define_schema().node_id] += bool(outputs)
         for part, output in zip(node.define_schema().outputs, outputs):
             large = hasattr(output, "__len__") and len(output) > MOST_ROWS
@@ -184,7 +190,9 @@ class Graph:
 def fuzz_nodes(examples: int) -> str:
     from .faults_host import nodes
 
-    alone = {name: fuzz_node(node, examples) for name, node in nodes().items()}
+    finds = Finds()
+    alone = {name: fuzz_node(node, examples, finds) for name, node in nodes().items()}
+    finds.judge()
     lacking = sorted(f"{name} (needs {kind})" for name, kind in alone.items() if kind)
     return f"nothing: {len(alone) - len(lacking)} of {len(alone)} nodes, {examples} draws each" + (
         f"; only in graphs: {', '.join(lacking)}" if lacking else ""
@@ -198,6 +206,7 @@ def fuzz_graphs(count: int, seed: int = 0) -> str:
     for _ in range(count):
         for node in graph.random.choices(kinds, k=NODES):
             graph.step(node)
+    graph.finds.judge()
     silent = sorted(name for name in nodes() if not graph.ran[name])
     keep(len(silent) < len(kinds), "every result")
     return f"nothing: {count} graphs, {sum(graph.ran.values())} nodes gave results" + (f"; never: {', '.join(silent)}" if silent else "")

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ..face_tools.coefficients import ARKIT_51
+from ..face_tools.pictures.crop import Clip, Crop
 from ..face_tools.recordings.presets import preset
 from .faults_files import track_of
 from .faults_host import encoder, narrow
@@ -80,6 +81,67 @@ def _videos() -> list:
     return [held(3), held(1, 1000), held(0)]
 
 
+def _crops() -> list[Crop]:
+    """Of frames of the pictures, and of parts of the videos at usual and odd rates."""
+    parts = (Clip(25.0, 0.0, 3), Clip(1e-9, 0.0, 1), Clip(999.0, 0.0, 1))
+    return [Crop(100, 50, 200, 128, (640, 480)), *(Crop(4, 4, 32, 128, (64, 48), part) for part in parts)]
+
+
+def _patches() -> list[dict]:
+    sides = [(1, 224, 224), (3, 224, 224), (3, 224, 100), (0, 224, 224)]
+    return [{"left_eye": torch.rand(n, a, a, 3), "right_eye": torch.rand(n, a, a, 3), "mouth": torch.rand(n, b, b, 3)} for n, a, b in sides]
+
+
+def _face_motions() -> list:
+    from ..nodes.hellomeme.face_motion import FaceMotion
+
+    return [FaceMotion(torch.zeros(count, 548), torch.zeros(1, 548)) for count in (1, 3)]
+
+
+def _drives() -> list:
+    from ..tests.narrow import drive
+
+    return [drive(1, "v2", CELLS), drive(3, "v2", CELLS), drive(3, "v5", CELLS), drive(3, "v2", 16)]
+
+
+def _references() -> list:
+    return [narrow().reference(name, cells=CELLS) for name in ("v2", "v5")]
+
+
+def _trajectories() -> list:
+    from ..companions.trajectory import LOWEST, Trajectory
+
+    levels, told = (LOWEST, 1.0, 14.6), (0.0, 200.0, 999.0)
+    clip, anchor = torch.zeros(3, 3, 4, CELLS, CELLS), torch.zeros(3, 1, 4, CELLS, CELLS)
+    return [Trajectory(levels, told, clip, torch.zeros(1, 7, 64), each) for each in (None, anchor)]
+
+
+def _wplus() -> list:
+    from ..nodes.wplus.load import managed
+    from .golden import OTHER, Golden
+    from .narrow_comfy import operations
+    from .parity_wplus import wplus_of
+
+    return [managed(wplus_of(Golden(OTHER), SimpleNamespace(operations=operations)))]
+
+
+def _xdyna() -> list:
+    from .golden import OTHER, Golden
+    from .narrow_comfy import operations
+    from .parity_xdyna_unet import adapter_of, loaded, motion_of
+
+    golden = Golden(OTHER)
+    adapter = adapter_of(golden, operations)
+    return [loaded(adapter, motion_of(golden, operations)), loaded(adapter, None)]
+
+
+def _control_nets() -> list:
+    import comfy.controlnet
+
+    hints = (torch.nn.Conv2d(channels, 16, 3) for channels in (3, 6))
+    return [comfy.controlnet.ControlNet(torch.nn.ModuleDict({"input_hint_block": hint})) for hint in hints]
+
+
 def _guiders() -> list:
     import comfy.samplers
 
@@ -89,7 +151,9 @@ def _guiders() -> list:
         guider.set_conds(positive, _prompts()[0])
         guider.set_cfg(2.0)
         guiders.append(guider)
-    return guiders
+    driven = comfy.samplers.CFGGuider(narrow().apply(_references()[0], _drives()[1]))
+    driven.set_conds(_prompts()[0], _prompts()[0])
+    return [*guiders, driven]
 
 
 def _noises() -> list:
@@ -127,6 +191,18 @@ POOLS: dict[str, Callable[[], list]] = {
     "SK_ADAPTER": lambda: [narrow().adapter(name) for name in ("v2", "v5")],
     "SK_DRIVE_ENCODER": lambda: [encoder(name) for name in ("v2", "v5")],
     "SK_MOTION": _motions,
+    "SK_CROP": _crops,
+    "SK_FACE_PATCHES": _patches,
+    "SK_FACE_MOTION": _face_motions,
+    "SK_DRIVE": _drives,
+    "SK_REFERENCE": _references,
+    "SK_TRAJECTORY": _trajectories,
+    "SK_WPLUS": _wplus,
+    "SK_WPLUS_CODE": lambda: [torch.ones(count, 18, 512) for count in (1, 3)],
+    "FLOATS": lambda: [[0.5], [0.0, 0.5, 1.0], []],
+    "SK_XDYNA": _xdyna,
+    "SK_XDYNA_TOKENS": lambda: [torch.zeros(2, 16, 64)],
+    "CONTROL_NET": _control_nets,
 }
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import socket
 from functools import cache, partial
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import torch
 
+from ..demo import networks
+from ..face_tools.editing import poses
+from ..theatre import Identity, State, draw, truth
 from .fault import Lost, Table, keep
 from .faults_faces import HAS_MESH, clip
 from .faults_files import track_of
@@ -16,7 +20,6 @@ from .faults_host import encoder, narrow
 from .faults_nodes import crop, grey, node
 
 TABLE = Table(host=True)
-
 
 
 def _paste():
@@ -40,6 +43,44 @@ def _video():
     return InputImpl.VideoFromFile(str(clips.driver()))
 
 
+def _paste_video():
+    from .faults_pool import pool
+
+    video, (_, crop_of_part, *_) = pool("VIDEO")[0], pool("SK_CROP")
+    return lambda: node("SKPortraitPasteBackVideo").execute(video, grey(3, 128, 128), crop_of_part, 0.1, 0.0)
+
+
+def _face_motion():
+    from ..nodes.hellomeme import face_motion
+
+    network = SimpleNamespace(module=networks.build("pd_fgc_motion"))
+
+    def act():
+        with mock.patch.object(face_motion, "open_network", lambda *_: network):
+            face_motion.EncodeFaceMotion.execute("pd_fgc_motion", grey(1, 224, 224))
+
+    return act
+
+
+def _landmarks():
+    from .faults_pool import pool
+
+    return lambda: node("SKPortraitTrackFromLandmarks").execute(pool("FACE_LANDMARKS")[0], 25.0, "largest", 1, "hold")
+
+
+def _editor():
+    who, rest = Identity.of(5), State()
+    portrait = torch.from_numpy(draw(who, rest, 128))[None] / 255
+    sliders = dict.fromkeys(poses.NAMES, 0.0)
+    return lambda: node("SKPortraitExpressionEditor").execute(portrait, truth(who, [rest], 128), "", False, 15.0, **sliders)
+
+
+def _invert():
+    host = narrow()
+    clip, sigmas = {"samples": torch.zeros(1, 4, 8, 8)}, torch.tensor([14.6, 1.0, 0.0])
+    return lambda: node("SKPortraitInvertFrames").execute(host.model, [[torch.zeros(1, 7, 64), {}]], clip, sigmas, 0, "of the level")
+
+
 def _two_stages():
     from ..tests.moving import MovingHost
 
@@ -53,6 +94,13 @@ LONG = {  # what takes long -> makes what is needed, and gives the act to be can
     "Face Patches": lambda: lambda: node("SKPortraitFacePatches").execute(grey(2), track_of(2)),
     "Draw Head Pose": lambda: lambda: node("SKPortraitDrawHeadPose").execute(track_of(2), 0.0, 128),
     "Paste Back": _paste,
+    "Paste Back into Video": _paste_video,
+    "Expression Editor": _editor,
+    "Drawn Head": lambda: lambda: node("SKPortraitDrawnHead").execute(11, 128, *[0.0] * 10),
+    "S-Face Crop": lambda: lambda: node("SKPortraitSFaceCrop").execute(grey(2), track_of(2), 64, 64, "as they were held"),
+    "Track Face from Landmarks": _landmarks,
+    "Face Motion": _face_motion,
+    "Invert Frames": _invert,
     "Preview Track": lambda: lambda: node("SKPortraitPreviewTrack").execute(track_of(2), "", 256, 128),
     "Encode Drive": lambda: lambda: node("SKPortraitEncodeDrive").execute(encoder("v2"), torch.zeros(2, 128, 128, 3), track_of(2, "none")),
     "the Two-Stage Sampler": _two_stages,

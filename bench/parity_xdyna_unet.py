@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import torch
 from einops import rearrange
@@ -48,6 +49,15 @@ def motion_of(golden: Golden, operations) -> AnimateDiff:
     network.load_state_dict({key: value for key, value in weights.items() if not key.endswith("pos_embed.pe")}, strict=False)
     network.norm_each_frame()
     return network.eval().requires_grad_(False)
+
+
+def loaded(adapter: DynamicsAdapter, motion: AnimateDiff | None):
+    """An SK_XDYNA of an adapter and motion modules. Needs ComfyUI."""
+    from ..nodes.weights import patcher_of
+    from ..nodes.xdyna.networks import XDyna
+
+    network = motion and SimpleNamespace(module=motion, patcher=patcher_of(motion), loaded=SimpleNamespace(file="motion"))
+    return XDyna(patcher_of(adapter), None, network, "")
 
 
 def controlnet_of(golden: Golden, kind: str):

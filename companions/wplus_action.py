@@ -37,8 +37,8 @@ class Lambdas:
         """Key frames as text, `0: -0.7, 24: 0, 48: 0.7`. Raises ValueError that quotes the part it cannot read."""
         found = {}
         for part in filter(None, (part.strip() for part in re.split(r"[,;\n]", text))):
-            if not (match := re.fullmatch(r"(\d+)\s*:\s*([+-]?(?:\d+\.?\d*|\.\d+))", part)):
-                raise ValueError(f"{part!r} is no key frame; write FRAME: LAMBDA, such as 0: -0.7, 24: 0, 48: 0.7.")
+            if not (match := re.fullmatch(r"(\d{1,9})\s*:\s*([+-]?(?:\d{1,9}\.?\d*|\.\d+))", part)):
+                raise ValueError(f"{part[:60]!r} is no key frame; write FRAME: LAMBDA, such as 0: -0.7, 24: 0, 48: 0.7.")
             found[int(match[1])] = float(match[2])
         return cls(tuple(found[frame] for frame in sorted(found)), tuple(sorted(found)))
 

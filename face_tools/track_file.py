@@ -6,14 +6,12 @@ import io
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
 
 from .track import ROWS, FaceTrack, TrackError
+from .whole_file import written
 
 FORMAT_VERSION = 1
 LARGEST = 1 << 30  # bytes of a track's arrays: two hours of 478 landmarks at 25 frames a second
@@ -23,7 +21,8 @@ UNREADABLE = (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, 
 
 
 def save(track: FaceTrack, path: str | os.PathLike) -> None:
-    """Write a track to one compressed .npz file. Raises TrackError where it is too long for one, or cannot be written."""
+    """Write a track to one compressed .npz file. Raises TrackError where it is too long for one, FileError where it cannot
+    be written."""
     size = sum(value.nbytes for value in track.arrays().values())
     if size > LARGEST:
         raise TrackError(f"The track has {len(track)} rows, {size / 1e9:.1f} GB; a file holds {LARGEST / 1e9:.1f} GB: save it in parts.")
@@ -91,21 +90,3 @@ def _array(content: bytes) -> np.ndarray:
     if columns_first and len(shape) > 1 or count * kind.itemsize != rest:
         raise ValueError(f"an array of shape {shape} {kind} is announced and {rest} bytes follow")
     return np.frombuffer(content, kind, count, file.tell()).reshape(shape).copy() if rest else np.zeros(shape, kind)
-
-
-@contextmanager
-def written(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """A file beside `path` that takes its name once it is whole; nothing stays where that fails. Raises TrackError."""
-    beside = f"{path}.{os.getpid()}.part"
-    try:
-        with open(beside, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise TrackError(f"{path} could not be written: {reason}. Nothing was left there.") from None
-    finally:
-        with suppress(OSError, ValueError):
-            os.unlink(beside)

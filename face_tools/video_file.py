@@ -8,21 +8,32 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from .whole_file import whole
+
 CODEC, QUALITY, AUDIO = "libx264", "18", "aac"  # QUALITY: x264's constant rate factor, visually lossless
 BLOCK = 1024  # samples an AAC frame takes
+SLOWEST = Fraction(1, 1000)  # frames a second
 
 
 def write(path: str, frames: Iterable[np.ndarray], fps: float, sound: tuple[np.ndarray, int] | None = None) -> None:
     """Save (H, W, 3) uint8 RGB frames as H.264 in an .mp4. sound: (C, T) float32 -1..1 and samples a second.
 
-    Odd sizes are kept: their colours are then not subsampled. Raises ValueError where there is no frame.
+    Odd sizes are kept: their colours are then not subsampled. Raises ValueError where there is no frame or the encoder takes no such
+    video, FileError where the file cannot be written; no half file is left then.
     """
-    with av.open(path, "w") as container:
+    try:
+        _write(path, frames, Fraction(fps).limit_denominator(1000), sound)
+    except av.FFmpegError as error:
+        raise ValueError(f"{path} could not be made at {fps:g} frames a second: {error.strerror}. Nothing was left there.") from None
+
+
+def _write(path: str, frames: Iterable[np.ndarray], rate: Fraction, sound: tuple[np.ndarray, int] | None) -> None:
+    with whole(path) as beside, av.open(beside, "w", format="mp4") as container:
         video = audio = None
         for frame in frames:
             if video is None:
                 height, width = frame.shape[:2]
-                video = container.add_stream(CODEC, rate=Fraction(fps).limit_denominator(1000), options={"crf": QUALITY})
+                video = container.add_stream(CODEC, rate=max(rate, SLOWEST), options={"crf": QUALITY})
                 video.width, video.height = width, height
                 video.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
                 if sound is not None:

@@ -6,6 +6,8 @@ import comfy.supported_models
 
 from ..sk_attention.generations import GENERATIONS
 
+LEAST = 8  # cells of a latent's side: the UNet halves it three times
+
 
 def require_sd15(model) -> None:
     """Raise ValueError unless the MODEL is a plain SD1.5 UNet."""
@@ -18,11 +20,16 @@ def require_sd15(model) -> None:
 
 
 def require_latent(samples, what: str) -> None:
-    """Raise ValueError unless a latent's samples are (frames, 4, h, w), as SD1.5 has them."""
+    """Raise ValueError unless a latent's samples are (frames, 4, h, w), as SD1.5 has them, and large enough for its UNet."""
     if samples.ndim != 4 or samples.shape[1] != 4 or 0 in samples.shape:
         raise ValueError(
             f"The {what} is {tuple(samples.shape)}, and a latent of SD1.5 is (frames, 4, height / 8, width / 8): "
             "encode it with the VAE of an SD1.5 checkpoint."
+        )
+    if min(samples.shape[-2:]) < LEAST:
+        raise ValueError(
+            f"The {what} is {samples.shape[-1]}x{samples.shape[-2]} cells and SD1.5's UNet needs {LEAST} a side: "
+            f"take a picture of at least {LEAST * 8} px a side."
         )
 
 

@@ -47,3 +47,17 @@ def test_a_part_of_the_sound_is_that_part(tmp_path):
 def test_no_frame_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="no frame"):
         write(str(tmp_path / "none.mp4"), iter(()), 25.0)
+
+
+class Cancelled(Exception):
+    """As the host raises it."""
+
+
+def test_what_stops_the_frames_leaves_no_half_video(tmp_path):
+    def broken():
+        yield from bars(5)
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        write(str(tmp_path / "v.mp4"), broken(), 25.0)
+    assert not list(tmp_path.iterdir())

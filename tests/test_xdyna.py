@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
 from sk_portrait.bench.golden import OTHER, Golden
+from sk_portrait.bench.parity_xdyna_unet import loaded
 from sk_portrait.tests.narrow import CELLS, drive, normal, prompt
 
 pytestmark = pytest.mark.comfy
@@ -44,15 +43,6 @@ def xdyna(host, networks):
 def still(host, networks):
     """X-Dyna of files without motion modules."""
     return loaded(networks[0], None)
-
-
-def loaded(adapter, motion):
-    """An SK_XDYNA."""
-    from sk_portrait.nodes.weights import patcher_of
-    from sk_portrait.nodes.xdyna.networks import XDyna
-
-    network = motion and SimpleNamespace(module=motion, patcher=patcher_of(motion), loaded=SimpleNamespace(file="motion"))
-    return XDyna(patcher_of(adapter), None, network, "")
 
 
 def tokens() -> torch.Tensor:

@@ -17,6 +17,7 @@ EYES = (33, 263)  # outer corners
 EYES_CM = 8.89  # between them in the head template
 # A real face travels less than a drawn one: what is left of a shape, by the beginning of its name.
 GAINS = {"eyeLookUp": 0.3, "eyeLookDown": 0.3, "eyeLook": 0.55, "brow": 0.55, "mouthFrown": 0.6, "mouthPucker": 0.8, "jawOpen": 0.8}
+SMALLEST, REACH = 2.0, 2.0  # pixels between the eyes; of the picture's sides from its middle: landmarks beyond are no face in it
 FOLLOW, ROUNDS = 0.85, 6  # the skin round a moving point follows it, less at every triangle further away
 HAIR, BEHIND = 1.7, -1.0  # an arch over the face that turns with the head: factor of the oval, centimetres behind it
 FLIP = np.array([1.0, -1.0, -1.0])  # pixels, y down, z away <-> camera, y up, z to the viewer
@@ -26,13 +27,14 @@ INSIDE = (58, 24, 26)  # RGB of an open mouth that the portrait does not show
 class Puppet:
     """One portrait, (H, W, 3) uint8, that can be moved by its own mesh.
 
-    track: its own, whose first row is taken. Raises TrackError for landmarks of another scheme.
+    track: its own, whose first row is taken. Raises TrackError for landmarks of another scheme, or that lie far outside the picture.
     """
 
     def __init__(self, picture: np.ndarray, track: FaceTrack):
         if track.scheme != SCHEME or track.landmarks.shape[-1] != 3:
             raise TrackError(f"A portrait is moved by 3D {SCHEME} landmarks; this track has {track.scheme}.")
         self.picture, self.landmarks = picture, track.landmarks[0].astype(np.float64)
+        self._require_face()
         self.rotation = track.rotation[0].astype(np.float64)
         self._centre = self.landmarks.mean(0)
         upright = (self.landmarks - self._centre) * FLIP @ rotation_matrix(self.rotation)
@@ -43,6 +45,15 @@ class Puppet:
         self.mesh = Mesh(np.concatenate([self.landmarks, self._seen(self._hair, 0)]), (picture.shape[1], picture.shape[0]))
         self._shapes = _with_skin(blend_shapes(self._upright), self.mesh.triangles)
         self._shapes *= np.array([_gain(name) for name in ARKIT_51])[:, None, None]
+
+    def _require_face(self) -> None:
+        flat, size = self.landmarks[:, :2], np.array(self.picture.shape[1::-1])
+        apart = np.linalg.norm(flat[EYES[0]] - flat[EYES[1]])
+        if apart < SMALLEST or (np.abs(flat - size / 2) > size * REACH).any():
+            raise TrackError(
+                f"There is no face to move: its eyes are {apart:.3g} px apart, and its landmarks go from {_place(flat.min(0))} to "
+                f"{_place(flat.max(0))} in a picture of {_place(size)} px."
+            )
 
     def moved(self, change: np.ndarray, turn: np.ndarray) -> np.ndarray:
         """(478, 3) float32 landmarks after a change of the (51,) coefficients and a further turn of (3,) radians."""
@@ -70,6 +81,10 @@ class Puppet:
     def _gap(self, landmarks: np.ndarray) -> float:
         """Opening of the lips, centimetres."""
         return float(np.linalg.norm(landmarks[13, :2] - landmarks[14, :2])) * self._scale
+
+
+def _place(point: np.ndarray) -> str:
+    return "x".join(f"{value:.3g}" for value in point)
 
 
 def _gain(name: str) -> float:

@@ -8,11 +8,11 @@ from torch import Tensor
 
 def ratio_crop(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, int, int]:
     """(left, top, width, height) of the part of a (width, height) frame that has the target's shape: centred in x, a quarter of the
-    rest cut off above."""
+    rest cut off above; at least a pixel of it."""
     (w, h), (target_w, target_h) = size, target
-    width, height = w, int(w * target_h / target_w)
+    width, height = w, max(int(w * target_h / target_w), 1)
     if height > h:
-        width, height = int(h * target_w / target_h), h
+        width, height = max(int(h * target_w / target_h), 1), h
     return (w - width) // 2, (h - height) // 4, width, height
 
 

@@ -24,6 +24,7 @@ WORDS: dict[str, tuple[dict[str, float], dict[str, float]]] = {
 }
 NAMES = (*ANGLES, *WORDS)
 MAX_FRAMES = 10_000
+LARGEST = 360.0  # of a value in a key pose
 
 
 def coefficients(pose: Mapping[str, float]) -> np.ndarray:
@@ -56,6 +57,8 @@ def key_poses(text: str) -> list[tuple[float, dict[str, float]]]:
             raise TrackError(f'"{line}" is no key pose: write `SECONDS: NAME=VALUE NAME=VALUE`, as in `0.5: smile=0.8 yaw=10`.') from None
         if unknown := [name for name in pose if name not in NAMES]:
             raise TrackError(f'"{line}": there is no {", ".join(unknown)}; a pose knows {", ".join(NAMES)}.')
+        if not all(abs(value) <= LARGEST for value in pose.values()):
+            raise TrackError(f'"{line}" holds a value that is not between -{LARGEST:g} and {LARGEST:g}.')
         if not colon or seconds < 0 or not math.isfinite(seconds):
             raise TrackError(f'"{line}" needs a time in seconds before a colon, not below 0.')
         poses.append((seconds, pose))

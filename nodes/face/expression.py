@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from comfy_api.latest import io, ui
 
 from ...face_tools.editing import poses
 from ...face_tools.track import FaceTrack
 from ...theatre.puppet import Puppet
-from ..pixels import frames_uint8, put
+from ..pixels import frames_uint8, put, room
 from ..progress import ticker
 from ..schema import RARE, schema
 from ..types import FaceTrackType
@@ -86,7 +85,7 @@ class ExpressionEditor(io.ComfyNode):
         own = np.zeros(51, np.float32) if track.coefficients is None else track.coefficients[0]
         wanted = np.stack([np.clip(own + poses.coefficients(pose), 0, 1) for pose in clip])
         turns = np.stack([poses.turn(pose) for pose in clip])
-        tick, pictures = ticker(len(clip)), torch.empty(len(clip), *portrait.shape[1:3], 3)
+        tick, pictures = ticker(len(clip)), room(len(clip), *portrait.shape[1:3])
         for k in range(len(clip)):
             put(pictures, k, puppet.draw(wanted[k] - own, turns[k]))
             tick(k + 1)

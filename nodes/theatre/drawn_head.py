@@ -5,7 +5,7 @@ import torch
 from comfy_api.latest import io
 
 from ...theatre import Identity, State, draw, masks, states_of, truth
-from ..pixels import put
+from ..pixels import put, room
 from ..progress import ticker
 from ..schema import schema
 from ..types import FaceTrackType
@@ -75,7 +75,7 @@ class DrawnHead(io.ComfyNode):
         else:
             states, fps = states_of(track), track.fps
         tick = ticker(len(states))
-        images, marked = torch.empty(len(states), size, size, 3), torch.empty(len(states), size, size)
+        images, marked = room(len(states), size, size), torch.empty(len(states), size, size)
         for k, state in enumerate(states):
             put(images, k, draw(who, state, size))
             put(marked, k, masks(who, state, size))

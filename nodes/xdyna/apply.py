@@ -13,9 +13,10 @@ from ...unet.inject_comfy import TemporalAction
 from ...unet.stages import looped_windows
 from ...unet.stations import Weighted
 from ...unet.windows import Plan
-from ..checks import require_sd15
+from ..checks import require_latent, require_sd15
 from ..hellomeme.attach import moves
 from ..notice import notice
+from ..pixels import require_pictures
 from ..schema import schema
 from ..types import XDynaTokensType, XDynaType
 from ..windows import require_window, see_in_windows
@@ -45,6 +46,9 @@ class XDynaTokens(io.ComfyNode):
 
     @classmethod
     def execute(cls, xdyna, clip_vision, image) -> io.NodeOutput:
+        require_pictures(image, "image")
+        if not len(image):
+            raise ValueError("There is no picture of the person: the batch is empty.")
         picture = clip_vision.encode_image(image[:1, ..., :3])["penultimate_hidden_states"]
         side = getattr(clip_vision, "image_size", SIDE)
         # What stands for no picture is zero after CLIP's normalisation, which a black picture is not.
@@ -114,6 +118,7 @@ class XDynaApply(io.ComfyNode):
     ) -> io.NodeOutput:
         require_sd15(model)
         samples = reference["samples"]
+        require_latent(samples, "latent of the reference")
         if len(samples) != 1:
             raise ValueError(f"The reference is one picture; the latent holds {len(samples)}.")
         patched = model.clone()

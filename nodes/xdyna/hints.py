@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ...companions.xdyna import hints, sface
 from ...face_tools.trackers.schemes import scheme_of
 from ..checks import require_frames
-from ..pixels import require_rows
+from ..pixels import require_pictures, require_rows, room
 from ..progress import ticker
 from ..schema import schema
 from ..types import FaceTrackType
@@ -46,6 +46,7 @@ class SFaceCrop(io.ComfyNode):
     @classmethod
     def execute(cls, images, track, width, height, lost_faces) -> io.NodeOutput:
         require_rows(track, images)
+        require_pictures(images, "images")
         size = images.shape[2], images.shape[1]
         if tuple(track.size) != size:
             raise ValueError(f"The frames are {size[0]}x{size[1]} px and the track was made in {track.size[0]}x{track.size[1]} px.")
@@ -53,7 +54,7 @@ class SFaceCrop(io.ComfyNode):
         faces = faces_of(track, (left, top), (width / cut_width, height / cut_height), lost_faces == HELD)
         crops = sface.crops(faces, (width, height))
         tick = ticker(len(images))
-        frames, local, whole = (torch.empty(len(images), height, width, 3) for _ in range(3))
+        frames, local, whole = (room(len(images), height, width) for _ in range(3))
         for k, image in enumerate(images):
             part = image[None, top : top + cut_height, left : left + cut_width, :3].movedim(-1, 1).float()
             frames[k] = torch.nn.functional.interpolate(part, (height, width), mode="bilinear")[0].movedim(0, -1)
@@ -119,11 +120,17 @@ class XDynaHints(io.ComfyNode):
     ) -> io.NodeOutput:
         require_whole("pose", {"pose_control": pose_control, "pose": pose})
         require_whole("face", {"face_control": face_control, "local": local, "whole": whole})
+        for name, images in {"pose": pose, "local": local, "whole": whole}.items():
+            if images is not None:
+                require_clip(images, name)
         conds = positive, negative
         if pose is not None and pose_strength:
             conds = controlled(conds, pose_control, hints.stretched(pose[..., :3]), pose_strength, "pose")
         if local is not None and face_strength:
             require_frames("local picture", len(local), "picture of the whole face", len(whole))
+            if local.shape[1:3] != whole.shape[1:3]:
+                shapes = " and ".join(f"{images.shape[2]}x{images.shape[1]}" for images in (local, whole))
+                raise ValueError(f"The local and the whole picture are {shapes} px: wire both of one S-Face Crop.")
             hint = hints.face_hint(local[..., :3], whole[..., :3])
             conds = controlled(conds, face_control, hint, face_strength, "S-Face")
         return io.NodeOutput(*conds)
@@ -134,6 +141,13 @@ def require_whole(what: str, wires: dict) -> None:
     missing = [name for name, value in wires.items() if value is None]
     if missing and len(missing) < len(wires):
         raise ValueError(f"For the {what} wire {', '.join(wires)}: {', '.join(missing)} is missing.")
+
+
+def require_clip(images: torch.Tensor, what: str) -> None:
+    """Raise ValueError unless there are pictures of finite numbers."""
+    require_pictures(images, what)
+    if not len(images):
+        raise ValueError(f"There is no picture in {what}: the clip is empty.")
 
 
 def controlled(conds, control, pictures: torch.Tensor, strength: float, kind: str):
