@@ -7,6 +7,7 @@ import tracemalloc
 from functools import cache
 from itertools import cycle, islice
 from pathlib import Path
+from statistics import median
 from unittest import mock
 
 import numpy as np
@@ -24,7 +25,7 @@ TABLE = Table()
 EVERY, FPS = 4, 7.5  # the clip is tracked at a quarter of its rate
 ROLL = 3.0  # degrees that a measured row may be off
 DEARER = 1.2  # times that two seconds of a film of an hour may cost what a film of two seconds costs
-SLACK_SECONDS, SLACK_BYTES = 0.3, 2_000_000  # below which a difference is the clock's, or Python's
+ROUNDS = 5  # of which the median counts
 HAS_MESH = mediapipe_mesh.missing(ModelFiles()) is None
 
 
@@ -80,7 +81,7 @@ def phones_home(folder: Path) -> None:
 
 if HAS_MESH:
 
-    @TABLE.fault("two seconds of a film of an hour", f"cost [01]\\.\\d+ times the time .* at most {DEARER}", host=True, long=True)
+    @TABLE.fault("two seconds of a film of an hour", f"cost [01]\\.\\d+ times the processor time .* at most {DEARER}", host=True, long=True)
     def long_film_costs_no_more(folder: Path) -> str:
         frames = list(islice(cycle(clip()), 1500))
         minute = write_video(folder / "minute.mp4", frames, tone_seconds=60.0)
@@ -89,11 +90,13 @@ if HAS_MESH:
         hour = video.probe(film)
         keep(abs(hour.seconds - 3600) < 2 and hour.audio, "the hour that the film should last")
         cost(short)  # what is loaded once
-        (t2, m2), (t1, m1) = cost(film), cost(short)
-        times, sizes = t2 / max(t1, SLACK_SECONDS), m2 / max(m1, SLACK_BYTES)
-        keep(times <= DEARER, f"{t2:.1f} s instead of {t1:.1f} s")
+        rounds = [(*cost(film), *cost(short)) for _ in range(ROUNDS)]  # by turns: what else the machine does meets both
+        t2, m2, t1, m1 = map(median, zip(*rounds))
+        times, sizes = t2 / t1, m2 / m1
+        keep(times <= DEARER, f"{t2:.2f} s instead of {t1:.2f} s of the processor")
         keep(sizes <= DEARER, f"{m2 / 1e6:.0f} MB instead of {m1 / 1e6:.0f} MB")
-        return f"cost {times:.2f} times the time ({t2:.2f} s) and {sizes:.2f} times the memory ({m2 / 1e6:.0f} MB), at most {DEARER}"
+        spent = f"{times:.2f} times the processor time ({t2:.2f} s) and {sizes:.2f} times the memory ({m2 / 1e6:.0f} MB)"
+        return f"cost {spent}, at most {DEARER}"
 
 
 def cost(path: Path) -> tuple[float, int]:
