@@ -165,14 +165,14 @@ def read_only(folder: Path) -> None:
         track_file.save(track_of(), folder / "t.npz")
 
 
-@TABLE.fault("a kill while a track is saved", long=True)
+@TABLE.fault("a kill while a track is saved")
 def killed(folder: Path) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); import run; run.load_pack()\n"
         "from sk_portrait.bench.faults_files import track_of, track_file\n"
         f"track = track_of(3000)\nprint('saving', flush=True)\nwhile True: track_file.save(track, {str(folder / 't.npz')!r})"
     )
-    for wait in (0.05, 0.3, 0.9):
+    for wait in (0.05, 0.4):
         with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
             process.stdout.readline()
             time.sleep(wait)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+from inspect import signature
 from pathlib import Path
 from unittest import mock
 
@@ -11,6 +13,7 @@ import numpy as np
 
 from .fault import Table, keep, says
 from .faults_files import track_of
+from .faults_host import nodes
 
 TABLE = Table(host=True)
 PICTURES, SECONDS = 100_000, 0.05
@@ -53,6 +56,23 @@ def linked(folder: Path) -> None:
         keep(listed(".csv") == ["takes/more.csv", "takes/take.csv"], "a file that came later")
 
 
+@TABLE.fault("many pictures beside the recordings: they are looked at once")
+def looked_at_once(folder: Path) -> None:
+    from ..nodes import listing
+
+    with folders(folder):
+        (folder / "input" / "take.csv").touch()
+        for k in range(200):
+            (folder / "input" / f"{k}.png").touch()
+        hour_ago = time.time() - 3600
+        os.utime(folder / "input", (hour_ago, hour_ago))
+        keep(listing.listed(".csv") == ["take.csv"], "files")
+        with mock.patch.object(listing.os, "scandir", side_effect=AssertionError):
+            keep(listing.listed(".csv") == ["take.csv"], "files")
+        (folder / "input" / "later.csv").touch()
+        keep(listing.listed(".csv") == ["later.csv", "take.csv"], "a file that came later")
+
+
 @TABLE.fault("100,000 pictures beside the recordings", rf"listed in \d+ ms of processor time, {SECONDS * 1000:.0f} are allowed", long=True)
 def crowded(folder: Path) -> str:
     from ..nodes.listing import listed
@@ -84,6 +104,19 @@ def traversal(folder: Path) -> str:
             for node in (LoadTrack, ImportLiveLinkFace):
                 keep(str(node.validate_inputs(name)).startswith("There is no file"), f"the file behind {name!r}")
         return says(lambda: LoadTrack.execute(BAD_NAMES[0]))
+
+
+@TABLE.fault("names that lead out, in every node that takes a file", "There is no file|was not found. Put it into")
+def file_names(folder: Path) -> str:
+    secret = folder / "secret.safetensors"
+    secret.write_bytes(b"secret")
+    said = ""
+    for name, node in nodes().items():
+        files = signature(node.validate_inputs).parameters
+        for bad in (str(secret), f"../../../../../..{secret}", *BAD_NAMES) if "file" in files else ():
+            said = str(node.validate_inputs(**dict.fromkeys(files, bad)))
+            keep(re.search("^There is no file|was not found", said), f"the file behind {bad[:60]!r} in {name}: {said}")
+    return said
 
 
 @TABLE.fault("prefixes that lead out of the output folder", "filename_prefix .* cannot be used|could not be written")

@@ -32,11 +32,12 @@ WORDS = ("", "jawOpen*1.2", "yaw*0.5, all=0", "eyeBlink=1 @ 2-3", "sk/track", ".
 WORDS += ("0: -0.7, 2: 0.7", "0: jaw=0\n0.1: jaw=1 yaw=15", "0: jaw=nan", "0: yaw=1e300\n1e9: jaw=1", "jawOpen yaw", "9" * 5000 + ": 1")
 # What is too much for the machine has a row of its own.
 SIZES, MOST_PIXELS, MOST_COUNT, MOST_ROWS = ("size", "width", "height", "plot_width", "plot_height"), 256, 4096, 64
+STEPS, MOST_STEPS = ("steps", "stage1_steps"), 4
 
 
 def bounds(part) -> tuple[float, float]:
     """Least and most of a number by its schema, as far as a test should go."""
-    most = MOST_PIXELS if part.id in SIZES else MOST_COUNT if part.get_io_type() == "INT" else 1e9
+    most = MOST_PIXELS if part.id in SIZES else MOST_STEPS if part.id in STEPS else MOST_COUNT if part.get_io_type() == "INT" else 1e9
     low = -most if part.min is None else part.min
     return low, max(low, most if part.max is None else min(part.max, most))
 
@@ -168,7 +169,7 @@ class Graph:
         if kind == "BOOLEAN":
             return self.random.random() < 0.5
         if self.random.random() < 0.5:
-            return part.default
+            return min(part.default, bounds(part)[1])
         return (self.random.randint if kind == "INT" else self.random.uniform)(*bounds(part))
 
     def step(self, node) -> None:

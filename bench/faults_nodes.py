@@ -139,7 +139,7 @@ def uneven(folder: Path) -> None:
     node("SKPortraitEncodeDrive").execute(encoder("v2"), torch.zeros(1, 128, 128, 3), track_of(1, "none"), clip_vision=object(), **patches)
 
 
-@TABLE.fault("tracks of 1 and 5,000 rows in the editing nodes", long=True)
+@TABLE.fault("tracks of 1 and 5,000 rows in the editing nodes")
 def long_tracks(folder: Path) -> None:
     for count in (1, 5000):
         track = node("SKPortraitEditTrack").execute(track_of(count, "none"), 2.0, 2.0, 2.0, 1.2, 0.9, "yaw*0.5")[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 
 from ..face_tools.coefficients import ARKIT_51
 from ..face_tools.pictures.crop import Clip, Crop
+from ..face_tools.pictures.patches import PATCH, REGIONS
 from ..face_tools.recordings.presets import preset
 from .faults_files import track_of
 from .faults_host import encoder, narrow
@@ -63,11 +65,24 @@ def _face_landmarks() -> list:
     return [{"frames": each, "image_size": (480, 640)} for each in frames] + [None, {"frames": [], "image_size": (0, 0)}]
 
 
-def _clip_vision() -> list:
-    return [
-        SimpleNamespace(encode_image=lambda images, crop=True, width=width: {"image_embeds": torch.zeros(len(images), width)})
-        for width in (1024, 768)
-    ]
+class _Eye:
+    """A CLIP vision model that sees nothing: `width` numbers a picture, 32 a patch."""
+
+    load_device = torch.device("cpu")
+
+    def __init__(self, width: int):
+        self.width = width
+
+    def encode_image(self, images: torch.Tensor, crop: bool = True) -> dict[str, torch.Tensor]:
+        count = len(images)
+        return {"image_embeds": torch.zeros(count, self.width), "penultimate_hidden_states": torch.zeros(count, 5, 32)}
+
+    def model(self, pixel_values: torch.Tensor, intermediate_output: int) -> tuple[None, torch.Tensor]:
+        return None, torch.zeros(len(pixel_values), 5, 32)
+
+
+def _clip_vision() -> list[_Eye]:
+    return [_Eye(1024), _Eye(768)]
 
 
 def _videos() -> list:
@@ -88,8 +103,7 @@ def _crops() -> list[Crop]:
 
 
 def _patches() -> list[dict]:
-    sides = [(1, 224, 224), (3, 224, 224), (3, 224, 100), (0, 224, 224)]
-    return [{"left_eye": torch.rand(n, a, a, 3), "right_eye": torch.rand(n, a, a, 3), "mouth": torch.rand(n, b, b, 3)} for n, a, b in sides]
+    return [{name: torch.rand(count, PATCH, PATCH, 3) for name in REGIONS} for count in (1, 3)]
 
 
 def _face_motions() -> list:
@@ -101,7 +115,8 @@ def _face_motions() -> list:
 def _drives() -> list:
     from ..tests.narrow import drive
 
-    return [drive(1, "v2", CELLS), drive(3, "v2", CELLS), drive(3, "v5", CELLS), drive(3, "v2", 16)]
+    kinds = [(1, "v2", CELLS), (3, "v2", CELLS), (3, "v5", CELLS), (3, "v2", 16)]
+    return [replace(drive(*kind), size=(kind[-1], kind[-1])) for kind in kinds]
 
 
 def _references() -> list:
@@ -126,13 +141,15 @@ def _wplus() -> list:
 
 
 def _xdyna() -> list:
+    from ..companions.xdyna.resampler import Resampler
     from .golden import OTHER, Golden
     from .narrow_comfy import operations
     from .parity_xdyna_unet import adapter_of, loaded, motion_of
 
     golden = Golden(OTHER)
-    adapter = adapter_of(golden, operations)
-    return [loaded(adapter, motion_of(golden, operations)), loaded(adapter, None)]
+    adapter, motion = adapter_of(golden, operations), motion_of(golden, operations)
+    readers = (Resampler(width, 64, 64, 1, 64, 1, 16, 64) for width in (32, 1280))
+    return [loaded(adapter, motion, next(readers)), loaded(adapter, None, next(readers))]
 
 
 def _control_nets() -> list:

@@ -73,6 +73,11 @@ def cut_mkv_with_sound(folder: Path) -> None:
     read(cut(noisy(folder / "v.mkv", tone_seconds=2.4)))
 
 
+@TABLE.fault("a webm that was cut in the middle", r"was cut short: it announces 2\.40 s")
+def cut_webm(folder: Path) -> None:
+    read(cut(noisy(folder / "v.webm", codec="libvpx")))
+
+
 @TABLE.fault("the part that is left of a cut mkv")
 def rest_of_cut_mkv(folder: Path) -> None:
     keep(len(read(cut(noisy(folder / "v.mkv")), seconds=0.4)) == 10, "frames that are in the file")

@@ -22,15 +22,23 @@ def number_of(frame: np.ndarray) -> int:
 
 
 def write_video(
-    path: Path, frames, milliseconds=None, fps: int = 25, rotation: int = 0, tone_seconds: float = 0.0, matrix=None, pixel_aspect=None
+    path: Path,
+    frames,
+    milliseconds=None,
+    fps: int = 25,
+    rotation: int = 0,
+    tone_seconds: float = 0.0,
+    matrix=None,
+    pixel_aspect=None,
+    codec="mpeg4",
 ) -> Path:
-    """Frames (H, W, 3) uint8 as MPEG-4; with `milliseconds`, one timestamp a frame: a variable rate. A tone of 440 Hz on request.
+    """Frames (H, W, 3) uint8; with `milliseconds`, one timestamp a frame: a variable rate. A tone of 440 Hz on request.
 
     matrix: of the picture on the display, a b c d: a stored (x, y) is shown at (ax + cy, bx + dy)
     """
     with av.open(str(path), "w") as container:
         base = Fraction(1, 1000) if milliseconds is not None else Fraction(1, fps)
-        stream = container.add_stream("mpeg4", rate=fps)
+        stream = container.add_stream(codec, rate=fps)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
         stream.codec_context.time_base = base

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..companions.xdyna import checkpoint, hints
 from ..companions.xdyna.adapter import DynamicsAdapter
 from ..companions.xdyna.patch import Dynamics, attach
+from ..companions.xdyna.resampler import Resampler
 from ..unet.animatediff import AnimateDiff, diffusers_names
 from ..unet.comfy import KEY
 from ..unet.frames import COND, UNCOND
@@ -51,13 +52,13 @@ def motion_of(golden: Golden, operations) -> AnimateDiff:
     return network.eval().requires_grad_(False)
 
 
-def loaded(adapter: DynamicsAdapter, motion: AnimateDiff | None):
-    """An SK_XDYNA of an adapter and motion modules. Needs ComfyUI."""
+def loaded(adapter: DynamicsAdapter, motion: AnimateDiff | None, resampler: Resampler | None = None):
+    """An SK_XDYNA of its networks. Needs ComfyUI."""
     from ..nodes.weights import patcher_of
     from ..nodes.xdyna.networks import XDyna
 
     network = motion and SimpleNamespace(module=motion, patcher=patcher_of(motion), loaded=SimpleNamespace(file="motion"))
-    return XDyna(patcher_of(adapter), None, network, "")
+    return XDyna(patcher_of(adapter), resampler and patcher_of(resampler), network, "")
 
 
 def controlnet_of(golden: Golden, kind: str):
