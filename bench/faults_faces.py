@@ -14,6 +14,7 @@ import numpy as np
 
 from ..demo import clips
 from ..face_tools import video
+from ..face_tools.pictures.crop import Clip, Crop
 from ..face_tools.track import FaceTrack
 from ..face_tools.trackers import mediapipe_mesh, mediapipe_tasks, sources
 from ..face_tools.trackers.faces import ModelFiles
@@ -97,6 +98,37 @@ if HAS_MESH:
         keep(sizes <= DEARER, f"{m2 / 1e6:.0f} MB instead of {m1 / 1e6:.0f} MB")
         spent = f"{times:.2f} times the processor time ({t2:.2f} s) and {sizes:.2f} times the memory ({m2 / 1e6:.0f} MB)"
         return f"cost {spent}, at most {DEARER}"
+
+
+@TABLE.fault(
+    "three seconds pasted back into a film of two minutes", rf"takes [01]\.\d+ times the memory .* at most {DEARER}", host=True, long=True
+)
+def long_film_pasted(folder: Path) -> str:
+    frames = [np.full((360, 640, 3), 8 * (k % 30), np.uint8) for k in range(75)]
+    short = write_video(folder / "short.mp4", frames, tone_seconds=3.0)
+    film = long_film(folder / "film.mp4", write_video(folder / "minute.mp4", frames * 20, tone_seconds=60.0), 2)
+    keep(abs(video.probe(film).seconds - 120) < 1, "the two minutes that the film should last")
+    long, brief = pasted(film, 100.0), pasted(short, 0.0)
+    keep(long <= DEARER * brief, f"{long / 1e6:.1f} MB instead of {brief / 1e6:.1f} MB")
+    return f"takes {long / brief:.2f} times the memory of a film of three seconds ({long / 1e6:.1f} MB), at most {DEARER}"
+
+
+def pasted(film: Path, start: float) -> int:
+    """Most bytes, of Python and NumPy, that Paste Back into Video takes for three seconds of a file, beside the portraits."""
+    import folder_paths
+    import torch
+    from comfy_api.latest import InputImpl
+
+    from ..nodes.face.paste import PasteBackVideo
+
+    crop, portraits = Crop(200, 50, 256, 256, (640, 360), Clip(25.0, start, 75)), torch.full((75, 256, 256, 3), 0.5)
+    with mock.patch.object(folder_paths, "get_temp_directory", lambda: str(film.parent)):
+        tracemalloc.start()
+        (made,) = PasteBackVideo.execute(InputImpl.VideoFromFile(str(film)), portraits, crop, 0.1, 0.0).args
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    keep(sum(1 for _ in video.frames(made.get_stream_source())) == 75, "frames")
+    return peak
 
 
 def cost(path: Path) -> tuple[float, int]:

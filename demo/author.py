@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 
-from .workflow import INPUTS, OUTPUTS, WIDGETS, beginning, inputs_of
+from .workflow import INPUTS, MUTED, OUTPUTS, WIDGETS, beginning, inputs_of
 
 WIDTH, GAP_X, GAP_Y, TITLE, ROW = 320, 90, 60, 30, 26
 INNER = 100  # more than a subgraph has nodes
@@ -94,11 +94,15 @@ class Graph:
         box = self.boxes[made[0].node]
         box.widgets[box.places[widget]] = value
 
+    def mute(self, made: list[Wire]) -> None:
+        """Switch a node off: what it is wired into runs without it."""
+        self.boxes[made[0].node].mode = MUTED
+
     def note(self, text: str, column: int, tall: int) -> None:
         """A MarkdownNote."""
         self._add("MarkdownNote", "Read me", column, tall, [], [], [text], {}, {})
 
-    def subgraph(self, inner: Subgraph, column: int, mode: int = 0, tall: int = 0, **wires: Wire) -> list[Wire]:
+    def subgraph(self, inner: Subgraph, column: int, tall: int = 0, **wires: Wire) -> list[Wire]:
         """Add a node that holds a subgraph; its definition is saved with this graph."""
         first = INNER * (len(self.definitions) + 1)
         definition = inner.definition(first)
@@ -110,9 +114,7 @@ class Graph:
         ]
         outputs = [{"name": slot["name"], "type": slot["type"], "links": []} for slot in definition["outputs"]]
         properties = {"proxyWidgets": [[str(first + node), widget] for node, widget in inner.promoted.values()]}
-        made = self._add(definition["id"], inner.name, column, tall, inputs, outputs, [], properties, wires)
-        self.boxes[made[0].node].mode = mode
-        return made
+        return self._add(definition["id"], inner.name, column, tall, inputs, outputs, [], properties, wires)
 
     def group(self, title: str, *wires: list[Wire]) -> None:
         """A titled frame round nodes, given by their outputs."""

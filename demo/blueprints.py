@@ -81,17 +81,17 @@ class Builder:
         track = self.tracked(picture, what)
         return self.graph.node("SKPortraitCropPortrait", f"Crop {what}", 3, images=picture, track=track[0], generation=self.crop)
 
-    def video(self, video: Wire, title: str = "Track driver") -> list[Wire]:
+    def video(self, video: Wire, title: str = "Track driver", **wires: Wire) -> list[Wire]:
         """A driving video, streamed -> pictures, track, crop, measured, audio, fps, report."""
         return self.graph.node(
             "SKPortraitTrackVideo", title, 2, video=video, fps=15.0, seconds=2.0, on_miss="interpolate",
-            generation=self.crop, face_detection_model=self.landmarker[0],
+            generation=self.crop, face_detection_model=self.landmarker[0], **wires,
         )  # fmt: skip
 
     def read(self, images: Wire, track: Wire, portrait_track: Wire, what: str = "") -> dict[str, Wire]:
         """What the drive encoder reads of a clip: head pose and expression."""
         pose = self.graph.node("SKPortraitDrawHeadPose", f"Head pose{what}", 4, track=track, portrait_track=portrait_track)
-        patches = self.graph.node("SKPortraitFacePatches", f"Eyes, mouth, face{what}", 4, images=images, track=track)
+        self.patches = patches = self.graph.node("SKPortraitFacePatches", f"Eyes, mouth, face{what}", 4, images=images, track=track)
         if not self.recipe.face_motion:
             vision = self.graph.node("CLIPVisionLoader", f"CLIP ViT-H{what}", 5, [CLIP_VISION], clip_name=CLIP_VISION["name"])
             return {"head_pose": pose[0], "track": track, "patches": patches[4], "clip_vision": vision[0]}
@@ -215,6 +215,7 @@ def film(info: dict) -> Subgraph:
     driver = build.video(video, "Track the face in the film")
     build.prompts()
     read = build.read(driver[0], driver[1], driver[1])
+    graph.node("SKPortraitPreviewPatches", "Look at eyes and mouth", 5, tall=PICTURE, patches=build.patches[4])
     encoder = build.encoder()
     drive = build.drive(encoder, read)
     apply = build.applied(build.reference(images, track, encoder), drive)
@@ -238,7 +239,9 @@ def directed(info: dict) -> Subgraph:
     portrait, video = graph.given("portrait", "IMAGE"), graph.given("video", "VIDEO")
     build = Builder(graph, Recipe(V5.generation, V5.cfg, face_motion=False))
     images, track, _ = crop = build.cropped(portrait, "portrait")
-    driver = build.video(video)
+    recording = graph.node("SKPortraitImportLiveLinkFace", "A phone's recording (unmute: Ctrl+M)", 1, file="take.csv")
+    graph.mute(recording)
+    driver = build.video(video, coefficients=recording[0])
     edited = graph.node("SKPortraitEditTrack", "Edit the track", 3, track=driver[1], smooth_pose=1.0, smooth_expression=0.5)
     preset = graph.node("SKPortraitPresetExpression", "An expression to add", 3, preset="smile")
     mixed = graph.node("SKPortraitMixTracks", "Add it", 4, track=edited[0], other=preset[0], mode="add its expression", strength=0.3)

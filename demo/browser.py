@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -26,6 +27,7 @@ CHECK = """() => ({
   alerts: [...document.querySelectorAll('.p-toast-message, .p-dialog')].map(e => e.innerText),
   errors: window.app.graph._nodes.filter(n => n.has_errors).map(n => n.type),
 })"""
+PATIENCE = 120  # seconds for what the browser does by itself
 PANEL = 200  # pixels on each side that panels of the front end may cover
 BOUNDS = """() => {
   const boxes = [...window.app.graph._nodes, ...window.app.graph._groups].map(item => item.boundingRect ?? item._bounding);
@@ -47,10 +49,11 @@ def find() -> str | None:
 
 
 class FrontEnd:
-    """`with FrontEnd(server.url) as page:` opens the front end; nothing but the server itself can be reached from it."""
+    """`with FrontEnd(server.url) as page:` opens the front end; nothing but the server itself, and what begins with one of the
+    addresses `also`, can be reached from it. settings: of the front end, beside SETTINGS."""
 
-    def __init__(self, url: str, size: tuple[int, int] = (1800, 1000)):
-        self.url, self.size = url, size
+    def __init__(self, url: str, size: tuple[int, int] = (1800, 1000), also: tuple[str, ...] = (), settings: dict | None = None):
+        self.url, self.size, self.reached, self.settings = url, size, (url, *also), SETTINGS | (settings or {})
         self.console_errors: list[str] = []
 
     def __enter__(self) -> FrontEnd:
@@ -60,9 +63,9 @@ class FrontEnd:
         self._browser = self._playwright.chromium.launch(executable_path=find(), args=FLAGS)
         width, height = self.size
         self.page = self._browser.new_page(viewport={"width": width, "height": height})
-        self.page.route("**/*", lambda route: route.continue_() if route.request.url.startswith(self.url) else route.abort())
+        self.page.route("**/*", lambda route: route.continue_() if route.request.url.startswith(self.reached) else route.abort())
         self.page.on("pageerror", lambda error: self.console_errors.append(str(error)))
-        self.page.request.post(f"{self.url}/settings", data=SETTINGS)  # before the page opens the dialog of the first run
+        self.page.request.post(f"{self.url}/settings", data=self.settings)  # before the page opens the dialog of the first run
         self.page.goto(self.url, timeout=120_000)
         self.page.wait_for_function(READY, timeout=120_000)
         return self
@@ -75,6 +78,23 @@ class FrontEnd:
         """Open a saved workflow. Returns lists: its nodes, those missing, those with errors, and the alerts shown."""
         self.page.evaluate(LOAD, [workflow, f"{name}.json"])
         return self.page.evaluate(CHECK)
+
+    def download_all(self, workflow: dict, count: int) -> list[tuple[str, Path]]:
+        """Open a workflow whose model files are missing and press "Download all": (name that the browser gives, content) of what
+        comes, which should be `count` files."""
+        downloads = []
+
+        def listen(page) -> None:
+            page.on("download", downloads.append)
+
+        self.page.context.on("page", listen)
+        listen(self.page)
+        self.load(workflow, "missing")
+        self.page.get_by_test_id("missing-model-download-all").click()
+        end = time.monotonic() + PATIENCE
+        while len(downloads) < count and time.monotonic() < end:
+            self.page.wait_for_timeout(200)
+        return [(download.suggested_filename, download.path()) for download in downloads]
 
     def prompt(self) -> dict:
         """What the front end would send to the server."""
@@ -94,14 +114,18 @@ class FrontEnd:
             })"""
         )
 
-    def picture(self, path: Path, scale: float = 0.75) -> Path:
-        """The whole open workflow as an image file, nothing of the front end's own panels."""
+    def show(self, scale: float = 0.75) -> dict[str, int]:
+        """Make room for the whole open workflow, free of the front end's own panels; where it is on the page."""
         x, y, width, height = self.page.evaluate(BOUNDS)
         width, height = round(width * scale), round(height * scale)
         self.page.set_viewport_size({"width": width + 2 * PANEL, "height": height + 2 * PANEL})
         self.page.wait_for_timeout(500)
         self.page.evaluate(PLACE, [x, y, scale, PANEL])
         self.page.wait_for_timeout(1500)
-        clip = {"x": PANEL, "y": PANEL, "width": width, "height": height}
+        return {"x": PANEL, "y": PANEL, "width": width, "height": height}
+
+    def picture(self, path: Path, scale: float = 0.75) -> Path:
+        """The whole open workflow as an image file."""
+        clip = self.show(scale)
         self.page.screenshot(path=str(path), clip=clip, **({"type": "jpeg", "quality": 85} if path.suffix == ".jpg" else {}))
         return path

@@ -7,7 +7,7 @@ import json
 from . import blueprints, host
 from .author import Graph, Subgraph
 from .blueprints import PICTURE, checkpoint
-from .workflow import BLUEPRINTS, MUTED, TEMPLATES, models
+from .workflow import BLUEPRINTS, TEMPLATES, models
 
 FIRST = """## {title}
 
@@ -40,7 +40,9 @@ def _video(
     video = graph.node("LoadVideo", "Film" if film else "Driving video", 0, tall=PICTURE, file="driver.mp4")
     wires = {"model": model[0], "clip": model[1], "vae": model[2], "portrait": portrait[0], "film" if film else "video": video[0]}
     made = graph.subgraph(inner, 1, tall=120, **wires)
-    muted = [graph.subgraph(twin, 1, MUTED, **wires)] if twin else []
+    muted = [graph.subgraph(twin, 1, **wires)] if twin else []
+    for twin_made in muted:
+        graph.mute(twin_made)
     saved = graph.node("SaveVideo", "Result", 2, tall=PICTURE, video=made[0], filename_prefix=f"sk_portrait/{name}")
     graph.group("1 · Your files", portrait, model, video)
     graph.group("2 · SK Portrait", made, *muted)
@@ -79,8 +81,9 @@ def portrait_directed(info: dict) -> Graph:
     return _video(
         "portrait_directed", info, blueprints.directed(info), "A portrait that you direct",
         "The video's performance, corrected: calmer, with more or less blinking and speech, and with an expression added. Open the "
-        "blueprint to see the corrected curves (*Look at it*), and to wire a recording of a phone (Import Live Link Face) into "
-        "*coefficients* of the tracker. The coefficients drive here, so the eyes and the mouth of the video are not looked at.",
+        "blueprint to see the corrected curves (*Look at it*), and to let a phone's recording speak instead of the tracker: choose its "
+        "file in *A phone's recording* and unmute that node (Ctrl+M). The coefficients drive here, so the eyes and the mouth of the "
+        "video are not looked at.",
         "`expression` and `amount`, then `edits`, as in `eyeBlink=0 @ 40-44`.",
     )  # fmt: skip
 

@@ -80,7 +80,7 @@ def beginning(spec: list):
 def flat(workflow: dict) -> dict:
     """A saved workflow with its subgraphs opened, as the front end sends them: the nodes within node 5 become "5:1", "5:2", ...
 
-    Muted nodes are left out. Raises ValueError for a bypassed node, or for a subgraph within another.
+    Muted nodes are left out, with the wires from them. Raises ValueError for a bypassed node, or for a subgraph within another.
     """
     inner_graphs = {inner["id"]: inner for inner in workflow.get("definitions", {}).get("subgraphs", ())}
     links = {link[0]: (str(link[1]), link[2]) for link in workflow["links"]}
@@ -103,10 +103,13 @@ def flat(workflow: dict) -> dict:
                 made[outer, link["target_slot"]] = source
             links[outer, link["id"]] = source
         for part in inner["nodes"]:
+            if part.get("mode", 0) == MUTED:
+                continue
             wires = [entry | {"link": None if entry.get("link") is None else (outer, entry["link"])} for entry in part.get("inputs", ())]
             nodes.append(part | {"id": f"{outer}:{part['id']}", "inputs": wires})
     links = {key: made.get(source, source) for key, source in links.items()}
-    return {"nodes": nodes, "links": [(key, *source) for key, source in links.items() if source is not None]}
+    there = {node["id"] for node in nodes}
+    return {"nodes": nodes, "links": [(key, *source) for key, source in links.items() if source and source[0] in there]}
 
 
 def to_api(workflow: dict, object_info: dict) -> dict:

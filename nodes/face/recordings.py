@@ -157,7 +157,7 @@ class SaveTrack(io.ComfyNode):
         try:
             folder, name, number, _, _ = folder_paths.get_save_image_path(filename_prefix, output, *track.size)
         except Exception as error:  # the host has a bare one for a folder that lies outside
-            reason = str(error).partition("\n")[0]
+            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
             raise ValueError(f"filename_prefix {filename_prefix[:60]!r} cannot be used in {output}: {reason}") from None
         path = os.path.join(folder, f"{name}_{number:05}_.npz")
         track_file.save(track, path)

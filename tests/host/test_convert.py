@@ -1,12 +1,24 @@
 """Workflows of the official pack's format, written here, become ours: same files and settings, and they run."""
 
-import pytest
+import json
+import os
+import shutil
+from pathlib import Path
 
-from sk_portrait.demo import convert, models, workflow
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sk_portrait.bench.compose_peers import ENVIRONMENT
+from sk_portrait.demo import browser, convert, models, shapes, weights, workflow
 
 pytestmark = pytest.mark.comfy
 
 SMALL = {"size": 128, "steps": 1, "seconds": 0.2, "fps": 10.0, "window_length": 4, "overlap": 2}
+OURS = "sk_portrait"  # folder of our model files
+EXAMPLES = sorted(Path(os.environ.get(ENVIRONMENT, "absent"), "ComfyUI_HelloMeme", "example_workflows").glob("*.json"))
+PROJ_IN = "lora_unet_down_blocks_0_attentions_0_proj_in"
+LORA = {f"{PROJ_IN}.lora_up.weight": torch.zeros(shapes.WIDTH, 4, 1, 1), f"{PROJ_IN}.lora_down.weight": torch.zeros(4, shapes.WIDTH, 1, 1)}
 
 
 class Official:
@@ -125,9 +137,42 @@ def test_what_has_no_counterpart_is_named(info):
         convert.Conversion({"nodes": [], "links": []}, info).run()
 
 
-def test_a_converted_workflow_runs(stocked, info):
-    graph, _ = converted(picture_workflow(), info)
+def run_small(stocked, graph: dict) -> dict:
+    """The outputs of a graph with stand-ins of its weights, at a size for tests."""
+    weights.write_for(stocked.base / "models", ((OURS, name) for node, _, name in models.named(graph) if is_ours(node)))
+    (stocked.base / "models" / "loras").mkdir(exist_ok=True)
+    for node in workflow.nodes_of(graph, "LoraLoader"):
+        save_file(LORA, stocked.base / "models" / "loras" / node["inputs"]["lora_name"])
     models.use_synthetic(graph)
     for node in graph.values():
         node["inputs"].update({key: value for key, value in SMALL.items() if key in node["inputs"]})
-    assert stocked.run(graph)[workflow.node_id(graph, "SaveImage")]["images"]
+    return stocked.run(graph)
+
+
+def is_ours(node: dict) -> bool:
+    return node["class_type"].startswith("SKPortrait")
+
+
+def test_a_converted_workflow_runs(stocked, info):
+    graph, _ = converted(picture_workflow(), info)
+    assert run_small(stocked, graph)[workflow.node_id(graph, "SaveImage")]["images"]
+
+
+@pytest.mark.skipif(not EXAMPLES, reason=f"{ENVIRONMENT} names no folder with a copy of the official pack")
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_official_example_opens_and_runs_as_ours(stocked, info, path):
+    """All its pictures or its video, from the pictures and the video that it names; in the front end no node is missing."""
+    official = json.loads(path.read_text(encoding="utf-8"))
+    saved, _ = convert.Conversion(official, info).run()
+    graph = workflow.to_api(saved, info)
+    for kind, widget, stand_in in (("LoadImage", "image", "portrait.png"), ("LoadVideo", "file", "driver.mp4")):
+        for node in workflow.nodes_of(graph, kind):
+            shutil.copy(stocked.base / "input" / stand_in, stocked.base / "input" / node["inputs"][widget])
+    results = [node["type"] for node in official["nodes"] if node["type"] in ("PreviewImage", "VHS_VideoCombine")]
+    outputs = run_small(stocked, graph)
+    made = [key for key, node in graph.items() if node["class_type"] in ("PreviewImage", "SaveVideo") and ":" not in key]
+    assert len(made) == len(results) and all(outputs[key]["images"] for key in made)
+    if browser.find():
+        with browser.FrontEnd(stocked.url) as page:
+            seen = page.load(saved, path.stem)
+            assert (seen["missing"], seen["errors"]) == ([], [])

@@ -45,6 +45,7 @@ def test_the_top_is_small_and_says_what_to_download(name):
 def test_every_feature_that_only_nodes_had_is_in_a_template():
     used = {node["type"] for name in TEMPLATES for node in workflow.nodes_within(workflow.read(name, workflow.TEMPLATES))}
     faces = "TrackVideo TrackFromLandmarks EditTrack MixTracks PresetExpression PreviewTrack ExpressionEditor FacePatches PasteBackVideo"
+    faces += " ImportLiveLinkFace PreviewPatches"
     sampling = "FaceMotion SharedNoise ApplyMotion TwoStageSampler"
     assert {f"SKPortrait{name}" for name in (faces + " " + sampling).split()} <= used
 
