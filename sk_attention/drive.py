@@ -101,8 +101,15 @@ class DriveAction:
         )
 
     def __call__(self, station: str, h: Tensor, prepared: tuple[Mapping[str, Tensor], ...], call: Call) -> Tensor:
-        """h (B, C, H, W) -> h with the drive added in place; resized where another node has resized h inside of the UNet."""
+        """h (B, C, H, W) -> h with the drive added in place; resized where another node has resized h inside of the UNet.
+
+        Raises ValueError for the drive of an encoder that was made for a UNet of another width.
+        """
         for k, added in enumerate(prepared):
+            if (width := added[station].shape[1]) != h.shape[1]:
+                raise ValueError(
+                    f"The drive has {width} channels at {station} and this MODEL {h.shape[1]}: its encoder was made for another UNet."
+                )
             h[k * call.chunk : (k + 1) * call.chunk] += resized(added[station], h.shape[-2:])
         return h
 
