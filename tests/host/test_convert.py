@@ -9,14 +9,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sk_portrait.bench.compose_peers import ENVIRONMENT
 from sk_portrait.demo import browser, convert, models, shapes, weights, workflow
 
 pytestmark = pytest.mark.comfy
 
 SMALL = {"size": 128, "steps": 1, "seconds": 0.2, "fps": 10.0, "window_length": 4, "overlap": 2}
-OURS = "sk_portrait"  # folder of our model files
-EXAMPLES = sorted(Path(os.environ.get(ENVIRONMENT, "absent"), "ComfyUI_HelloMeme", "example_workflows").glob("*.json"))
+OURS, PEERS = "sk_portrait", "SK_PORTRAIT_PEERS"  # folder of our model files; environment: a folder with clones of other packs
+EXAMPLES = sorted(Path(os.environ.get(PEERS, "absent"), "ComfyUI_HelloMeme", "example_workflows").glob("*.json"))
 PROJ_IN = "lora_unet_down_blocks_0_attentions_0_proj_in"
 LORA = {f"{PROJ_IN}.lora_up.weight": torch.zeros(shapes.WIDTH, 4, 1, 1), f"{PROJ_IN}.lora_down.weight": torch.zeros(4, shapes.WIDTH, 1, 1)}
 
@@ -158,7 +157,7 @@ def test_a_converted_workflow_runs(stocked, info):
     assert run_small(stocked, graph)[workflow.node_id(graph, "SaveImage")]["images"]
 
 
-@pytest.mark.skipif(not EXAMPLES, reason=f"{ENVIRONMENT} names no folder with a copy of the official pack")
+@pytest.mark.skipif(not EXAMPLES, reason=f"{PEERS} names no folder with a copy of the official pack")
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_official_example_opens_and_runs_as_ours(stocked, info, path):
     """All its pictures or its video, from the pictures and the video that it names; in the front end no node is missing."""
