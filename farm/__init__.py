@@ -9,6 +9,7 @@ graph     what of a workflow each worker runs itself, and what it is handed
 session   a headless ComfyUI in this process
 wire      how a worker is handed its values
 worker    windows of a run, on a worker
+rules     how a step is shared out
 crew      the workers on Ray: started, watched, replaced
 clip      a clip whose windows a crew computes
 store     what is finished, on disk

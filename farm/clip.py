@@ -13,11 +13,11 @@ from ..nodes.hellomeme.clip_runs import Clip, steps_of
 from ..unet.residence import evenly
 from ..unet.windows import Plan, blend
 from .crew import Crew, Request
+from .rules import PARTS_EACH, shared_out
 from .store import Store
 from .worker import KeyFrame, Sampling
 
 KEY = "sk_portrait_farm"
-PARTS_EACH = 4  # of a step, for each worker: a slow worker then holds up the others little
 POST_CFG = "sampler_post_cfg_function"  # the host's name in model_options
 
 
@@ -99,13 +99,6 @@ class FarmedClip(Clip):
         for window, (positions, shares) in enumerate(zip(plan.windows, plan.shares, strict=True)):
             blend([fused], weight, evenly(tuple(positions)), shares, [finished[window]])
         return fused
-
-
-def shared_out(items: Sequence[int], count: int) -> list[Sequence[int]]:
-    """At most `count` parts of neighbours, as equal as can be."""
-    count = min(count, len(items))
-    bounds = [round(k * len(items) / count) for k in range(count + 1)] if count else [0]
-    return [items[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
 
 
 def _unloaded(executor, model, noise_shape, conds, *rest, **named):

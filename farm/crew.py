@@ -13,15 +13,16 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from ..demo.environment import ROOT
+from .rules import SLOW
 from .wire import packed
 from .worker import Task
 
 log = logging.getLogger(__name__)
 
 TRIES = 4  # of one request, or of starting one worker, before that is given up
-SLOW = 3.0  # times the median of what a round's answers took: then an idle worker is asked as well
 PATIENCE = 600.0  # seconds
 START = 600.0  # seconds that a worker may take to start: it reads the models
+TOKEN = Path.home() / ".ray" / "auth_token"  # Ray's own place
 ABSENT = "The farm runs on Ray, which is not installed here: pip install ray."
 
 
@@ -57,6 +58,8 @@ class Errand:
 def begin(address: str | None, workers: int | None) -> Any:
     """Start Ray on this machine (loopback only, no dashboard), or join the cluster at `address`. -> the module ray"""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address and TOKEN.is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # as `ray start` does where there is one
     if not address:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's own switch for "the loopback and nothing else", on every system
     try:
@@ -123,6 +126,7 @@ class Crew:
         self.ray, self.workers, self.start, self.patience = ray, list(workers), start, patience
         self.busy: dict[Any, Errand] = {}
         self.homes: dict[Any, Any] = {}  # key of a request -> the worker that answered it last
+        self.last: Counter = Counter()  # worker -> seconds of its last answer
         self.losses: Counter = Counter()  # by worker and by request of this round
         self.round = 0
         for worker in self.workers:
@@ -141,7 +145,8 @@ class Crew:
         while missing:
             self._hand_out(requests, waiting, missing, took)
             for errand, answer in self._finished(waiting, missing):
-                took.append(time.monotonic() - errand.since)
+                self.last[errand.worker] = time.monotonic() - errand.since
+                took.append(self.last[errand.worker])
                 self.homes[requests[errand.request].key] = errand.worker
                 missing.discard(errand.request)
                 yield errand.request, answer
@@ -149,7 +154,7 @@ class Crew:
 
     def _hand_out(self, requests, waiting: deque, missing: set, took: list[float]) -> None:
         busy = {errand.worker for errand in self.busy.values()}
-        for worker in self.workers:
+        for worker in sorted(self.workers, key=lambda worker: self.last[worker]):  # the fast ones first
             if worker in busy or (number := self._next_for(worker, requests, waiting, missing, took)) is None:
                 continue
             request = requests[number]
