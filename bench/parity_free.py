@@ -52,7 +52,7 @@ def trajectory_of(golden: Golden, host, anchored: bool, timestep: str) -> tuple[
     sigmas = torch.cat([t["sigmas"][1:].flip(0), torch.zeros(1)])
     wires = {"reference": {"samples": clean[frames:]}} if anchored else {}
     path, start = InvertFrames.execute(
-        host.patcher, [[t["text"], {}]], {"samples": clean[:frames]}, sigmas, first_level=0, timestep=timestep, **wires
+        host.patcher, [[t["text"], {}]], sigmas, first_level=0, timestep=timestep, frames={"samples": clean[:frames]}, **wires
     ).result
     return path, start["samples"]
 

@@ -8,6 +8,7 @@ the host is imported: executors come in as arguments. Axis letters: F frames of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -90,6 +91,11 @@ class AnchorRows:
     def __deepcopy__(self, memo) -> AnchorRows:
         return self  # old hosts deep-copy model_options at every clone
 
+    def seen(self, frames: int) -> int:
+        """Rows that the UNet sees for a chunk of so many frames: the preview is a third chunk beside those of cond and uncond."""
+        rows = frames + (self.reference is not None)
+        return math.ceil(1.5 * rows) if self.preview else rows
+
     def __call__(self, executor: Callable, x: Tensor, timesteps: Tensor, context: Tensor, y, control, options: Mapping, **others) -> Tensor:
         sigma = float(options["sigmas"].max())
         rows = rows_of(options, len(x))
@@ -121,9 +127,9 @@ class _Row(NamedTuple):
     def like(self, x: Tensor, timesteps: Tensor, context: Tensor) -> _Row:
         """The row beside those of a batch. Raises ValueError for another size."""
         if self.latent.shape[1:] != x.shape[1:]:
-            (height, width), (own_height, own_width) = x.shape[-2:], self.latent.shape[-2:]
+            (height, width), (own_height, own_width) = ((8 * side for side in one.shape[-2:]) for one in (x, self.latent))
             raise ValueError(
-                f"The reference or the inverted clip is {own_width}x{own_height} cells and the latent that is sampled {width}x{height}: "
+                f"The reference or the inverted clip is {own_width}x{own_height} px and {width}x{height} px are sampled: "
                 "encode it at the same size."
             )
         return _Row(self.latent.to(x), self.timestep.to(timesteps), self.context.to(context))

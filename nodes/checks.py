@@ -13,10 +13,10 @@ def require_sd15(model) -> None:
     """Raise ValueError unless the MODEL is a plain SD1.5 UNet."""
     config = getattr(model.model, "model_config", None)
     if not isinstance(config, comfy.supported_models.SD15):
-        raise ValueError(f"HelloMeme works on SD1.5; this MODEL is {type(config).__name__}. Load an SD1.5 checkpoint.")
+        raise ValueError(f"SK Portrait works on SD1.5; this MODEL is {type(config).__name__}. Load an SD1.5 checkpoint.")
     channels = config.unet_config.get("in_channels", 4)
     if channels != 4:
-        raise ValueError(f"This SD1.5 MODEL takes {channels} input channels (inpainting); HelloMeme needs the plain one with 4.")
+        raise ValueError(f"This SD1.5 MODEL takes {channels} input channels (inpainting); SK Portrait needs the plain one with 4.")
 
 
 def require_latent(samples, what: str) -> None:

@@ -12,7 +12,6 @@ from ..unet.comfy import take_part
 from ..unet.windows import FrameWindows, Plan
 
 KEY = "sk_portrait_windows"
-CONTEXT_HANDLER = "context_handler"  # the host's place for the handler of a MODEL
 
 
 def require_window(length: int, overlap: int, *motions) -> None:
@@ -28,22 +27,10 @@ def require_window(length: int, overlap: int, *motions) -> None:
 
 def see_in_windows(model: ModelPatcher, plan: Callable[[int, int], Plan], length: int) -> None:
     """Let a freshly cloned MODEL see its batch in windows of at most `length` frames, and stop at Cancel between UNet calls."""
-    model.model_options[CONTEXT_HANDLER] = FrameWindows(plan, length)
+    model.model_options["context_handler"] = FrameWindows(plan, length)
     take_part(model)
-    wrappers = {
-        WrappersMP.PREPARE_SAMPLING: _memory_of_one_window,
-        WrappersMP.APPLY_MODEL: _stop_at_cancel,
-    }
-    for kind, wrapper in wrappers.items():
-        model.remove_wrappers_with_key(kind, KEY)
-        model.add_wrapper_with_key(kind, KEY, wrapper)
-
-
-def _memory_of_one_window(executor, model, noise_shape, *args, **kwargs):
-    """The host estimates the memory of the whole batch; `handler` may be another node's by now."""
-    if handler := kwargs["model_options"].get(CONTEXT_HANDLER):
-        noise_shape = [min(noise_shape[0], handler.context_length), *noise_shape[1:]]
-    return executor(model, noise_shape, *args, **kwargs)
+    model.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, KEY)
+    model.add_wrapper_with_key(WrappersMP.APPLY_MODEL, KEY, _stop_at_cancel)
 
 
 def _stop_at_cancel(executor, *args, **kwargs):

@@ -1,4 +1,4 @@
-"""RA-SA and IBA on the real host: exactness however the host batches, the way up and down again, who may be beside, bad input."""
+"""RA-SA and IBA on the real host: the way up and down again, who may be beside, bad input. test_compose: exactness."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def host(comfy):
 
         def invert(self, frames=3, steps=STEPS, sigmas=None, **wires):
             """(trajectory, start) of Invert Frames."""
-            clip, sigmas = {"samples": normal("clip", frames, 4, SMALL, SMALL)}, self.sigmas(steps) if sigmas is None else sigmas
-            path, start = InvertFrames.execute(self.model, prompt("+"), clip, sigmas, first_level=0, timestep=OWN, **wires).result
+            clip = frames and {"samples": normal("clip", frames, 4, SMALL, SMALL)}
+            sigmas = self.sigmas(steps) if sigmas is None else sigmas
+            path, start = InvertFrames.execute(self.model, prompt("+"), sigmas, first_level=0, timestep=OWN, frames=clip, **wires).result
             return path, start["samples"]
 
         def boost(self, path, self_until=1.0, cross_until=1.0, largest_map=1 << 20, model=None):
@@ -68,24 +69,6 @@ class TestAnchor:
         moved = [relative(host.sample(host.anchor(first_level=level), noise=noise), plain) for level in (0, 3)]
         assert moved[0] > moved[1] > 1e-4
 
-    def test_a_frame_in_a_batch_is_the_frame_alone(self, host):
-        noise = normal("noise", 3, 4, SMALL, SMALL)
-        batch = host.sample(host.anchor(), noise=noise)
-        for k in range(3):
-            assert relative(host.sample(host.anchor(), noise=noise[k : k + 1]), batch[k : k + 1]) < 1e-5
-
-    def test_cond_and_uncond_apart_are_both_together(self, host, monkeypatch):
-        model = host.anchor()
-        together = host.sample(model, cells=SMALL)
-        monkeypatch.setattr(type(model.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # the host then splits
-        assert relative(host.sample(model, cells=SMALL), together) < 1e-5
-
-    def test_windows_change_nothing(self, host):
-        """Untrained motion brings windows and changes nothing else."""
-        noise = normal("noise", 10, 4, SMALL, SMALL)
-        windowed = host.sample(host.move(host.still_motion(), 4, 1, model=host.anchor()), noise=noise)
-        assert relative(windowed, host.sample(host.anchor(), noise=noise)) < 1e-5
-
     def test_with_a_driven_clip_and_motion_in_either_order(self, host):
         def together(first, second):
             return host.sample(second(first(host.model)), cells=SMALL)
@@ -121,6 +104,16 @@ class TestInversion:
         assert path.anchor.shape == (STEPS + 1, 1, 4, SMALL, SMALL) and path.latents.shape == (STEPS + 1, 3, 4, SMALL, SMALL)
         assert relative(alone.latents[0], path.latents[0, :1]) < 1e-6
 
+    def test_pictures_are_encoded_as_they_would_be_by_hand(self, host, inverted):
+        class VAE:
+            def encode(self, pictures):
+                assert pictures.shape == (3, 64, 64, 3)
+                return normal("clip", 3, 4, SMALL, SMALL)
+
+        path, start = host.invert(frames=None, images=torch.zeros(3, 64, 64, 4), vae=VAE())
+        latents, latent_start = host.invert()
+        assert torch.equal(path.latents, latents.latents) and torch.equal(start, latent_start)
+
     def test_maps_of_ones_own_change_nothing(self, host):
         """One step from the inverted start with the same prompt: the clip and the new one are the same there."""
         path, start = host.invert(steps=1)
@@ -135,19 +128,6 @@ class TestInversion:
         path, start = inverted
         model = host.anchor(trajectory=path)
         assert relative(host.draw(host.boost(path, *ratios), start, cfg=2.0), host.draw(model, start, cfg=2.0)) > 1e-3
-
-    def test_cond_and_uncond_apart_are_both_together(self, host, inverted, monkeypatch):
-        path, start = inverted
-        model = host.boost(path)
-        together = host.draw(model, start, cfg=2.0)
-        monkeypatch.setattr(type(model.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # the host then splits
-        assert relative(host.draw(model, start, cfg=2.0), together) < 1e-5
-
-    def test_every_window_reads_its_own_frames(self, host):
-        path, start = host.invert(frames=10, steps=2)
-        whole = host.draw(host.boost(path), start, cfg=2.0, steps=2)
-        windowed = host.move(host.still_motion(), 4, 1, model=host.boost(path))
-        assert relative(host.draw(windowed, start, cfg=2.0, steps=2), whole) < 1e-5
 
     def test_other_packs_find_as_many_equal_chunks_as_they_are_told_of(self, host, inverted):
         """IPAdapter divides the batch by the number of conditions."""
@@ -186,7 +166,7 @@ class TestBadInput:
             host.draw(host.boost(inverted[0]), normal("start", 4, 4, SMALL, SMALL))
 
     def test_a_latent_of_another_size(self, host, inverted):
-        words = "inverted clip is 8x8 cells and the latent that is sampled 16x16"
+        words = "inverted clip is 64x64 px and 128x128 px are sampled"
         with pytest.raises(ValueError, match=words):
             host.draw(host.boost(inverted[0]), normal("start", 3, 4, 16, 16))
         with pytest.raises(ValueError, match=words):
@@ -205,6 +185,22 @@ class TestBadInput:
     def test_a_trajectory_without_a_reference(self, host):
         with pytest.raises(ValueError, match="This trajectory holds no reference: wire one into Invert Frames"):
             host.anchor(trajectory=host.invert(steps=1)[0])
+
+    def test_a_clip_twice_not_at_all_or_without_a_vae(self, host):
+        with pytest.raises(ValueError, match="takes the clip once: wire its latent into frames, or its pictures into images"):
+            host.invert(images=torch.zeros(3, 64, 64, 3))
+        with pytest.raises(ValueError, match="takes the clip once"):
+            host.invert(frames=None)
+        with pytest.raises(ValueError, match="encodes the images: wire the VAE of the SD1.5 checkpoint into vae"):
+            host.invert(frames=None, images=torch.zeros(3, 64, 64, 3))
+
+    def test_maps_that_are_all_too_large(self, host):
+        from sk_portrait.companions.trajectory import Trajectory
+
+        path = Trajectory((1e-4, 1.0), (0.0, 0.0), torch.zeros(2, 1, 4, 64, 48), torch.zeros(1, 7, 64))
+        with pytest.raises(ValueError, match=r"largest_map is 47 cells and the smallest map of this clip has 48 \(6x8\)"):
+            host.boost(path, largest_map=47)
+        host.boost(path, self_until=0.0, largest_map=47)
 
     def test_prompts_of_another_length(self, host, inverted):
         import comfy.samplers

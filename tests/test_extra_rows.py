@@ -7,6 +7,7 @@ import torch
 
 from sk_portrait.tests.narrow import drive, normal
 from sk_portrait.unet import extra_rows
+from sk_portrait.unet.comfy import take_part
 from sk_portrait.unet.extra_rows import Guests, Layout
 
 
@@ -61,6 +62,24 @@ def test_rows_that_nobody_attends_to_change_nothing(host, extra):
     got, want = host.sample(model), host.sample(patched)
     assert visitors.seen == [8, 8]
     assert torch.allclose(got, want, rtol=0, atol=1e-5 * float(want.abs().max()))
+
+
+def test_the_host_makes_room_for_them_and_for_no_more_than_a_window(host, monkeypatch):
+    """The shape that the host estimates its memory with, before sampling."""
+    import comfy.sampler_helpers
+
+    asked, estimate = [], comfy.sampler_helpers.estimate_memory
+
+    def listening(model, shape, conds):
+        asked.append(shape[0])
+        return estimate(model, shape, conds)
+
+    monkeypatch.setattr(comfy.sampler_helpers, "estimate_memory", listening)
+    model, _ = with_visitors(host.model, 1, 1)
+    take_part(model)
+    for patched in (model, host.move(host.still_motion(), 4, 1, model=model), host.move(host.still_motion(), 4, 1)):
+        host.sample(patched, cells=8, frames=6, steps=1)
+    assert asked == [7, 5, 4]
 
 
 def test_controlnets_do_not_act_on_them():

@@ -73,7 +73,7 @@ def test_guiders_of_three_conditions():
 
 
 def test_a_side_is_never_guessed():
-    with pytest.raises(GuiderError, match='a prompt called "style"; HelloMeme knows positive, middle, negative'):
+    with pytest.raises(GuiderError, match='a prompt called "style"; SK Portrait knows positive, middle, negative'):
         rows_of(in_run(a="style"), 1)
     with pytest.raises(GuiderError, match="a prompt that its guider does not know"):
         rows_of(in_run(a="positive") | {"uuids": ["other"]}, 1)

@@ -6,14 +6,14 @@ Nothing of the host is imported: patchers and models come in as arguments.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .extra_rows import frames_of, on_frames
+from .extra_rows import frames_of, on_frames, rows_seen
 from .frames import COND, rows_of
 from .residence import Placement
 from .run import note_run, run_of
@@ -106,6 +106,15 @@ class Binding:
         return h, skip
 
 
+def tell_memory(executor: Callable, model: Any, noise_shape: Sequence[int], *args, **kwargs) -> Any:
+    """PREPARE_SAMPLING wrapper: the host makes room for the whole batch, and the UNet sees one window of it (`handler` may be another
+    node's) and what rides along."""
+    options = kwargs["model_options"]
+    handler = options.get("context_handler")
+    frames = min(noise_shape[0], handler.context_length) if handler else noise_shape[0]
+    return executor(model, [rows_seen(options["transformer_options"], frames), *noise_shape[1:]], *args, **kwargs)
+
+
 def read_noise_level(executor: Callable, x: Tensor, timestep: Tensor, model_options: Mapping, *args, **kwargs) -> Tensor:
     """PREDICT_NOISE wrapper: reads the noise level once a step, and only where an action has a span, since reading waits for the device."""
     options = model_options.get("transformer_options", {})
@@ -131,8 +140,9 @@ def receive(executor: Callable, x: Tensor, timesteps, context, y, control, trans
     return executor(x, timesteps, context, y, control, transformer_options, **kwargs)
 
 
-# By the host's names (WrappersMP): a run, a step, its call for all conditions, a UNet call, the UNet.
+# By the host's names (WrappersMP): before a run, a run, a step, its call for all conditions, a UNet call, the UNet.
 WRAPPERS = {
+    "prepare_sampling": tell_memory,
     "sampler_sample": note_run,
     "predict_noise": read_noise_level,
     "calc_cond_batch": tell_window,

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 KEY = "sk_portrait_extra_rows"  # in transformer_options: the Layout of a call that holds such rows
+SEEN = "sk_portrait_rows_seen"  # in transformer_options: frames of a chunk -> rows that the UNet sees for them
+TILING = "HyperTile"  # the host's node, in the qualified names of its patches
 DIFFUSION_MODEL = "diffusion_model"  # the host's name for wrappers of one UNet call (WrappersMP.DIFFUSION_MODEL)
 
 
@@ -77,8 +79,13 @@ def run(
 ) -> Tensor:
     """One UNet call of the host with guests; for the body of a DIFFUSION_MODEL wrapper, whose arguments these are.
 
-    x (chunks x frames, 4, h, w) -> the result for these rows. ControlNets do not act on the guests.
+    x (chunks x frames, 4, h, w) -> the result for these rows. ControlNets do not act on the guests. Raises ValueError beside HyperTile.
     """
+    if any(TILING in getattr(patch, "__qualname__", "") for patch in options.get("patches", {}).get("attn1_patch", ())):
+        raise ValueError(
+            "HyperTile cuts each frame's self-attention into tiles, and X-Dyna, Anchor Frames and Apply Inversion look at whole pictures: "
+            "leave HyperTile out."
+        )
     layout = Layout(len(x) // len(guests.extra), guests.extra)
     grown = layout.join(x, guests.latents)
 
@@ -94,8 +101,14 @@ def run(
     return layout.split(executor(grown, timesteps, context, y, controls, {**options, KEY: layout}, **others))[0]
 
 
-def attach(patcher: Any, wrapper: Callable, system: str) -> None:
+def one_each(frames: int) -> int:
+    """Rows of a chunk that one rides along in."""
+    return frames + 1
+
+
+def attach(patcher: Any, wrapper: Callable, system: str, seen: Callable[[int], int] = one_each) -> None:
     """Let `wrapper`, which calls `run`, bring rows along in every UNet call of a freshly cloned MODEL. system: its name for errors.
+    seen: frames of a chunk -> rows that the UNet sees for them, for the host's estimate of memory.
 
     Raises ValueError where an earlier node does so already: neither knows the other's rows.
     """
@@ -105,6 +118,12 @@ def attach(patcher: Any, wrapper: Callable, system: str) -> None:
             "use one of them, or one after the other on the finished video."
         )
     patcher.add_wrapper_with_key(DIFFUSION_MODEL, f"{KEY}:{system}", wrapper)
+    patcher.model_options["transformer_options"][SEEN] = seen
+
+
+def rows_seen(options: Mapping[str, Any], frames: int) -> int:
+    """Rows that the UNet sees for a chunk of so many frames, on a MODEL with these transformer_options."""
+    return options.get(SEEN, int)(frames)
 
 
 def system_of(patcher: Any) -> str | None:

@@ -90,11 +90,11 @@ def _branches(options: Mapping[str, Any]) -> tuple[int, ...]:
     run = run_of(options)
     if run is not None:
         if not (ids := options.get("uuids")):
-            raise GuiderError("A node calls the UNet without saying for which prompt, so HelloMeme cannot act: take that node out.")
+            raise GuiderError("A node calls the UNet without saying for which prompt, so SK Portrait cannot act: take that node out.")
         return tuple(_branch(run, one) for one in ids)
     numbers = options.get("cond_or_uncond") or (COND,)
     if unknown := set(numbers) - {COND, UNCOND}:
-        raise GuiderError(f"This call holds {max(unknown) + 1} conditions; outside of a sampling run HelloMeme knows cond and uncond only.")
+        raise GuiderError(f"This call holds {max(unknown) + 1} conditions; outside of a sampling run only cond and uncond are known.")
     return tuple(numbers)
 
 
@@ -116,10 +116,10 @@ def _views(options: Mapping[str, Any], shown: tuple[int, int] | None) -> tuple[V
 def _branch(run: Run, one: Any) -> int:
     if one not in run.conditions:
         raise GuiderError(
-            "A node samples a prompt that its guider does not know (the deprecated Perp-Neg node does), so HelloMeme cannot tell the "
+            "A node samples a prompt that its guider does not know (the deprecated Perp-Neg node does), so SK Portrait cannot tell the "
             "positive side from the negative one: use a guider that takes that prompt, such as Perp-Neg Guider."
         )
     name = run.conditions[one].name
     if name not in BRANCHES:
-        raise GuiderError(f'This guider samples a prompt called "{name}"; HelloMeme knows {", ".join(BRANCHES)}.')
+        raise GuiderError(f'This guider samples a prompt called "{name}"; SK Portrait knows {", ".join(BRANCHES)}.')
     return BRANCHES[name]

@@ -73,7 +73,7 @@ class AnchorFrames(io.ComfyNode):
 def attach(model, rows: AnchorRows, first_level: int, node, **wishes) -> None:
     """Give a freshly cloned MODEL the rows and the attention that reads them."""
     attentions.bind(model, [AnchoredAttention(first_level, **wishes)], optimized_attention)
-    extra_rows.attach(model, rows, node.define_schema().display_name)
+    extra_rows.attach(model, rows, node.define_schema().display_name, rows.seen)
 
 
 def one(latent: dict) -> torch.Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from comfy_api.latest import io
 
 from ...companions.anchored_rows import AHEAD, BOTH, COND_ONLY, HERE, STORED, TEXT_IN_COND, AnchorRows, Preview
@@ -9,6 +11,8 @@ from ..checks import require_sd15
 from ..schema import schema
 from ..types import TrajectoryType
 from .anchor import FIRST_LEVEL, attach, inverted
+
+SHRINK = 8  # of a latent's sides, to the smallest map of the UNet
 
 
 class ApplyInversion(io.ComfyNode):
@@ -72,10 +76,21 @@ class ApplyInversion(io.ComfyNode):
         require_sd15(model)
         boosted = model.clone()
         if self_until or cross_until:
+            require_maps(trajectory, self_until, largest_map)
             reference = None if trajectory.anchor is None else inverted(trajectory)
             preview = Preview(trajectory, self_until, cross_until, guidance, maps_of)
             attach(boosted, AnchorRows(reference, preview), first_level, cls, largest_map=largest_map)
         return io.NodeOutput(boosted)
+
+
+def require_maps(trajectory, self_until: float, largest_map: int) -> None:
+    """Raise ValueError where every self-attention map of the clip is larger than those that are to be taken over."""
+    height, width = (math.ceil(side / SHRINK) for side in trajectory.latents.shape[-2:])
+    if self_until and height * width > largest_map:
+        raise ValueError(
+            f"largest_map is {largest_map} cells and the smallest map of this clip has {height * width} ({width}x{height}), so that none "
+            "would be taken over: raise largest_map, or set self_until to 0."
+        )
 
 
 NODES = [ApplyInversion]

@@ -32,8 +32,10 @@ class InvertFrames(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="The SD1.5 MODEL that will draw, without Anchor Frames."),
                 io.Conditioning.Input("positive", tooltip="What the clip shows. ControlNets in it are left out."),
-                io.Latent.Input("frames", tooltip="The encoded clip, one latent a frame, at the size that will be sampled."),
                 io.Sigmas.Input("sigmas", tooltip="Of the sampling to come: the same ones go into the sampler, which must be euler."),
+                io.Latent.Input("frames", optional=True, tooltip="The encoded clip, one latent a frame, at the size that will be sampled."),
+                io.Image.Input("images", optional=True, tooltip="Or its pictures, one a frame, at that size. With vae."),
+                io.Vae.Input("vae", optional=True, tooltip="Of the SD1.5 checkpoint; encodes the images."),
                 io.Latent.Input("reference", optional=True, tooltip="One picture that every frame attends to besides itself."),
                 FIRST_LEVEL,
                 io.Combo.Input(
@@ -49,8 +51,11 @@ class InvertFrames(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model, positive, frames, sigmas, first_level, timestep, reference=None) -> io.NodeOutput:
+    def execute(
+        cls, model, positive, sigmas, first_level, timestep, frames=None, images=None, vae=None, reference=None
+    ) -> io.NodeOutput:
         require_sd15(model)
+        frames = clip_of(frames, images, vae)
         if len(positive) != 1:
             raise ValueError(f"Invert Frames takes one prompt; this conditioning holds {len(positive)}.")
         text = require_prompt(model, positive[0][0], "positive")
@@ -77,6 +82,15 @@ class InvertFrames(io.ComfyNode):
         timesteps = tuple(float(sampling.timestep(torch.tensor(sigma))) for sigma in asked)
         start = model.model.process_latent_out(latents[-1])
         return io.NodeOutput(Trajectory(levels, timesteps, latents, text, anchor), {"samples": start})
+
+
+def clip_of(frames: dict | None, images: torch.Tensor | None, vae) -> dict:
+    """The encoded clip. Raises ValueError unless it came as a latent, or as pictures with a VAE."""
+    if (frames is None) == (images is None):
+        raise ValueError("Invert Frames takes the clip once: wire its latent into frames, or its pictures into images.")
+    if frames is None and vae is None:
+        raise ValueError("Invert Frames encodes the images: wire the VAE of the SD1.5 checkpoint into vae.")
+    return frames or {"samples": vae.encode(images[..., :3])}
 
 
 def _upwards(model, text, samples, levels, asked, reached) -> torch.Tensor:
