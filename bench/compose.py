@@ -17,6 +17,7 @@ from typing import NamedTuple
 from ..demo.host import enter, find
 
 TOLERANCE = 1e-4  # of the largest value; batches of other sizes differ in the last bits, and a sampler adds them up
+SYSTEM_TOLERANCE = 1e-5  # of each of our systems, however the host batches its rows
 HALF_TOLERANCE = 2e-2  # of a run in bf16 or fp16 against fp32
 
 
@@ -49,18 +50,24 @@ class Case(NamedTuple):
 
 def table() -> dict[tuple[str, str], Case]:
     """Every row: (combination, what must be true) -> its case. Needs the host in this process."""
-    from . import compose_peers, compose_systems
-    from .compose_frames import HOST_WINDOWS, IN_HOST_WINDOWS, MUST, WORN, in_host_windows
+    from . import compose_pairs, compose_peers, compose_systems
+    from .compose_frames import HOST_WINDOWS, IN_HOST_WINDOWS, MUST, OTHER_ORDER, WORN, in_host_windows, in_other_order
     from .compose_picture import PICTURE
     from .compose_runs import HALVES, RUNS, SAMPLERS
 
-    wears = WORN | compose_systems.WORN | compose_peers.WORN
-    pairs = [(worn, must, truth) for worn in wears for must, truth in MUST.items()]
-    pairs += [(worn, HOST_WINDOWS, in_host_windows) for worn in (*IN_HOST_WINDOWS, *compose_peers.WORN)]
-    frames = {(worn, must): functools.partial(truth, wear=wears[worn]) for worn, must, truth in pairs}
-    exact = frames | RUNS | PICTURE | compose_peers.RUNS | SAMPLERS
+    wears = WORN | compose_systems.ALONE | compose_systems.WORN | compose_peers.WORN
+    tried = [(worn, must, truth) for worn in wears for must, truth in MUST.items()]
+    tried += [(worn, HOST_WINDOWS, in_host_windows) for worn in (*IN_HOST_WINDOWS, *compose_systems.ALONE, *compose_peers.WORN)]
+    tried += [(worn, OTHER_ORDER, in_other_order) for worn in ("Apply alone", *compose_systems.ALONE)]
+    frames = {
+        (worn, must): Case(
+            functools.partial(truth, wear=wears[worn]), SYSTEM_TOLERANCE if worn in compose_systems.ALONE else TOLERANCE
+        )
+        for worn, must, truth in tried
+    }
+    runs = RUNS | PICTURE | compose_pairs.RUNS | compose_peers.RUNS | SAMPLERS
     halves = {names: Case(error_of, HALF_TOLERANCE) for names, error_of in HALVES.items()}
-    return {names: Case(error_of) for names, error_of in exact.items()} | halves
+    return frames | {names: Case(error_of) for names, error_of in runs.items()} | halves
 
 
 def judge(names: tuple[str, str], case: Case, lab) -> Row:

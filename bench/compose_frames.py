@@ -54,6 +54,16 @@ def deep_shrink(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     )
 
 
+def hypertile(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    """Tiles of half the side."""
+    scene.model = call(EXTRAS + "nodes_hypertile", "HyperTile", scene.model, 32, 1, 0, False)
+
+
+def differential(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    inpaint(lab, scene, frames)
+    scene.model = call(EXTRAS + "nodes_differential_diffusion", "DifferentialDiffusion", scene.model)
+
+
 def inpaint(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     mask = torch.zeros(FRAMES, 1, CELLS, CELLS)
     for frame in range(FRAMES):
@@ -72,9 +82,14 @@ def few_prompts(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     prompts(lab, scene, range(FRAMES - 2) if len(frames) == FRAMES else frames)
 
 
-def controlled(lab: Lab, scene: Scene, frames: Sequence[int], control, made: Callable = lambda control: control) -> None:
-    """Both prompts get the control with a picture a frame; `made` turns it into another pack's."""
-    control = made(control.set_cond_hint(normal("hints", FRAMES, 3, PIXELS, PIXELS)[list(frames)], 1.0, (0.0, 1.0)))
+def hints(frames: Sequence[int]) -> torch.Tensor:
+    """A picture a frame for a ControlNet."""
+    return normal("hints", FRAMES, 3, PIXELS, PIXELS)[list(frames)]
+
+
+def controlled(scene: Scene, control, pictures: torch.Tensor, made: Callable = lambda control: control) -> None:
+    """Both prompts get the control with these pictures; `made` turns it into another pack's."""
+    control = made(control.set_cond_hint(pictures, 1.0, (0.0, 1.0)))
     scene.positive, scene.negative = (
         [[text, extra | {"control": control}] for text, extra in conds] for conds in (scene.positive, scene.negative)
     )
@@ -90,14 +105,15 @@ def controlnet_of(lab: Lab) -> comfy.controlnet.ControlNet:
 
 
 def controlnet(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    controlled(lab, scene, frames, controlnet_of(lab))
+    controlled(scene, controlnet_of(lab), hints(frames))
 
 
 def t2i_adapter(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     widths = [32, 64, 128, 128]  # of the UNet's levels
     network = Adapter(cin=3 * 64, channels=widths, nums_rb=1, ksize=1, sk=True, use_conv=False, xl=False)
     fill(network)
-    controlled(lab, scene, frames, comfy.controlnet.T2IAdapter(network, 3, 8, "nearest-exact", device=lab.model.load_device))
+    adapter = comfy.controlnet.T2IAdapter(network, 3, 8, "nearest-exact", device=lab.model.load_device)
+    controlled(scene, adapter, hints(frames))
 
 
 def fill(network: torch.nn.Module) -> None:
@@ -120,8 +136,10 @@ WORN: dict[str, Wear | None] = {
     "FreeU": freeu,
     "PAG": pag,
     "RescaleCFG": rescale,
+    "HyperTile": hypertile,
     "deep shrink": deep_shrink,
     "inpainting, a mask a frame": inpaint,
+    "Differential Diffusion, a mask a frame": differential,
     "prompt a frame": prompts,
     "prompts fewer than frames": few_prompts,
     "prompt mask a frame": masked,
@@ -172,11 +190,17 @@ def apart(lab: Lab, wear: Wear | None) -> float:
         return relative(lab.scene(wear).samples(), lab.whole(wear))
 
 
+def in_other_order(lab: Lab, wear: Wear | None) -> float:
+    """The host may put cond before uncond or behind it."""
+    with lab.swapped():
+        return relative(lab.scene(wear).samples(), lab.whole(wear))
+
+
 MUST: dict[str, Callable[[Lab, Wear | None], float]] = {
     "a batch is every frame alone": alone,
     "our windows are the whole batch": in_windows,
     "a level of key frames is these frames": in_a_tree,
     "cond and uncond apart are together": apart,
 }
-HOST_WINDOWS = "the host's windows are the whole batch"
+HOST_WINDOWS, OTHER_ORDER = "the host's windows are the whole batch", "cond and uncond in the other order"
 IN_HOST_WINDOWS = ("Apply alone", "ControlNet, a picture a frame", "T2I adapter, a picture a frame")

@@ -133,6 +133,16 @@ class Lab(MovingHost):
             model.memory_required = required
 
     @contextmanager
+    def swapped(self) -> Iterator[None]:
+        """While open, the host puts the conditions of a step into the batch in the other order."""
+        together = comfy.samplers.calc_cond_batch
+        comfy.samplers.calc_cond_batch = lambda model, conds, *others: together(model, conds[::-1], *others)[::-1]
+        try:
+            yield
+        finally:
+            comfy.samplers.calc_cond_batch = together
+
+    @contextmanager
     def by_number(self) -> Iterator[None]:
         """While open, our patches take the side of a condition from its number in the call, as before they knew the run."""
         wrapper = unet_comfy.WRAPPERS["sampler_sample"]

@@ -14,7 +14,7 @@ from types import ModuleType
 import torch
 
 from ..tests.narrow import normal
-from .compose_frames import PIXELS, controlled, controlnet_of
+from .compose_frames import PIXELS, controlled, controlnet_of, hints
 from .compose_lab import FRAMES, OVERLAP, WINDOW, Absent, Lab, Scene, Wear, relative
 
 ENVIRONMENT = "SK_PORTRAIT_PEERS"
@@ -74,7 +74,7 @@ def weights(frames: Sequence[int]) -> dict:
 def advanced_controlnet(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     peer("ComfyUI-Advanced-ControlNet")
     advance = importlib.import_module("ComfyUI_Advanced_ControlNet.adv_control.control").convert_to_advanced
-    controlled(lab, scene, frames, controlnet_of(lab), advance)
+    controlled(scene, controlnet_of(lab), hints(frames), advance)
 
 
 WORN: dict[str, Wear] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -10,8 +11,8 @@ from torch import Tensor
 
 from ..sk_attention.reference import Reference
 from ..tests.narrow import SCALE, drive, normal, prompt
-from .compose_frames import deep_shrink
-from .compose_lab import CELLS, FRAMES, SIDE, WIDE_FRAMES, WIDE_NOISE, Lab, Scene, call, relative
+from .compose_frames import EXTRAS, deep_shrink
+from .compose_lab import CELLS, FRAMES, SIDE, WIDE_FRAMES, WIDE_NOISE, Lab, Scene, Wear, call, relative
 from .compose_runs import sentence
 
 
@@ -50,6 +51,27 @@ def two_areas(lab: Lab) -> float:
         return relative(in_areas(lab.wide(), LEFT, RIGHT).samples(), together)
 
 
+def area_by_percent(lab: Lab) -> float:
+    def scene() -> Scene:
+        scene = lab.wide()
+        half = (0.5, 1.0, 0.5, 0.0, 1.0)
+        conds = (call("nodes", "ConditioningSetAreaPercentage", conds, *half) for conds in (scene.positive, scene.negative))
+        scene.positive, scene.negative = conds
+        return scene
+
+    return relative(scene().samples(), in_areas(lab.wide(), RIGHT).samples())
+
+
+def mask_to_its_bounds(lab: Lab) -> float:
+    """A prompt's mask cut to its bounds is the area there; only the half that is sampled counts."""
+    mask = torch.zeros(1, 8 * SIDE, 8 * SIDE)
+    mask[..., 8 * CELLS :] = 1
+    scene = lab.wide()
+    conds = (call("nodes", "ConditioningSetMask", conds, mask, "mask bounds", 1.0) for conds in (scene.positive, scene.negative))
+    scene.positive, scene.negative = conds
+    return relative(scene.samples()[..., CELLS:], in_areas(lab.wide(), RIGHT).samples()[..., CELLS:])
+
+
 def area_and_mask(lab: Lab) -> float:
     mask = torch.zeros(1, 8 * SIDE, 8 * SIDE)
     mask[..., 8 * CELLS :] = 1
@@ -83,18 +105,26 @@ def tiles(lab: Lab) -> float:
     return sentence(scene.samples, "shows the UNet 32x64 px where 64x64 px of a 64x64 px picture")
 
 
-def shrunk_before(lab: Lab) -> float:
-    """Whichever of them stands first at the block that is shrunk."""
-    before = Scene(lab.model, WIDE_NOISE, prompt("+"), prompt("-"))
-    deep_shrink(lab, before, ())
+def alone_before(wear: Wear) -> Callable[[Lab], float]:
+    """A batch is every frame alone where `wear` stands before Apply, at a size whose smallest map has more than one cell."""
 
-    def samples(frames: list[int]) -> Tensor:
-        clip = drive(WIDE_FRAMES, "v2", SIDE)
-        own = replace(clip, features={s: f[frames] for s, f in clip.features.items()})
-        model = lab.apply(lab.reference("v2", SIDE), own, model=before.model)
-        return Scene(model, WIDE_NOISE[frames], prompt("+"), prompt("-")).samples()
+    def row(lab: Lab) -> float:
+        before = Scene(lab.model, WIDE_NOISE, prompt("+"), prompt("-"))
+        wear(lab, before, ())
 
-    return relative(samples([0, 1]), torch.cat([samples([0]), samples([1])]))
+        def samples(frames: list[int]) -> Tensor:
+            clip = drive(WIDE_FRAMES, "v2", SIDE)
+            own = replace(clip, features={s: f[frames] for s, f in clip.features.items()})
+            model = lab.apply(lab.reference("v2", SIDE), own, model=before.model)
+            return Scene(model, WIDE_NOISE[frames], prompt("+"), prompt("-")).samples()
+
+        return relative(samples([0, 1]), torch.cat([samples([0]), samples([1])]))
+
+    return row
+
+
+def freeu_v2(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    scene.model = call(EXTRAS + "nodes_freelunch", "FreeU_V2", scene.model, 1.3, 1.4, 0.9, 0.2)
 
 
 def still(lab: Lab) -> float:
@@ -128,10 +158,13 @@ def two_portraits(lab: Lab) -> float:
 PICTURE = {
     ("Conditioning (Set Area), the right half", "is that half with a drive cut by hand"): area,
     ("Conditioning (Set Area), all of the picture", "is no area"): area_of_all,
+    ("Conditioning (Set Area with Percentage)", "is the area in pixels"): area_by_percent,
+    ("Conditioning (Set Mask) to the mask's bounds", "is the area there"): mask_to_its_bounds,
     ("two areas", "together are apart"): two_areas,
     ("an area, and a mask on Apply that is white there", "is the area without a mask"): area_and_mask,
     ("a second pass at twice the side", "is with features resized by hand"): second_pass,
-    ("deep shrink before Apply", "a batch is every frame alone"): shrunk_before,
+    ("deep shrink before Apply", "a batch is every frame alone"): alone_before(deep_shrink),
+    ("FreeU V2 before Apply", "a batch is every frame alone"): alone_before(freeu_v2),
     ("tiled sampling", "is refused with a sentence"): tiles,
     ("a still drive", "is that drive for every picture"): still,
     ("two portraits under masks", "in either order, bit for bit"): two_portraits,

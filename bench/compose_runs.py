@@ -136,6 +136,26 @@ def merged(lab: Lab) -> float:
     return relative(scene.samples(), lab.whole())
 
 
+def compiled(lab: Lab) -> float:
+    """In windows, whose drive changes between the calls of one compiled graph."""
+    try:
+        from comfy_api.torch_helpers import set_torch_compile_wrapper
+        from comfy_extras import nodes_torch_compile
+    except ImportError:
+        raise Absent("this host's TorchCompileModel cannot be had") from None
+    dropped = getattr(nodes_torch_compile, "skip_torch_compile_dict", None)  # older hosts keep all guards
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    scene = lab.scene(windows=True)
+    set_torch_compile_wrapper(model=scene.model, backend=backend, options={"guard_filter_fn": dropped} if dropped else None)
+    got = scene.samples()
+    return relative(got, lab.whole()) if graphs else float("inf")
+
+
 def schedule_behind(lab: Lab) -> float:
     """A span counts in the schedule that is sampled: the node that changes it may stand before Apply or behind it."""
 
@@ -204,6 +224,7 @@ RUNS: Rows = {
     ("hook LoRA", "is the LoRA"): hook_lora_is_lora,
     ("LoRA before Apply", "is the LoRA behind it"): lora_before,
     ("merged half and half with itself behind Apply", "is itself"): merged,
+    ("torch.compile", "our windows are the whole batch"): compiled,
     ("UNet with weights in fp8", "is one with the same weights in fp32"): fp8,
     ("zero terminal SNR, v-prediction behind Apply with a span", "is the same before it"): schedule_behind,
 }

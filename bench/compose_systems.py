@@ -1,23 +1,39 @@
-"""The pack's other systems on a clip under Apply: W+ sliders, anchored frames and X-Dyna, with what others put on the same MODEL."""
+"""The pack's other systems on a clip under Apply: W+ sliders, anchored frames, inverted clips and X-Dyna, with what others put on the
+same MODEL."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 
+import comfy.controlnet
+import numpy as np
+import torch
+
+from ..companions.anchored_rows import HERE, TEXT_IN_COND
+from ..companions.trajectory import Trajectory
 from ..nodes.anchored.anchor import AnchorFrames
+from ..nodes.anchored.apply_inversion import ApplyInversion
+from ..nodes.anchored.invert import HERE as OWN_TIMESTEP
+from ..nodes.anchored.invert import InvertFrames
 from ..nodes.weights import patcher_of as in_host_memory
 from ..nodes.wplus.apply import COND_ONLY, NEGATE_LAMBDA, ApplyWPlus
 from ..nodes.wplus.load import WPlusNetwork, managed
 from ..nodes.xdyna.apply import ROWS, XDynaApply
+from ..nodes.xdyna.hints import HELD, SFaceCrop, XDynaHints
 from ..nodes.xdyna.networks import XDyna
-from ..tests.narrow import normal
-from .compose_frames import controlnet, lora
-from .compose_lab import CELLS, Lab, Scene, Wear
+from ..tests.narrow import normal, prompt
+from ..theatre import Identity, clip, draw, truth
+from .compose_frames import PIXELS, controlled, controlnet, lora
+from .compose_lab import CELLS, FRAMES, Lab, Scene, Wear
 from .compose_peers import embeds, ipadapter
 from .golden import OTHER, Golden
 from .parity_wplus import wplus_of
 from .parity_xdyna_unet import adapter_of
+from .parity_xdyna_unet import controlnet_of as xdyna_controlnet
+
+ACTOR = 3  # seed of the drawn head
 
 
 @functools.cache
@@ -35,8 +51,27 @@ def wplus(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     )[0]
 
 
+def reference() -> dict:
+    """One encoded picture."""
+    return {"samples": normal("anchor", 1, 4, CELLS, CELLS)}
+
+
 def anchored(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    scene.model = AnchorFrames.execute(scene.model, 0, 0.0, 1.0, 0, reference={"samples": normal("anchor", 1, 4, CELLS, CELLS)})[0]
+    scene.model = AnchorFrames.execute(scene.model, 0, 0.0, 1.0, 0, reference=reference())[0]
+
+
+@functools.cache
+def inverted(lab: Lab) -> Trajectory:
+    """A clip on its way into noise, with its reference, at the noise levels of a scene."""
+    sigmas = Scene(lab.model, lab.noise, prompt("+"), prompt("-")).sigmas()
+    frames = {"samples": normal("clip", FRAMES, 4, CELLS, CELLS)}
+    return InvertFrames.execute(lab.model, prompt("+"), sigmas, 0, OWN_TIMESTEP, frames=frames, reference=reference())[0]
+
+
+def boosted(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    whole = inverted(lab)
+    path = replace(whole, latents=whole.latents[:, list(frames)])
+    scene.model = ApplyInversion.execute(scene.model, path, 1.0, 1.0, CELLS**2, TEXT_IN_COND, HERE, 0)[0]
 
 
 @functools.cache
@@ -47,8 +82,27 @@ def dynamics(lab: Lab) -> XDyna:
 
 def xdyna(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     """Row by row, for the same reason."""
-    reference, tokens = {"samples": normal("anchor", 1, 4, CELLS, CELLS)}, normal("tokens", 2, 16, 64)
-    scene.model = XDynaApply.execute(scene.model, dynamics(lab), reference, 1.0, ROWS, 0, 0, 0, tokens=tokens)[0]
+    tokens = normal("tokens", 2, 16, 64)
+    scene.model = XDynaApply.execute(scene.model, dynamics(lab), reference(), 1.0, ROWS, 0, 0, 0, tokens=tokens)[0]
+
+
+@functools.cache
+def face_pictures() -> torch.Tensor:
+    """What X-Dyna Hints makes of a drawn head that S-Face Crop found by a face track, (F, 6, H, W)."""
+    who, states = Identity.of(ACTOR), clip(ACTOR, FRAMES, 5.0)
+    images = torch.from_numpy(np.stack([draw(who, state, PIXELS) for state in states])).float() / 255
+    local, whole, _ = SFaceCrop.execute(images, truth(who, states, PIXELS), PIXELS, PIXELS, HELD).args
+    positive, _ = XDynaHints.execute(prompt("+"), prompt("-"), 1.0, 1.0, face_control=face_control(), local=local, whole=whole).args
+    return positive[0][1]["control"].cond_hint_original
+
+
+def face_control() -> comfy.controlnet.ControlNet:
+    """The narrow S-Face ControlNet."""
+    return comfy.controlnet.ControlNet(xdyna_controlnet(Golden(OTHER), "face"), load_device=torch.device("cpu"))
+
+
+def s_face(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    controlled(scene, face_control(), face_pictures()[list(frames)])
 
 
 def both(*wears: Wear) -> Wear:
@@ -61,6 +115,12 @@ def both(*wears: Wear) -> Wear:
     return wear
 
 
+ALONE: dict[str, Wear] = {
+    "W+, a lambda a frame": wplus,
+    "Anchor Frames": anchored,
+    "Apply Inversion": boosted,
+    "X-Dyna": xdyna,
+}
 WORN: dict[str, Wear] = {
     "W+, a lambda a frame, and LoRA": both(lora, wplus),
     "Anchor Frames and ControlNet": both(controlnet, anchored),
@@ -70,6 +130,7 @@ WORN: dict[str, Wear] = {
     "IPAdapter and Anchor Frames": both(ipadapter(embeds), anchored),
     "X-Dyna and LoRA": both(lora, xdyna),
     "X-Dyna and ControlNet": both(controlnet, xdyna),
+    "X-Dyna with S-Face by a face track, and LoRA": both(lora, xdyna, s_face),
     "X-Dyna, then W+": both(xdyna, wplus),
     "W+, then X-Dyna": both(wplus, xdyna),
     "IPAdapter and X-Dyna": both(ipadapter(embeds), xdyna),

@@ -8,13 +8,22 @@ pytestmark = pytest.mark.comfy
 
 ALONE, WINDOWS = "a batch is every frame alone", "our windows are the whole batch"
 TREE, APART = "a level of key frames is these frames", "cond and uncond apart are together"
+HOST, ORDER = "the host's windows are the whole batch", "cond and uncond in the other order"
+SYSTEMS = ("W+, a lambda a frame", "Anchor Frames", "Apply Inversion", "X-Dyna")
 ROWS = [
+    *((system, must) for system in SYSTEMS for must in (ALONE, WINDOWS, HOST, APART, ORDER)),
+    ("X-Dyna with S-Face by a face track, and LoRA", ALONE),
+    ("W+ with Anchor Frames", "both act, and exactly"),
+    ("AnimateDiff with Anchor Frames", "both act, and exactly"),
+    ("Apply Inversion with ControlNet", "both act, and exactly"),
+    ("Anchor Frames with Apply Inversion", "is refused with a sentence"),
+    ("X-Dyna twice", "is refused with a sentence"),
     ("prompts fewer than frames", WINDOWS),
     ("prompt a frame", TREE),
     ("inpainting, a mask a frame", TREE),
     ("ControlNet, a picture a frame", WINDOWS),
     ("T2I adapter, a picture a frame", WINDOWS),
-    ("ControlNet, a picture a frame", "the host's windows are the whole batch"),
+    ("ControlNet, a picture a frame", HOST),
     ("hook LoRA", APART),
     ("FreeU", ALONE),
     ("SAG", "its extra pass is on uncond's side"),

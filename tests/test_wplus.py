@@ -1,4 +1,4 @@
-"""W+ on the real host: what the sliders promise, exactness however the host batches, other packs beside it, one sentence for bad input."""
+"""W+ on the real host: what the sliders promise, other packs beside it, one sentence for bad input. test_compose: exactness."""
 
 from __future__ import annotations
 
@@ -59,29 +59,6 @@ def test_a_frame_of_lambda_0_is_the_models_own_and_its_neighbours_are_not(host):
     steered = host.steered(1.0, lambdas=FRAMES)
     assert relative(steered[1], host.plain[1]) < 1e-6
     assert min(relative(steered[k], host.plain[k]) for k in (0, 2)) > 1e-2
-
-
-def test_a_frame_in_a_batch_is_the_frame_alone(host):
-    noise = normal("noise", 3, 4, SMALL, SMALL)
-    batch = host.sample(host.steer(1.0, lambdas=FRAMES), noise=noise)
-    for k, value in enumerate(FRAMES):
-        assert relative(host.sample(host.steer(value), noise=noise[k : k + 1]), batch[k : k + 1]) < 1e-5
-
-
-def test_cond_and_uncond_apart_are_both_together(host, monkeypatch):
-    model = host.steer(1.0, lambdas=FRAMES)
-    together = host.sample(model, cells=SMALL)
-    monkeypatch.setattr(type(model.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # the host then splits
-    assert relative(host.sample(model, cells=SMALL), together) < 1e-5
-
-
-def test_every_window_gets_the_lambdas_of_its_frames(host):
-    """Untrained motion brings windows and changes nothing else."""
-    lambdas = torch.linspace(-0.7, 0.7, 10).tolist()
-    noise = normal("noise", 10, 4, SMALL, SMALL)
-    model = host.steer(1.0, lambdas=lambdas)
-    windowed = host.sample(host.move(host.still_motion(), 4, 1, model=model), noise=noise)
-    assert relative(windowed, host.sample(model, noise=noise)) < 1e-5
 
 
 def test_a_curve_and_a_list_of_its_values_are_the_same(host):

@@ -113,13 +113,6 @@ def test_windows_begin_where_the_seed_says(host, xdyna):
     assert torch.equal(clip(1), one) and relative(clip(2), one) > 1e-3
 
 
-def test_without_motion_and_row_by_row_a_batch_is_every_frame_alone(host, still):
-    model, noise = apply(host, still, group_norm="row by row"), normal("noise", FRAMES, 4, CELLS, CELLS)
-    batch = host.sample(model, noise=noise)
-    for k in range(FRAMES):
-        assert relative(host.sample(model, noise=noise[k : k + 1]), batch[k : k + 1]) < 1e-5
-
-
 @pytest.fixture(scope="module")
 def silent(host):
     """X-Dyna whose networks add nothing."""
