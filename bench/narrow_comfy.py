@@ -25,14 +25,19 @@ def patcher(
 ) -> comfy.model_patcher.ModelPatcher:
     """A MODEL of the host around its UNet class, from a state dict in LDM names. dtype: of its weights; cast: what it computes in,
     None = the same."""
-    config = comfy.supported_models.SD15(comfy.model_detection.detect_unet_config(weights, ""))
-    config.unet_config["dtype"] = dtype
-    config.set_inference_dtype(dtype, cast)
-    model = config.get_model({}, "")
-    missing = model.diffusion_model.load_state_dict(weights, strict=True)
+    patcher = unfilled(comfy.model_detection.detect_unet_config(weights, ""), dtype, cast)
+    missing = patcher.model.diffusion_model.load_state_dict(weights, strict=True)
     assert not missing.missing_keys
+    return patcher
+
+
+def unfilled(config: dict, dtype: torch.dtype, cast: torch.dtype | None = None) -> comfy.model_patcher.ModelPatcher:
+    """A MODEL by the host's description of its UNet, whose weights hold whatever lay in memory."""
+    sd15 = comfy.supported_models.SD15(dict(config))
+    sd15.unet_config["dtype"] = dtype
+    sd15.set_inference_dtype(dtype, cast)
     device = comfy.model_management.get_torch_device()
-    return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=torch.device("cpu"))
+    return comfy.model_patcher.ModelPatcher(sd15.get_model({}, ""), load_device=device, offload_device=torch.device("cpu"))
 
 
 class ComfyHost:
