@@ -1,6 +1,7 @@
 """The pictures of templates, icon and banner, from drawn heads alone: `python run.py bench thumbnails [--output DIR]`.
 
-No published weights were at hand, so the last panel is what the Expression Editor shows (the portrait bent by its own mesh), and says so.
+No published weights were at hand, so the last panel is what the Expression Editor shows (the portrait bent by its own mesh), or a drawing
+of what is asked for, and says so.
 """
 
 from __future__ import annotations
@@ -46,8 +47,65 @@ def template(name: str, number: int) -> np.ndarray:
     state = WINK if number % 2 else POSE
     portrait, result = bent(seed, state, SIDE)
     pictures = (portrait, draw(Identity.of(other), state, SIDE), result)
-    shown = [_panel(picture, title) for picture, title in zip(pictures, PANELS[name]) if title]
-    return np.concatenate([part for panel in shown for part in (panel, np.full((SIDE + BAR, GAP, 3), PAPER, np.uint8))][:-1], 1)
+    return _row([(title, picture) for picture, title in zip(pictures, PANELS[name]) if title])
+
+
+def sliders() -> np.ndarray:
+    """The same head at three lambdas of a smile."""
+    at = {
+        "smile -0.7": State.named((2.0, -6.0, 0.0), mouthFrownLeft=0.7, mouthFrownRight=0.7),
+        "smile 0": State.named((2.0, -6.0, 0.0)),
+        "smile 0.7 (drawn, not sampled)": State.named((2.0, -6.0, 0.0), mouthSmileLeft=0.7, mouthSmileRight=0.7, jawOpen=0.15),
+    }
+    return _row([(title, draw(Identity.of(PEOPLE[4]), state, SIDE)) for title, state in at.items()])
+
+
+def restyled() -> np.ndarray:
+    """A skeleton, a preview that follows it, and the same as a painting."""
+    preview = draw(Identity.of(PEOPLE[1]), WINK, SIDE)
+    painted = cv2.stylization(cv2.pyrMeanShiftFiltering(preview, 12, 30), sigma_s=40, sigma_r=0.5)
+    return _row([("a pose", skeleton(WINK)), ("a preview of the person", preview), ("drawn again (painted by a filter)", painted)])
+
+
+def cleaned() -> np.ndarray:
+    """A clip with faults, the portrait that it looks at, and the clip without them."""
+    who = Identity.of(PEOPLE[2])
+    clean = draw(who, POSE, SIDE)
+    noise = np.random.default_rng(1).normal(0, 22, clean.shape)
+    torn = np.roll(cv2.GaussianBlur(clean, (0, 0), 2.2), 5, 1)
+    torn[150:230] = np.roll(torn[150:230], -11, 1)
+    faulty = np.clip(torn + noise, 0, 255).astype(np.uint8)
+    return _row([("a frame with faults", faulty), ("the portrait", draw(who, State(), SIDE)), ("asked for (drawn, not sampled)", clean)])
+
+
+def alive() -> np.ndarray:
+    """A picture, a skeleton, and the person held like it."""
+    who = Identity.of(PEOPLE[0])
+    person, held = (draw(who, state, SIDE) for state in (State(), POSE))
+    return _row([("a person", person), ("a pose", skeleton(POSE)), ("asked for (drawn, not sampled)", held)])
+
+
+DRAWN = {"wplus_sliders": sliders, "freeanimate_restyle": restyled, "clip_cleanup": cleaned, "xdyna_video": alive}
+
+
+def skeleton(state: State) -> np.ndarray:
+    """Neck, shoulders and arms in OpenPose's colours on black, leaning with the head, (SIDE, SIDE, 3)."""
+    picture = np.zeros((SIDE, SIDE, 3), np.uint8)
+    lean = np.array([0.5 * float(state.rotation[1]), 0.0])
+    neck, (left, right) = np.array([150, 205]) + lean, (np.array([x, 225]) + lean / 2 for x in (78, 222))
+    shoulders = (neck, left, (255, 0, 0)), (neck, right, (255, 85, 0))
+    arms = (left, left + (-18, 95), (255, 170, 0)), (right, right + (18, 95), (85, 255, 0))
+    for start, end, colour in (*shoulders, *arms):
+        cv2.line(picture, *(tuple(int(x) for x in point) for point in (start, end)), colour, 9, cv2.LINE_AA)
+    for point in (neck, left, right):
+        cv2.circle(picture, tuple(int(x) for x in point), 8, (255, 255, 0), -1, cv2.LINE_AA)
+    return picture
+
+
+def _row(panels: list[tuple[str, np.ndarray]]) -> np.ndarray:
+    """Panels with their titles, side by side."""
+    gap = np.full((SIDE + BAR, GAP, 3), PAPER, np.uint8)
+    return np.concatenate([part for title, picture in panels for part in (_panel(picture, title), gap)][:-1], 1)
 
 
 def _panel(picture: np.ndarray, title: str) -> np.ndarray:
@@ -66,6 +124,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--output", type=Path, default=ROOT, help="instead of the repository")
     root = parser.parse_args(argv).output
     pictures = {f"workflows/{name}.jpg": template(name, k) for k, name in enumerate(PANELS)}
+    pictures |= {f"workflows/{name}.jpg": drawn() for name, drawn in DRAWN.items()}
     pictures |= {"web/pictures/icon.png": draw(Identity.of(PEOPLE[3]), POSE, 256), "web/pictures/banner.jpg": banner()}
     for name, picture in pictures.items():
         path = root / name

@@ -4,31 +4,11 @@ from __future__ import annotations
 
 import json
 
-from . import blueprints, host
+from . import blueprints, companion_graphs, host
 from .author import Graph, Subgraph
 from .blueprints import PICTURE, checkpoint
-from .workflow import BLUEPRINTS, TEMPLATES, models
-
-FIRST = """## {title}
-
-{what}
-
-**Before the first run** ComfyUI offers the missing files for download. They belong here (a file may keep the name
-`diffusion_pytorch_model.safetensors` if it lies in a folder with the name of its page):
-
-{files}
-
-**Change first:** {first}
-
-Nothing but ComfyUI 0.23 or newer and this pack is needed. On an older ComfyUI, open the blueprint and wire Track Face instead of
-the face landmarker.
-"""
-
-
-def _note(graph: Graph, title: str, what: str, first: str, column: int) -> None:
-    pages = {place: url.split("/resolve/")[0] for place, url in models(graph.saved()).items()}
-    files = "\n".join(f"- `models/{folder}/{name}`: {page}" for (folder, name), page in sorted(pages.items()))
-    graph.note(FIRST.format(title=title, what=what, first=first, files=files), column, 460)
+from .notes import note
+from .workflow import BLUEPRINTS, TEMPLATES
 
 
 def _video(
@@ -47,7 +27,7 @@ def _video(
     graph.group("1 · Your files", portrait, model, video)
     graph.group("2 · SK Portrait", made, *muted)
     graph.group("3 · Result", saved)
-    _note(graph, title, what, first, 3)
+    note(graph, title, what, first, 3)
     return graph
 
 
@@ -103,7 +83,7 @@ def _image(name: str, info: dict, inner: Subgraph, title: str, what: str, first:
     graph.group("1 · Your files", *own)
     graph.group("2 · SK Portrait", made)
     graph.group("3 · Result", *saved)
-    _note(graph, title, what, first, 3)
+    note(graph, title, what, first, 3)
     return graph
 
 
@@ -126,7 +106,7 @@ def portrait_pair(info: dict) -> Graph:
     graph.group("1 · Your files", *portraits, model, driver)
     graph.group("2 · SK Portrait", made)
     graph.group("3 · Result", saved)
-    _note(
+    note(
         graph, "Two portraits", "Two people side by side in one picture. Each half has a drive and a mask of its own, so that each can act "
         "as strongly as you like; open the blueprint to give them two drivers. HelloMeme v5.",
         "`left_strength` and `right_strength`.", 4,
@@ -143,7 +123,10 @@ def portrait_expression(info: dict) -> Graph:
     )  # fmt: skip
 
 
-SHIPPED = (portrait_video, portrait_image, portrait_expression, portrait_directed, portrait_pair, portrait_film, portrait_video_two_stage)
+SHIPPED = (
+    portrait_video, portrait_image, portrait_expression, portrait_directed, portrait_pair, portrait_film, portrait_video_two_stage,
+    *companion_graphs.SHIPPED,
+)  # fmt: skip
 
 
 def write(info: dict) -> None:

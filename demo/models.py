@@ -18,6 +18,9 @@ LOADERS = {
     "LoadMediaPipeFaceLandmarker": ("model_name",),
     "SKPortraitLoadXDyna": ("file", "image_tokens", "motion"),
     "SKPortraitLoadXDynaControl": ("file",),
+    "SKPortraitLoadWPlus": ("file",),
+    "SKPortraitWPlusDirection": ("file",),
+    "ControlNetLoader": ("control_net_name",),
 }
 NONE = "none"  # of an optional file
 FOLDERS = ("checkpoints", "clip_vision", "controlnet", "detection", "sk_portrait", "face_tools", "wplus_directions", "loras", "vae")

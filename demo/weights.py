@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import host, landmarker, networks, shapes, xdyna_files
+from . import host, landmarker, networks, shapes, wplus_files, xdyna_files
 from .rule import draw
 
 BLOCK = 1 << 17  # numbers that all tensors of one fan-in share
 
 PREFIX = "synthetic_"
-CHECKPOINT, CLIP_VISION = f"{PREFIX}sd15.ckpt", f"{PREFIX}clip_vision_vit_h.ckpt"
+CHECKPOINT, CLIP_VISION, CONTROLNET = f"{PREFIX}sd15.ckpt", f"{PREFIX}clip_vision_vit_h.ckpt", f"{PREFIX}controlnet.ckpt"
 LANDMARKER = f"{PREFIX}face_landmarker.safetensors"
 
 
@@ -87,14 +87,23 @@ def network(folder: Path, name: str) -> Path:
     return _write(folder / "sk_portrait" / stand_in("file", name), lambda path: networks.write(path, Path(name).stem))
 
 
-def xdyna(folder: Path, directory: str, name: str) -> Path:
-    """The stand-in of a file of X-Dyna, at the width of `checkpoint`."""
-    return _write(folder / directory / stand_in("file", name), lambda path: write_views(path, xdyna_files.FILES[name]()))
+def controlnet(folder: Path) -> Path:
+    """A ControlNet for ControlNetLoader, at the width of `checkpoint`."""
+    return _write(folder / "controlnet" / CONTROLNET, lambda path: write_views(path, shapes.controlnet(3)))
+
+
+COMPANIONS = xdyna_files.FILES | wplus_files.FILES
+
+
+def companion(folder: Path, directory: str, name: str) -> Path:
+    """The stand-in of a file of X-Dyna or W+, at the width of `checkpoint`."""
+    return _write(folder / directory / stand_in("file", name), lambda path: write_views(path, COMPANIONS[name]()))
 
 
 def stand_in(widget: str, name: str) -> str:
     """The synthetic file that a loader's widget takes in place of `name`."""
-    return {"ckpt_name": CHECKPOINT, "clip_name": CLIP_VISION, "model_name": LANDMARKER}.get(widget) or PREFIX + name
+    own = {"ckpt_name": CHECKPOINT, "clip_name": CLIP_VISION, "model_name": LANDMARKER, "control_net_name": CONTROLNET}
+    return own.get(widget) or PREFIX + name
 
 
 def write_for(folder: Path, models: Iterable[tuple[str, str]]) -> None:
@@ -102,10 +111,11 @@ def write_for(folder: Path, models: Iterable[tuple[str, str]]) -> None:
     makers = {
         "checkpoints": lambda name: checkpoint(folder),
         "clip_vision": lambda name: clip_vision(folder),
+        "controlnet": lambda name: controlnet(folder),
         "detection": lambda name: face_landmarker(folder),
     }
     for directory, name in models:
-        if name in xdyna_files.FILES:
-            xdyna(folder, directory, name)
+        if name in COMPANIONS:
+            companion(folder, directory, name)
             continue
         makers.get(directory, lambda name: network(folder, name))(name)

@@ -21,8 +21,8 @@ def stocked(server):
     weights.write_for(server.base / "models", workflow.models())
     inputs = server.base / "input"
     shutil.copy(clips.portrait(), inputs / "portrait.png")
-    shutil.copy(clips.driver(), inputs / "driver.mp4")
-    shutil.copy(clips.driver(), inputs / "pose.mp4")  # X-Dyna's skeletons: any pictures will do
+    for name in ("driver", "clip", "pose"):  # a finished clip and skeletons: any pictures will do
+        shutil.copy(clips.driver(), inputs / f"{name}.mp4")
     Image.fromarray(next(islice(video.frames(clips.driver()), 40, None))).save(inputs / "driver.png")
     return server
 

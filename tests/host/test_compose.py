@@ -13,35 +13,19 @@ from sk_portrait.demo.rule import draw
 
 pytestmark = pytest.mark.comfy
 
-LORA, CONTROLNET = "tiny_lora.safetensors", "tiny_controlnet.ckpt"
-HINT = (3, 16, 16, 32, 32, 96, 96, 256)  # channels of the published hint encoder
-
-
-def controlnet_shapes() -> dict[str, tuple[int, ...]]:
-    """An SD1.5 ControlNet beside the synthetic UNet: LDM names, every level as wide."""
-    width = shapes.WIDTH
-    prefix = "model.diffusion_model."
-    trunk = {k.removeprefix(prefix): v for k, v in shapes.unet().items()}
-    net = {k: v for k, v in trunk.items() if k.startswith(("time_embed", "input_blocks", "middle_block"))}
-    chain = (*HINT, width)
-    for i, (a, b) in enumerate(zip(chain, chain[1:])):
-        net |= {f"input_hint_block.{2 * i}.weight": (b, a, 3, 3), f"input_hint_block.{2 * i}.bias": (b,)}
-    for name in (*(f"zero_convs.{i}.0" for i in range(12)), "middle_block_out.0"):
-        net |= {f"{name}.weight": (width, width, 1, 1), f"{name}.bias": (width,)}
-    return {f"control_model.{k}": v for k, v in net.items()}
+LORA = "tiny_lora.safetensors"
 
 
 @pytest.fixture(scope="module")
 def tools(stocked):
     """A LoRA and a ControlNet in the server's folders."""
     models = stocked.base / "models"
-    for folder in ("loras", "controlnet"):
-        (models / folder).mkdir(parents=True, exist_ok=True)
+    (models / "loras").mkdir(parents=True, exist_ok=True)
     name = "lora_unet_down_blocks_0_attentions_0_proj_in"
     parts = {"lora_up": (shapes.WIDTH, 4, 1, 1), "lora_down": (4, shapes.WIDTH, 1, 1)}
     lora = {f"{name}.{part}.weight": torch.from_numpy(draw("lora", part, shape)) / 4 for part, shape in parts.items()}
     save_file(lora | {f"{name}.alpha": torch.tensor(4.0)}, models / "loras" / LORA)
-    weights.write_views(models / "controlnet" / CONTROLNET, controlnet_shapes())
+    weights.controlnet(models)
 
 
 def with_lora(graph: dict, strength: float = 1.0) -> dict:
@@ -66,7 +50,7 @@ def with_lora_behind(graph: dict) -> dict:
 def with_controlnet(graph: dict, strength: float = 0.5) -> dict:
     """The prompts go through the host's ControlNet node, with the head-pose pictures as hints."""
     sampler = graph[workflow.node_id(graph, "KSampler")]["inputs"]
-    graph["net"] = {"class_type": "ControlNetLoader", "inputs": {"control_net_name": CONTROLNET}}
+    graph["net"] = {"class_type": "ControlNetLoader", "inputs": {"control_net_name": weights.CONTROLNET}}
     hint = [workflow.node_id(graph, "SKPortraitDrawHeadPose"), 0]
     wires = {"positive": sampler["positive"], "negative": sampler["negative"], "control_net": ["net", 0], "image": hint}
     span = {"strength": strength, "start_percent": 0.0, "end_percent": 1.0}
