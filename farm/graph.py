@@ -10,7 +10,8 @@ SAMPLER = "SKPortraitTwoStageSampler"
 GIVEN = "FarmGiven"  # the private node of `session` that stands for a value handed over
 # Values that travel between machines. Everything else (MODEL, GUIDER, networks, ...) each worker makes from its own files.
 DATA = frozenset(
-    "LATENT IMAGE MASK AUDIO VIDEO SIGMAS SK_DRIVE FACE_TRACK SK_CROP SK_FACE_MOTION CLIP_VISION_OUTPUT INT FLOAT STRING BOOLEAN".split()
+    "LATENT IMAGE MASK AUDIO VIDEO SIGMAS SK_DRIVE SK_TRAJECTORY FACE_TRACK SK_CROP SK_FACE_MOTION SK_FACE_PATCHES CLIP_VISION_OUTPUT "
+    "INT FLOAT STRING BOOLEAN FLOATS".split()
 )
 PROMPT_PARTS = DATA | {"CLIP"}  # of which a CONDITIONING may be made and still be nothing but data
 

@@ -21,6 +21,7 @@ class _Features:
     features: Mapping[str, np.ndarray]
     null: Mapping[str, np.ndarray]
     generations: tuple[str, ...]
+    size: tuple[int, int] | None
     dtype: torch.dtype
 
 
@@ -29,14 +30,14 @@ def packed(value: Any) -> Any:
     if not isinstance(value, Drive):
         return value
     dtype = next(iter(value.features.values())).dtype
-    return _Features(_arrays(value.features), _arrays(value.null), value.generations, dtype)
+    return _Features(_arrays(value.features), _arrays(value.null), value.generations, value.size, dtype)
 
 
 def unpacked(value: Any) -> Any:
     """The inverse of `packed`. Features are read-only memory: they are only ever read."""
     if not isinstance(value, _Features):
         return value
-    return Drive(_tensors(value.features, value.dtype), _tensors(value.null, value.dtype), value.generations)
+    return Drive(_tensors(value.features, value.dtype), _tensors(value.null, value.dtype), value.generations, value.size)
 
 
 def _arrays(features: Mapping[str, Tensor]) -> dict[str, np.ndarray]:

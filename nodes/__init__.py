@@ -20,6 +20,7 @@ MODULES = (
     "hellomeme.apply",
     "hellomeme.motion",
     "hellomeme.two_stage",
+    "hellomeme.parts",
     "wplus.load",
     "wplus.direction",
     "wplus.apply",

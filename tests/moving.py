@@ -51,7 +51,9 @@ class MovingHost(Host):
 
         return comfy.samplers.calculate_sigmas(self.model.get_model_object("model_sampling"), "normal", steps)
 
-    def video(self, motions, frames: int, steps: int = 1, cells: int = CELLS, seed: int = 1, guider=None, sampler="euler", **wishes):
+    def video(
+        self, motions, frames: int, steps: int = 1, cells: int = CELLS, seed: int = 1, guider=None, sampler="euler", noise=None, **wishes
+    ):
         """(latent, stage1) of the Two-Stage Sampler over an empty clip."""
         import comfy.samplers
         from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
@@ -60,7 +62,7 @@ class MovingHost(Host):
         wishes.setdefault("latent_image", {"samples": torch.zeros(frames, 4, cells, cells)})
         wires = dict(zip(("motion", "motion_2"), motions, strict=False))
         result = self.two_stage.execute(
-            Noise_RandomNoise(seed),
+            noise or Noise_RandomNoise(seed),
             guider or self.guider(),
             comfy.samplers.sampler_object(sampler),
             self.sigmas(steps),

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from sk_portrait.farm import graph
+from sk_portrait.farm import graph, wire
 from sk_portrait.farm.graph import SAMPLER
 from sk_portrait.farm.store import Store
+from sk_portrait.sk_attention.drive import Drive
 
 OUTPUTS = {
     "CheckpointLoaderSimple": ["MODEL", "CLIP", "VAE"],
@@ -94,3 +95,9 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         store.save("run2", torch.ones(3))
     assert [path.name for path in Path(tmp_path).iterdir()] == ["run1.npy"]
+
+
+def test_features_travel_as_they_are_in_any_precision():
+    features = {"up_3": torch.randn(3, 8, 4, 4).to(torch.bfloat16)}
+    sent = wire.unpacked(wire.packed(Drive(features, {"up_3": torch.zeros(1, 8, 4, 4, dtype=torch.bfloat16)}, ("v2",), (8, 8))))
+    assert torch.equal(sent.features["up_3"], features["up_3"]) and len(sent.null["up_3"]) == 1 and sent.size == (8, 8)
