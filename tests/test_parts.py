@@ -61,3 +61,18 @@ def test_a_part_sampled_frame_by_frame_is_that_part_of_the_clip(comfy):
     assert so_far[2].startswith("Missing of 30 frames: 15 to 29.")
     joined = JoinClip.execute({"samples": parts[1][1][0]}, parts[1][0], so_far[1])
     assert joined[2].startswith("All 30 frames are there. Parts differ most in frame") and joined[0]["samples"].shape == video.shape
+
+
+@pytest.mark.comfy
+def test_each_frame_has_the_noise_that_it_has_in_the_clip(comfy):
+    from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
+
+    from sk_portrait.nodes.hellomeme.parts import ClipPart
+
+    whole, features = {"samples": torch.zeros(FRAMES, 4, CELLS, CELLS)}, drive(FRAMES, cells=CELLS)
+    for clip in (whole, whole | {"batch_index": [0] * FRAMES}):  # as of Empty Latent, as of Portrait Shared Noise
+        expected = Noise_RandomNoise(5).generate_noise(clip)
+        noise, _, latent, part = ClipPart.execute(Noise_RandomNoise(5), features, clip, 10, 10, 3).result
+        assert torch.equal(noise.generate_noise(latent), expected[part.frames.start : part.frames.stop])
+    with pytest.raises(ValueError, match="noise of 20 frames and the part has 16"):
+        noise.generate_noise({"samples": torch.zeros(20, 4, CELLS, CELLS)})

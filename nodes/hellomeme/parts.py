@@ -24,6 +24,8 @@ class PartNoise:
 
     def generate_noise(self, latent: dict) -> torch.Tensor:
         """(rows, 4, h, w) for the part's frames. Raises ValueError for another number of rows."""
+        if "batch_index" in latent:  # says itself which noise each row has
+            return self.noise.generate_noise(latent)
         like, frames = latent["samples"], self.part.frames
         shared = len(like) - len(frames)
         if shared not in (0, 1):
@@ -107,8 +109,9 @@ class JoinClip(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, latent, part, parts=()) -> io.NodeOutput:
-        parts = (*parts, (part, latent["samples"]))
+    def execute(cls, latent, part, parts=None) -> io.NodeOutput:
+        require_latent(latent["samples"], "latent")
+        parts = (*(parts or ()), (part, latent["samples"]))
         joined = join(parts)
         missing = ", ".join(f"{stretch[0]} to {stretch[-1]}" for stretch in joined.missing)
         lines = [f"Missing of {part.clip} frames: {missing}." if missing else f"All {part.clip} frames are there."]
