@@ -14,8 +14,7 @@ SLIDER = f"""name => {{
   const widget = node.widgets.find(w => w.name === name), view = window.app.canvas.ds, margin = 15;
   const frame = window.app.canvas.canvas.getBoundingClientRect(), down = node.pos[1] + widget.y + 10 + view.offset[1];
   const at = share => frame.left + (node.pos[0] + margin + share * (node.size[0] - 2 * margin) + view.offset[0]) * view.scale;
-  const {{min, max}} = widget.options;
-  return {{value: widget.value, from: at((widget.value - min) / (max - min)), to: at(0.9), y: frame.top + down * view.scale}};
+  return {{value: widget.value, from: at(0.5), to: at(0.9), y: frame.top + down * view.scale}};
 }}"""
 RUN = f"""() => new Promise((resolve, reject) => {{
   {FIND}
@@ -56,7 +55,7 @@ class EditorPage:
         front.page.evaluate(RUN)
 
     def drag(self, name: str) -> tuple[float, float]:
-        """Drag a slider to nine tenths of its way; its value before and after."""
+        """Press in the middle of a slider, for its left end is a socket, and drag to nine tenths; its value before and after."""
         place, mouse = self.front.page.evaluate(SLIDER, name), self.front.page.mouse
         mouse.move(place["from"], place["y"])
         mouse.down()
