@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from pathlib import Path
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -27,7 +26,6 @@ CHECK = """() => ({
   alerts: [...document.querySelectorAll('.p-toast-message, .p-dialog')].map(e => e.innerText),
   errors: window.app.graph._nodes.filter(n => n.has_errors).map(n => n.type),
 })"""
-PATIENCE = 120  # seconds for what the browser does by itself
 PANEL = 200  # pixels on each side that panels of the front end may cover
 BOUNDS = """() => {
   const boxes = [...window.app.graph._nodes, ...window.app.graph._groups].map(item => item.boundingRect ?? item._bounding);
@@ -49,11 +47,10 @@ def find() -> str | None:
 
 
 class FrontEnd:
-    """`with FrontEnd(server.url) as page:` opens the front end; nothing but the server itself, and what begins with one of the
-    addresses `also`, can be reached from it. settings: of the front end, beside SETTINGS."""
+    """`with FrontEnd(server.url) as page:` opens the front end; nothing but the server itself can be reached from it."""
 
-    def __init__(self, url: str, size: tuple[int, int] = (1800, 1000), also: tuple[str, ...] = (), settings: dict | None = None):
-        self.url, self.size, self.reached, self.settings = url, size, (url, *also), SETTINGS | (settings or {})
+    def __init__(self, url: str, size: tuple[int, int] = (1800, 1000)):
+        self.url, self.size = url, size
         self.console_errors: list[str] = []
 
     def __enter__(self) -> FrontEnd:
@@ -63,9 +60,9 @@ class FrontEnd:
         self._browser = self._playwright.chromium.launch(executable_path=find(), args=FLAGS)
         width, height = self.size
         self.page = self._browser.new_page(viewport={"width": width, "height": height})
-        self.page.route("**/*", lambda route: route.continue_() if route.request.url.startswith(self.reached) else route.abort())
+        self.page.route("**/*", lambda route: route.continue_() if route.request.url.startswith(self.url) else route.abort())
         self.page.on("pageerror", lambda error: self.console_errors.append(str(error)))
-        self.page.request.post(f"{self.url}/settings", data=self.settings)  # before the page opens the dialog of the first run
+        self.page.request.post(f"{self.url}/settings", data=SETTINGS)  # before the page opens the dialog of the first run
         self.page.goto(self.url, timeout=120_000)
         self.page.wait_for_function(READY, timeout=120_000)
         return self
@@ -78,23 +75,6 @@ class FrontEnd:
         """Open a saved workflow. Returns lists: its nodes, those missing, those with errors, and the alerts shown."""
         self.page.evaluate(LOAD, [workflow, f"{name}.json"])
         return self.page.evaluate(CHECK)
-
-    def download_all(self, workflow: dict, count: int) -> list[tuple[str, Path]]:
-        """Open a workflow whose model files are missing and press "Download all": (name that the browser gives, content) of what
-        comes, which should be `count` files."""
-        downloads = []
-
-        def listen(page) -> None:
-            page.on("download", downloads.append)
-
-        self.page.context.on("page", listen)
-        listen(self.page)
-        self.load(workflow, "missing")
-        self.page.get_by_test_id("missing-model-download-all").click()
-        end = time.monotonic() + PATIENCE
-        while len(downloads) < count and time.monotonic() < end:
-            self.page.wait_for_timeout(200)
-        return [(download.suggested_filename, download.path()) for download in downloads]
 
     def prompt(self) -> dict:
         """What the front end would send to the server."""

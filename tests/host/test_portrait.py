@@ -1,12 +1,9 @@
 """The shipped portrait workflows run on the real server, from real pictures to real files, on random weights."""
 
-from itertools import islice
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from sk_portrait.bench import faults_server
 from sk_portrait.demo import workflow
 from sk_portrait.demo.server import RunError
 from sk_portrait.face_tools import video
@@ -47,9 +44,3 @@ def test_cancel_stops_sampling_and_the_next_run_is_whole(stocked, small_graph):
     assert max(reached) < 60
     graph = small_graph("portrait_video", steps=3)
     assert workflow.node_id(graph, "SaveVideo") in stocked.run(graph)
-
-
-def test_prompt_after_prompt_memory_stays_where_it_was(stocked, small_graph):
-    """A short form of the 200 prompts of `python run.py bench faults`."""
-    memory = list(islice(faults_server.soak(stocked, faults_server.lean(small_graph("portrait_image"))), 12))
-    assert memory[-1] < memory[5] * (1 + faults_server.GROWTH)
