@@ -76,7 +76,7 @@ def test_v5_is_the_single_run_though_the_command_is_interrupted(session, base, t
     (total,) = windows_in(marks).values()
     graph = tmp_path / "clip.json"
     graph.write_text(json.dumps(graphs.clip("v5", FRAMES, steps=2, mark=str(marks), slow=0.3)))
-    command = [sys.executable, str(ROOT / "run.py"), "farm", str(graph), "--workers", "2", "--base-directory", str(base)]
+    command = [sys.executable, str(ROOT / "run.py"), "farm", str(graph), "--workers", "1", "--base-directory", str(base)]
     environment = os.environ | {"RAY_worker_niceness": "0"}
 
     def start():
