@@ -66,7 +66,7 @@ def measure(frames: int, counts: list[int], kinds: list[str]) -> bool:
             print(f"{kind}, {frames} frames, one process: {took:.1f} s; {sent:,} bytes to a worker")
             for count, killed in [*((count, False) for count in counts), (max(counts), True)]:
                 started = time.perf_counter()
-                workers = crew.hire(ray, crew.Place(comfy, base), job.task, job.given, count)
+                workers = crew.Recruits(ray, crew.Place(comfy, base), count).crew(job.task, job.given)
                 ids = workers.identities()
                 ready, started = time.perf_counter() - started, time.perf_counter()
                 watched = Watched(ids[0][1] if killed else None, after=frames // 12)

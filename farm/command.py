@@ -51,17 +51,17 @@ def run(options: argparse.Namespace) -> int:
     if comfy is None:
         raise ValueError("The farm runs ComfyUI on every worker, and there is none on this machine: set COMFYUI_PATH.")
     base = (options.base_directory or comfy).absolute()
-    session = Session(comfy, base)
-    prompt = read(options.workflow, session)
-    print("Encoding", flush=True)
-    job = Prepared(session, prompt)
-    folder = options.output / job.digest
-    store = Store(folder)
-    noted(folder / "farm.log")
     ray = crew.begin(options.address, options.workers)
     try:
-        place = crew.Place() if options.address else crew.Place(comfy, base)
-        workers = crew.hire(ray, place, job.task, job.given, options.workers, options.patience)
+        recruits = crew.Recruits(ray, crew.Place() if options.address else crew.Place(comfy, base), options.workers)
+        session = Session(comfy, base)
+        prompt = read(options.workflow, session)
+        print("Encoding", flush=True)
+        job = Prepared(session, prompt)
+        folder = options.output / job.digest
+        store = Store(folder)
+        noted(folder / "farm.log")
+        workers = recruits.crew(job.task, job.given, options.patience)
         print(f"{len(workers.workers)} workers; what is finished is kept in {folder}", flush=True)
         with Bar(job.steps) as bar:
             stages = job.sample(workers, store, bar)

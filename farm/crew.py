@@ -79,21 +79,30 @@ def _bootstrap():
     """A worker's actor class. Made in a function, so that Ray sends it by value: a worker has no package until this runs."""
 
     class Bootstrap:
-        def start(self, root: str | None, comfy: str | None, base: str | None, sent: list) -> None:
+        def open(self, root: str | None, comfy: str | None, base: str | None) -> None:
             import importlib.util
             import os
             from pathlib import Path
 
+            self.refusal = None
+            try:
+                spec = importlib.util.spec_from_file_location("sk_portrait_run", os.path.join(root or os.getcwd(), "run.py"))
+                self.run = importlib.util.module_from_spec(spec)
+                spec.loader.exec_module(self.run)
+                comfy = Path(comfy or self.run.tool("demo.host").find() or "absent: set COMFYUI_PATH where Ray is started")
+                self.session = self.run.tool("farm.session").Session(comfy, Path(base or comfy))
+            except (Exception, SystemExit) as error:
+                self.refusal = error
+
+        def start(self, sent: list) -> None:
             import ray
 
-            spec = importlib.util.spec_from_file_location("sk_portrait_run", os.path.join(root or os.getcwd(), "run.py"))
-            run = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(run)
-            comfy = Path(comfy or run.tool("demo.host").find() or "absent: set COMFYUI_PATH where Ray is started")
-            wire, worker = run.tool("farm.wire"), run.tool("farm.worker")
+            if self.refusal:
+                raise self.refusal
             task, given = ray.get(sent)
-            given = {key: wire.unpacked(value) for key, value in given.items()}
-            self.worker = worker.Worker(comfy, Path(base or comfy), task, given)
+            unpacked = self.run.tool("farm.wire").unpacked
+            given = {key: unpacked(value) for key, value in given.items()}
+            self.worker = self.run.tool("farm.worker").Worker(self.session, task, given)
 
         def call(self, method: str, *arguments):
             return getattr(self.worker, method)(*arguments)
@@ -101,29 +110,41 @@ def _bootstrap():
     return Bootstrap
 
 
-def hire(ray, place: Place, task: Task, given: Mapping[str, Any], count: int | None = None, patience: float = PATIENCE) -> Crew:
-    """Workers of one clip. count: at most; None: one for each GPU of the cluster, or for each machine where there is none."""
-    gpus = int(ray.cluster_resources().get("GPU", 0))
-    count = count or gpus or len(ray.nodes())
-    here = place.comfy is not None
-    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))} if here and not gpus else {}
-    options = {"num_cpus": 1, "num_gpus": 1 if gpus else 0, "max_restarts": -1, "runtime_env": {"env_vars": threads}}
-    actor = ray.remote(_bootstrap()).options(**options)
-    where = (str(ROOT) if here else None, *(None if path is None else str(path) for path in place))
-    sent = [ray.put(task), ray.put({key: packed(value) for key, value in given.items()})]  # in a list, or Ray opens them too early
-    return Crew(ray, [actor.remote() for _ in range(count)], (*where, sent), patience)
+class Recruits:
+    """Workers that open ComfyUI, while the driver does so and encodes.
+
+    count: at most; None: one for each GPU of the cluster, or for each machine where there is none
+    """
+
+    def __init__(self, ray, place: Place, count: int | None = None):
+        gpus = int(ray.cluster_resources().get("GPU", 0))
+        count = count or gpus or len(ray.nodes())
+        here = place.comfy is not None
+        threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))} if here and not gpus else {}
+        options = {"num_cpus": 1, "num_gpus": 1 if gpus else 0, "max_restarts": -1, "runtime_env": {"env_vars": threads}}
+        actor = ray.remote(_bootstrap()).options(**options)
+        self.ray, self.place = ray, (str(ROOT) if here else None, *(None if path is None else str(path) for path in place))
+        self.workers = [actor.remote() for _ in range(count)]
+        for worker in self.workers:
+            worker.open.remote(*self.place)
+
+    def crew(self, task: Task, given: Mapping[str, Any], patience: float = PATIENCE) -> Crew:
+        """The same with one clip to work on."""
+        sent = [self.ray.put(task), self.ray.put({key: packed(value) for key, value in given.items()})]
+        return Crew(self.ray, self.workers, self.place, sent, patience)
 
 
 class Crew:
     """Workers that answer requests.
 
-    workers:  Ray actors with the methods `start` and `call`; Ray may restart them at will
-    start:    what a new worker is started with
+    workers:  Ray actors that have been told to `open`, with the methods `start` and `call`; Ray may restart them at will
+    place:    what a worker that is restarted opens
+    sent:     what a worker is started with, as a list: Ray would open the references of bare arguments too early
     patience: seconds that an answer may take; then the worker is ended and another one asked
     """
 
-    def __init__(self, ray, workers: Sequence[Any], start: tuple, patience: float):
-        self.ray, self.workers, self.start, self.patience = ray, list(workers), start, patience
+    def __init__(self, ray, workers: Sequence[Any], place: Sequence[str | None], sent: list, patience: float):
+        self.ray, self.workers, self.place, self.sent, self.patience = ray, list(workers), place, sent, patience
         self.busy: dict[Any, Errand] = {}
         self.homes: dict[Any, Any] = {}  # key of a request -> the worker that answered it last
         self.last: Counter = Counter()  # worker -> seconds of its last answer
@@ -197,7 +218,7 @@ class Crew:
 
     def _await(self, worker: Any) -> None:
         """A worker that starts is busy until it answers."""
-        self.busy[worker.start.remote(*self.start)] = Errand(worker, time.monotonic())
+        self.busy[worker.start.remote(self.sent)] = Errand(worker, time.monotonic())
 
     def _lost(self, errand: Errand, error: Exception) -> None:
         """Ray starts a lost worker again."""
@@ -210,6 +231,7 @@ class Crew:
         elif self.losses[errand.worker] >= TRIES:
             self._drop(errand.worker, reason(error))
             return
+        errand.worker.open.remote(*self.place)
         self._await(errand.worker)
 
     def _drop(self, worker: Any, why: str) -> None:

@@ -6,7 +6,6 @@ import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, NamedTuple
@@ -55,9 +54,9 @@ class KeyFrame(NamedTuple):
 class Worker:
     """ComfyUI with one workflow's MODEL and networks loaded."""
 
-    def __init__(self, comfy: Path, base: Path, task: Task, given: Mapping[str, Any]):
+    def __init__(self, session: Session, task: Task, given: Mapping[str, Any]):
         """given: key -> value of the graph's Given nodes. Raises ValueError where a model file is not the driver's."""
-        self.session, self.task = Session(comfy, base), task
+        self.session, self.task = session, task
         require_files(task.files, self.session.files(task.graph), socket.gethostname())
         from ..nodes.hellomeme.clip_runs import Clip
         from ..nodes.hellomeme.two_stage import prepare

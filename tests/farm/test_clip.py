@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,10 @@ def windows_in(folder: Path) -> dict[str, int]:
 
 def test_v2_is_the_single_run_though_a_worker_is_killed(ray, session, comfy, base, tmp_path):
     graph = graphs.clip("v2", FRAMES, steps=2, sampler="dpmpp_2m_sde")
+    recruits = crew.Recruits(ray, crew.Place(comfy, base), 2)
     job = Prepared(session, graph)
     expected = session.evaluate(graph, {"video": ["clip", 0], "stage1": ["clip", 1]})
-    workers = crew.hire(ray, crew.Place(comfy, base), job.task, job.given, 2)
+    workers = recruits.crew(job.task, job.given)
     (_, victim), _ = workers.identities()
     video, stage1 = job.sample(workers, Store(tmp_path), Quiet(lambda done: done == 12 and os.kill(victim, signal.SIGKILL)))
     require_same(video, expected["video"]["samples"])
@@ -82,8 +84,9 @@ def test_v5_is_the_single_run_though_the_command_is_interrupted(session, base, t
     def start():
         for file in marks.iterdir():
             file.unlink()
-        quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen([*command, "--output", str(tmp_path / "out")], env=environment, start_new_session=True, **quiet)
+        quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+        heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what runs in the background of a shell does not
+        return subprocess.Popen([*command, "--output", str(tmp_path / "out")], env=environment, preexec_fn=heeds, **quiet)
 
     def finished() -> int:
         """Windows on disk: the tree has one of 1 window, then one of 4, each in 2 steps."""

@@ -16,7 +16,11 @@ def faulty():
     worker has no tests to import it from."""
 
     class Faulty:
-        def start(self, fault, folder):
+        def open(self):
+            """Nothing to open."""
+
+        def start(self, sent):
+            fault, folder = sent
             self.fault, self.happened = fault, os.path.join(folder, "happened")
             if fault == "refuses":
                 raise ValueError("On the worker here the model sd15.safetensors is another file.")
@@ -56,7 +60,7 @@ def workers(ray):
 
 @pytest.mark.parametrize("fault, count", [("dies", 1), ("hangs", 1), ("dies", 2), ("hangs", 2), ("slow", 2)])
 def test_answers_are_the_same_whatever_happens_to_a_worker(ray, workers, tmp_path, fault, count):
-    made = Crew(ray, workers(count), (fault, str(tmp_path)), patience=2.0)
+    made = Crew(ray, workers(count), (), [fault, str(tmp_path)], patience=2.0)
     for _ in range(2):  # steps
         answers = dict(made.answers([Request("double", (number,), number) for number in range(12)]))
         assert answers == {number: 2 * number for number in range(12)}
@@ -64,7 +68,7 @@ def test_answers_are_the_same_whatever_happens_to_a_worker(ray, workers, tmp_pat
 
 
 def test_half_of_the_workers_gone_for_good(ray, workers, tmp_path):
-    made = Crew(ray, workers(4), (None, str(tmp_path)), patience=60.0)
+    made = Crew(ray, workers(4), (), [None, str(tmp_path)], patience=60.0)
     requests = [Request("double", (number,), number) for number in range(40)]
     answers = made.answers(requests)
     first = dict([next(answers)])
@@ -76,7 +80,7 @@ def test_half_of_the_workers_gone_for_good(ray, workers, tmp_path):
 
 
 def test_a_worker_that_cannot_start_is_named(ray, workers, tmp_path):
-    made = Crew(ray, workers(2), ("refuses", str(tmp_path)), patience=60.0)
+    made = Crew(ray, workers(2), (), ["refuses", str(tmp_path)], patience=60.0)
     with pytest.raises(FarmError, match="model sd15.safetensors is another file"):
         dict(made.answers([Request("double", (1,), 1)]))
 
