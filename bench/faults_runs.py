@@ -78,7 +78,7 @@ def _editor():
 def _invert():
     host = narrow()
     clip, sigmas = {"samples": torch.zeros(1, 4, 8, 8)}, torch.tensor([14.6, 1.0, 0.0])
-    return lambda: node("SKPortraitInvertFrames").execute(host.model, [[torch.zeros(1, 7, 64), {}]], clip, sigmas, 0, "of the level")
+    return lambda: node("SKPortraitInvertFrames").execute(host.model, [[torch.zeros(1, 7, 64), {}]], sigmas, 0, "of the level", clip)
 
 
 def _two_stages():

@@ -11,6 +11,7 @@ from comfy_api.latest import io
 from ...companions.anchored_rows import AnchorRows
 from ...companions.trajectory import Trajectory, climb, in_unet_scale, levels_of
 from ..checks import require_latent, require_prompt, require_sd15
+from ..pixels import require_pictures
 from ..progress import ticker
 from ..schema import schema
 from ..types import TrajectoryType
@@ -90,7 +91,10 @@ def clip_of(frames: dict | None, images: torch.Tensor | None, vae) -> dict:
         raise ValueError("Invert Frames takes the clip once: wire its latent into frames, or its pictures into images.")
     if frames is None and vae is None:
         raise ValueError("Invert Frames encodes the images: wire the VAE of the SD1.5 checkpoint into vae.")
-    return frames or {"samples": vae.encode(images[..., :3])}
+    if frames is None:
+        require_pictures(images, "images")
+        return {"samples": vae.encode(images[..., :3])}
+    return frames
 
 
 def _upwards(model, text, samples, levels, asked, reached) -> torch.Tensor:
