@@ -44,7 +44,8 @@ def write(path: Path, crew: Crew, latents: Tensor, decoder: list, audio: dict | 
 
 def _add(file, stream, pictures: np.ndarray) -> None:
     """pictures (F, H, W, 3) uint8."""
-    stream.width, stream.height = pictures.shape[2], pictures.shape[1]
+    if not stream.codec_context.is_open:
+        stream.width, stream.height = pictures.shape[2], pictures.shape[1]
     for picture in pictures:
         for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
             file.mux(packet)

@@ -17,8 +17,10 @@ def base(folder: Path) -> Path:
     return folder
 
 
-def clip(kind: str, frames: int, steps: int = 1, sampler: str = "euler", slow: float = 0.0, mark: str = "", cells: int = 8) -> dict:
-    """A clip of so many frames with v2's two stages or v5's tree; slow, mark: see narrow_nodes."""
+def clip(
+    kind: str, frames: int, steps: int = 1, sampler: str = "euler", slow: float = 0.0, mark: str = "", film: bool = False, cells: int = 8
+) -> dict:
+    """A clip of so many frames with v2's two stages or v5's tree, saved as a latent or a film; slow, mark: see narrow_nodes."""
     wires = {"noise": "noise", "guider": "guider", "sampler": "sampler", "latent_image": "latent", "motion": "motion"}
     wishes = {"stage1_steps": 10, "window_length": 12, "overlap": 4, "method": "paper"}
     nodes = {
@@ -29,6 +31,12 @@ def clip(kind: str, frames: int, steps: int = 1, sampler: str = "euler", slow: f
         "latent": ("EmptyLatentImage", {"width": 8 * cells, "height": 8 * cells, "batch_size": frames}),
         "motion": ("NarrowMotion", {"kind": MOTIONS[kind]}),
         "clip": ("SKPortraitTwoStageSampler", {name: [node, 0] for name, node in wires.items()} | {"sigmas": ["guider", 1]} | wishes),
-        "save": ("SaveLatent", {"samples": ["clip", 0], "filename_prefix": "clip"}),
     }
+    if film:
+        nodes["vae"] = ("NarrowVAE", {})
+        nodes["decode"] = ("VAEDecode", {"samples": ["clip", 0], "vae": ["vae", 0]})
+        nodes["film"] = ("CreateVideo", {"images": ["decode", 0], "fps": 25.0})
+        nodes["save"] = ("SaveVideo", {"video": ["film", 0], "filename_prefix": "film", "format": "auto", "codec": "auto"})
+    else:
+        nodes["save"] = ("SaveLatent", {"samples": ["clip", 0], "filename_prefix": "farmed"})
     return {name: {"class_type": kind_, "inputs": inputs} for name, (kind_, inputs) in nodes.items()}

@@ -68,4 +68,19 @@ class NarrowMotion:
         return (_host().motion(kind),)
 
 
-NODE_CLASS_MAPPINGS = {"NarrowDrive": NarrowDrive, "NarrowGuider": NarrowGuider, "NarrowMotion": NarrowMotion}
+class NarrowVAE:
+    RETURN_TYPES, FUNCTION = ("VAE",), "make"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+
+    def make(self):
+        return (self,)
+
+    def decode(self, latent):
+        """(F, 4, h, w) -> pictures (F, 8h, 8w, 3)."""
+        return latent[:, :3].sigmoid().repeat_interleave(8, 2).repeat_interleave(8, 3).movedim(1, -1)
+
+
+NODE_CLASS_MAPPINGS = {"NarrowVAE": NarrowVAE, "NarrowDrive": NarrowDrive, "NarrowGuider": NarrowGuider, "NarrowMotion": NarrowMotion}

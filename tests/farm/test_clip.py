@@ -11,6 +11,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import av
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -66,6 +67,8 @@ def test_v2_is_the_single_run_though_a_worker_is_killed(ray, session, comfy, bas
     video, stage1 = job.sample(workers, Store(tmp_path), Quiet(lambda done: done == 12 and os.kill(victim, signal.SIGKILL)))
     require_same(video, expected["video"]["samples"])
     require_same(stage1, expected["stage1"]["samples"])
+    job.finish((video, stage1))
+    assert torch.equal(load_file(base / "output" / "farmed_00001_.latent")["latent_tensor"], video)
     for worker in workers.workers:
         ray.kill(worker)
 
@@ -77,7 +80,7 @@ def test_v5_is_the_single_run_though_the_command_is_interrupted(session, base, t
     single = session.evaluate(graphs.clip("v5", FRAMES, steps=2, mark=str(marks)), {"video": ["clip", 0]})["video"]["samples"]
     (total,) = windows_in(marks).values()
     graph = tmp_path / "clip.json"
-    graph.write_text(json.dumps(graphs.clip("v5", FRAMES, steps=2, mark=str(marks), slow=0.3)))
+    graph.write_text(json.dumps(graphs.clip("v5", FRAMES, steps=2, mark=str(marks), slow=0.3, film=True)))
     command = [sys.executable, str(ROOT / "run.py"), "farm", str(graph), "--workers", "1", "--base-directory", str(base)]
     environment = os.environ | {"RAY_worker_niceness": "0"}
 
@@ -114,4 +117,6 @@ def test_v5_is_the_single_run_though_the_command_is_interrupted(session, base, t
     assert sum(windows_in(marks).values()) == total - kept
     (video,) = (tmp_path / "out").glob("*/video.latent")
     require_same(load_file(video)["latent_tensor"], single)
+    with av.open(str(video.with_name("video.mp4"))) as film:
+        assert sum(1 for _ in film.decode(video=0)) == FRAMES and film.streams.video[0].average_rate == 25
     assert psutil.wait_procs(family, timeout=20)[1] == []
