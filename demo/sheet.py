@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-COLUMNS = ("reference", "driver", "head pose", "left eye | right eye | mouth", "result")
-CELL, BAR, ROWS = 192, 20, 6
+CELL, BAR, ROWS, SIDE = 192, 20, 6, 256
 INK, PAPER = (225, 225, 225), (32, 32, 32)
 
 
@@ -29,32 +28,37 @@ def write_video(path: Path, frames: list[np.ndarray], fps: float) -> Path:
     return path
 
 
-def _cell(pictures: list[np.ndarray]) -> Image.Image:
-    """Pictures side by side, fitted into one cell."""
-    cell = Image.new("RGB", (CELL, CELL), PAPER)
-    side = CELL // len(pictures)
-    for k, picture in enumerate(pictures):
-        image = Image.fromarray(picture)
-        image.thumbnail((side, CELL), Image.Resampling.LANCZOS)
-        if max(image.size) < side:
-            image = image.resize((side, side * image.height // image.width), Image.Resampling.LANCZOS)
-        cell.paste(image, (k * side + (side - image.width) // 2, (CELL - image.height) // 2))
+def _cell(picture: np.ndarray, side: int) -> Image.Image:
+    """A picture fitted into a square."""
+    image, cell = Image.fromarray(picture), Image.new("RGB", (side, side), PAPER)
+    scale = side / max(image.size)
+    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
+    cell.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
     return cell
 
 
-def contact_sheet(path: Path, columns: list[list[list[np.ndarray]]], title: str) -> Path:
-    """Write a sheet of at most ROWS frames, evenly spread.
+def show(folder: Path, name: str, columns: dict[str, list[np.ndarray]], title: str, fps: float) -> None:
+    """Write NAME.png, a contact sheet, and NAME.mp4, the columns side by side, and say where they are.
 
-    columns: for each of COLUMNS, for each frame, the pictures (H, W, 3) uint8 of one cell; a column of one frame is repeated.
+    columns: name -> F pictures (H, W, 3) uint8; a column of one picture is repeated
     """
-    count = max(map(len, columns))
+    sheet = contact_sheet(folder / f"{name}.png", columns, title)
+    count = max(map(len, columns.values()))
+    rows = [[_cell(column[min(k, len(column) - 1)], SIDE) for column in columns.values()] for k in range(count)]
+    video = write_video(folder / f"{name}.mp4", [np.concatenate(list(map(np.asarray, row)), axis=1) for row in rows], fps)
+    print(f"Video:         {video} ({count} frames)\nContact sheet: {sheet}")
+
+
+def contact_sheet(path: Path, columns: dict[str, list[np.ndarray]], title: str) -> Path:
+    """Write a sheet of at most ROWS frames, evenly spread."""
+    count = max(map(len, columns.values()))
     rows = np.unique(np.linspace(0, count - 1, min(count, ROWS)).round().astype(int))
     sheet = Image.new("RGB", (CELL * len(columns), BAR * 2 + CELL * len(rows)), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((4, 4), title, INK)
-    for x, (name, column) in enumerate(zip(COLUMNS, columns, strict=True)):
+    for x, (name, column) in enumerate(columns.items()):
         draw.text((x * CELL + 4, BAR + 4), name, INK)
         for y, row in enumerate(rows):
-            sheet.paste(_cell(column[min(row, len(column) - 1)]), (x * CELL, 2 * BAR + y * CELL))
+            sheet.paste(_cell(column[min(row, len(column) - 1)], CELL), (x * CELL, 2 * BAR + y * CELL))
     sheet.save(path)
     return path

@@ -79,9 +79,9 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
     options = {"target": "v", "decode": lambda z: small.decode(z) * 2 - 1}
 
     torch.manual_seed(plan.joint.seed)
-    unet, (adapter, drive, _) = world.unet(), world.parts()
+    unet, (adapter, drive, temporal) = world.unet(), world.parts()
     networks = {part.repositories[world.GENERATION]: part.build(world.sizes(part)) for part in (adapter, drive)}
-    written = [out / world.BASE, *(out / f"{name}.safetensors" for name in networks)]
+    written = [out / world.BASE, *(out / world.file_of(part) for part in (adapter, drive))]
     if all(path.exists() for path in written):
         world.load_base(unet, load_file(out / world.BASE))
         for path, network in zip(written[1:], networks.values()):
@@ -97,7 +97,7 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
     motion = motions.network(world.GENERATION, {}, world.sizes)
     task = motions.Neighbours(latents(out / "moving", CLIPS, files, small, tell), unet, networks, motion, None, **options)
     fit(task, plan.motion, out / "motion", {"clips": plan.clips})
-    written += [_save(out / f"{name}.safetensors", network.state_dict()) for name, network in motion.items()]
+    written.append(_save(out / world.file_of(temporal), motion[temporal.repositories[world.GENERATION]].state_dict()))
     record = {"people": plan.people, "clips": plan.clips}
     record |= {name: described(getattr(plan, name)) for name in ("autoencoder", "joint", "motion")}
     (out / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

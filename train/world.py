@@ -20,7 +20,7 @@ from .widen import widened
 TIMES = 10  # every width is a tenth of what the host asks for
 WIDTHS = (32, 64, 64, 64)  # of the UNet's levels; the host asks for 320 at the first, and takes 640 at the others
 GENERATION = "v2"
-BASE = "world_base.safetensors"
+BASE, FIRST_STAGE = "world_base.safetensors", "first_stage_model."
 # Layers of SD1.5 that so small a world does not need; in a file of SD1.5's shapes their weights are zero, which adds nothing.
 LEFT_OUT = (
     "down_blocks.0.resnets.1", "down_blocks.0.attentions.0", "down_blocks.0.attentions.1",
@@ -68,15 +68,27 @@ def parts() -> tuple[Part, ...]:
     return find_part(REFERENCE, GENERATION), find_part(DRIVE, GENERATION, "coefficients_drive"), find_part(ANIMATEDIFF, GENERATION)
 
 
+def file_of(part: Part) -> str:
+    """The name of a part's file in a world's folder."""
+    return f"{part.repositories[GENERATION]}.safetensors"
+
+
 def narrow_base(net: nn.Module, autoencoder: TinyAutoencoder) -> dict[str, Tensor]:
     """The one file of UNet and autoencoder, narrow, in a checkpoint's names."""
-    own = {f"first_stage_model.{key}": value for key, value in autoencoder.state_dict().items()}
+    own = {FIRST_STAGE + key: value for key, value in autoencoder.state_dict().items()}
     return {key: value.detach().contiguous() for key, value in (ldm_names(net.state_dict()) | own).items()}
 
 
 def load_base(net: nn.Module, narrow: Mapping[str, Tensor]) -> None:
     """Give `net`, a `unet()`, the weights of a narrow base."""
     net.load_state_dict({key: narrow[ldm_name(key)] for key in net.state_dict()})
+
+
+def narrow_autoencoder(narrow: Mapping[str, Tensor]) -> TinyAutoencoder:
+    """The autoencoder of a narrow base."""
+    net = TinyAutoencoder.small()
+    net.load_state_dict({key.removeprefix(FIRST_STAGE): value for key, value in narrow.items() if key.startswith(FIRST_STAGE)})
+    return net
 
 
 def wide_base(narrow: Mapping[str, Tensor], times: int = TIMES) -> dict[str, Tensor]:
@@ -86,11 +98,10 @@ def wide_base(narrow: Mapping[str, Tensor], times: int = TIMES) -> dict[str, Ten
         full = TinyAutoencoder.full().state_dict()
     shapes = {key: tuple(value.shape) for key, value in ldm_names(wide).items()}
     own = {key: value for key, value in narrow.items() if key.startswith(PREFIX)}
-    prefix = "first_stage_model."
-    small = {key.removeprefix(prefix): value for key, value in narrow.items() if key.startswith(prefix)}
+    small = narrow_autoencoder(narrow).state_dict()
     grown = widened(own, shapes, silent=_silent(shapes, own))
     vae = _wide_autoencoder(small, {key: tuple(value.shape) for key, value in full.items()})
-    return grown | {prefix + key: value for key, value in vae.items()}
+    return grown | {FIRST_STAGE + key: value for key, value in vae.items()}
 
 
 def wide_part(part: Part, narrow: Mapping[str, Tensor], times: int = TIMES) -> dict[str, Tensor]:
@@ -131,9 +142,8 @@ def widen_folder(folder: Path, out: Path) -> list[Path]:
         raise TrainError(f"There is no {BASE} in {folder}: make a world with `python run.py train world --out {folder}`.")
     states = {BASE: wide_base(load_file(folder / BASE))}
     for part in parts():
-        name = f"{part.repositories[GENERATION]}.safetensors"
-        if (folder / name).is_file():
-            states[name] = wide_part(part, load_file(folder / name))
+        if (folder / file_of(part)).is_file():
+            states[file_of(part)] = wide_part(part, load_file(folder / file_of(part)))
     out.mkdir(parents=True, exist_ok=True)
     for name, state in states.items():
         save_file(state, out / name)

@@ -1,0 +1,212 @@
+"""Readers: a small network that reads head pose, expression and identity back from a picture of a drawn head.
+
+`python run.py bench readers [--people N] [--passes N]` draws heads of its own, trains in a quarter of an hour on two cores and writes
+bench/readers.safetensors; then it prints its error on people and motions that it has not seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ..demo.environment import CACHE
+from ..demo.world import World
+from ..face_tools.coefficients import ARKIT_51
+from ..face_tools.editing.approximate import MEASURES
+from ..theatre import Identity, State, clip, draw
+from ..theatre.identity import BEARDS, GLASSES, HAIR_STYLES
+from ..train.footage import PAIRS
+
+WEIGHTS = Path(__file__).with_name("readers.safetensors")
+SIZE = 96  # pictures of every size are read at this one
+NAMES = tuple(MEASURES)  # the coefficients that a real clip's landmarks give
+COLUMNS = [ARKIT_51.index(name) for name in NAMES]
+ANGLE_UNIT = 0.25  # radians that count as much as one coefficient
+HELD_OUT = 900_000  # people and motions from this seed on are seen by no training
+COLOURS = ("skin", "hair", "eye", "lips")  # not shirt and background: a head is to be known by itself
+CHOICES = {"style": HAIR_STYLES, "beard": BEARDS, "glasses": GLASSES}
+SIZES = {
+    "face_width": (0.9, 1.1), "face_height": (0.93, 1.08), "eye_size": (0.88, 1.14), "eye_spacing": (0.94, 1.06),
+    "brow_thickness": (0.65, 1.45), "brow_tilt": (-1.0, 1.0), "nose_size": (0.8, 1.25), "mouth_width": (0.88, 1.16),
+    "lip_fullness": (0.75, 1.35), "ear_size": (0.85, 1.25), "age": (0.0, 1.0), "freckles": (0.0, 1.0),
+}  # fmt: skip
+WHO = 3 * len(COLOURS) + sum(map(len, CHOICES.values())) + len(SIZES)
+BATCH = 32
+
+
+def features(who: Identity) -> np.ndarray:
+    """(39,) float32 0..1: the numbers that make a head, colours, choices and sizes."""
+    colours = [c / 255 for name in COLOURS for c in getattr(who, name)]
+    choices = [float(getattr(who, name) == option) for name, options in CHOICES.items() for option in options]
+    sizes = [(getattr(who, name) - low) / (high - low) for name, (low, high) in SIZES.items()]
+    return np.float32(colours + choices + sizes)
+
+
+class Reader(nn.Module):
+    """(B, 3, 96, 96) 0..1 -> pitch yaw roll (B, 3) radians, the eleven coefficients (B, 11), identity (B, 39).
+
+    spread: (39,) the reader's own error of each identity number, by which distances are measured
+    """
+
+    def __init__(self, widths: Sequence[int] = (24, 48, 64, 96)):
+        super().__init__()
+        layers: list[nn.Module] = []
+        for c_in, c in zip((3, *widths), widths):
+            layers += [nn.Conv2d(c_in, c, 3, 2, 1, bias=False), nn.BatchNorm2d(c), nn.ReLU(inplace=True)]
+        cells = (SIZE >> len(widths)) ** 2
+        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * cells, 192), nn.ReLU(inplace=True))
+        self.head = nn.Linear(192, 3 + len(NAMES) + WHO)
+        self.register_buffer("spread", torch.ones(WHO))
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        angles, coefficients, who = self.head(self.body(pictures - 0.5)).split([3, len(NAMES), WHO], 1)
+        return angles * ANGLE_UNIT, coefficients, who
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read from F pictures: degrees (F, 3), coefficients (F, 11) by NAMES, identity (F, 39) in units of its own error."""
+
+    degrees: np.ndarray
+    coefficients: np.ndarray
+    who: np.ndarray
+
+
+def load(path: Path = WEIGHTS) -> Reader:
+    network = Reader()
+    network.load_state_dict({name: value.float() for name, value in load_file(path).items()}, strict=False)
+    return network.eval().requires_grad_(False)
+
+
+def small(picture: np.ndarray) -> np.ndarray:
+    """(96, 96, 3) uint8 of a square uint8 picture."""
+    return cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+
+
+def together(pictures: Iterable[np.ndarray]) -> Tensor:
+    """(B, 3, 96, 96) uint8 of square uint8 pictures."""
+    return torch.from_numpy(np.stack([small(picture) for picture in pictures])).permute(0, 3, 1, 2)
+
+
+def read(network: Reader, pictures: Iterable[np.ndarray]) -> Reading:
+    """Read (H, W, 3) uint8 RGB pictures."""
+    parts = zip(*(network(part.float() / 255) for part in together(pictures).split(64)))
+    angles, coefficients, who = (torch.cat(part).numpy() for part in parts)
+    return Reading(np.degrees(angles), coefficients.clip(0, 1), who / network.spread.numpy())
+
+
+def scenes(first: int, count: int, moments: int = 1) -> list[tuple[Identity, State]]:
+    """`count` people from seed `first` on, each in moments of a motion of their own, two and a half seconds apart."""
+    return [(Identity.of(seed), state) for seed in range(first, first + count) for state in clip(seed, moments, PAIRS.fps)]
+
+
+def lessons(files: Sequence[Path], world: World) -> tuple[Tensor, Tensor]:
+    """(N, 3, 96, 96) uint8 pictures and (N, 53) what they show: every second one as the world's autoencoder gives it back."""
+    pictures, wanted = [], []
+    for number, path in enumerate(files):
+        drawn = np.load(path)
+        rows = list(drawn["pictures"])
+        rows[1::2] = [p for part in range(1, len(rows), 100) for p in world.enlarge(world.shrink(rows[part : part + 99 : 2]))]
+        pictures.append(together(rows))
+        first = PAIRS.first + number * PAIRS.in_file
+        who = np.repeat([features(Identity.of(seed)) for seed in range(first, first + PAIRS.in_file)], PAIRS.frames, axis=0)
+        wanted.append(np.concatenate([drawn["rotation"] / ANGLE_UNIT, drawn["coefficients"][:, COLUMNS], who], 1))
+    return torch.cat(pictures), torch.from_numpy(np.float32(np.concatenate(wanted)))
+
+
+def _worn(pictures: Tensor) -> Tensor:
+    """Pictures (B, 3, H, W) as a network might have made them: softer, noisier, of other brightness, a little out of place."""
+    pictures = torch.roll(pictures, torch.randint(-1, 2, (2,)).tolist(), (2, 3))
+    kind = torch.rand(())
+    if kind < 0.3:
+        pictures = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    elif kind < 0.5:
+        pictures = F.interpolate(F.avg_pool2d(pictures, 2), scale_factor=2, mode="bilinear")
+    gain = 1 + 0.06 * torch.randn(len(pictures), 3, 1, 1)
+    return pictures * gain + 0.02 * torch.randn_like(pictures)
+
+
+def train(pictures: Tensor, wanted: Tensor, passes: int, rate: float = 4e-3, seed: int = 0) -> Reader:
+    """Learn to read in `passes` rounds over `lessons`: AdamW with a one-cycle rate.
+
+    The last twentieth is kept apart: by it the reader's own error of each identity number is measured.
+    """
+    torch.manual_seed(seed)
+    start, count = time.monotonic(), len(pictures) * 19 // 20
+    network = Reader().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.01)
+    steps = count // BATCH
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=passes * steps)
+    for number in range(passes):
+        total = 0.0
+        for rows in torch.randperm(count)[: steps * BATCH].view(steps, BATCH):
+            seen = _worn(pictures[rows].float() / 255).contiguous(memory_format=torch.channels_last)
+            angles, coefficients, who = network(seen)
+            wrong = F.smooth_l1_loss(torch.cat([angles / ANGLE_UNIT, coefficients, who], 1), wanted[rows], beta=0.1)
+            optimizer.zero_grad(set_to_none=True)
+            wrong.backward()
+            optimizer.step()
+            schedule.step()
+            total += wrong.item() / steps
+        print(f"pass {number + 1} of {passes}: loss {total:.4f}, {time.monotonic() - start:.0f} s", flush=True)
+    network.eval().requires_grad_(False)
+    read_who = torch.cat([network(_worn(part.float() / 255))[2] for part in pictures[count:].split(64)])
+    network.spread.copy_((read_who - wanted[count:, -WHO:]).square().mean(0).sqrt())
+    return network
+
+
+@dataclass(frozen=True)
+class Error:
+    """How wrong a reading is: APD in degrees (mean over the three angles), AED (mean over the eleven coefficients)."""
+
+    apd: float
+    aed: float
+
+
+def error(reading: Reading, states: Sequence[State]) -> Error:
+    """Mean absolute difference of a reading and the states that were asked for."""
+    degrees = np.degrees([s.rotation for s in states])
+    coefficients = np.stack([s.coefficients[COLUMNS] for s in states])
+    return Error(float(np.abs(reading.degrees - degrees).mean()), float(np.abs(reading.coefficients - coefficients).mean()))
+
+
+def nearest(who: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """(F,) row of the gallery that each of (F, 39) is nearest to."""
+    return ((who[:, None] - gallery) ** 2).sum(-1).argmin(1)
+
+
+def own_error(network: Reader, count: int = 100) -> tuple[Error, int]:
+    """The reader's error on `count` drawn heads it has not seen, and how many it finds again among their portraits."""
+    seen = scenes(HELD_OUT, count)
+    reading = read(network, [draw(who, state, 128) for who, state in seen])
+    gallery = read(network, [draw(who, State(), 128) for who, _ in seen])
+    return error(reading, [state for _, state in seen]), int((nearest(reading.who, gallery.who) == np.arange(count)).sum())
+
+
+def save(network: Reader, path: Path, command: str) -> None:
+    values = {k: v if k == "spread" else v.half() for k, v in network.state_dict().items() if v.dtype.is_floating_point}
+    save_file({k: v.contiguous() for k, v in values.items()}, path, {"made_by": command})
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python run.py bench readers", description=__doc__)
+    parser.add_argument("--people", type=int, default=6000, help=f"people to draw, {PAIRS.frames} times each (default: %(default)s)")
+    parser.add_argument("--passes", type=int, default=6, help="rounds over the pictures (default: %(default)s)")
+    parser.add_argument("--drawings", type=Path, default=CACHE / PAIRS.name, help="where they are kept (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="file to write (default: %(default)s)")
+    options = parser.parse_args(argv)
+    network = train(*lessons(PAIRS.drawn(options.drawings, options.people, print), World()), options.passes)
+    save(network, options.out, f"python run.py bench readers --people {options.people} --passes {options.passes}")
+    wrong, found = own_error(load(options.out))
+    print(f"{options.out}: APD {wrong.apd:.2f} degrees, AED {wrong.aed:.3f}, {found} of 100 people found again")
+    return 0

@@ -1,0 +1,77 @@
+"""The small world in a real ComfyUI: its networks in SD1.5's shapes, and what an artist would change in a template to use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from ..train import world as networks
+from . import shapes, workflow
+from .weights import SharedViews
+from .world import World
+
+PREFIX = "world_"
+CHECKPOINT = f"{PREFIX}sd15.ckpt"
+TRACKER = "mediapipe-mesh"  # needs no model file
+
+
+def write_for(models: Path, world: World | None = None) -> None:
+    """The world's files in a models folder. The checkpoint's text encoder is synthetic: what it says is multiplied by zero."""
+    world = world or World()
+    views = SharedViews()
+    text = {key: views.tensor(key, shape) for key, shape in shapes.clip_text().items()}
+    for folder in ("checkpoints", "sk_portrait"):
+        (models / folder).mkdir(parents=True, exist_ok=True)
+    torch.save(networks.wide_base(world.base) | text, models / "checkpoints" / CHECKPOINT)
+    for part in networks.parts():
+        wide = networks.wide_part(part, world.part(part.kind).state_dict())
+        save_file(wide, models / "sk_portrait" / f"{PREFIX}{networks.file_of(part)}")
+
+
+def use(graph: dict, info: dict) -> None:
+    """Make an API graph of the two-stage template sample with the world.
+
+    Its files; v-prediction, which it was trained with; a tracker and an expression that need no model files.
+    """
+
+    def added(name: str, kind: str, title: str, **inputs) -> str:
+        widgets = {key: workflow.beginning(spec) for key, spec in workflow.inputs_of(info[kind]).items()}
+        known = {key: value for key, value in widgets.items() if value is not None}
+        graph[name] = {"class_type": kind, "inputs": known | inputs, "_meta": {"title": title}}
+        return name
+
+    def only(kind: str) -> dict:
+        return graph[workflow.node_id(graph, kind)]["inputs"]
+
+    checkpoint = workflow.node_id(graph, "CheckpointLoaderSimple")
+    graph[checkpoint]["inputs"]["ckpt_name"] = CHECKPOINT
+    for kind, part in zip(("SKPortraitLoadAdapter", "SKPortraitLoadDriveEncoder", "SKPortraitLoadMotion"), networks.parts(), strict=True):
+        only(kind)["file"] = PREFIX + networks.file_of(part)
+    readers = list(_readers(graph, [checkpoint, 0]))
+    sampling = added("velocity", "ModelSamplingDiscrete", "v-prediction", model=[checkpoint, 0], sampling="v_prediction")
+    for inputs, name in readers:
+        inputs[name] = [sampling, 0]
+
+    found, tracked = (workflow.node_id(graph, kind) for kind in ("MediaPipeFaceLandmarker", "SKPortraitTrackFromLandmarks"))
+    picture = graph[tracked]["inputs"]["images"]
+    del graph[found], graph[tracked], graph[workflow.node_id(graph, "LoadMediaPipeFaceLandmarker")]
+    added(tracked, "SKPortraitTrackFace", "Track portrait", images=picture, source=TRACKER, on_miss="stop")
+    driver = workflow.node_id(graph, "SKPortraitTrackVideo")
+    del graph[driver]["inputs"]["face_detection_model"]
+    graph[driver]["inputs"]["source"] = TRACKER
+
+    del graph[workflow.node_id(graph, "SKPortraitFaceMotion")]
+    drive = only("SKPortraitEncodeDrive")
+    del drive["face_motion"]
+    drive["track"] = [added("expression", "SKPortraitApproximateExpression", "Expression", track=drive["track"]), 0]
+
+
+def _readers(graph: dict, output: list) -> Iterator[tuple[dict, str]]:
+    """(inputs, name) of everything that is wired to an output."""
+    for node in graph.values():
+        for name, value in node["inputs"].items():
+            if value == output:
+                yield node["inputs"], name

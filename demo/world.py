@@ -1,0 +1,142 @@
+"""The small world that this project trained on drawn heads (`python run.py train world`), narrow as it is shipped: the embedded host.
+
+What acts here acts in ComfyUI, for which `widened` gives these networks SD1.5's shapes without changing an output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ..face_tools.coefficients import to_network_order
+from ..face_tools.track import FaceTrack
+from ..sk_attention.drive import Drive, DriveAction, Expression, encode
+from ..sk_attention.parts import ANIMATEDIFF, DRIVE, REFERENCE
+from ..sk_attention.reference import Reference, ReferenceAction
+from ..theatre import Identity, State, draw
+from ..train import world as networks
+from ..train.autoencoder import TinyAutoencoder
+from ..unet.diffusers import bound, plain_features
+from ..unet.frames import COND, UNCOND
+from ..unet.stations import Weighted
+from .environment import ROOT
+
+FOLDER = ROOT / "demo" / "world"
+SIZE = 128  # pixels of a picture, those it was trained on
+PERSON = 900_014  # the default portrait: nobody that training saw
+WORDS = "weights trained by this project on drawn heads"
+NO_TEXT = torch.zeros(1, 1, 8)  # its UNet reads none
+
+
+def portrait(size: int = 512, person: int = PERSON) -> np.ndarray:
+    """(size, size, 3) uint8: the demo's portrait where no picture is named."""
+    return draw(Identity.of(person), State.named(mouthSmileLeft=0.3, mouthSmileRight=0.3), size)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """As an artist would set them; `reference` and `drive` are strengths."""
+
+    steps: int = 8
+    guidance: float = 1.5
+    reference: float = 1.0
+    drive: float = 1.0
+    seed: int = 1
+    dtype: torch.dtype = torch.float32
+
+
+@dataclass(frozen=True)
+class World:
+    """The networks of a folder that `train world` made."""
+
+    folder: Path = FOLDER
+
+    @cached_property
+    def base(self) -> dict[str, Tensor]:
+        return {key: value.float() for key, value in load_file(self.folder / networks.BASE).items()}
+
+    @cached_property
+    def unet(self) -> nn.Module:
+        net = networks.unet()
+        networks.load_base(net, self.base)
+        return net.eval().requires_grad_(False)
+
+    @cached_property
+    def autoencoder(self) -> TinyAutoencoder:
+        return networks.narrow_autoencoder(self.base).eval().requires_grad_(False)
+
+    def part(self, kind: str) -> nn.Module:
+        """The reference adapter, drive encoder or temporal modules."""
+        part = next(part for part in networks.parts() if part.kind == kind)
+        net = part.build(networks.sizes(part))
+        net.load_state_dict({key: value.float() for key, value in load_file(self.folder / networks.file_of(part)).items()})
+        return net.eval().requires_grad_(False)
+
+    @cached_property
+    def adapter(self) -> nn.Module:
+        return self.part(REFERENCE)
+
+    @cached_property
+    def drive(self) -> nn.Module:
+        return self.part(DRIVE)
+
+    @cached_property
+    def motion(self) -> nn.Module:
+        return self.part(ANIMATEDIFF)
+
+    @torch.no_grad()
+    def shrink(self, pictures: Sequence[np.ndarray]) -> Tensor:
+        """F pictures (H, W, 3) uint8 -> (F, 4, H/8, W/8) latents."""
+        return self.autoencoder.encode(torch.from_numpy(np.stack(pictures)).movedim(-1, 1).float() / 255)
+
+    @torch.no_grad()
+    def enlarge(self, latents: Tensor) -> list[np.ndarray]:
+        """The way back."""
+        pictures = self.autoencoder.decode(latents.float()).clamp(0, 1) * 255
+        return list(pictures.round().to(torch.uint8).movedim(1, -1).numpy())
+
+    @torch.no_grad()
+    def encode_drive(self, track: FaceTrack, head_poses: Sequence[np.ndarray]) -> Drive:
+        """The coefficients of a track and F head-pose pictures (H, W, 3) uint8; patches are zero, as they were in training."""
+        pictures = torch.from_numpy(np.stack(head_poses)).movedim(-1, 1).float() / 127.5 - 1
+        coefficients = torch.from_numpy(to_network_order(track.coefficients)).float()
+        return encode(self.drive, pictures, Expression(coefficients, torch.zeros(len(track), 3, 1024)))
+
+    def encode_reference(self, picture: np.ndarray) -> Reference:
+        """What the UNet sees in the portrait, and in nothing, at timestep 0 (section 3.2)."""
+        latent = self.shrink([picture])
+        halves = [plain_features(self.unet, z, NO_TEXT, branch) for z, branch in ((latent, COND), (torch.zeros_like(latent), UNCOND))]
+        features = {station: torch.cat([half[station] for half in halves]) for station in halves[0]}
+        return Reference(features, tuple(latent.shape[-2:]), SimpleNamespace(module=self.adapter, generations=(networks.GENERATION,)))
+
+    @torch.no_grad()
+    def act(self, picture: np.ndarray, drive: Drive, wishes: Wishes | None = None) -> list[np.ndarray]:
+        """The portrait (H, W, 3) uint8 as the drive has it, one picture a frame, every frame from one noise (Euler steps)."""
+        from diffusers import EulerDiscreteScheduler
+
+        wishes = wishes or Wishes()
+        scheduler = EulerDiscreteScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="linspace", prediction_type="v_prediction"
+        )
+        scheduler.set_timesteps(wishes.steps)
+        reference = self.encode_reference(picture)
+        actions = [Weighted(DriveAction(drive), wishes.drive), Weighted(ReferenceAction(reference), wishes.reference)]
+        branches = [COND] if wishes.guidance == 1 else [UNCOND, COND]
+        start = torch.randn(1, 4, *reference.size, generator=torch.Generator().manual_seed(wishes.seed))
+        x = start.expand(len(drive), -1, -1, -1) * scheduler.init_noise_sigma
+        reduced = torch.autocast("cpu", wishes.dtype, enabled=wishes.dtype != torch.float32)
+        with bound(self.unet, actions, {"cond_or_uncond": branches}), reduced:
+            for timestep in scheduler.timesteps:
+                rows = scheduler.scale_model_input(torch.cat([x] * len(branches)), timestep)
+                answers = self.unet(rows, timestep, encoder_hidden_states=NO_TEXT).sample.float().chunk(len(branches))
+                answer = answers[-1] if wishes.guidance == 1 else answers[0] + wishes.guidance * (answers[1] - answers[0])
+                x = scheduler.step(answer, timestep, x).prev_sample
+        return self.enlarge(x)
