@@ -13,7 +13,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..face_tools.coefficients import to_network_order
@@ -61,7 +60,7 @@ class World:
 
     @cached_property
     def base(self) -> dict[str, Tensor]:
-        return {key: value.float() for key, value in load_file(self.folder / networks.BASE).items()}
+        return networks.read(self.folder / networks.BASE)
 
     @cached_property
     def unet(self) -> nn.Module:
@@ -77,7 +76,7 @@ class World:
         """The reference adapter, drive encoder or temporal modules."""
         part = next(part for part in networks.parts() if part.kind == kind)
         net = part.build(networks.sizes(part))
-        net.load_state_dict({key: value.float() for key, value in load_file(self.folder / networks.file_of(part)).items()})
+        net.load_state_dict(networks.read(self.folder / networks.file_of(part)))
         return net.eval().requires_grad_(False)
 
     @cached_property

@@ -1,5 +1,6 @@
 """The trainer: what it learns, what it leaves alone, and that it can be stopped, resumed and spread over processes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -352,6 +353,8 @@ def test_the_small_world_is_made_and_made_again_from_where_it_stopped(tmp_path, 
     assert {path.stem for path in files} == {"world_base", "hm2_reference", "hm2_control", "hm2_animatediff_frame12"}
     sheets = sorted(path.name for path in tmp_path.glob("*/sheets/*.png"))
     assert sheets == ["autoencoder_000002.png", "motion_000002.png", "portrait_000002.png"]
+    record = json.loads((tmp_path / stages.RECORD).read_text())
+    assert all(len(record[name]["loss"]) == 2 and record[name]["steps"] == 2 for name in ("autoencoder", "joint", "motion"))
     assert sum(path.stat().st_size for path in files) < 40 << 20
     wide = world.widen_folder(tmp_path, tmp_path / "wide")
     assert load(read(wide[1]), str(wide[1])).generations == ("v2",)

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..face_tools.coefficients import to_network_order
 from . import motions, world
 from .autoencoder import TinyAutoencoder
+from .curve import curve
 from .data import Clips, ShardWriter
 from .footage import CLIPS, PAIRS, SIZE, Footage
 from .loop import Settings, described, fit
@@ -27,6 +28,7 @@ from .reconstruct import Reconstructions
 
 TARGETS = PAIRS.frames - 1
 AUTOENCODER, RECORD = "autoencoder.safetensors", "world.json"
+TASKS = {"autoencoder": Reconstructions.name, "joint": Pairs.name, "motion": motions.Neighbours.name}  # stage -> task, as logs are named
 
 
 @dataclass(frozen=True)
@@ -83,23 +85,24 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
     networks = {part.repositories[world.GENERATION]: part.build(world.sizes(part)) for part in (adapter, drive)}
     written = [out / world.BASE, *(out / world.file_of(part) for part in (adapter, drive))]
     if all(path.exists() for path in written):
-        world.load_base(unet, load_file(out / world.BASE))
+        world.load_base(unet, world.read(written[0]))
         for path, network in zip(written[1:], networks.values()):
-            network.load_state_dict(load_file(path))
+            network.load_state_dict(world.read(path))
     else:
         task = Heads(latents(out / "latents", PAIRS, files, small, tell), unet, networks, None, live=True, **options)
         fit(task, plan.joint, out / "joint", {"people": plan.people})
         for path, state in zip(written, [world.narrow_base(unet, small), *(network.state_dict() for network in networks.values())]):
-            _save(path, state)
+            _save(path, _half(state))
 
     torch.manual_seed(plan.motion.seed)
     files = CLIPS.drawn(out / CLIPS.name, plan.clips, tell)
     motion = motions.network(world.GENERATION, {}, world.sizes)
     task = motions.Neighbours(latents(out / "moving", CLIPS, files, small, tell), unet, networks, motion, None, **options)
     fit(task, plan.motion, out / "motion", {"clips": plan.clips})
-    written.append(_save(out / world.file_of(temporal), motion[temporal.repositories[world.GENERATION]].state_dict()))
+    written.append(_save(out / world.file_of(temporal), _half(motion[temporal.repositories[world.GENERATION]].state_dict())))
     record = {"people": plan.people, "clips": plan.clips}
-    record |= {name: described(getattr(plan, name)) for name in ("autoencoder", "joint", "motion")}
+    for name, task in TASKS.items():
+        record[name] = described(getattr(plan, name)) | {"loss": curve(out / name / task)}
     (out / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return written
 
@@ -112,6 +115,11 @@ def _autoencoder(out: Path, plan: Plan, files: Sequence[Path]) -> TinyAutoencode
         _save(out / AUTOENCODER, small.state_dict())
     small.load_state_dict(load_file(out / AUTOENCODER))
     return small.eval()
+
+
+def _half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """As it is shipped, in float16."""
+    return {key: value.half() for key, value in state.items()}
 
 
 def _save(path: Path, state: Mapping[str, Tensor]) -> Path:

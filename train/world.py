@@ -73,6 +73,11 @@ def file_of(part: Part) -> str:
     return f"{part.repositories[GENERATION]}.safetensors"
 
 
+def read(path: Path) -> dict[str, Tensor]:
+    """A file of a world's folder, in float32."""
+    return {key: value.float() for key, value in load_file(path).items()}
+
+
 def narrow_base(net: nn.Module, autoencoder: TinyAutoencoder) -> dict[str, Tensor]:
     """The one file of UNet and autoencoder, narrow, in a checkpoint's names."""
     own = {FIRST_STAGE + key: value for key, value in autoencoder.state_dict().items()}
@@ -140,10 +145,10 @@ def widen_folder(folder: Path, out: Path) -> list[Path]:
     """Write the wide files of a world's narrow ones. Raises TrainError where the base is missing."""
     if not (folder / BASE).is_file():
         raise TrainError(f"There is no {BASE} in {folder}: make a world with `python run.py train world --out {folder}`.")
-    states = {BASE: wide_base(load_file(folder / BASE))}
+    states = {BASE: wide_base(read(folder / BASE))}
     for part in parts():
         if (folder / file_of(part)).is_file():
-            states[file_of(part)] = wide_part(part, load_file(folder / file_of(part)))
+            states[file_of(part)] = wide_part(part, read(folder / file_of(part)))
     out.mkdir(parents=True, exist_ok=True)
     for name, state in states.items():
         save_file(state, out / name)

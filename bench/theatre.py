@@ -1,0 +1,169 @@
+"""`python run.py bench theatre`: does it mean what it says? The trained small world on people and motions that no training has seen.
+
+Head pose, coefficients and identity are read back from the pictures by a small network trained on drawings (`bench readers`), whose own
+error stands in the first row. `--short` is what the tests run; the long form writes bench/THEATRE.md with its pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+
+from ..demo import clips, host
+from ..demo.world import SIZE, Wishes, World
+from ..face_tools import video
+from ..face_tools.coefficients import ARKIT_51
+from ..face_tools.editing.approximate import approximate_coefficients
+from ..face_tools.track import FaceTrack
+from ..face_tools.trackers import mediapipe_mesh
+from ..face_tools.trackers.faces import ModelFiles
+from ..face_tools.trackers.tracking import track_faces
+from ..theatre import State
+from . import readers, theatre_report
+from .readers import NAMES
+from .theatre_stage import Act, Actor, Judge, Score, drawing, on_stage, sampling, scenes
+
+USUAL = Wishes()
+STRENGTHS = (0.0, 0.5, 1.0, 1.5)
+GALLERY, FPS = 100, 15.0
+
+
+class Table:
+    """Rows of what was expected and what was seen; counts what failed."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str, str, bool | None]] = []
+
+    def say(self, what: str, seen: str, expected: str = "", held: bool | None = None) -> None:
+        """One row; `held` is None where a figure is only printed."""
+        self.rows.append((what, expected, seen, held))
+        mark = {True: "ok    ", False: "FAILED", None: "      "}[held]
+        print(f"{mark} {what:34} {seen}" + (f"   (expected: {expected})" if expected else ""), flush=True)
+
+    def below(self, what: str, seen: float, bound: float, form: str = ".2f") -> None:
+        self.say(what, format(seen, form), f"below {bound:{form}}", seen < bound)
+
+    def above(self, what: str, seen: float, bound: float, form: str = ".2f") -> None:
+        self.say(what, format(seen, form), f"above {bound:{form}}", seen > bound)
+
+    @property
+    def passed(self) -> int:
+        return sum(held is True for *_, held in self.rows)
+
+    @property
+    def failed(self) -> int:
+        return sum(held is False for *_, held in self.rows)
+
+
+def reenactment(table: Table, judge: Judge, act: Act, name: str) -> Score:
+    """Against what copying would give, and against what was promised."""
+    table.say(f"{name}: reader on the truth", judge(judge.drawn).words())
+    still = judge([[scene.portrait] * len(scene.states) for scene in judge.stage])
+    table.say("  copy the reference", still.words())
+    other = judge([row[1:] + row[:1] for row in judge.drawn])
+    table.say("  copy another frame", other.words())
+    own = act()
+    table.say("  the actor", own.words())
+    table.below("  pose, APD", own.apd, min(6.0, 0.6 * min(still.apd, other.apd)))
+    table.below("  expression, AED", own.aed, min(0.15, 0.8 * min(still.aed, other.aed)), ".3f")
+    table.above("  picture, PSNR", own.psnr, max(still.psnr, other.psnr))
+    table.above("  identity", own.found, 0.8)
+    return own
+
+
+def losses(table: Table, judge: Judge, act: Act) -> None:
+    """What is taken away is lost, and only that."""
+    own = act()
+    moved = judge.amplitude(own)
+    table.above("turns, of what was asked", moved, 0.6)
+    table.below("drive off: turns", judge.amplitude(act(wishes=replace(USUAL, drive=0.0))), 0.2)
+    nobody = act(wishes=replace(USUAL, reference=0.0))
+    table.below("reference off: identity", nobody.found, 0.5 * own.found)
+    table.above("  still turns", judge.amplitude(nobody), 0.6 * moved)
+
+    turned = act(lambda track: track.rows(np.roll(np.arange(len(track)), -1)))
+    per = len(judge.states) // len(judge.stage)
+    following = [s for k in range(0, len(judge.states), per) for s in judge.states[k + 1 : k + per] + judge.states[k : k + 1]]
+    table.below("drive of another frame: APD to it", readers.error(turned.reading, following).apd, 0.5 * turned.apd)
+
+    plain = act(lambda track: track.replace(coefficients=0 * track.coefficients))
+    table.above("coefficients zeroed: AED", plain.aed, 1.2 * own.aed, ".3f")
+    table.above("  still turns", judge.amplitude(plain), 0.8 * moved)
+    boxed = act(lambda track: track.replace(rotation=0 * track.rotation))
+    table.below("box kept still: turns", judge.amplitude(boxed), 0.2)
+    table.below("  expression stays, AED", boxed.aed, plain.aed, ".3f")
+
+
+def strengths(table: Table, judge: Judge, act: Act) -> None:
+    """Pose rises with the drive's strength, likeness with the reference's."""
+    turns = [judge.amplitude(act(wishes=replace(USUAL, drive=value))) for value in STRENGTHS]
+    alike = [judge.likeness(act(wishes=replace(USUAL, reference=value))) for value in STRENGTHS]
+    for what, values in (("drive strength: turns", turns), ("reference strength: likeness", alike)):
+        told = ", ".join(f"{strength:g}: {value:.2f}" for strength, value in zip(STRENGTHS, values))
+        table.say(what, told, "rises", bool((np.diff(values) > 0).all()))
+
+
+def real_track(frames: int) -> FaceTrack:
+    """A real talking head, 15 frames a second, in the middle of a picture of the small world's size."""
+    path = clips.driver()
+    with mediapipe_mesh.open_source(ModelFiles()) as source:
+        track = approximate_coefficients(track_faces(islice(video.frames(path, fps=FPS), frames), source, FPS))
+    return track.replace(translation=np.tile(State().translation, (len(track), 1)), size=(SIZE, SIZE))
+
+
+def real_clip(table: Table, judge: Judge, actor: Actor, frames: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The real talking head drives drawn ones: what is read back follows the clip's own track, curve by curve."""
+    track = real_track(frames)
+    acted = [readers.read(judge.network, actor(scene, track, USUAL)) for scene in judge.stage]
+    angles, values = (np.mean([getattr(r, name) for r in acted], 0) for name in ("degrees", "coefficients"))
+    curves = {name: (np.degrees(track.rotation[:, k]), angles[:, k]) for k, name in enumerate(("pitch", "yaw", "roll"))}
+    for name in ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight"):
+        curves[name] = (track.coefficients[:, ARKIT_51.index(name)], values[:, NAMES.index(name)])
+    told = {name: float(np.corrcoef(*pair)[0, 1]) for name, pair in curves.items()}
+    table.say("real clip, correlation", ", ".join(f"{name} {value:.2f}" for name, value in told.items()))
+    table.above("  yaw follows", told["yaw"], 0.9)
+    table.above("  jaw follows", told["jawOpen"], 0.7)
+    return curves
+
+
+def perform(actor: Actor, people: int, moments: int) -> Table:
+    """Everything but the clips, for one actor."""
+    table = Table()
+    for own, name in ((True, "self"), (False, "cross")):
+        judge = Judge(scenes(people, moments, own), GALLERY)
+        act = on_stage(actor, judge, USUAL)
+        reenactment(table, judge, act, name)
+    judge = Judge(judge.stage[: max(8, people // 4)], GALLERY)
+    act = on_stage(actor, judge, USUAL)
+    losses(table, judge, act)
+    strengths(table, judge, act)
+    return table
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python run.py bench theatre", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="12 people, no clips, no page")
+    parser.add_argument("--drawn", action="store_true", help="let the drawing program act: what a perfect actor scores")
+    parser.add_argument("--people", type=int, default=100, help="people on the stage (default: %(default)s)")
+    parser.add_argument("--moments", type=int, default=2, help="moments of each one's motion (default: %(default)s)")
+    parser.add_argument("--frames", type=int, default=120, help="frames of the real clip, 15 a second (default: %(default)s)")
+    options = parser.parse_args(argv)
+    world = World()
+    actor = drawing if options.drawn else sampling(world)
+    table = perform(actor, 12 if options.short else options.people, options.moments)
+    if not options.short:
+        curves = real_clip(table, Judge(scenes(3, 2), 3), actor, options.frames)
+        if not options.drawn:
+            from . import theatre_clips, theatre_costs
+
+            costs = theatre_costs.measured(table, Judge(scenes(24, 2), GALLERY), actor)
+            if host.find() is None:
+                table.say("two stages", "skipped: there is no ComfyUI here")
+            else:
+                theatre_clips.judged(table, world)
+            theatre_report.write(table, world, curves, costs, " ".join(["theatre", *argv]), GALLERY)
+    print(f"{table.passed} passed, {table.failed} failed")
+    return int(table.failed > 0)

@@ -1,0 +1,40 @@
+"""Quality against cost: few steps, guidance, and half precision."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from ..demo.world import Wishes
+from .theatre_stage import Actor, Judge, Score, on_stage
+
+WAYS = {
+    f"{steps} steps, CFG {guidance:g}": Wishes(steps=steps, guidance=guidance) for steps in (4, 8, 25) for guidance in (1.0, 1.5, 2.0)
+} | {f"8 steps, CFG 1.5, {name}": Wishes(dtype=dtype) for name, dtype in (("bf16", torch.bfloat16), ("fp16", torch.float16))}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """rows: of the UNet, for one frame; seconds: of this machine, for one frame"""
+
+    name: str
+    rows: int
+    seconds: float
+    score: Score
+
+
+def measured(table, judge: Judge, actor: Actor) -> list[Cost]:
+    """One row for each of WAYS; nothing is judged but that half precision changes little."""
+    found = []
+    for name, wishes in WAYS.items():
+        act, start = on_stage(actor, judge, wishes), time.perf_counter()
+        score = act()
+        seconds = (time.perf_counter() - start) / len(judge.states)
+        found.append(Cost(name, wishes.steps * (1 if wishes.guidance == 1 else 2), seconds, score))
+        table.say(name, f"{score.words()}  {found[-1].rows} UNet rows, {seconds:.2f} s a frame")
+    usual = next(cost for cost in found if cost.name == "8 steps, CFG 1.5")
+    for cost in found[-2:]:
+        table.below(f"{cost.name}: PSNR lost", usual.score.psnr - cost.score.psnr, 0.5)
+    return found

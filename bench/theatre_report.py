@@ -1,0 +1,101 @@
+"""Writes what `bench theatre` found: bench/THEATRE.md, with a plot of cost and quality, the real clip's curves, and pictures of the actor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..demo.environment import ROOT
+from ..demo.world import WORDS, Wishes, World
+from .theatre_costs import Cost
+from .theatre_stage import sampling, scenes
+
+PAGE, FOLDER = ROOT / "bench" / "THEATRE.md", ROOT / "bench" / "theatre"
+Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+TEXT = """# Does it mean what it says?
+
+`{command}` on {cores} cores, {day}; {words}. {passed} passed, {failed} failed.
+
+People and motions that no training saw. Head pose, coefficients and identity are read back from the pictures by a small network
+trained on drawings (`python run.py bench readers`), whose own error is the row "reader on the truth". APD: mean error of pitch, yaw and
+roll in degrees. AED: mean error of the eleven coefficients. Identity: share found among {gallery} people.
+
+| | expected | seen |
+|---|---|---|
+{rows}
+
+![Portraits, what was asked, and what the small world made](theatre/actors.png)
+
+From above: the portrait, the drawn truth, the result. Frames alone, without motion modules.
+
+![What a real clip's track says and what is read back from three drawn heads that it drives](theatre/curves.png)
+
+![Quality against cost](theatre/costs.png)
+"""
+
+
+def write(table, world: World, curves: Curves, costs: Sequence[Cost], command: str, gallery: int) -> Path:
+    """The page and its pictures."""
+    FOLDER.mkdir(exist_ok=True)
+    _actors(world).save(FOLDER / "actors.png")
+    _curves(curves, FOLDER / "curves.png")
+    _costs(costs, FOLDER / "costs.png")
+    marks = {True: "", False: " **not held**", None: ""}
+    rows = "\n".join(f"| {what} | {expected} | {seen}{marks[held]} |" for what, expected, seen, held in table.rows)
+    facts = {"command": f"python run.py bench {command}", "cores": os.cpu_count(), "day": date.today().isoformat(), "words": WORDS}
+    PAGE.write_text(TEXT.format(rows=rows, passed=table.passed, failed=table.failed, gallery=gallery, **facts), encoding="utf-8")
+    return PAGE
+
+
+def _actors(world: World, people: int = 5, moments: int = 3) -> Image.Image:
+    act = sampling(world)
+    columns = []
+    for scene in scenes(people, moments):
+        rows = zip([scene.portrait] * moments, scene.drawn, act(scene, scene.asked, Wishes()))
+        columns += [np.concatenate(row) for row in rows]
+    return Image.fromarray(np.concatenate(columns, 1))
+
+
+def _figure(path: Path, panels: int, draw) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(-(-panels // 3), min(panels, 3), figsize=(12, 3.2 * -(-panels // 3)), layout="constrained")
+    draw(np.ravel(axes))
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def _curves(curves: Curves, path: Path) -> None:
+    def draw(axes) -> None:
+        for axis, (name, (asked, seen)) in zip(axes, curves.items()):
+            axis.plot(asked, label="the clip's track")
+            axis.plot(seen, label="read from the result")
+            axis.set_title(f"{name}: correlation {np.corrcoef(asked, seen)[0, 1]:.2f}")
+            axis.set_xlabel("frame")
+        axes[0].legend()
+
+    _figure(path, len(curves), draw)
+
+
+def _costs(costs: Sequence[Cost], path: Path) -> None:
+    measures = {"APD, degrees": "apd", "AED": "aed", "PSNR, dB": "psnr"}
+
+    def draw(axes) -> None:
+        for axis, (title, name) in zip(axes, measures.items()):
+            for cost in costs:
+                axis.plot(cost.rows, getattr(cost.score, name), "o", label=cost.name)
+            axis.set_title(title)
+            axis.set_xlabel("UNet rows for a frame")
+            axis.set_xscale("log")
+        axes[-1].legend(fontsize=7)
+
+    _figure(path, len(measures), draw)

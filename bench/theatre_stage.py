@@ -1,0 +1,142 @@
+"""The stage of `bench theatre`: drawn people that no training has seen, actors that make them move, and a judge who reads the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from ..demo.world import SIZE, Wishes, World
+from ..face_tools.pictures.head_pose_raster import draw_box
+from ..face_tools.track import FaceTrack
+from ..theatre import Identity, State, clip, draw, states_of, truth
+from ..train.footage import PAIRS
+from . import readers
+from .readers import HELD_OUT
+
+Pictures = list[np.ndarray]  # (128, 128, 3) uint8
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One person, a portrait of theirs, and moments of a motion that they are to act."""
+
+    who: Identity
+    portrait: np.ndarray
+    states: list[State]
+
+    @property
+    def asked(self) -> FaceTrack:
+        return truth(self.who, self.states, SIZE)
+
+    @cached_property
+    def drawn(self) -> Pictures:
+        return [draw(self.who, state, SIZE) for state in self.states]
+
+
+def scenes(count: int, moments: int, own: bool = False) -> list[Scene]:
+    """People from HELD_OUT on and motions that no training saw; the moments lie two and a half seconds apart.
+
+    own: the portrait is a moment of the same motion (self reenactment), else a relaxed face that the motion knows nothing of
+    """
+    result = []
+    for seed in range(HELD_OUT, HELD_OUT + count):
+        who, states = Identity.of(seed), clip(seed, moments + own, PAIRS.fps)
+        result.append(Scene(who, draw(who, states[0] if own else State(), SIZE), states[own:]))
+    return result
+
+
+@dataclass(frozen=True)
+class Score:
+    """Of pictures that should show asked states: APD degrees, AED, people found among the gallery (share), PSNR dB, SSIM."""
+
+    apd: float
+    aed: float
+    found: float
+    psnr: float
+    ssim: float
+    reading: readers.Reading = field(repr=False)
+
+    def words(self) -> str:
+        return f"APD {self.apd:5.2f}  AED {self.aed:.3f}  identity {100 * self.found:3.0f} %  PSNR {self.psnr:5.2f}  SSIM {self.ssim:.3f}"
+
+
+class Judge:
+    """Reads pictures of all scenes, one list a scene, against what was asked of them and against what the drawing program draws."""
+
+    def __init__(self, stage: Sequence[Scene], gallery: int):
+        self.network, self.stage = readers.load(), stage
+        people = [draw(Identity.of(seed), State(), SIZE) for seed in range(HELD_OUT, HELD_OUT + gallery)]
+        self.gallery = readers.read(self.network, people).who
+        self.drawn = [scene.drawn for scene in stage]
+        self.states = [state for scene in stage for state in scene.states]
+
+    def __call__(self, pictures: list[Pictures]) -> Score:
+        from skimage.metrics import structural_similarity
+
+        flat, drawn = ([p for row in rows for p in row] for rows in (pictures, self.drawn))
+        reading = readers.read(self.network, flat)
+        wrong = readers.error(reading, self.states)
+        owner = np.repeat(np.arange(len(pictures)), [len(row) for row in pictures])
+        found = float((readers.nearest(reading.who, self.gallery) == owner).mean())
+        psnr = [-10 * np.log10(max(((a / 255.0 - b / 255.0) ** 2).mean(), 1e-6)) for a, b in zip(flat, drawn)]
+        ssim = [structural_similarity(a, b, channel_axis=2) for a, b in zip(flat, drawn)]
+        return Score(wrong.apd, wrong.aed, found, float(np.mean(psnr)), float(np.mean(ssim)), reading)
+
+    def amplitude(self, score: Score) -> float:
+        """How far heads turn of how far they were asked to: the slope of yaw and pitch read over those asked."""
+        asked = np.degrees([s.rotation[:2] for s in self.states]).ravel()
+        return float((score.reading.degrees[:, :2].ravel() @ asked) / (asked @ asked))
+
+    def likeness(self, score: Score) -> float:
+        """Share by which a head is nearer to its own portrait than to everybody's: 1 = the same, 0 = as near as anybody."""
+        owner = np.repeat(np.arange(len(self.stage)), len(score.reading.who) // len(self.stage))
+        distance = np.sqrt(((score.reading.who[:, None] - self.gallery) ** 2).sum(-1))
+        return float(1 - (distance[np.arange(len(distance)), owner] / distance.mean(1)).mean())
+
+
+class Actor(Protocol):
+    """Makes a scene's person do what a track says, as an artist wishes it."""
+
+    def __call__(self, scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures: ...
+
+
+def sampling(world: World) -> Actor:
+    """The small world as an actor, on the embedded host."""
+
+    def act(scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures:
+        boxes = [draw_box(turn, place, (SIZE, SIZE)) for turn, place in zip(track.rotation, track.translation)]
+        return world.act(scene.portrait, world.encode_drive(track, boxes), wishes)
+
+    return act
+
+
+def drawing(scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures:
+    """The drawing program as an actor who does what is asked: strengths are shares of the way, without a reference it is a stranger."""
+    states = states_of(track.replace(rotation=wishes.drive * track.rotation, coefficients=np.clip(wishes.drive * track.coefficients, 0, 1)))
+    own, stranger = ([draw(who, state, SIZE) for state in states] for who in (scene.who, Identity.of(0)))
+    share = min(wishes.reference, 1.5) / 1.5
+    return [(share * a + (1 - share) * b).astype(np.uint8) for a, b in zip(own, stranger)]
+
+
+def copying(scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures:
+    """The laziest actor: the portrait, whatever is asked."""
+    return [scene.portrait] * len(track)
+
+
+Act = Callable[..., Score]
+
+
+def on_stage(actor: Actor, judge: Judge, usual: Wishes) -> Act:
+    """A function that lets every scene act and judges it.
+
+    It takes `change(track)`, what the actor is told instead of the truth, and the wishes.
+    """
+
+    def act(change: Callable[[FaceTrack], FaceTrack] = lambda track: track, wishes: Wishes = usual) -> Score:
+        return judge([actor(scene, change(scene.asked), wishes) for scene in judge.stage])
+
+    return act

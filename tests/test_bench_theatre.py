@@ -1,0 +1,42 @@
+"""The bench of meaning can tell, and the small world means what it says: the short form of `python run.py bench theatre`."""
+
+import numpy as np
+import pytest
+
+from sk_portrait.bench import readers, theatre, theatre_stage
+from sk_portrait.demo.world import World
+from sk_portrait.theatre import Identity, State, draw
+
+PEOPLE, MOMENTS = 8, 2
+
+
+@pytest.fixture(scope="module")
+def played():
+    actors = {"drawn": theatre_stage.drawing, "copied": theatre_stage.copying, "sampled": theatre_stage.sampling(World())}
+    return {name: theatre.perform(actor, PEOPLE, MOMENTS) for name, actor in actors.items()}
+
+
+def failures(table) -> set[str]:
+    return {what.strip() for what, *_, held in table.rows if held is False}
+
+
+def test_an_actor_who_does_what_is_asked_passes(played):
+    assert failures(played["drawn"]) == set() and played["drawn"].passed > 15
+
+
+def test_an_actor_who_copies_the_portrait_is_found_out(played):
+    must_fail = {"pose, APD", "turns, of what was asked", "drive of another frame: APD to it", "drive strength: turns"}
+    assert must_fail <= failures(played["copied"])
+
+
+def test_the_small_world_means_what_it_says(played):
+    assert failures(played["sampled"]) == set()
+
+
+def test_readers_read_what_was_drawn():
+    network = readers.load()
+    looks = [draw(Identity.of(readers.HELD_OUT), State.named((0, yaw, 0)), 128) for yaw in (-30, 0, 30)]
+    yaws = readers.read(network, looks).degrees[:, 1]
+    assert np.abs(yaws - [-30, 0, 30]).max() < 10
+    wrong, found = readers.own_error(network, 40)
+    assert wrong.apd < 4 and wrong.aed < 0.1 and found > 30
