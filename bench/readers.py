@@ -23,15 +23,18 @@ from ..demo.environment import CACHE
 from ..demo.world import World
 from ..face_tools.coefficients import ARKIT_51
 from ..face_tools.editing.approximate import MEASURES
+from ..face_tools.trackers.head_pose import focal_length
 from ..theatre import Identity, State, clip, draw
 from ..theatre.identity import BEARDS, GLASSES, HAIR_STYLES
 from ..train.footage import PAIRS
 
 WEIGHTS = Path(__file__).with_name("readers.safetensors")
-SIZE = 96  # pictures of every size are read at this one
+SIZE, WHOLE, FACE = 128, 64, 80  # pixels at which pictures of every size are kept, seen as a whole, and seen from near
+NEAR = 9.5  # centimetres from the middle of the face to the edges of the near view, held upright
 NAMES = tuple(MEASURES)  # the coefficients that a real clip's landmarks give
 COLUMNS = [ARKIT_51.index(name) for name in NAMES]
-ANGLE_UNIT = 0.25  # radians that count as much as one coefficient
+# Pitch, yaw, roll (radians) and place (metres) of a usual head, and what of them counts as much as one coefficient.
+USUAL, UNITS = (0.0, 0.0, 0.0, 0.0, -0.012, -2.83), (0.25, 0.25, 0.25, 0.03, 0.03, 0.15)
 HELD_OUT = 900_000  # people and motions from this seed on are seen by no training
 COLOURS = ("skin", "hair", "eye", "lips")  # not shirt and background: a head is to be known by itself
 CHOICES = {"style": HAIR_STYLES, "beard": BEARDS, "glasses": GLASSES}
@@ -41,7 +44,7 @@ SIZES = {
     "lip_fullness": (0.75, 1.35), "ear_size": (0.85, 1.25), "age": (0.0, 1.0), "freckles": (0.0, 1.0),
 }  # fmt: skip
 WHO = 3 * len(COLOURS) + sum(map(len, CHOICES.values())) + len(SIZES)
-BATCH = 32
+BATCH, AWRY = 32, 0.12
 
 
 def features(who: Identity) -> np.ndarray:
@@ -52,25 +55,40 @@ def features(who: Identity) -> np.ndarray:
     return np.float32(colours + choices + sizes)
 
 
-class Reader(nn.Module):
-    """(B, 3, 96, 96) 0..1 -> pitch yaw roll (B, 3) radians, the eleven coefficients (B, 11), identity (B, 39).
+def _network(size: int, widths: Sequence[int], out: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for c_in, c in zip((3, *widths), widths):
+        layers += [nn.Conv2d(c_in, c, 3, 2, 1, bias=False), nn.BatchNorm2d(c), nn.ReLU(inplace=True)]
+    cells = (size >> len(widths)) ** 2
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * cells, 192), nn.ReLU(inplace=True), nn.Linear(192, out))
 
+
+class Reader(nn.Module):
+    """(B, 3, 128, 128) 0..1 -> pitch yaw roll x y z (B, 6) in UNITS, identity (B, 39), the eleven coefficients (B, 11).
+
+    It looks twice: at the whole picture for pose and identity, and then at the face, held upright by that pose, for what it does.
     spread: (39,) the reader's own error of each identity number, by which distances are measured
     """
 
-    def __init__(self, widths: Sequence[int] = (24, 48, 64, 96)):
+    def __init__(self):
         super().__init__()
-        layers: list[nn.Module] = []
-        for c_in, c in zip((3, *widths), widths):
-            layers += [nn.Conv2d(c_in, c, 3, 2, 1, bias=False), nn.BatchNorm2d(c), nn.ReLU(inplace=True)]
-        cells = (SIZE >> len(widths)) ** 2
-        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * cells, 192), nn.ReLU(inplace=True))
-        self.head = nn.Linear(192, 3 + len(NAMES) + WHO)
+        self.whole, self.face = _network(WHOLE, (24, 48, 64, 96), 6 + WHO), _network(FACE, (32, 48, 64, 96), len(NAMES))
         self.register_buffer("spread", torch.ones(WHO))
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        angles, coefficients, who = self.head(self.body(pictures - 0.5)).split([3, len(NAMES), WHO], 1)
-        return angles * ANGLE_UNIT, coefficients, who
+    def forward(self, pictures: Tensor, pose: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """pose: (B, 6) to hold the face by, None = the one that is read."""
+        read, who = self.whole(F.avg_pool2d(pictures, SIZE // WHOLE) - 0.5).split([6, WHO], 1)
+        return read, who, self.face(upright(pictures, read.detach() if pose is None else pose) - 0.5)
+
+
+def upright(pictures: Tensor, pose: Tensor) -> Tensor:
+    """(B, 3, 80, 80): the faces of (B, 3, 128, 128) pictures from near, without their roll, by (B, 6) poses in UNITS."""
+    _, _, roll, x, y, z = (pose * torch.tensor(UNITS) + torch.tensor(USUAL)).unbind(1)
+    per_metre = 2 * focal_length((SIZE, SIZE)) / SIZE / -z.clamp(max=-1)  # in halves of the picture
+    middle_x, middle_y, reach = per_metre * x, -per_metre * y, per_metre * NEAR / 100
+    turn = torch.stack([roll.cos(), roll.sin(), middle_x / reach, -roll.sin(), roll.cos(), middle_y / reach], 1).view(-1, 2, 3)
+    grid = F.affine_grid(turn * reach[:, None, None], [len(pictures), 3, FACE, FACE], align_corners=False)
+    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 
 @dataclass(frozen=True)
@@ -89,20 +107,20 @@ def load(path: Path = WEIGHTS) -> Reader:
 
 
 def small(picture: np.ndarray) -> np.ndarray:
-    """(96, 96, 3) uint8 of a square uint8 picture."""
+    """(128, 128, 3) uint8 of a square uint8 picture."""
     return cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
 
 def together(pictures: Iterable[np.ndarray]) -> Tensor:
-    """(B, 3, 96, 96) uint8 of square uint8 pictures."""
+    """(B, 3, 128, 128) uint8 of square uint8 pictures."""
     return torch.from_numpy(np.stack([small(picture) for picture in pictures])).permute(0, 3, 1, 2)
 
 
 def read(network: Reader, pictures: Iterable[np.ndarray]) -> Reading:
     """Read (H, W, 3) uint8 RGB pictures."""
     parts = zip(*(network(part.float() / 255) for part in together(pictures).split(64)))
-    angles, coefficients, who = (torch.cat(part).numpy() for part in parts)
-    return Reading(np.degrees(angles), coefficients.clip(0, 1), who / network.spread.numpy())
+    pose, who, coefficients = (torch.cat(part).numpy() for part in parts)
+    return Reading(np.degrees(pose[:, :3] * UNITS[:3]), coefficients.clip(0, 1), who / network.spread.numpy())
 
 
 def scenes(first: int, count: int, moments: int = 1) -> list[tuple[Identity, State]]:
@@ -111,7 +129,7 @@ def scenes(first: int, count: int, moments: int = 1) -> list[tuple[Identity, Sta
 
 
 def lessons(files: Sequence[Path], world: World) -> tuple[Tensor, Tensor]:
-    """(N, 3, 96, 96) uint8 pictures and (N, 53) what they show: every second one as the world's autoencoder gives it back."""
+    """(N, 3, 128, 128) uint8 pictures and (N, 56) what they show: every second one as the world's autoencoder gives it back."""
     pictures, wanted = [], []
     for number, path in enumerate(files):
         drawn = np.load(path)
@@ -120,7 +138,8 @@ def lessons(files: Sequence[Path], world: World) -> tuple[Tensor, Tensor]:
         pictures.append(together(rows))
         first = PAIRS.first + number * PAIRS.in_file
         who = np.repeat([features(Identity.of(seed)) for seed in range(first, first + PAIRS.in_file)], PAIRS.frames, axis=0)
-        wanted.append(np.concatenate([drawn["rotation"] / ANGLE_UNIT, drawn["coefficients"][:, COLUMNS], who], 1))
+        pose = (np.concatenate([drawn["rotation"], drawn["translation"]], 1) - USUAL) / UNITS
+        wanted.append(np.concatenate([pose, who, drawn["coefficients"][:, COLUMNS]], 1))
     return torch.cat(pictures), torch.from_numpy(np.float32(np.concatenate(wanted)))
 
 
@@ -151,8 +170,9 @@ def train(pictures: Tensor, wanted: Tensor, passes: int, rate: float = 4e-3, see
         total = 0.0
         for rows in torch.randperm(count)[: steps * BATCH].view(steps, BATCH):
             seen = _worn(pictures[rows].float() / 255).contiguous(memory_format=torch.channels_last)
-            angles, coefficients, who = network(seen)
-            wrong = F.smooth_l1_loss(torch.cat([angles / ANGLE_UNIT, coefficients, who], 1), wanted[rows], beta=0.1)
+            pose = wanted[rows, :6] + AWRY * torch.randn(BATCH, 6)  # as far off as what is read may be
+            wrong = F.smooth_l1_loss(torch.cat(network(seen, pose), 1), wanted[rows], beta=0.1, reduction="none")
+            wrong = wrong[:, : 6 + WHO].mean() + wrong[:, 6 + WHO :].mean()
             optimizer.zero_grad(set_to_none=True)
             wrong.backward()
             optimizer.step()
@@ -160,8 +180,8 @@ def train(pictures: Tensor, wanted: Tensor, passes: int, rate: float = 4e-3, see
             total += wrong.item() / steps
         print(f"pass {number + 1} of {passes}: loss {total:.4f}, {time.monotonic() - start:.0f} s", flush=True)
     network.eval().requires_grad_(False)
-    read_who = torch.cat([network(_worn(part.float() / 255))[2] for part in pictures[count:].split(64)])
-    network.spread.copy_((read_who - wanted[count:, -WHO:]).square().mean(0).sqrt())
+    read_who = torch.cat([network(_worn(part.float() / 255))[1] for part in pictures[count:].split(64)])
+    network.spread.copy_((read_who - wanted[count:, 6 : 6 + WHO]).square().mean(0).sqrt())
     return network
 
 

@@ -35,7 +35,7 @@ WORDS = "weights trained by this project on drawn heads"
 NO_TEXT = torch.zeros(1, 1, 8)  # its UNet reads none
 
 
-def portrait(size: int = 512, person: int = PERSON) -> np.ndarray:
+def portrait(size: int = 192, person: int = PERSON) -> np.ndarray:
     """(size, size, 3) uint8: the demo's portrait where no picture is named."""
     return draw(Identity.of(person), State.named(mouthSmileLeft=0.3, mouthSmileRight=0.3), size)
 
