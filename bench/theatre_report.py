@@ -1,4 +1,4 @@
-"""Writes what `bench theatre` found: bench/THEATRE.md, with a plot of cost and quality, the real clip's curves, and pictures of the actor."""
+"""Writes what `bench theatre` found: bench/THEATRE.md, with a plot of cost and quality, the real clip's curves, and pictures."""
 
 from __future__ import annotations
 

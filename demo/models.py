@@ -25,14 +25,6 @@ LOADERS = {
 NONE = "none"  # of an optional file
 FOLDERS = ("checkpoints", "clip_vision", "controlnet", "detection", "sk_portrait", "face_tools", "wplus_directions", "loras", "vae")
 
-NOISE = """
-********************************************************************************************************
-*  THE WEIGHTS ARE SYNTHETIC: random numbers in the published format, so the picture is noise.         *
-*  What is real: the portrait, the video, the faces found in it, and everything that ComfyUI runs.     *
-*  For a portrait that moves, put the files named below into ComfyUI's models folder and run it again. *
-********************************************************************************************************"""
-
-
 def share_host_models(comfy: Path, base: Path) -> list[str]:
     """Options that let a server with a base directory of its own see the models of its ComfyUI folder as well."""
     lines = ["comfyui:", f"  base_path: {comfy / 'models'}", *(f"  {name}: {name}" for name in FOLDERS)]

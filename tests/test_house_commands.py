@@ -144,6 +144,8 @@ def test_the_demo_writes_a_video_that_plays_and_a_sheet_of_six_rows(tmp_path):
     assert len(means) == 16 and means == sorted(means)
     from PIL import Image
 
-    columns = [[[frames[0]]], *([[frame] for frame in frames] for _ in range(2)), [[frame] * 3 for frame in frames], [[f] for f in frames]]
+    columns = {"portrait": frames[:1], "driver": frames, "result": frames}
     picture = Image.open(sheet.contact_sheet(tmp_path / "sheet.png", columns, "title"))
-    assert picture.size == (5 * sheet.CELL, 2 * sheet.BAR + 6 * sheet.CELL)
+    assert picture.size == (3 * sheet.CELL, 2 * sheet.BAR + 6 * sheet.CELL)
+    sheet.show(tmp_path, "shown", columns, "title", 15.0)
+    assert [frame.shape for frame in video.frames(tmp_path / "shown.mp4")] == [(sheet.SIDE, 3 * sheet.SIDE, 3)] * 16

@@ -1,0 +1,25 @@
+"""The demo's graph: the shipped two-stage template with the weights that this project trained, on the real server."""
+
+import shutil
+
+import numpy as np
+from PIL import Image
+
+from sk_portrait.demo import clips, demo, widened, workflow, world
+from sk_portrait.face_tools.video import frames
+
+
+def test_a_drawn_head_acts_a_real_clip_by_the_shipped_template(server):
+    info, folder = server.object_info(), server.base / "input"
+    widened.write_for(server.base / "models")
+    shutil.copy(clips.driver(), folder / "driver.mp4")
+    Image.fromarray(world.portrait()).save(folder / demo.PORTRAIT)
+    graph = workflow.to_api(workflow.read(demo.WORLD, workflow.TEMPLATES), info)
+    widened.use(graph, info)
+    options = demo.arguments(["--frames", "10", "--steps", "2", "--size", "128"])
+    outputs = server.run(demo.prepare(graph, options))
+    shown = demo.pictures(server, outputs)
+    result = list(frames(server.path(outputs[workflow.node_id(graph, "SaveVideo")]["images"][0])))
+    assert len(result) == len(shown["driver"]) == 10
+    portrait = shown["portrait"][0].astype(float)
+    assert all(np.corrcoef(portrait.ravel(), picture.ravel())[0, 1] > 0.6 for picture in result)  # of noise it is 0
