@@ -152,20 +152,23 @@ def test_gradients_reach_only_what_is_trained(tmp_path):
     assert all(p.grad is None for p in task.network.network.unet.parameters())
 
 
-def test_motion_learns_alone_from_neighbouring_frames(tmp_path):
-    parts = {part.repositories["v2"]: part.build(world.sizes(part)) for part in world.parts()[:2]}
-    motion = motions.network("v2", {}, world.sizes)
+@pytest.mark.parametrize("generation", ["v2", "v3"])
+def test_motion_learns_alone_from_neighbouring_frames(tmp_path, generation):
+    parts = {repository: part.build(world.sizes(part)) for repository, part in portraits.published(generation).items()}
+    motion = motions.networks(generation, {}, world.sizes)
     clips = Clips(training.write_clips(tmp_path, clips=1, frames=motions.FRAMES))
     task = motions.Neighbours(clips, world.unet(), parts, motion, None)
     picks = task.choose(np.random.default_rng(0), 1)
     assert picks[0].targets == tuple(range(motions.FRAMES))
     task.network.requires_grad_(False)
-    task.trained["hm2_animatediff_frame12"].requires_grad_(True)
+    for module in task.trained.values():
+        module.requires_grad_(True)
     batch = task.collate(picks)
     assert len(set(batch.timesteps.tolist())) == 1, "a clip is denoised together"
     task.network(batch).backward()
     learning = {name for name, p in task.network.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
-    assert learning and all(name.startswith("network.motion.") for name in learning)
+    assert {name.split(".")[2] for name in learning} == {str(k) for k in range(len(motion))}, "every kind of motion learns"
+    assert all(name.startswith("network.motion.") for name in learning)
 
 
 def test_new_networks_leave_the_unet_as_it_was(tmp_path):

@@ -43,7 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--tracker", default="auto", help="as in the Track Face node (default: %(default)s)")
 
     for name, recipe in RECIPES.items():
-        part = parts.add_parser(name, help={"portrait": "reference adapter and drive encoder", "motion": "AnimateDiff's modules"}[name])
+        what = {"portrait": "reference adapter and drive encoder", "motion": "AnimateDiff's modules, and SK motion"}[name]
+        part = parts.add_parser(name, help=what)
         part.add_argument("--data", type=Path, required=True, help="folder that `train data` made")
         part.add_argument("--base", type=Path, required=True, help="the SD1.5 checkpoint that stays frozen")
         part.add_argument("--generation", default="v2", choices=portraits.GENERATIONS)
@@ -103,7 +104,7 @@ def _train(options: argparse.Namespace) -> None:
         motions.require_trained(options.generation, start)
     parts = portraits.networks(options.generation, start, base.sizes)
     if options.part == "motion":
-        trained = motions.network(options.generation, start, base.sizes)
+        trained = motions.networks(options.generation, start, base.sizes)
         task = motions.Neighbours(clips, unet, parts, trained, text, **common)
     else:
         trained, task = parts, portraits.Pairs(clips, unet, parts, text, **common)

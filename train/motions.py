@@ -1,4 +1,5 @@
-"""AnimateDiff's temporal modules, tuned on neighbouring frames with everything else frozen (paper, sections 3.5 and 4.1)."""
+"""Temporal modules, tuned on neighbouring frames with everything else frozen (paper, sections 3.5 and 4.1): AnimateDiff's, and v3 and v4's
+SK motion between key frames."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
-from ..sk_attention.parts import ANIMATEDIFF, Part, find_part
+from ..sk_attention.parts import ANIMATEDIFF, MOTION, PARTS, Part
 from .data import Clips
 from .errors import TrainError
 from .portraits import Pairs, Pick, from_file, published
@@ -16,17 +17,26 @@ from .portraits import Pairs, Pick, from_file, published
 FRAMES = 16  # neighbours in one sample
 
 
-def network(generation: str, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]) -> dict[str, nn.Module]:
-    """Repository -> the temporal modules: those of `start`, or new ones that change nothing yet."""
-    part = find_part(ANIMATEDIFF, generation)
-    if part in start:
-        motion = from_file(start[part])
-    else:
-        motion = part.build(sizes(part))
-        for module in motion.sites().values():
-            nn.init.zeros_(module.proj_out.weight)
-            nn.init.zeros_(module.proj_out.bias)
-    return {part.repositories[generation]: motion}
+def kinds(generation: str) -> dict[str, Part]:
+    """Repository -> part, of the temporal modules of a generation."""
+    found = [part for part in PARTS if part.kind in (MOTION, ANIMATEDIFF) and generation in part.generations]
+    return {part.repositories[generation]: part for part in found}
+
+
+def networks(generation: str, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]) -> dict[str, nn.Module]:
+    """Repository -> temporal modules: those of `start`, or new ones that change nothing yet."""
+    built = {}
+    for repository, part in kinds(generation).items():
+        if part in start:
+            built[repository] = from_file(start[part])
+            continue
+        built[repository] = part.build(sizes(part))
+        modules = built[repository].stations() if part.kind == MOTION else built[repository].sites()
+        for module in modules.values():
+            last = module.proj if part.kind == MOTION else module.proj_out
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+    return built
 
 
 def require_trained(generation: str, start: Mapping[Part, Path]) -> None:
@@ -37,14 +47,17 @@ def require_trained(generation: str, start: Mapping[Part, Path]) -> None:
 
 
 class Neighbours(Pairs):
-    """Samples of FRAMES neighbouring frames and any frame of the clip as the portrait, for a network with motion."""
+    """Samples of FRAMES neighbouring frames and any frame of the clip as the portrait, for a network with motion.
+
+    motion: what `networks` returns
+    """
 
     name = "motion"
     one_time = True
     fewest, wanted = FRAMES, f"has {FRAMES} frames; a sample is {FRAMES} neighbouring frames"
 
     def __init__(self, clips: Clips, unet: nn.Module, parts, motion: Mapping[str, nn.Module], text: Tensor | None, **options):
-        super().__init__(clips, unet, parts, text, motion=next(iter(motion.values())), **options)
+        super().__init__(clips, unet, parts, text, motion=tuple(motion.values()), **options)
         self.trained, self.unused = dict(motion), ()
 
     def choose(self, draw: np.random.Generator, count: int) -> list[Pick]:

@@ -5,20 +5,21 @@ Axis letters: B target frames, R portraits (each serves one or more targets), C 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Container, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from ..sk_attention.drive import EMPTY, Expression
+from ..sk_attention.motion import SKMotion
 from ..unet.diffusers import bound
 from ..unet.frames import COND, Rows
 from ..unet.inject_comfy import TemporalAction
 from ..unet.inject_diffusers import moving
 from ..unet.residence import Placement
-from ..unet.stations import CAPTURE, DRIVE, REFERENCE, Call, Weighted
+from ..unet.stations import CAPTURE, DRIVE, MOTION, REFERENCE, Call, Weighted
 from . import noise as schedule
 
 OPTIONS = {"cond_or_uncond": [COND]}
@@ -112,11 +113,29 @@ class _Attending:
         """Nothing is kept."""
 
 
+class _Knitting:
+    """SK motion between the first and the last frame of each clip."""
+
+    order = MOTION
+
+    def __init__(self, network: SKMotion, pads: Mapping[str, Tensor]):
+        self.sites, self.pads = network.stations(), pads
+
+    def prepare(self, rows: Rows, placement: Placement) -> None:
+        """Nothing is needed."""
+
+    def __call__(self, station: str, h: Tensor, prepared: None, call: Call) -> Tensor:
+        return self.sites[station](h, call.chunk, self.pads[station], call.emb)
+
+    def release(self) -> None:
+        """Nothing is kept."""
+
+
 class Portrait(nn.Module):
     """UNet, reference adapter and drive encoder as one network.
 
     text: (2, t, D) of the one prompt and of the empty one, None where the UNet reads no text
-    motion: temporal modules; the targets of each portrait are then neighbouring frames, equally many for each
+    motion: temporal modules, AnimateDiff's or SK motion; the targets of each portrait are then neighbouring frames
     live: the reference pass is trained too, for a base that is trained with its adapters; otherwise it runs without a graph
     """
 
@@ -126,20 +145,21 @@ class Portrait(nn.Module):
         adapter: nn.Module,
         drive: nn.Module,
         text: Tensor | None = None,
-        motion: nn.Module | None = None,
+        motion: Sequence[nn.Module] = (),
         live: bool = False,
     ):
         super().__init__()
-        self.unet, self.adapter, self.drive, self.motion, self.live = unet, adapter, drive, motion, live
+        self.unet, self.adapter, self.drive, self.live = unet, adapter, drive, live
+        self.motion = nn.ModuleList(motion)
         self.register_buffer("text", text, persistent=False)
 
     def _prompt(self, dropped: Tensor) -> Tensor | None:
         return None if self.text is None else self.text[dropped.long()]
 
-    def features(self, portraits: Tensor, dropped: Tensor) -> dict[str, Tensor]:
-        """(R, 4, h, w) clean latents, (R,) which of them are empty -> station -> (R, C, h, w) at timestep 0."""
-        look = _Look(self.adapter.sites)
-        with torch.set_grad_enabled(self.live and torch.is_grad_enabled()), bound(self.unet, [Weighted(look)], OPTIONS):
+    def features(self, portraits: Tensor, dropped: Tensor, sites: Container[str], live: bool = False) -> dict[str, Tensor]:
+        """(R, 4, h, w) clean latents, (R,) which of them are empty -> station -> (R, C, h, w) at timestep 0. live: with a graph."""
+        look = _Look(sites)
+        with torch.set_grad_enabled(live and torch.is_grad_enabled()), bound(self.unet, [Weighted(look)], OPTIONS):
             try:
                 self.unet(portraits, 0, encoder_hidden_states=self._prompt(dropped))
             except _Enough:
@@ -149,17 +169,24 @@ class Portrait(nn.Module):
     def forward(self, noisy: Tensor, timesteps: Tensor, batch: Batch) -> Tensor:
         """(B, 4, h, w) at (B,) timesteps -> the UNet's answer."""
         portraits, pictures, expression = batch.conditions()
-        actions = [
-            Weighted(_Driven(self.drive(pictures, expression))),
-            Weighted(_Attending(self.adapter, self.features(portraits, batch.dropped))),
-        ]
-        with bound(self.unet, actions, OPTIONS), self._moving(len(portraits)):
+        seen = self.features(portraits, batch.dropped, self.adapter.sites, self.live)
+        actions = [Weighted(_Driven(self.drive(pictures, expression))), Weighted(_Attending(self.adapter, seen))]
+        options = {"cond_or_uncond": [COND] * len(portraits)}
+        with ExitStack() as stack:
+            for network in self.motion:
+                if isinstance(network, SKMotion):
+                    actions.append(Weighted(_Knitting(network, self._pads(network, batch))))
+                else:
+                    stack.enter_context(moving(self.unet, Weighted(TemporalAction(network)), options))
+            stack.enter_context(bound(self.unet, actions, options))
             return self.unet(noisy, timesteps, encoder_hidden_states=self._prompt(batch.dropped[batch.owner])).sample
 
-    def _moving(self, clips: int):
-        if self.motion is None:
-            return nullcontext()
-        return moving(self.unet, Weighted(TemporalAction(self.motion)), {"cond_or_uncond": [COND] * clips})
+    def _pads(self, network: SKMotion, batch: Batch) -> dict[str, Tensor]:
+        """Station -> (R, 2, C, h, w): what the UNet sees in the first and the last frame of each clip, in nothing where it was dropped."""
+        clips = batch.latents.unflatten(0, (len(batch.portraits), -1))
+        ends = (clips[:, [0, -1]] * ~batch.dropped[:, None, None, None, None]).flatten(0, 1)
+        seen = self.features(ends, batch.dropped.repeat_interleave(2), network.stations())
+        return {station: feature.unflatten(0, (-1, 2)) for station, feature in seen.items()}
 
 
 class Objective(nn.Module):

@@ -97,7 +97,7 @@ class Pairs:
     """The task "portrait". unet: frozen, or trained with its adapters where `live`.
 
     parts:  what `networks` returns
-    motion: temporal modules that act after every layer of the UNet
+    motion: temporal modules
     decode: latents (F, 4, h, w) -> pictures in -1..1, for the sheets; None = no sheets
     """
 
@@ -111,7 +111,7 @@ class Pairs:
         unet: nn.Module,
         parts: Mapping[str, nn.Module],
         text: Tensor | None,
-        motion: nn.Module | None = None,
+        motion: Sequence[nn.Module] = (),
         target: str = "eps",
         live: bool = False,
         decode: Callable[[Tensor], Tensor] | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..sk_attention.drive import PROJECTION_MAPS
-from ..sk_attention.parts import DRIVE, PROJECTION, Part
+from ..sk_attention.parts import DRIVE, MOTION, PROJECTION, Part
 
 SD15 = (320, 640, 1280, 1280)
 
@@ -29,6 +29,8 @@ def fitted(part: Part, widths: Sequence[int]) -> dict:
             sizes[name] = [width[w] for w in sizes[name]]
     if sizes.get("mid"):
         sizes["mid"] = width[sizes["mid"]]
+    if part.kind == MOTION and part.fixed["block"] == "timed":
+        sizes["embedding_dim"] = 4 * widths[0]
     if part.kind == DRIVE and "stations" in part.fixed:
         sizes["widths"] = [sizes["widths"][0], *(width[w] for w in sizes["widths"][1:])]
     return sizes

@@ -96,7 +96,7 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
 
     torch.manual_seed(plan.motion.seed)
     files = CLIPS.drawn(out / CLIPS.name, plan.clips, tell)
-    motion = motions.network(world.GENERATION, {}, world.sizes)
+    motion = motions.networks(world.GENERATION, {}, world.sizes)
     task = motions.Neighbours(latents(out / "moving", CLIPS, files, small, tell), unet, networks, motion, None, **options)
     fit(task, plan.motion, out / "motion", {"clips": plan.clips})
     written.append(_save(out / world.file_of(temporal), _half(motion[temporal.repositories[world.GENERATION]].state_dict())))
