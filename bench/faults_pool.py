@@ -15,6 +15,7 @@ from ..face_tools.coefficients import ARKIT_51
 from ..face_tools.pictures.crop import Clip, Crop
 from ..face_tools.pictures.patches import PATCH, REGIONS
 from ..face_tools.recordings.presets import preset
+from ..unet.parts import Part
 from .faults_files import track_of
 from .faults_host import encoder, narrow
 
@@ -220,6 +221,8 @@ POOLS: dict[str, Callable[[], list]] = {
     "SK_XDYNA": _xdyna,
     "SK_XDYNA_TOKENS": lambda: [torch.zeros(2, 16, 64)],
     "CONTROL_NET": _control_nets,
+    "SK_CLIP_PART": lambda: [Part.of(3, 0, 2, 1), Part.of(3, 2, 1, 0), Part.of(500, 100, 50, 16)],
+    "SK_CLIP_PARTS": lambda: [((Part.of(3, 2, 1, 0), torch.zeros(1, 4, height, 16)),) for height in (16, 8)],
 }
 
 
