@@ -16,7 +16,7 @@ from . import clips, host, models, sheet, widened, workflow, world
 from .environment import ROOT
 from .server import RunError, Server
 
-PORTRAIT, FPS, STEPS, FEWEST = "portrait.png", 15.0, 6, 10
+PORTRAIT, FPS, STEPS, FEWEST = "portrait.png", 15.0, 4, 10
 TEMPLATES = ("portrait_video", "portrait_video_two_stage")  # with real weights: the first whose files are all there
 WORLD = "portrait_video_two_stage"  # what the small world knows
 # What the contact sheet shows beside the result: column, node class, title in the template, output.
