@@ -71,7 +71,7 @@ FIELDS = {
     "without a rate": ({"without": "fps"}, "it lacks fps"),
     "without landmarks": ({"without": "landmarks"}, "it lacks landmarks"),
     "without a row": ({name: value[:0] for name, value in track_of().arrays().items()}, "at least one row, and this one has none"),
-    "with a pickle in it": ({"notes": np.array([print], dtype=object)}, "damaged"),
+    "with a pickle in it": ({"notes": np.array([len], dtype=object)}, "damaged"),
 }
 for name, (fields, words) in FIELDS.items():
     TABLE.fault(f"a saved track {name}", words)(lambda folder, fields=fields: track_file.load(changed(folder, **fields)) and None)

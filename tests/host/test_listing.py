@@ -62,9 +62,12 @@ def test_a_broken_model_file_says_so_and_where_to_get_it(server, name):
 
 def test_shipped_workflows_name_their_downloads():
     for name in workflow.names(workflow.TEMPLATES):
-        entries = workflow.models(workflow.read(name, workflow.TEMPLATES))
-        assert len(entries) >= 5, name
-        assert all(url.startswith("https://huggingface.co/") for url in entries.values())
+        template = workflow.read(name, workflow.TEMPLATES)
+        entries = workflow.models(template)
+        values = {value for node in workflow.nodes_within(template) for value in node.get("widgets_values") or () if isinstance(value, str)}
+        files = {value for value in values if value.endswith((".safetensors", ".ckpt", ".bin", ".pt"))}
+        assert files and files <= {name for _, name in entries}, name
+        assert all(url.startswith(("https://huggingface.co/", "https://github.com/csxmli2016/w-plus-adapter/")) for url in entries.values())
 
 
 def test_the_host_offers_the_workflows_as_templates(server):
