@@ -128,7 +128,7 @@ def _write(networks: dict[str, torch.nn.Module], out: Path) -> list[Path]:
 
 
 def _world(options: argparse.Namespace) -> None:
-    batches, rates, warmups = (16, 8, 2), ((2e-3, 5e-5), (1e-3, 2e-5), (1e-3, 2e-5)), (50, 100, 50)
+    batches, rates, warmups = (16, 8, 2), ((2e-3, 5e-5), (2.5e-3, 2e-5), (1e-3, 2e-5)), (50, 100, 50)
     trainings = [
         Settings(steps, minutes, batch=batch, rates=pair, warmup=warmup, seed=options.seed, save=100, sheet=250)
         for steps, minutes, batch, pair, warmup in zip(options.steps, options.minutes, batches, rates, warmups)
