@@ -15,14 +15,13 @@ from ..demo.environment import CACHE
 from ..demo.world import SIZE, Wishes, World
 from ..theatre import Identity, State, clip, draw, truth
 from ..train import world as networks
-from ..train.base import SINUSOID
+from ..train.base import SCALE, SINUSOID
 from ..unet.stages import windows
 from .readers import HELD_OUT
 from .theatre_stage import Pictures
 
 FRAMES, FPS, LENGTH, OVERLAP = 40, 15.0, 12, 4
 SEAM = 1.2  # a seam may change this much more than elsewhere
-LATENT_SCALE = 0.18215
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,12 @@ def _model(world: World):
 
     state = networks.wide_base(world.base, times=1)
     weights = {key.removeprefix(networks.PREFIX): value for key, value in state.items() if key.startswith(networks.PREFIX)}
-    time = {key: weights.pop(key) for key in ("time_embed.0.weight",)}
-    narrow = len(weights["input_blocks.0.0.weight"])
-    model = patcher(weights | {key: value[:, :narrow] for key, value in time.items()})
+    time, narrow = weights["time_embed.0.weight"], len(weights["input_blocks.0.0.weight"])
+    model = patcher(weights | {"time_embed.0.weight": time[:, :narrow]})
     unet = model.model.diffusion_model
     unet.model_channels = SINUSOID
-    unet.time_embed[0] = operations.Linear(SINUSOID, len(time["time_embed.0.weight"]))
-    unet.time_embed[0].weight = torch.nn.Parameter(time["time_embed.0.weight"], requires_grad=False)
+    unet.time_embed[0] = operations.Linear(SINUSOID, len(time))
+    unet.time_embed[0].weight = torch.nn.Parameter(time, requires_grad=False)
     unet.time_embed[0].bias = torch.nn.Parameter(weights["time_embed.0.bias"], requires_grad=False)
     return ModelSamplingDiscrete().patch(model, "v_prediction", False)[0]
 
@@ -106,7 +104,7 @@ def _clip(world: World, model, seed: int, wishes: Wishes | None = None) -> Clip:
     who, states = Identity.of(seed), clip(seed, FRAMES, FPS)
     track = truth(who, states, SIZE, FPS)
     prompt = [[torch.zeros(1, 77, 768), {}]]
-    latent = world.shrink([draw(who, State(), SIZE)]) / LATENT_SCALE
+    latent = world.shrink([draw(who, State(), SIZE)]) / SCALE
     adapter, encoder, motion = (_network(world, part.kind) for part in networks.parts())
     reference = EncodeReference.execute(model, adapter, prompt, prompt, {"samples": latent}).result[0]
     head_pose = DrawHeadPose.execute(track, 0.0, SIZE).result[0]
@@ -119,7 +117,7 @@ def _clip(world: World, model, seed: int, wishes: Wishes | None = None) -> Clip:
         Noise_RandomNoise(wishes.seed), guider, comfy.samplers.sampler_object("euler"), sigmas, SharedNoise.execute(drive).result[0],
         motion, stage1_steps=wishes.steps, window_length=LENGTH, overlap=OVERLAP, method=PAPER,
     ).result  # fmt: skip
-    alone, staged = (world.enlarge(result["samples"] * LATENT_SCALE) for result in (first, final))
+    alone, staged = (world.enlarge(result["samples"] * SCALE) for result in (first, final))
     return Clip([draw(who, state, SIZE) for state in states], alone, staged)
 
 

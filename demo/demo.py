@@ -16,7 +16,7 @@ from . import clips, host, models, sheet, widened, workflow, world
 from .environment import ROOT
 from .server import RunError, Server
 
-PORTRAIT, FPS, STEPS, FEWEST = "portrait.png", 15.0, 4, 10
+PORTRAIT, STEPS, FEWEST = "portrait.png", 4, 10
 TEMPLATES = ("portrait_video", "portrait_video_two_stage")  # with real weights: the first whose files are all there
 WORLD = "portrait_video_two_stage"  # what the small world knows
 # What the contact sheet shows beside the result: column, node class, title in the template, output.
@@ -123,7 +123,7 @@ def main(argv: list[str]) -> int:
             video = server.path(outputs[workflow.node_id(graph, "SaveVideo")]["images"][0])
             shown = pictures(server, outputs) | {RESULT: list(read_frames(video))}
     kind = world.WORDS if absent else "the published weights"
-    sheet.show(options.output, name, shown, f"SK Portrait on ComfyUI, {len(shown[RESULT])} frames: {kind}", FPS)
+    sheet.show(options.output, name, shown, f"SK Portrait on ComfyUI, {len(shown[RESULT])} frames: {kind}", world.FPS)
     print("The server is stopped.")
     return 0
 

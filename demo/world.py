@@ -23,13 +23,14 @@ from ..sk_attention.reference import Reference, ReferenceAction
 from ..theatre import Identity, State, draw
 from ..train import world as networks
 from ..train.autoencoder import TinyAutoencoder
+from ..train.noise import BETAS
 from ..unet.diffusers import bound, plain_features
 from ..unet.frames import COND, UNCOND
 from ..unet.stations import Weighted
 from .environment import ROOT
 
 FOLDER = ROOT / "demo" / "world"
-SIZE = 128  # pixels of a picture, those it was trained on
+SIZE, FPS = 128, 15.0  # pixels of a picture, those it was trained on; frames a second of the demo
 PERSON = 900_000  # the default portrait: nobody that training saw
 WORDS = "weights trained by this project on drawn heads"
 NO_TEXT = torch.zeros(1, 1, 8)  # its UNet reads none
@@ -123,8 +124,9 @@ class World:
 
         wishes = wishes or Wishes()
         scheduler = EulerDiscreteScheduler(
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="linspace", prediction_type="v_prediction"
-        )
+            beta_start=BETAS[0], beta_end=BETAS[1], beta_schedule="scaled_linear", timestep_spacing="linspace",
+            prediction_type="v_prediction",
+        )  # fmt: skip
         scheduler.set_timesteps(wishes.steps)
         reference = self.encode_reference(picture)
         actions = [Weighted(DriveAction(drive), wishes.drive), Weighted(ReferenceAction(reference), wishes.reference)]

@@ -1,6 +1,6 @@
 """The small world's autoencoder: the host's tiny one (TAESD's names and shapes), with fewer channels where pictures are large.
 
-Layers that a small world does not need are left out; `files.widened_autoencoder` puts them back as layers that change nothing.
+Layers that a small world does not need are left out; `world.wide_base` puts them back as layers that change nothing.
 It starts as a plain enlargement of the shrunk picture, so that a short training is spent on what that lacks.
 """
 
