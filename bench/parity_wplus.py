@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from ..companions.wplus import Projection, ResidualAttention, WPlus, load
-from ..companions.wplus_action import Lambdas, WPlusAction
+from ..companions.wplus_action import WPlusAction
 from ..companions.wplus_directions import GANSpaceRow, ganspace, whole
+from ..unet.curve import Curve
 from ..unet.inject_comfy import TemporalAction
 from ..unet.layers import Attention
 from ..unet.stations import Weighted
@@ -57,7 +58,7 @@ def wplus_of(golden: Golden, host) -> WPlus:
 
 def _variants(golden: Golden, host, t: dict[str, Tensor], lambdas: list[float]) -> dict[str, WPlusAction]:
     """Golden output -> the action that makes it: rows of w are an identity, a direction, and its negative."""
-    network, one = wplus_of(golden, host), Lambdas.constant
+    network, one = wplus_of(golden, host), Curve.constant
     identity, edit = t["w"][:1], t["w"][1:2]
     return {
         "identity_1": WPlusAction(network, identity, one(1.0)),
@@ -65,7 +66,7 @@ def _variants(golden: Golden, host, t: dict[str, Tensor], lambdas: list[float]) 
         "edit_1": WPlusAction(network, edit, one(1.0)),
         "edit_-0.7": WPlusAction(network, edit, one(-0.7)),
         "edit_0": WPlusAction(network, edit, one(0.0)),
-        "edit_frames": WPlusAction(network, edit, Lambdas(tuple(lambdas))),
+        "edit_frames": WPlusAction(network, edit, Curve(tuple(lambdas))),
         "edit_cond_only": WPlusAction(network, edit, one(0.7), uncond=False),
         "morph": WPlusAction(network, t["w"], one(1.0)),
     }
@@ -103,7 +104,7 @@ def _sample(golden: Golden, host) -> Compared:
     negative, positive = ([[row[None], {}]] for row in t["text"])
     for name, scale in (("y_1", 1.0), ("y_-0.7", -0.7)):
         model = host.patcher.clone()
-        delayed = WPlusAction(wplus_of(golden, host), t["w"][:1], Lambdas.constant(scale), delay=settings["start_embed_step"] / steps)
+        delayed = WPlusAction(wplus_of(golden, host), t["w"][:1], Curve.constant(scale), delay=settings["start_embed_step"] / steps)
         attentions.bind(model, [delayed], optimized_attention)
         guider = comfy.samplers.CFGGuider(model)
         guider.set_conds(positive, negative)

@@ -5,15 +5,13 @@ f'' = f' + lambda Attn(f', tokens), where f' is what the text attention gave ("W
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..unet.attentions import AttentionAction, AttentionCall, Place
+from ..unet.curve import Curve
 from ..unet.extra_rows import on_frames
 from ..unet.frames import COND, Rows
 from .wplus import LAYERS, WIDTH, WPlus
@@ -21,41 +19,10 @@ from .wplus import LAYERS, WIDTH, WPlus
 SLACK = 1e-4  # of a noise level: the host may compute in another precision than it announces
 
 
-@dataclass(frozen=True)
-class Lambdas:
-    """How strongly the frames follow: one value a frame, or values at key frames, linear between them and held at the ends."""
-
-    values: tuple[float, ...]
-    frames: tuple[int, ...] | None = None
-
-    @classmethod
-    def constant(cls, value: float) -> Lambdas:
-        return cls((value,), (0,))
-
-    @classmethod
-    def parse(cls, text: str) -> Lambdas:
-        """Key frames as text, `0: -0.7, 24: 0, 48: 0.7`. Raises ValueError that quotes the part it cannot read."""
-        found = {}
-        for part in filter(None, (part.strip() for part in re.split(r"[,;\n]", text))):
-            if not (match := re.fullmatch(r"(\d{1,9})\s*:\s*([+-]?(?:\d{1,9}\.?\d*|\.\d+))", part)):
-                raise ValueError(f"{part[:60]!r} is no key frame; write FRAME: LAMBDA, such as 0: -0.7, 24: 0, 48: 0.7.")
-            found[int(match[1])] = float(match[2])
-        return cls(tuple(found[frame] for frame in sorted(found)), tuple(sorted(found)))
-
-    def times(self, factor: float) -> Lambdas:
-        return Lambdas(tuple(value * factor for value in self.values), self.frames)
-
-    def of(self, rows: Rows) -> Tensor:
-        """The lambda of each row (B,). Raises FrameCountError for a list of another length than the clip."""
-        if self.frames is not None:
-            return torch.from_numpy(np.interp(rows.frames, self.frames, self.values).astype(np.float32))
-        rows.require_clip(len(self.values), "list of lambdas")
-        return torch.tensor([self.values[frame] for frame in rows.frames])
-
-
 class WPlusAction(AttentionAction):
     """w: (1 or F, L, 512), a code, or a direction by itself.
 
+    lambdas: of the frames
     uncond: whether the other half of guidance attends too, to the tokens of w = 0, as in the published code
     turn:   a frame of negative lambda attends to the tokens of -w with the lambda's size. Another edit: the tokens of -w are not the
             negative of those of w, since a norm follows
@@ -67,7 +34,7 @@ class WPlusAction(AttentionAction):
         self,
         network: WPlus,
         w: Tensor,
-        lambdas: Lambdas,
+        lambdas: Curve,
         uncond: bool = True,
         turn: bool = False,
         delay: float = 0.0,
@@ -101,7 +68,7 @@ class WPlusAction(AttentionAction):
         if count > 1:
             rows.require_clip(count, "list of w+ codes")
         conds = torch.tensor([branch == COND for branch in rows.branches])
-        scale = self.lambdas.of(rows) * (conds | self.uncond)
+        scale = torch.tensor(self.lambdas.of(rows, "list of lambdas")) * (conds | self.uncond)
         codes = torch.tensor(rows.frames) if count > 1 else torch.zeros(len(rows.frames), dtype=torch.long)
         if self.turn:
             codes, scale = codes + count * (scale < 0), scale.abs()

@@ -26,7 +26,10 @@ from ..train.autoencoder import TinyAutoencoder
 from ..train.noise import BETAS
 from ..unet.diffusers import bound, plain_features
 from ..unet.frames import COND, UNCOND
+from ..unet.run import KEY as RUN
+from ..unet.run import NOISE_LEVEL, Condition, Run
 from ..unet.stations import Weighted
+from ..unet.strengths import EVEN, Strengths
 from .environment import ROOT
 
 FOLDER = ROOT / "demo" / "world"
@@ -43,7 +46,7 @@ def portrait(size: int = 192, person: int = PERSON) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Wishes:
-    """As an artist would set them; `reference` and `drive` are strengths."""
+    """As an artist would set them; `reference` and `drive` are strengths, `strengths` those of the reference by station and step."""
 
     steps: int = 8
     guidance: float = 1.5
@@ -51,6 +54,7 @@ class Wishes:
     drive: float = 1.0
     seed: int = 1
     dtype: torch.dtype = torch.float32
+    strengths: Strengths = EVEN
 
 
 @dataclass(frozen=True)
@@ -129,15 +133,19 @@ class World:
         )  # fmt: skip
         scheduler.set_timesteps(wishes.steps)
         reference = self.encode_reference(picture)
-        actions = [Weighted(DriveAction(drive), wishes.drive), Weighted(ReferenceAction(reference), wishes.reference)]
-        branches = [COND] if wishes.guidance == 1 else [UNCOND, COND]
+        attend = Weighted(ReferenceAction(reference), wishes.reference, strengths=wishes.strengths)
+        actions = [Weighted(DriveAction(drive), wishes.drive), attend]
+        sides = ["positive"] if wishes.guidance == 1 else ["negative", "positive"]
+        run = Run({side: Condition(side) for side in sides}, reference.size, float, tuple(scheduler.sigmas[:-1].tolist()))
+        options = {RUN: run, "uuids": sides}
         start = torch.randn(1, 4, *reference.size, generator=torch.Generator().manual_seed(wishes.seed))
         x = start.expand(len(drive), -1, -1, -1) * scheduler.init_noise_sigma
         reduced = torch.autocast("cpu", wishes.dtype, enabled=wishes.dtype != torch.float32)
-        with bound(self.unet, actions, {"cond_or_uncond": branches}), reduced:
-            for timestep in scheduler.timesteps:
-                rows = scheduler.scale_model_input(torch.cat([x] * len(branches)), timestep)
-                answers = self.unet(rows, timestep, encoder_hidden_states=NO_TEXT).sample.float().chunk(len(branches))
+        with bound(self.unet, actions, options), reduced:
+            for timestep, level in zip(scheduler.timesteps, run.levels, strict=True):
+                options[NOISE_LEVEL] = level
+                rows = scheduler.scale_model_input(torch.cat([x] * len(sides)), timestep)
+                answers = self.unet(rows, timestep, encoder_hidden_states=NO_TEXT).sample.float().chunk(len(sides))
                 answer = answers[-1] if wishes.guidance == 1 else answers[0] + wishes.guidance * (answers[1] - answers[0])
                 x = scheduler.step(answer, timestep, x).prev_sample
         return self.enlarge(x)

@@ -17,6 +17,7 @@ MODULES = (
     "theatre.drawn_head",
     "hellomeme.face_motion",
     "hellomeme.encode",
+    "hellomeme.strengths",
     "hellomeme.apply",
     "hellomeme.motion",
     "hellomeme.two_stage",

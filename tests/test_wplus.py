@@ -11,10 +11,10 @@ import torch
 from sk_portrait.bench.golden import OTHER, Golden
 from sk_portrait.bench.parity_wplus import wplus_of
 from sk_portrait.companions.wplus import WPlusFileError, load
-from sk_portrait.companions.wplus_action import Lambdas
 from sk_portrait.companions.wplus_directions import UNIT, long_enough, whole, within
 from sk_portrait.face_tools.coefficients import ARKIT_51
 from sk_portrait.tests.narrow import normal
+from sk_portrait.unet.curve import Curve
 
 SMALL = 8  # cells
 FRAMES = [-0.7, 0.0, 0.7]
@@ -241,4 +241,4 @@ class TestBadInput:
 
     def test_a_curve_that_cannot_be_read(self):
         with pytest.raises(ValueError, match="'0:high' is no key frame; write FRAME: LAMBDA"):
-            Lambdas.parse("0:high")
+            Curve.parse("0:high")

@@ -134,11 +134,12 @@ def smiling(host, model):
     from comfy.ldm.modules.attention import optimized_attention
 
     from sk_portrait.bench.parity_wplus import wplus_of
-    from sk_portrait.companions.wplus_action import Lambdas, WPlusAction
+    from sk_portrait.companions.wplus_action import WPlusAction
     from sk_portrait.unet import attentions
+    from sk_portrait.unet.curve import Curve
 
     model = model.clone()
-    slider = WPlusAction(wplus_of(GOLDENS, host), normal("smile", 1, 18, 512), Lambdas((-0.7, 0.0, 0.7)))
+    slider = WPlusAction(wplus_of(GOLDENS, host), normal("smile", 1, 18, 512), Curve((-0.7, 0.0, 0.7)))
     attentions.bind(model, [slider], optimized_attention)
     return model
 

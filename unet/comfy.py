@@ -16,7 +16,7 @@ from torch import Tensor
 from .extra_rows import frames_of, on_frames, rows_seen
 from .frames import COND, rows_of
 from .residence import Placement
-from .run import note_run, run_of
+from .run import NOISE_LEVEL, noise_level, note_run, run_of
 from .stations import Call, Stations, Weighted
 from .windows import tell_window
 
@@ -26,7 +26,6 @@ INPUT_BLOCKS = {3: "down_0", 6: "down_1", 9: "down_2", 11: "down_3"}
 OUTPUT_BLOCKS = {0: ("mid", "up_0"), 3: ("up_1",), 6: ("up_2",), 9: ("up_3",)}
 
 KEY = "sk_portrait"
-NOISE_LEVEL = "sk_portrait_noise_level"  # in transformer_options, read once for all UNet calls of a step
 ON_CLEANUP = "on_cleanup"  # the host's name for the end of a sampling run (CallbacksMP.ON_CLEANUP)
 FreeMemory = Callable[[torch.device], float]  # the host's memory manager: bytes that a device has left
 
@@ -82,7 +81,7 @@ class Binding:
         self, options: Mapping[str, Any], batch: int, placement: Placement, shown: tuple[int, int] | None = None
     ) -> Call:
         """The UNet call of `batch` rows of this (height, width), that the host describes in its transformer_options."""
-        sigma = noise_level(options) if self.stations.have_spans else None
+        sigma = noise_level(options) if self.stations.follow_noise else None
         return self.stations.prepare(rows_of(options, batch, shown), placement, run_of(options), sigma)
 
     def begin(self, emb: Tensor, model_channels: int, options: dict) -> Tensor:
@@ -116,9 +115,10 @@ def tell_memory(executor: Callable, model: Any, noise_shape: Sequence[int], *arg
 
 
 def read_noise_level(executor: Callable, x: Tensor, timestep: Tensor, model_options: Mapping, *args, **kwargs) -> Tensor:
-    """PREDICT_NOISE wrapper: reads the noise level once a step, and only where an action has a span, since reading waits for the device."""
+    """PREDICT_NOISE wrapper: reads the noise level once a step, and only where an action has a span or follows the steps, since
+    reading waits for the device."""
     options = model_options.get("transformer_options", {})
-    if (binding := _binding(options)) and binding.stations.have_spans:
+    if (binding := _binding(options)) and binding.stations.follow_noise:
         model_options = model_options | {"transformer_options": options | {NOISE_LEVEL: float(timestep.max())}}
     return executor(x, timestep, model_options, *args, **kwargs)
 
@@ -149,12 +149,6 @@ WRAPPERS = {
     "apply_model": announce,
     "diffusion_model": receive,
 }
-
-
-def noise_level(options: Mapping[str, Any]) -> float | None:
-    """Of the step, where it was read; else of this call."""
-    sigmas = options.get("sigmas")
-    return options[NOISE_LEVEL] if NOISE_LEVEL in options else None if sigmas is None else float(sigmas.max())
 
 
 def _inference_dtype(model: Any) -> torch.dtype:

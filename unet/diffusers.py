@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .frames import COND, rows_of
 from .residence import Placement
+from .run import noise_level, run_of
 from .stations import Call, Capture, Stations, Weighted
 
 
@@ -21,7 +22,7 @@ from .stations import Call, Capture, Stations, Weighted
 def bound(unet: nn.Module, actions: Iterable[Weighted], options: Mapping[str, Any]) -> Iterator[nn.Module]:
     """While open, every call of `unet` runs the actions; afterwards the UNet is as it was.
 
-    options: as the host's transformer_options: `cond_or_uncond`, `context_window`.
+    options: as the host's transformer_options: `cond_or_uncond`, `context_window`; inside a run also the run, `uuids` and `sigmas`.
     """
     binding = _Binding(Stations(actions), options)
     hooks = [
@@ -53,8 +54,8 @@ class _Binding:
         self.call: Call | None = None
 
     def begin(self, module: nn.Module, args: tuple, emb: Tensor) -> None:
-        rows = rows_of(self.options, emb.shape[0])
-        self.call = self.stations.prepare(rows, Placement(emb.device, emb.dtype))._replace(emb=emb)
+        rows, placement = rows_of(self.options, emb.shape[0]), Placement(emb.device, emb.dtype)
+        self.call = self.stations.prepare(rows, placement, run_of(self.options), noise_level(self.options))._replace(emb=emb)
 
     def leave_down(self, station: str):
         def hook(module: nn.Module, args: tuple, output: tuple) -> tuple:

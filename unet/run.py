@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
 
+import numpy as np
 from torch import Tensor
 
 KEY = "sk_portrait_run"  # in transformer_options
+NOISE_LEVEL = "sk_portrait_noise_level"  # in transformer_options, read once for all UNet calls of a step
 
 
 class Area(NamedTuple):
@@ -39,23 +41,30 @@ class Run:
     conditions  by the id that the host gives each of them
     size        (height, width) of the latent in cells
     sigma_of    part of the sampling, 0..1 -> noise level; the host computes it on the device, so that it is asked once
+    levels      the noise level of each of its steps
     controls    frames of a window -> its ControlNets by the id of the artist's own: they keep the pictures that they resized
     """
 
     conditions: Mapping[Hashable, Condition]
     size: tuple[int, int]
     sigma_of: Callable[[float], float]
+    levels: tuple[float, ...] = ()
     controls: dict[tuple[int, ...], dict[int, Any]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, guider: Any, latent: Tensor) -> Run:
-        """The run of a host's guider over latents (n, 4, h, w)."""
+    def of(cls, guider: Any, latent: Tensor, sigmas: Tensor) -> Run:
+        """The run of a host's guider over latents (n, 4, h, w) at noise levels (steps + 1,), the last of which is where it ends."""
         _part_ids(guider)
         size = tuple(latent.shape[-2:])
         conditions = {
             entry["uuid"]: Condition(name, _inside(entry.get("area"), size)) for name, entries in guider.conds.items() for entry in entries
         }
-        return cls(conditions, size, cache(guider.inner_model.model_sampling.percent_to_sigma))
+        return cls(conditions, size, cache(guider.inner_model.model_sampling.percent_to_sigma), tuple(sigmas[:-1].tolist()))
+
+    def step_of(self, sigma: float) -> float:
+        """The step of a noise level, from 0 on; a level between two steps lies between them."""
+        steps = sorted((level, step) for step, level in enumerate(self.levels))
+        return float(np.interp(sigma, *zip(*steps)))
 
 
 def acts_in(span: tuple[float, float] | None, run: Run | None, sigma: float | None) -> bool:
@@ -72,10 +81,16 @@ def run_of(options: Mapping[str, Any]) -> Run | None:
     return options.get(KEY)
 
 
+def noise_level(options: Mapping[str, Any]) -> float | None:
+    """Of the step, where it was read; else of this call."""
+    sigmas = options.get("sigmas")
+    return options[NOISE_LEVEL] if NOISE_LEVEL in options else None if sigmas is None else float(sigmas.max())
+
+
 def note_run(executor: Callable, guider: Any, sigmas: Tensor, extra_args: dict, callback: Callable, noise: Tensor, *rest: Any) -> Tensor:
     """SAMPLER_SAMPLE wrapper of the host: every UNet call of the run finds it in its transformer_options."""
     options = extra_args["model_options"]
-    options = options | {"transformer_options": options.get("transformer_options", {}) | {KEY: Run.of(guider, noise)}}
+    options = options | {"transformer_options": options.get("transformer_options", {}) | {KEY: Run.of(guider, noise, sigmas)}}
     return executor(guider, sigmas, extra_args | {"model_options": options}, callback, noise, *rest)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from .frames import Rows
 from .residence import Placement, Resident
 from .run import Run, acts_in
+from .strengths import EVEN, RowWeights, Strengths
 
 DOWN = tuple(f"down_{i}" for i in range(4))
 UP = tuple(f"up_{i}" for i in range(4))
@@ -29,7 +30,7 @@ CAPTURE, DRIVE, REFERENCE, MOTION = range(4)  # order of the actions at a statio
 
 class Call(NamedTuple):
     """One call of the UNet: `chunk` neighbouring rows are one window of one branch, `acting` are the actions of this call with what each
-    prepared for it and the mask (B or 1, 1, H, W) of its rows, `emb` (B, E) is the time embedding before any SiLU.
+    prepared for it and the weight (B or 1, 1, H, W) of its rows, `emb` (B, E) is the time embedding before any SiLU.
 
     It holds tensors of stable shape and numbers that rarely change, never frames or noise levels: a compiled UNet reads it in every
     window and step, and a number that changes would compile it again.
@@ -53,19 +54,19 @@ class Call(NamedTuple):
 
     def only(self, action: Weighted, station: str, h: Tensor) -> Tensor:
         """One action, where it acts in this call."""
-        for weighted, prepared, mask in self.acting:
+        for weighted, prepared, weight in self.acting:
             if weighted is action:
-                h = weighted(station, h, prepared, mask, self)
+                h = weighted(station, h, prepared, weight, self)
         return h
 
     def _run(self, station: str, h: Tensor, orders: tuple[int, int]) -> Tensor:
         for order in orders:
             here = [one for one in self.acting if one[0].action.order == order and station in one[0].action.sites]
             if len(here) == 1:
-                ((weighted, prepared, mask),) = here
-                h = weighted(station, h, prepared, mask, self)
+                ((weighted, prepared, weight),) = here
+                h = weighted(station, h, prepared, weight, self)
             elif here:  # two portraits: all see the same h, whatever the order of their nodes
-                h = h + sum(weighted(station, h.clone(), prepared, mask, self) - h for weighted, prepared, mask in here)
+                h = h + sum(weighted(station, h.clone(), prepared, weight, self) - h for weighted, prepared, weight in here)
         return h
 
 
@@ -111,22 +112,53 @@ class Capture:
 class Weighted:
     """An action with the artist's wishes.
 
-    strength: 1 is the published network, 0 leaves h as it is
-    span:     (start, end) part of the sampling in which it acts, 0..1; None = always. What noise levels these are is read in the run,
-              as for the host's ControlNets: a node behind may have changed the MODEL's schedule
-    mask:     (F, H, W) or (1, H, W), 0..1, at any resolution; None = everywhere
+    strength:  1 is the published network, 0 leaves h as it is
+    span:      (start, end) part of the sampling in which it acts, 0..1; None = always. What noise levels these are is read in the run,
+               as for the host's ControlNets: a node behind may have changed the MODEL's schedule
+    mask:      (F, H, W) or (1, H, W), 0..1, at any resolution; None = everywhere
+    strengths: by station, step and frame; they multiply `strength`
     """
 
     action: Action
     strength: float = 1.0
     span: tuple[float, float] | None = None
     mask: Tensor | None = None
+    strengths: Strengths = EVEN
     _resident_mask: Resident = field(init=False, repr=False)
+    _row_weights: RowWeights = field(init=False, repr=False, default_factory=RowWeights)
 
     def __post_init__(self):
         object.__setattr__(self, "_resident_mask", Resident({} if self.mask is None else {"mask": self.mask[:, None]}))
 
-    def mask_of(self, rows: Rows, placement: Placement) -> Tensor | None:
+    @property
+    def follows_noise(self) -> bool:
+        """Whether the noise level matters. Reading it waits for the device."""
+        return self.span is not None or self.strengths.steps is not None
+
+    def prepare(self, rows: Rows, placement: Placement, run: Run | None, sigma: float | None) -> tuple[Weighted, Any, Tensor | None] | None:
+        """Itself, what the action prepared, and the weight (B or 1, 1, H, W) of the rows, None = 1; nothing where it does not act."""
+        if not acts_in(self.span, run, sigma):
+            return None
+        step, frames = self.strengths.at_step(run, sigma), self.strengths.in_frames(rows)
+        if not step or not any(frames):
+            return None
+        mask, weight = self._mask_of(rows, placement), self._row_weights.at(frames, step, placement)
+        both = mask * weight if mask is not None and weight is not None else weight if mask is None else mask
+        return self, self.action.prepare(rows, placement), both
+
+    def __call__(self, station: str, h: Tensor, prepared: Any, weight: Tensor | None, call: Call) -> Tensor:
+        """h (B, C, H, W) -> h, moved towards what the action makes of it as far as strengths and weight (B or 1, 1, H', W') say."""
+        strength = self.strength * self.strengths.at_station(station)
+        if station not in self.action.sites or not strength:
+            return h
+        if strength == 1.0 and weight is None:
+            return self.action(station, h, prepared, call)
+        acted = self.action(station, h.clone(), prepared, call)
+        if weight is not None:
+            strength = strength * F.interpolate(weight, size=h.shape[-2:], mode="bilinear", align_corners=False)
+        return h + strength * (acted - h)
+
+    def _mask_of(self, rows: Rows, placement: Placement) -> Tensor | None:
         """(B or 1, 1, H, W) of a call, None where there is no mask."""
         if self.mask is None:
             return None
@@ -140,22 +172,11 @@ class Weighted:
             return shown if len(mask) > 1 else shown.repeat_interleave(rows.chunk, dim=0)
         return mask if len(mask) == 1 else mask.repeat(len(rows.chunks), 1, 1, 1)
 
-    def __call__(self, station: str, h: Tensor, prepared: Any, mask: Tensor | None, call: Call) -> Tensor:
-        """h (B, C, H, W) -> h, moved towards what the action makes of it as far as strength and mask (B or 1, 1, H', W') say."""
-        if station not in self.action.sites:
-            return h
-        if self.strength == 1.0 and mask is None:
-            return self.action(station, h, prepared, call)
-        acted = self.action(station, h.clone(), prepared, call)
-        weight = self.strength
-        if mask is not None:
-            weight = weight * F.interpolate(mask, size=h.shape[-2:], mode="bilinear", align_corners=False)
-        return h + weight * (acted - h)
-
     def release(self) -> None:
         """End of a run."""
         self.action.release()
         self._resident_mask.release()
+        self._row_weights.release()
 
 
 class Stations:
@@ -165,20 +186,14 @@ class Stations:
         self.actions = tuple(sorted(actions, key=lambda weighted: weighted.action.order))
 
     @property
-    def have_spans(self) -> bool:
-        """Whether the noise level matters. Reading it waits for the device."""
-        return any(weighted.span is not None for weighted in self.actions)
+    def follow_noise(self) -> bool:
+        """Whether the noise level matters to any of them."""
+        return any(weighted.follows_noise for weighted in self.actions)
 
     def prepare(self, rows: Rows, placement: Placement, run: Run | None = None, sigma: float | None = None) -> Call:
         """The UNet call with these rows, inside a run at this noise level."""
-        return Call(
-            rows.chunk,
-            tuple(
-                (weighted, weighted.action.prepare(rows, placement), weighted.mask_of(rows, placement))
-                for weighted in self.actions
-                if acts_in(weighted.span, run, sigma)
-            ),
-        )
+        prepared = (weighted.prepare(rows, placement, run, sigma) for weighted in self.actions)
+        return Call(rows.chunk, tuple(filter(None, prepared)))
 
     def release(self) -> None:
         """End of a run: drop what was kept for it."""

@@ -9,10 +9,11 @@ from ...sk_attention.drive import DriveAction
 from ...sk_attention.reference import ReferenceAction
 from ...unet import comfy as unet_comfy
 from ...unet.stations import Weighted
+from ...unet.strengths import EVEN
 from ..checks import require_latent, require_one_size, require_pair, require_sd15
 from ..schema import schema
 from ..span import SPAN, span_of
-from ..types import DriveType, ReferenceType
+from ..types import DriveType, ReferenceType, StrengthsType
 
 
 class Apply(io.ComfyNode):
@@ -47,13 +48,27 @@ class Apply(io.ComfyNode):
                 ),
                 *SPAN,
                 io.Mask.Input("mask", optional=True, tooltip="White where it acts; one mask, or one a frame. None: everywhere."),
+                StrengthsType.Input(
+                    "reference_strengths", optional=True, tooltip="From Portrait Strengths: by level, step or frame, times the strength."
+                ),
+                StrengthsType.Input("drive_strengths", optional=True, tooltip="The same for the drive."),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was.")],
         )
 
     @classmethod
     def execute(
-        cls, model, reference_strength, drive_strength, start_percent, end_percent, reference=None, drive=None, mask=None
+        cls,
+        model,
+        reference_strength,
+        drive_strength,
+        start_percent,
+        end_percent,
+        reference=None,
+        drive=None,
+        mask=None,
+        reference_strengths=EVEN,
+        drive_strengths=EVEN,
     ) -> io.NodeOutput:
         require_sd15(model)
         if reference is not None and drive is not None:
@@ -66,10 +81,10 @@ class Apply(io.ComfyNode):
         span = span_of(start_percent, end_percent)
         actions, patchers = [], []
         if reference is not None and reference_strength:
-            actions.append(Weighted(ReferenceAction(reference), reference_strength, span, mask))
+            actions.append(Weighted(ReferenceAction(reference), reference_strength, span, mask, reference_strengths))
             patchers.append(reference.adapter.patcher)
         if drive is not None and drive_strength:
-            actions.append(Weighted(DriveAction(drive), drive_strength, span, mask))
+            actions.append(Weighted(DriveAction(drive), drive_strength, span, mask, drive_strengths))
         if actions:
             unet_comfy.bind(patched, actions, patchers, get_free_memory)
         return io.NodeOutput(patched)

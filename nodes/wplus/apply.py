@@ -5,10 +5,11 @@ from __future__ import annotations
 from comfy.ldm.modules.attention import optimized_attention
 from comfy_api.latest import io
 
-from ...companions.wplus_action import Lambdas, WPlusAction
+from ...companions.wplus_action import WPlusAction
 from ...companions.wplus_directions import long_enough
 from ...face_tools.coefficients import ARKIT_51
 from ...unet import attentions
+from ...unet.curve import Curve
 from ..checks import require_sd15
 from ..schema import schema
 from ..span import SPAN, span_of
@@ -122,19 +123,19 @@ def coefficients() -> list[str]:
     return list(dict.fromkeys(pair if pair not in ("jaw", "mouth") else name for pair, name in zip(paired, ARKIT_51)))
 
 
-def lambdas_of(curve: str, track, coefficient: str, listed) -> Lambdas:
+def lambdas_of(curve: str, track, coefficient: str, listed) -> Curve:
     """The lambda of each frame, before the strength. Raises ValueError where two wires say it, or a track holds no expression."""
     said = [name for name, there in (("curve", curve.strip()), ("track", track is not None), ("lambdas", listed is not None)) if there]
     if len(said) > 1:
         raise ValueError(f"The lambda of each frame is said by {' and by '.join(said)}: keep one of them.")
     if listed is not None:
-        return Lambdas(tuple(float(value) for value in listed))
+        return Curve(tuple(float(value) for value in listed))
     if track is not None:
         if track.coefficients is None:
             raise ValueError(f"The track ({track.source}) holds no expression coefficients: track with MediaPipe, or import a recording.")
         columns = [i for i, name in enumerate(ARKIT_51) if name in (coefficient, *(coefficient + side for side in SIDED))]
-        return Lambdas(tuple(track.coefficients[:, columns].mean(axis=1).tolist()))
-    return Lambdas.parse(curve) if curve.strip() else Lambdas.constant(1.0)
+        return Curve(tuple(track.coefficients[:, columns].mean(axis=1).tolist()))
+    return Curve.parse(curve) if curve.strip() else Curve.constant(1.0)
 
 
 NODES = [ApplyWPlus]

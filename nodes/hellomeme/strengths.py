@@ -1,0 +1,95 @@
+"""Portrait Strengths: how strongly reference or drive act by level of the UNet, by step and by frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from comfy_api.latest import io
+
+from ...unet.curve import Curve, pairs
+from ...unet.stations import DOWN, STATIONS, UP
+from ...unet.strengths import Strengths
+from ..schema import RARE, schema
+from ..types import FloatsType, StrengthsType
+
+
+def _level(name: str, tooltip: str) -> io.Float.Input:
+    return io.Float.Input(name, default=1.0, min=0.0, max=2.0, step=0.01, tooltip=tooltip)
+
+
+class PortraitStrengths(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitStrengths",
+            display_name="Portrait Strengths",
+            category="SK Portrait",
+            description="How strongly reference or drive act by level of the UNet, by step and by frame, for Apply Portrait: the means to "
+            "keep the look of a stylised checkpoint. All of it is multiplied; 0 leaves the MODEL's own result, bit for bit, there.",
+            search_aliases=["HelloMeme", "style", "stylised checkpoint", "strength schedule", "block weights"],
+            inputs=[
+                _level("down", "On the way down of the UNet: v1's reference, and the drive of all generations but v2."),
+                _level("mid", "In the middle of the UNet: v1's reference and nothing else."),
+                _level("up", "On the way up of the UNet: every reference, and every drive but v1's."),
+                io.String.Input(
+                    "stations",
+                    default="",
+                    multiline=True,
+                    tooltip="Single stations, times their level: up_1: 0.5, up_3: 0. Up_0 is the coarsest, up_3 the finest.",
+                    **RARE,
+                ),
+                io.String.Input(
+                    "steps",
+                    default="",
+                    multiline=True,
+                    tooltip="By percent of the steps, such as 0: 1, 50: 1, 100: 0.2. Linear between them. Empty: the same in every step.",
+                ),
+                io.String.Input(
+                    "frames",
+                    default="",
+                    multiline=True,
+                    tooltip="By frame, such as 0: 1, 24: 0.4. Linear between them. Empty: the same in every frame.",
+                ),
+                FloatsType.Input(
+                    "per_step",
+                    optional=True,
+                    tooltip="Numbers instead of steps: one a step, or any count, spread evenly from the first step to the last.",
+                ),
+                FloatsType.Input("per_frame", optional=True, tooltip="Numbers instead of frames: one a frame of the clip."),
+            ],
+            outputs=[
+                StrengthsType.Output(display_name="strengths", tooltip="For Apply Portrait, one wire for the reference, one for the drive.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, down, mid, up, stations, steps, frames, per_step=None, per_frame=None) -> io.NodeOutput:
+        levels = dict.fromkeys(DOWN, down) | {"mid": mid} | dict.fromkeys(UP, up)
+        wanted = f"no station; write STATION: STRENGTH, such as up_3: 0.5. Stations: {', '.join(STATIONS)}."
+        single = pairs(stations, "|".join(STATIONS), wanted)
+        return io.NodeOutput(
+            Strengths(
+                {station: level * single.get(station, 1.0) for station, level in levels.items()},
+                curve_of("step", steps, per_step),
+                curve_of("frame", frames, per_frame),
+            )
+        )
+
+
+def curve_of(what: str, text: str, listed: Sequence[float] | None) -> Curve | None:
+    """The strength over the steps or frames, None where nothing is said.
+
+    Raises ValueError where it is said twice, or by what is no number.
+    """
+    if listed is None:
+        return Curve.parse(text, f"{'PERCENT' if what == 'step' else 'FRAME'}: STRENGTH") if text.strip() else None
+    if text.strip():
+        raise ValueError(f"The strength of each {what} is said by {what}s and by per_{what}: keep one of them.")
+    values = tuple(float(value) for value in listed)
+    if not values or not all(map(math.isfinite, values)):
+        raise ValueError(f"per_{what} is {str(values)[:60]}: it must be a list of numbers.")
+    return Curve(values)
+
+
+NODES = [PortraitStrengths]

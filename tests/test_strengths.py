@@ -1,0 +1,104 @@
+"""Portrait Strengths: by level, step and frame; where it is 0 the MODEL's own result stands, bit for bit."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sk_portrait.tests.narrow import Host, drive, normal
+from sk_portrait.unet.curve import Curve
+from sk_portrait.unet.run import Run
+
+FRAMES = 3
+
+
+def test_a_curve_is_linear_between_its_places_and_a_list_is_spread_over_all():
+    assert Curve.parse("0: 1, 100: 0").at(0.0, 25.0, 100.0) == (1.0, 0.75, 0.0)
+    five = Curve((0.0, 1.0, 0.0, 1.0, 0.0))
+    assert five.at(*(100 * step / 4 for step in range(5))) == five.values
+    assert Curve((0.3,)).at(0.0, 70.0) == (0.3, 0.3)
+
+
+@pytest.mark.parametrize("levels", [(14.0, 6.0, 1.0), (1.0, 6.0, 14.0)], ids=["denoising", "inverting"])
+def test_a_noise_level_is_the_step_that_samples_it(levels):
+    run = Run({}, (8, 8), float, levels)
+    assert [run.step_of(level) for level in levels] == [0.0, 1.0, 2.0]
+    assert run.step_of(10.0) == (0.5 if levels[0] == 14.0 else 1.5)
+
+
+@pytest.fixture(scope="module")
+def host(comfy):
+    from sk_portrait.nodes.hellomeme.strengths import PortraitStrengths
+
+    class Strong(Host):
+        def __init__(self):
+            super().__init__()
+            self.seen = self.reference("v1")
+            self.noise = normal("noise", FRAMES, 4, 16, 16)
+
+        def strengths(self, down=1.0, mid=1.0, up=1.0, stations="", steps="", frames="", **listed):
+            """An SK_STRENGTHS."""
+            return PortraitStrengths.execute(down, mid, up, stations, steps, frames, **listed)[0]
+
+        def strong(self, count=2, span=(0.0, 1.0), **wishes):
+            """What is sampled with these strengths of reference and drive."""
+            strengths = self.strengths(**wishes)
+            applied = self.apply_node.execute(
+                self.model, 1.0, 1.0, *span, self.seen, drive(FRAMES, "v1"), None, strengths, strengths
+            )[0]
+            return self.sample(applied, noise=self.noise, steps=count)
+
+        def plain(self):
+            return self.sample(self.model, noise=self.noise)
+
+    return Strong()
+
+
+@pytest.mark.comfy
+class TestOnTheHost:
+    @pytest.mark.parametrize(
+        "nothing",
+        [{"down": 0.0, "mid": 0.0, "up": 0.0}, {"steps": "0: 0"}, {"per_step": [0, 0]}, {"frames": "0: 0"}, {"per_frame": [0.0] * FRAMES}],
+        ids=str,
+    )
+    def test_nothing_anywhere_is_the_model_bit_for_bit(self, host, nothing):
+        assert torch.equal(host.strong(**nothing), host.plain())
+
+    def test_one_everywhere_is_apply_without_strengths_bit_for_bit(self, host):
+        applied = host.apply(host.seen, drive(FRAMES, "v1"))
+        assert torch.equal(host.strong(per_step=[1, 1], per_frame=[1, 1, 1]), host.sample(applied, noise=host.noise))
+
+    def test_a_frame_of_strength_0_is_the_models_own_and_its_neighbours_are_not(self, host):
+        plain, strong = host.plain(), host.strong(per_frame=[1.0, 0.0, 0.5])
+        assert torch.equal(strong[1], plain[1])
+        whole = host.strong()
+        assert (strong[0] - whole[0]).abs().max() < 1e-4 * whole.abs().max()
+        assert 0.01 < (strong[2] - plain[2]).abs().max() < (whole[2] - plain[2]).abs().max()
+
+    def test_the_last_steps_of_strength_0_are_those_of_a_span_that_ends(self, host):
+        early = host.strong(count=4, per_step=[1, 1, 0, 0])
+        assert torch.equal(early, host.strong(count=4, span=(0.0, 0.6)))
+
+    def test_v1s_drive_acts_on_the_way_down_alone(self, host):
+        strengths = host.strengths(down=0.0)
+        without = host.apply_node.execute(host.model, 1.0, 1.0, 0.0, 1.0, None, drive(FRAMES, "v1"), None, strengths, strengths)[0]
+        assert torch.equal(host.sample(without, noise=host.noise), host.plain())
+
+    def test_a_station_is_named_alone(self, host):
+        most = host.strong(stations="up_1: 0, up_2: 0, up_3: 0", down=0.0, mid=0.0)
+        assert torch.equal(most, host.plain())
+        assert not torch.equal(host.strong(stations="up_1: 0, up_2: 0", down=0.0, mid=0.0), host.plain())
+
+    @pytest.mark.parametrize(
+        ("wishes", "words"),
+        [
+            ({"stations": "up_4: 1"}, "'up_4: 1' is no station; write STATION: STRENGTH"),
+            ({"steps": "half: 1"}, "'half: 1' is no key frame; write PERCENT: STRENGTH"),
+            ({"steps": "0: 1", "per_step": [1.0]}, "said by steps and by per_step"),
+            ({"per_frame": [float("nan")]}, "it must be a list of numbers"),
+            ({"per_frame": [1.0, 0.5]}, "The list of strengths has 2 frames and the latent batch has 3"),
+        ],
+    )
+    def test_bad_input_gets_one_sentence(self, host, wishes, words):
+        with pytest.raises(ValueError, match=words):
+            host.strong(**wishes)
