@@ -6,8 +6,9 @@ __all__ = ["WEB_DIRECTORY", "comfy_entrypoint"]
 
 
 async def comfy_entrypoint():
-    """Called by the host: registers the model folders and returns the nodes."""
-    from .nodes import SKPortraitExtension, folders
+    """Called by the host: registers the model folders and the one question that other machines ask, and returns the nodes."""
+    from .nodes import SKPortraitExtension, digests, folders
 
     folders.register()
+    digests.announce()
     return SKPortraitExtension()

@@ -1,10 +1,10 @@
 """`python run.py bench farm`: what one clip costs on workers of this machine, and whether it is what one process gives.
 
-python run.py bench farm [--frames 1000] [--workers 1 2 4] [--only v2|v5]     with narrow networks (synthetic weights)
+python run.py bench farm [--frames 1000] [--workers 1 2 4] [--only v2|v5]   with narrow networks (synthetic weights)
 python run.py bench farm --simulate [--window SECONDS] [--output FILE]        8 to 256 workers, from the figures below
 
-Each clip runs in one process, then on so many workers, then on the most with one of them killed in the middle. A row passes where every
-number of the clip is within 1e-5 of the largest.
+Each clip runs in one process, then on so many workers, then on the most with one of them killed in the middle, then interrupted and
+resumed. A row passes where every number of the clip is within 1e-5 of the largest; the last one, where nothing finished is computed again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ import pickle
 import signal
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..demo.environment import ROOT
 
@@ -24,10 +28,11 @@ WINDOW = 12 * 4 * 64 * 64 * 4  # bytes of 12 latents at 512 px
 
 
 class Watched:
-    """Progress that ends a worker once, in the middle."""
+    """Progress that counts the windows that come, and does something once, in the middle."""
 
-    def __init__(self, victim: int | None, after: int):
-        self.victim, self.left = victim, after
+    def __init__(self, act: Callable[[], Any] = int, after: int = 0):
+        self.act, self.after = act, after
+        self.windows, self.done = 0, None  # done: of the step in work
 
     def step(self, *_) -> None:
         """Nothing is shown."""
@@ -36,55 +41,99 @@ class Watched:
         """Nothing is shown."""
 
     def part(self, done: int, of: int) -> None:
-        self.left -= 1
-        if self.victim and self.left == 0:
-            os.kill(self.victim, signal.SIGKILL)
+        before, self.windows = self.windows, self.windows + (0 if self.done is None else done - self.done)
+        self.done = None if done == of else done
+        if before < self.after <= self.windows:
+            self.act()
+
+
+class Bench:
+    """One ComfyUI in this process, Ray beside it, and what has passed."""
+
+    def __init__(self, workers: int):
+        from ..demo import host
+        from ..farm import crew
+        from ..farm.session import Session
+        from ..tests.farm import graphs
+
+        self.graphs, self.folder, self.passed, self.failed = graphs, Path(tempfile.mkdtemp(prefix="farm")), 0, 0
+        base = graphs.base(self.folder / "base")
+        self.session = Session(host.find(), base)
+        started = time.perf_counter()
+        self.ray = crew.begin(None, workers)
+        self.recruits = partial(crew.Recruits, self.ray, crew.Place(host.find(), base))
+        print(f"Ray: {time.perf_counter() - started:.1f} s")
+
+    def clip(self, kind: str, frames: int, counts: list[int]) -> None:
+        """Print a row for every way to sample one clip."""
+        from ..farm.prepare import Prepared
+
+        graph = self.graphs.clip(kind, frames, steps=2, sampler="dpmpp_2m_sde" if kind == "v5" else "euler")
+        self.job = Prepared(self.session, graph)
+        started = time.perf_counter()
+        self.single = self.session.evaluate(graph, {"video": ["clip", 0]})["video"]["samples"]
+        took, sent = time.perf_counter() - started, len(pickle.dumps(self.job.given))
+        print(f"{kind}, {frames} frames, one process: {took:.1f} s; {sent:,} bytes to a worker")
+        for count in counts:
+            with self.crew(count) as (workers, ready):
+                windows = self.row(f"{count} workers: ready in {ready:.1f} s", workers, f"{kind}{count}")
+        with self.crew(max(counts)) as (workers, _):
+            (_, victim), *_ = workers.identities()
+            watched = Watched(partial(os.kill, victim, signal.SIGKILL), windows // 2)
+            self.row(f"{max(counts)} workers, one killed", workers, f"{kind} killed", watched)
+        with self.crew(max(counts)) as (workers, _), suppress(KeyboardInterrupt):
+            watched = Watched(_interrupt, windows // 2)
+            self.job.sample(workers, self._store(f"{kind} resumed"), watched)
+        with self.crew(max(counts)) as (workers, _):
+            said = f"{max(counts)} workers, interrupted after {watched.windows} of {windows} windows and resumed"
+            rest = self.row(said, workers, f"{kind} resumed")
+        self.judge(rest == windows - watched.windows, f"    which computed {rest} windows (missing were {windows - watched.windows})")
+
+    @contextmanager
+    def crew(self, count: int):
+        """Workers on the clip, and the seconds until they were ready; ended at the end."""
+        started = time.perf_counter()
+        workers = self.recruits(count).crew(self.job.task, self.job.given)
+        workers.identities()
+        try:
+            yield workers, time.perf_counter() - started
+        finally:
+            for worker in workers.workers:
+                self.ray.kill(worker)
+
+    def row(self, name: str, workers, store: str, watched: Watched | None = None) -> int:
+        """Sample the clip: it passes where every number is the single run's. -> windows that were computed"""
+        started, watched = time.perf_counter(), watched or Watched()
+        video, _ = self.job.sample(workers, self._store(store), watched)
+        took, difference = time.perf_counter() - started, float((video - self.single).abs().max() / self.single.abs().max())
+        told = f"sampled in {took:.1f} s, {_request(workers) * 1e3:.1f} ms a request"
+        self.judge(difference <= SAME, f"  {name}, {told}, difference {difference:.1e} of the largest number (at most {SAME:.0e})")
+        return watched.windows
+
+    def judge(self, holds: bool, row: str) -> None:
+        self.passed, self.failed = self.passed + holds, self.failed + (not holds)
+        print(row, flush=True)
+
+    def _store(self, name: str):
+        from ..farm.store import Store
+
+        return Store(self.folder / name)
 
 
 def measure(frames: int, counts: list[int], kinds: list[str]) -> bool:
     """Print a row for every clip -> whether all are the single run's."""
-    from ..demo import host
-    from ..farm import crew
-    from ..farm.prepare import Prepared
-    from ..farm.session import Session
-    from ..farm.store import Store
-    from ..tests.farm import graphs
-
-    comfy, folder = host.find(), Path(tempfile.mkdtemp(prefix="farm"))
-    base = graphs.base(folder / "base")
-    session, passed, failed = Session(comfy, base), 0, 0
-    started = time.perf_counter()
-    ray = crew.begin(None, max(counts))
-    print(f"Ray: {time.perf_counter() - started:.1f} s")
+    bench = Bench(max(counts))
     try:
         for kind in kinds:
-            graph = graphs.clip(kind, frames, steps=2, sampler="dpmpp_2m_sde" if kind == "v5" else "euler")
-            job = Prepared(session, graph)
-            started = time.perf_counter()
-            single = session.evaluate(graph, {"video": ["clip", 0]})["video"]["samples"]
-            took, sent = time.perf_counter() - started, len(pickle.dumps(job.given))
-            print(f"{kind}, {frames} frames, one process: {took:.1f} s; {sent:,} bytes to a worker")
-            for count, killed in [*((count, False) for count in counts), (max(counts), True)]:
-                started = time.perf_counter()
-                workers = crew.Recruits(ray, crew.Place(comfy, base), count).crew(job.task, job.given)
-                ids = workers.identities()
-                ready, started = time.perf_counter() - started, time.perf_counter()
-                watched = Watched(ids[0][1] if killed else None, after=frames // 12)
-                video, _ = job.sample(workers, Store(folder / f"{kind}{count}{killed}"), watched)
-                took = time.perf_counter() - started
-                difference = float((video - single).abs().max() / single.abs().max())
-                passed, failed = passed + (difference <= SAME), failed + (difference > SAME)
-                print(
-                    f"  {count} workers{', one killed' * killed}: ready in {ready:.1f} s, sampled in {took:.1f} s, "
-                    f"{_request(workers) * 1e3:.1f} ms a request, difference {difference:.1e} of the largest number (at most {SAME:.0e})",
-                    flush=True,
-                )
-                for worker in workers.workers:
-                    ray.kill(worker)
+            bench.clip(kind, frames, counts)
     finally:
-        ray.shutdown()
-    print(f"{passed} passed, {failed} failed")
-    return failed == 0
+        bench.ray.shutdown()
+    print(f"{bench.passed} passed, {bench.failed} failed")
+    return bench.failed == 0
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def _request(workers) -> float:

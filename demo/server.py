@@ -139,7 +139,7 @@ class Server:
             return json.loads(self._open("/prompt", {"prompt": graph, "client_id": self.client_id}))["prompt_id"]
         except urllib.error.HTTPError as error:
             details = json.loads(error.read())
-            raise RunError(_refusal(details), details) from None
+            raise RunError(refusal(details), details) from None
 
     def history(self, prompt_id: str) -> dict | None:
         """The host's record of a finished graph, or None while it waits or runs."""
@@ -155,7 +155,7 @@ class Server:
                 raise TimeoutError(f"The graph had not finished after {timeout:.0f} s; see {self.log}.")
             time.sleep(0.1)
         if record["status"]["status_str"] != "success":
-            raise RunError(*_failure(record))
+            raise RunError(*failure(record))
         return record["outputs"]
 
     def interrupt(self) -> None:
@@ -205,7 +205,8 @@ class Server:
         return prompt_id
 
 
-def _refusal(details: dict) -> str:
+def refusal(details: dict) -> str:
+    """What the host says of a graph that it does not take."""
     sentences = [
         f"{record.get('class_type')} ({node}): {error['message']} {error.get('details', '')}".strip()
         for node, record in (details.get("node_errors") or {}).items()
@@ -214,7 +215,8 @@ def _refusal(details: dict) -> str:
     return " | ".join(sentences) or details.get("error", {}).get("message", "refused")
 
 
-def _failure(record: dict) -> tuple[str, dict]:
+def failure(record: dict) -> tuple[str, dict]:
+    """What the host's record says of a graph that did not end well, and its details."""
     for kind, data in record["status"]["messages"]:
         if kind == "execution_error":
             return f"{data['node_type']} ({data['node_id']}): {data['exception_message'].strip()}", data

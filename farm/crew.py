@@ -13,21 +13,17 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from ..demo.environment import ROOT
-from .rules import SLOW
+from .failures import FarmError
+from .rules import PATIENCE, SLOW
 from .wire import packed
 from .worker import Task
 
 log = logging.getLogger(__name__)
 
 TRIES = 4  # of one request, or of starting one worker, before that is given up
-PATIENCE = 600.0  # seconds
 START = 600.0  # seconds that a worker may take to start: it reads the models
 TOKEN = Path.home() / ".ray" / "auth_token"  # Ray's own place
 ABSENT = "The farm runs on Ray, which is not installed here: pip install ray."
-
-
-class FarmError(RuntimeError):
-    """The clip cannot be finished; the message says why."""
 
 
 class Place(NamedTuple):

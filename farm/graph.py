@@ -1,10 +1,14 @@
-"""What of a workflow every worker runs itself, and what it is handed: cutting a graph in API format in front of its sampler."""
+"""A workflow as a graph in API format, read and cut: what every worker runs itself, and what it is handed."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+from ..demo import workflow
 
 SAMPLER = "SKPortraitTwoStageSampler"
 GIVEN = "FarmGiven"  # the private node of `session` that stands for a value handed over
@@ -19,8 +23,30 @@ Link = tuple[str, int]
 Graph = dict[str, dict]
 
 
+def read(path: Path, info: Callable[[set[str]], Mapping[str, dict]]) -> Graph:
+    """A graph in API format, from either kind of file. info: what there is to know of these node classes.
+
+    Raises ValueError where the file is neither kind.
+    """
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON file: {error}.") from None
+    if isinstance(saved, dict) and "nodes" in saved:
+        kinds = {node["type"] for node in workflow.flat(saved)["nodes"]} - workflow.NOTES
+        return workflow.to_api(saved, info(kinds))
+    if isinstance(saved, dict) and all(isinstance(node, dict) and "class_type" in node for node in saved.values()):
+        return saved
+    raise ValueError(f"{path} is neither a saved workflow nor a graph in API format.")
+
+
 def is_link(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[1], int)
+
+
+def texts(graph: Graph) -> set[str]:
+    """Every text in the widgets of a graph, names of files among them."""
+    return {value for node in graph.values() for value in node["inputs"].values() if isinstance(value, str)}
 
 
 def sampler_of(graph: Graph) -> str:
@@ -36,6 +62,29 @@ def consumers(graph: Graph, source: str) -> list[tuple[str, int]]:
     return [(key, value[1]) for key, node in graph.items() for value in node["inputs"].values() if is_link(value) and value[0] == source]
 
 
+def upstream(graph: Graph, ends: Iterable[str]) -> Graph:
+    """These nodes, and what they need."""
+    found: Graph = {}
+    waiting = list(ends)
+    while waiting:
+        key = waiting.pop()
+        if key not in found:
+            found[key] = graph[key]
+            waiting += [value[0] for value in graph[key]["inputs"].values() if is_link(value)]
+    return found
+
+
+def downstream(graph: Graph, source: str) -> set[str]:
+    """What hangs on a node."""
+    found: set[str] = set()
+    waiting = [source]
+    while waiting:
+        new = {key for key, _ in consumers(graph, waiting.pop())} - found
+        found |= new
+        waiting += new
+    return found
+
+
 def ends_as(graph: Graph, source: str, chain: Mapping[str, str]) -> bool:
     """Whether nothing hangs on a node but this chain (class -> the class that follows), by first outputs."""
     if graph[source]["class_type"] not in chain:
@@ -47,18 +96,24 @@ def ends_as(graph: Graph, source: str, chain: Mapping[str, str]) -> bool:
     return graph[following]["class_type"] == chain[graph[source]["class_type"]] and ends_as(graph, following, chain)
 
 
-def replaced(graph: Graph, source: str, keys: Sequence[str]) -> Graph:
-    """The graph with Given nodes in place of a node: its output i is the value `keys[i]`."""
+def replaced(graph: Graph, source: str, stand_ins: Graph) -> Graph:
+    """The graph with other nodes in place of one: the first output of the i-th is what its output i was."""
+    names = list(stand_ins)
 
     def rewired(value: Any) -> Any:
-        return [f"given {keys[value[1]]}", 0] if is_link(value) and value[0] == source else value
+        return [names[value[1]], 0] if is_link(value) and value[0] == source else value
 
     rest = {
         key: node | {"inputs": {name: rewired(value) for name, value in node["inputs"].items()}}
         for key, node in graph.items()
         if key != source
     }
-    return rest | {f"given {key}": {"class_type": GIVEN, "inputs": {"key": key}} for key in keys}
+    return rest | stand_ins
+
+
+def given(key: str) -> dict:
+    """A Given node."""
+    return {"class_type": GIVEN, "inputs": {"key": key}}
 
 
 def cut(graph: Graph, info: Mapping[str, dict], ends: Mapping[str, list]) -> tuple[Graph, dict[str, Link]]:
@@ -74,7 +129,7 @@ def cut(graph: Graph, info: Mapping[str, dict], ends: Mapping[str, list]) -> tup
         if _is_data(graph, info, link):
             key = f"given {source} {slot}"
             handed[key] = (source, slot)
-            local[key] = {"class_type": GIVEN, "inputs": {"key": key}}
+            local[key] = given(key)
             return [key, 0]
         if source not in local:
             local[source] = node = copy.deepcopy(graph[source])

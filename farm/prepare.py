@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..unet.parts import Part
 from . import graph
+from .files import digest_of
+from .frames import Asked, within
+from .parts import MARGIN
 from .session import Session
 from .worker import Task
 
@@ -24,18 +26,23 @@ class Prepared:
     task, given  what every worker is sent
     digest       names the work: the same workflow with the same model and input files
     steps        of the sampler, over all runs, for the progress bar
-    frames       of the clip
+    frames       of the clip that are sampled
     decoder      the VAE's link in the workers' graph, where the workflow does no more than decode and save; else None
     """
 
-    def __init__(self, session: Session, prompt: graph.Graph):
+    def __init__(self, session: Session, prompt: graph.Graph, asked: Asked = None):
         """Raises GraphError where a node of the workflow fails, ValueError for a workflow that the farm cannot take."""
         self.session, self.prompt, self.at = session, prompt, graph.sampler_of(prompt)
         info = session.info(node["class_type"] for node in prompt.values())
         wires = {name: value for name, value in prompt[self.at]["inputs"].items() if graph.is_link(value)}
         widgets = {name: value for name, value in prompt[self.at]["inputs"].items() if not graph.is_link(value)}
         self.inputs = session.evaluate(prompt, wires) | widgets
-        self.frames = len(self.inputs["latent_image"]["samples"])
+        clip = len(self.inputs["latent_image"]["samples"])
+        if asked:
+            self.frames = within(asked, clip)
+            self.inputs["part"] = Part.of(clip, self.frames.start, len(self.frames), MARGIN)
+        else:  # with its margins, where the workflow itself samples a part
+            self.frames = self.inputs["part"].frames if "part" in self.inputs else range(clip)
 
         self.decode = next((node for node, _ in graph.consumers(prompt, self.at)), "")
         vae = {"vae": prompt[self.decode]["inputs"]["vae"]} if graph.ends_as(prompt, self.at, PLAIN_END) else {}
@@ -45,31 +52,37 @@ class Prepared:
         self.decoder = ends.pop("vae", None)
         self.given = {key: _thin(value) for key, value in values.items()}
         self.task = Task(local, ends, widgets, session.files(local))
-        depends = [prompt, sorted(session.files(prompt).items()), sorted(session.inputs(prompt).items())]
-        self.digest = hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        self.digest = digest_of(prompt, session.files(prompt), session.inputs(prompt), asked)
         self.steps = self._order(None, None, None)[0].steps
         _free_memory()
 
     def sample(self, crew, store, progress) -> tuple[Tensor, Tensor]:
-        """(n, 4, h, w) and the first stage, as the Two-Stage Sampler gives them."""
+        """(n, 4, h, w) of `frames`, and their first stage, or all key frames of the clip."""
         with torch.inference_mode():
             order, clip = self._order(crew, store, progress)
-            return tuple(latents.cpu().contiguous() for latents in order.sample(clip, self.inputs["noise"]))
+            video, first = (latents.cpu().contiguous() for latents in order.sample(clip, self.inputs["noise"]))
+        sampled = self.inputs["part"].frames if "part" in self.inputs else range(len(clip))
+        rows = slice(self.frames.start - sampled.start, self.frames.stop - sampled.start)
+        return video[rows], first[rows] if order.first_frames == tuple(sampled) else first
 
     def finish(self, stages: tuple[Tensor, Tensor]) -> None:
         """Run what comes after the sampler on this machine. Raises GraphError where a node fails."""
         given = {name: {"samples": latents} for name, latents in zip(LATENTS, stages, strict=True)}
-        after = graph.replaced(self.prompt, self.at, LATENTS)
+        after = graph.replaced(self.prompt, self.at, {f"given {name}": graph.given(name) for name in LATENTS})
         outputs = [key for key, node in after.items() if getattr(self.session.classes[node["class_type"]], "OUTPUT_NODE", False)]
         self.session.run(after, outputs, given)
 
     def sound_and_speed(self) -> tuple[Any, float]:
-        """(AUDIO or None, frames a second) that the workflow gives its video, where it does no more than decode and save."""
+        """(AUDIO of `frames` or None, frames a second) of the video, where the workflow does no more than decode and save."""
         maker = next(node for node, _ in graph.consumers(self.prompt, self.decode))
         inputs = self.prompt[maker]["inputs"]
         links = {name: inputs[name] for name in ("audio", "fps") if graph.is_link(inputs.get(name))}
         values = self.session.evaluate(self.prompt, links)
-        return values.get("audio"), float(values.get("fps", inputs["fps"]))
+        fps, audio = float(values.get("fps", inputs["fps"])), values.get("audio")
+        if audio is not None:
+            start, stop = (round(frame / fps * audio["sample_rate"]) for frame in (self.frames.start, self.frames.stop))
+            audio = audio | {"waveform": audio["waveform"][..., start:stop]}
+        return audio, fps
 
     def _order(self, *crew):
         from ..nodes.hellomeme.two_stage import prepare

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 PARTS_EACH = 16  # of a step, for each worker: what a slow or lost worker holds up is then small; `bench farm --simulate` says how many
+PATIENCE = 600.0  # seconds that an answer may take
 SLOW = 3.0  # times the median of what a step's answers took: then an idle worker is asked as well
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import inspect
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ..demo import host
-from .graph import GIVEN, Graph
+from .failures import GraphError
+from .graph import GIVEN, Graph, texts
 
 TAKEN = "FarmTaken"
-LONGEST_NAME = 200  # of a file: longer texts are prompts
-MODEL_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".onnx", ".gguf")
 
 
 class Given:
@@ -61,10 +58,6 @@ class _NoServer:
 
     def send_sync(self, *_):
         """Nobody listens."""
-
-
-class GraphError(RuntimeError):
-    """A node failed; the message names it and repeats its own sentence."""
 
 
 class Session:
@@ -116,33 +109,17 @@ class Session:
         if not self.executor.success:
             raise GraphError(_failure(self.executor.status_messages))
 
-    def files(self, graph: Graph) -> dict[str, str]:
-        """Name -> sha256 of every model file that the nodes of a graph name."""
-        import folder_paths
+    def files(self, graph: Graph) -> dict[str, str | None]:
+        """Name -> SHA-256 of every model file that the nodes of a graph name."""
+        from ..nodes import digests
 
-        def where(name: str) -> str | None:
-            return next(filter(None, (folder_paths.get_full_path(folder, name) for folder in folder_paths.folder_names_and_paths)), None)
-
-        return {name: _digest(where(name)) for name in _texts(graph) if name.endswith(MODEL_FILES)}
+        return digests.models(texts(graph))
 
     def inputs(self, graph: Graph) -> dict[str, str]:
-        """Name -> sha256 of every file of the input folder that the nodes of a graph name."""
-        import folder_paths
+        """Name -> SHA-256 of every file of the input folder that the nodes of a graph name."""
+        from ..nodes import digests
 
-        def where(name: str) -> Path:
-            name, folder = folder_paths.annotated_filepath(name)
-            return Path(folder or folder_paths.get_input_directory()) / name
-
-        named = {name: where(name) for name in _texts(graph) if name and len(name) < LONGEST_NAME}
-        return {name: _digest(str(path)) for name, path in named.items() if path.is_file()}
-
-
-def require_files(here: Mapping[str, str], there: Mapping[str, str], where: str) -> None:
-    """Raise ValueError for the first model file that is not the same on a worker."""
-    for name, digest in here.items():
-        if there[name] != digest:
-            state = "is absent" if there[name] == "absent" else f"is another file (sha256 {there[name][:12]}, here {digest[:12]})"
-            raise ValueError(f"On the worker {where} the model {name} {state}: every worker needs the same files.")
+        return digests.inputs(texts(graph))
 
 
 async def _own_nodes() -> dict[str, type]:
@@ -150,23 +127,6 @@ async def _own_nodes() -> dict[str, type]:
 
     extension = await comfy_entrypoint()
     return {node.GET_SCHEMA().node_id: node for node in await extension.get_node_list()}
-
-
-def _texts(graph: Graph) -> set[str]:
-    return {value for node in graph.values() for value in node["inputs"].values() if isinstance(value, str)}
-
-
-def _digest(path: str | None) -> str:
-    return _sha256(path, Path(path).stat().st_mtime_ns) if path else "absent"
-
-
-@lru_cache(maxsize=256)
-def _sha256(path: str, changed: int) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 24):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _failure(messages: list) -> str:

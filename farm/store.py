@@ -11,6 +11,11 @@ import torch
 from torch import Tensor
 
 
+def as_latent(latents: Tensor) -> dict[str, Tensor]:
+    """(n, 4, h, w) as the host's Save Latent writes them, by name in the file."""
+    return {"latent_tensor": latents.contiguous(), "latent_format_version_0": torch.tensor([])}
+
+
 class Store:
     """Finished runs of a clip, and of the run in work its finished calls and windows.
 
@@ -28,14 +33,14 @@ class Store:
 
     def save(self, name: str, whole: Tensor) -> None:
         """A run or a call is finished: what was kept of its parts goes. Raises OSError where the disk is full."""
-        self._write(f"{name}.npy", lambda file: np.save(file, whole.cpu().numpy()))
+        self.write(f"{name}.npy", lambda file: np.save(file, whole.cpu().numpy()))
         for part in self.folder.glob(f"{name}.*.np?"):
             part.unlink()
 
     def save_windows(self, name: str, results: Mapping[int, Tensor]) -> None:
         """Windows of a call: number -> (m, 4, h, w)."""
         arrays = {str(window): result.cpu().numpy() for window, result in results.items()}
-        self._write(f"{name}.{min(results)}.npz", lambda file: np.savez(file, **arrays))
+        self.write(f"{name}.{min(results)}.npz", lambda file: np.savez(file, **arrays))
 
     def windows(self, name: str) -> dict[int, Tensor]:
         """The windows of a call that are finished."""
@@ -45,7 +50,8 @@ class Store:
                 found |= {int(window): torch.from_numpy(arrays[window]) for window in arrays.files}
         return found
 
-    def _write(self, name: str, write: Callable) -> None:
+    def write(self, name: str, write: Callable) -> None:
+        """A file that is there whole or not at all; write(file) fills it. Raises OSError where the disk is full."""
         beside = self.folder / f"{name}.writing"
         try:
             with open(beside, "wb") as file:

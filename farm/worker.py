@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from ..unet.windows import Plan
+from .files import require_files
 from .graph import Graph
-from .session import Session, require_files
+from .session import Session
 
 Window = tuple[tuple[int, ...], Tensor]  # absolute frames, and their noisy latents (m, 4, h, w)
 
@@ -57,7 +58,7 @@ class Worker:
     def __init__(self, session: Session, task: Task, given: Mapping[str, Any]):
         """given: key -> value of the graph's Given nodes. Raises ValueError where a model file is not the driver's."""
         self.session, self.task = session, task
-        require_files(task.files, self.session.files(task.graph), socket.gethostname())
+        require_files(task.files, self.session.files(task.graph), f"the worker {socket.gethostname()}")
         from ..nodes.hellomeme.clip_runs import Clip
         from ..nodes.hellomeme.two_stage import prepare
 

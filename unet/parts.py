@@ -29,6 +29,9 @@ class Part:
         return cls(range(max(first - margin, 0), min(last + margin, clip)), range(first, last), clip)
 
 
+Seam = tuple[int, float] | None
+
+
 @dataclass(frozen=True)
 class Joined:
     """Parts put together.
@@ -41,7 +44,7 @@ class Joined:
 
     latents: Tensor
     missing: tuple[range, ...]
-    seam: tuple[int, float] | None
+    seam: Seam
 
 
 def join(parts: Sequence[tuple[Part, Tensor]]) -> Joined:

@@ -8,8 +8,8 @@ the pack go through this file instead. A handler acts on whole batches of latent
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -43,6 +43,20 @@ class Plan:
     def of(cls, windows: tuple[Sequence[int], ...], smooth: bool, frames: Sequence[int], clip: int) -> Plan:
         """Plan whose overlaps fade (smooth) or are averaged."""
         return cls(windows, weights(windows, smooth), tuple(frames), clip)
+
+    def for_frames(self, wanted: Container[int]) -> Plan:
+        """The same with no other windows than those that see one of these frames."""
+        kept = [
+            (window, shares)
+            for window, shares in zip(self.windows, self.shares, strict=True)
+            if any(self.frames[position] in wanted for position in window)
+        ]
+        return replace(self, windows=tuple(window for window, _ in kept), shares=tuple(shares for _, shares in kept))
+
+    @property
+    def seen(self) -> frozenset[int]:
+        """The frames that some window sees."""
+        return frozenset(self.frames[position] for window in self.windows for position in window)
 
 
 @dataclass(frozen=True)

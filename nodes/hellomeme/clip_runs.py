@@ -28,16 +28,18 @@ def steps_of(sigmas: Tensor) -> int:
 
 
 class Progress:
-    """One progress bar, with previews of the first frame in work, over the steps of several runs."""
+    """One progress bar, with previews of one frame in work, over the steps of several runs."""
 
-    def __init__(self, total: int, model):
-        self.bar = comfy.utils.ProgressBar(total)
+    def __init__(self, total: int, model, shown: int = 0):
+        """shown: the frame whose preview is shown, as far as a run has it."""
+        self.bar, self.shown = comfy.utils.ProgressBar(total), shown
         self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
 
     def step(self, step: int, x0: Tensor, x: Tensor, steps: int) -> None:
         """The host's sampler callback; stops at Cancel."""
         comfy.model_management.throw_exception_if_processing_interrupted()
-        preview = self.previewer.decode_latent_to_preview_image("JPEG", x0[:1]) if self.previewer else None
+        shown = min(self.shown, len(x0) - 1)
+        preview = self.previewer.decode_latent_to_preview_image("JPEG", x0[shown : shown + 1]) if self.previewer else None
         self.bar.update_absolute(self.bar.current + 1, preview=preview)
 
     def tick(self) -> None:
@@ -83,16 +85,20 @@ class Clip:
         start: Tensor | None = None,
         moves: bool = True,
         key_frames: KeyFrames | None = None,
+        wanted: Container[int] | None = None,
     ) -> Tensor:
         """Denoise one latent for each of `frames` -> (len(frames), 4, h, w).
 
         noise, start: (len(frames), 4, h, w); start is the clip's own latents where it is not given
         windows:      positions in `frames` that go through the UNet together
+        wanted:       frames whose windows are computed, all where it is not given. The sampler goes over all of `frames` nevertheless, so
+                      that one that draws noise on the way draws for each frame what it draws in the whole clip
         """
         start = self.latent[list(frames)] if start is None else start
         if not steps_of(sigmas):
             return start
-        model = self._model_for(Plan.of(windows, self.smooth, frames, len(self)), sigmas, moves, key_frames)
+        plan = Plan.of(windows, self.smooth, frames, len(self))
+        model = self._model_for(plan if wanted is None else plan.for_frames(wanted), sigmas, moves, key_frames)
         return self.guided(model).sample(
             noise * self._start_factor(sigmas),
             start,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import torch
 from torch import Tensor
 
 from ...sk_attention.motion import SKMotion
 from ...unet.stages import batches, key_frame_levels, published_padding, windows
+from ...unet.windows import Plan
 from .clip_runs import Clip, steps_of
 
 Stages = tuple[Tensor, Tensor]  # (the video, the first stage), each one latent a frame
@@ -17,16 +20,30 @@ class TwoStages:
 
     published: frames start from the finished one before them, the last window is padded
     first:     (n, 4, h, w) of an earlier first stage, or None. Raises ValueError where it is of another length
+    wanted:    the frames that are sampled and given back, or None for all. Raises ValueError for the published order, where each frame
+               needs all before it
+    first_frames: those that the first stage holds
     steps:     of the sampler, over both stages
     """
 
     def __init__(
-        self, frames: int, first_sigmas: Tensor, sigmas: Tensor, length: int, overlap: int, published: bool, first: Tensor | None
+        self,
+        frames: int,
+        first_sigmas: Tensor,
+        sigmas: Tensor,
+        length: int,
+        overlap: int,
+        published: bool,
+        first: Tensor | None,
+        wanted: range | None,
     ):
+        if published and wanted:
+            raise ValueError("A part of a clip needs method paper: with published code every frame starts from the one before it.")
         if first is not None and len(first) != frames:
             raise ValueError(f"stage1 holds {len(first)} frames and the clip has {frames}: they must be equal.")
         self.first_sigmas, self.sigmas, self.first = first_sigmas, sigmas, first
-        self.length, self.overlap, self.published = length, overlap, published
+        self.length, self.overlap, self.published, self.wanted = length, overlap, published, wanted
+        self.first_frames = tuple(wanted or range(frames))
         first_steps = steps_of(first_sigmas) * (frames if published else 1)
         self.steps = steps_of(sigmas) + (0 if first is not None else first_steps)
 
@@ -40,12 +57,15 @@ class TwoStages:
         drawn = draw(noise, clip.latent, 1 + len(frames))
         first = self.first
         if first is None:
-            first = self._chained(clip, drawn[:1]) if self.published else self._alone(clip, drawn[:1])
-        return clip.run(frames, layout, drawn[1:], self.sigmas, first[starts])[:n], first
+            seen = None if self.wanted is None else Plan.of(layout, clip.smooth, frames, n).for_frames(self.wanted).seen
+            first = self._chained(clip, drawn[:1]) if self.published else self._alone(clip, drawn[:1], seen)
+        video = clip.run(frames, layout, drawn[1:], self.sigmas, first[starts], wanted=self.wanted)[:n]
+        return _rows(video, self.wanted), _rows(first, self.wanted)
 
-    def _alone(self, clip: Clip, shared: Tensor) -> Tensor:
+    def _alone(self, clip: Clip, shared: Tensor, wanted: Container[int] | None) -> Tensor:
         n = len(clip)
-        return clip.run(range(n), batches(n, self.length), shared.expand(n, -1, -1, -1), self.first_sigmas, moves=False)
+        noise = shared.expand(n, -1, -1, -1)
+        return clip.run(range(n), batches(n, self.length), noise, self.first_sigmas, moves=False, wanted=wanted)
 
     def _chained(self, clip: Clip, shared: Tensor) -> Tensor:
         results: list[Tensor] = []
@@ -61,10 +81,14 @@ class KeyFrameTree:
 
     published: the last window is cut short
     first:     the first stage of an earlier run, the key frames of the last level. Raises ValueError where it is of another length
+    wanted:    the frames of the clip that are sampled and given back, or None for all; of the key frames all are
+    first_frames: the key frames of the last level, which are the first stage
     steps:     of the sampler, over all levels, and one for each frame that is looked at
     """
 
-    def __init__(self, frames: int, sigmas: Tensor, length: int, motion: SKMotion, published: bool, first: Tensor | None):
+    def __init__(
+        self, frames: int, sigmas: Tensor, length: int, motion: SKMotion, published: bool, first: Tensor | None, wanted: range | None
+    ):
         levels = key_frame_levels(frames, length, motion.has_margins, published)
         if first is not None:
             count = len(levels[-1].ends) if len(levels) > 1 else 0
@@ -73,7 +97,8 @@ class KeyFrameTree:
         resumed = first is not None
         looked_at = levels[-1:] if resumed or motion.has_margins else levels[1:]
         self.levels = levels[-1:] if resumed else levels
-        self.sigmas, self.motion, self.first = sigmas, motion, first
+        self.first_frames = levels[-1].ends if len(levels) > 1 else tuple(wanted or range(frames))
+        self.sigmas, self.motion, self.first, self.wanted = sigmas, motion, first, wanted
         self.steps = len(self.levels) * steps_of(sigmas) + sum(len(level.ends) for level in looked_at)
 
     def sample(self, clip: Clip, noise) -> Stages:
@@ -90,12 +115,16 @@ class KeyFrameTree:
             new = {frame: latent for frame, latent in made.items() if not (self.motion.has_margins and frame in latents)}
             latents |= new
             key_frames |= clip.look(new, self.motion.stations())
-        video = self._run(clip, last, drawn, key_frames)
+        video = _rows(self._run(clip, last, drawn, key_frames, self.wanted), self.wanted)
         return video, torch.stack([latents[frame] for frame in last.ends]) if latents else video
 
-    def _run(self, clip: Clip, level, drawn: Tensor, key_frames) -> Tensor:
+    def _run(self, clip: Clip, level, drawn: Tensor, key_frames, wanted: range | None = None) -> Tensor:
         noise = drawn[list(level.noise)]
-        return clip.run(level.frames, level.windows, noise, self.sigmas, None, level.moves, key_frames)
+        return clip.run(level.frames, level.windows, noise, self.sigmas, None, level.moves, key_frames, wanted)
+
+
+def _rows(latents: Tensor, wanted: range | None) -> Tensor:
+    return latents if wanted is None else latents[wanted.start : wanted.stop]
 
 
 def draw(noise, latent: Tensor, rows: int) -> Tensor:

@@ -12,12 +12,11 @@ from ..checks import require_frames, require_latent
 from ..schema import schema
 from ..types import ClipPartsType, ClipPartType, DriveType
 
+MARGIN = 16
+
 
 class PartNoise:
-    """The NOISE of a whole clip, for a part of it: each frame has the noise that it has in the clip.
-
-    Samplers draw a row a frame; the Portrait Two-Stage Sampler one more in front for v1 and v2, which all frames share.
-    """
+    """The NOISE of a whole clip, for a part of it: each frame has the noise that it has in the clip."""
 
     def __init__(self, noise, part: Part):
         self.noise, self.part, self.seed = noise, part, noise.seed
@@ -27,14 +26,18 @@ class PartNoise:
         if "batch_index" in latent:  # says itself which noise each row has
             return self.noise.generate_noise(latent)
         like, frames = latent["samples"], self.part.frames
-        shared = len(like) - len(frames)
-        if shared not in (0, 1):
+        if len(like) != len(frames):
             raise ValueError(
-                f"The sampler asks for the noise of {len(like)} frames and the part has {len(frames)}: sample the latent of the same "
-                "Portrait Clip Part, and with the Portrait Two-Stage Sampler's method paper."
+                f"The sampler asks for the noise of {len(like)} frames and the part has {len(frames)}: wire the latent of the same "
+                "Portrait Clip Part. The Portrait Two-Stage Sampler takes the part itself, with the noise and the latent of the whole clip."
             )
-        drawn = self.noise.generate_noise(latent | {"samples": like.new_zeros(shared + self.part.clip, *like.shape[1:])})
-        return drawn[[*range(shared), *(shared + frame for frame in frames)]]
+        drawn = self.noise.generate_noise(latent | {"samples": like.new_zeros(self.part.clip, *like.shape[1:])})
+        return drawn[frames.start : frames.stop]
+
+
+def part_of(rows, part: Part | None):
+    """The part's rows of something that has one a frame of the clip; anything else, and without a part, as it is."""
+    return rows if part is None or len(rows) != part.clip else rows[part.frames.start : part.frames.stop]
 
 
 class ClipPart(io.ComfyNode):
@@ -44,46 +47,48 @@ class ClipPart(io.ComfyNode):
             node_id="SKPortraitClipPart",
             display_name="Portrait Clip Part",
             category="SK Portrait/parts",
-            description="A stretch of a long clip, to be sampled on its own, here or on another machine: its drive, its latents and its "
-            "noise are those that these frames have in the whole clip. Put together with Portrait Join Clip.",
+            description="A stretch of a long clip, to be sampled on its own, here or on another machine. The Portrait Two-Stage Sampler "
+            "takes the part; for a KSampler the drive, the latents and the noise of these frames in the whole clip come out too. Put "
+            "together with Portrait Join Clip.",
             search_aliases=["HelloMeme", "split", "segment", "chunk", "long video"],
+            is_output_node=True,  # so that the host repeats what it tells though it has the part already
             inputs=[
-                io.Noise.Input("noise", tooltip="Random Noise, with the same seed for all parts."),
-                DriveType.Input("drive", tooltip="Of the whole clip, from Encode Drive."),
                 io.Latent.Input("latent", tooltip="Of the whole clip, one a frame, from Portrait Shared Noise."),
                 io.Int.Input("first", default=0, min=0, max=2**20, tooltip="First frame of the part, counted from 0."),
                 io.Int.Input("count", default=250, min=1, max=2**20, tooltip="Frames of the part; the last one may be shorter."),
                 io.Int.Input(
                     "margin",
-                    default=16,
+                    default=MARGIN,
                     min=0,
                     max=1024,
                     tooltip="Frames more on both sides, over which parts fade into each other. Frames that stand alone need none.",
                 ),
+                io.Noise.Input(
+                    "noise", optional=True, tooltip="Random Noise, with the same seed for all parts. Not for the Two-Stage Sampler."
+                ),
+                DriveType.Input("drive", optional=True, tooltip="Of the whole clip, from Encode Drive. Not for the Two-Stage Sampler."),
             ],
             outputs=[
-                io.Noise.Output(display_name="noise", tooltip="For the sampler of this part."),
-                DriveType.Output(display_name="drive", tooltip="For Apply Portrait."),
-                io.Latent.Output(display_name="latent", tooltip="For the sampler, one a frame with the margin."),
-                ClipPartType.Output(display_name="part", tooltip="For Portrait Join Clip: where the part lies."),
+                io.Noise.Output(display_name="noise", tooltip="For SamplerCustomAdvanced, where noise is wired."),
+                DriveType.Output(display_name="drive", tooltip="For Apply Portrait, where drive is wired."),
+                io.Latent.Output(display_name="latent", tooltip="For a KSampler, one a frame with the margin."),
+                ClipPartType.Output(display_name="part", tooltip="For the Portrait Two-Stage Sampler, and for Portrait Join Clip."),
             ],
         )
 
     @classmethod
-    def execute(cls, noise, drive, latent, first, count, margin) -> io.NodeOutput:
+    def execute(cls, latent, first, count, margin, noise=None, drive=None) -> io.NodeOutput:
         samples = latent["samples"]
         require_latent(samples, "latent")
-        require_frames("drive", len(drive), "latent", len(samples))
         part = Part.of(len(samples), first, count, margin)
-        rows = slice(part.frames.start, part.frames.stop)
-        cut = latent | {"samples": samples[rows]}
-        if torch.is_tensor(mask := latent.get("noise_mask")) and len(mask) == len(samples):
-            cut["noise_mask"] = mask[rows]
-        if "batch_index" in latent:
-            cut["batch_index"] = latent["batch_index"][rows]
-        null = {station: feature if len(feature) == 1 else feature[rows] for station, feature in drive.null.items()}
-        driven = replace(drive, features={station: feature[rows] for station, feature in drive.features.items()}, null=null)
-        return io.NodeOutput(PartNoise(noise, part), driven, cut, part)
+        rows = {name: latent.get(name) for name in ("samples", "noise_mask", "batch_index")}
+        cut = latent | {name: part_of(row, part) for name, row in rows.items() if row is not None}
+        if drive is not None:
+            require_frames("drive", len(drive), "latent", len(samples))
+            kinds = [{station: part_of(feature, part) for station, feature in kind.items()} for kind in (drive.features, drive.null)]
+            drive = replace(drive, features=kinds[0], null=kinds[1])
+        told = {"clip_frames": [part.clip]}  # to whoever queued the graph: the farm asks servers for it
+        return io.NodeOutput(noise and PartNoise(noise, part), drive, cut, part, ui=told)
 
 
 class JoinClip(io.ComfyNode):

@@ -10,12 +10,13 @@ from comfy_api.latest import io
 from ...sk_attention.parts import MOTION
 from ..checks import require_latent, require_prompt, require_sd15
 from ..schema import RARE, schema
-from ..types import MotionType
+from ..types import ClipPartType, MotionType
 from ..windows import require_window
 from . import attach
 from .clip_runs import Clip, Progress
 from .clip_stages import KeyFrameTree, TwoStages, thinned
 from .motion import OVERLAP
+from .parts import part_of
 
 PAPER, PUBLISHED = "paper", "published code"
 
@@ -46,6 +47,11 @@ class TwoStageSampler(io.ComfyNode):
                 io.Sigmas.Input(
                     "stage1_sigmas", optional=True, tooltip="Of the first stage of v1 and v2, instead of a thinned-out copy of sigmas."
                 ),
+                ClipPartType.Input(
+                    "part",
+                    optional=True,
+                    tooltip="From Portrait Clip Part: only its frames are sampled. All else stays that of the whole clip.",
+                ),
                 io.Int.Input("stage1_steps", default=10, min=1, max=1000, tooltip="Most steps of the first stage of v1 and v2.", **RARE),
                 io.Int.Input("window_length", default=12, min=4, max=128, tooltip="Frames that see each other; 12 as published.", **RARE),
                 OVERLAP,
@@ -70,7 +76,8 @@ class TwoStageSampler(io.ComfyNode):
     def execute(cls, noise, *wires, **wishes) -> io.NodeOutput:
         order, clip = prepare(Clip, noise, *wires, **wishes)
         final, first = order.sample(clip, noise)
-        masked = {} if clip.mask is None else {"noise_mask": clip.mask}
+        part = wishes.get("part")
+        masked = {} if clip.mask is None else {"noise_mask": part_of(clip.mask, part)}
         return io.NodeOutput({"samples": final} | masked, {"samples": first})
 
 
@@ -89,6 +96,7 @@ def prepare(
     motion_2=None,
     stage1=None,
     stage1_sigmas=None,
+    part=None,
 ) -> tuple[TwoStages | KeyFrameTree, Clip]:
     """The order in which a clip is sampled, and the clip, from the inputs of the node; `order.sample(clip, noise)` samples it.
 
@@ -108,16 +116,19 @@ def prepare(
         for prompt in prompts:
             require_prompt(model, prompt.get("cross_attn"), name)
     mask, frames, published = latent_image.get("noise_mask"), len(samples), method == PUBLISHED
+    if part is not None and part.clip != frames:
+        raise ValueError(f"The part is of a clip of {part.clip} frames and latent_image has {frames}: wire the latents of the whole clip.")
+    wanted = None if part is None else part.frames
     first = None if stage1 is None else stage1["samples"].to(samples)
     if first is not None and first.shape[1:] != samples.shape[1:]:
         raise ValueError(f"stage1 is {tuple(first.shape)} and latent_image {tuple(samples.shape)}: they must be of one size.")
     tree = next((one.module for one in motions if one.loaded.part.kind == MOTION), None)
     if tree:
-        order = KeyFrameTree(frames, sigmas, window_length, tree, published, first)
+        order = KeyFrameTree(frames, sigmas, window_length, tree, published, first, wanted)
     else:
         first_sigmas = thinned(sigmas, stage1_steps) if stage1_sigmas is None else stage1_sigmas
-        order = TwoStages(frames, first_sigmas, sigmas, window_length, overlap, published, first)
-    progress = Progress(order.steps, model)
+        order = TwoStages(frames, first_sigmas, sigmas, window_length, overlap, published, first, wanted)
+    progress = Progress(order.steps, model, part.keeps.start if part else 0)
     return order, make_clip(guider, sampler, noise.seed, samples, mask, motions, not published, published, progress)
 
 

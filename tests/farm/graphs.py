@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MOTIONS = {"v2": "animatediff", "v5": "v5"}
+MOTION_FILE = "narrow_motion.safetensors"
 
 
 def base(folder: Path) -> Path:
@@ -14,7 +15,15 @@ def base(folder: Path) -> Path:
     pack.parent.mkdir(parents=True, exist_ok=True)
     code = Path(__file__).with_name("narrow_nodes.py").read_text(encoding="utf-8")
     pack.write_text(code.replace("@ROOT@", ROOT.as_posix()), encoding="utf-8")
+    model(folder, b"the same on all machines")
     return folder
+
+
+def model(folder: Path, content: bytes) -> None:
+    """What lies there under the name of the motion's file."""
+    file = folder / "models" / "sk_portrait" / MOTION_FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
 
 
 def clip(
@@ -29,7 +38,7 @@ def clip(
         "guider": ("NarrowGuider", {"drive": ["drive", 0], "steps": steps, "slow": slow, "mark": mark}),
         "sampler": ("KSamplerSelect", {"sampler_name": sampler}),
         "latent": ("EmptyLatentImage", {"width": 8 * cells, "height": 8 * cells, "batch_size": frames}),
-        "motion": ("NarrowMotion", {"kind": MOTIONS[kind]}),
+        "motion": ("NarrowMotion", {"kind": MOTIONS[kind], "file": MOTION_FILE}),
         "clip": ("SKPortraitTwoStageSampler", {name: [node, 0] for name, node in wires.items()} | {"sigmas": ["guider", 1]} | wishes),
     }
     if film:

@@ -58,13 +58,15 @@ class NarrowGuider:
 
 
 class NarrowMotion:
+    """file: names one in a folder of models, as a loader does; it is not read."""
+
     RETURN_TYPES, FUNCTION = ("SK_MOTION",), "make"
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"kind": ("STRING", {})}}
+        return {"required": {"kind": ("STRING", {}), "file": ("STRING", {})}}
 
-    def make(self, kind):
+    def make(self, kind, file):
         return (_host().motion(kind),)
 
 

@@ -73,6 +73,16 @@ def test_v2_is_the_single_run_though_a_worker_is_killed(ray, session, comfy, bas
         ray.kill(worker)
 
 
+def test_a_worker_with_another_model_file_is_refused_by_its_name(ray, session, comfy, base, tmp_path):
+    other = graphs.base(tmp_path)
+    graphs.model(other, b"another file")
+    recruits = crew.Recruits(ray, crew.Place(comfy, other), 1)
+    job = Prepared(session, graphs.clip("v2", 12))
+    workers = recruits.crew(job.task, job.given)
+    with pytest.raises(crew.FarmError, match=f"worker .* the model {graphs.MOTION_FILE} is another file"):
+        job.sample(workers, Store(tmp_path / "store"), Quiet())
+
+
 def test_v5_is_the_single_run_though_the_command_is_interrupted(session, base, tmp_path):
     """And the same command again computes what is missing; neither leaves a process."""
     marks = tmp_path / "marks"

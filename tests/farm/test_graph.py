@@ -67,7 +67,7 @@ def test_only_a_plain_end_is_decoded_on_the_workers():
 
 
 def test_what_comes_after_the_sampler_is_given_its_latents():
-    after = graph.replaced(workflow(), "clip", ("latents", "stage1"))
+    after = graph.replaced(workflow(), "clip", {f"given {name}": graph.given(name) for name in ("latents", "stage1")})
     assert "clip" not in after and after["decode"]["inputs"]["samples"] == ["given latents", 0]
 
 

@@ -1,0 +1,30 @@
+"""The files that a clip depends on: all machines need the same ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from .graph import Graph
+
+Digests = Mapping[str, str | None]  # name -> SHA-256, or None where there is no such file
+
+
+class OtherFile(ValueError):
+    """A machine has another file than the clip's under the same name, or none."""
+
+
+def require_files(here: Digests, there: Digests, where: str) -> None:
+    """Raise OtherFile for the first model file that is not the same on a machine."""
+    for name, digest in here.items():
+        found = there.get(name)
+        if found != digest:
+            state = "is absent" if found is None else f"is another file (sha256 {found[:12]}, expected {str(digest)[:12]})"
+            raise OtherFile(f"On {where} the model {name} {state}: every machine needs the same files.")
+
+
+def digest_of(graph: Graph, models: Digests, inputs: Digests, *choices) -> str:
+    """Names the work: the same graph with the same model and input files, and the same choices."""
+    depends = [graph, sorted(models.items()), sorted(inputs.items()), *choices]
+    return hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode()).hexdigest()[:16]

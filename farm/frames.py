@@ -1,0 +1,27 @@
+"""Which frames of a clip somebody asks for."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentTypeError
+
+Asked = tuple[int, int | None] | None  # first and last frame, None for the end; None for the whole clip
+
+
+def asked(text: str) -> Asked:
+    """`250`: the first 250 frames; `250:499`: frames 250 to 499, counted from 0; `250:`: from there to the end."""
+    if match := re.fullmatch(r"([1-9]\d*)", text):
+        return 0, int(match[1]) - 1
+    if (match := re.fullmatch(r"(\d*):(\d*)", text)) and text != ":":
+        first, last = int(match[1] or 0), int(match[2]) if match[2] else None
+        if last is None or first <= last:
+            return first, last
+    raise ArgumentTypeError(f"{text!r} is neither a number of frames, as 250, nor a first and a last frame, as 250:499.")
+
+
+def within(wish: Asked, clip: int) -> range:
+    """The frames that are asked for, as far as the clip goes. Raises ValueError where it ends before them."""
+    first, last = wish or (0, None)
+    if first >= clip:
+        raise ValueError(f"The clip has frames 0 to {clip - 1}: there is no frame {first}.")
+    return range(first, clip if last is None else min(last + 1, clip))

@@ -1,0 +1,56 @@
+"""A workflow on workers that Ray starts."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from safetensors.torch import save_file
+from tqdm import tqdm
+
+from ..demo import host
+from . import crew, video
+from .graph import read
+from .prepare import Prepared
+from .session import Session
+from .shown import Steps, noted
+from .store import Store, as_latent
+
+
+def run(options: argparse.Namespace) -> None:
+    """Raises FarmError, ValueError and OSError, each with the sentence to print."""
+    comfy = host.find()
+    if comfy is None:
+        raise ValueError("The farm runs ComfyUI on every worker, and there is none on this machine: set COMFYUI_PATH.")
+    base = (options.base_directory or comfy).absolute()
+    ray = crew.begin(options.address, options.workers)
+    try:
+        recruits = crew.Recruits(ray, crew.Place() if options.address else crew.Place(comfy, base), options.workers)
+        session = Session(comfy, base)
+        prompt = read(options.workflow, session.info)
+        print("Encoding", flush=True)
+        job = Prepared(session, prompt, options.frames)
+        folder = options.output / job.digest
+        store = Store(folder)
+        noted(folder / "farm.log")
+        workers = recruits.crew(job.task, job.given, options.patience)
+        print(f"{len(workers.workers)} workers; what is finished is kept in {folder}", flush=True)
+        with Steps(job.steps) as bar:
+            stages = job.sample(workers, store, bar)
+        deliver(job, folder, workers, stages)
+    finally:
+        ray.shutdown()
+
+
+def deliver(job: Prepared, folder: Path, workers: crew.Crew, stages) -> None:
+    """The latents as a file, and what the workflow makes of them."""
+    for name, latents in zip(("video", "stage1"), stages, strict=True):
+        save_file(as_latent(latents), folder / f"{name}.latent")
+    print(f"Latents: {folder / 'video.latent'}", flush=True)
+    if job.decoder:
+        with tqdm(total=len(job.frames), unit="frame", desc="Decoding") as bar:
+            path = video.write(folder / "video.mp4", workers, stages[0], job.decoder, *job.sound_and_speed(), bar.update)
+        print(f"Video: {path}", flush=True)
+    else:
+        print("Running what comes after the sampler on this machine", flush=True)
+        job.finish(stages)

@@ -1,0 +1,69 @@
+"""Finished parts of a clip, on disk, and how what is missing is laid out in new ones."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..unet.parts import Part, Seam, join
+from ..unet.residence import consecutive
+from .rules import shared_out
+from .store import Store
+
+MARGIN = 16  # frames on both sides over which parts fade into each other, as in Portrait Clip Part
+LONG = 6 * MARGIN  # frames for which the margins are a price worth paying
+EACH = 4  # parts for a server: what a slow or lost one holds up is then small
+
+
+class Sampled(NamedTuple):
+    """What the Two-Stage Sampler gives for a part: (n, 4, h, w), and the first stage; of a tree that is all key frames of the clip."""
+
+    video: Tensor
+    first: Tensor
+
+
+def lay_out(clip: int, missing: list[range], servers: int) -> list[Part]:
+    """Parts of equal length for what is missing: some for each server, and one at least."""
+    total = sum(map(len, missing))
+    count = min(max(total // LONG, servers), EACH * servers)
+    stretches = [stretch for run in missing for stretch in shared_out(run, max(1, round(count * len(run) / total)))]
+    return [Part.of(clip, stretch[0], len(stretch), MARGIN) for stretch in stretches]
+
+
+class FinishedParts:
+    """Of one clip of so many frames: a file for each in a folder. Parts of earlier runs may lie as they like."""
+
+    def __init__(self, store: Store, clip: int):
+        self.store, self.clip = store, clip
+        self.found: dict[Part, Sampled] = {}
+        for path in sorted(store.folder.glob("part.*.npz")):
+            with np.load(path) as arrays:
+                part = Part.of(clip, *map(int, arrays["stretch"]), MARGIN)
+                self.found[part] = Sampled(*(torch.from_numpy(arrays[name]) for name in Sampled._fields))
+
+    def add(self, part: Part, sampled: Sampled) -> None:
+        """Raises OSError where the disk is full."""
+        first, count = part.keeps.start, len(part.keeps)
+        arrays = sampled._asdict() | {"stretch": (first, count)}
+        self.store.write(f"part.{first}.{count}.npz", lambda file: np.savez(file, **arrays))
+        self.found[part] = sampled
+
+    def missing(self, wanted: range) -> list[range]:
+        """Stretches that no part is for."""
+        there = {frame for part in self.found for frame in part.keeps}
+        return [range(run.start, run.stop) for run in consecutive([frame for frame in wanted if frame not in there])]
+
+    def key_frames(self) -> Tensor | None:
+        """Of a tree, once a part has brought them: what the sampler's stage1 takes. A first stage of two has the frames of its part."""
+        return next((sampled.first for part, sampled in self.found.items() if len(sampled.first) != len(part.frames)), None)
+
+    def stages(self, wanted: range) -> tuple[Tensor, Tensor, Seam]:
+        """These frames of the clip, their first stage or the key frames of the whole clip, and where parts differ most."""
+        joined, rows = join([(part, sampled.video) for part, sampled in self.found.items()]), slice(wanted.start, wanted.stop)
+        first = self.key_frames()
+        if first is None:
+            first = join([(part, sampled.first) for part, sampled in self.found.items()]).latents[rows]
+        return joined.latents[rows], first, joined.seam

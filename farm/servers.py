@@ -1,0 +1,261 @@
+"""One clip sampled in parts by ComfyUI servers that are already running."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import NamedTuple, Protocol
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from ..unet.parts import Part, Seam
+from . import server_graphs as graphs
+from .files import Digests, OtherFile, require_files
+from .frames import Asked, within
+from .graph import Graph, texts
+from .parts import MARGIN, FinishedParts, Sampled, lay_out
+from .remote import Remote, Trouble
+from .rules import SLOW
+from .store import Store, as_latent
+
+log = logging.getLogger(__name__)
+
+TRIES = 4  # of a server in a row before it is left out
+PAUSE = 15.0  # seconds before a server is tried again: one that was restarted needs them
+POLL = 0.5  # seconds between two looks for work
+NO_PACK = "{} has no SK Portrait, or an older one than this: install the same on all servers."
+
+
+class Refused(Trouble):
+    """A server cannot take part, now or later."""
+
+
+class Bar(Protocol):
+    """Frames of the clip that are finished."""
+
+    def begin(self, frames: int) -> None: ...
+
+    def at(self, frames: float) -> None: ...
+
+
+class Work(NamedTuple):
+    """A clip to be sampled: its graph and the sampler in it, the files that it depends on, and the server whose files these are."""
+
+    graph: Graph
+    sampler: str
+    models: Digests
+    inputs: Digests
+    source: Remote
+    digest: str
+
+
+@dataclass
+class Errand:
+    """A part that servers are at: since when, how far the furthest is, and whether one of them has finished it."""
+
+    since: float
+    share: float = 0.0
+    over: bool = False
+    tasks: set[asyncio.Task] = field(default_factory=set)
+
+
+class Servers:
+    """Servers that share a clip's parts; what one does not finish, another is given.
+
+    pause: seconds before one that failed is tried again
+    """
+
+    def __init__(self, work: Work, remotes: Sequence[Remote], store: Store, bar: Bar, asked: Asked = None, pause: float = PAUSE):
+        self.work, self.remotes, self.store, self.bar, self.asked, self.pause = work, remotes, store, bar, asked, pause
+        self.parts: FinishedParts | None = None  # known once a server has said how long the clip is, as is what is wanted of it
+        self.wanted = range(0)
+        self.waiting: deque[Part] = deque()
+        self.errands: dict[Part, Errand] = {}
+        self.took: list[float] = []
+        self.whole = asyncio.Event()
+        self.reason = ""
+
+    async def sample(self) -> tuple[Tensor, Tensor, Seam]:
+        """As FinishedParts.stages. Raises Trouble where no server is left, OSError where the disk is full."""
+        over = asyncio.ensure_future(self.whole.wait())
+        serving = [asyncio.ensure_future(self._serve(remote)) for remote in self.remotes]
+        ended: set[asyncio.Future] = set()
+        try:
+            while not self.whole.is_set() and len(ended) < len(serving):
+                await asyncio.wait({over, *serving} - ended, return_when=asyncio.FIRST_COMPLETED)
+                ended = {task for task in serving if task.done()}
+                for task in ended:
+                    task.result()
+        finally:
+            for task in (over, *serving):
+                task.cancel()
+            await asyncio.gather(over, *serving, return_exceptions=True)
+        if not self.whole.is_set():
+            raise Trouble(f"No server is left: {self.reason}")
+        return self.parts.stages(self.wanted)
+
+    async def _serve(self, remote: Remote) -> None:
+        """All that one server does, until nothing is left to do or it has failed too often."""
+        tries = 0
+        while tries < TRIES:
+            try:
+                key_frames = await self._welcome(remote)
+                while (part := await self._next()) is not None:
+                    await self._shared(remote, part, key_frames)
+                    tries = 0
+                return
+            except Refused as error:
+                self.reason = str(error)
+                break
+            except Trouble as error:
+                self.reason, tries = str(error), tries + 1
+                log.warning("%s", error)
+                if tries < TRIES:
+                    await asyncio.sleep(self.pause)
+        log.warning("%s is left out: %s", remote.address, self.reason)
+
+    # A server begins ---------------------------------------------------------------------------------------------------------
+
+    async def _welcome(self, remote: Remote) -> _KeyFrames:
+        """Raises Refused where a server has other files, or makes another clip of them."""
+        there = await digests(remote, self.work.graph)
+        try:
+            require_files(self.work.models, there["models"], remote.address)
+        except OtherFile as error:
+            raise Refused(str(error)) from None
+        await self._bring_inputs(remote, there["inputs"])
+        outputs = await remote.run(graphs.length(self.work.graph, self.work.sampler))
+        self._settle(int(outputs[graphs.PART]["clip_frames"][0]), remote.address)
+        return _KeyFrames(remote, f"{graphs.FOLDER}/{self.work.digest}.key_frames.latent")
+
+    async def _bring_inputs(self, remote: Remote, there: Digests) -> None:
+        for name, digest in self.work.inputs.items():
+            if name in there and there[name] != digest:
+                raise Refused(f"On {remote.address} the input file {name} is another one than on {self.work.source.address}.")
+            if name not in there:
+                folder, _, file = name.rpartition("/")
+                await remote.put(name, await self.work.source.fetch({"filename": file, "subfolder": folder, "type": "input"}))
+
+    def _settle(self, clip: int, address: str) -> None:
+        """The first server that says how long the clip is decides."""
+        if self.parts is None:
+            self.wanted, self.parts = within(self.asked, clip), FinishedParts(self.store, clip)
+            missing = self.parts.missing(self.wanted)
+            self.waiting.extend(lay_out(clip, missing, len(self.remotes)))
+            self.bar.begin(len(self.wanted))
+            self._show()
+            if not missing:
+                self.whole.set()
+        elif clip != self.parts.clip:
+            raise Refused(f"On {address} the clip has {clip} frames and on the others {self.parts.clip}.")
+
+    # Parts -------------------------------------------------------------------------------------------------------------------
+
+    async def _next(self) -> Part | None:
+        """What nobody is at, else what another one is slow with."""
+        while self.waiting or self.errands:
+            if self.waiting:
+                return self.waiting.popleft()
+            limit = SLOW * median(self.took) if self.took else float("inf")
+            late = (part for part, errand in self.errands.items() if len(errand.tasks) == 1 and time.monotonic() - errand.since > limit)
+            if (part := next(late, None)) is not None:
+                return part
+            await asyncio.sleep(POLL)
+        return None
+
+    async def _shared(self, remote: Remote, part: Part, key_frames: _KeyFrames) -> None:
+        """Sample a part, unless another server is faster. Raises Trouble where this one fails: the part then waits again."""
+        errand = self.errands.setdefault(part, Errand(time.monotonic()))
+        task = asyncio.ensure_future(self._sampled(remote, part, key_frames, errand))
+        errand.tasks.add(task)
+        try:
+            await asyncio.wait({task})
+            if not task.cancelled():
+                self._finish(part, errand, task.result())
+        finally:
+            errand.tasks.discard(task)
+            if not task.done():
+                if not errand.over:  # else it is being cancelled, and a second time would keep it from telling its server
+                    task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            if part in self.errands and not errand.tasks:
+                del self.errands[part]
+                self.waiting.appendleft(part)
+            self._show()
+
+    async def _sampled(self, remote: Remote, part: Part, key_frames: _KeyFrames, errand: Errand) -> Sampled:
+        def progress(node: str, share: float) -> None:
+            if node == self.work.sampler:
+                errand.share = max(errand.share, share)
+                self._show()
+
+        seen = await key_frames.put(self.parts.key_frames())
+        outputs = await remote.run(graphs.part(self.work.graph, self.work.sampler, part, MARGIN, seen), progress)
+        try:
+            files = [outputs[end]["latents"][0] for end in (graphs.VIDEO, graphs.FIRST)]
+            sampled = Sampled(*[load(await remote.fetch(file))["latent_tensor"].float() for file in files])
+        except (KeyError, IndexError, SafetensorError) as error:
+            raise Trouble(f"{remote.address} has sent no latents: {error!r}") from None
+        if len(sampled.video) != len(part.frames) or not all(latents.isfinite().all() for latents in sampled):
+            raise Trouble(f"{remote.address} has sent {len(sampled.video)} frames for {len(part.frames)}, or numbers that are none.")
+        return sampled
+
+    def _finish(self, part: Part, errand: Errand, sampled: Sampled) -> None:
+        self.took.append(time.monotonic() - errand.since)
+        self.parts.add(part, sampled)
+        self.errands.pop(part, None)
+        errand.over = True
+        for task in errand.tasks:  # of servers that were slower
+            task.cancel()
+        if not self.waiting and not self.errands:
+            self.whole.set()
+
+    def _show(self) -> None:
+        left = sum(map(len, self.parts.missing(self.wanted)))
+        self.bar.at(len(self.wanted) - left + sum(len(part.keeps) * errand.share for part, errand in self.errands.items()))
+
+
+class _KeyFrames:
+    """The clip's key frames in a server's input folder."""
+
+    def __init__(self, remote: Remote, name: str):
+        self.remote, self.name, self.there = remote, name, False
+
+    async def put(self, latents: Tensor | None) -> str | None:
+        """Name of the file, None as long as nobody has them."""
+        if latents is not None and not self.there:
+            await self.remote.put(self.name, save(as_latent(latents)))
+            self.there = True
+        return self.name if self.there else None
+
+
+async def digests(remote: Remote, graph: Graph) -> Mapping[str, Digests]:
+    """Raises Refused where the server has no SK Portrait that could tell."""
+    try:
+        return await remote.digests(sorted(texts(graph)))
+    except Trouble as error:
+        if error.status in (404, 405):
+            raise Refused(NO_PACK.format(remote.address)) from None
+        raise
+
+
+async def source_of(remotes: Iterable[Remote], graph: Graph) -> tuple[Remote, Mapping[str, Digests]]:
+    """The first server that has most of the files that a graph names, and these files. Raises Trouble where none answers."""
+    found, troubles = [], []
+    for remote in remotes:
+        try:
+            files = await digests(remote, graph)
+            found.append((sum(digest is None for digest in files["models"].values()), len(found), remote, files))
+        except Trouble as error:
+            troubles.append(str(error))
+    if not found:
+        raise Trouble(" ".join(troubles))
+    _, _, remote, files = min(found)
+    return remote, files

@@ -1,0 +1,70 @@
+"""Which files this ComfyUI has under the names that a graph uses: machines that sample one clip must have the same ones."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Iterable
+from functools import lru_cache
+
+import folder_paths
+import server
+
+from .hellomeme.library import catalogue
+
+ROUTE = "/sk_portrait/digests"  # POST {"names": [...]} -> {"models": {name: SHA-256 or null}, "inputs": {name: SHA-256}}
+MODEL_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".onnx", ".gguf")
+LONGEST_NAME = 200  # of a file: longer texts are prompts
+
+
+def models(names: Iterable[str]) -> dict[str, str | None]:
+    """Name -> SHA-256, None where there is no such file, of the names of model files, in whatever folder of models they lie."""
+    listed = catalogue()
+
+    def where(name: str) -> str | None:
+        places = (folder_paths.get_full_path(folder, listed.get(name, name)) for folder in folder_paths.folder_names_and_paths)
+        return next(filter(None, places), None)
+
+    found = {name: where(name) for name in names if name.endswith(MODEL_FILES)}
+    return {name: path and _digest(path) for name, path in found.items()}
+
+
+def inputs(names: Iterable[str]) -> dict[str, str]:
+    """Name -> SHA-256 of those that name a file in the input folder."""
+    found = {name: _input(name) for name in names if name and len(name) < LONGEST_NAME}
+    return {name: _digest(path) for name, path in found.items() if path}
+
+
+def announce() -> None:
+    """Let `python run.py farm --servers` ask this server. Once, though the pack may lie in two folders."""
+    running = getattr(server.PromptServer, "instance", None)
+    if running is not None and all(route.path != ROUTE for route in running.routes):
+        running.routes.post(ROUTE)(_answer)
+
+
+async def _answer(request):
+    names = (await request.json())["names"]
+    found = await asyncio.get_running_loop().run_in_executor(None, lambda: {"models": models(names), "inputs": inputs(names)})
+    return server.web.json_response(found)
+
+
+def _input(name: str) -> str | None:
+    """Path of a file that lies in the input folder, or in the one that the name says."""
+    name, folder = folder_paths.annotated_filepath(name)
+    folder = os.path.abspath(folder or folder_paths.get_input_directory())
+    path = os.path.abspath(os.path.join(folder, name))
+    return path if path.startswith(folder + os.sep) and os.path.isfile(path) else None
+
+
+def _digest(path: str) -> str:
+    return _sha256(path, os.stat(path).st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: str, changed: int) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 24):
+            digest.update(block)
+    return digest.hexdigest()
