@@ -8,7 +8,7 @@
     python run.py train PART [arguments]     (data, portrait, motion, world or widen)
     python run.py theatre [--seed N] [--frames N] [--size N] [--output DIR]
     python run.py graphs                     (write workflows/ and subgraphs/)
-    python run.py farm WORKFLOW [--workers N] [--address CLUSTER]     (one clip on many machines)
+    python run.py farm WORKFLOW [--frames N] [--address CLUSTER | --servers HOST:PORT,...]     (one clip on many machines)
     python run.py convert OFFICIAL.json      (a workflow of the official HelloMeme pack as one of ours)
 
 COMFYUI_PATH names the ComfyUI to use (`none`: pretend there is none), SK_PORTRAIT_ENV the virtual environment (by default one

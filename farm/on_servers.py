@@ -15,7 +15,7 @@ from torch import Tensor
 from . import server_graphs as graphs
 from .files import digest_of
 from .graph import Graph, read, sampler_of
-from .remote import CONNECT, Remote, Trouble
+from .remote import CONNECT, Remote, Trouble, understood
 from .servers import NO_PACK, Servers, Work, source_of
 from .shown import Frames, noted
 from .store import Store, as_latent
@@ -75,8 +75,9 @@ async def _finished(following: Graph, digest: str, stages: Sequence[Tensor], rem
             for name, latents in zip(graphs.sampled_files(digest), stages, strict=True):
                 await remote.put(name, save(as_latent(latents)))
             outputs = await remote.run(following)
-            made = [file for node in outputs.values() for files in node.values() for file in files if is_file(file)]
-            contents = {file["filename"]: await remote.fetch(file) for file in made}
+            with understood(remote.address):
+                made = [file for node in outputs.values() for files in node.values() for file in files if is_file(file)]
+            contents = {Path(file["filename"]).name: await remote.fetch(file) for file in made}
         except Trouble as error:
             troubles.append(str(error))
             continue

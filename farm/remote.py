@@ -6,11 +6,12 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import aiohttp
+from safetensors import SafetensorError
 
 from ..demo.server import failure, refusal
 from .failures import FarmError
@@ -32,6 +33,15 @@ class Trouble(FarmError):
         self.status = status
 
 
+@contextmanager
+def understood(address: str) -> Iterator[None]:
+    """Raises Trouble where what a server says has another shape than ComfyUI's."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, SafetensorError) as error:
+        raise Trouble(f"{address} answers with something that ComfyUI does not say: {error!r}") from None
+
+
 class Remote:
     """One server.
 
@@ -49,7 +59,9 @@ class Remote:
 
     async def digests(self, names: list[str]) -> dict[str, Mapping[str, str | None]]:
         """{"models": {name: SHA-256 or None}, "inputs": {name: SHA-256}} of the files of these names that the server has."""
-        return await self._json("POST", DIGESTS, json={"names": names})
+        found = await self._json("POST", DIGESTS, json={"names": names})
+        with understood(self.address):
+            return {kind: dict(found[kind]) for kind in ("models", "inputs")}
 
     async def fetch(self, file: Mapping[str, str]) -> bytes:
         """A file by {"filename", "subfolder", "type"}, as the outputs of a graph list it."""
@@ -72,19 +84,30 @@ class Remote:
             ear.cancel()
 
     async def _outputs(self, graph: Graph, listener: _Listener) -> dict[str, dict]:
-        prompt = (await self._json("POST", "/prompt", json={"prompt": graph, "client_id": listener.client}))["prompt_id"]
+        queued = await self._json("POST", "/prompt", json={"prompt": graph, "client_id": listener.client})
+        with understood(self.address):
+            prompt = queued["prompt_id"]
         record = None
         try:
-            while (record := (await self._json("GET", f"/history/{prompt}")).get(prompt)) is None:
+            while (record := await self._record(prompt)) is None:
                 if time.monotonic() - listener.heard > self.patience:
                     raise Trouble(f"{self.address} has not gone on for {self.patience:.0f} s.")
                 await asyncio.sleep(POLL)
         finally:
             if record is None:
-                await self._cancel(prompt)
-        if record["status"]["status_str"] != "success":
+                cancelling = asyncio.ensure_future(self._cancel(prompt))
+                while not cancelling.done():  # whoever waits for this one may be cancelled twice; the server must hear it
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.wait({cancelling})
+        with understood(self.address):
+            if record["status"]["status_str"] == "success":
+                return record["outputs"]
             raise Trouble(f"{self.address}: {failure(record)[0]}")
-        return record["outputs"]
+
+    async def _record(self, prompt: str) -> dict | None:
+        history = await self._json("GET", f"/history/{prompt}")
+        with understood(self.address):
+            return history.get(prompt)
 
     async def _cancel(self, prompt: str) -> None:
         for path, body in (("/queue", {"delete": [prompt]}), ("/interrupt", {"prompt_id": prompt})):
@@ -119,11 +142,12 @@ class _Listener:
     async def listen(self, http: aiohttp.ClientSession, url: str) -> None:
         """Until it is cancelled. Whether the server is there at all is seen by those who ask it."""
         while True:
-            with suppress(aiohttp.ClientError, asyncio.TimeoutError, OSError):
+            with suppress(aiohttp.ClientError, asyncio.TimeoutError, OSError, Trouble):
                 async with http.ws_connect(f"{url}/ws?clientId={self.client}", max_msg_size=0) as socket:
                     async for message in socket:
                         if message.type == aiohttp.WSMsgType.TEXT:
-                            self._hear(json.loads(message.data))
+                            with understood(url):
+                                self._hear(json.loads(message.data))
             await asyncio.sleep(POLL)
 
     def _hear(self, event: dict) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import NamedTuple, Protocol
 
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -21,7 +20,7 @@ from .files import Digests, OtherFile, require_files
 from .frames import Asked, within
 from .graph import Graph, texts
 from .parts import MARGIN, FinishedParts, Sampled, lay_out
-from .remote import Remote, Trouble
+from .remote import Remote, Trouble, understood
 from .rules import SLOW
 from .store import Store, as_latent
 
@@ -58,11 +57,10 @@ class Work(NamedTuple):
 
 @dataclass
 class Errand:
-    """A part that servers are at: since when, how far the furthest is, and whether one of them has finished it."""
+    """A part that servers are at: since when, and how far the furthest is."""
 
     since: float
     share: float = 0.0
-    over: bool = False
     tasks: set[asyncio.Task] = field(default_factory=set)
 
 
@@ -132,7 +130,9 @@ class Servers:
             raise Refused(str(error)) from None
         await self._bring_inputs(remote, there["inputs"])
         outputs = await remote.run(graphs.length(self.work.graph, self.work.sampler))
-        self._settle(int(outputs[graphs.PART]["clip_frames"][0]), remote.address)
+        with understood(remote.address):
+            clip = int(outputs[graphs.PART]["clip_frames"][0])
+        self._settle(clip, remote.address)
         return _KeyFrames(remote, f"{graphs.FOLDER}/{self.work.digest}.key_frames.latent")
 
     async def _bring_inputs(self, remote: Remote, there: Digests) -> None:
@@ -182,8 +182,7 @@ class Servers:
         finally:
             errand.tasks.discard(task)
             if not task.done():
-                if not errand.over:  # else it is being cancelled, and a second time would keep it from telling its server
-                    task.cancel()
+                task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
             if part in self.errands and not errand.tasks:
                 del self.errands[part]
@@ -198,11 +197,9 @@ class Servers:
 
         seen = await key_frames.put(self.parts.key_frames())
         outputs = await remote.run(graphs.part(self.work.graph, self.work.sampler, part, MARGIN, seen), progress)
-        try:
+        with understood(remote.address):
             files = [outputs[end]["latents"][0] for end in (graphs.VIDEO, graphs.FIRST)]
             sampled = Sampled(*[load(await remote.fetch(file))["latent_tensor"].float() for file in files])
-        except (KeyError, IndexError, SafetensorError) as error:
-            raise Trouble(f"{remote.address} has sent no latents: {error!r}") from None
         if len(sampled.video) != len(part.frames) or not all(latents.isfinite().all() for latents in sampled):
             raise Trouble(f"{remote.address} has sent {len(sampled.video)} frames for {len(part.frames)}, or numbers that are none.")
         return sampled
@@ -211,7 +208,6 @@ class Servers:
         self.took.append(time.monotonic() - errand.since)
         self.parts.add(part, sampled)
         self.errands.pop(part, None)
-        errand.over = True
         for task in errand.tasks:  # of servers that were slower
             task.cancel()
         if not self.waiting and not self.errands:

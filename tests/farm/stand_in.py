@@ -88,6 +88,8 @@ class StandIn:
         number = request.match_info["id"]
         if self.fault == "no json":
             return web.Response(body=b"<html>")
+        if self.fault == "odd":
+            return web.json_response([])
         if self.fault == "slow" and graphs.VIDEO in self.prompts[number]["outputs"]:
             await asyncio.sleep(2)
         record = self.prompts[number]

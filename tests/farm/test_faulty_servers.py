@@ -64,7 +64,7 @@ def sampled(folder, *stand_ins: StandIn, asked=None, patience: float = 1.0, duri
     return asyncio.run(run())
 
 
-@pytest.mark.parametrize("fault", ["hangs", "fails", "refuses", "one too few", "nan", "says nothing", "no json", "garbage"])
+@pytest.mark.parametrize("fault", ["hangs", "fails", "refuses", "one too few", "nan", "says nothing", "no json", "odd", "garbage"])
 def test_what_a_faulty_server_does_not_finish_is_given_to_another(tmp_path, caplog, fault):
     faulty, good = StandIn(fault), StandIn()
     video, bar = sampled(tmp_path, good, faulty)
