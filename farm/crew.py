@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from .worker import Task
 log = logging.getLogger(__name__)
 
 TRIES = 4  # of one request, or of starting one worker, before that is given up
+HEAD = 60.0  # seconds that the head of a cluster may take to come up
 START = 600.0  # seconds that a worker may take to start: it reads the models
 TOKEN = Path.home() / ".ray" / "auth_token"  # Ray's own place
 ABSENT = "The farm runs on Ray, which is not installed here: pip install ray."
@@ -62,6 +64,8 @@ def begin(address: str | None, workers: int | None) -> Any:
         import ray
     except ImportError:
         raise FarmError(ABSENT) from None
+    if address and address != "auto":
+        await_head(address)
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address:
         brought = {"working_dir": str(ROOT), "excludes": ["output", ".git", "tests", "web", "workflows"]}
@@ -69,6 +73,25 @@ def begin(address: str | None, workers: int | None) -> Any:
     else:
         ray.init(num_cpus=workers, include_dashboard=False, **quiet)
     return ray
+
+
+def await_head(address: str) -> None:
+    """Wait until a cluster answers at ray://HOST:PORT or HOST:PORT. Raises FarmError where none does: Ray itself would try for minutes."""
+    host, _, port = address.split("://")[-1].rpartition(":")
+    if not host or not port.isdigit():
+        raise FarmError(f"{address!r} is no address of a cluster: ray://HEAD:10001, HEAD:6379 or auto.")
+    end, told = time.monotonic() + HEAD, False
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=5).close()
+            return
+        except OSError as error:
+            if time.monotonic() > end:
+                raise FarmError(f"No cluster answers at {address} ({error}): start it there with ray start --head.") from None
+        if not told:
+            print(f"Waiting for the cluster at {address}", flush=True)
+        told = True
+        time.sleep(1.0)
 
 
 def _bootstrap():

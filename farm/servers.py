@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..unet.parts import Part, Seam
 from . import server_graphs as graphs
+from .failures import FarmError
 from .files import Digests, OtherFile, require_files
 from .frames import Asked, within
 from .graph import Graph, texts
@@ -26,7 +27,7 @@ from .store import Store, as_latent
 
 log = logging.getLogger(__name__)
 
-TRIES = 4  # of a server in a row before it is left out
+TRIES = 4  # of a server in a row before it is left out, and of a part before the clip is given up
 PAUSE = 15.0  # seconds before a server is tried again: one that was restarted needs them
 POLL = 0.5  # seconds between two looks for work
 NO_PACK = "{} has no SK Portrait, or an older one than this: install the same on all servers."
@@ -76,12 +77,13 @@ class Servers:
         self.wanted = range(0)
         self.waiting: deque[Part] = deque()
         self.errands: dict[Part, Errand] = {}
+        self.losses: Counter = Counter()
         self.took: list[float] = []
         self.whole = asyncio.Event()
         self.reason = ""
 
     async def sample(self) -> tuple[Tensor, Tensor, Seam]:
-        """As FinishedParts.stages. Raises Trouble where no server is left, OSError where the disk is full."""
+        """As FinishedParts.stages. Raises FarmError where no server is left or can do a part, OSError where the disk is full."""
         over = asyncio.ensure_future(self.whole.wait())
         serving = [asyncio.ensure_future(self._serve(remote)) for remote in self.remotes]
         ended: set[asyncio.Future] = set()
@@ -171,7 +173,8 @@ class Servers:
         return None
 
     async def _shared(self, remote: Remote, part: Part, key_frames: _KeyFrames) -> None:
-        """Sample a part, unless another server is faster. Raises Trouble where this one fails: the part then waits again."""
+        """Sample a part, unless another server is faster. Raises Trouble where this one fails: the part then waits again; FarmError where
+        it has failed too often."""
         errand = self.errands.setdefault(part, Errand(time.monotonic()))
         task = asyncio.ensure_future(self._sampled(remote, part, key_frames, errand))
         errand.tasks.add(task)
@@ -179,6 +182,11 @@ class Servers:
             await asyncio.wait({task})
             if not task.cancelled():
                 self._finish(part, errand, task.result())
+        except Trouble as error:
+            self.losses[part] += 1
+            if self.losses[part] >= TRIES:
+                raise FarmError(f"The same part of the clip has failed {TRIES} times: {error}") from None
+            raise
         finally:
             errand.tasks.discard(task)
             if not task.done():

@@ -69,6 +69,9 @@ def test_v2_is_the_single_run_though_a_worker_is_killed(ray, session, comfy, bas
     require_same(stage1, expected["stage1"]["samples"])
     job.finish((video, stage1))
     assert torch.equal(load_file(base / "output" / "farmed_00001_.latent")["latent_tensor"], video)
+    some, first = Prepared(session, graph, (0, 3)).sample(workers, Store(tmp_path / "some"), Quiet())  # --frames 4
+    require_same(first, expected["stage1"]["samples"][:4])
+    assert (some - video[:4]).abs().max() <= 0.01 * video.abs().max()
     for worker in workers.workers:
         ray.kill(worker)
 

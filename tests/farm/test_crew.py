@@ -2,7 +2,9 @@
 
 import os
 import signal
+import socket
 import sys
+import threading
 import time
 
 import pytest
@@ -83,6 +85,24 @@ def test_a_worker_that_cannot_start_is_named(ray, workers, tmp_path):
     made = Crew(ray, workers(2), (), ["refuses", str(tmp_path)], patience=60.0)
     with pytest.raises(FarmError, match="model sd15.safetensors is another file"):
         dict(made.answers([Request("double", (1,), 1)]))
+
+
+def test_an_address_without_a_cluster_is_said(monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.setattr(crew, "HEAD", 0.0)
+    with pytest.raises(FarmError, match="No cluster answers at ray://127.0.0.1:9 "):
+        crew.begin("ray://127.0.0.1:9", None)
+    with pytest.raises(FarmError, match="'head' is no address of a cluster"):
+        crew.begin("head", None)
+
+
+def test_a_cluster_that_comes_up_is_awaited():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        place = free.getsockname()
+    came = []
+    threading.Timer(0.5, lambda: came.append(socket.create_server(place))).start()
+    crew.await_head(f"{place[0]}:{place[1]}")
+    came[0].close()
 
 
 def test_without_ray_one_sentence_says_what_to_install(monkeypatch):

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from sk_portrait.farm import parts
+from sk_portrait.farm.failures import FarmError
 from sk_portrait.farm.parts import FinishedParts, Sampled, lay_out
-from sk_portrait.farm.remote import Remote, Trouble
+from sk_portrait.farm.remote import Remote
 from sk_portrait.farm.servers import Servers, Work
 from sk_portrait.farm.store import Store
 from sk_portrait.tests.farm.stand_in import CLIP, INPUTS, MODELS, StandIn, graph
@@ -86,9 +87,14 @@ def test_a_server_that_cannot_take_part_is_named_with_the_reason(tmp_path, caplo
     assert torch.equal(video, EXPECTED) and sentence in caplog.text and not refused.parts
 
 
-def test_without_any_server_the_last_reason_is_said(tmp_path):
-    with pytest.raises(Trouble, match=r"No server is left: .*KSampler \(7\): No space left on device"):
+def test_what_fails_on_every_server_ends_the_command_with_the_reason(tmp_path):
+    with pytest.raises(FarmError, match=r"has failed 4 times: .*KSampler \(7\): No space left on device"):
         sampled(tmp_path, StandIn("fails"), StandIn("fails"))
+
+
+def test_without_any_server_the_last_reason_is_said(tmp_path):
+    with pytest.raises(FarmError, match="No server is left: .* has no SK Portrait"):
+        sampled(tmp_path, StandIn(pack=False))
 
 
 def test_a_picture_goes_to_the_servers_that_lack_it(tmp_path):
