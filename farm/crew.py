@@ -25,7 +25,7 @@ TRIES = 4  # of one request, or of starting one worker, before that is given up
 HEAD = 60.0  # seconds that the head of a cluster may take to come up
 START = 600.0  # seconds that a worker may take to start: it reads the models
 TOKEN = Path.home() / ".ray" / "auth_token"  # Ray's own place
-ABSENT = "The farm runs on Ray, which is not installed here: pip install ray."
+ABSENT = "The farm runs on Ray, which is not installed here: pip install ray. ComfyUI servers that are running do without it: --servers."
 
 
 class Place(NamedTuple):
