@@ -1,7 +1,11 @@
 """Progress bar and Cancel for loops of our own."""
 
+from collections.abc import Callable
+
 import comfy.model_management
 import comfy.utils
+
+from ..face_tools.ahead import ahead
 
 
 def stop_at_cancel() -> None:
@@ -18,3 +22,10 @@ def ticker(total: int):
         bar.update_absolute(done, max(total, done))
 
     return tick
+
+
+def for_each(count: int, work: Callable[[int], None]) -> None:
+    """work(k) for k in 0..count-1, several at a time, with a progress bar and Cancel."""
+    tick = ticker(count)
+    for done, _ in enumerate(ahead(work, range(count)), 1):
+        tick(done)

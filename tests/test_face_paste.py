@@ -16,7 +16,8 @@ ROUND_TRIP = 2 / 255
 def pasted(frame: np.ndarray, *arguments) -> np.ndarray:
     """A copy of the frame that was pasted into."""
     result = frame.copy()
-    paste_back(result, *arguments)
+    crop = arguments[1]
+    paste_back(crop.window(result), *arguments)
     return result
 
 

@@ -120,7 +120,7 @@ def a_head(seed=0) -> np.ndarray:
 
 def test_the_tasks_source_gives_pixels_pose_and_named_coefficients():
     pytest.importorskip("mediapipe")
-    with mediapipe_tasks.TasksSource(Landmarker(a_head()), ("note",)) as source:
+    with mediapipe_tasks.TasksSource(lambda: Landmarker(a_head()), ("note",)) as source:
         track = track_faces([np.zeros((360, 640, 3), np.uint8)] * 2, source, 25.0)
     assert np.allclose(track.landmarks[0], a_head(), atol=1e-3) and track.notes == ("note",)
     assert np.allclose(track.coefficients[1], np.arange(51) / 100) and np.abs(track.rotation).max() < 1e-4

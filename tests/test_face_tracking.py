@@ -204,7 +204,7 @@ def test_small_faces_are_found_in_tiles_and_mapped_back():
     frame = np.zeros((720, 1280, 3), np.uint8)
     frame[400:470, 900:970] = 255
     assert detect(frame) == []
-    (face,) = Finder(detect)(frame)
+    (face,) = Finder(detect)(frame, detect(frame))
     assert face.box.tolist() == [900, 400, 969, 469]
 
 

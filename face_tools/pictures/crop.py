@@ -70,10 +70,17 @@ class Crop:
         if size != self.frame:
             raise TrackError(f"The crop was made for frames of {self.frame[0]}x{self.frame[1]}, these are {size[0]}x{size[1]}.")
 
+    def window(self, frame: np.ndarray) -> np.ndarray:
+        """The (side, side, C) pixels of an (H, W, C) frame, of which it is a view."""
+        self.check(frame)
+        return frame[self.y : self.y + self.side, self.x : self.x + self.side]
+
     def cut(self, frame: np.ndarray) -> np.ndarray:
         """(size, size, C) of an (H, W, C) uint8 or float32 frame; bicubic, as published. A float frame stays within 0..1."""
-        self.check(frame)
-        window = frame[self.y : self.y + self.side, self.x : self.x + self.side]
+        return self.shown(self.window(frame))
+
+    def shown(self, window: np.ndarray) -> np.ndarray:
+        """What `cut` gives, from the window."""
         picture = cv2.resize(window, (self.size, self.size), interpolation=cv2.INTER_CUBIC)
         return picture if picture.dtype == np.uint8 else np.clip(picture, 0, 1)
 
@@ -103,13 +110,11 @@ class Crop:
 
     @cached_property
     def _back(self) -> Banded:
-        """(side, size): the way back along one axis.
+        """(side, size): the way back along one axis, where cutting magnified.
 
-        Cutting magnifies by a matrix with independent columns, so its pseudo-inverse gives an untouched crop back exactly and
-        projects an edited one onto what the frame can show. A crop that was shrunk is magnified bicubically.
+        It did so by a matrix with independent columns, whose pseudo-inverse gives an untouched crop back exactly and projects an
+        edited one onto what the frame can show.
         """
-        if self.side > self.size:
-            return Banded(_resampling(self.size, self.side))
         return Banded(np.linalg.pinv(_resampling(self.side, self.size)).astype(np.float32))
 
     def restore(self, picture: np.ndarray) -> np.ndarray:
@@ -117,11 +122,13 @@ class Crop:
         if picture.shape[:2] != (self.size, self.size):
             raise TrackError(f"The crop was made at {self.size}x{self.size}, this one is {picture.shape[1]}x{picture.shape[0]}.")
         picture = np.asarray(picture, np.float32)
+        if self.side > self.size:  # cutting has shrunk it
+            window = cv2.resize(picture, (self.side, self.side), interpolation=cv2.INTER_CUBIC)
+            return np.clip(window, 0, 1, out=window)
         window = self._back.both_axes(picture)
         # Bicubic overshoots at edges and a picture clips that: where ours would leave 0..1 too, the clipped value says nothing.
         white, black = picture >= 1, picture <= 0
-        clipped = self.side <= self.size and (white.any() or black.any())
-        for _ in range(CLIP_ROUNDS if clipped else 0):
+        for _ in range(CLIP_ROUNDS if white.any() or black.any() else 0):
             again = self._there.both_axes(window)
             beyond = (white & (again > 1)) | (black & (again < 0))
             if not beyond.any():

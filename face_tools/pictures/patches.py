@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -50,10 +51,15 @@ class PatchPlan:
     motion: np.ndarray
     windows: dict[str, np.ndarray]
 
+    @cached_property
+    def seen(self) -> dict[str, tuple[int, int, int, int]]:
+        """Region name -> (x, y, width, height) of what its window sees of the upright face."""
+        return {name: _seen(window, (WINDOW, WINDOW), self.size) for name, window in self.windows.items()}
+
     def part(self, k: int) -> tuple[slice, slice]:
         """Rows and columns of frame k that its pictures see: a small part of a large frame."""
-        upright = [_corners(*_seen(window, (WINDOW, WINDOW), self.size)) for window in self.windows.values()]
-        points = [*(_backward(self.face[k], corners) for corners in upright), _backward(self.motion[k], _corners(0, 0, PATCH, PATCH))]
+        upright = np.concatenate([_corners(*seen) for seen in self.seen.values()])
+        points = [_backward(self.face[k], upright), _backward(self.motion[k], _corners(0, 0, PATCH, PATCH))]
         x, y, width, height = _inside(np.concatenate(points), self.frame)
         return slice(y, y + height), slice(x, x + width)
 
@@ -63,15 +69,15 @@ class PatchPlan:
         rows, columns = self.part(k)
         start = np.array([columns.start, rows.start])
         face, motion = (_from(matrix, start) for matrix in (self.face[k], self.motion[k]))
-        pictures = {name: self._patch(part, face, window) for name, window in self.windows.items()}
+        pictures = {name: self._patch(part, face, name) for name in self.windows}
         pictures["motion_crop"] = cv2.warpAffine(part, motion, (PATCH, PATCH), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         return pictures
 
-    def _patch(self, part: np.ndarray, face: np.ndarray, window: np.ndarray) -> np.ndarray:
-        """The window of the upright face, of which only what the window sees is drawn."""
-        x, y, *size = _seen(window, (WINDOW, WINDOW), self.size)
+    def _patch(self, part: np.ndarray, face: np.ndarray, name: str) -> np.ndarray:
+        """A region's window of the upright face, of which only what the window sees is drawn."""
+        x, y, *size = self.seen[name]
         upright = cv2.warpAffine(part, face - [[0, 0, x], [0, 0, y]], size, borderMode=cv2.BORDER_REPLICATE)
-        cut = cv2.warpAffine(upright, _from(window, np.array([x, y])), (WINDOW, WINDOW), borderMode=cv2.BORDER_REPLICATE)
+        cut = cv2.warpAffine(upright, _from(self.windows[name], np.array([x, y])), (WINDOW, WINDOW), borderMode=cv2.BORDER_REPLICATE)
         return cv2.resize(cv2.GaussianBlur(cut, BLUR, 0), (PATCH, PATCH), interpolation=cv2.INTER_CUBIC)
 
 

@@ -37,12 +37,12 @@ def open_source(models: ModelFiles) -> "MeshSource":
     from mediapipe.python.solutions.face_mesh import FaceMesh
 
     # Each picture for itself: no lag, no state from one frame to the next, and no more jitter than its tracking mode.
-    return MeshSource(FaceMesh(static_image_mode=True, max_num_faces=MAX_FACES, refine_landmarks=True), (NOTE,))
+    return MeshSource(lambda: FaceMesh(static_image_mode=True, max_num_faces=MAX_FACES, refine_landmarks=True), (NOTE,))
 
 
 class MeshSource(MediaPipeSource):
     name, gives_coefficients = NAME, False
 
-    def _detect(self, image: np.ndarray) -> list[Face]:
-        found = self._net.process(image).multi_face_landmarks or ()
+    def _faces(self, net, image: np.ndarray) -> list[Face]:
+        found = net.process(image).multi_face_landmarks or ()
         return [Face(landmarks_of(face.landmark, image)) for face in found]

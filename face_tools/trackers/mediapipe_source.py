@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import metadata, util
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
 
+from ..ahead import ahead
 from .faces import Face
 from .head_pose import solve
 from .tiles import Finder
@@ -36,26 +39,49 @@ def posed(faces: list[Face], image: np.ndarray) -> list[Face]:
 
 
 class MediaPipeSource:
-    """A source over one of MediaPipe's face nets, which is closed with it."""
+    """A source over one of MediaPipe's face nets. They look at each picture by itself, so that frames are looked at side by side, each
+    by a net of its own: `make()` gives one, and they are closed with the source."""
 
     scheme = SCHEME
 
-    def __init__(self, net: Any, notes: tuple[str, ...]):
-        self._net, self.notes = net, notes
+    def __init__(self, make: Callable[[], Any], notes: tuple[str, ...]):
+        self._make, self.notes = make, notes
+        self._nets = [make()]
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        self._idle.put(self._nets[0])
 
     def track(self, frames: Iterable[np.ndarray]) -> Iterator[list[Face]]:
         find = Finder(self._detect)
-        for frame in frames:
-            yield posed(find(frame), frame)
+        for frame, faces in ahead(lambda frame: (frame, self._detect(frame)), frames):
+            yield posed(find(frame, faces), frame)
 
     def glance(self, frame: np.ndarray) -> list[Face]:
         return posed(self._detect(frame), frame)
 
     def _detect(self, image: np.ndarray) -> list[Face]:
+        with self._net() as net:
+            return self._faces(net, image)
+
+    def _faces(self, net: Any, image: np.ndarray) -> list[Face]:
+        """What a net sees in a picture."""
         raise NotImplementedError
 
+    @contextmanager
+    def _net(self) -> Iterator[Any]:
+        """A net that nobody else uses meanwhile."""
+        try:
+            net = self._idle.get_nowait()
+        except Empty:
+            net = self._make()
+            self._nets.append(net)
+        try:
+            yield net
+        finally:
+            self._idle.put(net)
+
     def close(self) -> None:
-        self._net.close()
+        for net in self._nets:
+            net.close()
 
     def __enter__(self) -> "MediaPipeSource":
         return self

@@ -69,7 +69,7 @@ def open_source(models: ModelFiles) -> "TasksSource":
             output_face_blendshapes=True,
         )
         notes = [consent(), experimental_note(network_order(models.path(ORDER_FILE)))]
-        return TasksSource(tasks.vision.FaceLandmarker.create_from_options(options), tuple(filter(None, notes)))
+        return TasksSource(lambda: tasks.vision.FaceLandmarker.create_from_options(options), tuple(filter(None, notes)))
     except OSError as error:
         if "libEGL" in str(error) or "libGLES" in str(error):
             raise TrackError(
@@ -83,10 +83,10 @@ def open_source(models: ModelFiles) -> "TasksSource":
 class TasksSource(MediaPipeSource):
     name, gives_coefficients = NAME, True
 
-    def _detect(self, image: np.ndarray) -> list[Face]:
+    def _faces(self, net, image: np.ndarray) -> list[Face]:
         import mediapipe
 
-        result = self._net.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image))
+        result = net.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image))
         return [
             Face(landmarks_of(points, image), coefficients=by_name(shapes))
             for points, shapes in zip(result.face_landmarks, result.face_blendshapes)

@@ -43,8 +43,8 @@ class Finder:
         self._detect = detect
         self._seen: list[tuple[np.ndarray, int]] = []  # boxes of recent frames and their age
 
-    def __call__(self, image: np.ndarray) -> list[Face]:
-        faces = self._detect(image)
+    def __call__(self, image: np.ndarray, faces: list[Face]) -> list[Face]:
+        """All faces of the next frame, of which `detect` saw these in the whole of it."""
         lost = [(box, age + 1) for box, age in self._seen if not any(overlap(box, face.box) > SAME / 3 for face in faces)]
         for box, _ in lost:
             self._add(faces, self._around(image, box))

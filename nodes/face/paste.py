@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from functools import cached_property
 
 import folder_paths
 import numpy as np
 import torch
 from comfy_api.latest import InputImpl, io
 
+from ...face_tools.ahead import ahead
 from ...face_tools.pictures.crop import Crop
 from ...face_tools.pictures.paste import paste_back, window_mask
 from ...face_tools.track import TrackError
 from ...face_tools.video_file import write
 from ..checks import require_masks
 from ..pixels import frame_float, require_pictures, room
-from ..progress import ticker
+from ..progress import for_each, ticker
 from ..schema import schema
 from ..types import CropType
 from .video_input import open_video
@@ -53,15 +55,19 @@ class Paster:
         self.feather, self.colour_match = feather, colour_match
 
     def weight(self, k: int) -> np.ndarray:
-        """(side, side) float32 0..1: how strongly portrait k covers its window; the last one made serves those that follow."""
-        if k < (1 if self.mask is None else len(self.mask)):
-            self._weight = window_mask(self.crop, self.feather, None if self.mask is None else self.mask[k].float().cpu().numpy())
-        return self._weight
+        """(side, side) float32 0..1: how strongly portrait k covers its window."""
+        return self._first if self.mask is None or len(self.mask) == 1 else self._weight(k)
 
-    def __call__(self, frame: np.ndarray, k: int) -> np.ndarray:
-        """Blend portrait k into its (H, W, 3) float32 frame 0..1, in place; returns the frame. Portraits come in order."""
-        paste_back(frame, frame_float(self.portraits[k]), self.crop, self.weight(k), self.colour_match)
-        return frame
+    @cached_property
+    def _first(self) -> np.ndarray:
+        return self._weight(0)
+
+    def _weight(self, k: int) -> np.ndarray:
+        return window_mask(self.crop, self.feather, None if self.mask is None else self.mask[k].float().cpu().numpy())
+
+    def __call__(self, window: np.ndarray, k: int) -> None:
+        """Blend portrait k into the window (side, side, 3) float32 0..1 of its frame, in place. May be called from several threads."""
+        paste_back(window, frame_float(self.portraits[k]), self.crop, self.weight(k), self.colour_match)
 
 
 class PasteBack(io.ComfyNode):
@@ -93,15 +99,17 @@ class PasteBack(io.ComfyNode):
         require_pictures(images, "images")
         for image in images[:1]:
             crop.check(image)
-        paster, tick = Paster(portraits, crop, feather, colour_match, mask), ticker(count)
+        paster = Paster(portraits, crop, feather, colour_match, mask)
         height, width = images.shape[1:3]
         result, pasted = room(count, height, width), torch.zeros(1 if mask is None else len(mask), height, width)
-        for k in range(count):
+
+        def paste(k: int) -> None:
             if k < len(pasted):
                 pasted[k, crop.y : crop.y + crop.side, crop.x : crop.x + crop.side] = torch.from_numpy(paster.weight(k))
             result[k] = images[min(k, len(images) - 1), ..., :3]
-            paster(result[k].numpy(), k)
-            tick(k + 1)
+            paster(crop.window(result[k].numpy()), k)
+
+        for_each(count, paste)
         return io.NodeOutput(result, pasted)
 
 
@@ -134,10 +142,18 @@ class PasteBackVideo(io.ComfyNode):
         stream = open_video(video, clip.fps, clip.start, count / clip.fps)
         paster, tick = Paster(portraits, crop, feather, colour_match, mask), ticker(count)
 
+        def paste(numbered: tuple[int, np.ndarray]) -> np.ndarray:
+            k, frame = numbered
+            window = crop.window(frame)
+            changed = window.astype(np.float32) / 255
+            paster(changed, k)
+            window[:] = np.round(changed * 255)
+            return frame
+
         def pasted() -> Iterator[np.ndarray]:
-            for k, frame in zip(range(count), stream.frames()):
-                yield np.round(paster(frame.astype(np.float32) / 255, k) * 255).astype(np.uint8)
-                tick(k + 1)
+            for done, picture in enumerate(ahead(paste, zip(range(count), stream.frames())), 1):
+                yield picture
+                tick(done)
 
         path = os.path.join(folder_paths.get_temp_directory(), f"sk_portrait_{uuid.uuid4().hex}.mp4")
         os.makedirs(os.path.dirname(path), exist_ok=True)

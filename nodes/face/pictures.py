@@ -6,7 +6,7 @@ from comfy_api.latest import io, ui
 from ...face_tools.pictures.head_pose_raster import draw_box, driven_translation
 from ...face_tools.pictures.patches import PATCH, REGIONS, plan_patches
 from ..pixels import frame_float, frame_uint8, put, require_rows, room
-from ..progress import ticker
+from ..progress import for_each
 from ..schema import RARE, schema
 from ..types import CropType, FacePatchesType, FaceTrackType
 from .crop_inputs import CROP_INPUTS, crop_of
@@ -38,11 +38,8 @@ class CropPortrait(io.ComfyNode):
     def execute(cls, images, track, generation, factor, size) -> io.NodeOutput:
         require_rows(track, images)
         crop = crop_of(track, generation, factor, size)
-        tick = ticker(len(images))
         cropped = room(len(images), size, size)
-        for k, image in enumerate(images):
-            put(cropped, k, crop.cut(frame_float(image)))
-            tick(k + 1)
+        for_each(len(images), lambda k: put(cropped, k, crop.cut(frame_float(images[k]))))
         return io.NodeOutput(cropped, crop.track(track), crop)
 
 
@@ -86,11 +83,8 @@ class DrawHeadPose(io.ComfyNode):
         places = driven_translation(track, portrait_track, translation_ratio)
         shown = (track if portrait_track is None else portrait_track).size  # the place that is kept is a place in the portrait
         width, height = (round(side * size / min(shown)) if size else side // CELL * CELL for side in shown)
-        tick = ticker(len(track))
         pictures = room(len(track), height, width)
-        for k, (rotation, place) in enumerate(zip(track.rotation, places)):
-            put(pictures, k, draw_box(rotation, place, (width, height)))
-            tick(k + 1)
+        for_each(len(track), lambda k: put(pictures, k, draw_box(track.rotation[k], places[k], (width, height))))
         return io.NodeOutput(pictures)
 
 
@@ -120,12 +114,13 @@ class FacePatches(io.ComfyNode):
     def execute(cls, images, track) -> io.NodeOutput:
         require_rows(track, images)
         plan = plan_patches(track)
-        tick = ticker(len(images))
         pictures = {name: room(len(images), PATCH, PATCH) for name in (*REGIONS, "motion_crop")}
-        for k, image in enumerate(images):
-            for name, picture in plan.cut(frame_uint8(image[plan.part(k)]), k).items():
+
+        def cut(k: int) -> None:
+            for name, picture in plan.cut(frame_uint8(images[k][plan.part(k)]), k).items():
                 put(pictures[name], k, picture)
-            tick(k + 1)
+
+        for_each(len(images), cut)
         return io.NodeOutput(*pictures.values(), {name: pictures[name] for name in REGIONS})
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
+from ...face_tools.ahead import ahead
 from ...face_tools.editing.edit import merge_expression
 from ...face_tools.pictures.crop import Clip
 from ...face_tools.report import describe
@@ -186,9 +187,13 @@ class TrackVideo(io.ComfyNode):
         whole, report = finished(cls, whole, coefficients)
         crop = replace(crop_of(whole, generation, factor, size), clip=Clip(stream.fps, start, len(whole)))
         images = room(len(whole), size, size)
-        for k, frame in enumerate(stream.frames()):
-            put(images, k, crop.cut(frame.astype(np.float32) / 255))
-            tick(len(whole) + k + 1)
+
+        def cut(numbered: tuple[int, np.ndarray]) -> None:
+            k, frame = numbered
+            put(images, k, crop.shown(crop.window(frame).astype(np.float32) / 255))
+
+        for done, _ in enumerate(ahead(cut, enumerate(stream.frames())), 1):
+            tick(len(whole) + done)
         track = crop.track(whole)
         return io.NodeOutput(images, track, crop, measured_mask(track), stream.audio(len(whole)), stream.fps, report)
 
