@@ -1,6 +1,6 @@
 """What the pack adds to a step of the UNet: arithmetic counted on the full-size UNet without weights, and time beside it.
 
-python run.py bench overhead [--size 512] [--only v2] [--rounds 3]
+python run.py bench overhead [--size 512 256] [--only v2] [--rounds 3]
 
 Arithmetic runs on torch's meta device: every operation is counted and none is computed. `least` is what the mathematics of the module
 asks for with nothing computed twice: the formula of `least`, from the widths of the published file. What is projected once a sampling
@@ -26,8 +26,9 @@ from ..sk_attention.generations import GENERATIONS
 from ..sk_attention.parts import REFERENCE, find_part
 from ..sk_attention.reference import Reference, ReferenceAction
 from ..unet.diffusers import bound
-from ..unet.frames import COND, UNCOND
-from ..unet.stations import DOWN, UP, Weighted
+from ..unet.frames import COND, UNCOND, rows_of
+from ..unet.residence import Placement
+from ..unet.stations import DOWN, UP, Stations, Weighted
 
 WIDTHS = dict(zip((*DOWN, "mid", *UP), (320, 640, 1280, 1280, 1280, 1280, 1280, 1280, 640)))
 CELLS = dict(zip((*DOWN, "mid", *UP), (2, 4, 8, 8, 8, 8, 4, 2, 1)))  # the latent's side over the feature map's
@@ -127,22 +128,30 @@ def ratios(step: Step, actions: list[Weighted], rounds: int) -> list[float]:
     for _ in range(rounds):
         bare = seconds(step)
         with bound(step.net, actions, OPTIONS):
-            step()  # what a run does once
+            Stations(actions).prepare(rows_of(OPTIONS, len(step.x)), Placement(step.x.device, step.x.dtype))  # what a run does once
             result.append(seconds(step) / bare)
     return result
 
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench overhead", description=__doc__)
-    parser.add_argument("--size", type=int, default=512, help="pixels a side (default: %(default)s)")
+    parser.add_argument("--size", type=int, nargs="+", default=[512], help="pixels a side (default: 512)")
     parser.add_argument("--only", choices=GENERATIONS, help="one generation alone")
     parser.add_argument("--rounds", type=int, default=0, help="pairs of calls whose time is compared (default: none)")
     options = parser.parse_args(argv)
-    cells, failed = options.size // 8, 0
+    chosen = [options.only] if options.only else list(GENERATIONS)
+    failed = sum(_counted(chosen, size) + (_timed(chosen, size // 8, options.rounds) if options.rounds else 0) for size in options.size)
+    rows = len(options.size) * len(chosen) * (1 + bool(options.rounds))
+    print(f"{rows - failed} passed, {failed} failed")
+    return int(failed > 0)
+
+
+def _counted(chosen: list[str], size: int) -> int:
+    """Print what each generation adds to the arithmetic of a call; how many add too much."""
+    cells, failed = size // 8, 0
     step = Step(sd15("meta"), cells, "meta")
     bare = counted(step)
-    print(f"one UNet call of {ROWS} rows at {options.size} px: {bare / 1e9:,.0f} GFLOP bare")
-    chosen = [options.only] if options.only else list(GENERATIONS)
+    print(f"one UNet call of {ROWS} rows at {size} px: {bare / 1e9:,.0f} GFLOP bare")
     for generation in chosen:
         flops, once = arithmetic(step, actions_of(generation, cells, "meta"))
         share, bound_share = flops / bare - 1, ROWS * least(generation, cells) / bare
@@ -153,15 +162,11 @@ def main(argv: list[str]) -> int:
             f"once a run {once / 1e9:,.0f} GFLOP",
             flush=True,
         )
-    rows = len(chosen)
-    if options.rounds:
-        rows += len(chosen)
-        failed += _timed(chosen, cells, options.rounds)
-    print(f"{rows - failed} passed, {failed} failed")
-    return int(failed > 0)
+    return failed
 
 
 def _timed(chosen: list[str], cells: int, rounds: int) -> int:
+    """Print what each generation adds to the time of a call; how many add too much."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     step, failed = Step(sd15(device), cells, device), 0
     for generation in chosen:

@@ -15,7 +15,7 @@ def frames_uint8(images: Iterable[torch.Tensor]) -> Iterator[np.ndarray]:
 
 def frame_uint8(image: torch.Tensor) -> np.ndarray:
     """(H, W, 3) uint8 RGB of one frame of an IMAGE, or of a part of it; alpha is dropped. Raises ValueError for what is no picture."""
-    return np.ascontiguousarray((_colours(image).clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy())
+    return np.ascontiguousarray(_colours(image).clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu().numpy())
 
 
 def frame_float(image: torch.Tensor) -> np.ndarray:
@@ -32,7 +32,8 @@ def require_pictures(images: torch.Tensor, what: str) -> None:
     """Raise ValueError unless an IMAGE holds RGB or RGBA pictures of finite numbers."""
     if images.ndim != 4 or images.shape[-1] not in (3, 4) or 0 in images.shape[1:3]:
         raise ValueError(f"An IMAGE is (frames, height, width, 3 or 4 colours), and {what} is {tuple(images.shape)}.")
-    if not torch.isfinite(images.sum(dtype=torch.float64)):
+    # A sum is as finite as its terms, unless they are so many or so large that only the wide one holds it.
+    if not (images.sum().isfinite() or images.sum(dtype=torch.float64).isfinite()):
         raise ValueError(f"{what} holds values that are no numbers (NaN or infinite), as a failed VAE Decode gives them.")
 
 
@@ -55,7 +56,10 @@ def room(count: int, height: int, width: int) -> torch.Tensor:
 def put(images: torch.Tensor, k: int, frame: np.ndarray) -> None:
     """Write a uint8 or float frame into row k of an IMAGE."""
     picture = torch.from_numpy(np.ascontiguousarray(frame))
-    images[k] = picture / 255 if picture.dtype == torch.uint8 else picture
+    if picture.dtype == torch.uint8:
+        torch.div(picture, 255, out=images[k])
+    else:
+        images[k] = picture
 
 
 def require_rows(track, images: torch.Tensor) -> None:

@@ -1,0 +1,151 @@
+"""Time and memory against the published HelloMeme pipeline, on the same weights, latents, steps and dtype.
+
+python run.py bench peer --official PATH [--width 64] [--size 256] [--frames 20] [--steps 4] [--rounds 3]
+
+PATH is your own copy of ComfyUI_HelloMeme. Both sides sample one v2 clip (narrow networks with weights by a rule, CFG, fp32) in turn in
+one process; a ratio is the published seconds over ours, their median over the rounds with its spread. `paper` is our sampler as it is,
+`published code` does what the published one does, whose latents it must then give. Start-up and peaks are those of processes of their
+own: loading beyond the host's own start, and all tensors that are alive at once while loading and sampling, weights included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .alive import Alive
+from .golden import Golden
+from .memory import peak_bytes
+from .parity import error_of, open_host
+from .parity_video import TOLERANCE
+from .peer_clip import Inputs, Sizes, now, write_weights
+
+PAPER, PUBLISHED, OFFICIAL = "paper", "published code", "official"  # the first two are names of the sampler's methods
+PARTS = ("reference", "encoders", "stage 1", "stage 2")
+LEAST = {PAPER: {"stage 1": 2.5, "stage 2": 1.8}, PUBLISHED: {"stage 1": 1.3, "stage 2": 1.15}}
+SHARE_OF_MEMORY = 0.5
+Sample = Callable[[Inputs, int], tuple[Tensor, dict[str, float]]]
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="run.py bench peer", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--official", required=True, metavar="PATH", help="a copy of ComfyUI_HelloMeme")
+    parser.add_argument("--width", type=int, default=32, choices=(32, 64, 128, 320), help="of the UNet's first block (default: 32)")
+    parser.add_argument("--size", type=int, default=128, help="pixels a side (default: %(default)s)")
+    parser.add_argument("--frames", type=int, default=20, help="(default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=4, help="of each stage (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
+    parser.add_argument("--one", nargs=2, metavar=("SIDE", "FOLDER"), help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    sizes = Sizes(options.width, options.size, options.frames, options.steps)
+    if not (Path(options.official) / "hellomeme").is_dir():
+        parser.error(f"{options.official} is no copy of ComfyUI_HelloMeme: it has no folder hellomeme.")
+    golden = Golden()
+    open_host("comfy", golden)
+    if options.one:
+        print(json.dumps(alone(*options.one, options.official, golden, sizes)))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        write_weights(Path(folder), golden, sizes, unet_shapes)
+        print(f"one clip of {options.frames} frames at {options.size} px, {options.steps} steps a stage, UNet width {options.width}")
+        rows = [*times(options, golden, sizes, Path(folder)), *processes(argv, folder)]
+    failed = sum(not passed for passed in rows)
+    print(f"{len(rows) - failed} passed, {failed} failed")
+    return int(failed > 0)
+
+
+def unet_shapes(width: int) -> dict[str, tuple[int, ...]]:
+    """LDM name -> shape of the tensors of the golden UNet, widened."""
+    import comfy.model_detection
+
+    from .narrow_comfy import unfilled
+
+    config = comfy.model_detection.detect_unet_config(Golden().unet_weights(), "")
+    with torch.device("meta"):
+        net = unfilled(config | {"model_channels": width}, torch.float32).model.diffusion_model
+    return {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
+
+
+def times(options: argparse.Namespace, golden: Golden, sizes: Sizes, folder: Path) -> list[bool]:
+    """Print the ratio of every part, and whether what is asked of it holds."""
+    inputs = Inputs.of(golden, sizes)
+    samplers = {side: opened(side, options.official, folder, golden, sizes) for side in (OFFICIAL, PAPER, PUBLISHED)}
+    latents = {side: sample(inputs, sizes.steps)[0] for side, sample in samplers.items()}
+    spent: dict[str, list[dict[str, float]]] = {side: [] for side in samplers}
+    for _ in range(options.rounds):
+        for side, sample in samplers.items():
+            spent[side].append(sample(inputs, sizes.steps)[1])
+    error = error_of(latents[PUBLISHED], latents[OFFICIAL].cpu())
+    rows = [row(f"{PUBLISHED}: latents differ by {error:.1e} of the largest, at most {TOLERANCE:g}", error <= TOLERANCE)]
+    for method in (PAPER, PUBLISHED):
+        for part in PARTS:
+            ratios = sorted(a[part] / b[part] for a, b in zip(spent[OFFICIAL], spent[method], strict=True))
+            middle, least = statistics.median(ratios), LEAST[method].get(part)
+            theirs, ours = (statistics.median(a[part] for a in spent[side]) for side in (OFFICIAL, method))
+            text = f"{method}: {part} {middle:.2f} times as fast ({ratios[0]:.2f} to {ratios[-1]:.2f} in {len(ratios)} rounds), "
+            text += f"{theirs:.2f} s against {ours:.2f} s"
+            if least is None:
+                print(f"     {text}", flush=True)
+            else:
+                rows.append(row(f"{text}, at least {least:g}", middle >= least))
+    return rows
+
+
+def processes(argv: list[str], folder: str) -> list[bool]:
+    """Print start-up and peak of each side in a process of its own."""
+    found = {}
+    for side in (OFFICIAL, PAPER, PUBLISHED):
+        command = [sys.executable, str(Path(__file__).parent.parent / "run.py"), "bench", "peer", *argv, "--one", side, folder]
+        answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        found[side] = json.loads(answer.splitlines()[-1])
+        start, alive, peak = (found[side][key] for key in ("start", "alive", "process"))
+        print(f"     {side}: start-up {start:.1f} s, tensors {alive / 2**20:,.0f} MiB, whole process {peak / 2**20:,.0f} MiB", flush=True)
+    return [
+        row(
+            f"{method}: {share:.2f} of the published peak, at most {SHARE_OF_MEMORY:g}; start-up {faster:.1f} times as fast",
+            share <= SHARE_OF_MEMORY,
+        )
+        for method in (PAPER, PUBLISHED)
+        for share in [found[method]["alive"] / found[OFFICIAL]["alive"]]
+        for faster in [found[OFFICIAL]["start"] / found[method]["start"]]
+    ]
+
+
+def row(text: str, passed: bool) -> bool:
+    """Print a row that judges."""
+    print(f"{'pass' if passed else 'FAIL'} {text}", flush=True)
+    return passed
+
+
+def opened(side: str, official: str, folder: Path, golden: Golden, sizes: Sizes) -> Sample:
+    """What samples: inputs, steps -> latents (F, 4, h, w), seconds by part."""
+    import comfy.model_management
+
+    if side == OFFICIAL:
+        from .peer_official import Official
+
+        return Official(official, folder, golden, sizes, comfy.model_management.get_torch_device()).sample
+    from .peer_ours import Ours
+
+    return partial(Ours(folder, golden, sizes).sample, method=side)
+
+
+def alone(side: str, folder: str, official: str, golden: Golden, sizes: Sizes) -> dict[str, float]:
+    """Start-up seconds beyond the host's, and peaks in bytes, of one side in this process. Steps do not add to a peak."""
+    inputs = Inputs.of(golden, sizes)
+    before = now()
+    with Alive() as alive:
+        sample = opened(side, official, Path(folder), golden, sizes)
+        start = now() - before
+        sample(inputs, 1)
+    return {"start": start, "alive": alive.peak, "process": peak_bytes()}

@@ -1,0 +1,115 @@
+"""The published pipeline of a user's own copy, as it is: HMVideoPipeline of ComfyUI_HelloMeme with narrow networks.
+
+Only what it would download, decode and encode with a VAE, and show as progress, is stood in for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor, nn
+
+from .golden import Golden
+from .narrow_diffusers import unet
+from .peer_clip import CFG, HIDDEN, OVERLAP, Inputs, Sizes, Watch, read
+
+
+class Official:
+    """The pipeline, loaded; `sample` gives the video's latents."""
+
+    name = "published pipeline"
+
+    def __init__(self, path: str, folder: Path, golden: Golden, sizes: Sizes, device: torch.device):
+        from diffusers import EulerDiscreteScheduler
+        from diffusers.utils import logging
+
+        logging.set_verbosity_error()
+        sys.path.insert(0, path)
+        published = importlib.import_module("hellomeme.pipelines.pipline_hm_video")
+        published.creat_model_from_cloud = lambda kind, *args, **kwargs: network(kind, folder, sizes)
+        self.sizes, self.device = sizes, device
+        settings = golden.index["unet"] | {"block_out_channels": sizes.widths, "sample_size": sizes.cells}
+        self.vae = Vae()
+        net, scheduler = unet(settings, read(folder, "unet")), EulerDiscreteScheduler(steps_offset=1)  # the pipeline samples with its own
+        pipe = published.HMVideoPipeline(self.vae, Text(), None, net, scheduler, None, None, requires_safety_checker=False)
+        pipe.safety_checker = nn.Identity()
+        pipe.caryomitosis("v2")
+        pipe.insert_hm_modules("v2", torch.float32)
+        self.pipe, self.module, self.watch = pipe, published, Watch()
+        self.watch.on(pipe.unet_ref, "reference")
+        self.watch.on(pipe.mp_control, "encoders")
+
+    def sample(self, inputs: Inputs, steps: int) -> tuple[Tensor, dict[str, float]]:
+        """(F, 4, h, w) in the UNet's scale, and seconds by part."""
+        self.watch.spent = {}
+        stages = iter(("stage 1", "stage 2", "decode"))
+        draws = iter((inputs.noise[:1], inputs.noise[1:]))
+        self.pipe.progress_bar = lambda total: timed(self.watch, next(stages))
+        self.vae.latents = inputs.portrait
+        self.module.randn_tensor = lambda shape, **_: next(draws).transpose(0, 1)[None].reshape(shape).to(self.device)
+        _, latents = self.pipe(
+            image=torch.zeros(1, 3, self.sizes.size, self.sizes.size),
+            chunk_overlap=OVERLAP,
+            drive_params={
+                "condition": inputs.pictures.transpose(0, 1)[None],
+                "drive_coeff": inputs.coefficients[None],
+                "face_parts": inputs.patches[None],
+            },
+            num_inference_steps=steps,
+            guidance_scale=CFG,
+            prompt_embeds=inputs.text[1:],
+            negative_prompt_embeds=inputs.text[:1],
+            output_type="pt",
+            device=self.device,
+        )
+        spent = dict(self.watch.spent)
+        spent["stage 1"] -= spent["encoders"]  # the published code encodes the drive frame by frame in its first stage
+        return latents[0].transpose(0, 1)[: self.sizes.frames], spent
+
+
+@contextmanager
+def timed(watch: Watch, name: str):
+    """In place of a progress bar: the loop that it would show."""
+    watch.start(name)
+    yield SimpleNamespace(update=lambda *_: None, set_description=lambda *_: None)
+    watch.stop(name)
+
+
+def network(kind: type, folder: Path, sizes: Sizes) -> nn.Module:
+    """What a published page would hold, at these sizes."""
+    narrow = {"cross_attention_dim": HIDDEN, "block_out_channels": sizes.drive_widths}
+    made = {
+        "HMReferenceAdapter": ("reference", {"block_out_channels": sizes.widths, "version": "v2"}),
+        "HMV2ControlNet": ("drive", narrow),
+        "HMV2ControlNet2": (None, narrow),  # loaded for the other kind of expression, never called here
+        "MotionAdapter": ("motion", {"block_out_channels": sizes.widths, "use_motion_mid_block": False}),
+    }
+    file, arguments = made[kind.__name__]
+    net = kind(**arguments)
+    if file:
+        net.load_state_dict(read(folder, file))
+    return net
+
+
+class Text(nn.Module):
+    """Stands for the text encoders: the prompts come encoded."""
+
+    dtype = torch.float32
+
+
+class Vae(nn.Module):
+    """Stands for the VAE, which both sides leave out."""
+
+    config = SimpleNamespace(scaling_factor=1.0, block_out_channels=(1, 1, 1, 1))
+    latents: Tensor
+
+    def encode(self, picture: Tensor) -> SimpleNamespace:
+        return SimpleNamespace(latents=self.latents.to(picture.device))
+
+    def decode(self, latent: Tensor, **_) -> tuple[Tensor]:
+        return (torch.zeros(1, 3, 8, 8),)

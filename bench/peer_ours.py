@@ -1,0 +1,87 @@
+"""The same clip through this pack: its own loader, encoders and Two-Stage Sampler on the real host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .golden import Golden
+from .parity_video import LATENT_SCALE, GoldenNoise
+from .peer_clip import CFG, OVERLAP, WINDOW, Inputs, Sizes, Watch, read
+
+LONGEST_FIRST = 10  # steps of the published first stage
+
+
+class Ours:
+    """The pack's networks, loaded; `sample` gives the video's latents, by `method` of the Two-Stage Sampler."""
+
+    def __init__(self, folder: Path, golden: Golden, sizes: Sizes):
+        import comfy.ops
+
+        from ..nodes.hellomeme.networks import managed
+        from ..sk_attention.checkpoint import load
+        from .narrow_comfy import ComfyHost
+
+        self.sizes, self.host = sizes, ComfyHost(read(folder, "unet"))
+        self.reference, self.drive, self.motion = (
+            managed(load(read(folder, name), name, comfy.ops.manual_cast)) for name in ("reference", "drive", "motion")
+        )
+
+    def sample(self, inputs: Inputs, steps: int, method: str) -> tuple[Tensor, dict[str, float]]:
+        """(F, 4, h, w) in the UNet's scale, and seconds by part."""
+        import comfy.model_management
+        import comfy.samplers
+
+        from ..nodes.hellomeme.clip_runs import Clip
+        from ..nodes.hellomeme.two_stage import prepare
+        from ..sk_attention.drive import DriveAction, Expression, encode
+        from ..sk_attention.reference import Reference, ReferenceAction
+        from ..unet import comfy as unet_comfy
+        from ..unet.frames import COND, UNCOND
+        from ..unet.stations import Weighted
+
+        watch = Watch()
+
+        class Timed(Clip):
+            def run(self, *args, moves: bool = True, **kwargs) -> Tensor:
+                name = "stage 2" if moves else "stage 1"
+                watch.start(name)
+                result = super().run(*args, moves=moves, **kwargs)
+                watch.stop(name)
+                return result
+
+        latent = torch.cat([torch.zeros_like(inputs.portrait), inputs.portrait])
+        watch.start("reference")
+        seen = self.host.features(latent, inputs.text)
+        watch.stop("reference")
+        halves = {station: feature[[(UNCOND, COND).index(branch) for branch in (COND, UNCOND)]] for station, feature in seen.items()}
+        comfy.model_management.load_models_gpu([self.drive.patcher])
+        watch.start("encoders")
+        with torch.no_grad():
+            drive = encode(self.drive.module, inputs.pictures, Expression(inputs.coefficients, inputs.patches))
+        watch.stop("encoders")
+        model = self.host.patcher.clone()
+        reference = Reference(halves, tuple(latent.shape[-2:]), self.reference.loaded)
+        unet_comfy.bind(model, [Weighted(ReferenceAction(reference)), Weighted(DriveAction(drive))], [self.reference.patcher])
+        guider = comfy.samplers.CFGGuider(model)
+        negative, positive = ([[row[None], {}]] for row in inputs.text)
+        guider.set_conds(positive, negative)
+        guider.set_cfg(CFG)
+        noise = GoldenNoise(inputs.noise)
+        order, clip = prepare(
+            Timed,
+            noise,
+            guider,
+            comfy.samplers.sampler_object("euler"),
+            comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", steps),
+            {"samples": torch.zeros(self.sizes.frames, 4, self.sizes.cells, self.sizes.cells)},
+            self.motion,
+            LONGEST_FIRST,
+            WINDOW,
+            OVERLAP,
+            method,
+        )
+        final, _ = order.sample(clip, noise)
+        return final * LATENT_SCALE, watch.spent
