@@ -4,8 +4,8 @@ python run.py bench clip [--frames 100] [--size 512] [--steps 25] [--stage1-step
 
 Rows come from the layouts of windows and trees themselves, arithmetic from the full-size UNet with the networks of that way on torch's
 meta device. Bytes are the drive's and the key frames' features in half precision, each brought once a run; `each call` is what bringing
-them to every UNet call would be. `limit` is the same sampling with every frame in one window a step: nothing can have fewer rows without
-changing the number of steps.
+them to every UNet call would be. `limit` is the same sampling with every frame in one window a step and its features brought once: nothing
+can have less without changing the number of steps. The few-step ways are the presets of the Two-Stage Sampler's help page.
 """
 
 from __future__ import annotations
@@ -31,21 +31,22 @@ LENGTH, OVERLAP, HALF = 12, 4, 2  # frames of a window, of an overlap; bytes of 
 
 class Cost(NamedTuple):
     """Of a whole clip: frames that go through the UNet in a step, without and with motion, times steps; looks at key frames; frames whose
-    features are brought in a run, and in all its calls; rows that any layout needs."""
+    features are brought in a run, and in all its calls; the first two as any layout needs them."""
 
     still: int
     moving: int
     looks: int
     brought: int
     called: int
-    limit: int
+    least_still: int
+    least_moving: int
 
 
 def two_stages(n: int, steps: int, first: int, published: bool) -> Cost:
     """v1 and v2."""
     layout = published_padding(n, LENGTH, OVERLAP).windows if published else windows(n, LENGTH, OVERLAP)
     rows = sum(map(len, layout))
-    return Cost(n * first, rows * steps, 0, 2 * n, n * first + rows * steps, n * (first + steps))
+    return Cost(n * first, rows * steps, 0, 2 * n, n * first + rows * steps, n * first, n * steps)
 
 
 def tree(n: int, steps: int, first: int, published: bool) -> Cost:
@@ -54,7 +55,7 @@ def tree(n: int, steps: int, first: int, published: bool) -> Cost:
     rows = sum(len(window) for level in levels for window in level.windows)
     frames, ends = sum(len(level.frames) for level in levels), sum(len(level.ends) for level in levels[1:])
     pads = sum(2 * len(level.windows) for level in levels[1:])
-    return Cost(0, rows * steps, ends, frames + ends, (rows + pads) * steps, n * steps)
+    return Cost(0, rows * steps, ends, frames + ends, (rows + pads) * steps, 0, n * steps)
 
 
 class Way(NamedTuple):
@@ -63,19 +64,25 @@ class Way(NamedTuple):
     name: str
     generation: str
     cost: Callable[..., Cost]
-    published: bool
-    steps: Callable[[int], int] = lambda steps: steps
-    branches: int = 2  # of guidance
+    published: bool = False
+    few: tuple[int, int] | None = None  # steps of the stages with CFG 1, instead of those that are asked for with both halves
+
+    @property
+    def branches(self) -> int:
+        """Of guidance."""
+        return 1 if self.few else 2
 
 
-FEW = {"steps": lambda steps: 4, "branches": 1}
+LCM, HYPER = (4, 8), (4, 4)
 WAYS = (
-    Way("two stages", "v2", two_stages, False),
+    Way("two stages", "v2", two_stages),
     Way("two stages, published code", "v2", two_stages, True),
-    Way("two stages, 4 steps each, CFG 1", "v2", two_stages, False, **FEW),
-    Way("key frames", "v5", tree, False),
+    Way("two stages, LCM, 4 and 8 steps", "v2", two_stages, few=LCM),
+    Way("two stages, Hyper-SD or TCD, 4 and 4", "v2", two_stages, few=HYPER),
+    Way("key frames", "v5", tree),
     Way("key frames, published code", "v5", tree, True),
-    Way("key frames, 4 steps, CFG 1", "v5", tree, False, **FEW),
+    Way("key frames, LCM, 8 steps", "v5", tree, few=LCM),
+    Way("key frames, Hyper-SD or TCD, 4 steps", "v5", tree, few=HYPER),
 )
 
 
@@ -110,16 +117,19 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     n, cells = options.frames, options.size // 8
     flops = {(g, moves): flops_a_row(g, cells, moves) for g in ("v2", "v5") for moves in (False, True)}
-    print(f"a frame of {n} at {options.size} px      rows (limit)    TFLOP    brought MB (each call)")
+    print(f"{f'a frame of {n} at {options.size} px':40}   rows (limit)   TFLOP (limit)   brought MB (limit, each call)")
     for way in WAYS:
-        steps, first = way.steps(options.steps), way.steps(options.stage1_steps)
+        first, steps = way.few or (options.stage1_steps, options.steps)
         cost = way.cost(n, steps, first, way.published)
         rows = way.branches * (cost.still + cost.moving) + cost.looks
-        work = way.branches * (cost.still * flops[way.generation, False] + cost.moving * flops[way.generation, True])
-        work += cost.looks * flops[way.generation, False]
+        alone, together = (way.branches * flops[way.generation, moves] for moves in (False, True))
+        work = cost.still * alone + cost.moving * together + cost.looks * flops[way.generation, False]
+        least, least_rows = cost.least_still * alone + cost.least_moving * together, cost.least_still + cost.least_moving
         megabytes = bytes_a_frame(way.generation, cells) / 1e6 / n
         print(
-            f"{way.generation} {way.name:32} {rows / n:6.1f} ({way.branches * cost.limit / n:5.1f})  {work / n / 1e12:7.2f}"
-            f"  {cost.brought * megabytes:8.1f} ({cost.called * megabytes:8.1f})"
+            f"{way.generation} {way.name:37} {rows / n:6.1f} ({way.branches * least_rows / n:5.1f})"
+            f"  {work / n / 1e12:6.1f} ({least / n / 1e12:5.1f})"
+            f"  {cost.brought * megabytes:8.1f} ({n * megabytes:5.1f}, {cost.called * megabytes:6.1f})",
+            flush=True,
         )
     return 0

@@ -3,7 +3,7 @@
 python run.py bench peer --official PATH [--width 64] [--size 256] [--frames 20] [--steps 4] [--rounds 3]
 
 PATH is your own copy of ComfyUI_HelloMeme. Both sides sample one v2 clip (narrow networks with weights by a rule, CFG, fp32) in turn in
-one process; a ratio is the published seconds over ours, their median over the rounds with its spread. `paper` is our sampler as it is,
+one process, both with PyTorch's attention; a ratio is the published seconds over ours, their median over the rounds with its spread. `paper` is our sampler as it is,
 `published code` does what the published one does, whose latents it must then give. Start-up and peaks are those of processes of their
 own: loading beyond the host's own start, and all tensors that are alive at once while loading and sampling, weights included.
 """
@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..demo.host import enter, find
 from .alive import Alive
 from .golden import Golden
 from .memory import peak_bytes
@@ -51,7 +52,7 @@ def main(argv: list[str]) -> int:
     if not (Path(options.official) / "hellomeme").is_dir():
         parser.error(f"{options.official} is no copy of ComfyUI_HelloMeme: it has no folder hellomeme.")
     golden = Golden()
-    open_host("comfy", golden)
+    open_with_pytorch_attention(golden)
     if options.one:
         print(json.dumps(alone(*options.one, options.official, golden, sizes)))
         return 0
@@ -62,6 +63,19 @@ def main(argv: list[str]) -> int:
     failed = sum(not passed for passed in rows)
     print(f"{len(rows) - failed} passed, {failed} failed")
     return int(failed > 0)
+
+
+def open_with_pytorch_attention(golden: Golden) -> None:
+    """Open the host with the attention that it takes on a GPU: on a CPU it would take one that saves memory and costs time, while the
+    published pipeline's diffusers takes PyTorch's everywhere."""
+    comfy = find()
+    if comfy is None:
+        raise SystemExit("This bench needs ComfyUI, which was not found; COMFYUI_PATH names its folder.")
+    enter(comfy, tempfile.mkdtemp())
+    from comfy.cli_args import args
+
+    args.use_pytorch_cross_attention = True
+    open_host("comfy", golden)
 
 
 def unet_shapes(width: int) -> dict[str, tuple[int, ...]]:
