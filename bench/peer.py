@@ -2,10 +2,11 @@
 
 python run.py bench peer --official PATH [--width 64] [--size 256] [--frames 20] [--steps 4] [--rounds 3]
 
-PATH is your own copy of ComfyUI_HelloMeme. Both sides sample one v2 clip (narrow networks with weights by a rule, CFG, fp32) in turn in
-one process, both with PyTorch's attention; a ratio is the published seconds over ours, their median over the rounds with its spread. `paper` is our sampler as it is,
-`published code` does what the published one does, whose latents it must then give. Start-up and peaks are those of processes of their
-own: loading beyond the host's own start, and all tensors that are alive at once while loading and sampling, weights included.
+PATH is your own copy of ComfyUI_HelloMeme. Both sides sample one v2 clip (narrow networks with weights by a rule, CFG, fp32, PyTorch's
+attention) in turn in one process; a ratio is the published seconds over ours, their median over the rounds with its spread. `paper` is
+our sampler as it is, `published code` does what the published one does, whose latents it must then give. Start-up and peaks are those of
+processes of their own: loading beyond the host's own start, and all tensors that are alive at once while loading and sampling, weights
+included.
 """
 
 from __future__ import annotations
