@@ -13,6 +13,8 @@ from comfy.cldm.cldm import ControlNet
 from comfy.t2i_adapter.adapter import Adapter
 
 from ..tests.narrow import normal
+from ..unet.curve import Curve
+from ..unet.strengths import Strengths
 from .compose_lab import CELLS, FRAMES, OVERLAP, WINDOW, Absent, Lab, Scene, Wear, call, cfg_guider, relative
 
 PIXELS = 8 * CELLS
@@ -129,8 +131,16 @@ def masked(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     scene.positive = [[text, extra | {"mask": mask, "mask_strength": 1.0}] for text, extra in scene.positive]
 
 
+def strengths(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    """A second reference, by station, step and frame."""
+    of_frames = (0.0, 0.3, 1.0, 0.6, 1.2)
+    by = Strengths({"up_2": 0.5}, Curve((1.0, 0.4)), Curve(tuple(of_frames[frame] for frame in frames)))
+    scene.model = lab.apply_node.execute(scene.model, 1.0, 1.0, 0.0, 1.0, lab.portrait, reference_strengths=by)[0]
+
+
 WORN: dict[str, Wear | None] = {
     "Apply alone": None,
+    "Portrait Strengths by station, step and frame": strengths,
     "LoRA": lora,
     "hook LoRA": hook_lora,
     "FreeU": freeu,

@@ -1,4 +1,4 @@
-"""Other packs on the same MODEL, where their clones are at hand: IPAdapter, Advanced-ControlNet, AnimateDiff-Evolved."""
+"""Other packs on the same MODEL, where their clones are at hand: IPAdapter, Advanced-ControlNet, AnimateDiff-Evolved, GGUF."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ import importlib
 import importlib.util
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
 import torch
+from comfy.model_detection import detect_unet_config
 
-from ..tests.narrow import normal
-from .compose_frames import PIXELS, controlled, controlnet_of, hints
+from ..tests.narrow import GOLDEN, normal
+from .compose_frames import PIXELS, controlled, controlnet_of, hints, lora
 from .compose_lab import FRAMES, OVERLAP, WINDOW, Absent, Lab, Scene, Wear, relative
+from .compose_runs import seen_by_itself
+from .narrow_comfy import patcher, unfilled
 
 ENVIRONMENT = "SK_PORTRAIT_PEERS"
 EMBEDDING = 48  # of the narrow IPAdapter's picture
@@ -119,7 +123,42 @@ def contexts(node: str, *inputs) -> Callable[[Lab], float]:
     return row
 
 
+def gguf_file(folder: Path) -> Path:
+    """The narrow UNet as a GGUF file: what it multiplies with in blocks of 8 bits, its convolutions in 16."""
+    import gguf
+
+    writer = gguf.GGUFWriter(folder / "narrow.gguf", "sd1")
+    for name, weight in GOLDEN.unet_weights().items():
+        kind = gguf.GGMLQuantizationType.F32
+        if weight.ndim == 2 and not weight.shape[1] % 32:
+            kind = gguf.GGMLQuantizationType.Q8_0
+        elif weight.ndim == 4:
+            kind = gguf.GGMLQuantizationType.F16
+        writer.add_tensor(name, gguf.quants.quantize(weight.numpy(), kind), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return folder / "narrow.gguf"
+
+
+def gguf_unet(lab: Lab) -> float:
+    """With a LoRA, by which the other pack patches weights as it unpacks them."""
+    if importlib.util.find_spec("gguf") is None:
+        raise Absent("no Python package gguf, which ComfyUI-GGUF reads its files with")
+    peer("ComfyUI-GGUF")
+    loader, ops, dequant, nodes = (importlib.import_module(f"ComfyUI_GGUF.{name}") for name in ("loader", "ops", "dequant", "nodes"))
+    with tempfile.TemporaryDirectory() as folder:
+        packed = loader.gguf_sd_loader(gguf_file(Path(folder)))
+        whole = {key: dequant.dequantize_tensor(weight, torch.float32).float() for key, weight in packed.items()}
+        model = unfilled(detect_unet_config(packed, ""), torch.float32, custom_operations=ops.GGMLOps())
+        model.model.diffusion_model.load_state_dict(packed, strict=True)
+        got, want = nodes.GGUFModelPatcher.clone(model), patcher({key: torch.Tensor(weight) for key, weight in whole.items()})
+        return relative(*(seen_by_itself(lab, unet, lora) for unet in (got, want)))
+
+
 RUNS = {
+    ("GGUF UNet of ComfyUI-GGUF, and LoRA", "is one with the same weights in fp32"): gguf_unet,
     ("IPAdapter, an embedding a frame", "Two-Stage Sampler is the host's sampling twice"): two_stages,
     ("AnimateDiff-Evolved's static contexts", "are the whole batch"): contexts("ADE_StandardStaticContextOptions", WINDOW, OVERLAP),
     ("AnimateDiff-Evolved's looped contexts", "are the whole batch"): contexts("ADE_LoopedUniformContextOptions", WINDOW, 1, OVERLAP, True),

@@ -10,7 +10,7 @@ import torch
 
 from ..tests.narrow import GOLDEN, prompt
 from .compose_frames import EXTRAS, hook_lora, lora
-from .compose_lab import CELLS, Absent, Lab, Scene, call, relative
+from .compose_lab import CELLS, Absent, Lab, Scene, Wear, call, relative
 from .narrow_comfy import patcher
 
 
@@ -176,7 +176,7 @@ def unet_in(dtype: torch.dtype) -> Callable[[Lab], float]:
 
     def row(lab: Lab) -> float:
         weights = GOLDEN.unet_weights()
-        return relative(_on(lab, patcher(weights, dtype), steps=1, cfg=1.0), _on(lab, patcher(weights), steps=1, cfg=1.0))
+        return relative(*(seen_by_itself(lab, patcher(weights, one), steps=1, cfg=1.0) for one in (dtype, torch.float32)))
 
     return row
 
@@ -185,13 +185,16 @@ def fp8(lab: Lab) -> float:
     """Weights kept in 8 bits are the same weights rounded to 8 bits and kept in fp32: nothing else loses precision."""
     eight, weights = torch.float8_e4m3fn, GOLDEN.unet_weights()
     rounded = {key: weight.to(eight).float() for key, weight in weights.items()}
-    return relative(_on(lab, patcher(weights, eight, torch.float32)), _on(lab, patcher(rounded)))
+    return relative(seen_by_itself(lab, patcher(weights, eight, torch.float32)), seen_by_itself(lab, patcher(rounded)))
 
 
-def _on(lab: Lab, unet, **wishes) -> torch.Tensor:
-    """What a MODEL makes of the clip, with the portrait seen by itself."""
+def seen_by_itself(lab: Lab, unet, wear: Wear | None = None, **wishes) -> torch.Tensor:
+    """What a MODEL makes of the clip, with the portrait seen by itself, and something of others behind Apply."""
     clip = lab.clip(range(len(lab.noise)))
-    return Scene(lab.apply(lab.reference("v2", CELLS, unet), clip, unet), lab.noise, prompt("+"), prompt("-"), **wishes).samples()
+    scene = Scene(lab.apply(lab.reference("v2", CELLS, unet), clip, unet), lab.noise, prompt("+"), prompt("-"), **wishes)
+    if wear:
+        wear(lab, scene, range(len(lab.noise)))
+    return scene.samples()
 
 
 def sampler(name: str) -> Callable[[Lab], float]:

@@ -31,9 +31,12 @@ def patcher(
     return patcher
 
 
-def unfilled(config: dict, dtype: torch.dtype, cast: torch.dtype | None = None) -> comfy.model_patcher.ModelPatcher:
-    """A MODEL by the host's description of its UNet, whose weights hold whatever lay in memory."""
+def unfilled(
+    config: dict, dtype: torch.dtype, cast: torch.dtype | None = None, custom_operations=None
+) -> comfy.model_patcher.ModelPatcher:
+    """A MODEL by the host's description of its UNet, whose weights hold whatever lay in memory; custom_operations: its layers."""
     sd15 = comfy.supported_models.SD15(dict(config))
+    sd15.custom_operations = custom_operations
     sd15.unet_config["dtype"] = dtype
     sd15.set_inference_dtype(dtype, cast)
     device = comfy.model_management.get_torch_device()

@@ -6,6 +6,7 @@ f'' = f' + lambda Attn(f', tokens), where f' is what the text attention gave ("W
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +18,14 @@ from ..unet.frames import COND, Rows
 from .wplus import LAYERS, WIDTH, WPlus
 
 SLACK = 1e-4  # of a noise level: the host may compute in another precision than it announces
+
+
+class _Asked(NamedTuple):
+    """Of a UNet call with these rows: the lambda (B, 1, 1) of each, None where all are 0, and the row (B,) of its tokens."""
+
+    rows: Rows
+    scale: Tensor | None
+    codes: Tensor
 
 
 class WPlusAction(AttentionAction):
@@ -46,24 +55,23 @@ class WPlusAction(AttentionAction):
         self.release()
 
     def release(self) -> None:
-        self._tokens: Tensor | None = None  # (2 R + 1, 4, D) of the R codes, of these turned around, and of w = 0
-        self._rows: Rows | None = None  # of the UNet call that these two are for:
-        self._scale: Tensor | None = None  # (B, 1, 1)
-        self._codes: Tensor | None = None  # (B,)
+        self._tokens: dict[torch.device, Tensor] = {}  # (2 R + 1, 4, D) of the R codes, of these turned around, and of w = 0
+        self._asked: dict[torch.device, _Asked] = {}  # by the last call of each
 
     def cross_heads(self, place: Place, q: Tensor, out: Tensor, call: AttentionCall) -> Tensor:
-        if call.rows is not self._rows:
-            self._prepare(call, out)
-        if self._scale is None:
+        asked = self._asked.get(out.device)
+        if asked is None or call.rows is not asked.rows:
+            asked = self._asked[out.device] = self._prepare(call, out)
+        if asked.scale is None:
             return out
-        return on_frames(partial(self._add, place), out, call.options)
+        return on_frames(partial(self._add, place, asked), out, call.options)
 
-    def _add(self, place: Place, text: Tensor) -> Tensor:
-        return text + self._scale * self.sites[place](text, self._tokens[self._codes])
+    def _add(self, place: Place, asked: _Asked, text: Tensor) -> Tensor:
+        return text + asked.scale * self.sites[place](text, self._tokens[text.device][asked.codes])
 
-    def _prepare(self, call: AttentionCall, like: Tensor) -> None:
-        """What all places of one UNet call share: the lambda and the tokens of each row, no lambda where all are 0."""
-        self._rows = rows = call.rows
+    def _prepare(self, call: AttentionCall, like: Tensor) -> _Asked:
+        """What all places of one UNet call share."""
+        rows = call.rows
         count = len(self.w)
         if count > 1:
             rows.require_clip(count, "list of w+ codes")
@@ -72,12 +80,12 @@ class WPlusAction(AttentionAction):
         codes = torch.tensor(rows.frames) if count > 1 else torch.zeros(len(rows.frames), dtype=torch.long)
         if self.turn:
             codes, scale = codes + count * (scale < 0), scale.abs()
-        asleep = not scale.any() or self._waits(call)
-        self._scale = None if asleep else scale[:, None, None].to(like)
-        self._codes = torch.where(conds, codes, 2 * count).to(like.device)
-        if self._tokens is None:
+        if like.device not in self._tokens:
             w = torch.cat([self.w, -self.w, torch.zeros(1, LAYERS, WIDTH)])
-            self._tokens = self.network.w_proj(w.to(like.device, torch.float32)).to(like.dtype)
+            self._tokens[like.device] = self.network.w_proj(w.to(like.device, torch.float32)).to(like.dtype)
+        asleep = not scale.any() or self._waits(call)
+        codes = torch.where(conds, codes, 2 * count).to(like.device)
+        return _Asked(rows, None if asleep else scale[:, None, None].to(like), codes)
 
     def _waits(self, call: AttentionCall) -> bool:
         levels = call.options.get("sample_sigmas")

@@ -121,14 +121,14 @@ class MotionAction:
     def __init__(self, network: SKMotion, key_frames: KeyFrames | None = None):
         self.sites = network.stations()
         self.key_frames = {} if key_frames is None else key_frames
-        self._pads: dict[tuple, Pads] = {}  # (ends of the window, branches of the chunks) -> what was made for them in this run
+        self._pads: dict[tuple, Pads] = {}  # (ends of the window, chunks of the call, where) -> what was made for them in this run
 
     def prepare(self, rows: Rows, placement: Placement) -> Pads | None:
         """Station -> (chunks, 2, c, h, w), or None where the frames at the ends are no key frames."""
         ends = rows.window[0], rows.window[-1]
         if not all(end in self.key_frames for end in ends):
             return None
-        key = (ends, rows.chunks, rows.views)
+        key = (ends, rows.chunks, rows.views, placement.there)
         kept = self._pads.get(key)
         if kept is None:
             seen = [[self.key_frames[end][branch] for end in ends] for branch in rows.chunks]

@@ -94,13 +94,13 @@ class ReferenceAction:
     def __init__(self, reference: Reference):
         self.sites = reference.adapter.module.sites
         self.reference = reference
-        self._projected: dict[tuple, Beside] = {}  # by what the chunks of a call are
+        self._projected: dict[tuple, Beside] = {}  # by what the chunks of a call are, and where
 
     def prepare(self, rows: Rows, placement: Placement) -> Beside:
         """What the chunks attend to at each station. Raises ValueError for a picture of another shape than the portrait's."""
         if not self._projected and rows.views:
             notice_size(self.reference.features, rows.views[0], "reference", "encode the portrait at the size that is sampled")
-        key = (rows.chunks, rows.views)
+        key = (rows.chunks, rows.views, placement.there)
         if key not in self._projected:
             stations = {
                 station: self._beside(station, rows.chunks, rows.views, placement.device, placement.dtype) for station in self.sites

@@ -57,7 +57,8 @@ def test_a_clip_that_does_not_fit_comes_one_window_ahead():
     with Costs() as costs:  # on its way since the call before
         again = resident.at(WINDOWS_OF_A_STEP[0], nowhere)
     assert not costs.count and all(again[name] is first[name] for name in first)
-    assert set(resident._source.coming) == {WINDOWS_OF_A_STEP[1]}
+    (source,) = resident._sources.values()
+    assert set(source.coming) == {WINDOWS_OF_A_STEP[1]}
 
 
 def test_frames_are_slices_where_they_can_be():
@@ -151,5 +152,5 @@ def test_a_compiled_unet_finds_every_windows_own_drive(host, moved, monkeypatch)
 
 def test_the_end_of_a_run_keeps_nothing_where_the_unet_computes(host, moved):
     host.sample(moved, noise=shared_noise(FRAMES), steps=1)
-    kept = [r._source for w in bound(moved) for r in vars(w.action).values() if isinstance(r, Resident)]
-    assert kept == [None, None]
+    kept = [r._sources for w in bound(moved) for r in vars(w.action).values() if isinstance(r, Resident)]
+    assert kept == [{}, {}]

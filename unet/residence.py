@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 Frames = tuple[int, ...]
+There = tuple[torch.device, torch.dtype]
 
 
 class Placement(NamedTuple):
@@ -20,6 +21,11 @@ class Placement(NamedTuple):
     device: torch.device
     dtype: torch.dtype
     room: Callable[[], float] = lambda: math.inf
+
+    @property
+    def there(self) -> There:
+        """By what tensors are kept in a run: the host may let several GPUs sample its conditions at the same time."""
+        return self.device, self.dtype
 
     def holds(self, tensor: Tensor) -> bool:
         """Whether a tensor is there already."""
@@ -36,17 +42,18 @@ class Resident:
 
     def at(self, frames: Frames, placement: Placement) -> dict[str, Tensor]:
         """Name -> (len(frames), ...) of these frames; evenly spaced ones are views."""
-        if self._source is None:
+        if placement.there not in self._sources:
             bytes_there = sum(tensor.numel() for tensor in self.clip.values()) * placement.dtype.itemsize
             if all(placement.holds(tensor) for tensor in self.clip.values()):
-                self._source = _Views(self.clip)
+                source = _Views(self.clip)
             else:
-                self._source = (_Whole if bytes_there < placement.room() else _Ahead)(self.clip, placement)
-        return self._source.at(frames)
+                source = (_Whole if bytes_there < placement.room() else _Ahead)(self.clip, placement)
+            self._sources[placement.there] = source
+        return self._sources[placement.there].at(frames)
 
     def release(self) -> None:
         """End of a run: nothing stays there."""
-        self._source: _Views | _Ahead | None = None
+        self._sources: dict[There, _Views | _Ahead] = {}
 
 
 class _Views:

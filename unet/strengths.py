@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .curve import Curve, percent
 from .frames import Rows
-from .residence import Placement
+from .residence import Placement, There
 from .run import Run
 
 
@@ -48,15 +48,16 @@ class RowWeights:
     """Numbers of rows where the UNet computes, brought there once a run."""
 
     def __init__(self):
-        self._there: dict[tuple[float, ...], Tensor] = {}
+        self._there: dict[tuple[tuple[float, ...], There], Tensor] = {}
 
     def at(self, values: tuple[float, ...], factor: float, placement: Placement) -> Tensor | None:
         """(B or 1, 1, 1, 1), each times the factor; None where all of that is 1."""
         if factor == 1.0 and set(values) == {1.0}:
             return None
-        if values not in self._there:
-            self._there[values] = torch.tensor(values, device=placement.device, dtype=placement.dtype)[:, None, None, None]
-        return self._there[values] * factor
+        key = values, placement.there
+        if key not in self._there:
+            self._there[key] = torch.tensor(values, device=placement.device, dtype=placement.dtype)[:, None, None, None]
+        return self._there[key] * factor
 
     def release(self) -> None:
         """End of a run."""

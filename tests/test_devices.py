@@ -1,0 +1,46 @@
+"""Two GPUs share nothing by accident: whatever is kept for a run is kept by the device and dtype of the call that it was made for."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+import torch
+
+from sk_portrait.tests.narrow import Host, drive
+from sk_portrait.unet.frames import rows_of
+from sk_portrait.unet.residence import Placement, Resident
+from sk_portrait.unet.strengths import RowWeights
+
+HERE, WIDER = Placement(torch.device("cpu"), torch.float32), Placement(torch.device("cpu"), torch.float64)
+ELSEWHERE = Placement(torch.device("meta"), torch.float32)  # a device that every machine has
+ROWS = {"cond_or_uncond": [0, 1]}
+
+
+def test_features_and_weights_of_frames_are_where_each_call_is():
+    resident, weights = Resident({"a": torch.rand(3, 2)}), RowWeights()
+    for placement in (HERE, ELSEWHERE, WIDER, HERE):
+        for made in (resident.at((0, 2), placement)["a"], weights.at((1.0, 0.5), 1.0, placement)):
+            assert (made.device, made.dtype) == placement.there
+    assert resident.at((0, 2), ELSEWHERE)["a"].shape == (2, 2)
+
+
+@pytest.mark.comfy
+def test_keys_and_values_of_the_reference_and_the_drive_are_where_each_call_is(comfy):
+    from sk_portrait.sk_attention.drive import DriveAction
+    from sk_portrait.sk_attention.reference import ReferenceAction
+
+    attends, acts, rows = ReferenceAction(Host().reference("v2")), DriveAction(drive(3)), rows_of(ROWS, 6)
+    for placement in (HERE, WIDER, HERE):
+        knitted = attends.prepare(rows, placement).stations["up_1"]
+        assert {tensor.dtype for tensor in (*knitted.rows, *knitted.columns)} == {placement.dtype}
+        assert all(feature.dtype == placement.dtype for chunk in acts.prepare(rows, placement) for feature in chunk.values())
+    assert attends.prepare(rows, HERE) is attends.prepare(rows, HERE)
+
+
+@pytest.mark.parametrize("package", ["unet", "sk_attention", "companions"])
+def test_no_module_keeps_a_tensor(package):
+    folder = importlib.import_module(f"sk_portrait.{package}")
+    modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(folder.__path__, f"{folder.__name__}.")]
+    assert [f"{m.__name__}.{name}" for m in modules for name, value in vars(m).items() if torch.is_tensor(value)] == []
