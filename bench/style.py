@@ -1,0 +1,223 @@
+"""`python run.py bench style`: what Portrait Strengths does for a stylised checkpoint, measured on the small world.
+
+The style is synthetic: a LoRA of rank 4 teaches the small world's base to draw as on blue prints. In each row people act who were in
+no training. Identity is read from the pictures by the network of `bench readers`; style is the statistics of the autoencoder's features,
+between two ends: 0 is the plain base under Apply, 1 the styled base without HelloMeme.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from ..demo.world import NO_TEXT, SIZE, Wishes, World
+from ..sk_attention.reference import Reference
+from ..theatre import Identity, State, draw
+from ..train.noise import STEPS, noised, target
+from ..unet.curve import Curve
+from ..unet.stations import UP
+from ..unet.strengths import Strengths
+from . import readers
+from .readers import COLOURS, HELD_OUT
+from .theatre import Table
+from .theatre_stage import Pictures, sampling, scenes
+
+INK, PAPER = np.float32([16, 42, 92]), np.float32([236, 240, 224])  # of a blue print
+SHARE = 0.75  # of the way from a drawing to its blue print
+RANK, LESSONS, BATCH, RATE = 4, 300, 8, 4e-3  # of the LoRA
+FIRST, PEOPLE = 300_000, 400  # who teach the style: seeds of no other training
+GALLERY, MOMENTS = 60, 2  # people that one may be taken for, moments that each acts
+WIDE, BAR = 6, 24  # people on the picture, pixels of a line of text
+SHAPES = slice(3 * len(COLOURS), None)  # numbers of an identity that a style does not recolour
+FEATURES = (3, 7)  # layers of the autoencoder's encoder: at a half and at a quarter of the picture's side
+USUAL = Wishes(steps=4)
+
+
+def styled(picture: np.ndarray) -> np.ndarray:
+    """A picture (H, W, 3) uint8 as a blue print."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None] / np.float32(255)
+    return np.round(picture * (1 - SHARE) + SHARE * (INK + (PAPER - INK) * grey)).astype(np.uint8)
+
+
+class LowRank(nn.Module):
+    """A LoRA of one weight."""
+
+    def __init__(self, weight: Tensor):
+        super().__init__()
+        rows, columns = weight.shape[0], weight[0].numel()
+        self.up, self.down = nn.Parameter(torch.zeros(rows, RANK)), nn.Parameter(torch.randn(RANK, columns) / columns**0.5)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight + (self.up @ self.down).view_as(weight)
+
+
+def learn(world: World, lessons: int) -> nn.Module:
+    """The world's base with a LoRA on every layer of weights, taught blue prints: AdamW, one-cycle rate, v-prediction."""
+    torch.manual_seed(0)
+    net = World(world.folder).unet
+    layers = [m for m in net.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
+    for layer in layers:
+        parametrize.register_parametrization(layer, "weight", LowRank(layer.weight))
+    loras = [p for layer in layers for p in layer.parametrizations.weight[0].parameters()]
+    latents = torch.cat([world.shrink([styled(p) for p in part]) for part in _people()])
+    optimizer = torch.optim.AdamW(loras, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=lessons)
+    for lesson in range(lessons):
+        clean, noise = latents[torch.randint(len(latents), (BATCH,))], torch.randn(BATCH, *latents.shape[1:])
+        when = torch.randint(STEPS, (BATCH,))
+        answer = net(noised(clean, noise, when), when, encoder_hidden_states=NO_TEXT.expand(BATCH, -1, -1)).sample
+        wrong = (answer - target("v", clean, noise, when)).square().mean()
+        optimizer.zero_grad(set_to_none=True)
+        wrong.backward()
+        optimizer.step()
+        schedule.step()
+        if lesson % 50 == 49:
+            print(f"learning the style: lesson {lesson + 1} of {lessons}, loss {wrong.item():.3f}", flush=True)
+    for layer in layers:
+        parametrize.remove_parametrizations(layer, "weight")
+    return net.eval().requires_grad_(False)
+
+
+def _people(part: int = 50) -> Iterable[Pictures]:
+    for first in range(FIRST, FIRST + PEOPLE, part):
+        yield [draw(who, state, SIZE) for who, state in readers.scenes(first, part)]
+
+
+@dataclass(frozen=True)
+class Base(World):
+    """The small world with another base. seen_by: whose base looks at the portrait, None = its own."""
+
+    net: nn.Module | None = None
+    seen_by: World | None = None
+
+    @property
+    def unet(self) -> nn.Module:
+        return self.net
+
+    def encode_reference(self, picture: np.ndarray) -> Reference:
+        return super().encode_reference(picture) if self.seen_by is None else self.seen_by.encode_reference(picture)
+
+
+class Measure:
+    """Identity and style of what acted on a stage."""
+
+    def __init__(self, world: World, gallery: int):
+        self.encoder, self.reader = world.autoencoder.taesd_encoder, readers.load()
+        self.people = self._who([draw(Identity.of(seed), State(), SIZE) for seed in range(HELD_OUT, HELD_OUT + gallery)])
+
+    def identity(self, pictures: Sequence[Pictures]) -> float:
+        """Share by which a head is nearer to its own portrait than to everybody's: 1 = the same, 0 = as near as anybody."""
+        who = self._who([p for row in pictures for p in row])
+        owner = np.repeat(np.arange(len(pictures)), len(who) // len(pictures))
+        distance = np.linalg.norm(who[:, None] - self.people, axis=-1)
+        return float(1 - (distance[np.arange(len(who)), owner] / distance.mean(1)).mean())
+
+    @torch.no_grad()
+    def style(self, pictures: Sequence[Pictures]) -> Tensor:
+        """Means and Gram matrices of the features at FEATURES, over all pictures and places."""
+        x = torch.from_numpy(np.stack([p for row in pictures for p in row])).movedim(-1, 1).float() / 255
+        seen = []
+        for k, layer in enumerate(self.encoder):
+            x = layer(x)
+            if k in FEATURES:
+                flat = x.movedim(1, -1).flatten(0, 2)
+                seen += [flat.mean(0), (flat.T @ flat / len(flat)).flatten()]
+        return torch.cat(seen)
+
+    def _who(self, pictures: Pictures) -> np.ndarray:
+        """(F, 27): the shapes of heads, read from grey pictures, so that a style's colours do not count."""
+        grey = [np.repeat(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY)[..., None], 3, 2) for p in pictures]
+        return readers.read(self.reader, grey).who[:, SHAPES]
+
+
+def over_steps(*values: float) -> Strengths:
+    return Strengths(steps=Curve(values))
+
+
+def without(*stations: str) -> Strengths:
+    return Strengths(dict.fromkeys(stations, 0.0))
+
+
+# What the artist sets -> whether the styled MODEL looks at the portrait, and the wishes.
+SETTINGS: dict[str, tuple[bool, dict]] = {
+    "everything 1, plain MODEL looks": (False, {}),
+    "everything 1, styled MODEL looks": (True, {}),
+    **{f"reference_strength {strength}": (False, {"reference": strength}) for strength in (0.75, 0.5, 0.25, 0.0)},
+    **{f"{station}: 0": (False, {"strengths": without(station)}) for station in UP[1:]},
+    **{f"only {station}": (False, {"strengths": without(*(s for s in UP[1:] if s != station))}) for station in UP[2:]},
+    "per_step 1 1 1 0": (False, {"strengths": over_steps(1.0, 1.0, 1.0, 0.0)}),
+    "per_step 1 1 0 0": (False, {"strengths": over_steps(1.0, 1.0, 0.0, 0.0)}),
+    "per_step 0 0 1 1": (False, {"strengths": over_steps(0.0, 0.0, 1.0, 1.0)}),
+    "steps 0: 1, 100: 0": (False, {"strengths": over_steps(1.0, 0.0)}),
+    "up_2: 0, styled MODEL looks": (True, {"strengths": without("up_2")}),
+}
+ENDS = "plain base under Apply", "styled base without HelloMeme"
+SHOWN = (*list(SETTINGS)[:2], "reference_strength 0.5", "up_2: 0, styled MODEL looks")  # on the page's picture, after the ends
+
+
+def strip(name: str, pictures: Sequence[Pictures]) -> np.ndarray:
+    """The first moment of WIDE people under the name of what made them."""
+    row = np.hstack([moments[0] for moments in pictures[:WIDE]])
+    bar = np.full((BAR, row.shape[1], 3), 250, np.uint8)
+    cv2.putText(bar, name, (6, BAR - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA)
+    return np.vstack([bar, row])
+
+
+def judge(table: Table, found: dict[str, tuple[float, float]]) -> None:
+    """What must hold of identity and style by setting."""
+    whole, seen_styled, least = (found[name] for name in ("everything 1, plain MODEL looks", "everything 1, styled MODEL looks", "up_2: 0"))
+    falling = [found[name] for name in SETTINGS if name.startswith("reference_strength")]
+    table.above("identity, everything 1", whole[0], 0.15)
+    table.below("  and without the reference", falling[-1][0], 0.3 * whole[0])
+    table.below("the reference washes style out: style", whole[1], falling[-1][1])
+    rising = [whole[1], *(style for _, style in falling)]
+    table.above("less strength, more style: least gain", min(b - a for a, b in zip(rising, rising[1:])), -0.02, ".3f")
+    table.above("styled MODEL looks: style", seen_styled[1], whole[1])
+    table.above("a station of style alone: identity kept", least[0] / whole[0], 0.8)
+    table.above("  and its style", least[1], whole[1])
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="run.py bench style", description=__doc__)
+    parser.add_argument("--people", type=int, default=8, help="who act (default: %(default)s)")
+    parser.add_argument("--lessons", type=int, default=LESSONS, help="steps in which the style is learned (default: %(default)s)")
+    parser.add_argument("--picture", type=Path, help="file for the page's picture")
+    options = parser.parse_args(argv)
+    world, stage = World(), scenes(options.people, MOMENTS)
+    net = learn(world, options.lessons)
+    look = {False: Base(net=net, seen_by=world), True: Base(net=net)}
+
+    def act(world: World, **wishes) -> list[Pictures]:
+        actor = sampling(world)
+        return [actor(scene, scene.asked, replace(USUAL, **wishes)) for scene in stage]
+
+    measure = Measure(world, GALLERY)
+    far, near = act(world), act(look[True], reference=0.0, drive=0.0)
+    style_far, style_near = measure.style(far), measure.style(near)
+    print(f"{'':36} identity  style, {len(stage)} people, {MOMENTS} moments each, {USUAL.steps} steps")
+    found, made = {}, {}
+    rows = dict(zip(ENDS, (far, near)))
+    rows |= {"what was asked, drawn": [scene.drawn for scene in stage]}
+    rows |= {"the same as blue prints": [[styled(p) for p in scene.drawn] for scene in stage]}
+    for name in (*rows, *SETTINGS):
+        made[name] = rows[name] if name in rows else act(look[SETTINGS[name][0]], **SETTINGS[name][1])
+        style = 1 - ((measure.style(made[name]) - style_near).norm() / (style_far - style_near).norm()).item()
+        found[name] = measure.identity(made[name]), style
+        print(f"{name:36} {found[name][0]:8.2f}  {found[name][1]:5.2f}", flush=True)
+    if options.picture:
+        cv2.imwrite(str(options.picture), np.vstack([strip(name, made[name]) for name in (*ENDS, *SHOWN)])[..., ::-1])
+    table = Table()
+    nothing = act(look[True], strengths=without(*UP), drive=0.0)
+    same = all(np.array_equal(a, b) for one, two in zip(nothing, near) for a, b in zip(one, two))
+    table.say("every station 0: the base's own pictures", "equal" if same else "not equal", "equal", same)
+    judge(table, found)
+    print(f"{table.passed} passed, {table.failed} failed")
+    return 1 if table.failed else 0

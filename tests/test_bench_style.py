@@ -1,0 +1,39 @@
+"""The bench of the page on style: what it measures with."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+pytest.importorskip("diffusers")
+
+from sk_portrait.bench import style
+from sk_portrait.bench.theatre import Table
+from sk_portrait.demo.world import World
+from sk_portrait.theatre import Identity, State, draw
+
+
+def test_a_lora_changes_nothing_before_it_has_learned():
+    weight = torch.rand(6, 4, 3, 3)
+    assert torch.equal(style.LowRank(weight)(weight), weight)
+
+
+def test_identity_knows_a_person_in_any_colours_and_style_knows_the_colours_of_any_person():
+    measure = style.Measure(World(), 20)
+    people = [[draw(Identity.of(seed), State(), style.SIZE)] for seed in range(style.HELD_OUT, style.HELD_OUT + 4)]
+    prints = [[style.styled(picture) for picture in row] for row in people]
+    others = people[1:] + people[:1]
+    assert measure.identity(people) == pytest.approx(1.0)
+    assert measure.identity(prints) > 0.5 > 0.2 > measure.identity(others)
+    plain, blue, other = (measure.style(pictures) for pictures in (people, prints, others))
+    assert torch.allclose(plain, other, atol=1e-5) and (blue - plain).norm() > 0.1
+
+
+@pytest.mark.parametrize("washed_out", [False, True])
+def test_a_base_whose_style_the_reference_does_not_wash_out_fails(washed_out):
+    found = dict.fromkeys(style.SETTINGS, (0.3, 0.5))
+    found |= {f"reference_strength {s}": (0.3 * s, 0.7 - 0.2 * s if washed_out else 0.4) for s in (0.75, 0.5, 0.25, 0.0)}
+    found |= {"everything 1, styled MODEL looks": (0.25, 0.7), "up_2: 0": (0.29, 0.6)}
+    table = Table()
+    style.judge(table, found)
+    assert (table.failed == 0) == washed_out
