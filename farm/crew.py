@@ -54,7 +54,10 @@ class Errand:
 
 
 def begin(address: str | None, workers: int | None) -> Any:
-    """Start Ray on this machine (loopback only, no dashboard), or join the cluster at `address`. -> the module ray"""
+    """Start Ray on this machine (loopback only, no dashboard), or join the cluster at `address`. -> the module ray
+
+    Raises FarmError without Ray, or without that cluster.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address and TOKEN.is_file():
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # as `ray start` does where there is one
@@ -69,7 +72,10 @@ def begin(address: str | None, workers: int | None) -> Any:
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address:
         brought = {"working_dir": str(ROOT), "excludes": ["output", ".git", "tests", "web", "workflows"]}
-        ray.init(address=address, runtime_env=brought, **quiet)
+        try:
+            ray.init(address=address, runtime_env=brought, **quiet)
+        except (RuntimeError, OSError) as error:  # of another version, for one
+            raise FarmError(f"The cluster at {address} does not take this machine: {' '.join(str(error).split())}") from None
     else:
         ray.init(num_cpus=workers, include_dashboard=False, **quiet)
     return ray
