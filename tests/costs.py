@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
 
 # The host waits for the device in these: it reads a number, or must know how many there are.
 WAITS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::equal", "aten::unique2"}
@@ -34,6 +37,34 @@ class Costs(TorchDispatchMode):
         elif name == "aten::index":
             self.count["gathered"] += result.nbytes
         return result
+
+
+class Peak(TorchDispatchMode):
+    """While open, follows the bytes of tensors that are made and let go; `most` is how many there were at a time. What was there before,
+    and what a kernel takes for itself, does not count."""
+
+    def __init__(self):
+        super().__init__()
+        self.known, self.now, self.most = WeakIdKeyDictionary(), 0, 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        for storage in _storages((args, kwargs)):
+            self.known[storage] = True
+        result = function(*args, **(kwargs or {}))
+        for storage in _storages(result):
+            if storage not in self.known:
+                self.known[storage] = True
+                self._took(storage.nbytes())
+                weakref.finalize(storage, self._took, -storage.nbytes())
+        return result
+
+    def _took(self, size: int) -> None:
+        self.now += size
+        self.most = max(self.most, self.now)
+
+
+def _storages(values) -> list[torch.UntypedStorage]:
+    return [value.untyped_storage() for value in tree_leaves(values) if torch.is_tensor(value)]
 
 
 def _differs(source: torch.Tensor, target: torch.Tensor) -> int:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sk_portrait.sk_attention.drive import Drive
-from sk_portrait.tests.costs import Costs
+from sk_portrait.tests.costs import Costs, Peak
 from sk_portrait.tests.moving import MovingHost, shared_noise
 from sk_portrait.tests.narrow import drive
 from sk_portrait.unet.comfy import bound
@@ -96,20 +96,30 @@ def bare(host):
     return model
 
 
-def costs_of_calls(host, model, monkeypatch) -> list[Counter]:
-    """Of every UNet call of a sampling run, with the host's own part."""
+def calls_under(measure: type, host, model, monkeypatch) -> list:
+    """A measure of every UNet call of a sampling run, with the host's own part."""
     calls, apply = [], host.model.model.apply_model
 
     def counted(*args, **kwargs):
-        with Costs() as costs:
+        with measure() as measured:
             result = apply(*args, **kwargs)
-        calls.append(costs.count)
+        calls.append(measured)
         return result
 
     with monkeypatch.context() as patch:
         patch.setattr(host.model.model, "apply_model", counted)
         host.sample(model, noise=shared_noise(FRAMES), steps=STEPS)
     return calls
+
+
+def costs_of_calls(*host_model_monkeypatch) -> list[Counter]:
+    return [costs.count for costs in calls_under(Costs, *host_model_monkeypatch)]
+
+
+def test_our_modules_need_no_more_memory_at_a_time_than_the_unets_own_layers(host, bare, moved, monkeypatch):
+    """So the host's estimate of a call holds: ours run between its layers. The first step keeps keys and values of the reference."""
+    plain, calls = ([peak.most for peak in calls_under(Peak, host, model, monkeypatch)] for model in (bare, moved))
+    assert max(calls[WINDOWS:]) <= max(plain) and max(calls) < 1.05 * max(plain)
 
 
 def test_after_the_first_step_a_call_brings_sends_gathers_and_awaits_what_the_bare_unet_does(host, bare, moved, far_drive, monkeypatch):
