@@ -1,12 +1,13 @@
 """The pictures of templates, icon and banner, from drawn heads alone: `python run.py bench thumbnails [--output DIR]`.
 
-No published weights were at hand, so the last panel is what the Expression Editor shows (the portrait bent by its own mesh), or a drawing
-of what is asked for, and says so.
+No published weights were at hand, so the last panel is a drawing of what is asked for, or what the Expression Editor shows (the portrait
+bent by its own mesh), and says so.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -21,33 +22,48 @@ INK, PAPER = (34, 38, 46), (246, 246, 244)
 POSE = State.named((4.0, 10.0, -4.0), jawOpen=0.35, mouthSmileLeft=0.8, mouthSmileRight=0.8, browInnerUp=0.6)
 WINK = State.named((0.0, -8.0, 3.0), eyeBlinkLeft=0.9, mouthSmileLeft=0.7, mouthSmileRight=0.5)
 PEOPLE = (3, 8, 21, 5, 12)  # seeds of the heads that are drawn
-MESH = "the portrait, bent by its own mesh"
-# Template -> what stands over its three panels; "" leaves a panel out.
-PANELS = {
-    "portrait_video": ("a portrait", "a frame of a video", MESH),
-    "portrait_video_two_stage": ("a portrait", "a frame of a video", MESH),
-    "portrait_image": ("a portrait", "a picture", MESH),
-    "portrait_expression": ("a portrait", "", MESH),
-    "portrait_directed": ("a portrait", "a frame of a video", MESH),
-    "portrait_pair": ("one of two portraits", "a picture", MESH),
-    "portrait_film": ("a portrait", "a frame of a film", MESH),
+SMILE = State.named((3.0, 9.0, 4.0), mouthSmileLeft=0.7, mouthSmileRight=0.7, browInnerUp=0.7, browOuterUpLeft=0.6, browOuterUpRight=0.6)
+DRAWN = "asked for (drawn, not sampled)"
+# Template -> what stands over its first two panels.
+ACTED = {
+    "portrait_video": ("a portrait", "a frame of a video"),
+    "portrait_video_two_stage": ("a portrait", "a frame of a video"),
+    "portrait_image": ("a portrait", "a picture"),
+    "portrait_directed": ("a portrait", "a frame of a video"),
 }
 
 
-def bent(seed: int, state: State, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A drawn portrait at rest, and the same bent as `state` asks: two (size, size, 3) uint8 RGB."""
-    who, rest = Identity.of(seed), State()
-    portrait = draw(who, rest, size)
-    return portrait, Puppet(portrait, truth(who, [rest], size)).draw(state.coefficients, state.rotation)
-
-
-def template(name: str, number: int) -> np.ndarray:
-    """The picture of a template."""
+def acted(name: str, number: int) -> np.ndarray:
+    """A portrait, somebody who acts, and the portrait that does the same."""
     seed, other = PEOPLE[number % len(PEOPLE)], PEOPLE[(number + 2) % len(PEOPLE)]
     state = WINK if number % 2 else POSE
-    portrait, result = bent(seed, state, SIDE)
-    pictures = (portrait, draw(Identity.of(other), state, SIDE), result)
-    return _row([(title, picture) for picture, title in zip(pictures, PANELS[name]) if title])
+    pictures = (draw(Identity.of(who), what, SIDE) for who, what in ((seed, State()), (other, state), (seed, state)))
+    return _row(list(zip((*ACTED[name], DRAWN), pictures)))
+
+
+def expression() -> np.ndarray:
+    """A portrait, and what the sliders show of it."""
+    who, rest = Identity.of(PEOPLE[3]), State()
+    portrait = draw(who, rest, 2 * SIDE)
+    bent = Puppet(portrait, truth(who, [rest], 2 * SIDE)).draw(SMILE.coefficients, SMILE.rotation)
+    shown = (cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for picture in (portrait, bent))
+    return _row(list(zip(("a portrait", "what the sliders show of it"), shown)))
+
+
+def pair() -> np.ndarray:
+    """Two portraits, somebody who acts, and both in one picture that do the same."""
+    left, right, other = (Identity.of(seed) for seed in (PEOPLE[4], PEOPLE[0], PEOPLE[2]))
+    quarter = slice(SIDE // 4, SIDE - SIDE // 4)
+    at_rest, acting = (np.concatenate([draw(who, state, SIDE)[:, quarter] for who in (left, right)], 1) for state in (State(), WINK))
+    return _row([("two portraits", at_rest), ("a picture", draw(other, WINK, SIDE)), (DRAWN, acting)])
+
+
+def film() -> np.ndarray:
+    """A portrait, a frame of a film, and the same frame with the portrait's face in it."""
+    who, other = Identity.of(PEOPLE[1]), Identity.of(PEOPLE[0])
+    hers = {name: getattr(other, name) for name in ("hair", "style", "shirt", "background")}
+    pictures = draw(who, State(), SIDE), draw(other, POSE, SIDE), draw(replace(who, **hers), POSE, SIDE)
+    return _row(list(zip(("a portrait", "a frame of a film", DRAWN), pictures)))
 
 
 def sliders() -> np.ndarray:
@@ -75,17 +91,25 @@ def cleaned() -> np.ndarray:
     torn = np.roll(cv2.GaussianBlur(clean, (0, 0), 2.2), 5, 1)
     torn[150:230] = np.roll(torn[150:230], -11, 1)
     faulty = np.clip(torn + noise, 0, 255).astype(np.uint8)
-    return _row([("a frame with faults", faulty), ("the portrait", draw(who, State(), SIDE)), ("asked for (drawn, not sampled)", clean)])
+    return _row([("a frame with faults", faulty), ("the portrait", draw(who, State(), SIDE)), (DRAWN, clean)])
 
 
 def alive() -> np.ndarray:
     """A picture, a skeleton, and the person held like it."""
     who = Identity.of(PEOPLE[0])
     person, held = (draw(who, state, SIDE) for state in (State(), POSE))
-    return _row([("a person", person), ("a pose", skeleton(POSE)), ("asked for (drawn, not sampled)", held)])
+    return _row([("a person", person), ("a pose", skeleton(POSE)), (DRAWN, held)])
 
 
-DRAWN = {"wplus_sliders": sliders, "freeanimate_restyle": restyled, "clip_cleanup": cleaned, "xdyna_video": alive}
+OTHERS = {
+    "portrait_expression": expression,
+    "portrait_pair": pair,
+    "portrait_film": film,
+    "wplus_sliders": sliders,
+    "freeanimate_restyle": restyled,
+    "clip_cleanup": cleaned,
+    "xdyna_video": alive,
+}
 
 
 def skeleton(state: State) -> np.ndarray:
@@ -123,8 +147,8 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python run.py bench thumbnails", description=__doc__)
     parser.add_argument("--output", type=Path, default=ROOT, help="instead of the repository")
     root = parser.parse_args(argv).output
-    pictures = {f"workflows/{name}.jpg": template(name, k) for k, name in enumerate(PANELS)}
-    pictures |= {f"workflows/{name}.jpg": drawn() for name, drawn in DRAWN.items()}
+    pictures = {f"workflows/{name}.jpg": acted(name, k) for k, name in enumerate(ACTED)}
+    pictures |= {f"workflows/{name}.jpg": drawn() for name, drawn in OTHERS.items()}
     pictures |= {"web/pictures/icon.png": draw(Identity.of(PEOPLE[3]), POSE, 256), "web/pictures/banner.jpg": banner()}
     for name, picture in pictures.items():
         path = root / name

@@ -19,8 +19,8 @@ LANDMARKER = {
 }  # as in the host's own blueprints
 FACE_MOTION = "pd_fgc_motion"
 CLIP_VISION = {
-    "name": "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors",
-    "url": f"{HUB}/h94/IP-Adapter/resolve/main/models/image_encoder/model.safetensors",
+    "name": "clip_vision_vit_h.safetensors",
+    "url": f"{HUB}/lllyasviel/misc/resolve/main/clip_vision_vit_h.safetensors",
     "directory": "clip_vision",
 }
 
@@ -150,7 +150,7 @@ class Builder:
     def clip(self, model: Wire, drive: Wire) -> dict[str, list[Wire]]:
         """A whole video by the Two-Stage Sampler -> its parts by name, `pictures` at last."""
         graph, (sampler, scheduler) = self.graph, self.recipe.sampler(video=True)
-        motions = {name: motion[0] for name, motion in zip(("motion", "motion_2"), self.motions())}
+        motions = dict(zip(("motion", "motion_2"), self.motions()))
         latents = graph.node("SKPortraitSharedNoise", "Empty latents", 7, drive=drive)
         made = {
             "noise": graph.node("RandomNoise", "Noise", 8, noise_seed=1),
@@ -160,22 +160,40 @@ class Builder:
             "sampler": graph.node("KSamplerSelect", "Sampler", 8, sampler_name=sampler),
             "sigmas": graph.node("BasicScheduler", "Steps", 8, model=model, scheduler=scheduler, steps=25, denoise=1.0),
         }
-        wires = {name: wires[0] for name, wires in made.items()}
-        video = graph.node("SKPortraitTwoStageSampler", "Sample the clip", 9, latent_image=latents[0], **motions, **wires)
-        return made | {"pictures": graph.node("VAEDecode", "Decode", 10, samples=video[0], vae=self.ends["vae"])}
+        wires = {name: wires[0] for name, wires in (made | motions).items()}
+        video = graph.node("SKPortraitTwoStageSampler", "Sample the clip", 9, latent_image=latents[0], **wires)
+        pictures = graph.node("VAEDecode", "Decode", 10, samples=video[0], vae=self.ends["vae"])
+        return made | motions | {"latents": latents, "pictures": pictures}
+
+    def plain(self, model: Wire, latents: Wire, motion: Wire, driver: list[Wire]) -> None:
+        """The paper's two stages by the host's own KSampler, the second time over Apply Portrait Motion: muted, to take apart."""
+        graph, (sampler, scheduler) = self.graph, self.recipe.sampler(video=True)
+        common = {"positive": self.positive[0], "negative": self.negative[0], "cfg": self.recipe.cfg}
+        common |= {"sampler_name": sampler, "scheduler": scheduler}
+        first = graph.node("KSampler", "Stage 1: every frame alone", 12, model=model, latent_image=latents, seed=1, steps=10, **common)
+        moving = graph.node("SKPortraitApplyMotion", "Apply motion", 12, model=model, motion=motion)
+        second = graph.node("KSampler", "Stage 2: all of them", 13, model=moving[0], latent_image=first[0], seed=2, steps=25, **common)
+        pictures = graph.node("VAEDecode", "Decode", 14, samples=second[0], vae=self.ends["vae"])
+        video = graph.node("CreateVideo", "Video", 15, images=pictures[0], fps=driver[5], audio=driver[4])
+        parts = first, moving, second, pictures, video
+        for made in parts:
+            graph.mute(made)
+        graph.group("The same from plain nodes: select all, Ctrl+M, and wire its video into the output", *parts)
 
 
-PICTURE = 260  # height of a picture in a node
+PICTURE, SMALL_PICTURE = 260, 160  # heights of a picture in a node; the small one where four of them stand in a column
 SIDE = 512  # of each of two portraits in one picture
 
 
-def animation(info: dict, recipe: Recipe = V5, name: str = "Portrait Animation") -> Subgraph:
-    """A portrait and a VIDEO -> a VIDEO, by the Two-Stage Sampler."""
+def animation(info: dict, recipe: Recipe = V5, name: str = "Portrait Animation", plain: bool = False) -> Subgraph:
+    """A portrait and a VIDEO -> a VIDEO, by the Two-Stage Sampler. plain: beside it, muted, the same from the host's own nodes."""
     how = "the paper's two stages" if recipe.generation.name in ("v1", "v2") else "key frames first, then everything between them"
     graph = Subgraph(name, f"One portrait acts like the face in a video (HelloMeme {recipe.generation.name}: {how}).", info)
     build, crop, driver, apply, drive = _acted(graph, recipe)
     made = build.clip(apply[0], drive)
     result = graph.node("CreateVideo", "Video", 11, images=made["pictures"][0], fps=driver[5], audio=driver[4])
+    if plain:
+        build.plain(apply[0], made["latents"][0], made["motion"][0], driver)
     for promoted, node, widget in (
         ("prompt", build.positive, "text"), ("start", driver, "start"), ("seconds", driver, "seconds"), ("fps", driver, "fps"),
         ("size", crop, "size"), ("steps", made["sigmas"], "steps"), ("cfg", made["guider"], "cfg"), ("seed", made["noise"], "noise_seed"),
@@ -186,24 +204,7 @@ def animation(info: dict, recipe: Recipe = V5, name: str = "Portrait Animation")
 
 
 def two_stages(info: dict) -> Subgraph:
-    return animation(info, V2, "Portrait in Two Stages")
-
-
-def two_stages_plain(info: dict) -> Subgraph:
-    """The same with plain nodes: KSampler twice, the second time over Apply Portrait Motion."""
-    graph = Subgraph("Two Stages from Plain Nodes", "The two stages of HelloMeme v2 with the host's own KSampler, to take apart.", info)
-    build, _, driver, apply, drive = _acted(graph, V2)
-    latents = graph.node("SKPortraitSharedNoise", "Empty latents", 7, drive=drive)
-    sampler, scheduler = V2.sampler(video=True)
-    common = {
-        "positive": build.positive[0], "negative": build.negative[0], "sampler_name": sampler, "scheduler": scheduler, "cfg": V2.cfg
-    }  # fmt: skip
-    first = graph.node("KSampler", "Stage 1: every frame alone", 8, model=apply[0], latent_image=latents[0], seed=1, steps=10, **common)
-    moving = graph.node("SKPortraitApplyMotion", "Apply motion", 8, model=apply[0], motion=build.motions()[0][0])
-    second = graph.node("KSampler", "Stage 2: all of them", 9, model=moving[0], latent_image=first[0], seed=2, steps=25, **common)
-    pictures = graph.node("VAEDecode", "Decode", 10, samples=second[0], vae=build.ends["vae"])
-    graph.out("video", graph.node("CreateVideo", "Video", 11, images=pictures[0], fps=driver[5], audio=driver[4])[0])
-    return graph
+    return animation(info, V2, "Portrait in Two Stages", plain=True)
 
 
 def film(info: dict) -> Subgraph:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -26,6 +29,14 @@ CHECK = """() => ({
   alerts: [...document.querySelectorAll('.p-toast-message, .p-dialog')].map(e => e.innerText),
   errors: window.app.graph._nodes.filter(n => n.has_errors).map(n => n.type),
 })"""
+LISTEN = """() => {
+  const outputs = {}, api = window.app.api, ended = name => new Promise(resolve => api.addEventListener(name, resolve, {once: true}));
+  api.addEventListener('executed', event => { outputs[event.detail.display_node ?? event.detail.node] = event.detail.output; });
+  window.ended = Promise.race([
+    ended('execution_success').then(() => ({ok: true, outputs})),
+    ended('execution_error').then(event => ({ok: false, error: event.detail})),
+  ]);
+}"""
 PANEL = 200  # pixels on each side that panels of the front end may cover
 BOUNDS = """() => {
   const boxes = [...window.app.graph._nodes, ...window.app.graph._groups].map(item => item.boundingRect ?? item._bounding);
@@ -47,20 +58,36 @@ def find() -> str | None:
 
 
 class FrontEnd:
-    """`with FrontEnd(server.url) as page:` opens the front end; nothing but the server itself can be reached from it."""
+    """`with FrontEnd(server.url) as page:` opens the front end. What it downloads lies in `page.downloads`, named as a browser names it.
 
-    def __init__(self, url: str, size: tuple[int, int] = (1800, 1000)):
-        self.url, self.size = url, size
+    hosts: name of a host -> the port of this machine that answers for it over TLS; nothing else but the server can be reached.
+    """
+
+    def __init__(self, url: str, size: tuple[int, int] = (1800, 1000), hosts: Mapping[str, int] | None = None):
+        self.url, self.size, self.hosts = url, size, dict(hosts or {})
         self.console_errors: list[str] = []
 
     def __enter__(self) -> FrontEnd:
         from playwright.sync_api import sync_playwright
 
+        self._profile = tempfile.TemporaryDirectory(prefix="sk-portrait-", ignore_cleanup_errors=True)
+        self.downloads = Path(self._profile.name) / "Downloads"
+        preferences = self.downloads.with_name("Default") / "Preferences"
+        for folder in (self.downloads, preferences.parent):
+            folder.mkdir()
+        preferences.write_text(json.dumps({"download": {"default_directory": str(self.downloads)}}), encoding="utf-8")
         self._playwright = sync_playwright().start()
-        self._browser = self._playwright.chromium.launch(executable_path=find(), args=FLAGS)
         width, height = self.size
-        self.page = self._browser.new_page(viewport={"width": width, "height": height})
-        self.page.route("**/*", lambda route: route.continue_() if route.request.url.startswith(self.url) else route.abort())
+        resolved = ",".join(f"MAP {host} 127.0.0.1:{port}" for host, port in self.hosts.items())
+        self._context = self._playwright.chromium.launch_persistent_context(
+            self._profile.name, executable_path=find(), viewport={"width": width, "height": height},
+            args=[*FLAGS, f"--host-resolver-rules={resolved}", "--ignore-certificate-errors"],
+        )  # fmt: skip
+        self.page = self._context.pages[0]
+        # Playwright keeps downloads to itself; the browser itself gives a name that is taken a number.
+        self._context.new_cdp_session(self.page).send("Browser.setDownloadBehavior", {"behavior": "default"})
+        known = (self.url, *(f"https://{host}/" for host in self.hosts))
+        self._context.route("**/*", lambda route: route.continue_() if route.request.url.startswith(known) else route.abort())
         self.page.on("pageerror", lambda error: self.console_errors.append(str(error)))
         self.page.request.post(f"{self.url}/settings", data=SETTINGS)  # before the page opens the dialog of the first run
         self.page.goto(self.url, timeout=120_000)
@@ -68,8 +95,9 @@ class FrontEnd:
         return self
 
     def __exit__(self, *_) -> None:
-        self._browser.close()
+        self._context.close()
         self._playwright.stop()
+        self._profile.cleanup()
 
     def load(self, workflow: dict, name: str) -> dict:
         """Open a saved workflow. Returns lists: its nodes, those missing, those with errors, and the alerts shown."""
@@ -85,14 +113,13 @@ class FrontEnd:
         return self.page.evaluate("() => JSON.parse(JSON.stringify(window.app.graph.serialize()))")
 
     def run(self) -> dict:
-        """Press Queue and wait: {"ok": True}, or the host's error."""
-        return self.page.evaluate(
-            """() => new Promise(resolve => {
-              window.app.api.addEventListener('execution_success', () => resolve({ok: true}));
-              window.app.api.addEventListener('execution_error', event => resolve({ok: false, error: event.detail}));
-              window.app.queuePrompt(0, 1);
-            })"""
-        )
+        """Press the front end's own Run button and wait: {"ok": True, "outputs": {node: its files}}, or "error" with the host's."""
+        self.page.evaluate(LISTEN)
+        with self.page.expect_response(lambda reply: reply.url == f"{self.url}/api/prompt" and reply.request.method == "POST") as asked:
+            self.page.get_by_test_id("queue-button").click()
+        if not asked.value.ok:
+            return {"ok": False, "error": asked.value.json()}
+        return self.page.evaluate("() => window.ended")
 
     def show(self, scale: float = 0.75) -> dict[str, int]:
         """Make room for the whole open workflow, free of the front end's own panels; where it is on the page."""

@@ -16,8 +16,8 @@ XDYNA = [
         "directory": "sk_portrait",
     },
     {
-        "name": "ip-adapter-plus_sd15.bin",
-        "url": f"{HUB}/h94/IP-Adapter/resolve/main/models/ip-adapter-plus_sd15.bin",
+        "name": "ip-adapter-plus_sd15.safetensors",
+        "url": f"{HUB}/h94/IP-Adapter/resolve/main/models/ip-adapter-plus_sd15.safetensors",
         "directory": "sk_portrait",
     },
 ]

@@ -29,13 +29,11 @@ def inside() -> bool:
     return NAMED in os.environ and Path(sys.prefix).resolve() == Path(os.environ[NAMED]).expanduser().resolve()
 
 
-def folder_for(comfy: Path | None) -> Path:
+def folder_for(comfy: Path | None, kind: str = "env") -> Path:
     """The environment of a host: each version of ComfyUI has its own, as their packages exclude each other."""
-    if named := os.environ.get(NAMED):
-        return Path(named).expanduser()
     file = comfy and comfy / "comfyui_version.py"
     version = re.search(r'__version__ = "([^"]+)"', file.read_text()) if file and file.is_file() else None
-    return CACHE / (f"env-{version[1]}" if version else "env")
+    return CACHE / (f"{kind}-{version[1]}" if version else kind)
 
 
 def _digest(requirements: Path) -> str:
@@ -44,13 +42,22 @@ def _digest(requirements: Path) -> str:
 
 
 def ensure(comfy: Path | None) -> Path:
-    """Make or reuse the environment, with ComfyUI's own requirements where there is one; returns its interpreter.
-
-    pip runs only when the stamp lacks one of the lists.
-    """
-    folder = folder_for(comfy)
+    """Make or reuse the environment, with ComfyUI's own requirements where there is one; returns its interpreter."""
+    folder = Path(os.environ[NAMED]).expanduser() if os.environ.get(NAMED) else folder_for(comfy)
     os.environ[NAMED] = str(folder)
-    lists = [PINS] + ([comfy / "requirements.txt"] if comfy else [])
+    return fill(folder, [PINS] + ([comfy / "requirements.txt"] if comfy else []))
+
+
+def fresh(comfy: Path) -> Path:
+    """An environment as an artist's: the host's requirements and the pack's own, and nothing else; returns its interpreter."""
+    return fill(folder_for(comfy, "fresh"), [comfy / "requirements.txt", ROOT / "requirements.txt"])
+
+
+def fill(folder: Path, lists: list[Path]) -> Path:
+    """Make or reuse a virtual environment with these lists of requirements; returns its interpreter.
+
+    pip runs only when the stamp lacks one of the lists. Raises SystemExit where it fails.
+    """
     stamp = folder / "sk-portrait.stamp"
     wanted = {_digest(path) for path in lists}
     if stamp.exists() and wanted <= set(stamp.read_text().split()):
@@ -63,6 +70,6 @@ def ensure(comfy: Path | None) -> Path:
     # ComfyUI 0.3.64 imports requests without listing it.
     command = [str(python(folder)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options, "requests"]
     if subprocess.call(command):
-        raise SystemExit(f"pip could not install the pinned set into {folder}; its message stands above.")
+        raise SystemExit(f"pip could not install {', '.join(path.name for path in lists)} into {folder}; its message stands above.")
     stamp.write_text("\n".join(sorted(wanted)) + "\n")
     return python(folder)

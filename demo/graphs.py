@@ -6,26 +6,21 @@ import json
 
 from . import blueprints, companion_graphs, host
 from .author import Graph, Subgraph
-from .blueprints import PICTURE, checkpoint
+from .blueprints import PICTURE, SMALL_PICTURE, checkpoint
 from .notes import note
 from .workflow import BLUEPRINTS, TEMPLATES
 
 
-def _video(
-    name: str, info: dict, inner: Subgraph, title: str, what: str, first: str, film: bool = False, twin: Subgraph | None = None
-) -> Graph:
+def _video(name: str, info: dict, inner: Subgraph, title: str, what: str, first: str, film: bool = False) -> Graph:
     graph = Graph(name, info)
     portrait = graph.node("LoadImage", "Portrait", 0, tall=PICTURE, image="portrait.png")
     model = checkpoint(graph, 0)
     video = graph.node("LoadVideo", "Film" if film else "Driving video", 0, tall=PICTURE, file="driver.mp4")
     wires = {"model": model[0], "clip": model[1], "vae": model[2], "portrait": portrait[0], "film" if film else "video": video[0]}
     made = graph.subgraph(inner, 1, tall=120, **wires)
-    muted = [graph.subgraph(twin, 1, **wires)] if twin else []
-    for twin_made in muted:
-        graph.mute(twin_made)
     saved = graph.node("SaveVideo", "Result", 2, tall=PICTURE, video=made[0], filename_prefix=f"sk_portrait/{name}")
     graph.group("1 · Your files", portrait, model, video)
-    graph.group("2 · SK Portrait", made, *muted)
+    graph.group("2 · SK Portrait", made)
     graph.group("3 · Result", saved)
     note(graph, title, what, first, 3)
     return graph
@@ -42,9 +37,9 @@ def portrait_video(info: dict) -> Graph:
 def portrait_video_two_stage(info: dict) -> Graph:
     return _video(
         "portrait_video_two_stage", info, blueprints.two_stages(info), "The paper's two stages",
-        "HelloMeme v2 as the paper has it: every frame alone, then all of them together. The muted node does the same with plain "
-        "KSamplers, to take apart: unmute it (Ctrl+M), mute the other, and wire its video into *Result*.",
-        "`seconds`, then `steps`.", twin=blueprints.two_stages_plain(info),
+        "HelloMeme v2 as the paper has it: every frame alone, then all of them together. Open the blueprint (double-click) to find the "
+        "same from plain KSamplers at its right, muted, to take apart.",
+        "`seconds`, then `steps`.",
     )  # fmt: skip
 
 
@@ -97,19 +92,19 @@ def portrait_image(info: dict) -> Graph:
 
 def portrait_pair(info: dict) -> Graph:
     graph = Graph("portrait_pair", info)
-    portraits = [graph.node("LoadImage", f"{side} portrait", 0, tall=PICTURE, image="portrait.png") for side in ("Left", "Right")]
-    model = checkpoint(graph, 1)
-    driver = graph.node("LoadImage", "Driver: whose expression", 1, tall=PICTURE, image="driver.png")
+    portraits = [graph.node("LoadImage", f"{side} portrait", 0, tall=SMALL_PICTURE, image="portrait.png") for side in ("Left", "Right")]
+    driver = graph.node("LoadImage", "Driver: whose expression", 0, tall=SMALL_PICTURE, image="driver.png")
+    model = checkpoint(graph, 0)
     wires = {"left": portraits[0][0], "right": portraits[1][0], "driver": driver[0], "model": model[0], "clip": model[1], "vae": model[2]}
-    made = graph.subgraph(blueprints.pair(info), 2, tall=120, **wires)
-    saved = graph.node("SaveImage", "Result", 3, tall=PICTURE, images=made[0], filename_prefix="sk_portrait/pair")
+    made = graph.subgraph(blueprints.pair(info), 1, tall=120, **wires)
+    saved = graph.node("SaveImage", "Result", 2, tall=PICTURE, images=made[0], filename_prefix="sk_portrait/pair")
     graph.group("1 · Your files", *portraits, model, driver)
     graph.group("2 · SK Portrait", made)
     graph.group("3 · Result", saved)
     note(
         graph, "Two portraits", "Two people side by side in one picture. Each half has a drive and a mask of its own, so that each can act "
         "as strongly as you like; open the blueprint to give them two drivers. HelloMeme v5.",
-        "`left_strength` and `right_strength`.", 4,
+        "`left_strength` and `right_strength`.", 3,
     )  # fmt: skip
     return graph
 

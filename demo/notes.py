@@ -12,11 +12,11 @@ FIRST = """## {title}
 
 {what}
 
-**Before the first run** ComfyUI offers the missing files for download. They belong here (a file may keep the name
-`diffusion_pytorch_model.safetensors` if it lies in a folder with the name of its page):
+**Before the first run** ComfyUI offers the missing files (*Download all*). They belong here, under the name that they come with:
+files called `diffusion_pytorch_model` may lie side by side, or each in a folder with the name of its page.
 
 {files}
-
+{by_hand}
 **Change first:** {first}
 
 {needs}
@@ -28,9 +28,30 @@ the face landmarker."""
 PAGE_ENDS = re.compile(r"/(?:resolve|releases|raw)/")  # behind these an address names the file itself
 
 
+# What the front end's download takes (0.29); other files are linked in the note.
+OFFERED_HOSTS, OFFERED_ENDINGS = ("https://huggingface.co/", "https://civitai.com/"), (".safetensors", ".sft", ".ckpt", ".pth", ".pt")
+BY_HAND = """
+ComfyUI does not offer what lies elsewhere; click on it:
+
+{files}
+"""
+
+
+def offered(name: str, url: str) -> bool:
+    """Whether the front end offers the download of a file."""
+    return url.startswith(OFFERED_HOSTS) and name.endswith(OFFERED_ENDINGS)
+
+
 def note(graph: Graph, title: str, what: str, first: str, column: int) -> None:
     """A MarkdownNote: what the template does, the files that it needs with their folders and pages, what to change first."""
-    pages = {place: PAGE_ENDS.split(url)[0] for place, url in models(graph.saved()).items()}
-    files = "\n".join(f"- `models/{folder}/{name}`: {page}" for (folder, name), page in sorted(pages.items()))
-    needs = LANDMARKS if any(folder == LANDMARKER["directory"] for folder, _ in pages) else ALONE
-    graph.note(FIRST.format(title=title, what=what, first=first, files=files, needs=needs), column, 460)
+    offers, rest = [], []
+    named = sorted(models(graph.saved()).items())
+    for (folder, name), url in named:
+        if offered(name, url):
+            offers.append(f"- `models/{folder}/{name}`: {PAGE_ENDS.split(url)[0]}")
+        else:
+            rest.append(f"- `models/{folder}/{name}`: [{name}]({url})")
+    by_hand = BY_HAND.format(files="\n".join(rest)) if rest else ""
+    needs = LANDMARKS if any(folder == LANDMARKER["directory"] for (folder, _), _ in named) else ALONE
+    text = FIRST.format(title=title, what=what, first=first, files="\n".join(offers), by_hand=by_hand, needs=needs)
+    graph.note(text, column, 460)

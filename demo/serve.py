@@ -5,10 +5,9 @@ The server has a base folder of its own in the cache (inputs, outputs, settings)
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
-from . import clips, host, models, weights, workflow
+from . import host, models, stock
 from .environment import CACHE
 from .server import command_line, link_pack, surroundings
 
@@ -20,9 +19,7 @@ def main(argv: list[str]) -> int:
         return 1
     base = CACHE / "serve"
     link_pack(base)
-    weights.write_for(base / "models", workflow.models())
-    shutil.copy(clips.portrait(), base / "input" / "portrait.png")
-    shutil.copy(clips.driver(), base / "input" / "driver.mp4")
+    stock.fill(base)
     port = int(argv[argv.index("--port") + 1]) if "--port" in argv else 8188
     command = command_line(comfy, base, port, *models.share_host_models(comfy, base), *argv)
     print(f"ComfyUI with SK Portrait: http://127.0.0.1:{port} (stop with Ctrl-C). Inputs, outputs and settings: {base}")

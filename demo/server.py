@@ -52,14 +52,14 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def command_line(comfy: Path, base: Path, port: int, *options: str) -> list[str]:
+def command_line(comfy: Path, base: Path, port: int, *options: str, python: Path | str = sys.executable) -> list[str]:
     """ComfyUI's own start command: on the CPU without a CUDA device, its database in memory, no network nodes."""
     import torch
 
     device = [] if torch.cuda.is_available() else ["--cpu", "--use-pytorch-cross-attention"]
     quiet = ["--disable-auto-launch", "--disable-api-nodes", "--database-url", "sqlite:///:memory:"]
     place = ["--listen", "127.0.0.1", "--port", str(port), "--base-directory", str(base)]
-    return [sys.executable, str(comfy / "main.py"), *place, *quiet, *device, *options]
+    return [str(python), str(comfy / "main.py"), *place, *quiet, *device, *options]
 
 
 def surroundings() -> dict[str, str]:
@@ -71,10 +71,11 @@ class Server:
     """`with Server(comfy, base) as server:` runs ComfyUI on a free loopback port until the block is left.
 
     server.run(graph, progress) queues a graph in API format and returns its outputs: {node id: {"images": [...], ...}}.
+    python: the interpreter that it runs in, where that is not this one
     """
 
-    def __init__(self, comfy: Path, base: Path, *options: str, patience: float = 300):
-        self.comfy, self.base, self.options, self.patience = Path(comfy), Path(base), options, patience
+    def __init__(self, comfy: Path, base: Path, *options: str, patience: float = 300, python: Path | str = sys.executable):
+        self.comfy, self.base, self.options, self.patience, self.python = Path(comfy), Path(base), options, patience, python
         self.log = self.base / "server.log"
         self.client_id = uuid.uuid4().hex
 
@@ -83,7 +84,7 @@ class Server:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         with open(self.log, "ab") as log:
-            command = command_line(self.comfy, self.base, port, *self.options)
+            command = command_line(self.comfy, self.base, port, *self.options, python=self.python)
             streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
             self.process = subprocess.Popen(command, cwd=self.base, env=surroundings(), **streams)
         try:

@@ -103,6 +103,8 @@ def companion(folder: Path, directory: str, name: str) -> Path:
 def stand_in(widget: str, name: str) -> str:
     """The synthetic file that a loader's widget takes in place of `name`."""
     own = {"ckpt_name": CHECKPOINT, "clip_name": CLIP_VISION, "model_name": LANDMARKER, "control_net_name": CONTROLNET}
+    if name in COMPANIONS:  # views can only be saved as torch saves them
+        name = name.replace(".safetensors", ".ckpt")
     return own.get(widget) or PREFIX + name
 
 

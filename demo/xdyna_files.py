@@ -57,7 +57,7 @@ def tokens(context: int = CONTEXT) -> Shapes:
 # Published name -> its tensors.
 FILES = {
     "unet-checkpoint-epoch-5.ckpt": unet,
-    "ip-adapter-plus_sd15.bin": tokens,
+    "ip-adapter-plus_sd15.safetensors": tokens,
     "controlnet-checkpoint-epoch-5.ckpt": lambda: controlnet(3),
     "controlnet-face-checkpoint-epoch-2.ckpt": lambda: controlnet(6),
 }

@@ -82,7 +82,8 @@ def _split(file: str) -> tuple[str, str, str]:
 
 
 def _rank(order: list, repository: str) -> int:
-    return order.index(repository) if repository in order else len(order)
+    """Where a file stands in a list: today's generation, other published files, and at last what may be anything."""
+    return order.index(repository) if repository in order else len(order) + (not repository)
 
 
 def _parts(file: str):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from itertools import islice
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from sk_portrait.demo import clips, models, weights, workflow
-from sk_portrait.face_tools import video
+from sk_portrait.demo import models, stock, workflow
 
 SMALL = {"size": 128, "length": 2, "steps": 2}
 
@@ -18,12 +14,7 @@ SMALL = {"size": 128, "length": 2, "steps": 2}
 @pytest.fixture(scope="session")
 def stocked(server):
     """The server, with a portrait, a driver and random weights in its folders."""
-    weights.write_for(server.base / "models", workflow.models())
-    inputs = server.base / "input"
-    shutil.copy(clips.portrait(), inputs / "portrait.png")
-    for name in ("driver", "clip", "pose"):  # a finished clip and skeletons: any pictures will do
-        shutil.copy(clips.driver(), inputs / f"{name}.mp4")
-    Image.fromarray(next(islice(video.frames(clips.driver()), 40, None))).save(inputs / "driver.png")
+    stock.fill(server.base)
     return server
 
 

@@ -5,17 +5,12 @@ import pytest
 from PIL import Image
 
 from sk_portrait.demo import blueprints, graphs, models, workflow
+from sk_portrait.demo.stock import SMALL, SMALL_OF
 from sk_portrait.face_tools import video
 
 pytestmark = pytest.mark.comfy
 
 MOST = 8
-SMALL = {"size": 128, "steps": 1, "seconds": 0.3, "fps": 10.0, "window_length": 4, "overlap": 2}
-SMALL_OF = {  # node class -> what is small there
-    "ImageFromBatch": {"length": 3},
-    "ImageScale": {"width": 128, "height": 128},
-    "EmptyLatentImage": {"width": 128, "height": 128, "batch_size": 3},
-}
 TEMPLATES = sorted(make.__name__ for make in graphs.SHIPPED)
 
 
@@ -39,11 +34,19 @@ def test_the_files_are_what_the_command_writes(info):
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_the_top_is_small_and_says_what_to_download(name):
     saved = workflow.read(name, workflow.TEMPLATES)
-    assert len(saved["nodes"]) <= MOST and len(saved["links"]) <= 2 * MOST and len(saved["groups"]) == 3
+    assert len(saved["nodes"]) <= MOST and len(saved["links"]) <= MOST and len(saved["groups"]) == 3
     (note,) = (node for node in saved["nodes"] if node["type"] == "MarkdownNote")
     for directory, file in workflow.models(saved):
         assert f"models/{directory}/{file}" in note["widgets_values"][0]
     assert (workflow.TEMPLATES / f"{name}.jpg").exists()
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_no_wire_at_the_top_runs_behind_a_node(name):
+    saved = workflow.read(name, workflow.TEMPLATES)
+    left = {node["id"]: node["pos"][0] for node in saved["nodes"]}
+    for _, source, _, target, *_ in saved["links"]:
+        assert not any(left[source] < x < left[target] for x in left.values())
 
 
 def test_every_feature_that_only_nodes_had_is_in_a_template():

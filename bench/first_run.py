@@ -1,0 +1,88 @@
+"""Every template and blueprint as an artist meets them: `python run.py bench first_run [NAME ...] [--output DIR]`.
+
+ComfyUI runs in a fresh environment, which holds its own requirements and this pack's and nothing else (made once; gigabytes). In its
+front end, in Chromium, each is opened: no node is missing, and at most eight nodes and as many wires are at the top. Each template is
+then queued with the front end's own Run button, on random weights at a small size (so the pictures show noise), and has to end with
+its pictures or its video. A blueprint is queued in the template that holds it. Screenshots are for looking at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from ..demo import browser, environment, host, stock, workflow
+from ..demo.server import Server
+from ..face_tools import video
+
+MOST = 8  # nodes, and wires, at the top
+PICTURES = {".png": 1, ".mp4": stock.SMALL["seconds"] * stock.SMALL["fps"]}  # ending of a result -> how many pictures it holds
+
+
+def main(argv: list[str]) -> int:
+    """Prints one row each; the last line counts. Returns 1 where one failed."""
+    parser = argparse.ArgumentParser(prog="python run.py bench first_run", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these templates")
+    parser.add_argument("--output", type=Path, default=environment.ROOT / "output" / "first_run", help="for screenshots")
+    given = parser.parse_args(argv)
+    comfy = host.find()
+    if comfy is None or browser.find() is None:
+        print("This needs ComfyUI (COMFYUI_PATH) and Chromium (SK_PORTRAIT_CHROMIUM).")
+        return 1
+    python = environment.fresh(comfy)
+    given.output.mkdir(parents=True, exist_ok=True)
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="sk-portrait-") as folder, Server(comfy, Path(folder), python=python) as server:
+        stock.fill(server.base)
+        stock.list_models(server.base)
+        with browser.FrontEnd(server.url) as front:
+            held_by = {}  # name of a blueprint -> the template that was run with it
+            for name in given.names or workflow.names(workflow.TEMPLATES):
+                rows.append(_template(server, front, name, given.output))
+                inner = workflow.read(name, workflow.TEMPLATES)["definitions"]["subgraphs"]
+                held_by |= {definition["name"]: name for definition in inner if rows[-1]}
+            for name in [] if given.names else workflow.names(workflow.BLUEPRINTS):
+                rows.append(_blueprint(front, name, held_by.get(name), given.output))
+    print(f"{sum(rows)} passed, {len(rows) - sum(rows)} failed")
+    return int(not all(rows))
+
+
+def _opened(front: browser.FrontEnd, saved: dict, name: str) -> tuple[bool, str]:
+    seen = front.load(saved, name)
+    nodes, wires = len(seen["nodes"]), len(saved["links"])
+    said = f"{nodes} nodes and {wires} wires at the top (at most {MOST}), missing: {', '.join(seen['missing']) or 'none'}"
+    return max(nodes, wires) <= MOST and not seen["missing"] + seen["errors"], said
+
+
+def _template(server: Server, front: browser.FrontEnd, name: str, output: Path) -> bool:
+    """Open a template as it is shipped, then run it at the small size."""
+    saved = workflow.read(name, workflow.TEMPLATES)
+    opens, said = _opened(front, saved, name)
+    front.load(stock.small(saved, server.object_info()), name)
+    began = time.monotonic()
+    made = front.run()
+    files = [file for output in made.get("outputs", {}).values() for file in output.get("images", ()) if file["type"] == "output"]
+    counts = {file["filename"]: _pictures(server.path(file)) for file in files}
+    held = opens and made["ok"] and bool(counts) and all(count == PICTURES[Path(file).suffix] for file, count in counts.items())
+    ended = ", ".join(f"{file} ({count} pictures)" for file, count in counts.items()) if made["ok"] else made["error"]
+    front.picture(output / f"{name}.png")
+    print(f"{'ok  ' if held else 'FAIL'} {name}: {said}; Run ended after {time.monotonic() - began:.0f} s with {ended}", flush=True)
+    return held
+
+
+def _blueprint(front: browser.FrontEnd, name: str, held_by: str | None, output: Path) -> bool:
+    opens, said = _opened(front, workflow.read(name, workflow.BLUEPRINTS), name)
+    held = opens and held_by is not None
+    front.picture(output / f"{name}.png")
+    print(f"{'ok  ' if held else 'FAIL'} {name}: {said}; run in {held_by or 'no template'}", flush=True)
+    return held
+
+
+def _pictures(path: Path) -> int:
+    """How many pictures a result holds that show anything at all; 0 where one is of a single colour."""
+    import cv2
+
+    pictures = list(video.frames(path)) if path.suffix == ".mp4" else [cv2.imread(str(path))]
+    return len(pictures) if all(picture is not None and picture.std() > 0 for picture in pictures) else 0

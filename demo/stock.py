@@ -1,0 +1,52 @@
+"""What a template needs to run on a machine without weights: a server's folders filled, and a size for trying."""
+
+from __future__ import annotations
+
+import shutil
+from itertools import islice
+from pathlib import Path
+
+from ..face_tools import video
+from . import clips, models, weights, workflow
+
+# Values of a run that only shows that it runs: by the name of the widget, and where that means another thing, by the class of the node.
+SMALL = {"size": 128, "steps": 1, "seconds": 0.3, "fps": 10.0, "window_length": 4, "overlap": 2}
+SMALL_OF = {
+    "ImageFromBatch": {"length": 3},
+    "ImageScale": {"width": 128, "height": 128},
+    "EmptyLatentImage": {"width": 128, "height": 128, "batch_size": 3},
+}
+
+
+def fill(base: Path) -> None:
+    """Put a portrait, a driver and random weights into the folders of a server. base: its base directory."""
+    from PIL import Image
+
+    weights.write_for(base / "models", workflow.models())
+    inputs = base / "input"
+    shutil.copy(clips.portrait(), inputs / "portrait.png")
+    for name in ("driver", "clip", "pose"):  # a finished clip and skeletons: any pictures will do
+        shutil.copy(clips.driver(), inputs / f"{name}.mp4")
+    Image.fromarray(next(islice(video.frames(clips.driver()), 40, None))).save(inputs / "driver.png")
+
+
+def list_models(base: Path) -> None:
+    """Empty files under the names that the templates know, where there are none: the front end lists them and misses nothing."""
+    for directory, name in workflow.models():
+        path = base / "models" / directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def small(saved: dict, info: dict) -> dict:
+    """A saved workflow with stand-ins of its weights, at the small size, as its author would set it in the front end."""
+    for node in workflow.nodes_within(saved):
+        if node["type"] not in info:
+            continue
+        values = SMALL | SMALL_OF.get(node["type"], {})
+        for name, place in workflow.widget_places(info[node["type"]]).items():
+            if name in values:
+                node["widgets_values"][place] = values[name]
+            if name in models.LOADERS.get(node["type"], ()) and node["widgets_values"][place] != models.NONE:
+                node["widgets_values"][place] = weights.stand_in(name, node["widgets_values"][place])
+    return saved
