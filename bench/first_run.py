@@ -33,13 +33,13 @@ def main(argv: list[str]) -> int:
         return 1
     python = environment.fresh(comfy)
     given.output.mkdir(parents=True, exist_ok=True)
-    rows = []
+    names, rows = given.names or workflow.names(workflow.TEMPLATES), []
     with tempfile.TemporaryDirectory(prefix="sk-portrait-") as folder, Server(comfy, Path(folder), python=python) as server:
-        stock.fill(server.base)
+        stock.fill(server.base, *(workflow.read(name, workflow.TEMPLATES) for name in names))
         stock.list_models(server.base)
         with browser.FrontEnd(server.url) as front:
             held_by = {}  # name of a blueprint -> the template that was run with it
-            for name in given.names or workflow.names(workflow.TEMPLATES):
+            for name in names:
                 rows.append(_template(server, front, name, given.output))
                 inner = workflow.read(name, workflow.TEMPLATES)["definitions"]["subgraphs"]
                 held_by |= {definition["name"]: name for definition in inner if rows[-1]}

@@ -48,7 +48,12 @@ class Box:
 
 
 class Graph:
-    """Nodes in columns from left to right. object_info: of a host that knows every node."""
+    """Nodes in columns from left to right. object_info: of a host that knows every node.
+
+    stages: frames round whole columns, as (title, first column, last column)
+    """
+
+    stages: tuple[tuple[str, int, int], ...] = ()
 
     def __init__(self, name: str, object_info: dict):
         self.name, self.info = name, object_info
@@ -152,9 +157,14 @@ class Graph:
             for order, box in enumerate(self.boxes.values())
         ]  # fmt: skip
 
+    def _frames(self) -> list[tuple[str, list[int]]]:
+        """Titles and nodes of all frames: those round columns, and the groups."""
+        whole = ((title, [n for n, box in self.boxes.items() if first <= box.column <= last]) for title, first, last in self.stages)
+        return [frame for frame in (*whole, *self.groups) if frame[1]]
+
     def _groups(self) -> list[dict]:
         saved = []
-        for number, (title, members) in enumerate(self.groups, 1):
+        for number, (title, members) in enumerate(self._frames(), 1):
             boxes = [self.boxes[member] for member in members]
             left, top = min(box.pos[0] for box in boxes) - 20, min(box.pos[1] for box in boxes) - 80
             right, bottom = max(box.pos[0] + box.size[0] for box in boxes) + 20, max(box.pos[1] + box.size[1] for box in boxes) + 20
@@ -232,7 +242,7 @@ class Subgraph(Graph):
                 for k, entry in enumerate(self.ends[side])
             ]  # fmt: skip
             ends[side] = {"id": number, "bounding": [x, 0, 160, 40 + 20 * len(slots[side])]}
-        state = {"lastGroupId": len(self.groups), "lastNodeId": first + len(nodes), "lastLinkId": len(links), "lastRerouteId": 0}
+        state = {"lastGroupId": len(self._frames()), "lastNodeId": first + len(nodes), "lastLinkId": len(links), "lastRerouteId": 0}
         return {
             "id": str(uuid.uuid5(SPACE, self.name)), "version": 1, "state": state, "revision": 0, "config": {}, "name": self.name,
             "description": self.description, "inputNode": ends["inputs"], "outputNode": ends["outputs"], **slots, "widgets": [],

@@ -61,11 +61,15 @@ def entry(repository: str) -> dict:
     return {"name": file(repository), "url": url, "directory": "sk_portrait"}
 
 
+STAGES = (("1 · Find and crop the faces", 0, 3), ("2 · Read what they do", 4, 6), ("3 · Draw it", 7, 11))
+
+
 class Builder:
     """The parts that every portrait graph has. Each takes and gives wires, and remembers its nodes for the groups' frames."""
 
     def __init__(self, graph: Subgraph, recipe: Recipe):
         self.graph, self.recipe, self.crop = graph, recipe, recipe.generation.name
+        graph.stages = STAGES
         self.ends = {name: graph.given(name, kind) for name, kind in (("model", "MODEL"), ("clip", "CLIP"), ("vae", "VAE"))}
         self.landmarker = graph.node("LoadMediaPipeFaceLandmarker", "Face landmarker", 0, [LANDMARKER], model_name=LANDMARKER["name"])
 

@@ -18,11 +18,14 @@ SMALL_OF = {
 }
 
 
-def fill(base: Path) -> None:
-    """Put a portrait, a driver and random weights into the folders of a server. base: its base directory."""
+def fill(base: Path, *workflows: dict) -> None:
+    """Put a portrait, a driver and random weights into the folders of a server, for saved workflows, by default for all that lie here.
+
+    base: its base directory
+    """
     from PIL import Image
 
-    weights.write_for(base / "models", workflow.models())
+    weights.write_for(base / "models", workflow.models(*workflows))
     inputs = base / "input"
     shutil.copy(clips.portrait(), inputs / "portrait.png")
     for name in ("driver", "clip", "pose"):  # a finished clip and skeletons: any pictures will do
