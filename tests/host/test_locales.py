@@ -12,6 +12,7 @@ from sk_portrait.demo.environment import ROOT
 pytestmark = pytest.mark.comfy
 
 DOCS = ROOT / "web" / "docs"
+BOLD = re.compile(r"\*\*([^*]+)\*\*")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 SERVED = "/extensions/sk-portrait/docs/"
 
@@ -54,6 +55,15 @@ def test_every_node_has_its_help_in_both_languages(server, nodes):
         for page in (f"{name}.md", f"{name}/zh.md"):
             with urllib.request.urlopen(f"{server.url}{SERVED}{page}") as answer:
                 assert answer.read().startswith(b"# "), page
+
+
+def test_the_long_pages_are_reached_from_the_nodes_that_they_name(nodes):
+    pages = {page: (DOCS / page).read_text(encoding="utf-8") for page in ("faces.md", "artist_path.md")}
+    named = {part for text in pages.values() for bold in BOLD.findall(text) for part in bold.split(" → ")}
+    for name in (name for name, info in nodes.items() if info["display_name"] in named):
+        for help_page in (f"{name}.md", f"{name}/zh.md"):
+            text = (DOCS / help_page).read_text(encoding="utf-8")
+            assert any(f"{SERVED}{page}" in text for page in pages), help_page
 
 
 def test_no_link_in_the_help_is_dead(server):
