@@ -185,7 +185,7 @@ class Builder:
         graph.group("The same from plain nodes: select all, Ctrl+M, and wire its video into the output", *parts)
 
 
-PICTURE, SMALL_PICTURE = 260, 160  # heights of a picture in a node; the small one where four of them stand in a column
+PICTURE, SMALL_PICTURE = 260, 220  # heights of a picture in a node: of any, and the least that the front end gives a still one
 SIDE = 512  # of each of two portraits in one picture
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .author import Graph, Subgraph, Wire
-from .blueprints import HUB, PICTURE, SMALL_PICTURE, checkpoint
+from .blueprints import HUB, PICTURE, checkpoint
 from .companion_blueprints import cleanup, restyle, sliders, whole_person
 from .notes import note
 
@@ -15,12 +15,12 @@ OPENPOSE = {
 SEEN = {"freeanimate_restyle": "The preview that is drawn again", "xdyna_video": "What S-Face sees: eyes and mouth"}
 
 
-def _image(graph: Graph, title: str, tall: int = PICTURE) -> list[Wire]:
-    return graph.node("LoadImage", title, 0, tall=tall, image="portrait.png")
+def _image(graph: Graph, title: str) -> list[Wire]:
+    return graph.node("LoadImage", title, 0, tall=PICTURE, image="portrait.png")
 
 
-def _video(graph: Graph, title: str, name: str, tall: int = PICTURE) -> list[Wire]:
-    return graph.node("LoadVideo", title, 0, tall=tall, file=name)
+def _video(graph: Graph, title: str, name: str) -> list[Wire]:
+    return graph.node("LoadVideo", title, 0, tall=PICTURE, file=name)
 
 
 def _top(graph: Graph, inner: Subgraph, what: str, title: str, first: str, sd15: list[Wire], **files: list[Wire]) -> Graph:
@@ -82,9 +82,8 @@ def xdyna_video(info: dict) -> Graph:
         "stay empty: guidance acts through the image tokens.",
         "A person comes to life",
         "`width` and `height` (512 x 896 upright is what it was shown with), then `pose_strength` and `face_strength` (0: without).",
-        person=_image(graph, "Person", SMALL_PICTURE), sd15=checkpoint(graph, 0),
-        face=_video(graph, "Face video", "driver.mp4", SMALL_PICTURE),
-        pose=_video(graph, "Pose video (skeletons)", "pose.mp4", SMALL_PICTURE),
+        person=_image(graph, "Person"), sd15=checkpoint(graph, 0), face=_video(graph, "Face video", "driver.mp4"),
+        pose=_video(graph, "Pose video (skeletons)", "pose.mp4"),
     )  # fmt: skip
 
 

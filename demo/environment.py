@@ -36,9 +36,9 @@ def folder_for(comfy: Path | None, kind: str = "env") -> Path:
     return CACHE / (f"{kind}-{version[1]}" if version else kind)
 
 
-def _digest(requirements: Path) -> str:
+def _digest(requirements: bytes) -> str:
     version = ".".join(map(str, sys.version_info[:2]))
-    return hashlib.sha256(version.encode() + requirements.read_bytes()).hexdigest()
+    return hashlib.sha256(version.encode() + requirements).hexdigest()
 
 
 def ensure(comfy: Path | None) -> Path:
@@ -49,17 +49,18 @@ def ensure(comfy: Path | None) -> Path:
 
 
 def fresh(comfy: Path) -> Path:
-    """An environment as an artist's: the host's requirements and the pack's own, and nothing else; returns its interpreter."""
-    return fill(folder_for(comfy, "fresh"), [comfy / "requirements.txt", ROOT / "requirements.txt"])
+    """An environment as an artist's: PyTorch in parts that match, the host's requirements and the pack's own; returns its interpreter."""
+    torch = re.findall(r"^torch.*$", PINS.read_text(encoding="utf-8"), re.MULTILINE)
+    return fill(folder_for(comfy, "fresh"), [comfy / "requirements.txt", ROOT / "requirements.txt"], *torch)
 
 
-def fill(folder: Path, lists: list[Path]) -> Path:
-    """Make or reuse a virtual environment with these lists of requirements; returns its interpreter.
+def fill(folder: Path, lists: list[Path], *packages: str) -> Path:
+    """Make or reuse a virtual environment with these lists of requirements and these packages; returns its interpreter.
 
     pip runs only when the stamp lacks one of the lists. Raises SystemExit where it fails.
     """
     stamp = folder / "sk-portrait.stamp"
-    wanted = {_digest(path) for path in lists}
+    wanted = {_digest(path.read_bytes()) for path in lists} | {_digest(package.encode()) for package in packages}
     if stamp.exists() and wanted <= set(stamp.read_text().split()):
         return python(folder)
     if not python(folder).exists():
@@ -68,7 +69,7 @@ def fill(folder: Path, lists: list[Path]) -> Path:
     print(f"Installing {', '.join(str(path) for path in lists)} into {folder} (once; gigabytes the first time)", flush=True)
     options = [word for path in lists for word in ("-r", str(path))]
     # ComfyUI 0.3.64 imports requests without listing it.
-    command = [str(python(folder)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options, "requests"]
+    command = [str(python(folder)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options, *packages, "requests"]
     if subprocess.call(command):
         raise SystemExit(f"pip could not install {', '.join(path.name for path in lists)} into {folder}; its message stands above.")
     stamp.write_text("\n".join(sorted(wanted)) + "\n")

@@ -83,6 +83,8 @@ def test_a_file_without_a_readable_header_stays_in_the_lists(library, tmp_path):
     (tmp_path / "hm2_reference.safetensors").write_bytes(b"<html>not found</html>")
     (tmp_path / "hm2_control.bin").write_bytes(b"")
     assert library.options("reference adapter") == ["hm2_reference.safetensors", "hm2_control.bin"]
+    (tmp_path / "another_pack.bin").write_bytes(b"")
+    assert library.options("drive encoder")[-1] == "another_pack.bin"
 
 
 def test_a_missing_file_is_named_with_its_page(library):

@@ -82,8 +82,10 @@ def _split(file: str) -> tuple[str, str, str]:
 
 
 def _rank(order: list, repository: str) -> int:
-    """Where a file stands in a list: today's generation, other published files, and at last what may be anything."""
-    return order.index(repository) if repository in order else len(order) + (not repository)
+    """Where a file stands in a list: today's generation first, then other published files, at last what may be anything."""
+    if not repository:
+        return len(order) + 1
+    return order.index(repository) if repository in order else len(order)
 
 
 def _parts(file: str):

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from functools import partial
 
 import pytest
 from safetensors.torch import save_file
@@ -99,14 +100,12 @@ def test_what_download_all_saves_is_found_as_it_comes(server, published, tmp_pat
             assert set(models.missing(graph, server.object_info())) == {name for _, name in wanted.keys() - offered.keys()}
     check_ours(server, ours)
 
-    folder = base / OURS
     for name, url in ours.items():  # the same with a folder a repository
-        content = published[url].read_bytes()
-        path = next(path for path in placed if path.parent == folder and path.read_bytes() == content)
-        placed.append(folder / name.partition(".")[0] / f"{NAMELESS}.safetensors")
-        placed[-1].parent.mkdir()
-        request.addfinalizer(placed[-1].parent.rmdir)
-        path.replace(placed[-1])
+        content, folder = published[url].read_bytes(), base / OURS / name.partition(".")[0]
+        path = next(path for path in placed if path.exists() and path.read_bytes() == content)
+        folder.mkdir()
+        request.addfinalizer(partial(shutil.rmtree, folder))
+        path.replace(folder / f"{NAMELESS}.safetensors")
     check_ours(server, ours)
 
 
