@@ -18,6 +18,7 @@ from ..demo.server import Server
 from ..face_tools import video
 
 MOST = 8  # nodes, and wires, at the top
+PATIENCE = 900  # seconds: the first start of a fresh environment compiles everything
 PICTURES = {".png": 1, ".mp4": stock.SMALL["seconds"] * stock.SMALL["fps"]}  # ending of a result -> how many pictures it holds
 
 
@@ -34,7 +35,7 @@ def main(argv: list[str]) -> int:
     python = environment.fresh(comfy)
     given.output.mkdir(parents=True, exist_ok=True)
     names, rows = given.names or workflow.names(workflow.TEMPLATES), []
-    with tempfile.TemporaryDirectory(prefix="sk-portrait-") as folder, Server(comfy, Path(folder), python=python) as server:
+    with tempfile.TemporaryDirectory() as folder, Server(comfy, Path(folder), patience=PATIENCE, python=python) as server:
         stock.fill(server.base, *(workflow.read(name, workflow.TEMPLATES) for name in names))
         stock.list_models(server.base)
         with browser.FrontEnd(server.url) as front:
