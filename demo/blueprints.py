@@ -186,6 +186,7 @@ class Builder:
 
 
 PICTURE, SMALL_PICTURE = 260, 220  # heights of a picture in a node: of any, and the least that the front end gives a still one
+VIDEO = 330  # of a square video with its buttons
 SIDE = 512  # of each of two portraits in one picture
 
 

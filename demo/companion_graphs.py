@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .author import Graph, Subgraph, Wire
-from .blueprints import HUB, PICTURE, checkpoint
+from .blueprints import HUB, PICTURE, VIDEO, checkpoint
 from .companion_blueprints import cleanup, restyle, sliders, whole_person
 from .notes import note
 
@@ -27,7 +27,7 @@ def _top(graph: Graph, inner: Subgraph, what: str, title: str, first: str, sd15:
     """Your files, the blueprint, its video, and beside it the pictures that it also gives."""
     wires = dict(zip(("model", "clip", "vae"), sd15)) | {name: wires[0] for name, wires in files.items()}
     made = graph.subgraph(inner, 1, tall=120, **wires)
-    saved = [graph.node("SaveVideo", "Result", 2, tall=PICTURE, video=made[0], filename_prefix=f"sk_portrait/{graph.name}")]
+    saved = [graph.node("SaveVideo", "Result", 2, tall=VIDEO, video=made[0], filename_prefix=f"sk_portrait/{graph.name}")]
     if len(made) > 1:
         saved.append(graph.node("PreviewImage", SEEN[graph.name], 2, tall=PICTURE, images=made[1]))
     graph.group("1 · Your files", sd15, *files.values())

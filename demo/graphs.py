@@ -6,7 +6,7 @@ import json
 
 from . import blueprints, companion_graphs, host
 from .author import Graph, Subgraph
-from .blueprints import PICTURE, SMALL_PICTURE, checkpoint
+from .blueprints import PICTURE, SMALL_PICTURE, VIDEO, checkpoint
 from .notes import note
 from .workflow import BLUEPRINTS, TEMPLATES
 
@@ -18,7 +18,7 @@ def _video(name: str, info: dict, inner: Subgraph, title: str, what: str, first:
     video = graph.node("LoadVideo", "Film" if film else "Driving video", 0, tall=PICTURE, file="driver.mp4")
     wires = {"model": model[0], "clip": model[1], "vae": model[2], "portrait": portrait[0], "film" if film else "video": video[0]}
     made = graph.subgraph(inner, 1, tall=120, **wires)
-    saved = graph.node("SaveVideo", "Result", 2, tall=PICTURE, video=made[0], filename_prefix=f"sk_portrait/{name}")
+    saved = graph.node("SaveVideo", "Result", 2, tall=VIDEO, video=made[0], filename_prefix=f"sk_portrait/{name}")
     graph.group("1 · Your files", portrait, model, video)
     graph.group("2 · SK Portrait", made)
     graph.group("3 · Result", saved)
