@@ -92,6 +92,17 @@ def rows(only: str = "") -> Iterator[Row]:
             yield judge(names, case, lab)
 
 
+def tell(rows: Iterator[Row]) -> int:
+    """Print rows as they come, then how many passed -> what the command leaves with."""
+    count = failed = 0
+    for row in rows:
+        print(row, flush=True)
+        count += row.error is not None
+        failed += row.failed
+    print(f"{count - failed} passed, {failed} failed")
+    return 1 if failed or not count else 0
+
+
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench compose", description=__doc__)
     parser.add_argument("--only", default="", help="rows whose text contains this")
@@ -104,10 +115,4 @@ def main(argv: list[str]) -> int:
     if options.list:
         print("\n".join(f"{combination}: {must}" for combination, must in table()))
         return 0
-    count = failed = 0
-    for row in rows(options.only):
-        print(row, flush=True)
-        count += row.error is not None
-        failed += row.failed
-    print(f"{count - failed} passed, {failed} failed")
-    return 1 if failed or not count else 0
+    return tell(rows(options.only))

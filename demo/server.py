@@ -53,10 +53,12 @@ def free_port() -> int:
 
 
 def command_line(comfy: Path, base: Path, port: int, *options: str, python: Path | str = sys.executable) -> list[str]:
-    """ComfyUI's own start command: on the CPU without a CUDA device, its database in memory, no network nodes."""
+    """ComfyUI's own start command: on the CPU without a CUDA device, its database in memory, no network nodes. Options may say
+    which attention it computes."""
     import torch
 
-    device = [] if torch.cuda.is_available() else ["--cpu", "--use-pytorch-cross-attention"]
+    attention = [] if any("attention" in option for option in options) else ["--use-pytorch-cross-attention"]
+    device = [] if torch.cuda.is_available() else ["--cpu", *attention]
     quiet = ["--disable-auto-launch", "--disable-api-nodes", "--database-url", "sqlite:///:memory:"]
     place = ["--listen", "127.0.0.1", "--port", str(port), "--base-directory", str(base)]
     return [str(python), str(comfy / "main.py"), *place, *quiet, *device, *options]

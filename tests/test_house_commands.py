@@ -149,3 +149,10 @@ def test_the_demo_writes_a_video_that_plays_and_a_sheet_of_six_rows(tmp_path):
     assert picture.size == (3 * sheet.CELL, 2 * sheet.BAR + 6 * sheet.CELL)
     sheet.show(tmp_path, "shown", columns, "title", 15.0)
     assert [frame.shape for frame in video.frames(tmp_path / "shown.mp4")] == [(sheet.SIDE, 3 * sheet.SIDE, 3)] * 16
+
+
+def test_a_server_computes_attention_as_its_options_say():
+    from sk_portrait.demo.server import command_line
+
+    chosen = command_line(Path("comfy"), Path("base"), 1, "--use-split-cross-attention")
+    assert [part for part in chosen if "attention" in part] == ["--use-split-cross-attention"]
