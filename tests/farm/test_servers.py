@@ -15,13 +15,13 @@ from safetensors.torch import load_file
 
 from sk_portrait.demo.environment import ROOT
 from sk_portrait.demo.server import Server
-from sk_portrait.farm import command
+from sk_portrait.farm import command, parts
 from sk_portrait.tests.conftest import COMFY
 from sk_portrait.tests.farm import graphs
 
 pytestmark = pytest.mark.comfy
 
-FRAMES = 36
+FRAMES = 48
 SEAM = 0.02  # of the largest number, in two steps of narrow networks; a clip of another seed differs by 1
 
 
@@ -36,8 +36,7 @@ def two(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     """Parts for a short clip."""
-    for name, value in {"parts.LONG": 12, "parts.MARGIN": 6, "servers.MARGIN": 6}.items():
-        monkeypatch.setattr(f"sk_portrait.farm.{name}", value)
+    monkeypatch.setattr(parts, "LONG", 16)
 
 
 @pytest.fixture
@@ -86,15 +85,15 @@ def test_two_servers_make_the_clip_of_one(two, tmp_path, marks, kind, capfd):
     (saved,) = (tmp_path / "out").glob("*/farmed_*.latent")  # what follows the sampler ran on a server
     assert (load_file(saved)["latent_tensor"] == clip["video"]).all()
     done = windows(marks)
-    some = farmed(two, tmp_path / "out", graph, "--frames", "12:23")
-    assert (some["video"] == clip["video"][12:24]).all() and windows(marks) == done  # of the parts that were there
+    some = farmed(two, tmp_path / "out", graph, "--frames", "16:31")
+    assert (some["video"] == clip["video"][16:32]).all() and windows(marks) == done  # of the parts that were there
 
 
 def test_after_an_interrupt_the_servers_are_idle_and_the_same_command_goes_on(two, tmp_path, marks):
     saved, out = tmp_path / "clip.json", tmp_path / "out"
     graph = graphs.clip("v2", FRAMES, mark=str(marks), slow=0.2)
     saved.write_text(json.dumps(graph))
-    script = "import sys; from sk_portrait.farm import command, parts; parts.LONG = 12; sys.exit(command.main(sys.argv[1:]))"
+    script = "import sys; from sk_portrait.farm import command, parts; parts.LONG = 16; sys.exit(command.main(sys.argv[1:]))"
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import run; run.load_pack(); {script}"
     addresses = ",".join(server.url for server in two)
     command_line = [sys.executable, "-c", code, str(saved), "--servers", addresses, "--output", str(out)]
@@ -115,7 +114,7 @@ def test_after_an_interrupt_the_servers_are_idle_and_the_same_command_goes_on(tw
 def test_a_server_with_another_model_file_is_refused_by_its_name(two, tmp_path, caplog):
     first, second = two
     graphs.model(second.base, b"another file")
-    farmed(two, tmp_path / "out", graphs.clip("v2", 8))
+    farmed(two, tmp_path / "out", graphs.clip("v2", 24))
     graphs.model(second.base, b"the same on all machines")
     assert f"On {second.url.removeprefix('http://')} the model {graphs.MOTION_FILE} is another file" in caplog.text
 
