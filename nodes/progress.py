@@ -1,11 +1,13 @@
 """Progress bar and Cancel for loops of our own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import comfy.model_management
 import comfy.utils
+import torch
 
-from ..face_tools.ahead import ahead
+from ..face_tools import ahead as threads
+from ..face_tools.ahead import R, T
 
 
 def stop_at_cancel() -> None:
@@ -22,6 +24,11 @@ def ticker(total: int):
         bar.update_absolute(done, max(total, done))
 
     return tick
+
+
+def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """The frames in threads of `face_tools.ahead`, each thread in the host's inference mode: an IMAGE is filled in no other."""
+    return threads.ahead(torch.inference_mode()(work), items)
 
 
 def for_each(count: int, work: Callable[[int], None]) -> None:

@@ -99,6 +99,18 @@ def test_a_track_of_another_length_is_refused(portrait):
         CropPortrait.execute(portrait.repeat(2, 1, 1, 1), track, "v2", 0.0, 512)
 
 
+@pytest.mark.parametrize(("kind", "whole"), [(np.uint8, 255), (np.float32, 1)])
+def test_threads_fill_the_pictures_of_a_host_that_runs_its_nodes_in_inference_mode(comfy, kind, whole):
+    import torch
+
+    from sk_portrait.nodes import pixels, progress
+
+    with torch.inference_mode():
+        images = pixels.room(5, 2, 2)
+        progress.for_each(5, lambda k: pixels.put(images, k, np.full((2, 2, 3), k, kind)))
+    assert images[:, 0, 0, 0].tolist() == pytest.approx([k / whole for k in range(5)])
+
+
 def test_every_input_and_output_says_what_it_is(comfy):
     from sk_portrait.nodes.face import pictures as face_pictures
     from sk_portrait.nodes.face import track as face_track

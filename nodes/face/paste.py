@@ -12,14 +12,13 @@ import numpy as np
 import torch
 from comfy_api.latest import InputImpl, io
 
-from ...face_tools.ahead import ahead
 from ...face_tools.pictures.crop import Crop
 from ...face_tools.pictures.paste import paste_back, window_mask
 from ...face_tools.track import TrackError
 from ...face_tools.video_file import write
 from ..checks import require_masks
 from ..pixels import frame_float, require_pictures, room
-from ..progress import for_each, ticker
+from ..progress import ahead, for_each, ticker
 from ..schema import schema
 from ..types import CropType
 from .video_input import open_video

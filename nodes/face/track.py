@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ...face_tools.ahead import ahead
 from ...face_tools.editing.edit import merge_expression
 from ...face_tools.pictures.crop import Clip
 from ...face_tools.report import describe
@@ -20,7 +19,7 @@ from ...face_tools.trackers.tracking import ON_MISS, track_faces
 from ..folders import FACE_TOOLS
 from ..notice import notice
 from ..pixels import frames_uint8, put, room
-from ..progress import ticker
+from ..progress import ahead, ticker
 from ..schema import RARE, schema
 from ..types import CropType, FaceTrackType
 from .calibration import coefficient_order
