@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -18,7 +18,10 @@ LEAN, OFF = np.radians([8.0, 8.0, 25.0]), np.array([0.045, 0.03, 0.2])
 
 @dataclass(frozen=True)
 class Footage:
-    """People from seed `first` on, `in_file` together; `frames` of each at `fps`, held and placed alike where they are neighbours."""
+    """People from seed `first` on, `in_file` together; `frames` of each at `fps`, held and placed alike where they are neighbours.
+
+    actor: who is drawn in all their states instead of them
+    """
 
     name: str
     first: int
@@ -26,6 +29,7 @@ class Footage:
     fps: float
     in_file: int
     neighbours: bool
+    actor: theatre.Identity | None = None
 
     def drawn(self, folder: Path, people: int, tell: Callable[[str], None]) -> list[Path]:
         """The files of `people` people in `folder`; those that are there already are kept."""
@@ -47,7 +51,7 @@ class Footage:
         draw = np.random.Generator(np.random.PCG64([seed, 0x1EA2]))
         shifts = draw.uniform(-1, 1, (1 if self.neighbours else self.frames, 2, 3)).repeat(self.frames if self.neighbours else 1, 0)
         motion = theatre.clip(seed, self.frames, self.fps)
-        who, states = theatre.Identity.of(seed), [_leaning(state, *shift) for state, shift in zip(motion, shifts)]
+        who, states = self.actor or theatre.Identity.of(seed), [_leaning(state, *shift) for state, shift in zip(motion, shifts)]
         marked = [cv2.resize(theatre.masks(who, s, SIZE), (CELLS, CELLS), interpolation=cv2.INTER_AREA) for s in states]
         return {
             "pictures": np.stack([theatre.draw(who, s, SIZE) for s in states]),
@@ -61,6 +65,13 @@ class Footage:
 # The people and motions that training sees; the benches use seeds from 900,000 on.
 PAIRS = Footage("drawings", 100_000, 4, 0.41, 125, neighbours=False)
 CLIPS = Footage("clips", 500_000, 24, 15.0, 25, neighbours=True)
+# One person whose face hides nothing, in every state of PAIRS.
+PLAIN = theatre.Identity(
+    skin=(244, 214, 190), hair=(30, 24, 22), eye=(40, 60, 90), lips=(160, 40, 50), shirt=(90, 90, 90), background=(190, 190, 190),
+    style="bald", beard="none", glasses="none", face_width=1, face_height=1, eye_size=1.1, eye_spacing=1, brow_thickness=1.3, brow_tilt=0,
+    nose_size=1, mouth_width=1, lip_fullness=1.1, ear_size=1, neck_width=1, age=0, freckles=0,
+)  # fmt: skip
+STAND_INS = replace(PAIRS, name="stand_ins", actor=PLAIN)
 
 
 def _leaning(state: theatre.State, turn: np.ndarray, shift: np.ndarray) -> theatre.State:

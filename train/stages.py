@@ -1,7 +1,8 @@
 """`python run.py train world --out FOLDER`: the small world from nothing, stage after stage.
 
-Drawings, autoencoder, latents; base, reference adapter and drive encoder jointly; then AnimateDiff's modules with everything else
-frozen. Every stage resumes, and a finished one is skipped; the seeds are fixed, so that without `minutes` the same files come out.
+Drawings, autoencoder, latents; the drive encoder's rehearsal; base, reference adapter and drive encoder jointly; then AnimateDiff's
+modules with everything else frozen. Every stage resumes, and a finished one is skipped; the seeds are fixed, so that without `minutes`
+the same files come out.
 """
 
 from __future__ import annotations
@@ -21,23 +22,28 @@ from . import motions, world
 from .autoencoder import TinyAutoencoder
 from .curve import curve
 from .data import Clips, ShardWriter
-from .footage import CLIPS, PAIRS, SIZE, Footage
+from .footage import CLIPS, PAIRS, SIZE, STAND_INS, Footage
 from .loop import Settings, described, fit
 from .portraits import Pairs, Pick
 from .reconstruct import Reconstructions
+from .rehearsal import Rehearsal
 
 TARGETS = PAIRS.frames - 1
 AUTOENCODER, RECORD = "autoencoder.safetensors", "world.json"
-TASKS = {"autoencoder": Reconstructions.name, "joint": Pairs.name, "motion": motions.Neighbours.name}  # stage -> task, as logs are named
+# Stage -> task, as logs are named.
+TASKS = {
+    "autoencoder": Reconstructions.name, "rehearsal": Rehearsal.name, "joint": Pairs.name, "motion": motions.Neighbours.name,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of what: people in pairs and in clips, and the three trainings."""
+    """How much of what: people in pairs and in clips, and the trainings."""
 
     people: int
     clips: int
     autoencoder: Settings
+    rehearsal: Settings
     joint: Settings
     motion: Settings
 
@@ -89,6 +95,9 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
         for path, network in zip(written[1:], networks.values()):
             network.load_state_dict(world.read(path))
     else:
+        states = STAND_INS.drawn(out / STAND_INS.name, plan.people, tell)
+        acted = latents(out / "acted", STAND_INS, states, small, tell)
+        fit(Rehearsal(acted, networks[drive.repositories[world.GENERATION]]), plan.rehearsal, out / "rehearsal", {"people": plan.people})
         task = Heads(latents(out / "latents", PAIRS, files, small, tell), unet, networks, None, live=True, **options)
         fit(task, plan.joint, out / "joint", {"people": plan.people})
         for path, state in zip(written, [world.narrow_base(unet, small), *(network.state_dict() for network in networks.values())]):

@@ -1,0 +1,85 @@
+"""The task "rehearsal": the drive encoder alone, before the base learns with it.
+
+What a coefficient moves is small, and noise hides it: told only by the base's errors, an encoder finds the head's pose soon and a smile
+late. Here it answers without noise, in latents, what one plain person looks like in each state; the heads that read its features are
+thrown away afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..sk_attention.drive import Expression
+from .data import Clips, pictures_of
+
+CHANNELS, COARSEST = 4, 4  # of a latent; cells a side of the smallest feature that can hold a face
+
+
+class Place(NamedTuple):
+    """A frame of a clip."""
+
+    clip: int
+    frame: int
+
+
+class Rehearsed(nn.Module):
+    """The loss of what is read in a drive encoder's features: at each station the latent, packed into the station's cells.
+
+    drive, of pictures (B, 3, H, W) and coefficients (B, 51); latents (B, 4, h, w); mask (B, 1, h, w) of eyes and mouth
+    """
+
+    def __init__(self, drive: nn.Module, size: int):
+        super().__init__()
+        self.drive = drive
+        with torch.no_grad():
+            features = drive(torch.zeros(1, 3, size, size), _expression(torch.zeros(1, 51)))
+        wide = {name: feature for name, feature in features.items() if feature.shape[-1] >= COARSEST}
+        self.heads = nn.ModuleDict(
+            {name: nn.Conv2d(x.shape[1], CHANNELS * (size // 8 // x.shape[-1]) ** 2, 1) for name, x in wide.items()}
+        )
+
+    def answers(self, pictures: Tensor, coefficients: Tensor, cells: int) -> dict[str, Tensor]:
+        """Station -> (B, 4, cells, cells)."""
+        features = self.drive(pictures, _expression(coefficients))
+        return {name: F.pixel_shuffle(head(features[name]), cells // features[name].shape[-1]) for name, head in self.heads.items()}
+
+    def forward(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
+        pictures, coefficients, latents, mask = batch
+        total = latents.new_zeros(())
+        for answer in self.answers(pictures, coefficients, latents.shape[-1]).values():
+            e = (answer - latents) ** 2
+            total = total + e.mean() + (e * mask).sum() / (mask.sum() * CHANNELS).clamp(min=1)
+        return total
+
+
+class Rehearsal:
+    """Frames of clips of one person."""
+
+    name, unused = "rehearsal", ()
+
+    def __init__(self, clips: Clips, drive: nn.Module):
+        self.clips, self.drive = clips, drive
+        self.network = Rehearsed(drive, clips.size)
+        self.trained = {"drive": drive, "heads": self.network.heads}
+
+    def choose(self, draw: np.random.Generator, count: int) -> list[Place]:
+        return [Place(int(k), int(draw.integers(self.clips.length(int(k))))) for k in draw.choice(len(self.clips), count)]
+
+    def collate(self, picks: Sequence[Place]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        rows = [self.clips.frames(pick.clip, (pick.frame,)) for pick in picks]
+        row = {name: torch.cat([found[name] for found in rows]) for name in rows[0]}
+        pictures = pictures_of(row["rotation"], row["translation"], self.clips.size)
+        return pictures, row["coefficients"], row["latents"], row["mask"][:, None]
+
+    def sheet(self) -> None:
+        """The losses say it all."""
+
+
+def _expression(coefficients: Tensor) -> Expression:
+    return Expression(coefficients, coefficients.new_zeros(len(coefficients), 3, 1024))
