@@ -67,7 +67,9 @@ def _template(server: Server, front: browser.FrontEnd, name: str, output: Path) 
     files = [file for output in made.get("outputs", {}).values() for file in output.get("images", ()) if file["type"] == "output"]
     counts = {file["filename"]: _pictures(server.path(file)) for file in files}
     held = opens and made["ok"] and bool(counts) and all(count == PICTURES[Path(file).suffix] for file, count in counts.items())
-    ended = ", ".join(f"{file} ({count} pictures)" for file, count in counts.items()) if made["ok"] else made["error"]
+    ended = ", ".join(f"{file} ({count} pictures)" for file, count in counts.items())
+    if not made["ok"]:
+        ended = made["error"].get("exception_message", made["error"])
     front.picture(output / f"{name}.png")
     print(f"{'ok  ' if held else 'FAIL'} {name}: {said}; Run ended after {time.monotonic() - began:.0f} s with {ended}", flush=True)
     return held

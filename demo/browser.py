@@ -31,7 +31,8 @@ CHECK = """() => ({
 })"""
 LISTEN = """() => {
   const outputs = {}, api = window.app.api, ended = name => new Promise(resolve => api.addEventListener(name, resolve, {once: true}));
-  api.addEventListener('executed', event => { outputs[event.detail.display_node ?? event.detail.node] = event.detail.output; });
+  const keep = ({detail}) => { if (detail.output) outputs[detail.display_node ?? detail.node] = detail.output; };
+  api.addEventListener('executed', keep);
   window.ended = Promise.race([
     ended('execution_success').then(() => ({ok: true, outputs})),
     ended('execution_error').then(event => ({ok: false, error: event.detail})),
