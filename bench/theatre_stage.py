@@ -87,9 +87,15 @@ class Judge:
         return Score(wrong.apd, wrong.aed, found, float(np.mean(psnr)), float(np.mean(ssim)), reading)
 
     def amplitude(self, score: Score) -> float:
-        """How far heads turn of how far they were asked to: the slope of yaw and pitch read over those asked."""
-        asked = np.degrees([s.rotation[:2] for s in self.states]).ravel()
-        return float((score.reading.degrees[:, :2].ravel() @ asked) / (asked @ asked))
+        """How far heads turn of how far they were asked to: the slope of yaw and pitch read over those asked, each about its person's
+        mean."""
+        asked = self._about_mean(np.degrees([s.rotation[:2] for s in self.states]))
+        return float((self._about_mean(score.reading.degrees[:, :2]) @ asked) / (asked @ asked))
+
+    def _about_mean(self, values: np.ndarray) -> np.ndarray:
+        """(F, n) of all scenes without the mean of each, flat."""
+        rows = values.reshape(len(self.stage), -1, values.shape[1])
+        return (rows - rows.mean(1, keepdims=True)).ravel()
 
     def likeness(self, score: Score) -> float:
         """Share by which a head is nearer to its own portrait than to everybody's: 1 = the same, 0 = as near as anybody."""

@@ -32,9 +32,9 @@ def test_an_actor_who_copies_the_portrait_is_found_out(played):
 
 
 def test_the_small_world_means_what_it_says(played):
-    """What it does not hold yet, expressions beside blinks and jaw, and identity, stands in the README."""
+    """What it does not hold yet, likeness and half strengths, stands in the README."""
     held = {what.strip() for what, *_, held in played["sampled"].rows if held}
-    meant = {"pose, APD", "picture, PSNR", "turns, of what was asked", "drive of another frame: APD to it"}
+    meant = {"pose, APD", "expression, AED", "picture, PSNR", "turns, of what was asked", "drive of another frame: APD to it"}
     assert meant | {"drive off: turns", "reference off: identity", "box kept still: turns"} <= held
 
 
