@@ -7,7 +7,6 @@ still on narrow random weights, its face held still. Rows of flags that need a G
 from __future__ import annotations
 
 import argparse
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +15,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..demo import clips, host, models, weights, workflow
+from ..demo import host, models, workflow
 from ..demo.server import Server
 from .compose import Row, tell
-from .faults_server import lean
+from .faults_server import TEMPLATE, lean, stock
 
 EXACT, HALF, EIGHT = 1 / 255, 0.06, 0.25  # of the largest value: a rounding of the picture; 2e-2 of a call over the steps; 8 bits
 PLACES = ("--lowvram", "--novram", "--cpu")  # of the networks; on a machine without a GPU the host knows --cpu alone
@@ -39,21 +38,12 @@ STEPS = 2
 def picture(comfy: Path, folder: Path, *flags: str) -> np.ndarray:
     """(H, W, 3) 0..1 of the demo's graph on a server with these flags."""
     with Server(comfy, folder, *flags, patience=900) as server:
-        graph = workflow.to_api(workflow.read("portrait_image"), server.object_info())
+        graph = workflow.to_api(workflow.read(TEMPLATE), server.object_info())
         models.use_synthetic(graph)
         for node in lean(graph).values():
             node["inputs"].update({"steps": STEPS} if "steps" in node["inputs"] else {})
         (file,) = server.run(graph)[workflow.node_id(graph, "SaveImage")]["images"]
         return np.asarray(Image.open(server.path(file))) / 255.0
-
-
-def stock(folder: Path) -> None:
-    """The weights and pictures of the graph."""
-    saved = workflow.read("portrait_image")
-    weights.write_for(folder / "models", (model for model in workflow.models(saved) if model[0] != "clip_vision"))
-    (folder / "input").mkdir(parents=True, exist_ok=True)
-    for name in ("portrait.png", "driver.png"):
-        shutil.copy(clips.portrait(), folder / "input" / name)
 
 
 def rows(only: str = "") -> Iterator[Row]:

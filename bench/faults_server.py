@@ -11,6 +11,7 @@ from ..demo.server import Server
 from .fault import Table, keep
 
 TABLE = Table(host=True, long=True)
+TEMPLATE = "portrait_image"
 PROMPTS, SETTLED, GROWTH = 200, 20, 0.05
 SMALL = {"size": 128, "steps": 1, "cfg": 1.0}
 EVERY = 10  # prompts after which the crop changes too, so that everything runs again
@@ -20,16 +21,22 @@ LOOKS = ("clip_vision", "left_eye", "right_eye", "mouth")  # of the drive encode
 @TABLE.fault(f"{PROMPTS} prompts on one server", rf"nothing: [+-]\d+\.\d % of memory from prompt {SETTLED} to {PROMPTS}")
 def long_day(folder: Path) -> str:
     with Server(host.find(), folder) as server:
-        saved = workflow.read("portrait_image")
-        weights.write_for(folder / "models", (model for model in workflow.models(saved) if model[0] != "clip_vision"))
-        for name in ("portrait.png", "driver.png"):
-            shutil.copy(clips.portrait(), folder / "input" / name)
-        graph = workflow.to_api(saved, server.object_info())
+        stock(folder)
+        graph = workflow.to_api(workflow.read(TEMPLATE), server.object_info())
         models.use_synthetic(graph)
         memory = list(islice(soak(server, lean(graph)), PROMPTS))
     growth = memory[-1] / memory[SETTLED - 1] - 1
     keep(growth < GROWTH, f"{growth:.1%} of memory from prompt {SETTLED} to {PROMPTS}")
     return f"nothing: {100 * growth:+.1f} % of memory from prompt {SETTLED} to {PROMPTS} ({memory[-1] / 1e6:.0f} MB)"
+
+
+def stock(folder: Path) -> None:
+    """What TEMPLATE made `lean` needs in a server's folders: random weights, and one photograph as portrait and as driver."""
+    saved = workflow.read(TEMPLATE)
+    weights.write_for(folder / "models", (model for model in workflow.models(saved) if model[0] != "clip_vision"))
+    (folder / "input").mkdir(parents=True, exist_ok=True)
+    for name in ("portrait.png", "driver.png"):
+        shutil.copy(clips.portrait(), folder / "input" / name)
 
 
 def lean(graph: dict) -> dict:

@@ -128,7 +128,8 @@ def ratios(step: Step, actions: list[Weighted], rounds: int) -> list[float]:
     for _ in range(rounds):
         bare = seconds(step)
         with bound(step.net, actions, OPTIONS):
-            Stations(actions).prepare(rows_of(OPTIONS, len(step.x)), Placement(step.x.device, step.x.dtype))  # what a run does once
+            placement = Placement(step.x.device, step.x.dtype)
+            Stations(actions).prepare(rows_of(OPTIONS, len(step.x)), placement, OPTIONS)  # what a run does once
             result.append(seconds(step) / bare)
     return result
 

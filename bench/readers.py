@@ -205,6 +205,16 @@ def nearest(who: np.ndarray, gallery: np.ndarray) -> np.ndarray:
     return ((who[:, None] - gallery) ** 2).sum(-1).argmin(1)
 
 
+def likeness(who: np.ndarray, gallery: np.ndarray, people: int) -> float:
+    """Share by which heads are nearer to their own portrait than to everybody's: 1 = the same, 0 = as near as anybody.
+
+    who (F, n): equally many rows of each of the first `people` of the gallery, in order
+    """
+    owner = np.repeat(np.arange(people), len(who) // people)
+    distance = np.sqrt(((who[:, None] - gallery) ** 2).sum(-1))
+    return float(1 - (distance[np.arange(len(distance)), owner] / distance.mean(1)).mean())
+
+
 def own_error(network: Reader, count: int = 100) -> tuple[Error, int]:
     """The reader's error on `count` drawn heads it has not seen, and how many it finds again among their portraits."""
     seen = scenes(HELD_OUT, count)

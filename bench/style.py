@@ -114,11 +114,8 @@ class Measure:
         self.people = self._who([draw(Identity.of(seed), State(), SIZE) for seed in range(HELD_OUT, HELD_OUT + gallery)])
 
     def identity(self, pictures: Sequence[Pictures]) -> float:
-        """Share by which a head is nearer to its own portrait than to everybody's: 1 = the same, 0 = as near as anybody."""
-        who = self._who([p for row in pictures for p in row])
-        owner = np.repeat(np.arange(len(pictures)), len(who) // len(pictures))
-        distance = np.linalg.norm(who[:, None] - self.people, axis=-1)
-        return float(1 - (distance[np.arange(len(who)), owner] / distance.mean(1)).mean())
+        """Likeness, as of `readers`, by the shapes of heads alone."""
+        return readers.likeness(self._who([p for row in pictures for p in row]), self.people, len(pictures))
 
     @torch.no_grad()
     def style(self, pictures: Sequence[Pictures]) -> Tensor:

@@ -98,10 +98,8 @@ class Judge:
         return (rows - rows.mean(1, keepdims=True)).ravel()
 
     def likeness(self, score: Score) -> float:
-        """Share by which a head is nearer to its own portrait than to everybody's: 1 = the same, 0 = as near as anybody."""
-        owner = np.repeat(np.arange(len(self.stage)), len(score.reading.who) // len(self.stage))
-        distance = np.sqrt(((score.reading.who[:, None] - self.gallery) ** 2).sum(-1))
-        return float(1 - (distance[np.arange(len(distance)), owner] / distance.mean(1)).mean())
+        """As of `readers`, by all that is read of a head."""
+        return readers.likeness(score.reading.who, self.gallery, len(self.stage))
 
 
 class Actor(Protocol):

@@ -112,7 +112,7 @@ class World:
         """The coefficients of a track and F head-pose pictures (H, W, 3) uint8; patches are zero, as they were in training."""
         pictures = torch.from_numpy(np.stack(head_poses)).movedim(-1, 1).float() / 127.5 - 1
         coefficients = torch.from_numpy(to_network_order(track.coefficients)).float()
-        return encode(self.drive, pictures, Expression(coefficients, torch.zeros(len(track), 3, 1024)))
+        return encode(self.drive, pictures, Expression.without_patches(coefficients))
 
     def encode_reference(self, picture: np.ndarray) -> Reference:
         """What the UNet sees in the portrait, and in nothing, at timestep 0 (section 3.2)."""

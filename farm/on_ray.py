@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from safetensors.torch import save_file
 from tqdm import tqdm
 
 from ..demo import host
@@ -14,7 +13,7 @@ from .graph import read
 from .prepare import Prepared
 from .session import Session
 from .shown import Steps, noted
-from .store import Store, as_latent
+from .store import Store, write_stages
 
 
 def run(options: argparse.Namespace) -> None:
@@ -44,9 +43,7 @@ def run(options: argparse.Namespace) -> None:
 
 def deliver(job: Prepared, folder: Path, workers: crew.Crew, stages) -> None:
     """The latents as a file, and what the workflow makes of them."""
-    for name, latents in zip(("video", "stage1"), stages, strict=True):
-        save_file(as_latent(latents), folder / f"{name}.latent")
-    print(f"Latents: {folder / 'video.latent'}", flush=True)
+    print(f"Latents: {write_stages(folder, stages)}", flush=True)
     if job.decoder:
         with tqdm(total=len(job.frames), unit="frame", desc="Decoding") as bar:
             path = video.write(folder / "video.mp4", workers, stages[0], job.decoder, *job.sound_and_speed(), bar.update)

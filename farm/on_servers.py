@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from safetensors.torch import save, save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from . import server_graphs as graphs
@@ -18,7 +18,7 @@ from .graph import Graph, read, sampler_of
 from .remote import CONNECT, Remote, Trouble, understood
 from .servers import NO_PACK, Servers, Work, source_of
 from .shown import Frames, noted
-from .store import Store, as_latent
+from .store import Store, as_latent, write_stages
 
 
 def run(options: argparse.Namespace) -> None:
@@ -44,9 +44,7 @@ async def _run(options: argparse.Namespace) -> None:
             *stages, seam = await Servers(work, remotes, store, bar, options.frames).sample()
         if seam:
             print(f"Parts differ most in frame {seam[0]}: by {seam[1]:.2%} of the latents' spread.", flush=True)
-        for name, latents in zip(("video", "stage1"), stages, strict=True):
-            save_file(as_latent(latents), folder / f"{name}.latent")
-        print(f"Latents: {folder / 'video.latent'}", flush=True)
+        print(f"Latents: {write_stages(folder, stages)}", flush=True)
         if following := graphs.rest(graph, sampler, info, work.digest):
             print("Running what comes after the sampler on one of them", flush=True)
             for path in await _finished(following, work.digest, stages, remotes, store):

@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..unet.parts import Part, Seam, join
+from ..unet.parts import MARGIN, Part, Seam, join
 from ..unet.residence import consecutive
 from .rules import shared_out
 from .store import Store
 
-MARGIN = 16  # frames on both sides over which parts fade into each other, as in Portrait Clip Part
 LONG = 6 * MARGIN  # frames for which the margins are a price worth paying
 EACH = 4  # parts for a server: what a slow or lost one holds up is then small
 

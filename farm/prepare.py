@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..unet.parts import Part
+from ..unet.parts import MARGIN, Part
 from . import graph
 from .files import digest_of
 from .frames import Asked, within
-from .parts import MARGIN
 from .session import Session
 from .worker import Task
 

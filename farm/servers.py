@@ -14,13 +14,13 @@ from typing import NamedTuple, Protocol
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ..unet.parts import Part, Seam
+from ..unet.parts import MARGIN, Part, Seam
 from . import server_graphs as graphs
 from .failures import FarmError
 from .files import Digests, OtherFile, require_files
 from .frames import Asked, within
 from .graph import Graph, texts
-from .parts import MARGIN, FinishedParts, Sampled, lay_out
+from .parts import FinishedParts, Sampled, lay_out
 from .remote import Remote, Trouble, understood
 from .rules import SLOW
 from .store import Store, as_latent

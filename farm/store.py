@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 
 def as_latent(latents: Tensor) -> dict[str, Tensor]:
     """(n, 4, h, w) as the host's Save Latent writes them, by name in the file."""
     return {"latent_tensor": latents.contiguous(), "latent_format_version_0": torch.tensor([])}
+
+
+def write_stages(folder: Path, stages: Sequence[Tensor]) -> Path:
+    """The video's latents and the first stage as files of the host -> that of the video."""
+    for name, latents in zip(("video", "stage1"), stages, strict=True):
+        save_file(as_latent(latents), folder / f"{name}.latent")
+    return folder / "video.latent"
 
 
 class Store:

@@ -44,6 +44,11 @@ class Expression:
     patches: Tensor | None = None
     face_motion: Tensor | None = None
 
+    @classmethod
+    def without_patches(cls, coefficients: Tensor) -> "Expression":
+        """Coefficients (F, 51) beside patches that say nothing."""
+        return cls(coefficients, coefficients.new_zeros(len(coefficients), 3, 1024))
+
     def __getitem__(self, frames: slice) -> "Expression":
         return Expression(*(None if t is None else t[frames] for t in (self.coefficients, self.patches, self.face_motion)))
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..sk_attention.drive import Expression
+from ..sk_attention.drive import CELL, COEFFICIENTS, Expression
 from .data import Clips, pictures_of
 
 CHANNELS, COARSEST = 4, 4  # of a latent; cells a side of the smallest feature that can hold a face
@@ -38,15 +38,15 @@ class Rehearsed(nn.Module):
         super().__init__()
         self.drive = drive
         with torch.no_grad():
-            features = drive(torch.zeros(1, 3, size, size), _expression(torch.zeros(1, 51)))
+            features = drive(torch.zeros(1, 3, size, size), Expression.without_patches(torch.zeros(1, COEFFICIENTS)))
         wide = {name: feature for name, feature in features.items() if feature.shape[-1] >= COARSEST}
         self.heads = nn.ModuleDict(
-            {name: nn.Conv2d(x.shape[1], CHANNELS * (size // 8 // x.shape[-1]) ** 2, 1) for name, x in wide.items()}
+            {name: nn.Conv2d(x.shape[1], CHANNELS * (size // CELL // x.shape[-1]) ** 2, 1) for name, x in wide.items()}
         )
 
     def answers(self, pictures: Tensor, coefficients: Tensor, cells: int) -> dict[str, Tensor]:
         """Station -> (B, 4, cells, cells)."""
-        features = self.drive(pictures, _expression(coefficients))
+        features = self.drive(pictures, Expression.without_patches(coefficients))
         return {name: F.pixel_shuffle(head(features[name]), cells // features[name].shape[-1]) for name, head in self.heads.items()}
 
     def forward(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
@@ -79,7 +79,3 @@ class Rehearsal:
 
     def sheet(self) -> None:
         """The losses say it all."""
-
-
-def _expression(coefficients: Tensor) -> Expression:
-    return Expression(coefficients, coefficients.new_zeros(len(coefficients), 3, 1024))

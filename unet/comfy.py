@@ -16,7 +16,7 @@ from torch import Tensor
 from .extra_rows import frames_of, on_frames, rows_seen
 from .frames import COND, rows_of
 from .residence import Placement
-from .run import NOISE_LEVEL, noise_level, note_run, run_of
+from .run import NOISE_LEVEL, note_run
 from .stations import Call, Stations, Weighted
 from .windows import tell_window
 
@@ -81,8 +81,7 @@ class Binding:
         self, options: Mapping[str, Any], batch: int, placement: Placement, shown: tuple[int, int] | None = None
     ) -> Call:
         """The UNet call of `batch` rows of this (height, width), that the host describes in its transformer_options."""
-        sigma = noise_level(options) if self.stations.follow_noise else None
-        return self.stations.prepare(rows_of(options, batch, shown), placement, run_of(options), sigma)
+        return self.stations.prepare(rows_of(options, batch, shown), placement, options)
 
     def begin(self, emb: Tensor, model_channels: int, options: dict) -> Tensor:
         call, emb_of_frames = options.get(KEY), frames_of(emb, options)

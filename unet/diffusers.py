@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from .frames import COND, rows_of
 from .residence import Placement
-from .run import noise_level, run_of
 from .stations import Call, Capture, Stations, Weighted
 
 
@@ -55,7 +54,7 @@ class _Binding:
 
     def begin(self, module: nn.Module, args: tuple, emb: Tensor) -> None:
         rows, placement = rows_of(self.options, emb.shape[0]), Placement(emb.device, emb.dtype)
-        self.call = self.stations.prepare(rows, placement, run_of(self.options), noise_level(self.options))._replace(emb=emb)
+        self.call = self.stations.prepare(rows, placement, self.options)._replace(emb=emb)
 
     def leave_down(self, station: str):
         def hook(module: nn.Module, args: tuple, output: tuple) -> tuple:

@@ -11,6 +11,8 @@ from torch import Tensor
 from .residence import consecutive
 from .windows import blend
 
+MARGIN = 16  # frames on both sides over which parts fade into each other, where nobody says otherwise
+
 
 @dataclass(frozen=True)
 class Part:

@@ -8,7 +8,7 @@ reference and motion come after it and change the trunk only.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .frames import Rows
 from .residence import Placement, Resident
-from .run import Run, acts_in
+from .run import Run, acts_in, noise_level, run_of
 from .strengths import EVEN, RowWeights, Strengths
 
 DOWN = tuple(f"down_{i}" for i in range(4))
@@ -190,8 +190,9 @@ class Stations:
         """Whether the noise level matters to any of them."""
         return any(weighted.follows_noise for weighted in self.actions)
 
-    def prepare(self, rows: Rows, placement: Placement, run: Run | None = None, sigma: float | None = None) -> Call:
-        """The UNet call with these rows, inside a run at this noise level."""
+    def prepare(self, rows: Rows, placement: Placement, options: Mapping[str, Any]) -> Call:
+        """The UNet call with these rows, that the host describes in its transformer_options."""
+        run, sigma = run_of(options), noise_level(options) if self.follow_noise else None
         prepared = (weighted.prepare(rows, placement, run, sigma) for weighted in self.actions)
         return Call(rows.chunk, tuple(filter(None, prepared)))
 

@@ -7,12 +7,10 @@ from dataclasses import replace
 import torch
 from comfy_api.latest import io
 
-from ...unet.parts import Part, join
+from ...unet.parts import MARGIN, Part, join
 from ..checks import require_frames, require_latent
 from ..schema import schema
 from ..types import ClipPartsType, ClipPartType, DriveType
-
-MARGIN = 16
 
 
 class PartNoise:
