@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,6 +27,10 @@ COMFY = host.find()
 NO_COMFY, NO_BROWSER = "ComfyUI is absent", "Chromium is absent"
 # Compiled files of the checkouts that tests import do not belong into them.
 sys.pycache_prefix = sys.pycache_prefix or str(environment.CACHE / "pycache")
+
+# No test judges time: a draw may wait for imports, and the machine may be busy.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(items):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sk_portrait.face_tools.coefficients import (
@@ -32,7 +32,6 @@ def test_network_order_puts_each_name_at_its_place():
     assert network[0, 0] == ARKIT_51.index("eyeBlinkLeft") and network[0, 17] == ARKIT_51.index("jawOpen")
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # the first draws wait for imports
 @given(st.permutations(ARKIT_51))
 def test_round_trip_is_the_identity_whatever_the_table(names):
     order = CoefficientOrder(tuple(names), "any")

@@ -45,7 +45,7 @@ def value(track, name):
 
 
 @given(st.floats(0.3, 6), st.integers(1, 30))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_parabola_passes_through_smoothing_unchanged(width, count):
     x = np.arange(count)
     curve = 0.3 + 0.2 * x - 0.01 * x**2
@@ -151,7 +151,7 @@ def test_what_cannot_be_read_is_quoted(text, message):
 
 
 @given(st.text(alphabet="jawOpenyl*+-=@.,;# \n0123456789eE", max_size=30))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_text_is_an_edit_or_one_sentence(text):
     try:
         result = adjust(make(), parse(text))

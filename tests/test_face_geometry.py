@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sk_portrait.face_tools.geometry import rotation_angles, rotation_matrix, similarity, transform
@@ -149,7 +149,6 @@ def head(rotation, translation, size) -> np.ndarray:
     return landmarks
 
 
-@settings(deadline=None)
 @given(st.tuples(*[st.floats(-1, 1)] * 3), st.tuples(st.floats(-0.2, 0.2), st.floats(-0.2, 0.2), st.floats(-9, -2)))
 def test_the_pose_of_the_template_itself_is_exact(rotation, translation):
     size = (800, 512)

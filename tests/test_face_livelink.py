@@ -221,7 +221,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_json_does_worse_than_one_sentence(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("json") / "take.json"
     path.write_text(json.dumps(data))
@@ -230,7 +230,7 @@ def test_no_json_does_worse_than_one_sentence(tmp_path_factory, data):
 
 
 @given(st.lists(st.text(alphabet="0123456789:;.-+e x", max_size=14), min_size=1, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_timecodes_are_finite_or_refused(codes):
     try:
         times, _ = seconds(codes, 60)

@@ -35,7 +35,7 @@ def test_an_untouched_crop_of_the_real_clip_goes_back_exactly():
     assert np.abs(back - frame).max() < ROUND_TRIP
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(16, 90), st.floats(1.0, 6.0), st.integers(0, 2**32 - 1))
 def test_any_magnified_crop_goes_back(side, magnification, seed):
     """Even of noise, in a range that bicubic overshoot does not leave."""

@@ -20,7 +20,7 @@ MODELS, INPUTS = {"sd15.safetensors": "aaaa"}, {"faces/portrait.png": "bbbb"}
 
 
 class StandIn:
-    """fault: "" or what happens to the parts that it is asked for."""
+    """fault: "" or what happens to the parts that it is asked for; one that "tires" hangs after the first."""
 
     def __init__(self, fault: str = "", clip: int = CLIP, models: Mapping = MODELS, inputs: Mapping = INPUTS, pack: bool = True):
         self.fault, self.clip, self.models, self.inputs, self.pack = fault, clip, dict(models), dict(inputs), pack
@@ -71,7 +71,7 @@ class StandIn:
         if graphs.VIDEO in graph and self.fault == "fails":
             error = {"node_type": "KSampler", "node_id": "7", "exception_message": "No space left on device"}
             self.prompts[number]["status"] = {"status_str": "error", "messages": [["execution_error", error]]}
-        if graphs.VIDEO in graph and self.fault == "hangs":
+        if graphs.VIDEO in graph and (self.fault == "hangs" or self.fault == "tires" and len(self.parts) > 1):
             self.prompts[number] = None
         return web.json_response({"prompt_id": number})
 

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from sk_portrait.demo.environment import ROOT
 from sk_portrait.farm import crew
+from sk_portrait.farm.on_ray import deliver
 from sk_portrait.farm.prepare import Prepared
 from sk_portrait.farm.session import Session
 from sk_portrait.farm.store import Store
@@ -48,18 +49,26 @@ def session(comfy, base):
     return Session(comfy, base)
 
 
+@pytest.fixture(scope="module")
+def recruits(ray, comfy, base):
+    """Two workers that have opened ComfyUI, for one clip after another."""
+    opened = crew.Recruits(ray, crew.Place(comfy, base), 2)
+    yield opened
+    for worker in opened.workers:
+        ray.kill(worker)
+
+
 def require_same(latents: torch.Tensor, expected: torch.Tensor) -> None:
     assert (latents - expected).abs().max() <= SAME * expected.abs().max()
 
 
-def windows_in(folder: Path) -> dict[str, int]:
-    """Windows that each process has computed."""
-    return {file.name: file.stat().st_size for file in folder.iterdir()}
+def windows_in(folder: Path) -> int:
+    """Windows that all processes have computed."""
+    return sum(file.stat().st_size for file in folder.iterdir())
 
 
-def test_v2_is_the_single_run_though_a_worker_is_killed(ray, session, comfy, base, tmp_path):
+def test_v2_is_the_single_run_though_a_worker_is_killed(recruits, session, base, tmp_path):
     graph = graphs.clip("v2", FRAMES, steps=2, sampler="dpmpp_2m_sde")
-    recruits = crew.Recruits(ray, crew.Place(comfy, base), 2)
     job = Prepared(session, graph)
     expected = session.evaluate(graph, {"video": ["clip", 0], "stage1": ["clip", 1]})
     workers = recruits.crew(job.task, job.given)
@@ -72,64 +81,55 @@ def test_v2_is_the_single_run_though_a_worker_is_killed(ray, session, comfy, bas
     some, first = Prepared(session, graph, (0, 3)).sample(workers, Store(tmp_path / "some"), Quiet())  # --frames 4
     require_same(first, expected["stage1"]["samples"][:4])
     assert (some - video[:4]).abs().max() <= 0.01 * video.abs().max()
-    for worker in workers.workers:
-        ray.kill(worker)
 
 
-def test_a_worker_with_another_model_file_is_refused_by_its_name(ray, session, comfy, base, tmp_path):
-    other = graphs.base(tmp_path)
-    graphs.model(other, b"another file")
-    recruits = crew.Recruits(ray, crew.Place(comfy, other), 1)
-    job = Prepared(session, graphs.clip("v2", 12))
-    workers = recruits.crew(job.task, job.given)
-    with pytest.raises(crew.FarmError, match=f"worker .* the model {graphs.MOTION_FILE} is another file"):
-        job.sample(workers, Store(tmp_path / "store"), Quiet())
-
-
-def test_v5_is_the_single_run_though_the_command_is_interrupted(session, base, tmp_path):
-    """And the same command again computes what is missing; neither leaves a process."""
-    marks = tmp_path / "marks"
+def test_v5_is_the_single_run_though_the_command_is_interrupted(recruits, session, base, tmp_path):
+    """Ctrl-C leaves no process; then only what is missing is computed."""
+    marks, out, saved = tmp_path / "marks", tmp_path / "out", tmp_path / "clip.json"
     marks.mkdir()
-    single = session.evaluate(graphs.clip("v5", FRAMES, steps=2, mark=str(marks)), {"video": ["clip", 0]})["video"]["samples"]
-    (total,) = windows_in(marks).values()
-    graph = tmp_path / "clip.json"
-    graph.write_text(json.dumps(graphs.clip("v5", FRAMES, steps=2, mark=str(marks), slow=0.3, film=True)))
-    command = [sys.executable, str(ROOT / "run.py"), "farm", str(graph), "--workers", "1", "--base-directory", str(base)]
-    environment = os.environ | {"RAY_worker_niceness": "0"}
-
-    def start():
-        for file in marks.iterdir():
-            file.unlink()
-        quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
-        heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what runs in the background of a shell does not
-        return subprocess.Popen([*command, "--output", str(tmp_path / "out")], env=environment, preexec_fn=heeds, **quiet)
-
-    def finished() -> int:
-        """Windows on disk: the tree has one of 1 window, then one of 4, each in 2 steps."""
-        (folder,) = (tmp_path / "out").iterdir()
-        runs = len(list(folder.glob("run1.npy"))) * 2
-        calls = len(list(folder.glob("run1.?.npy"))) + 4 * len(list(folder.glob("run2.?.npy")))
-        return runs + calls + sum(len(Store(folder).windows(f"run2.{call}")) for call in (1, 2))
-
-    first = start()
-    while first.poll() is None and (sum(windows_in(marks).values()) < 4):
+    graph = graphs.clip("v5", FRAMES, steps=2, mark=str(marks), slow=0.3, film=True)
+    single = session.evaluate(graph, {"video": ["clip", 0]})["video"]["samples"]
+    total = windows_in(marks)
+    saved.write_text(json.dumps(graph))
+    options = ["--workers", "1", "--base-directory", str(base), "--output", str(out)]
+    running = subprocess.Popen(
+        [sys.executable, str(ROOT / "run.py"), "farm", str(saved), *options],
+        env=os.environ | {"RAY_worker_niceness": "0"},
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # what runs in the background of a shell does not heed it
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    while running.poll() is None and windows_in(marks) < total + 4:
         time.sleep(0.05)
-    family = [*psutil.Process(first.pid).children(recursive=True), psutil.Process(first.pid)]
-    os.killpg(first.pid, signal.SIGINT)  # as a terminal does
-    first.communicate(timeout=60)
-    assert first.returncode == 130 and psutil.wait_procs(family, timeout=20)[1] == []
-    kept = finished()
-    assert 0 < kept < total
+    family = [*psutil.Process(running.pid).children(recursive=True), psutil.Process(running.pid)]
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+    running.communicate(timeout=60)
+    assert running.returncode == 130 and psutil.wait_procs(family, timeout=20)[1] == []
 
-    second = start()
-    family = []
-    while second.poll() is None:
-        family += psutil.Process(second.pid).children(recursive=True) if second.poll() is None and len(family) < 5 else []
-        time.sleep(0.2)
-    assert second.returncode == 0, second.stdout.read()
-    assert sum(windows_in(marks).values()) == total - kept
-    (video,) = (tmp_path / "out").glob("*/video.latent")
-    require_same(load_file(video)["latent_tensor"], single)
-    with av.open(str(video.with_name("video.mp4"))) as film:
+    job = Prepared(session, graph)
+    store = Store(out / job.digest)
+    kept, before = finished(store), windows_in(marks)
+    assert 0 < kept < total
+    workers = recruits.crew(job.task, job.given)
+    stages = job.sample(workers, store, Quiet())
+    assert windows_in(marks) - before == total - kept
+    deliver(job, store.folder, workers, stages)
+    require_same(load_file(store.folder / "video.latent")["latent_tensor"], single)
+    with av.open(str(store.folder / "video.mp4")) as film:
         assert sum(1 for _ in film.decode(video=0)) == FRAMES and film.streams.video[0].average_rate == 25
-    assert psutil.wait_procs(family, timeout=20)[1] == []
+
+
+def finished(store: Store) -> int:
+    """Windows on disk: the tree has one of 1 window, then one of 4, each in 2 steps."""
+    runs = len(list(store.folder.glob("run1.npy"))) * 2
+    calls = len(list(store.folder.glob("run1.?.npy"))) + 4 * len(list(store.folder.glob("run2.?.npy")))
+    return runs + calls + sum(len(store.windows(f"run2.{call}")) for call in (1, 2))
+
+
+def test_a_worker_with_another_model_file_is_refused_by_its_name(recruits, session, base, tmp_path):
+    job = Prepared(session, graphs.clip("v2", 12))
+    graphs.model(base, b"another file")
+    with pytest.raises(crew.FarmError, match=f"worker .* the model {graphs.MOTION_FILE} is another file"):
+        job.sample(recruits.crew(job.task, job.given), Store(tmp_path / "store"), Quiet())
+    graphs.model(base, b"the same on all machines")

@@ -104,7 +104,7 @@ def test_a_picture_goes_to_the_servers_that_lack_it(tmp_path):
 
 
 def test_what_is_interrupted_is_cancelled_and_goes_on_where_it_was(tmp_path):
-    hanging, good = StandIn("hangs"), StandIn()
+    hanging, tired = StandIn("hangs"), StandIn("tires")
 
     async def interrupted(made):
         while not (list(tmp_path.glob("part.*")) and hanging.parts):
@@ -112,7 +112,7 @@ def test_what_is_interrupted_is_cancelled_and_goes_on_where_it_was(tmp_path):
         made.cancel()
 
     with pytest.raises(asyncio.CancelledError):
-        sampled(tmp_path, good, hanging, patience=60.0, during=interrupted)
+        sampled(tmp_path, tired, hanging, patience=60.0, during=interrupted)
     assert len(hanging.cancelled) == 1
     finished, again = {frame for part in FinishedParts(Store(tmp_path), CLIP).found for frame in part.keeps}, StandIn()
     video, _ = sampled(tmp_path, again)
