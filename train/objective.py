@@ -32,7 +32,8 @@ class Batch:
 
     latents (B, 4, h, w), noise (B, 4, h, w), timesteps (B,), portraits (R, 4, h, w), owner (B,) index of each target's portrait: R equal
     parts in order; dropped (R,) bool: these portraits and their targets learn the null; pictures (B, 3, H, W) of the head pose in
-    -1..1, coefficients (B, 51), patches (B, 3, 1024), mask (B, 1, h, w) of eyes and mouth in 0..1, empty = the plain mean
+    -1..1, coefficients (B, 51), patches (B, 3, 1024), mask (B, 1, h, w) of eyes and mouth in 0..1, empty = the plain mean;
+    strength (B,) of the drive
     """
 
     latents: Tensor
@@ -45,6 +46,7 @@ class Batch:
     coefficients: Tensor
     patches: Tensor
     mask: Tensor
+    strength: Tensor
 
     def conditions(self) -> tuple[Tensor, Tensor, Expression]:
         """Portraits, head-pose pictures and expression; the dropped ones say nothing (hellomeme.md, the nulls of guidance)."""
@@ -59,7 +61,17 @@ class _Enough(Exception):
     """The last feature that is wanted has passed."""
 
 
-class _Look:
+class _Plain:
+    """An action of one UNet call, made for it: it has nothing to prepare, and what it holds goes with it."""
+
+    def prepare(self, rows: Rows, placement: Placement) -> None:
+        """Nothing is needed."""
+
+    def release(self) -> None:
+        """What was seen or handed over is wanted after the call."""
+
+
+class _Look(_Plain):
     """Keeps features with their graph, and ends the pass after the last one."""
 
     order = CAPTURE
@@ -67,53 +79,35 @@ class _Look:
     def __init__(self, sites):
         self.sites, self.features = set(sites), {}
 
-    def prepare(self, rows: Rows, placement: Placement) -> None:
-        """Nothing is needed."""
-
     def __call__(self, station: str, h: Tensor, prepared: None, call: Call) -> Tensor:
         self.features[station] = h
         if len(self.features) == len(self.sites):
             raise _Enough
         return h
 
-    def release(self) -> None:
-        """The features are wanted after the pass."""
 
-
-class _Driven:
+class _Driven(_Plain):
     order = DRIVE
 
-    def __init__(self, features: Mapping[str, Tensor]):
-        self.sites, self.features = features.keys(), features
-
-    def prepare(self, rows: Rows, placement: Placement) -> None:
-        """Nothing is needed."""
+    def __init__(self, features: Mapping[str, Tensor], strength: Tensor):
+        self.sites, self.features, self.strength = features.keys(), features, strength[:, None, None, None]
 
     def __call__(self, station: str, h: Tensor, prepared: None, call: Call) -> Tensor:
-        return h + self.features[station].to(h)
-
-    def release(self) -> None:
-        """Nothing is kept."""
+        return h + (self.features[station] * self.strength).to(h)
 
 
-class _Attending:
+class _Attending(_Plain):
     order = REFERENCE
 
     def __init__(self, adapter: nn.Module, features: Mapping[str, Tensor]):
         self.sites, self.features = adapter.sites, features
 
-    def prepare(self, rows: Rows, placement: Placement) -> None:
-        """Nothing is needed."""
-
     def __call__(self, station: str, h: Tensor, prepared: None, call: Call) -> Tensor:
         module = self.sites[station]
         return module(h, module.project(self.features[station]))
 
-    def release(self) -> None:
-        """Nothing is kept."""
 
-
-class _Knitting:
+class _Knitting(_Plain):
     """SK motion between the first and the last frame of each clip."""
 
     order = MOTION
@@ -121,14 +115,8 @@ class _Knitting:
     def __init__(self, network: SKMotion, pads: Mapping[str, Tensor]):
         self.sites, self.pads = network.stations(), pads
 
-    def prepare(self, rows: Rows, placement: Placement) -> None:
-        """Nothing is needed."""
-
     def __call__(self, station: str, h: Tensor, prepared: None, call: Call) -> Tensor:
         return self.sites[station](h, call.chunk, self.pads[station], call.emb)
-
-    def release(self) -> None:
-        """Nothing is kept."""
 
 
 class Portrait(nn.Module):
@@ -170,7 +158,7 @@ class Portrait(nn.Module):
         """(B, 4, h, w) at (B,) timesteps -> the UNet's answer."""
         portraits, pictures, expression = batch.conditions()
         seen = self.features(portraits, batch.dropped, self.adapter.sites, self.live)
-        actions = [Weighted(_Driven(self.drive(pictures, expression))), Weighted(_Attending(self.adapter, seen))]
+        actions = [Weighted(_Driven(self.drive(pictures, expression), batch.strength)), Weighted(_Attending(self.adapter, seen))]
         options = {"cond_or_uncond": [COND] * len(portraits)}
         with ExitStack() as stack:
             for network in self.motion:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..sk_attention.checkpoint import load, read, recognise
 from ..sk_attention.parts import DRIVE, PROJECTION, REFERENCE, CheckpointError, Part, Shapes, find_part
+from . import strength
 from .data import Clips, pictures_of
 from .errors import TrainError
 from .loop import to_device
@@ -103,6 +104,7 @@ class Pairs:
 
     name = "portrait"
     one_time = False  # whether all targets of a portrait share their noise level
+    any_strength = False  # whether drives of other strengths than 1 are learned
     fewest, wanted = 2, "has two frames; a sample is a pair of frames"
 
     def __init__(
@@ -136,7 +138,7 @@ class Pairs:
 
     def collate(self, picks: Sequence[Pick]) -> Batch:
         frames = [self.clips.frames(pick.clip, (pick.portrait, *pick.targets)) for pick in picks]
-        return batch_of(frames, [pick.seed for pick in picks], self.clips.size, self.one_time)
+        return batch_of(frames, [pick.seed for pick in picks], self.clips.size, self.one_time, self.any_strength)
 
     def sheet(self) -> np.ndarray | None:
         """Portraits, head poses, truths and results of samples that are always the same, one column a frame."""
@@ -149,32 +151,39 @@ class Pairs:
         return ((torch.cat(rows, dim=-2) + 1) * 127.5).round().to(torch.uint8).movedim(0, -1).cpu().numpy()
 
 
-def batch_of(frames: Sequence[Mapping[str, Tensor]], seeds: Sequence[int], size: int, one_time: bool = False) -> Batch:
+def batch_of(
+    frames: Sequence[Mapping[str, Tensor]], seeds: Sequence[int], size: int, one_time: bool = False, any_strength: bool = False
+) -> Batch:
     """A batch of samples: the first frame of each element of `frames` is the portrait, the others are its targets.
 
-    size: pixels of the head-pose pictures; one_time: the targets of a portrait share their noise level, as a clip's frames do
+    size: pixels of the head-pose pictures; one_time: the targets of a portrait share their noise level, as a clip's frames do;
+    any_strength: a part of the targets have drives of other strengths than 1
     """
     targets = [{name: tensor[1:] for name, tensor in clip.items()} for clip in frames]
     together = {name: torch.cat([clip[name] for clip in targets]) for name in targets[0]}
-    drawn = [_drawn(seed, clip["latents"], one_time) for seed, clip in zip(seeds, targets)]
+    drawn = [_drawn(seed, clip, one_time, any_strength) for seed, clip in zip(seeds, targets)]
     count = len(together["latents"])
+    strengths = torch.cat([strengths for *_, strengths in drawn])
+    drive = strength.shown(together, strengths)
     return Batch(
         latents=together["latents"],
-        noise=torch.cat([noise for noise, _, _ in drawn]),
-        timesteps=torch.cat([timesteps for _, timesteps, _ in drawn]),
+        noise=torch.cat([noise for noise, *_ in drawn]),
+        timesteps=torch.cat([timesteps for _, timesteps, *_ in drawn]),
         portraits=torch.cat([clip["latents"][:1] for clip in frames]),
         owner=torch.cat([torch.full((len(clip["latents"]),), k) for k, clip in enumerate(targets)]),
-        dropped=torch.tensor([dropped for _, _, dropped in drawn]),
-        pictures=pictures_of(together["rotation"], together["translation"], size),
-        coefficients=together["coefficients"],
+        dropped=torch.tensor([dropped for *_, dropped, _ in drawn]),
+        pictures=pictures_of(drive["rotation"], drive["translation"], size),
+        coefficients=drive["coefficients"],
         patches=together.get("patches", torch.zeros(count, 3, 1024)),
         mask=together["mask"][:, None],
+        strength=strengths,
     )
 
 
-def _drawn(seed: int, latents: Tensor, one_time: bool) -> tuple[Tensor, Tensor, bool]:
-    """Noise, timesteps and dropout of one sample."""
-    draw = torch.Generator().manual_seed(seed)
-    noise = torch.randn(latents.shape, generator=draw)
-    timesteps = torch.randint(STEPS, (1 if one_time else len(latents),), generator=draw).expand(len(latents))
-    return noise, timesteps, bool(torch.rand(1, generator=draw) < DROPOUT)
+def _drawn(seed: int, frames: Mapping[str, Tensor], one_time: bool, any_strength: bool) -> tuple[Tensor, Tensor, bool, Tensor]:
+    """Noise, timesteps, dropout and the drive's strengths of one sample."""
+    draw, count = torch.Generator().manual_seed(seed), len(frames["latents"])
+    noise = torch.randn(frames["latents"].shape, generator=draw)
+    timesteps = torch.randint(STEPS, (1 if one_time else count,), generator=draw).expand(count)
+    dropped = bool(torch.rand(1, generator=draw) < DROPOUT)
+    return noise, timesteps, dropped, strength.drawn(draw, frames) if any_strength else torch.ones(count)

@@ -51,6 +51,8 @@ class Plan:
 class Heads(Pairs):
     """Pairs of drawings; one pass over a portrait serves TARGETS targets, each with a noise level of its own."""
 
+    any_strength = True
+
     def choose(self, draw: np.random.Generator, count: int) -> list[Pick]:
         picks = []
         for clip, seed in zip(draw.choice(self.usable, count), draw.integers(1 << 62, size=count)):
