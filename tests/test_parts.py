@@ -45,8 +45,8 @@ def sampled(kind: str, steps: int = 2, sampler: str = "euler", **wishes):
     motion, empty = host.motion(kind), {"samples": torch.zeros(FRAMES, 4, CELLS, CELLS)}
     guider = host.guider(host.apply(drive=drive(FRAMES, cells=CELLS)))
 
-    def video(**wishes):
-        return host.video([motion], FRAMES, steps, CELLS, guider=guider, latent_image=empty, sampler=sampler, **wishes)
+    def video(**more):
+        return host.video([motion], FRAMES, steps, CELLS, guider=guider, latent_image=empty, sampler=sampler, **wishes, **more)
 
     def one(first: int, count: int, margin: int, **wishes):
         part = ClipPart.execute(empty, first, count, margin)[3]
@@ -68,7 +68,7 @@ def test_a_first_stage_in_parts_is_that_of_the_clip(comfy):
     """And the second stage is, where a sampler that draws noise on the way draws each frame's own, but for the frames near a cut."""
     from sk_portrait.nodes.hellomeme.parts import JoinClip
 
-    video, stage1, one = sampled("animatediff", sampler="euler_ancestral")
+    video, stage1, one = sampled("animatediff", sampler="euler_ancestral", shared_noise=0.5)
     parts = [one(first, 15, 6) for first in (0, 15)]
     assert all(difference(first, of(part, stage1)) <= 1e-5 for part, _, first in parts)
     assert difference(parts[0][1][:8], video[:8]) <= 0.02  # of another seed: 0.5 and more

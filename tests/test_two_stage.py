@@ -119,6 +119,13 @@ def test_the_first_stage_of_the_paper_is_every_frame_alone_from_one_noise(host, 
     assert (first - first[:1]).abs().max() < 1e-5 * first.abs().max()  # nothing drives it, so all frames are one
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_more_noise_frames_share_the_more_alike_they_are(host, motions, kind):
+    clips = [host.video(motions[kind], 14, cells=SMALL, shared_noise=share)[0] for share in (0.0, 0.5, 1.0)]
+    none, half, all_ = ((clip[1:] - clip[:-1]).abs().mean() for clip in clips)
+    assert all_ < half < none
+
+
 def test_the_drive_reaches_every_frame_of_both_stages(host, motions):
     clip = drive(14, cells=SMALL)
     video, first = host.video(motions["v2"], 14, cells=SMALL, guider=host.guider(host.apply(drive=clip)))

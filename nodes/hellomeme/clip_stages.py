@@ -19,6 +19,7 @@ class TwoStages:
     """Every frame by itself from one noise; then all of them noised again and denoised with motion in windows.
 
     published: frames start from the finished one before them, the last window is padded
+    shared:    part of the second stage's noise that all frames have in common, 0..1
     first:     (n, 4, h, w) of an earlier first stage, or None. Raises ValueError where it is of another length
     wanted:    the frames that are sampled and given back, or None for all. Raises ValueError for the published order, where each frame
                needs all before it
@@ -34,6 +35,7 @@ class TwoStages:
         length: int,
         overlap: int,
         published: bool,
+        shared: float,
         first: Tensor | None,
         wanted: range | None,
     ):
@@ -42,19 +44,19 @@ class TwoStages:
         if first is not None and len(first) != frames:
             raise ValueError(f"stage1 holds {len(first)} frames and the clip has {frames}: they must be equal.")
         self.first_sigmas, self.sigmas, self.first = first_sigmas, sigmas, first
-        self.length, self.overlap, self.published, self.wanted = length, overlap, published, wanted
+        self.length, self.overlap, self.published, self.shared, self.wanted = length, overlap, published, shared, wanted
         self.first_frames = tuple(wanted or range(frames))
         first_steps = steps_of(first_sigmas) * (frames if published else 1)
         self.steps = steps_of(sigmas) + (0 if first is not None else first_steps)
 
     def sample(self, clip: Clip, noise) -> Stages:
-        """One draw of the NOISE object holds the shared noise first, then that of the second stage: a resumed run draws the same."""
+        """One draw of the NOISE object holds the first stage's noise, then that of the second: a resumed run draws the same."""
         n = len(clip)
         layout, frames, starts = windows(n, self.length, self.overlap), range(n), list(range(n))
         if self.published:
             padding = published_padding(n, self.length, self.overlap)
             layout, frames, starts = padding.windows, padding.drive, list(padding.latents)
-        drawn = draw(noise, clip.latent, 1 + len(frames))
+        drawn = draw(noise, clip.latent, 1 + len(frames), self.shared)
         first = self.first
         if first is None:
             seen = None if self.wanted is None else Plan.of(layout, clip.smooth, frames, n).for_frames(self.wanted).seen
@@ -80,6 +82,7 @@ class KeyFrameTree:
     the deeper one is what the UNet sees in its frames, the pads of its own windows.
 
     published: the last window is cut short
+    shared:    part of its noise that every frame has in common with the first one, 0..1
     first:     the first stage of an earlier run, the key frames of the last level. Raises ValueError where it is of another length
     wanted:    the frames of the clip that are sampled and given back, or None for all; of the key frames all are
     first_frames: the key frames of the last level, which are the first stage
@@ -87,7 +90,15 @@ class KeyFrameTree:
     """
 
     def __init__(
-        self, frames: int, sigmas: Tensor, length: int, motion: SKMotion, published: bool, first: Tensor | None, wanted: range | None
+        self,
+        frames: int,
+        sigmas: Tensor,
+        length: int,
+        motion: SKMotion,
+        published: bool,
+        shared: float,
+        first: Tensor | None,
+        wanted: range | None,
     ):
         levels = key_frame_levels(frames, length, motion.has_margins, published)
         if first is not None:
@@ -98,12 +109,12 @@ class KeyFrameTree:
         looked_at = levels[-1:] if resumed or motion.has_margins else levels[1:]
         self.levels = levels[-1:] if resumed else levels
         self.first_frames = levels[-1].ends if len(levels) > 1 else tuple(wanted or range(frames))
-        self.sigmas, self.motion, self.first, self.wanted = sigmas, motion, first, wanted
+        self.sigmas, self.motion, self.shared, self.first, self.wanted = sigmas, motion, shared, first, wanted
         self.steps = len(self.levels) * steps_of(sigmas) + sum(len(level.ends) for level in looked_at)
 
     def sample(self, clip: Clip, noise) -> Stages:
         """v3 and v4 keep what was seen in a frame where it was made first, v5 takes it from the latest level."""
-        drawn = draw(noise, clip.latent, len(clip))
+        drawn = draw(noise, clip.latent, len(clip), self.shared)
         *deeper, last = self.levels
         latents: dict[int, Tensor] = {}  # of the key frames
         key_frames = {}
@@ -127,9 +138,10 @@ def _rows(latents: Tensor, wanted: range | None) -> Tensor:
     return latents if wanted is None else latents[wanted.start : wanted.stop]
 
 
-def draw(noise, latent: Tensor, rows: int) -> Tensor:
-    """(rows, 4, h, w) from the NOISE object."""
-    return noise.generate_noise({"samples": torch.zeros(rows, *latent.shape[1:])})
+def draw(noise, latent: Tensor, rows: int, shared: float) -> Tensor:
+    """(rows, 4, h, w) from the NOISE object; every row has `shared` (0..1) of its variance from the first one (Ge et al. 2023, mixed noise)."""
+    drawn = noise.generate_noise({"samples": torch.zeros(rows, *latent.shape[1:])})
+    return torch.cat([drawn[:1], shared**0.5 * drawn[:1] + (1 - shared) ** 0.5 * drawn[1:]]) if shared else drawn
 
 
 def thinned(sigmas: Tensor, steps: int) -> Tensor:

@@ -62,6 +62,15 @@ class TwoStageSampler(io.ComfyNode):
                     "published code: each frame starts from the one before it, averaged windows, a padded or short last window.",
                     **RARE,
                 ),
+                io.Float.Input(
+                    "shared_noise",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="Part of the noise that all moving frames have in common. 0 = each its own, as published; more flickers less.",
+                    **RARE,
+                ),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The video, one latent a frame."),
@@ -93,6 +102,7 @@ def prepare(
     window_length,
     overlap,
     method,
+    shared_noise=0.0,
     motion_2=None,
     stage1=None,
     stage1_sigmas=None,
@@ -124,10 +134,10 @@ def prepare(
         raise ValueError(f"stage1 is {tuple(first.shape)} and latent_image {tuple(samples.shape)}: they must be of one size.")
     tree = next((one.module for one in motions if one.loaded.part.kind == MOTION), None)
     if tree:
-        order = KeyFrameTree(frames, sigmas, window_length, tree, published, first, wanted)
+        order = KeyFrameTree(frames, sigmas, window_length, tree, published, shared_noise, first, wanted)
     else:
         first_sigmas = thinned(sigmas, stage1_steps) if stage1_sigmas is None else stage1_sigmas
-        order = TwoStages(frames, first_sigmas, sigmas, window_length, overlap, published, first, wanted)
+        order = TwoStages(frames, first_sigmas, sigmas, window_length, overlap, published, shared_noise, first, wanted)
     progress = Progress(order.steps, model, part.keeps.start if part else 0)
     return order, make_clip(guider, sampler, noise.seed, samples, mask, motions, not published, published, progress)
 
