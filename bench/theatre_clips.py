@@ -5,7 +5,7 @@ The networks run narrow in the host's own UNet class; only its timestep keeps SD
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ import torch
 from ..demo import host
 from ..demo.environment import CACHE
 from ..demo.world import SIZE, Wishes, World
+from ..sk_attention.parts import ANIMATEDIFF, DRIVE, REFERENCE
 from ..theatre import Identity, State, clip, draw, truth
 from ..train import world as networks
 from ..train.base import SCALE, SINUSOID
@@ -24,13 +25,15 @@ FRAMES, FPS, LENGTH, OVERLAP = 40, 15.0, 12, 4
 SEAM = 1.2  # a seam may change this much more than elsewhere
 
 
-@dataclass(frozen=True)
-class Clip:
-    """One person's motion as drawn, with every frame alone, and in two stages."""
+class Clip(NamedTuple):
+    """One person's motion as drawn; with every frame alone, from its own noise or all from one; and in two stages, the second from
+    noise of its own for every frame, or from one."""
 
     drawn: Pictures
+    apart: Pictures
     alone: Pictures
     staged: Pictures
+    shared: Pictures
 
 
 def change(pictures: Pictures) -> np.ndarray:
@@ -56,9 +59,11 @@ def judged(table, world: World, people: int = 3) -> list[Clip]:
     host.enter(host.find(), CACHE / "base")
     model = _model(world)
     made = [_clip(world, model, HELD_OUT + k) for k in range(people)]
-    drawn, alone, staged = (float(np.mean([flicker(getattr(c, name)) for c in made])) for name in ("drawn", "alone", "staged"))
-    told = f"frames alone {alone - drawn:.2f}, two stages {staged - drawn:.2f}"
-    table.say("flicker beyond the drawing's own", told, "falls", staged < alone)
+    own, *flickers = (np.mean([flicker(pictures) for pictures in column]) for column in zip(*made))
+    apart, alone, staged, shared = (value - own for value in flickers)
+    for noise, two_stages, frames in (("each frame its noise", staged, apart), ("one noise", shared, alone)):
+        told = f"two stages {two_stages:.2f}, frames alone {frames:.2f}"
+        table.say(f"flicker over the drawn, {noise}", told, "falls", bool(two_stages < frames))
     at = seams(FRAMES)
     ratios = [np.mean(change(c.staged)[at]) / np.mean(change(c.staged)[~at]) for c in made]
     natural = [np.mean(change(c.drawn)[at]) / np.mean(change(c.drawn)[~at]) for c in made]
@@ -105,7 +110,7 @@ def _clip(world: World, model, seed: int, wishes: Wishes | None = None) -> Clip:
     track = truth(who, states, SIZE, FPS)
     prompt = [[torch.zeros(1, 77, 768), {}]]
     latent = world.shrink([draw(who, State(), SIZE)]) / SCALE
-    adapter, encoder, motion = (_network(world, part.kind) for part in networks.parts())
+    adapter, encoder = (_network(world, kind) for kind in (REFERENCE, DRIVE))
     reference = EncodeReference.execute(model, adapter, prompt, prompt, {"samples": latent}).result[0]
     head_pose = DrawHeadPose.execute(track, 0.0, SIZE).result[0]
     drive = EncodeDrive.execute(encoder, head_pose, track).result[0]
@@ -113,11 +118,17 @@ def _clip(world: World, model, seed: int, wishes: Wishes | None = None) -> Clip:
     guider.set_conds(prompt, prompt)
     guider.set_cfg(wishes.guidance)
     sigmas = comfy.samplers.calculate_sigmas(guider.model_patcher.get_model_object("model_sampling"), "normal", wishes.steps)
-    final, first = TwoStageSampler.execute(
-        Noise_RandomNoise(wishes.seed), guider, comfy.samplers.sampler_object("euler"), sigmas, SharedNoise.execute(drive).result[0],
-        motion, stage1_steps=wishes.steps, window_length=LENGTH, overlap=OVERLAP, method=PAPER,
-    ).result  # fmt: skip
-    alone, staged = (world.enlarge(result["samples"] * SCALE) for result in (first, final))
-    return Clip([draw(who, state, SIZE) for state in states], alone, staged)
+    noise, sampler = Noise_RandomNoise(wishes.seed), comfy.samplers.sampler_object("euler")
+    start, motion = SharedNoise.execute(drive).result[0], _network(world, ANIMATEDIFF)
+    empty = start["samples"]
+    apart = guider.sample(noise.generate_noise({"samples": empty}), empty, sampler, sigmas, seed=noise.seed)
 
+    def two_stages(**more):
+        usual = {"stage1_steps": wishes.steps, "window_length": LENGTH, "overlap": OVERLAP, "method": PAPER}
+        results = TwoStageSampler.execute(noise, guider, sampler, sigmas, start, motion, **usual, **more).result
+        return [latent["samples"] for latent in results]
 
+    staged, alone = two_stages()
+    shared, _ = two_stages(shared_noise=1.0, stage1={"samples": alone})
+    sampled = (world.enlarge(latents * SCALE) for latents in (apart, alone, staged, shared))
+    return Clip([draw(who, state, SIZE) for state in states], *sampled)
