@@ -1,9 +1,10 @@
-"""Memory of the Two-Stage Sampler by length of clip: the peak at two lengths, and the slope between them in bytes per frame.
+"""Memory of the nodes that hold a clip by its length: the peak at two lengths, and the slope between them in bytes per frame.
 
-python run.py bench memory [--frames 100 1000] [--only v2|v3|v5]
+python run.py bench memory [--frames 100 1000] [--only v2|v3|v5|"Crop Portrait"|...]
 
-Narrow weights on the real host. Every run is a process of its own, since a peak never falls. What a frame must cost is counted from
-the tensors themselves: its drive features, its share of the key frames' features, and its latents in the sampler's hands.
+v2, v3 and v5 are the Two-Stage Sampler. Narrow weights on the real host. Every run is a process of its own, since a peak never falls. What
+a frame must cost is counted from the tensors themselves: of the sampler, its drive features, its share of the key frames' features and
+its latents in the sampler's hands; of the other nodes, what they take and give (at a third of the lengths: whole pictures weigh more).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from . import memory_nodes
 from .golden import Golden
 from .parity import open_host
 from .parity_motion import animatediff_of, sk_motion_of
@@ -22,6 +24,7 @@ from .parity_video import GoldenNoise, guider_of
 CELLS, STEPS = 16, 1  # of the square latents; steps do not add to the peak
 LATENT = 4 * CELLS * CELLS * 4  # bytes of one frame's latent
 LATENTS = 24  # of them at a time: noise, start, x, cond, uncond, denoised, fused and the host's copies of these
+DEARER = 1.1
 MOTIONS = {
     "v2": lambda golden, host: [animatediff_of(golden, host)],
     "v3": lambda golden, host: [sk_motion_of(golden, "v3", host), animatediff_of(golden, host)],
@@ -76,26 +79,40 @@ def peak_bytes() -> int:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench memory", description=__doc__)
     parser.add_argument("--frames", type=int, nargs=2, default=(100, 1000), help="the two lengths (default: %(default)s)")
-    parser.add_argument("--only", choices=MOTIONS, help="one generation alone")
+    parser.add_argument("--only", choices=(*MOTIONS, *memory_nodes.NAMES), help="one of them alone")
     parser.add_argument("--one", nargs=2, metavar=("KIND", "FRAMES"), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.one:
-        print(json.dumps(peak(options.one[0], int(options.one[1]))))
+        kind, frames = options.one
+        print(json.dumps((peak if kind in MOTIONS else memory_nodes.peak)(kind, int(frames))))
         return 0
-    worst = 0.0
-    for kind in [options.only] if options.only else MOTIONS:
-        few, many = (_in_a_process(kind, frames) for frames in options.frames)
-        slope = (many["peak"] - few["peak"]) / (options.frames[1] - options.frames[0])
-        share = 1 + (0 if kind == "v2" else 1 / 11)  # one key frame in eleven keeps features of the same size
-        counted = share * many["features"] + LATENTS * LATENT
-        worst = max(worst, slope / counted)
-        print(
-            f"{kind}: {few['peak'] / 2**20:.0f} MiB at {options.frames[0]} frames, {many['peak'] / 2**20:.0f} MiB at "
-            f"{options.frames[1]}: {slope:,.0f} bytes a frame; features and latents are {counted:,.0f}",
-            flush=True,
-        )
-    print("pass" if worst <= 1.1 else "FAIL: a frame costs more than its features and latents")
-    return int(worst > 1.1)
+    chosen = [options.only] if options.only else [*MOTIONS, *memory_nodes.NAMES]
+    passed = [_sampler(kind, *options.frames) if kind in MOTIONS else _node(kind, *(f // 3 for f in options.frames)) for kind in chosen]
+    print(f"{sum(passed)} passed, {len(passed) - sum(passed)} failed")
+    return int(not all(passed))
+
+
+def _sampler(kind: str, *lengths: int) -> bool:
+    few, many = (_in_a_process(kind, frames) for frames in lengths)
+    share = 1 + (0 if kind == "v2" else 1 / 11)  # one key frame in eleven keeps features of the same size
+    return _judged(kind, lengths, few, many, share * many["features"] + LATENTS * LATENT, "features and latents")
+
+
+def _node(name: str, *lengths: int) -> bool:
+    few, many = (_in_a_process(name, frames) for frames in lengths)
+    return _judged(name, lengths, few, many, (many["held"] - few["held"]) / (lengths[1] - lengths[0]), "inputs and outputs")
+
+
+def _judged(name: str, lengths: tuple[int, ...], few: dict, many: dict, counted: float, what: str) -> bool:
+    """Print a row, and whether a frame costs what it must and no tenth more."""
+    slope = (many["peak"] - few["peak"]) / (lengths[1] - lengths[0])
+    passed = slope <= DEARER * counted
+    print(
+        f"{'pass' if passed else 'FAIL'} {name}: {few['peak'] / 2**20:.0f} MiB at {lengths[0]} frames, {many['peak'] / 2**20:.0f} MiB at "
+        f"{lengths[1]}: {slope:,.0f} bytes a frame; {what} are {counted:,.0f}",
+        flush=True,
+    )
+    return passed
 
 
 def _in_a_process(kind: str, frames: int) -> dict[str, float]:

@@ -97,6 +97,17 @@ def test_patches_keep_their_order(nodes, encoders, monkeypatch):
     assert torch.allclose(seen["expression"].patches[..., 0], torch.tensor([0.0, 1 / 3, 2 / 3]).expand(FRAMES, 3))
 
 
+def test_a_frame_that_is_held_is_looked_at_once(nodes, encoders, monkeypatch):
+    seen, looks = {}, []
+    monkeypatch.setattr(nodes, "encode", lambda network, images, expression, **options: seen.update(expression=expression))
+    eyes = SimpleNamespace(encode_image=lambda images: looks.append(len(images)) or clip_vision().encode_image(images))
+    levels = torch.tensor([0.25, 0.25, 0.5])  # the second frame is the first one, held
+    held = {name: level[:, None, None, None].expand(-1, 8, 8, 3) for name, level in zip(patches(), (levels, levels, levels / 2))}
+    encode(nodes, encoders["coefficients"], clip_vision=eyes, **held)
+    assert sum(looks) == 2 * len(held)
+    assert torch.allclose(seen["expression"].patches[..., 0], torch.stack([levels, levels, levels / 2], dim=1))
+
+
 def test_a_drive_of_zeros_is_an_error_unless_it_was_asked_for(nodes, encoders, caplog):
     with pytest.raises(ValueError, match=r"The face would not act.*\(1\) Face Motion.*\(2\) a track with coefficients.*\(3\) patches"):
         encode(nodes, encoders["coefficients"], of=track())

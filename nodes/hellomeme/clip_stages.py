@@ -139,7 +139,7 @@ def _rows(latents: Tensor, wanted: range | None) -> Tensor:
 
 
 def draw(noise, latent: Tensor, rows: int, shared: float) -> Tensor:
-    """(rows, 4, h, w) from the NOISE object; every row has `shared` (0..1) of its variance from the first one (Ge et al. 2023, mixed noise)."""
+    """(rows, 4, h, w) from the NOISE object; each has `shared` (0..1) of its variance from the first (Ge et al. 2023, mixed noise)."""
     drawn = noise.generate_noise({"samples": torch.zeros(rows, *latent.shape[1:])})
     return torch.cat([drawn[:1], shared**0.5 * drawn[:1] + (1 - shared) ** 0.5 * drawn[1:]]) if shared else drawn
 

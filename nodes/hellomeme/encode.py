@@ -23,7 +23,7 @@ from ..types import AdapterType, DriveEncoderType, DriveType, FaceMotionType, Fa
 from .networks import load_plain
 
 EMBEDDING = 1024  # of the CLIP vision model that the published encoders were trained with (ViT-H)
-CLIP_BATCH = 24  # patches a call
+CLIP_FRAMES = 8  # a call, each with three patches
 
 
 class EncodeReference(io.ComfyNode):
@@ -209,18 +209,21 @@ def _embed_patches(node, clip_vision, patches: dict, frames: int) -> torch.Tenso
         require_frames(name, len(images), "head pose", frames)
     if len(shapes := {images.shape[1:3] for images in patches.values()}) > 1:
         raise ValueError(f"The eye and mouth patches are of different sizes, {sorted(map(tuple, shapes))}: wire those of one Face Patches.")
-    images = torch.stack([batch[..., :3] for batch in patches.values()], dim=1).flatten(0, 1)
-    tick = ticker(len(images))
-    embeddings = []
-    for start in range(0, len(images), CLIP_BATCH):
-        embeddings.append(clip_vision.encode_image(images[start : start + CLIP_BATCH])["image_embeds"])
-        tick(start + len(embeddings[-1]))
+    views = list(patches.values())
+    changes = [not k or any(not torch.equal(images[k], images[k - 1]) for images in views) for k in range(frames)]
+    distinct = [k for k, changed in enumerate(changes) if changed]  # a held frame looks as the one before it
+    tick, embeddings = ticker(len(distinct)), []
+    for start in range(0, len(distinct), CLIP_FRAMES):
+        rows = distinct[start : start + CLIP_FRAMES]
+        pictures = torch.stack([images[rows][..., :3] for images in views], dim=1).flatten(0, 1)
+        embeddings.append(clip_vision.encode_image(pictures)["image_embeds"])
+        tick(start + len(rows))
     embedded = torch.cat(embeddings).float()
     if embedded.shape[-1] != EMBEDDING:
         raise ValueError(
             f"This CLIP vision model gives {embedded.shape[-1]} numbers a picture; HelloMeme was trained with CLIP ViT-H, {EMBEDDING}."
         )
-    return embedded.unflatten(0, (frames, len(patches)))
+    return embedded.unflatten(0, (-1, len(views)))[torch.tensor(changes).cumsum(0) - 1]
 
 
 NODES = [EncodeReference, EncodeDrive]
