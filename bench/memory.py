@@ -4,7 +4,7 @@ python run.py bench memory [--frames 100 1000] [--only v2|v3|v5|"Crop Portrait"|
 
 v2, v3 and v5 are the Two-Stage Sampler. Narrow weights on the real host. Every run is a process of its own, since a peak never falls. What
 a frame must cost is counted from the tensors themselves: of the sampler, its drive features, its share of the key frames' features and
-its latents in the sampler's hands; of the other nodes, what they take and give (at a third of the lengths: whole pictures weigh more).
+its latents in the sampler's hands; of the other nodes, what they take and give (at half the lengths: whole pictures weigh more).
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def main(argv: list[str]) -> int:
         print(json.dumps((peak if kind in MOTIONS else memory_nodes.peak)(kind, int(frames))))
         return 0
     chosen = [options.only] if options.only else [*MOTIONS, *memory_nodes.NAMES]
-    passed = [_sampler(kind, *options.frames) if kind in MOTIONS else _node(kind, *(f // 3 for f in options.frames)) for kind in chosen]
+    passed = [_sampler(kind, *options.frames) if kind in MOTIONS else _node(kind, *(f // 2 for f in options.frames)) for kind in chosen]
     print(f"{sum(passed)} passed, {len(passed) - sum(passed)} failed")
     return int(not all(passed))
 

@@ -310,17 +310,19 @@ def encode(
     expression: Expression,
     null_motion: Tensor | None = None,
     generations: tuple[str, ...] = (),
+    empty: float = EMPTY,
     batch: int = 8,
     place: Callable[[Tensor], Tensor] = lambda feature: feature,
     tick: Callable[[int], None] = lambda done: None,
 ) -> Drive:
     """The drive of a clip, `batch` frames at a time.
 
-    pictures: (F, 3, H, W), RGB in -1..1; place: brings a feature to where it is kept; tick: called with the frames done.
+    pictures: (F, 3, H, W), RGB in the encoder's -1..1, or in what it takes them from, where black is `empty`; place: brings a feature
+    to where it is kept; tick: called with the frames done.
     The null (the uncond half of guidance) is the empty picture with zero coefficients and patches, run through the networks;
     of face motion it is zero from v3 on and `null_motion` (1, 548), what the motion net sees in a black crop, in v1 and v2.
     """
-    null = encoder(torch.full_like(pictures[:1], EMPTY), expression.empty(null_motion))
+    null = encoder(torch.full_like(pictures[:1], empty), expression.empty(null_motion))
     null = {station: place(feature) for station, feature in null.items()}
     features = {station: feature.new_empty(len(pictures), *feature.shape[1:]) for station, feature in null.items()}
     for start in range(0, len(pictures), batch):

@@ -169,12 +169,13 @@ def _encode(encoder, head_pose, expression: Expression, face_motion):
     comfy.model_management.load_models_gpu([encoder.patcher])
     device, keep = encoder.patcher.load_device, comfy.model_management.unet_offload_device()
     # Computed in fp32 whatever the weights are kept in: it happens once a frame, and bf16 throughout would be off by 2e-2.
-    pictures = head_pose[..., :3].movedim(-1, 1) * 2 - 1
+    pictures = head_pose[..., :3].movedim(-1, 1)
     with torch.no_grad():
         return encode(
-            lambda picture, codes: encoder.module(picture.to(device, torch.float32), codes),
+            lambda picture, codes: encoder.module(picture.to(device, torch.float32) * 2 - 1, codes),
             pictures,
             expression,
+            empty=0.0,
             null_motion=face_motion.null if face_motion is not None and black else None,
             generations=encoder.generations,
             place=lambda feature: feature.to(keep, encoder.dtype),
