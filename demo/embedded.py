@@ -19,9 +19,9 @@ from ..face_tools.trackers import sources
 from ..face_tools.trackers.faces import ModelFiles
 from ..face_tools.trackers.tracking import track_faces
 from . import sheet
-from .world import FPS, SIZE, WORDS, Wishes, World, portrait
+from .world import FPS, SIZE, STEPS, WORDS, Wishes, World, portrait
 
-NAME, STEPS = "portrait_video_embedded", 8
+NAME = "portrait_video_embedded"
 
 
 def cropped(frames: list[np.ndarray], source, fps: float, size: int) -> tuple[list[np.ndarray], FaceTrack]:

@@ -33,7 +33,8 @@ from ..unet.strengths import EVEN, Strengths
 from .environment import ROOT
 
 FOLDER = ROOT / "demo" / "world"
-SIZE, FPS = 128, 15.0  # pixels of a picture, those it was trained on; frames a second of the demo
+SIZE, STEPS = 128, 4  # pixels of a picture, those it was trained on; steps that serve it best
+FPS = 15.0  # of the demo
 PERSON = 900_000  # the default portrait: nobody that training saw
 WORDS = "weights trained by this project on drawn heads"
 NO_TEXT = torch.zeros(1, 1, 8)  # its UNet reads none
@@ -48,7 +49,7 @@ def portrait(size: int = 192, person: int = PERSON) -> np.ndarray:
 class Wishes:
     """As an artist would set them; `reference` and `drive` are strengths, `strengths` those of the reference by station and step."""
 
-    steps: int = 8
+    steps: int = STEPS
     guidance: float = 1.5
     reference: float = 1.0
     drive: float = 1.0
