@@ -20,7 +20,7 @@ LEAN, OFF = np.radians([8.0, 8.0, 25.0]), np.array([0.045, 0.03, 0.2])
 class Footage:
     """People from seed `first` on, `in_file` together; `frames` of each at `fps`, held and placed alike where they are neighbours.
 
-    actor: who is drawn in all their states instead of them
+    actor: who is drawn in all their states instead of them; relaxed: whether their faces do nothing
     """
 
     name: str
@@ -30,6 +30,7 @@ class Footage:
     in_file: int
     neighbours: bool
     actor: theatre.Identity | None = None
+    relaxed: bool = False
 
     def drawn(self, folder: Path, people: int, tell: Callable[[str], None]) -> list[Path]:
         """The files of `people` people in `folder`; those that are there already are kept."""
@@ -51,7 +52,7 @@ class Footage:
         draw = np.random.Generator(np.random.PCG64([seed, 0x1EA2]))
         shifts = draw.uniform(-1, 1, (1 if self.neighbours else self.frames, 2, 3)).repeat(self.frames if self.neighbours else 1, 0)
         motion = theatre.clip(seed, self.frames, self.fps)
-        who, states = self.actor or theatre.Identity.of(seed), [_leaning(state, *shift) for state, shift in zip(motion, shifts)]
+        who, states = self.actor or theatre.Identity.of(seed), [self._held(state, *shift) for state, shift in zip(motion, shifts)]
         marked = [cv2.resize(theatre.masks(who, s, SIZE), (CELLS, CELLS), interpolation=cv2.INTER_AREA) for s in states]
         return {
             "pictures": np.stack([theatre.draw(who, s, SIZE) for s in states]),
@@ -61,10 +62,17 @@ class Footage:
             "mask": np.round(np.stack(marked) * 255).astype(np.uint8),
         }
 
+    def _held(self, state: theatre.State, turn: np.ndarray, shift: np.ndarray) -> theatre.State:
+        """The state held and placed differently, by shares of LEAN and OFF."""
+        coefficients = 0 * state.coefficients if self.relaxed else state.coefficients
+        return theatre.State(np.float32(state.rotation + LEAN * turn), np.float32(state.translation + OFF * shift), coefficients)
+
 
 # The people and motions that training sees; the benches use seeds from 900,000 on.
 PAIRS = Footage("drawings", 100_000, 4, 0.41, 125, neighbours=False)
 CLIPS = Footage("clips", 500_000, 24, 15.0, 25, neighbours=True)
+# Natural motion never shows a face at rest, from which a pose must be told as well.
+RELAXED = replace(PAIRS, name="relaxed", first=700_000, relaxed=True)
 # One person whose face hides nothing, in every state of PAIRS.
 PLAIN = theatre.Identity(
     skin=(244, 214, 190), hair=(30, 24, 22), eye=(40, 60, 90), lips=(160, 40, 50), shirt=(90, 90, 90), background=(190, 190, 190),
@@ -72,8 +80,3 @@ PLAIN = theatre.Identity(
     nose_size=1, mouth_width=1, lip_fullness=1.1, ear_size=1, neck_width=1, age=0, freckles=0,
 )  # fmt: skip
 STAND_INS = replace(PAIRS, name="stand_ins", actor=PLAIN)
-
-
-def _leaning(state: theatre.State, turn: np.ndarray, shift: np.ndarray) -> theatre.State:
-    """The state held and placed differently, by shares of LEAN and OFF."""
-    return theatre.State(np.float32(state.rotation + LEAN * turn), np.float32(state.translation + OFF * shift), state.coefficients)

@@ -22,13 +22,14 @@ from . import motions, world
 from .autoencoder import TinyAutoencoder
 from .curve import curve
 from .data import Clips, ShardWriter
-from .footage import CLIPS, PAIRS, SIZE, STAND_INS, Footage
+from .footage import CLIPS, PAIRS, RELAXED, SIZE, STAND_INS, Footage
 from .loop import Settings, described, fit
 from .portraits import Pairs, Pick
 from .reconstruct import Reconstructions
 from .rehearsal import Rehearsal
 
 TARGETS = PAIRS.frames - 1
+RESTING = 8  # people a person at rest
 AUTOENCODER, RECORD = "autoencoder.safetensors", "world.json"
 # Stage -> task, as logs are named.
 TASKS = {
@@ -100,7 +101,8 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
         states = STAND_INS.drawn(out / STAND_INS.name, plan.people, tell)
         acted = latents(out / "acted", STAND_INS, states, small, tell)
         fit(Rehearsal(acted, networks[drive.repositories[world.GENERATION]]), plan.rehearsal, out / "rehearsal", {"people": plan.people})
-        task = Heads(latents(out / "latents", PAIRS, files, small, tell), unet, networks, None, live=True, **options)
+        relaxed = RELAXED.drawn(out / RELAXED.name, plan.people // RESTING, tell)
+        task = Heads(latents(out / "latents", PAIRS, [*files, *relaxed], small, tell), unet, networks, None, live=True, **options)
         fit(task, plan.joint, out / "joint", {"people": plan.people})
         for path, state in zip(written, [world.narrow_base(unet, small), *(network.state_dict() for network in networks.values())]):
             _save(path, _half(state))

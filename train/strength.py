@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..theatre import State
 
-SHARE = 1 / 3  # of the targets, to which a strength other than 1 is given
+SHARE = 0.2  # of the targets, to which a strength other than 1 is given
 WEAKEST, STRONGEST = 0.4, 1.5
 FURTHEST = torch.from_numpy(np.radians([30.0, 45.0, 45.0])).float()  # pitch, yaw and roll that a drive may show
 REST = torch.from_numpy(State().translation)
