@@ -169,16 +169,14 @@ def strip(name: str, pictures: Sequence[Pictures]) -> np.ndarray:
 
 
 def judge(table: Table, found: dict[str, tuple[float, float]]) -> None:
-    """What must hold of identity and style by setting."""
-    whole, seen_styled, least = (found[name] for name in ("everything 1, plain MODEL looks", "everything 1, styled MODEL looks", "up_2: 0"))
-    falling = [found[name] for name in SETTINGS if name.startswith("reference_strength")]
+    """What must hold of identity and style by setting. How much each brings is a matter of the weights: the rows above say it."""
+    whole, seen_styled = (found[f"everything 1, {who} MODEL looks"] for who in ("plain", "styled"))
     table.above("identity, everything 1", whole[0], 0.15)
-    table.below("  and without the reference", falling[-1][0], 0.3 * whole[0])
-    table.below("the reference washes style out: style", whole[1], falling[-1][1])
-    rising = [whole[1], *(style for _, style in falling)]
-    table.above("less strength, more style: least gain", min(b - a for a, b in zip(rising, rising[1:])), -0.02, ".3f")
-    table.above("styled MODEL looks: style", seen_styled[1], whole[1])
-    table.above("up_2: 0, identity kept", least[0] / whole[0], 0.8)
+    table.below("  and without the reference", found["reference_strength 0.0"][0], 0.3 * whole[0])
+    table.below("under Apply most style is washed out", whole[1], 0.5)
+    for name in ("reference_strength 0.5", "per_step 1 1 0 0", "everything 1, styled MODEL looks"):
+        table.above(f"{name}: style", found[name][1], whole[1])
+    table.below("  which costs identity", seen_styled[0], whole[0])
 
 
 def main(argv: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Whole clips of the small world in ComfyUI: the Two-Stage Sampler against frames alone, and the seams of its windows.
+"""Whole clips of the small world in ComfyUI: two stages and key frames against frames alone, and the seams of their windows.
 
 The networks run narrow in the host's own UNet class; only its timestep keeps SD1.5's width, as in training.
 """
@@ -13,11 +13,11 @@ import torch
 from ..demo import host
 from ..demo.environment import CACHE
 from ..demo.world import SIZE, Wishes, World
-from ..sk_attention.parts import ANIMATEDIFF, DRIVE, REFERENCE
+from ..sk_attention.parts import ANIMATEDIFF, DRIVE, MOTION, REFERENCE
 from ..theatre import Identity, State, clip, draw, truth
 from ..train import world as networks
 from ..train.base import SCALE, SINUSOID
-from ..unet.stages import windows
+from ..unet.stages import chain, windows
 from .readers import HELD_OUT
 from .theatre_stage import Pictures
 
@@ -26,14 +26,16 @@ SEAM = 1.2  # a seam may change this much more than elsewhere
 
 
 class Clip(NamedTuple):
-    """One person's motion as drawn; with every frame alone, from its own noise or all from one; and in two stages, the second from
-    noise of its own for every frame, or from one."""
+    """One person's motion as drawn; with every frame alone, in two stages and by key frames, each from noise of its own for every moving
+    frame, or from one noise."""
 
     drawn: Pictures
-    apart: Pictures
     alone: Pictures
     staged: Pictures
-    shared: Pictures
+    keyed: Pictures
+    alone_one: Pictures
+    staged_one: Pictures
+    keyed_one: Pictures
 
 
 def change(pictures: Pictures) -> np.ndarray:
@@ -47,11 +49,12 @@ def flicker(pictures: Pictures) -> float:
     return float(np.abs(x[2:] - 2 * x[1:-1] + x[:-2]).mean())
 
 
-def seams(frames: int) -> np.ndarray:
-    """(F - 1,) bool: between these neighbours a window begins or ends."""
-    layout = windows(frames, LENGTH, OVERLAP)
-    borders = {w[0] - 1 for w in layout if w[0]} | {w[-1] for w in layout if w[-1] < frames - 1}
-    return np.isin(np.arange(frames - 1), list(borders))
+def seam(pictures: Pictures, layout) -> float:
+    """How much more neighbours change between which a window of the layout begins or ends."""
+    last = len(pictures) - 1
+    borders = {w[0] - 1 for w in layout if w[0]} | {w[-1] for w in layout if w[-1] < last}
+    at = np.isin(np.arange(last), list(borders))
+    return float(np.mean(change(pictures)[at]) / np.mean(change(pictures)[~at]))
 
 
 def judged(table, world: World, people: int = 3) -> list[Clip]:
@@ -60,14 +63,16 @@ def judged(table, world: World, people: int = 3) -> list[Clip]:
     model = _model(world)
     made = [_clip(world, model, HELD_OUT + k) for k in range(people)]
     own, *flickers = (np.mean([flicker(pictures) for pictures in column]) for column in zip(*made))
-    apart, alone, staged, shared = (value - own for value in flickers)
-    for noise, two_stages, frames in (("each frame its noise", staged, apart), ("one noise", shared, alone)):
-        told = f"two stages {two_stages:.2f}, frames alone {frames:.2f}"
-        table.say(f"flicker over the drawn, {noise}", told, "falls", bool(two_stages < frames))
-    at = seams(FRAMES)
-    ratios = [np.mean(change(c.staged)[at]) / np.mean(change(c.staged)[~at]) for c in made]
-    natural = [np.mean(change(c.drawn)[at]) / np.mean(change(c.drawn)[~at]) for c in made]
-    table.below("change at seams against elsewhere", float(np.mean(ratios) / np.mean(natural)), SEAM)
+    for noise, values in (("each frame its noise", flickers[:3]), ("one noise", flickers[3:])):
+        alone, *others = (value - own for value in values)
+        told = f"frames alone {alone:.2f}, two stages {others[0]:.2f}, key frames {others[1]:.2f}"
+        table.say(f"flicker over the drawn, {noise}", told, "falls", max(others) < alone)
+    for name, way, layout in (
+        ("two stages", "staged", windows(FRAMES, LENGTH, OVERLAP)),
+        ("key frames", "keyed", chain(FRAMES, LENGTH)),
+    ):
+        ratios, natural = (np.mean([seam(getattr(clip, of), layout) for clip in made]) for of in (way, "drawn"))
+        table.below(f"{name}: change at seams over elsewhere", float(ratios / natural), SEAM)
     return made
 
 
@@ -119,16 +124,18 @@ def _clip(world: World, model, seed: int, wishes: Wishes | None = None) -> Clip:
     guider.set_cfg(wishes.guidance)
     sigmas = comfy.samplers.calculate_sigmas(guider.model_patcher.get_model_object("model_sampling"), "normal", wishes.steps)
     noise, sampler = Noise_RandomNoise(wishes.seed), comfy.samplers.sampler_object("euler")
-    start, motion = SharedNoise.execute(drive).result[0], _network(world, ANIMATEDIFF)
-    empty = start["samples"]
-    apart = guider.sample(noise.generate_noise({"samples": empty}), empty, sampler, sigmas, seed=noise.seed)
+    start, motion, key_frames = SharedNoise.execute(drive).result[0], _network(world, ANIMATEDIFF), _network(world, MOTION)
+    empty = {"samples": start["samples"]}
+    alone = guider.sample(noise.generate_noise(empty), empty["samples"], sampler, sigmas, seed=noise.seed)
 
-    def two_stages(**more):
+    def sampled(*motions, **more):
         usual = {"stage1_steps": wishes.steps, "window_length": LENGTH, "overlap": OVERLAP, "method": PAPER}
-        results = TwoStageSampler.execute(noise, guider, sampler, sigmas, start, motion, **usual, **more).result
+        wires = dict(zip(("motion", "motion_2"), motions, strict=False))
+        results = TwoStageSampler.execute(noise, guider, sampler, sigmas, start, **wires, **usual, **more).result
         return [latent["samples"] for latent in results]
 
-    staged, alone = two_stages()
-    shared, _ = two_stages(shared_noise=1.0, stage1={"samples": alone})
-    sampled = (world.enlarge(latents * SCALE) for latents in (apart, alone, staged, shared))
-    return Clip([draw(who, state, SIZE) for state in states], *sampled)
+    staged, alone_one = sampled(motion)
+    staged_one, _ = sampled(motion, shared_noise=1.0, stage1={"samples": alone_one})
+    keyed, keyed_one = (sampled(key_frames, motion, shared_noise=share)[0] for share in (0.0, 1.0))
+    ways = (world.enlarge(latents * SCALE) for latents in (alone, staged, keyed, alone_one, staged_one, keyed_one))
+    return Clip([draw(who, state, SIZE) for state in states], *ways)

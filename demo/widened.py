@@ -34,7 +34,8 @@ def write_for(models: Path, world: World | None = None) -> None:
 def use(graph: dict, info: dict) -> None:
     """Make an API graph of the two-stage template sample with the world.
 
-    Its files; v-prediction, which it was trained with; a tracker and an expression that need no model files.
+    Its files; v-prediction, which it was trained with; one noise for all frames, since its motion was trained for minutes; a tracker
+    and an expression that need no model files.
     """
 
     def added(name: str, kind: str, title: str, **inputs) -> str:
@@ -50,6 +51,7 @@ def use(graph: dict, info: dict) -> None:
     graph[checkpoint]["inputs"]["ckpt_name"] = CHECKPOINT
     for kind, part in zip(("SKPortraitLoadAdapter", "SKPortraitLoadDriveEncoder", "SKPortraitLoadMotion"), networks.parts(), strict=True):
         only(kind)["file"] = PREFIX + networks.file_of(part)
+    only("SKPortraitTwoStageSampler")["shared_noise"] = 1.0
     readers = list(_readers(graph, [checkpoint, 0]))
     sampling = added("velocity", "ModelSamplingDiscrete", "v-prediction", model=[checkpoint, 0], sampling="v_prediction")
     for inputs, name in readers:

@@ -79,8 +79,8 @@ class World:
         return networks.narrow_autoencoder(self.base).eval().requires_grad_(False)
 
     def part(self, kind: str) -> nn.Module:
-        """The reference adapter, drive encoder or temporal modules."""
-        part = next(part for part in networks.parts() if part.kind == kind)
+        """The reference adapter, drive encoder, temporal modules or SK motion."""
+        part = next(part for part in (*networks.parts(), networks.key_frames()) if part.kind == kind)
         net = part.build(networks.sizes(part))
         net.load_state_dict(networks.read(self.folder / networks.file_of(part)))
         return net.eval().requires_grad_(False)

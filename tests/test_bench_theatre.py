@@ -32,10 +32,8 @@ def test_an_actor_who_copies_the_portrait_is_found_out(played):
 
 
 def test_the_small_world_means_what_it_says(played):
-    """What it does not hold yet, likeness and half strengths, stands in the README."""
-    held = {what.strip() for what, *_, held in played["sampled"].rows if held}
-    meant = {"pose, APD", "expression, AED", "picture, PSNR", "turns, of what was asked", "drive of another frame: APD to it"}
-    assert meant | {"drive off: turns", "reference off: identity", "box kept still: turns"} <= held
+    """All of it but the likeness of everyone, which stands in the README."""
+    assert failures(played["sampled"]) <= {"identity"} and played["sampled"].passed > 15
 
 
 def test_readers_read_what_was_drawn():

@@ -353,10 +353,10 @@ def test_the_small_world_is_made_and_made_again_from_where_it_stopped(tmp_path, 
     monkeypatch.setattr(stages, "STAND_INS", replace(stages.STAND_INS, in_file=2))
     monkeypatch.setattr(stages, "CLIPS", replace(stages.CLIPS, in_file=1, frames=16))
     short = Settings(2, batch=2, rates=(1e-3, 1e-5), save=1, sheet=2)
-    files = stages.build(tmp_path, stages.Plan(2, 1, short, short, short, replace(short, batch=1)))
-    assert {path.stem for path in files} == {"world_base", "hm2_reference", "hm2_control", "hm2_animatediff_frame12"}
+    files = stages.build(tmp_path, stages.Plan(2, 1, short, short, short, *[replace(short, batch=1)] * 2))
+    assert {path.stem for path in files} == {"world_base", "hm2_reference", "hm2_control", "hm2_animatediff_frame12", "hm3_motion"}
     sheets = sorted(path.name for path in tmp_path.glob("*/sheets/*.png"))
-    assert sheets == ["autoencoder_000002.png", "motion_000002.png", "portrait_000002.png"]
+    assert sheets == ["autoencoder_000002.png", "motion_000002.png", "motion_000002.png", "portrait_000002.png"]
     record = json.loads((tmp_path / stages.RECORD).read_text())
     assert all(len(record[name]["loss"]) == 2 and record[name]["steps"] == 2 for name in stages.TASKS)
     assert sum(path.stat().st_size for path in files) < 40 << 20

@@ -61,11 +61,11 @@ def _parser() -> argparse.ArgumentParser:
         part.add_argument("--sheet", type=int, default=1000, help="steps between sheets of samples, 0 = none (default: %(default)s)")
 
     small = parts.add_parser("world", help="the small world of drawn heads, from nothing")
-    of = ("AUTOENCODER", "REHEARSAL", "JOINT", "MOTION")
+    of = ("AUTOENCODER", "REHEARSAL", "JOINT", "MOTION", "KEY_FRAMES")
     small.add_argument("--people", type=int, default=6000, help="people drawn in pairs of moments (default: %(default)s)")
     small.add_argument("--clips", type=int, default=400, help="people drawn in neighbouring frames (default: %(default)s)")
-    small.add_argument("--minutes", type=float, nargs=4, default=(0, 0, 0, 0), metavar=of, help="the schedules' ends, 0 = none")
-    small.add_argument("--steps", type=int, nargs=4, default=(15000, 5000, 6000, 1000), metavar=of, help="(default: %(default)s)")
+    small.add_argument("--minutes", type=float, nargs=5, default=(0, 0, 0, 0, 0), metavar=of, help="the schedules' ends, 0 = none")
+    small.add_argument("--steps", type=int, nargs=5, default=(15000, 5000, 6000, 1000, 500), metavar=of, help="(default: %(default)s)")
     small.add_argument("--seed", type=int, default=0)
 
     widen = parts.add_parser("widen", help="a world in SD1.5's shapes, for ComfyUI")
@@ -128,8 +128,8 @@ def _write(networks: dict[str, torch.nn.Module], out: Path) -> list[Path]:
 
 
 def _world(options: argparse.Namespace) -> None:
-    batches, warmups = (16, 24, 8, 2), (50, 50, 100, 50)
-    rates = (2e-3, 5e-5), (2e-3, 2e-5), (2.5e-3, 2e-5), (1e-3, 2e-5)
+    batches, warmups = (16, 24, 8, 2, 2), (50, 50, 100, 50, 50)
+    rates = (2e-3, 5e-5), (2e-3, 2e-5), (2.5e-3, 2e-5), (1e-3, 2e-5), (1e-3, 2e-5)
     trainings = [
         Settings(steps, minutes, batch=batch, rates=pair, warmup=warmup, seed=options.seed, save=100, sheet=250)
         for steps, minutes, batch, pair, warmup in zip(options.steps, options.minutes, batches, rates, warmups)

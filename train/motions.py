@@ -3,7 +3,7 @@ SK motion between key frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +24,19 @@ def kinds(generation: str) -> dict[str, Part]:
 
 
 def networks(generation: str, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]) -> dict[str, nn.Module]:
-    """Repository -> temporal modules: those of `start`, or new ones that change nothing yet."""
-    built = {}
-    for repository, part in kinds(generation).items():
-        if part in start:
-            built[repository] = from_file(start[part])
-            continue
-        built[repository] = part.build(sizes(part))
-        modules = built[repository].stations() if part.kind == MOTION else built[repository].sites()
-        for module in modules.values():
-            last = module.proj if part.kind == MOTION else module.proj_out
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+    """Repository -> temporal modules of a generation."""
+    return {repository: network(part, start, sizes) for repository, part in kinds(generation).items()}
+
+
+def network(part: Part, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]) -> nn.Module:
+    """Temporal modules: those of `start`, or new ones that change nothing yet."""
+    if part in start:
+        return from_file(start[part])
+    built = part.build(sizes(part))
+    for module in (built.stations() if part.kind == MOTION else built.sites()).values():
+        last = module.proj if part.kind == MOTION else module.proj_out
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
     return built
 
 
@@ -49,15 +50,24 @@ def require_trained(generation: str, start: Mapping[Part, Path]) -> None:
 class Neighbours(Pairs):
     """Samples of FRAMES neighbouring frames and any frame of the clip as the portrait, for a network with motion.
 
-    motion: what `networks` returns
+    motion: what `networks` returns; beside: temporal modules that act and are not trained
     """
 
     name = "motion"
     one_time = True
     fewest, wanted = FRAMES, f"has {FRAMES} frames; a sample is {FRAMES} neighbouring frames"
 
-    def __init__(self, clips: Clips, unet: nn.Module, parts, motion: Mapping[str, nn.Module], text: Tensor | None, **options):
-        super().__init__(clips, unet, parts, text, motion=tuple(motion.values()), **options)
+    def __init__(
+        self,
+        clips: Clips,
+        unet: nn.Module,
+        parts: Mapping[str, nn.Module],
+        motion: Mapping[str, nn.Module],
+        text: Tensor | None,
+        beside: Sequence[nn.Module] = (),
+        **options,
+    ):
+        super().__init__(clips, unet, parts, text, motion=(*motion.values(), *beside), **options)
         self.trained, self.unused = dict(motion), ()
 
     def choose(self, draw: np.random.Generator, count: int) -> list[Pick]:

@@ -1,8 +1,8 @@
 """`python run.py train world --out FOLDER`: the small world from nothing, stage after stage.
 
 Drawings, autoencoder, latents; the drive encoder's rehearsal; base, reference adapter and drive encoder jointly; then AnimateDiff's
-modules with everything else frozen. Every stage resumes, and a finished one is skipped; the seeds are fixed, so that without `minutes`
-the same files come out.
+modules, and SK motion between key frames, each with everything else frozen. Every stage resumes, and a finished one is skipped; the
+seeds are fixed, so that without `minutes` the same files come out.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ AUTOENCODER, RECORD = "autoencoder.safetensors", "world.json"
 # Stage -> task, as logs are named.
 TASKS = {
     "autoencoder": Reconstructions.name, "rehearsal": Rehearsal.name, "joint": Pairs.name, "motion": motions.Neighbours.name,
+    "key_frames": motions.Neighbours.name,
 }  # fmt: skip
 
 
@@ -47,6 +48,7 @@ class Plan:
     rehearsal: Settings
     joint: Settings
     motion: Settings
+    key_frames: Settings
 
 
 class Heads(Pairs):
@@ -91,7 +93,7 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
 
     torch.manual_seed(plan.joint.seed)
     unet, (adapter, drive, temporal) = world.unet(), world.parts()
-    networks = {part.repositories[world.GENERATION]: part.build(world.sizes(part)) for part in (adapter, drive)}
+    networks = {world.repository(part): part.build(world.sizes(part)) for part in (adapter, drive)}
     written = [out / world.BASE, *(out / world.file_of(part) for part in (adapter, drive))]
     if all(path.exists() for path in written):
         world.load_base(unet, world.read(written[0]))
@@ -100,19 +102,23 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
     else:
         states = STAND_INS.drawn(out / STAND_INS.name, plan.people, tell)
         acted = latents(out / "acted", STAND_INS, states, small, tell)
-        fit(Rehearsal(acted, networks[drive.repositories[world.GENERATION]]), plan.rehearsal, out / "rehearsal", {"people": plan.people})
+        fit(Rehearsal(acted, networks[world.repository(drive)]), plan.rehearsal, out / "rehearsal", {"people": plan.people})
         relaxed = RELAXED.drawn(out / RELAXED.name, plan.people // RESTING, tell)
         task = Heads(latents(out / "latents", PAIRS, [*files, *relaxed], small, tell), unet, networks, None, live=True, **options)
         fit(task, plan.joint, out / "joint", {"people": plan.people})
         for path, state in zip(written, [world.narrow_base(unet, small), *(network.state_dict() for network in networks.values())]):
             _save(path, _half(state))
 
-    torch.manual_seed(plan.motion.seed)
     files = CLIPS.drawn(out / CLIPS.name, plan.clips, tell)
-    motion = motions.networks(world.GENERATION, {}, world.sizes)
-    task = motions.Neighbours(latents(out / "moving", CLIPS, files, small, tell), unet, networks, motion, None, **options)
-    fit(task, plan.motion, out / "motion", {"clips": plan.clips})
-    written.append(_save(out / world.file_of(temporal), _half(motion[temporal.repositories[world.GENERATION]].state_dict())))
+    moving, acting = latents(out / "moving", CLIPS, files, small, tell), []
+    for name, part in (("motion", temporal), ("key_frames", world.key_frames())):
+        settings = getattr(plan, name)
+        torch.manual_seed(settings.seed)
+        built = motions.network(part, {}, world.sizes)
+        task = motions.Neighbours(moving, unet, networks, {world.repository(part): built}, None, acting, **options)
+        fit(task, settings, out / name, {"clips": plan.clips})
+        written.append(_save(out / world.file_of(part), _half(built.state_dict())))
+        acting.append(built)
     record = {"people": plan.people, "clips": plan.clips}
     for name, task in TASKS.items():
         record[name] = described(getattr(plan, name)) | {"loss": curve(out / name / task)}

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..sk_attention.parts import ANIMATEDIFF, DRIVE, REFERENCE, Part, Shapes, find_part
+from ..sk_attention.parts import ANIMATEDIFF, DRIVE, MOTION, REFERENCE, Part, Shapes, find_part
 from .autoencoder import TinyAutoencoder
 from .base import plain_unet
 from .errors import TrainError
@@ -19,7 +19,7 @@ from .widen import widened
 
 TIMES = 10  # every width is a tenth of what the host asks for
 WIDTHS = (32, 64, 64, 64)  # of the UNet's levels; the host asks for 320 at the first, and takes 640 at the others
-GENERATION = "v2"
+GENERATION, KEY_FRAMES = "v2", "v3"
 BASE, FIRST_STAGE = "world_base.safetensors", "first_stage_model."
 # Layers of SD1.5 that so small a world does not need; in a file of SD1.5's shapes their weights are zero, which adds nothing.
 LEFT_OUT = (
@@ -68,9 +68,19 @@ def parts() -> tuple[Part, ...]:
     return find_part(REFERENCE, GENERATION), find_part(DRIVE, GENERATION, "coefficients_drive"), find_part(ANIMATEDIFF, GENERATION)
 
 
+def key_frames() -> Part:
+    """What a world's folder may hold for key frames: SK motion. v2 has none, and v3's stays narrow."""
+    return find_part(MOTION, KEY_FRAMES)
+
+
+def repository(part: Part) -> str:
+    """The published name of a part of the world."""
+    return part.repositories[GENERATION if GENERATION in part.generations else KEY_FRAMES]
+
+
 def file_of(part: Part) -> str:
     """The name of a part's file in a world's folder."""
-    return f"{part.repositories[GENERATION]}.safetensors"
+    return f"{repository(part)}.safetensors"
 
 
 def read(path: Path) -> dict[str, Tensor]:

@@ -64,6 +64,7 @@ class TwoStageSampler(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "shared_noise",
+                    optional=True,  # graphs in API format that were saved before it have none
                     default=0.0,
                     min=0.0,
                     max=1.0,
