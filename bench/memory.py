@@ -24,7 +24,7 @@ from .parity_video import GoldenNoise, guider_of
 CELLS, STEPS = 16, 1  # of the square latents; steps do not add to the peak
 LATENT = 4 * CELLS * CELLS * 4  # bytes of one frame's latent
 LATENTS = 24  # of them at a time: noise, start, x, cond, uncond, denoised, fused and the host's copies of these
-DEARER = 1.1
+DEARER = 1.1  # times what is counted, at the most
 MOTIONS = {
     "v2": lambda golden, host: [animatediff_of(golden, host)],
     "v3": lambda golden, host: [sk_motion_of(golden, "v3", host), animatediff_of(golden, host)],
@@ -65,6 +65,13 @@ def peak(kind: str, frames: int) -> dict[str, float]:
     return {"peak": peak_bytes(), "features": features}
 
 
+def peak_of_node(name: str, frames: int) -> dict[str, float]:
+    """The peak of one of the other nodes, and the bytes of what it took and gave."""
+    open_host("comfy", Golden())
+    held = memory_nodes.nodes(frames)[name]()
+    return {"peak": peak_bytes(), "held": sum(tensor.nbytes for tensor in held)}
+
+
 def peak_bytes() -> int:
     import torch
 
@@ -84,7 +91,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.one:
         kind, frames = options.one
-        print(json.dumps((peak if kind in MOTIONS else memory_nodes.peak)(kind, int(frames))))
+        print(json.dumps((peak if kind in MOTIONS else peak_of_node)(kind, int(frames))))
         return 0
     chosen = [options.only] if options.only else [*MOTIONS, *memory_nodes.NAMES]
     passed = [_sampler(kind, *options.frames) if kind in MOTIONS else _node(kind, *(f // 2 for f in options.frames)) for kind in chosen]

@@ -63,15 +63,4 @@ def encoded(pictures: Tensor) -> list[Tensor]:
     return [pictures, *drive.features.values()]
 
 
-def peak(name: str, frames: int) -> dict[str, float]:
-    """Bytes of the process at its peak, and of what the node took and gave."""
-    from .golden import Golden
-    from .memory import peak_bytes
-    from .parity import open_host
-
-    open_host("comfy", Golden())
-    held = nodes(frames)[name]()
-    return {"peak": peak_bytes(), "held": sum(tensor.nbytes for tensor in held)}
-
-
 NAMES = ("Crop Portrait", "Draw Head Pose", "Face Patches", "Paste Portrait Back", "Encode Portrait Drive")
