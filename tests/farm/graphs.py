@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -49,3 +50,8 @@ def clip(
     else:
         nodes["save"] = ("SaveLatent", {"samples": ["clip", 0], "filename_prefix": "farmed"})
     return {name: {"class_type": kind_, "inputs": inputs} for name, (kind_, inputs) in nodes.items()}
+
+
+def heed_interrupts() -> None:
+    """For a process that is to be interrupted: what runs in the background of a shell does not heed Ctrl-C, nor do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

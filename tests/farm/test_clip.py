@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import av
@@ -95,7 +94,7 @@ def test_v5_is_the_single_run_though_the_command_is_interrupted(recruits, sessio
     running = subprocess.Popen(
         [sys.executable, str(ROOT / "run.py"), "farm", str(saved), *options],
         env=os.environ | {"RAY_worker_niceness": "0"},
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # what runs in the background of a shell does not heed it
+        preexec_fn=graphs.heed_interrupts,
         start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

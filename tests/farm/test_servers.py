@@ -97,7 +97,8 @@ def test_after_an_interrupt_the_servers_are_idle_and_the_same_command_goes_on(tw
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import run; run.load_pack(); {script}"
     addresses = ",".join(server.url for server in two)
     command_line = [sys.executable, "-c", code, str(saved), "--servers", addresses, "--output", str(out)]
-    running = subprocess.Popen(command_line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    running = subprocess.Popen(command_line, preexec_fn=graphs.heed_interrupts, start_new_session=True, **quiet)
     while running.poll() is None and not list(out.glob("*/part.*.npz")):
         time.sleep(0.1)
     running.send_signal(signal.SIGINT)
