@@ -15,8 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import memory_nodes
 from .golden import Golden
+from .memory_nodes import NODES
 from .parity import open_host
 from .parity_motion import animatediff_of, sk_motion_of
 from .parity_video import GoldenNoise, guider_of
@@ -68,7 +68,7 @@ def peak(kind: str, frames: int) -> dict[str, float]:
 def peak_of_node(name: str, frames: int) -> dict[str, float]:
     """The peak of one of the other nodes, and the bytes of what it took and gave."""
     open_host("comfy", Golden())
-    held = memory_nodes.nodes(frames)[name]()
+    held = NODES[name](frames)
     return {"peak": peak_bytes(), "held": sum(tensor.nbytes for tensor in held)}
 
 
@@ -86,14 +86,14 @@ def peak_bytes() -> int:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench memory", description=__doc__)
     parser.add_argument("--frames", type=int, nargs=2, default=(100, 1000), help="the two lengths (default: %(default)s)")
-    parser.add_argument("--only", choices=(*MOTIONS, *memory_nodes.NAMES), help="one of them alone")
+    parser.add_argument("--only", choices=(*MOTIONS, *NODES), help="one of them alone")
     parser.add_argument("--one", nargs=2, metavar=("KIND", "FRAMES"), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.one:
         kind, frames = options.one
         print(json.dumps((peak if kind in MOTIONS else peak_of_node)(kind, int(frames))))
         return 0
-    chosen = [options.only] if options.only else [*MOTIONS, *memory_nodes.NAMES]
+    chosen = [options.only] if options.only else [*MOTIONS, *NODES]
     passed = [_sampler(kind, *options.frames) if kind in MOTIONS else _node(kind, *(f // 2 for f in options.frames)) for kind in chosen]
     print(f"{sum(passed)} passed, {len(passed) - sum(passed)} failed")
     return int(not all(passed))

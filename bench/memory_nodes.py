@@ -22,30 +22,46 @@ def clip(frames: int):
     return FaceTrack("bench", "mediapipe478", 25.0, (SIDE, SIDE), np.ones(frames, bool), box, landmarks, rotation, place, None)
 
 
-def nodes(frames: int) -> dict[str, Callable[[], list[Tensor]]]:
-    """Node -> what it takes and gives for so many frames."""
+def of(frames: int, side: int) -> Tensor:
+    """A clip of grey pictures."""
+    return torch.full((frames, side, side, 3), 0.5)
+
+
+def held(node, *wires) -> list[Tensor]:
+    """The clips among what a node is given and gives."""
+    return [t for t in (*wires, *node.execute(*wires).result) if isinstance(t, Tensor) and len(t) == len(wires[0])]
+
+
+def cropped(frames: int) -> list[Tensor]:
+    """Crop Portrait."""
+    from ..nodes.face.pictures import CropPortrait
+
+    return held(CropPortrait, of(frames, SIDE), clip(frames), "v5", 0.0, SHOWN)
+
+
+def posed(frames: int) -> list[Tensor]:
+    """Draw Head Pose."""
+    from ..nodes.face.pictures import DrawHeadPose
+
+    return held(DrawHeadPose, clip(frames), 0.0, SHOWN)
+
+
+def cut(frames: int) -> list[Tensor]:
+    """Face Patches."""
+    from ..nodes.face.pictures import FacePatches
+
+    return held(FacePatches, of(frames, SIDE), clip(frames))
+
+
+def pasted(frames: int) -> list[Tensor]:
+    """Paste Portrait Back."""
     from ..face_tools.pictures.crop import Crop
     from ..nodes.face.paste import PasteBack
-    from ..nodes.face.pictures import CropPortrait, DrawHeadPose, FacePatches
 
-    crop = Crop(60, 60, 400, SHOWN, (SIDE, SIDE))
-
-    def of(side: int) -> Tensor:
-        return torch.full((frames, side, side, 3), 0.5)
-
-    def given(execute: Callable, *wires) -> list[Tensor]:
-        return [t for t in (*wires, *execute(*wires).result) if isinstance(t, Tensor) and len(t) == frames]
-
-    return {
-        "Crop Portrait": lambda: given(lambda i: CropPortrait.execute(i, clip(frames), "v5", 0.0, SHOWN), of(SIDE)),
-        "Draw Head Pose": lambda: given(lambda: DrawHeadPose.execute(clip(frames), 0.0, SHOWN)),
-        "Face Patches": lambda: given(lambda i: FacePatches.execute(i, clip(frames)), of(SIDE)),
-        "Paste Portrait Back": lambda: given(lambda i, p: PasteBack.execute(i, p, crop, 0.1, 0.5), of(SIDE), of(SHOWN)),
-        "Encode Portrait Drive": lambda: encoded(of(SHOWN)),
-    }
+    return held(PasteBack, of(frames, SIDE), of(frames, SHOWN), Crop(60, 60, 400, SHOWN, (SIDE, SIDE)), 0.1, 0.5)
 
 
-def encoded(pictures: Tensor) -> list[Tensor]:
+def encoded(frames: int) -> list[Tensor]:
     """Encode Drive, v2, of a narrow UNet."""
     from ..nodes.hellomeme.encode import EncodeDrive
     from ..nodes.hellomeme.face_motion import FaceMotion
@@ -58,9 +74,16 @@ def encoded(pictures: Tensor) -> list[Tensor]:
     part = find_part(DRIVE, "v2", "motion_drive")
     sizes = dict(part.published) | {"widths": (16, 64, 128, 128, 128), "context_dim": 32}
     encoder = managed(Golden().loaded("control2_v2", part, sizes, operations))
-    motion = FaceMotion(torch.zeros(len(pictures), FACE_MOTION), torch.zeros(1, FACE_MOTION))
-    drive = EncodeDrive.execute(encoder, pictures, clip(len(pictures)), face_motion=motion)[0]
+    motion, pictures = FaceMotion(torch.zeros(frames, FACE_MOTION), torch.zeros(1, FACE_MOTION)), of(frames, SHOWN)
+    drive = EncodeDrive.execute(encoder, pictures, clip(frames), face_motion=motion)[0]
     return [pictures, *drive.features.values()]
 
 
-NAMES = ("Crop Portrait", "Draw Head Pose", "Face Patches", "Paste Portrait Back", "Encode Portrait Drive")
+# Node -> runs it over so many frames; what it took and gave.
+NODES: dict[str, Callable[[int], list[Tensor]]] = {
+    "Crop Portrait": cropped,
+    "Draw Head Pose": posed,
+    "Face Patches": cut,
+    "Paste Portrait Back": pasted,
+    "Encode Portrait Drive": encoded,
+}

@@ -48,9 +48,9 @@ def sampled(kind: str, steps: int = 2, sampler: str = "euler", **wishes):
     def video(**more):
         return host.video([motion], FRAMES, steps, CELLS, guider=guider, latent_image=empty, sampler=sampler, **wishes, **more)
 
-    def one(first: int, count: int, margin: int, **wishes):
+    def one(first: int, count: int, margin: int, **more):
         part = ClipPart.execute(empty, first, count, margin)[3]
-        return (part, *video(part=part, **wishes))
+        return (part, *video(part=part, **more))
 
     return (*video(), one)
 

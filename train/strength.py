@@ -32,6 +32,6 @@ def shown(frames: Mapping[str, Tensor], strength: Tensor) -> dict[str, Tensor]:
     part = strength[:, None]
     return {
         "rotation": frames["rotation"] / part,
-        "translation": REST + (frames["translation"] - REST) / part,
+        "translation": frames["translation"] / part + REST * (1 - 1 / part),  # at strength 1 the very numbers
         "coefficients": frames["coefficients"] / part,
     }
