@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 
 import comfy.samplers
@@ -138,22 +139,33 @@ def merged(lab: Lab) -> float:
 
 def compiled(lab: Lab) -> float:
     """In windows, whose drive changes between the calls of one compiled graph."""
-    try:
-        from comfy_api.torch_helpers import set_torch_compile_wrapper
-        from comfy_extras import nodes_torch_compile
-    except ImportError:
-        raise Absent("this host's TorchCompileModel cannot be had") from None
-    dropped = getattr(nodes_torch_compile, "skip_torch_compile_dict", None)  # older hosts keep all guards
     graphs = []
 
     def backend(graph, inputs):
         graphs.append(graph)
         return graph.forward
 
+    error = _compiled_by(backend, lab)
+    return error if graphs else float("inf")
+
+
+def inductor(lab: Lab) -> float:
+    """The same by torch's own compiler."""
+    if not shutil.which("g++"):
+        raise Absent("inductor needs a C++ compiler")
+    return _compiled_by("inductor", lab)
+
+
+def _compiled_by(backend: str | Callable, lab: Lab) -> float:
+    try:
+        from comfy_api.torch_helpers import set_torch_compile_wrapper
+        from comfy_extras import nodes_torch_compile
+    except ImportError:
+        raise Absent("this host's TorchCompileModel cannot be had") from None
+    dropped = getattr(nodes_torch_compile, "skip_torch_compile_dict", None)  # older hosts keep all guards
     scene = lab.scene(windows=True)
     set_torch_compile_wrapper(model=scene.model, backend=backend, options={"guard_filter_fn": dropped} if dropped else None)
-    got = scene.samples()
-    return relative(got, lab.whole()) if graphs else float("inf")
+    return relative(scene.samples(), lab.whole())
 
 
 def schedule_behind(lab: Lab) -> float:
@@ -228,6 +240,7 @@ RUNS: Rows = {
     ("LoRA before Apply", "is the LoRA behind it"): lora_before,
     ("merged half and half with itself behind Apply", "is itself"): merged,
     ("torch.compile", "our windows are the whole batch"): compiled,
+    ("torch.compile, inductor", "our windows are the whole batch"): inductor,
     ("UNet with weights in fp8", "is one with the same weights in fp32"): fp8,
     ("zero terminal SNR, v-prediction behind Apply with a span", "is the same before it"): schedule_behind,
 }

@@ -110,12 +110,13 @@ class DriveAction:
 
         Raises ValueError for the drive of an encoder that was made for a UNet of another width.
         """
+        chunks = h.unflatten(0, (len(prepared), -1))  # not a slice of h: torch.compile (2.11) loses what is added to one, silently
         for k, added in enumerate(prepared):
             if (width := added[station].shape[1]) != h.shape[1]:
                 raise ValueError(
                     f"The drive has {width} channels at {station} and this MODEL {h.shape[1]}: its encoder was made for another UNet."
                 )
-            h[k * call.chunk : (k + 1) * call.chunk] += resized(added[station], h.shape[-2:])
+            chunks[k].add_(resized(added[station], h.shape[-2:]))
         return h
 
     def _of(self, branch: int) -> Tensor:

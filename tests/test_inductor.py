@@ -1,0 +1,50 @@
+"""torch.compile with its own compiler: what an action does to the hidden states between two layers is in the result."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sk_portrait.bench.golden import Golden
+from sk_portrait.bench.parity_unet import SIZES
+from sk_portrait.sk_attention.drive import DriveAction
+from sk_portrait.sk_attention.parts import REFERENCE, find_part
+from sk_portrait.sk_attention.reference import Reference, ReferenceAction
+from sk_portrait.tests.narrow import CELLS, SCALE, WIDTHS, drive, normal
+from sk_portrait.unet.frames import rows_of
+from sk_portrait.unet.residence import Placement
+from sk_portrait.unet.stations import Stations, Weighted
+
+pytestmark = pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler, and there is no g++")
+
+FRAMES, STATION = 2, "up_1"
+
+
+def referring(generation: str) -> Weighted:
+    adapter = Golden().loaded(f"adapter_{generation}", find_part(REFERENCE, generation), SIZES[generation])
+    seen = {s: normal(s, 2, WIDTHS[s], CELLS // SCALE[s], CELLS // SCALE[s]) for s in adapter.module.sites}
+    return Weighted(ReferenceAction(Reference(seen, (CELLS, CELLS), adapter)))
+
+
+def driving() -> Weighted:
+    return Weighted(DriveAction(drive(FRAMES)))
+
+
+@pytest.mark.parametrize("acting", [driving, partial(referring, "v2"), partial(referring, "v5b")], ids=["drive", "v2", "v5b"])
+def test_inductor_keeps_what_an_action_does(acting):
+    rows, here = rows_of({"cond_or_uncond": [0, 1]}, 2 * FRAMES), Placement(torch.device("cpu"), torch.float32)
+    call, width = Stations([acting()]).prepare(rows, here, {}), WIDTHS[STATION]
+    upsample = nn.Conv2d(width, width, 3, padding=1)
+
+    def layers(h: torch.Tensor) -> torch.Tensor:
+        return F.silu(call.all(STATION, upsample(h)))
+
+    h = normal("h", 2 * FRAMES, width, CELLS // SCALE[STATION], CELLS // SCALE[STATION])
+    with torch.no_grad():
+        plain, compiled = layers(h), torch.compile(layers)(h)
+    assert ((compiled - plain).abs().max() / plain.abs().max()).item() < 1e-5
