@@ -16,12 +16,12 @@ from ..face_tools.trackers import sources
 from ..face_tools.trackers.faces import ModelFiles
 from ..face_tools.trackers.tracking import track_faces
 
-FRAMES, SIZE, RUNS = 30, 512, 3
+FRAMES, SIZE, RUNS = 30, 512, 5
 GOALS = {"Paste Portrait Back": 10.0, "Paste Portrait Back, colours matched": 15.0, "Face Patches": 3.0}
 
 
 def costs(clip: Path, tracker: str, models: ModelFiles, folder: str) -> dict[str, float] | None:
-    """Node -> milliseconds a frame, the best of three runs; None without ComfyUI, whose nodes they are."""
+    """Node -> milliseconds a frame, the best of five runs; None without ComfyUI, whose nodes they are."""
     comfy = find()
     if comfy is None:
         return None

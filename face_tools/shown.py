@@ -5,7 +5,7 @@ from __future__ import annotations
 import av
 import cv2
 import numpy as np
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 
 WIDEST = 8.0  # no real pixel is wider than this, or as much higher
 
@@ -38,6 +38,9 @@ def _oriented(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def _display_matrix(frame: av.VideoFrame) -> np.ndarray:
-    """(2, 2) part of the 3x3 matrix, of 32-bit integers, that phones and editors write."""
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    """(2, 2) part of the 3x3 matrix, of 32-bit integers, that phones and editors write.
+
+    frame.side_data would keep frame and data in a circle, and hundreds of frames wait for Python to find such circles.
+    """
+    data = SideDataContainer(frame).get(Type.DISPLAYMATRIX)
     return np.eye(2) if data is None else np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2].astype(float)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 import comfy.model_management
+import cv2
 import numpy as np
 import torch
 
@@ -15,7 +16,8 @@ def frames_uint8(images: Iterable[torch.Tensor]) -> Iterator[np.ndarray]:
 
 def frame_uint8(image: torch.Tensor) -> np.ndarray:
     """(H, W, 3) uint8 RGB of one frame of an IMAGE, or of a part of it; alpha is dropped. Raises ValueError for what is no picture."""
-    return np.ascontiguousarray(_colours(image).clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu().numpy())
+    picture = _colours(image).float().cpu().numpy()
+    return cv2.convertScaleAbs(cv2.threshold(picture, 0, 0, cv2.THRESH_TOZERO)[1], alpha=255)  # it would take -1 for 1
 
 
 def frame_float(image: torch.Tensor) -> np.ndarray:
@@ -48,18 +50,21 @@ def require_memory(count: int, height: int, width: int) -> None:
 
 
 def room(count: int, height: int, width: int) -> torch.Tensor:
-    """An IMAGE (count, height, width, 3) to be filled. Raises ValueError where the machine has no memory for it."""
+    """An IMAGE (count, height, width, 3) to be filled. Raises ValueError where the machine has no memory for it.
+
+    NumPy asks the system for large pages, which are there far sooner than torch's small ones.
+    """
     require_memory(count, height, width)
-    return torch.empty(count, height, width, 3)
+    return torch.from_numpy(np.empty((count, height, width, 3), np.float32))
 
 
 def put(images: torch.Tensor, k: int, frame: np.ndarray) -> None:
     """Write a uint8 or float frame into row k of an IMAGE."""
-    picture = torch.from_numpy(np.ascontiguousarray(frame))
-    if picture.dtype == torch.uint8:
-        torch.div(picture, 255, out=images[k])
+    picture = images[k].numpy()
+    if frame.dtype == np.uint8:
+        np.divide(frame, np.float32(255), out=picture)
     else:
-        images[k] = picture
+        picture[:] = frame
 
 
 def require_rows(track, images: torch.Tensor) -> None:

@@ -117,11 +117,10 @@ def test_patches_of_the_part_they_see_are_those_of_the_whole_frame(x, y):
 
     corners = dict(zip(REGIONS, ((200, 200), (380, 210), (280, 420)), strict=True))
     windows = {name: np.array([[1.6, 0, -1.6 * left], [0, 1.6, -1.6 * top]]) for name, (left, top) in corners.items()}
-    plan = PatchPlan((1280, 720), (720, 720), upright(1.9, 360), upright(0.6, 112), windows)
-    part = frame[plan.part(0)]
-    pictures = plan.cut(part, 0)
-    assert part.size < frame.size / 2
-    upright = cv2.warpAffine(frame, plan.face[0], plan.size, borderMode=cv2.BORDER_REPLICATE)
+    plan = PatchPlan((1280, 720), upright(1.9, 360), upright(0.6, 112), windows)
+    pictures = plan.cut(frame, 0)
+    assert frame[plan.part(0)].size < frame.size / 2
+    upright = cv2.warpAffine(frame, plan.face[0], (720, 720), borderMode=cv2.BORDER_REPLICATE)
     for name, window in plan.windows.items():
         whole = cv2.warpAffine(upright, window, (WINDOW, WINDOW), borderMode=cv2.BORDER_REPLICATE)
         whole = cv2.resize(cv2.GaussianBlur(whole, (5, 5), 0), (224, 224), interpolation=cv2.INTER_CUBIC)

@@ -1,8 +1,10 @@
 """Reading videos: every frame at its time, upright, with its sound, and one clear sentence for what is not a video."""
 
+import gc
 import io
 from itertools import islice
 
+import av
 import numpy as np
 import pytest
 
@@ -71,6 +73,18 @@ def test_long_clips_stream(tmp_path):
     path = write_video(tmp_path / "long.mp4", [numbered(k % 30) for k in range(2000)])
     assert numbers(path) == [k % 30 for k in range(2000)]
     assert [number_of(frame) for frame in islice(video.frames(path), 3)] == [0, 1, 2]
+
+
+def test_no_frame_waits_for_the_garbage_collector(tmp_path):
+    """Frames that only it would find fill hundreds of MB before it looks."""
+    path = write_video(tmp_path / "clip.mp4", [numbered(k) for k in range(40)])
+    gc.collect()
+    gc.disable()
+    try:
+        list(video.frames(path))
+        assert not [one for one in gc.get_objects() if isinstance(one, av.VideoFrame)]
+    finally:
+        gc.enable()
 
 
 def test_files_that_are_no_video_say_so_in_one_sentence(tmp_path):

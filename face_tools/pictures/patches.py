@@ -23,6 +23,7 @@ TAPS = 4  # pixels beside a point that bicubic interpolation may read, and one f
 SMALLEST = 1.0  # pixels that a face spans at least
 MARGIN = 1.2  # side of a patch over the longer side of its landmarks
 REGIONS = ("left_eye", "right_eye", "mouth")  # published order
+MOTION_CROP = "motion_crop"
 
 
 def face_matrix(landmarks: np.ndarray, scheme: Scheme, size: tuple[int, int]) -> np.ndarray:
@@ -39,46 +40,68 @@ def motion_matrix(landmarks: np.ndarray, scheme: Scheme) -> np.ndarray:
 class PatchPlan:
     """Where the patches of a clip lie: a frame's warps to the upright face and to the PD-FGC crop, a region's one fixed window.
 
-    face:    (F, 2, 3) frame -> upright face of `size`
+    frame:   (width, height) of the frames
+    face:    (F, 2, 3) frame -> upright face
     motion:  (F, 2, 3) frame -> 224 px crop
     windows: region name -> (2, 3) upright face -> 256 px window, the same in every frame
-    frame, size: (width, height) of the frames and of the upright face
     """
 
     frame: tuple[int, int]
-    size: tuple[int, int]
     face: np.ndarray
     motion: np.ndarray
     windows: dict[str, np.ndarray]
 
-    @cached_property
-    def seen(self) -> dict[str, tuple[int, int, int, int]]:
-        """Region name -> (x, y, width, height) of what its window sees of the upright face."""
-        return {name: _seen(window, (WINDOW, WINDOW), self.size) for name, window in self.windows.items()}
+    def check(self, frame: np.ndarray) -> None:
+        """Raise TrackError unless the (H, W, C) picture has the size that was tracked."""
+        height, width = frame.shape[:2]
+        if (width, height) != self.frame:
+            raise TrackError(f"The track is of frames of {self.frame[0]}x{self.frame[1]}, these are {width}x{height}.")
 
     def part(self, k: int) -> tuple[slice, slice]:
         """Rows and columns of frame k that its pictures see: a small part of a large frame."""
-        upright = np.concatenate([_corners(*seen) for seen in self.seen.values()])
-        points = [_backward(self.face[k], upright), _backward(self.motion[k], _corners(0, 0, PATCH, PATCH))]
-        x, y, width, height = _inside(np.concatenate(points), self.frame)
-        return slice(y, y + height), slice(x, x + width)
+        (left, top), (right, bottom) = self._parts[k].tolist()
+        return slice(top, bottom), slice(left, right)
 
-    def cut(self, part: np.ndarray, k: int) -> dict[str, np.ndarray]:
-        """The pictures of frame k from its `part`, (h, w, 3) uint8: left_eye, right_eye, mouth and motion_crop, each (224, 224, 3)
-        uint8."""
-        rows, columns = self.part(k)
-        start = np.array([columns.start, rows.start])
-        face, motion = (_from(matrix, start) for matrix in (self.face[k], self.motion[k]))
-        pictures = {name: self._patch(part, face, name) for name in self.windows}
-        pictures["motion_crop"] = cv2.warpAffine(part, motion, (PATCH, PATCH), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        return pictures
+    def cut(self, frame: np.ndarray, k: int) -> dict[str, np.ndarray]:
+        """The pictures of frame k, (H, W, 3) uint8: left_eye, right_eye, mouth and motion_crop, each (224, 224, 3) uint8."""
+        self.check(frame)
+        return self.cut_part(frame[self.part(k)], k)
 
-    def _patch(self, part: np.ndarray, face: np.ndarray, name: str) -> np.ndarray:
-        """A region's window of the upright face, of which only what the window sees is drawn."""
-        x, y, *size = self.seen[name]
-        upright = cv2.warpAffine(part, face - [[0, 0, x], [0, 0, y]], size, borderMode=cv2.BORDER_REPLICATE)
-        cut = cv2.warpAffine(upright, _from(self.windows[name], np.array([x, y])), (WINDOW, WINDOW), borderMode=cv2.BORDER_REPLICATE)
-        return cv2.resize(cv2.GaussianBlur(cut, BLUR, 0), (PATCH, PATCH), interpolation=cv2.INTER_CUBIC)
+    def cut_part(self, part: np.ndarray, k: int) -> dict[str, np.ndarray]:
+        """The same from the frame's `part` alone."""
+        return {name: (_motion_crop if name == MOTION_CROP else _patch)(part, warp[k]) for name, warp in self._warps.items()}
+
+    @cached_property
+    def _from_frame(self) -> dict[str, np.ndarray]:
+        """Picture -> (F, 2, 3) frame -> window of a region, or crop. The published code draws the upright face in between."""
+        return {name: _composed(window, self.face) for name, window in self.windows.items()} | {MOTION_CROP: self.motion}
+
+    @cached_property
+    def _parts(self) -> np.ndarray:
+        """(F, 2, 2) first and last-but-one (x, y) of what the pictures of a frame see, and of what interpolation takes beside it; at
+        least a pixel of the frame, whose border then stands for all that lies outside."""
+        seen = [_backward(warp, PATCH if name == MOTION_CROP else WINDOW) for name, warp in self._from_frame.items()]
+        points = np.concatenate(seen, 1)
+        low = np.clip(np.floor(points.min(1)).astype(int) - TAPS, 0, np.array(self.frame) - 1)
+        high = np.clip(np.ceil(points.max(1)).astype(int) + TAPS, low + 1, self.frame)
+        return np.stack([low, high], 1)
+
+    @cached_property
+    def _warps(self) -> dict[str, np.ndarray]:
+        """Picture -> (F, 2, 3) as from the frame, from its part."""
+        start = np.concatenate([np.broadcast_to(np.eye(2), (len(self.face), 2, 2)), self._parts[:, 0, :, None]], -1)
+        return {name: _composed(warp, start) for name, warp in self._from_frame.items()}
+
+
+def _patch(part: np.ndarray, warp: np.ndarray) -> np.ndarray:
+    """(224, 224, 3) of a region."""
+    window = cv2.warpAffine(part, warp, (WINDOW, WINDOW), borderMode=cv2.BORDER_REPLICATE)
+    return cv2.resize(cv2.GaussianBlur(window, BLUR, 0), (PATCH, PATCH), interpolation=cv2.INTER_CUBIC)
+
+
+def _motion_crop(part: np.ndarray, warp: np.ndarray) -> np.ndarray:
+    """(224, 224, 3) of the face."""
+    return cv2.warpAffine(part, warp, (PATCH, PATCH), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
 def plan_patches(track: FaceTrack) -> PatchPlan:
@@ -97,7 +120,7 @@ def plan_patches(track: FaceTrack) -> PatchPlan:
     motion = np.stack([motion_matrix(row, scheme) for row in track.landmarks])
     upright = np.stack([transform(matrix, row[:, :2]) for matrix, row in zip(face, track.landmarks)])
     windows = {region: _window(upright[:, list(getattr(scheme, region))]) for region in REGIONS}
-    return PatchPlan(track.size, (side, side), face, motion, windows)
+    return PatchPlan(track.size, face, motion, windows)
 
 
 def _window(points: np.ndarray) -> np.ndarray:
@@ -108,29 +131,13 @@ def _window(points: np.ndarray) -> np.ndarray:
     return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
 
 
-def _corners(x: float, y: float, width: float, height: float) -> np.ndarray:
-    """(4, 2)."""
-    return np.array([(x, y), (x + width, y), (x, y + height), (x + width, y + height)], np.float64)
+def _composed(after: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """One (..., 2, 3) warp for two."""
+    linear = after[..., :2]
+    return np.concatenate([linear @ before[..., :2], linear @ before[..., 2:] + after[..., 2:]], -1)
 
 
-def _backward(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(N, 2) points before a (2, 3) warp."""
-    return (points - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
-
-
-def _inside(points: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """(x, y, width, height) round (N, 2) points and what interpolation takes beside them, inside a picture of `size`; at least a pixel
-    of it, whose border then stands for all that lies outside."""
-    low = np.clip(np.floor(points.min(0)).astype(int) - TAPS, 0, np.array(size) - 1)
-    high = np.clip(np.ceil(points.max(0)).astype(int) + TAPS, low + 1, size)
-    return tuple(map(int, (*low, *(high - low))))
-
-
-def _seen(window: np.ndarray, target: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """(x, y, width, height) of what a warp to a picture of `target` size sees of one of `size`."""
-    return _inside(_backward(window, _corners(0, 0, *target)), size)
-
-
-def _from(matrix: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """The warp of a picture that begins at `start`."""
-    return np.column_stack([matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ start])
+def _backward(warps: np.ndarray, side: int) -> np.ndarray:
+    """(F, 4, 2) places of the corners of a square picture before the (F, 2, 3) warps that draw it."""
+    corners = np.array([(0, 0), (side, 0), (0, side), (side, side)], np.float64)
+    return (corners - warps[:, None, :, 2]) @ np.linalg.inv(warps[..., :2]).swapaxes(1, 2)

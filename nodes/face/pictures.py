@@ -4,7 +4,7 @@ import torch
 from comfy_api.latest import io, ui
 
 from ...face_tools.pictures.head_pose_raster import draw_box, driven_translation
-from ...face_tools.pictures.patches import PATCH, REGIONS, plan_patches
+from ...face_tools.pictures.patches import MOTION_CROP, PATCH, REGIONS, plan_patches
 from ..pixels import frame_float, frame_uint8, put, require_rows, room
 from ..progress import for_each
 from ..schema import RARE, schema
@@ -114,10 +114,11 @@ class FacePatches(io.ComfyNode):
     def execute(cls, images, track) -> io.NodeOutput:
         require_rows(track, images)
         plan = plan_patches(track)
-        pictures = {name: room(len(images), PATCH, PATCH) for name in (*REGIONS, "motion_crop")}
+        plan.check(images[0])
+        pictures = {name: room(len(images), PATCH, PATCH) for name in (*REGIONS, MOTION_CROP)}
 
         def cut(k: int) -> None:
-            for name, picture in plan.cut(frame_uint8(images[k][plan.part(k)]), k).items():
+            for name, picture in plan.cut_part(frame_uint8(images[k][plan.part(k)]), k).items():
                 put(pictures[name], k, picture)
 
         for_each(len(images), cut)
