@@ -4,9 +4,9 @@ python run.py bench peer --official PATH [--width 64] [--size 256] [--frames 20]
 
 PATH is your own copy of ComfyUI_HelloMeme. Both sides sample one v2 clip (narrow networks with weights by a rule, CFG, fp32, PyTorch's
 attention) in turn in one process; a ratio is the published seconds over ours, their median over the rounds with its spread. `paper` is
-our sampler as it is, `published code` does what the published one does, whose latents it must then give. Start-up and peaks are those of
-processes of their own: loading beyond the host's own start, and all tensors that are alive at once while loading and sampling, weights
-included.
+our sampler as it is, `published code` does what the published one does, whose latents it must then give. `arithmetic` is the published
+FLOPs over ours: how many times as fast the same kernels can be. Start-up and peaks are those of processes of their own: loading beyond
+the host's own start, and all tensors that are alive at once while loading and sampling, weights included.
 """
 
 from __future__ import annotations
@@ -23,20 +23,22 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from ..demo.host import enter, find
+from . import overhead
 from .alive import Alive
 from .golden import Golden
 from .memory import peak_bytes
 from .parity import error_of, open_host
 from .parity_video import TOLERANCE
-from .peer_clip import Inputs, Sizes, now, write_weights
+from .peer_clip import GENERATION, Inputs, Sizes, now, write_weights
 
 PAPER, PUBLISHED, OFFICIAL = "paper", "published code", "official"  # the first two are names of the sampler's methods
 PARTS = ("reference", "encoders", "stage 1", "stage 2")
 LEAST = {PAPER: {"stage 1": 2.5, "stage 2": 1.8}, PUBLISHED: {"stage 1": 1.3, "stage 2": 1.15}}
-SHARE_OF_MEMORY = 0.5
-Sample = Callable[[Inputs, int], tuple[Tensor, dict[str, float]]]
+SHARE_OF_MEMORY, FULL_SIZE = 0.5, 512
+Sample = Callable[..., tuple[Tensor, dict[str, float]]]
 
 
 def main(argv: list[str]) -> int:
@@ -52,6 +54,8 @@ def main(argv: list[str]) -> int:
     sizes = Sizes(options.width, options.size, options.frames, options.steps)
     if not (Path(options.official) / "hellomeme").is_dir():
         parser.error(f"{options.official} is no copy of ComfyUI_HelloMeme: it has no folder hellomeme.")
+    if options.steps < 2:
+        parser.error("--steps must be 2 or more: a single step begins at another noise level in diffusers than in ComfyUI.")
     golden = Golden()
     open_with_pytorch_attention(golden)
     if options.one:
@@ -60,6 +64,7 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         write_weights(Path(folder), golden, sizes, unet_shapes)
         print(f"one clip of {options.frames} frames at {options.size} px, {options.steps} steps a stage, UNet width {options.width}")
+        whole_call(options.official)
         rows = [*times(options, golden, sizes, Path(folder)), *processes(argv, folder)]
     failed = sum(not passed for passed in rows)
     print(f"{len(rows) - failed} passed, {failed} failed")
@@ -91,11 +96,25 @@ def unet_shapes(width: int) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
 
 
+def whole_call(official: str) -> None:
+    """Print what a call of the full-size UNet costs both sides."""
+    from .peer_official import call_at_full_size
+
+    cells = FULL_SIZE // 8
+    theirs = call_at_full_size(official, FULL_SIZE)
+    ours, _ = overhead.arithmetic(overhead.Step(overhead.sd15("meta"), cells, "meta"), overhead.actions_of(GENERATION, cells, "meta"))
+    figures = f"{theirs / 1e9:,.0f} GFLOP against {ours / 1e9:,.0f}, {theirs / ours:.2f} times"
+    print(f"     a call of the full-size UNet at {FULL_SIZE} px: {figures}", flush=True)
+
+
 def times(options: argparse.Namespace, golden: Golden, sizes: Sizes, folder: Path) -> list[bool]:
     """Print the ratio of every part, and whether what is asked of it holds."""
     inputs = Inputs.of(golden, sizes)
     samplers = {side: opened(side, options.official, folder, golden, sizes) for side in (OFFICIAL, PAPER, PUBLISHED)}
-    latents = {side: sample(inputs, sizes.steps)[0] for side, sample in samplers.items()}
+    latents, flops = {}, {}
+    for side, sample in samplers.items():
+        with FlopCounterMode(display=False) as counter:
+            latents[side], flops[side] = sample(inputs, sizes.steps, counter.get_total_flops)
     spent: dict[str, list[dict[str, float]]] = {side: [] for side in samplers}
     for _ in range(options.rounds):
         for side, sample in samplers.items():
@@ -108,7 +127,8 @@ def times(options: argparse.Namespace, golden: Golden, sizes: Sizes, folder: Pat
             middle, least = statistics.median(ratios), LEAST[method].get(part)
             theirs, ours = (statistics.median(a[part] for a in spent[side]) for side in (OFFICIAL, method))
             text = f"{method}: {part} {middle:.2f} times as fast ({ratios[0]:.2f} to {ratios[-1]:.2f} in {len(ratios)} rounds), "
-            text += f"{theirs:.2f} s against {ours:.2f} s"
+            text += f"{theirs:.2f} s against {ours:.2f} s, "
+            text += f"arithmetic {flops[OFFICIAL][part] / flops[method][part]:.2f}"
             if least is None:
                 print(f"     {text}", flush=True)
             else:

@@ -19,6 +19,7 @@ from .golden import Golden
 CFG, WINDOW, OVERLAP = 2.0, 12, 4
 TOKENS, TOKEN_WIDTH, HIDDEN = 77, 64, 32  # of the prompts, of the drive encoder's tokens
 GENERATION = "v2"
+Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -96,17 +97,18 @@ class Inputs:
 
 
 class Watch:
-    """Seconds by name: process time, which other programs of the machine do not change, or a GPU's."""
+    """What `clock` goes on by name."""
 
-    def __init__(self):
+    def __init__(self, clock: Clock):
+        self.clock = clock
         self.spent: dict[str, float] = {}
         self._open: dict[str, float] = {}
 
     def start(self, name: str) -> None:
-        self._open[name] = now()
+        self._open[name] = self.clock()
 
     def stop(self, name: str) -> None:
-        self.spent[name] = self.spent.get(name, 0.0) + now() - self._open.pop(name)
+        self.spent[name] = self.spent.get(name, 0.0) + self.clock() - self._open.pop(name)
 
     def on(self, module: torch.nn.Module, name: str) -> None:
         """Time every call of a module."""
@@ -115,7 +117,7 @@ class Watch:
 
 
 def now() -> float:
-    """Seconds of the clock that `Watch` reads."""
+    """Seconds: process time, which other programs of the machine do not change, or a GPU's."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
         return time.perf_counter()

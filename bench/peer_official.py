@@ -13,10 +13,12 @@ from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from . import overhead
 from .golden import Golden
 from .narrow_diffusers import unet
-from .peer_clip import CFG, HIDDEN, OVERLAP, Inputs, Sizes, Watch, read
+from .peer_clip import CFG, GENERATION, HIDDEN, OVERLAP, Clock, Inputs, Sizes, Watch, now, read
 
 
 class Official:
@@ -40,13 +42,13 @@ class Official:
         pipe.safety_checker = nn.Identity()
         pipe.caryomitosis("v2")
         pipe.insert_hm_modules("v2", torch.float32)
-        self.pipe, self.module, self.watch = pipe, published, Watch()
+        self.pipe, self.module, self.watch = pipe, published, Watch(now)
         self.watch.on(pipe.unet_ref, "reference")
         self.watch.on(pipe.mp_control, "encoders")
 
-    def sample(self, inputs: Inputs, steps: int) -> tuple[Tensor, dict[str, float]]:
-        """(F, 4, h, w) in the UNet's scale, and seconds by part."""
-        self.watch.spent = {}
+    def sample(self, inputs: Inputs, steps: int, clock: Clock = now) -> tuple[Tensor, dict[str, float]]:
+        """(F, 4, h, w) in the UNet's scale, and what the clock went on by part."""
+        self.watch.clock, self.watch.spent = clock, {}
         stages = iter(("stage 1", "stage 2", "decode"))
         draws = iter((inputs.noise[:1], inputs.noise[1:]))
         self.pipe.progress_bar = lambda total: timed(self.watch, next(stages))
@@ -70,6 +72,28 @@ class Official:
         spent = dict(self.watch.spent)
         spent["stage 1"] -= spent["encoders"]  # the published code encodes the drive frame by frame in its first stage
         return latents[0].transpose(0, 1)[: self.sizes.frames], spent
+
+
+def call_at_full_size(path: str, size: int) -> float:
+    """FLOPs of a call of the published first stage's UNet at its full size: one picture of `size` pixels a side, both halves of guidance,
+    with the reference."""
+    sys.path.insert(0, path)
+    models = importlib.import_module("hellomeme.models")
+    rows, cells = overhead.ROWS, size // 8
+    with torch.device("meta"):
+        net = models.HMDenoising3D.from_unet2d(overhead.sd15("meta"))
+        net.insert_reference_adapter(models.HMReferenceAdapter(block_out_channels=(320, 640, 1280, 1280), version=GENERATION))
+        latents, text = torch.randn(rows, 4, 1, cells, cells), torch.randn(rows, *overhead.TEXT)
+    net.to("meta").eval()
+
+    def call(**inputs) -> tuple[Tensor, dict[str, Tensor]]:
+        return net(latents, 1, encoder_hidden_states=text, return_dict=False, **inputs)
+
+    with torch.no_grad():
+        seen = call()[1]
+        with FlopCounterMode(display=False) as counter:
+            call(reference_hidden_states=seen)
+    return counter.get_total_flops()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .golden import Golden
 from .parity_video import LATENT_SCALE, GoldenNoise
-from .peer_clip import CFG, OVERLAP, WINDOW, Inputs, Sizes, Watch, read
+from .peer_clip import CFG, OVERLAP, WINDOW, Clock, Inputs, Sizes, Watch, now, read
 
 LONGEST_FIRST = 10  # steps of the published first stage
 
@@ -29,8 +29,8 @@ class Ours:
             managed(load(read(folder, name), name, comfy.ops.manual_cast)) for name in ("reference", "drive", "motion")
         )
 
-    def sample(self, inputs: Inputs, steps: int, method: str) -> tuple[Tensor, dict[str, float]]:
-        """(F, 4, h, w) in the UNet's scale, and seconds by part."""
+    def sample(self, inputs: Inputs, steps: int, clock: Clock = now, *, method: str) -> tuple[Tensor, dict[str, float]]:
+        """(F, 4, h, w) in the UNet's scale, and what the clock went on by part."""
         import comfy.model_management
         import comfy.samplers
 
@@ -42,7 +42,7 @@ class Ours:
         from ..unet.frames import COND, UNCOND
         from ..unet.stations import Weighted
 
-        watch = Watch()
+        watch = Watch(clock)
 
         class Timed(Clip):
             def run(self, *args, moves: bool = True, **kwargs) -> Tensor:
