@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -79,11 +81,45 @@ def encoded(frames: int) -> list[Tensor]:
     return [pictures, *drive.features.values()]
 
 
+def tracked(frames: int) -> list[Tensor]:
+    """Track Face in Video, of 720p."""
+    with TemporaryDirectory() as folder:
+        return _tracked(frames, folder)[1]
+
+
+def pasted_into_video(frames: int) -> list[Tensor]:
+    """Paste Portrait Back into Video, after it."""
+    from ..nodes.face.paste import PasteBackVideo
+
+    with TemporaryDirectory() as folder:
+        film, held, crop = _tracked(frames, folder)
+        PasteBackVideo.execute(film, held[0], crop, 0.1, 0.5)
+        return held
+
+
+def _tracked(frames: int, folder: str):
+    """A film of a talking head, what Track Face in Video gives of it, and the crop."""
+    from comfy_api.latest import InputImpl
+
+    from ..demo import clips
+    from ..nodes import folders
+    from ..nodes.face.track import TrackVideo
+    from .faces import wide_clip
+
+    folders.register()
+    film = InputImpl.VideoFromFile(str(wide_clip(clips.driver(), Path(folder) / "film.mp4", frames)))
+    part, which, crop = (0.0, 0.0, 0.0), ("mediapipe-mesh", "largest", 1, "hold"), ("v5", 0.0, SHOWN)
+    images, track, crop, measured, *_ = TrackVideo.execute(film, *part, *which, *crop).result
+    return film, [images, measured, torch.from_numpy(track.landmarks)], crop
+
+
 # Node -> runs it over so many frames; what it took and gave.
 NODES: dict[str, Callable[[int], list[Tensor]]] = {
     "Crop Portrait": cropped,
     "Draw Head Pose": posed,
     "Face Patches": cut,
     "Paste Portrait Back": pasted,
+    "Track Face in Video": tracked,
+    "Paste Portrait Back into Video": pasted_into_video,
     "Encode Portrait Drive": encoded,
 }

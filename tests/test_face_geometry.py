@@ -107,7 +107,7 @@ def test_one_window_a_region_holds_its_landmarks_in_every_frame():
 
 
 @pytest.mark.parametrize("x, y", [(500, 300), (30, 20), (1250, 700)])
-def test_patches_of_the_part_they_see_are_those_of_the_whole_frame(x, y):
+def test_patches_in_one_warp_are_the_published_ones_by_way_of_the_upright_face(x, y):
     """Up to OpenCV's rounding of places to 1/32 pixel; also where the face hangs over the frame's border."""
     frame = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8), (9, 9), 0)
 
@@ -127,6 +127,8 @@ def test_patches_of_the_part_they_see_are_those_of_the_whole_frame(x, y):
         assert np.abs(pictures[name].astype(int) - whole).max() <= 3 and np.abs(pictures[name].astype(int) - whole).mean() < 0.2
     whole = cv2.warpAffine(frame, plan.motion[0], (224, 224), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     assert np.abs(pictures["motion_crop"].astype(int) - whole).max() <= 6
+    with pytest.raises(TrackError, match="frames of 1280x720, these are 640x360"):
+        plan.cut(frame[::2, ::2], 0)
 
 
 angles = st.tuples(st.floats(-3, 3), st.floats(-1.4, 1.4), st.floats(-3, 3))
