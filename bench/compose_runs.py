@@ -168,6 +168,22 @@ def _compiled_by(backend: str | Callable, lab: Lab) -> float:
     return relative(scene.samples(), lab.whole())
 
 
+def easy_cache(lab: Lab) -> float:
+    """Two windows that share no frame, each of which skips the steps that it skips as a clip of its own."""
+
+    def scene(frames: range, window: int = 0, cached: bool = True) -> Scene:
+        made = lab.scene(frames=frames)
+        made.steps, made.cfg = 6, 1.0  # one condition: 0.3.64's adds that of one to both
+        made.model = lab.move(lab.still, window, 0, model=made.model) if window else made.model
+        if cached:
+            made.model = call(EXTRAS + "nodes_easycache", "EasyCacheNode", made.model, 1.0, 0.0, 1.0, False)
+        return made
+
+    together, apart = scene(range(4), 2).samples(), torch.cat([scene(half).samples() for half in (range(2), range(2, 4))])
+    skipped = relative(together, scene(range(4), cached=False).samples()) > 1e-3
+    return relative(together, apart) if skipped else float("inf")
+
+
 def schedule_behind(lab: Lab) -> float:
     """A span counts in the schedule that is sampled: the node that changes it may stand before Apply or behind it."""
 
@@ -241,6 +257,7 @@ RUNS: Rows = {
     ("merged half and half with itself behind Apply", "is itself"): merged,
     ("torch.compile", "our windows are the whole batch"): compiled,
     ("torch.compile, inductor", "our windows are the whole batch"): inductor,
+    ("EasyCache", "a window is itself alone"): easy_cache,
     ("UNet with weights in fp8", "is one with the same weights in fp32"): fp8,
     ("zero terminal SNR, v-prediction behind Apply with a span", "is the same before it"): schedule_behind,
 }

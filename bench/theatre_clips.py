@@ -5,7 +5,7 @@ The networks run narrow in the host's own UNet class; only its timestep keeps SD
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -60,7 +60,7 @@ def seam(pictures: Pictures, layout) -> float:
 def judged(table, world: World, people: int = 3) -> list[Clip]:
     """Sample clips and judge them."""
     host.enter(host.find(), CACHE / "base")
-    model = _model(world)
+    model = host_model(world)
     made = [_clip(world, model, HELD_OUT + k) for k in range(people)]
     own, *flickers = (np.mean([flicker(pictures) for pictures in column]) for column in zip(*made))
     for noise, values in (("each frame its noise", flickers[:3]), ("one noise", flickers[3:])):
@@ -76,7 +76,8 @@ def judged(table, world: World, people: int = 3) -> list[Clip]:
     return made
 
 
-def _model(world: World):
+def host_model(world: World):
+    """The small world's UNet as a MODEL; the host must have been entered."""
     import comfy.sd  # noqa: F401  (before the nodes: the host's order of imports)
     from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 
@@ -94,28 +95,38 @@ def _model(world: World):
     return ModelSamplingDiscrete().patch(model, "v_prediction", False)[0]
 
 
-def _network(world: World, kind: str):
+def network(world: World, kind: str):
+    """One of the small world's other networks, as a loader gives it."""
     from ..nodes.hellomeme.networks import managed
     from ..sk_attention.checkpoint import load
 
     return managed(load(world.part(kind).state_dict(), kind))
 
 
-def _clip(world: World, model, seed: int, wishes: Wishes | None = None) -> Clip:
+class Take(NamedTuple):
+    """One person's motion as drawn, and what the host samples it with."""
+
+    drawn: Pictures
+    guider: Any
+    sigmas: torch.Tensor
+    noise: Any
+    start: dict  # from Portrait Shared Noise
+
+
+def take(world: World, model, seed: int, frames: int, wishes: Wishes) -> Take:
+    """A clip that no training saw, under Apply on the MODEL."""
     import comfy.samplers
     from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
 
     from ..nodes.face.pictures import DrawHeadPose
     from ..nodes.hellomeme.apply import Apply, SharedNoise
     from ..nodes.hellomeme.encode import EncodeDrive, EncodeReference
-    from ..nodes.hellomeme.two_stage import PAPER, TwoStageSampler
 
-    wishes = wishes or Wishes()
-    who, states = Identity.of(seed), clip(seed, FRAMES, FPS)
+    who, states = Identity.of(seed), clip(seed, frames, FPS)
     track = truth(who, states, SIZE, FPS)
     prompt = [[torch.zeros(1, 77, 768), {}]]
     latent = world.shrink([draw(who, State(), SIZE)]) / SCALE
-    adapter, encoder = (_network(world, kind) for kind in (REFERENCE, DRIVE))
+    adapter, encoder = (network(world, kind) for kind in (REFERENCE, DRIVE))
     reference = EncodeReference.execute(model, adapter, prompt, prompt, {"samples": latent}).result[0]
     head_pose = DrawHeadPose.execute(track, 0.0, SIZE).result[0]
     drive = EncodeDrive.execute(encoder, head_pose, track).result[0]
@@ -123,8 +134,18 @@ def _clip(world: World, model, seed: int, wishes: Wishes | None = None) -> Clip:
     guider.set_conds(prompt, prompt)
     guider.set_cfg(wishes.guidance)
     sigmas = comfy.samplers.calculate_sigmas(guider.model_patcher.get_model_object("model_sampling"), "normal", wishes.steps)
-    noise, sampler = Noise_RandomNoise(wishes.seed), comfy.samplers.sampler_object("euler")
-    start, motion, key_frames = SharedNoise.execute(drive).result[0], _network(world, ANIMATEDIFF), _network(world, MOTION)
+    drawn = [draw(who, state, SIZE) for state in states]
+    return Take(drawn, guider, sigmas, Noise_RandomNoise(wishes.seed), SharedNoise.execute(drive).result[0])
+
+
+def _clip(world: World, model, seed: int, wishes: Wishes | None = None) -> Clip:
+    import comfy.samplers
+
+    from ..nodes.hellomeme.two_stage import PAPER, TwoStageSampler
+
+    wishes = wishes or Wishes()
+    drawn, guider, sigmas, noise, start = take(world, model, seed, FRAMES, wishes)
+    sampler, motion, key_frames = comfy.samplers.sampler_object("euler"), network(world, ANIMATEDIFF), network(world, MOTION)
     empty = {"samples": start["samples"]}
     alone = guider.sample(noise.generate_noise(empty), empty["samples"], sampler, sigmas, seed=noise.seed)
 
@@ -138,4 +159,4 @@ def _clip(world: World, model, seed: int, wishes: Wishes | None = None) -> Clip:
     staged_one, _ = sampled(motion, shared_noise=1.0, stage1={"samples": alone_one})
     keyed, keyed_one = (sampled(key_frames, motion, shared_noise=share)[0] for share in (0.0, 1.0))
     ways = (world.enlarge(latents * SCALE) for latents in (alone, staged, keyed, alone_one, staged_one, keyed_one))
-    return Clip([draw(who, state, SIZE) for state in states], *ways)
+    return Clip(drawn, *ways)

@@ -40,6 +40,7 @@ ROWS = [
     ("a second pass at twice the side", "is with features resized by hand"),
     ("deep shrink", ALONE),
     ("tiled sampling", "is refused with a sentence"),
+    ("EasyCache", "a window is itself alone"),
     ("a still drive", "is that drive for every picture"),
     ("two portraits under masks", "in either order, bit for bit"),
     ("UNet with weights in fp8", "is one with the same weights in fp32"),

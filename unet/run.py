@@ -43,6 +43,7 @@ class Run:
     sigma_of    part of the sampling, 0..1 -> noise level; the host computes it on the device, so that it is asked once
     levels      the noise level of each of its steps
     controls    frames of a window -> its ControlNets by the id of the artist's own: they keep the pictures that they resized
+    caches      frames of a window -> what the host's EasyCache keeps of its last step
     """
 
     conditions: Mapping[Hashable, Condition]
@@ -50,6 +51,7 @@ class Run:
     sigma_of: Callable[[float], float]
     levels: tuple[float, ...] = ()
     controls: dict[tuple[int, ...], dict[int, Any]] = field(default_factory=dict)
+    caches: dict[tuple[int, ...], Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, guider: Any, latent: Tensor, sigmas: Tensor) -> Run:

@@ -21,6 +21,7 @@ from .run import Run, run_of
 from .stages import weights
 
 STEP_SLACK = 1e-4  # of a noise level: the host may compute in another precision than it announces
+CACHE = "easycache"  # in transformer_options: the host's name for what its EasyCache keeps of the last step
 KEPT_WINDOWS = 32  # whose ControlNet pictures stay resized on the device: 0.6 GB for 12 frames of 512 px in half precision
 
 
@@ -99,12 +100,21 @@ class FrameWindows:
             at = evenly(positions) or list(positions)  # a slice where it can be: a list of indices is sent to the device
             frames = [plan.frames[position] for position in window]
             options = dict(model_options)
-            options["transformer_options"] = model_options.get("transformer_options", {}) | {
-                "context_window": Window(frames, plan.clip)
-            }
+            told = model_options.get("transformer_options", {})
+            options["transformer_options"] = told | {"context_window": Window(frames, plan.clip)} | _cache_of(frames, told, model)
             cut = [cut_conds(cond, len(x), list(positions), frames) for cond in conds]
             blend(fused, weight, at, shares, calculate(model, cut, x[at], timestep[at], options))
         return fused
+
+
+def _cache_of(frames: Sequence[int], options: Mapping, model: Any) -> dict[str, Any]:
+    """The EasyCache of a window, where the MODEL has one. The host's is one for all: a window would get what another one was."""
+    cache, run = options.get(CACHE), run_of(options)
+    if cache is None or run is None:
+        return {}
+    if (key := tuple(frames)) not in run.caches:
+        run.caches[key] = cache.clone().prepare_timesteps(model.model_sampling) if run.caches else cache
+    return {CACHE: run.caches[key]}
 
 
 def blend(fused: Sequence[Tensor], weight: Tensor, at: slice | list[int], shares: Sequence[float], results: Sequence[Tensor]) -> None:

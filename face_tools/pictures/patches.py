@@ -78,8 +78,8 @@ class PatchPlan:
 
     @cached_property
     def _parts(self) -> np.ndarray:
-        """(F, 2, 2) first and last-but-one (x, y) of what the pictures of a frame see, and of what interpolation takes beside it; at
-        least a pixel of the frame, whose border then stands for all that lies outside."""
+        """(F, 2, 2) the first (x, y) that the pictures of a frame see, with what interpolation takes beside it, and the one past the last;
+        at least a pixel of the frame, whose border then stands for all that lies outside."""
         seen = [_backward(warp, PATCH if name == MOTION_CROP else WINDOW) for name, warp in self._from_frame.items()]
         points = np.concatenate(seen, 1)
         low = np.clip(np.floor(points.min(1)).astype(int) - TAPS, 0, np.array(self.frame) - 1)
