@@ -101,19 +101,24 @@ class FrameWindows:
             frames = [plan.frames[position] for position in window]
             options = dict(model_options)
             told = model_options.get("transformer_options", {})
-            options["transformer_options"] = told | {"context_window": Window(frames, plan.clip)} | _cache_of(frames, told, model)
+            cache = _cache_of(frames, told, model, 2 * len(plan.windows))
+            options["transformer_options"] = told | {"context_window": Window(frames, plan.clip)} | cache
             cut = [cut_conds(cond, len(x), list(positions), frames) for cond in conds]
             blend(fused, weight, at, shares, calculate(model, cut, x[at], timestep[at], options))
         return fused
 
 
-def _cache_of(frames: Sequence[int], options: Mapping, model: Any) -> dict[str, Any]:
-    """The EasyCache of a window, where the MODEL has one. The host's is one for all: a window would get what another one was."""
+def _cache_of(frames: Sequence[int], options: Mapping, model: Any, kept: int) -> dict[str, Any]:
+    """The EasyCache of a window, where the MODEL has one. The host's is one for all: a window would get what another one was. Looped
+    windows are others at every step: no more than `kept` are remembered.
+    """
     cache, run = options.get(CACHE), run_of(options)
     if cache is None or run is None:
         return {}
     if (key := tuple(frames)) not in run.caches:
         run.caches[key] = cache.clone().prepare_timesteps(model.model_sampling) if run.caches else cache
+        if len(run.caches) > kept:
+            del run.caches[next(iter(run.caches))]
     return {CACHE: run.caches[key]}
 
 
