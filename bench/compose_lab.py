@@ -79,6 +79,19 @@ def call(module: str, node: str, *inputs, **named):
     return (cls.execute if hasattr(cls, "execute") else getattr(cls(), cls.FUNCTION))(*inputs, **named)[0]
 
 
+def torch_compiled(model, backend: str | Callable):
+    """The MODEL as the host's TorchCompileModel gives it, by any backend. Raises Absent on a host that has no such node."""
+    try:
+        from comfy_api.torch_helpers import set_torch_compile_wrapper
+        from comfy_extras import nodes_torch_compile
+    except ImportError:
+        raise Absent("this host's TorchCompileModel cannot be had") from None
+    compiled = model.clone()
+    dropped = getattr(nodes_torch_compile, "skip_torch_compile_dict", None)  # older hosts keep all guards
+    set_torch_compile_wrapper(model=compiled, backend=backend, options={"guard_filter_fn": dropped} if dropped else None)
+    return compiled
+
+
 def relative(got: Tensor, want: Tensor) -> float:
     """Largest error relative to the largest value."""
     return ((got - want).abs().max() / want.abs().max()).item()

@@ -11,7 +11,7 @@ import torch
 
 from ..tests.narrow import GOLDEN, prompt
 from .compose_frames import EXTRAS, hook_lora, lora
-from .compose_lab import CELLS, Absent, Lab, Scene, Wear, call, relative
+from .compose_lab import CELLS, Absent, Lab, Scene, Wear, call, relative, torch_compiled
 from .narrow_comfy import patcher
 
 
@@ -157,14 +157,8 @@ def inductor(lab: Lab) -> float:
 
 
 def _compiled_by(backend: str | Callable, lab: Lab) -> float:
-    try:
-        from comfy_api.torch_helpers import set_torch_compile_wrapper
-        from comfy_extras import nodes_torch_compile
-    except ImportError:
-        raise Absent("this host's TorchCompileModel cannot be had") from None
-    dropped = getattr(nodes_torch_compile, "skip_torch_compile_dict", None)  # older hosts keep all guards
     scene = lab.scene(windows=True)
-    set_torch_compile_wrapper(model=scene.model, backend=backend, options={"guard_filter_fn": dropped} if dropped else None)
+    scene.model = torch_compiled(scene.model, backend)
     return relative(scene.samples(), lab.whole())
 
 

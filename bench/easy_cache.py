@@ -9,6 +9,7 @@ UNet, for one frame of the clip. PSNR is that to the drawn truth, and to the pic
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -19,8 +20,8 @@ from ..demo.world import Wishes, World
 from ..sk_attention.parts import ANIMATEDIFF
 from ..train.base import SCALE
 from .readers import HELD_OUT
-from .theatre_clips import LENGTH, OVERLAP, host_model, network, take
-from .theatre_stage import Pictures
+from .theatre_clips import Take, host_model, network, take
+from .theatre_stage import Pictures, psnr
 
 FULL, FIRST = 25, 10  # steps of the second stage, at most of the first
 # Steps, threshold of EasyCache; 0: without it, 0.2: its default.
@@ -32,55 +33,40 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--frames", type=int, default=24, help="(default: %(default)s)")
     parser.add_argument("--people", type=int, default=2, help="(default: %(default)s)")
     options = parser.parse_args(argv)
-    comfy = host.find()
-    if comfy is None:
-        raise SystemExit("This bench needs ComfyUI, which was not found; COMFYUI_PATH names its folder.")
-    host.enter(comfy, CACHE / "base")
+    host.enter(host.find_or_end(), CACHE / "base")
     torch.set_num_threads(1)  # small operations: a second thread only waits for the first
     world = World()
     model = host_model(world)
-    people = [[sampled(world, model, HELD_OUT + k, options.frames, *way) for way in WAYS] for k in range(options.people)]
+    people = [ways(world, take(world, model, HELD_OUT + k, options.frames, Wishes())) for k in range(options.people)]
     for (steps, threshold), takes in zip(WAYS, zip(*people, strict=True), strict=True):
         rows = np.mean([rows for rows, _, _ in takes]) / options.frames
-        drawn = np.mean([psnr(pictures, truth) for _, pictures, truth in takes])
-        full = np.mean([psnr(pictures, ways[0][1]) for (_, pictures, _), ways in zip(takes, people, strict=True)])
+        drawn = np.mean([close(pictures, truth) for _, pictures, truth in takes])
+        full = np.mean([close(pictures, best[1]) for (_, pictures, _), (best, *_) in zip(takes, people, strict=True)])
         name = f"{steps} steps" + (f", EasyCache {threshold:g}" if threshold else "")
         print(f"{name:24} {rows:6.1f} rows a frame   PSNR {drawn:.2f} dB to the drawn, {full:.1f} to {FULL} steps", flush=True)
     return 0
 
 
-def sampled(world: World, model, seed: int, frames: int, steps: int, threshold: float) -> tuple[int, Pictures, Pictures]:
-    """Rows that went through the UNet, the clip, the drawn truth."""
-    import comfy.samplers
+def ways(world: World, taken: Take) -> list[tuple[int, Pictures, Pictures]]:
+    """Of each way: rows that went through the UNet, the clip, the drawn truth."""
     from comfy_extras.nodes_easycache import EasyCacheNode
 
-    from ..nodes.hellomeme.two_stage import PAPER, TwoStageSampler
-
-    cached = EasyCacheNode.execute(model, threshold, 0.15, 0.95, False).result[0] if threshold else model
-    drawn, guider, sigmas, noise, start = take(world, cached, seed, frames, Wishes(steps=steps))
-    rows = []
-    # A hook of the UNet's first layer: a step that EasyCache skips does not reach it.
-    hook = model.model.diffusion_model.input_blocks[0][0].register_forward_pre_hook(lambda layer, given: rows.append(len(given[0])))
+    motion, rows, result = network(world, ANIMATEDIFF), [], []
+    # A step that EasyCache skips does not reach the UNet's first layer.
+    first = taken.model.model.diffusion_model.input_blocks[0][0]
+    hook = first.register_forward_pre_hook(lambda layer, given: rows.append(len(given[0])))
     try:
-        latents = TwoStageSampler.execute(
-            noise,
-            guider,
-            comfy.samplers.sampler_object("euler"),
-            sigmas,
-            start,
-            motion=network(world, ANIMATEDIFF),
-            stage1_steps=FIRST,
-            window_length=LENGTH,
-            overlap=OVERLAP,
-            method=PAPER,
-            shared_noise=1.0,
-        ).result[0]["samples"]
+        for steps, threshold in WAYS:
+            rows.clear()
+            model = EasyCacheNode.execute(taken.model, threshold, 0.15, 0.95, False).result[0] if threshold else taken.model
+            way = taken._replace(model=model, wishes=replace(taken.wishes, steps=steps))
+            latents, _ = way.staged(motion, stage1_steps=FIRST, shared_noise=1.0)
+            result.append((sum(rows), world.enlarge(latents * SCALE), taken.drawn))
     finally:
         hook.remove()
-    return sum(rows), world.enlarge(latents * SCALE), drawn
+    return result
 
 
-def psnr(pictures: Pictures, truth: Pictures) -> float:
-    """Of a clip, dB; infinite where both are the same."""
-    errors = [np.mean((a.astype(float) - b) ** 2) for a, b in zip(pictures, truth, strict=True)]
-    return float(np.mean([10 * np.log10(255**2 / error) if error else np.inf for error in errors]))
+def close(pictures: Pictures, truth: Pictures) -> float:
+    """Mean PSNR of a clip, dB."""
+    return float(np.mean([psnr(a, b) for a, b in zip(pictures, truth, strict=True)]))

@@ -92,9 +92,9 @@ def pasted_into_video(frames: int) -> list[Tensor]:
     from ..nodes.face.paste import PasteBackVideo
 
     with TemporaryDirectory() as folder:
-        film, held, crop = _tracked(frames, folder)
-        PasteBackVideo.execute(film, held[0], crop, 0.1, 0.5)
-        return held
+        film, seen, crop = _tracked(frames, folder)
+        PasteBackVideo.execute(film, seen[0], crop, 0.1, 0.5)
+        return seen
 
 
 def _tracked(frames: int, folder: str):
@@ -108,8 +108,8 @@ def _tracked(frames: int, folder: str):
 
     folders.register()
     film = InputImpl.VideoFromFile(str(wide_clip(clips.driver(), Path(folder) / "film.mp4", frames)))
-    part, which, crop = (0.0, 0.0, 0.0), ("mediapipe-mesh", "largest", 1, "hold"), ("v5", 0.0, SHOWN)
-    images, track, crop, measured, *_ = TrackVideo.execute(film, *part, *which, *crop).result
+    part, which, square = (0.0, 0.0, 0.0), ("mediapipe-mesh", "largest", 1, "hold"), ("v5", 0.0, SHOWN)
+    images, track, crop, measured, *_ = TrackVideo.execute(film, *part, *which, *square).result
     return film, [images, measured, torch.from_numpy(track.landmarks)], crop
 
 

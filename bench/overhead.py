@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import torch
@@ -96,7 +97,7 @@ class Step:
         return self.net(self.x, 481, encoder_hidden_states=self.text).sample
 
 
-def counted(step: Step) -> int:
+def counted(step: Callable[[], object]) -> int:
     """FLOPs of a call."""
     with FlopCounterMode(display=False) as counter:
         step()

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..demo.host import enter, find
+from ..demo.host import enter, find_or_end
 from . import overhead
 from .alive import Alive
 from .golden import Golden
@@ -74,10 +74,7 @@ def main(argv: list[str]) -> int:
 def open_with_pytorch_attention(golden: Golden) -> None:
     """Open the host with the attention that it takes on a GPU: on a CPU it would take one that saves memory and costs time, while the
     published pipeline's diffusers takes PyTorch's everywhere."""
-    comfy = find()
-    if comfy is None:
-        raise SystemExit("This bench needs ComfyUI, which was not found; COMFYUI_PATH names its folder.")
-    enter(comfy, tempfile.mkdtemp())
+    enter(find_or_end(), tempfile.mkdtemp())
     from comfy.cli_args import args
 
     args.use_pytorch_cross_attention = True

@@ -8,12 +8,12 @@ from __future__ import annotations
 import importlib
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from . import overhead
 from .golden import Golden
@@ -81,19 +81,15 @@ def call_at_full_size(path: str, size: int) -> float:
     models = importlib.import_module("hellomeme.models")
     rows, cells = overhead.ROWS, size // 8
     with torch.device("meta"):
-        net = models.HMDenoising3D.from_unet2d(overhead.sd15("meta"))
-        net.insert_reference_adapter(models.HMReferenceAdapter(block_out_channels=(320, 640, 1280, 1280), version=GENERATION))
+        unet = overhead.sd15("meta")
+        net = models.HMDenoising3D.from_unet2d(unet)
+        net.insert_reference_adapter(models.HMReferenceAdapter(block_out_channels=unet.config.block_out_channels, version=GENERATION))
         latents, text = torch.randn(rows, 4, 1, cells, cells), torch.randn(rows, *overhead.TEXT)
     net.to("meta").eval()
-
-    def call(**inputs) -> tuple[Tensor, dict[str, Tensor]]:
-        return net(latents, 1, encoder_hidden_states=text, return_dict=False, **inputs)
-
     with torch.no_grad():
+        call = partial(net, latents, 1, encoder_hidden_states=text, return_dict=False)
         seen = call()[1]
-        with FlopCounterMode(display=False) as counter:
-            call(reference_hidden_states=seen)
-    return counter.get_total_flops()
+        return overhead.counted(partial(call, reference_hidden_states=seen))
 
 
 @contextmanager

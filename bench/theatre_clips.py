@@ -22,6 +22,7 @@ from .readers import HELD_OUT
 from .theatre_stage import Pictures
 
 FRAMES, FPS, LENGTH, OVERLAP = 40, 15.0, 12, 4
+PROMPT = [[torch.zeros(1, 77, 768), {}]]  # the small world hears no words
 SEAM = 1.2  # a seam may change this much more than elsewhere
 
 
@@ -104,18 +105,36 @@ def network(world: World, kind: str):
 
 
 class Take(NamedTuple):
-    """One person's motion as drawn, and what the host samples it with."""
+    """One person's motion as drawn, and what the host samples it with: a MODEL under Apply, NOISE, Portrait Shared Noise."""
 
     drawn: Pictures
-    guider: Any
-    sigmas: torch.Tensor
+    model: Any
+    wishes: Wishes
     noise: Any
-    start: dict  # from Portrait Shared Noise
+    start: dict
+
+    def sampling(self) -> tuple:
+        """GUIDER, SAMPLER, SIGMAS."""
+        import comfy.samplers
+
+        guider = comfy.samplers.CFGGuider(self.model)
+        guider.set_conds(PROMPT, PROMPT)
+        guider.set_cfg(self.wishes.guidance)
+        sigmas = comfy.samplers.calculate_sigmas(self.model.get_model_object("model_sampling"), "normal", self.wishes.steps)
+        return guider, comfy.samplers.sampler_object("euler"), sigmas
+
+    def staged(self, *motions, **more) -> list[torch.Tensor]:
+        """The latents of the Two-Stage Sampler: the video and its first stage."""
+        from ..nodes.hellomeme.two_stage import PAPER, TwoStageSampler
+
+        usual = {"stage1_steps": self.wishes.steps, "window_length": LENGTH, "overlap": OVERLAP, "method": PAPER}
+        wires = dict(zip(("motion", "motion_2"), motions, strict=False))
+        results = TwoStageSampler.execute(self.noise, *self.sampling(), self.start, **wires, **(usual | more)).result
+        return [latent["samples"] for latent in results]
 
 
 def take(world: World, model, seed: int, frames: int, wishes: Wishes) -> Take:
-    """A clip that no training saw, under Apply on the MODEL."""
-    import comfy.samplers
+    """A clip that no training saw."""
     from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
 
     from ..nodes.face.pictures import DrawHeadPose
@@ -124,39 +143,22 @@ def take(world: World, model, seed: int, frames: int, wishes: Wishes) -> Take:
 
     who, states = Identity.of(seed), clip(seed, frames, FPS)
     track = truth(who, states, SIZE, FPS)
-    prompt = [[torch.zeros(1, 77, 768), {}]]
     latent = world.shrink([draw(who, State(), SIZE)]) / SCALE
     adapter, encoder = (network(world, kind) for kind in (REFERENCE, DRIVE))
-    reference = EncodeReference.execute(model, adapter, prompt, prompt, {"samples": latent}).result[0]
+    reference = EncodeReference.execute(model, adapter, PROMPT, PROMPT, {"samples": latent}).result[0]
     head_pose = DrawHeadPose.execute(track, 0.0, SIZE).result[0]
     drive = EncodeDrive.execute(encoder, head_pose, track).result[0]
-    guider = comfy.samplers.CFGGuider(Apply.execute(model, 1.0, 1.0, 0.0, 1.0, reference, drive).result[0])
-    guider.set_conds(prompt, prompt)
-    guider.set_cfg(wishes.guidance)
-    sigmas = comfy.samplers.calculate_sigmas(guider.model_patcher.get_model_object("model_sampling"), "normal", wishes.steps)
-    drawn = [draw(who, state, SIZE) for state in states]
-    return Take(drawn, guider, sigmas, Noise_RandomNoise(wishes.seed), SharedNoise.execute(drive).result[0])
+    patched, start = Apply.execute(model, 1.0, 1.0, 0.0, 1.0, reference, drive).result[0], SharedNoise.execute(drive).result[0]
+    return Take([draw(who, state, SIZE) for state in states], patched, wishes, Noise_RandomNoise(wishes.seed), start)
 
 
-def _clip(world: World, model, seed: int, wishes: Wishes | None = None) -> Clip:
-    import comfy.samplers
-
-    from ..nodes.hellomeme.two_stage import PAPER, TwoStageSampler
-
-    wishes = wishes or Wishes()
-    drawn, guider, sigmas, noise, start = take(world, model, seed, FRAMES, wishes)
-    sampler, motion, key_frames = comfy.samplers.sampler_object("euler"), network(world, ANIMATEDIFF), network(world, MOTION)
-    empty = {"samples": start["samples"]}
-    alone = guider.sample(noise.generate_noise(empty), empty["samples"], sampler, sigmas, seed=noise.seed)
-
-    def sampled(*motions, **more):
-        usual = {"stage1_steps": wishes.steps, "window_length": LENGTH, "overlap": OVERLAP, "method": PAPER}
-        wires = dict(zip(("motion", "motion_2"), motions, strict=False))
-        results = TwoStageSampler.execute(noise, guider, sampler, sigmas, start, **wires, **usual, **more).result
-        return [latent["samples"] for latent in results]
-
-    staged, alone_one = sampled(motion)
-    staged_one, _ = sampled(motion, shared_noise=1.0, stage1={"samples": alone_one})
-    keyed, keyed_one = (sampled(key_frames, motion, shared_noise=share)[0] for share in (0.0, 1.0))
+def _clip(world: World, model, seed: int) -> Clip:
+    taken = take(world, model, seed, FRAMES, Wishes())
+    noise, empty, (guider, *sampling) = taken.noise, {"samples": taken.start["samples"]}, taken.sampling()
+    alone = guider.sample(noise.generate_noise(empty), empty["samples"], *sampling, seed=noise.seed)
+    motion, key_frames = network(world, ANIMATEDIFF), network(world, MOTION)
+    staged, alone_one = taken.staged(motion)
+    staged_one, _ = taken.staged(motion, shared_noise=1.0, stage1={"samples": alone_one})
+    keyed, keyed_one = (taken.staged(key_frames, motion, shared_noise=share)[0] for share in (0.0, 1.0))
     ways = (world.enlarge(latents * SCALE) for latents in (alone, staged, keyed, alone_one, staged_one, keyed_one))
-    return Clip(drawn, *ways)
+    return Clip(taken.drawn, *ways)

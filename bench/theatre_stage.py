@@ -18,6 +18,7 @@ from . import readers
 from .readers import HELD_OUT
 
 Pictures = list[np.ndarray]  # (128, 128, 3) uint8
+EXACT = 60.0  # dB of a picture that is the drawing, in a mean
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,12 @@ class Score:
         return f"APD {self.apd:5.2f}  AED {self.aed:.3f}  identity {100 * self.found:3.0f} %  PSNR {self.psnr:5.2f}  SSIM {self.ssim:.3f}"
 
 
+def psnr(picture: np.ndarray, truth: np.ndarray) -> float:
+    """Of two (H, W, 3) uint8 pictures, dB; infinite where they are the same."""
+    error = ((picture / 255.0 - truth / 255.0) ** 2).mean()
+    return -10 * np.log10(error) if error else np.inf
+
+
 class Judge:
     """Reads pictures of all scenes, one list a scene, against what was asked of them and against what the drawing program draws."""
 
@@ -82,9 +89,9 @@ class Judge:
         wrong = readers.error(reading, self.states)
         owner = np.repeat(np.arange(len(pictures)), [len(row) for row in pictures])
         found = float((readers.nearest(reading.who, self.gallery) == owner).mean())
-        psnr = [-10 * np.log10(max(((a / 255.0 - b / 255.0) ** 2).mean(), 1e-6)) for a, b in zip(flat, drawn)]
+        close = [min(psnr(a, b), EXACT) for a, b in zip(flat, drawn)]
         ssim = [structural_similarity(a, b, channel_axis=2) for a, b in zip(flat, drawn)]
-        return Score(wrong.apd, wrong.aed, found, float(np.mean(psnr)), float(np.mean(ssim)), reading)
+        return Score(wrong.apd, wrong.aed, found, float(np.mean(close)), float(np.mean(ssim)), reading)
 
     def amplitude(self, score: Score) -> float:
         """How far heads turn of how far they were asked to: the slope of yaw and pitch read over those asked, each about its person's

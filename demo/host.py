@@ -46,6 +46,14 @@ def find() -> Path | None:
     return next(filter(is_comfy, [*enclosing, Path.home() / "comfy" / "ComfyUI", OWN_COPY]), None)
 
 
+def find_or_end() -> Path:
+    """As `find`, for a bench that cannot do without; ends the command with a sentence where nothing is found."""
+    folder = find()
+    if folder is None:
+        raise SystemExit("This bench needs ComfyUI, which was not found; COMFYUI_PATH names its folder.")
+    return folder
+
+
 def find_or_install() -> Path | None:
     """As `find`, but tries comfy-cli where nothing is found, and explains the ways out where that fails too."""
     folder = find()

@@ -139,9 +139,10 @@ def test_a_span_is_not_looked_up_in_a_call(host, bare, far_drive, monkeypatch):
 
 def test_a_compiled_unet_finds_every_windows_own_drive(host, moved, monkeypatch):
     """The host's TorchCompileModel drops its guards on transformer_options: what changes with the window must not hide there."""
-    torch_compile = pytest.importorskip("comfy_extras.nodes_torch_compile")
+    pytest.importorskip("comfy_extras.nodes_torch_compile")
     import comfy.ldm.modules.attention as attention
-    from comfy_api.torch_helpers import set_torch_compile_wrapper
+
+    from sk_portrait.bench.compose_lab import torch_compiled
 
     # What the host takes on a GPU; its attention for a CPU asks the system for free memory, which breaks the graph by itself.
     monkeypatch.setattr(attention, "optimized_attention", attention.attention_pytorch)
@@ -152,10 +153,7 @@ def test_a_compiled_unet_finds_every_windows_own_drive(host, moved, monkeypatch)
         return graph.forward
 
     plain = host.sample(moved, noise=shared_noise(FRAMES), steps=STEPS)
-    compiled = moved.clone()
-    dropped = getattr(torch_compile, "skip_torch_compile_dict", None)  # older hosts keep all guards
-    set_torch_compile_wrapper(model=compiled, backend=backend, options={"guard_filter_fn": dropped} if dropped else None)
-    found = host.sample(compiled, noise=shared_noise(FRAMES), steps=STEPS)
+    found = host.sample(torch_compiled(moved, backend), noise=shared_noise(FRAMES), steps=STEPS)
     assert len(graphs) == 1
     assert ((found - plain).abs().max() / plain.abs().max()).item() < 1e-5
 
