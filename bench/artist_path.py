@@ -8,7 +8,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..demo.clips import driver, portrait
 from ..face_tools import video
 from ..face_tools.editing.adjust import adjust, parse
 from ..face_tools.editing.approximate import approximate_coefficients
@@ -20,6 +19,7 @@ from ..face_tools.pictures.preview import draw_overlay, draw_plot
 from ..face_tools.trackers import sources
 from ..face_tools.trackers.faces import ModelFiles
 from ..face_tools.trackers.tracking import track_faces
+from ..testing.material import driver, portrait
 from .doc_pictures import write
 
 SHOWN = (0, 30, 60, 90)  # frames of the head-pose strips

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..demo import host, models, workflow
+from ..demo import host, workflow
 from ..demo.server import Server
+from ..testing import models
 from .compose import Row, tell
 from .faults_server import TEMPLATE, lean, stock
 

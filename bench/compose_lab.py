@@ -12,8 +12,8 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
-from ..tests.moving import MovingHost
-from ..tests.narrow import drive, normal, prompt
+from ..testing.tiny_models import drive, normal, prompt
+from ..testing.tiny_motion import MovingHost
 from ..unet import comfy as unet_comfy
 
 FRAMES, CELLS = 5, 8  # of the clip; the side of its latents, the least that the UNet can halve three times

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from ..tests.narrow import prompt
+from ..testing.tiny_models import prompt
 from .compose_frames import controlnet, hypertile, lora
 from .compose_lab import FRAMES, Lab, Scene, Wear, relative
 from .compose_peers import embeds, ipadapter

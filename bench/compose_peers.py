@@ -15,11 +15,11 @@ from types import ModuleType
 import torch
 from comfy.model_detection import detect_unet_config
 
-from ..tests.narrow import GOLDEN, normal
+from ..testing.tiny_comfy import patcher, unfilled
+from ..testing.tiny_models import GOLDEN, normal
 from .compose_frames import PIXELS, controlled, controlnet_of, hints, lora
 from .compose_lab import FRAMES, OVERLAP, WINDOW, Absent, Lab, Scene, Wear, relative
 from .compose_runs import seen_by_itself
-from .narrow_comfy import patcher, unfilled
 
 ENVIRONMENT = "SK_PORTRAIT_PEERS"
 EMBEDDING = 48  # of the narrow IPAdapter's picture

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..sk_attention.reference import Reference
-from ..tests.narrow import SCALE, drive, normal, prompt
+from ..testing.tiny_models import SCALE, drive, normal, prompt
 from .compose_frames import EXTRAS, deep_shrink
 from .compose_lab import CELLS, FRAMES, SIDE, WIDE_FRAMES, WIDE_NOISE, Lab, Scene, Wear, call, relative
 from .compose_runs import sentence

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import comfy.samplers
 import torch
 
-from ..tests.narrow import GOLDEN, prompt
+from ..testing.tiny_comfy import patcher
+from ..testing.tiny_models import GOLDEN, prompt
 from .compose_frames import EXTRAS, hook_lora, lora
 from .compose_lab import CELLS, Absent, Lab, Scene, Wear, call, relative, torch_compiled
-from .narrow_comfy import patcher
 
 
 def sentence(act: Callable[[], object], words: str) -> float:

@@ -23,12 +23,12 @@ from ..nodes.wplus.load import WPlusNetwork, managed
 from ..nodes.xdyna.apply import ROWS, XDynaApply
 from ..nodes.xdyna.hints import HELD, SFaceCrop, XDynaHints
 from ..nodes.xdyna.networks import XDyna
-from ..tests.narrow import normal, prompt
+from ..testing.golden import OTHER, Golden
+from ..testing.tiny_models import normal, prompt
 from ..theatre import Identity, clip, draw, truth
 from .compose_frames import PIXELS, controlled, controlnet, lora
 from .compose_lab import CELLS, FRAMES, Lab, Scene, Wear
 from .compose_peers import embeds, ipadapter
-from .golden import OTHER, Golden
 from .parity_wplus import wplus_of
 from .parity_xdyna_unet import adapter_of
 from .parity_xdyna_unet import controlnet_of as xdyna_controlnet

@@ -23,11 +23,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..demo import clips, host
+from ..demo import host
 from ..face_tools import video
 from ..face_tools.trackers import sources
 from ..face_tools.trackers.faces import ModelFiles
 from ..face_tools.trackers.tracking import track_faces
+from ..testing import material
 
 ROOT = Path(__file__).parent.parent
 WIDE = (1280, 720)
@@ -48,7 +49,7 @@ def main(argv: list[str]) -> int:
         return 0
     chosen = [options.source] if options.source else sources.MODULES
     with tempfile.TemporaryDirectory() as folder:
-        talk = clips.driver()
+        talk = material.driver()
         wide = [wide_clip(talk, Path(folder) / f"720p_{count}.mp4", count) for count in options.frames]
         print(f"{'tracker':<16} {'clip':<14} {'frames':>6} {'found':>6} {'frames/s':>9} {'peak MiB':>9}")
         ran = [name for name in chosen if may_run(name, models, named=bool(options.source))]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..demo.clips import portrait
 from ..face_tools.pictures.crop import CROP_RULES, portrait_crop
 from ..face_tools.pictures.head_pose_raster import draw_box
 from ..face_tools.pictures.paste import feathered_square
@@ -13,6 +12,7 @@ from ..face_tools.pictures.patches import plan_patches
 from ..face_tools.trackers import sources
 from ..face_tools.trackers.faces import ModelFiles
 from ..face_tools.trackers.tracking import track_faces
+from ..testing.material import portrait
 from .doc_pictures import write
 
 SIDE = 256

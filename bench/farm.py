@@ -54,7 +54,7 @@ class Bench:
         from ..demo import host
         from ..farm import crew
         from ..farm.session import Session
-        from ..tests.farm import graphs
+        from ..testing.farm import graphs
 
         self.graphs, self.folder, self.passed, self.failed = graphs, Path(tempfile.mkdtemp(prefix="farm")), 0, 0
         base = graphs.base(self.folder / "base")

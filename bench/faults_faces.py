@@ -12,15 +12,15 @@ from unittest import mock
 
 import numpy as np
 
-from ..demo import clips
 from ..face_tools import video
 from ..face_tools.pictures.crop import Clip, Crop
 from ..face_tools.track import FaceTrack
 from ..face_tools.trackers import mediapipe_mesh, mediapipe_tasks, sources
 from ..face_tools.trackers.faces import ModelFiles
 from ..face_tools.trackers.tracking import track_faces
+from ..testing import material
+from ..testing.videos import long_film, write_video
 from .fault import Lost, Table, keep
-from .films import long_film, write_video
 
 TABLE = Table()
 EVERY, FPS = 4, 7.5  # the clip is tracked at a quarter of its rate
@@ -32,7 +32,7 @@ HAS_MESH = mediapipe_mesh.missing(ModelFiles()) is None
 
 @cache
 def clip() -> tuple[np.ndarray, ...]:
-    return tuple(video.frames(clips.driver()))[::EVERY]
+    return tuple(video.frames(material.driver()))[::EVERY]
 
 
 def tracked(frames) -> FaceTrack:

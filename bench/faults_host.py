@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import cache
 
-from ..demo import networks
+from ..testing.stand_ins import networks
 
 
 @cache
@@ -21,7 +21,7 @@ def nodes() -> dict[str, type]:
 
 @cache
 def narrow():
-    from ..tests.narrow import Host
+    from ..testing.tiny_models import Host
 
     return Host()
 
@@ -31,7 +31,7 @@ def encoder(generation: str):
     """An SK_DRIVE_ENCODER of a narrow net."""
     from ..nodes.hellomeme.networks import join, managed
     from ..sk_attention.checkpoint import load
-    from .narrow_comfy import operations
+    from ..testing.tiny_comfy import operations
 
     def of(name: str):
         return managed(load(networks.build(name, 64).state_dict(), name, operations))

@@ -114,7 +114,7 @@ def _face_motions() -> list:
 
 
 def _drives() -> list:
-    from ..tests.narrow import drive
+    from ..testing.tiny_models import drive
 
     kinds = [(1, "v2", CELLS), (3, "v2", CELLS), (3, "v5", CELLS), (3, "v2", 16)]
     return [replace(drive(*kind), size=(kind[-1], kind[-1])) for kind in kinds]
@@ -134,8 +134,8 @@ def _trajectories() -> list:
 
 def _wplus() -> list:
     from ..nodes.wplus.load import managed
-    from .golden import OTHER, Golden
-    from .narrow_comfy import operations
+    from ..testing.golden import OTHER, Golden
+    from ..testing.tiny_comfy import operations
     from .parity_wplus import wplus_of
 
     return [managed(wplus_of(Golden(OTHER), SimpleNamespace(operations=operations)))]
@@ -143,8 +143,8 @@ def _wplus() -> list:
 
 def _xdyna() -> list:
     from ..companions.xdyna.resampler import Resampler
-    from .golden import OTHER, Golden
-    from .narrow_comfy import operations
+    from ..testing.golden import OTHER, Golden
+    from ..testing.tiny_comfy import operations
     from .parity_xdyna_unet import adapter_of, loaded, motion_of
 
     golden = Golden(OTHER)
@@ -187,7 +187,7 @@ def _samplers() -> list:
 
 
 def _motions() -> list:
-    from ..tests.moving import MovingHost
+    from ..testing.tiny_motion import MovingHost
 
     return [MovingHost().motion(kind) for kind in ("animatediff", "v3", "v5")]
 

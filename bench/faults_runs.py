@@ -10,8 +10,8 @@ from unittest import mock
 
 import torch
 
-from ..demo import networks
 from ..face_tools.editing import poses
+from ..testing.stand_ins import networks
 from ..theatre import Identity, State, draw, truth
 from .fault import Lost, Table, keep
 from .faults_faces import HAS_MESH, clip
@@ -38,9 +38,9 @@ def _pictures() -> torch.Tensor:
 def _video():
     from comfy_api.latest import InputImpl
 
-    from ..demo import clips
+    from ..testing import material
 
-    return InputImpl.VideoFromFile(str(clips.driver()))
+    return InputImpl.VideoFromFile(str(material.driver()))
 
 
 def _paste_video():
@@ -82,7 +82,7 @@ def _invert():
 
 
 def _two_stages():
-    from ..tests.moving import MovingHost
+    from ..testing.tiny_motion import MovingHost
 
     host = MovingHost()
     motion = host.motion("animatediff")

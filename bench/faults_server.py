@@ -6,8 +6,10 @@ import shutil
 from itertools import islice
 from pathlib import Path
 
-from ..demo import clips, host, models, weights, workflow
+from ..demo import host, workflow
 from ..demo.server import Server
+from ..testing import material, models
+from ..testing.stand_ins import checkpoint
 from .fault import Table, keep
 
 TABLE = Table(host=True, long=True)
@@ -33,10 +35,10 @@ def long_day(folder: Path) -> str:
 def stock(folder: Path) -> None:
     """What TEMPLATE made `lean` needs in a server's folders: random weights, and one photograph as portrait and as driver."""
     saved = workflow.read(TEMPLATE)
-    weights.write_for(folder / "models", (model for model in workflow.models(saved) if model[0] != "clip_vision"))
+    checkpoint.write_for(folder / "models", (model for model in workflow.models(saved) if model[0] != "clip_vision"))
     (folder / "input").mkdir(parents=True, exist_ok=True)
     for name in ("portrait.png", "driver.png"):
-        shutil.copy(clips.portrait(), folder / "input" / name)
+        shutil.copy(material.portrait(), folder / "input" / name)
 
 
 def lean(graph: dict) -> dict:

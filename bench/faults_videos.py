@@ -9,8 +9,8 @@ import numpy as np
 
 from ..face_tools import video
 from ..face_tools.sound import sound
+from ..testing.videos import number_of, numbered, write_audio_only, write_video
 from .fault import Lost, Table, keep
-from .films import number_of, numbered, write_audio_only, write_video
 
 TABLE = Table()
 QUADRANTS = np.kron(np.array([[40, 90], [140, 200]]), np.ones((32, 32)))[..., None].repeat(3, -1).astype(np.uint8)

@@ -12,8 +12,8 @@ from unittest import mock
 import torch
 from safetensors.torch import save_file
 
-from ..demo import networks
 from ..sk_attention import checkpoint
+from ..testing.stand_ins import networks
 from .fault import Table
 
 TABLE = Table()

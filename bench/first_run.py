@@ -13,13 +13,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from ..demo import browser, environment, host, stock, workflow
+from ..demo import browser, environment, host, workflow
 from ..demo.server import Server
 from ..face_tools import video
+from ..testing import servers
 
 MOST = 8  # nodes, and wires, at the top
 PATIENCE = 900  # seconds: the first start of a fresh environment compiles everything
-PICTURES = {".png": 1, ".mp4": stock.SMALL["seconds"] * stock.SMALL["fps"]}  # ending of a result -> how many pictures it holds
+PICTURES = {".png": 1, ".mp4": servers.SMALL["seconds"] * servers.SMALL["fps"]}  # ending of a result -> how many pictures it holds
 
 
 def main(argv: list[str]) -> int:
@@ -36,8 +37,8 @@ def main(argv: list[str]) -> int:
     given.output.mkdir(parents=True, exist_ok=True)
     names, rows = given.names or workflow.names(workflow.TEMPLATES), []
     with tempfile.TemporaryDirectory() as folder, Server(comfy, Path(folder), patience=PATIENCE, python=python) as server:
-        stock.fill(server.base, *(workflow.read(name, workflow.TEMPLATES) for name in names))
-        stock.list_models(server.base)
+        servers.fill(server.base, *(workflow.read(name, workflow.TEMPLATES) for name in names))
+        servers.list_models(server.base)
         with browser.FrontEnd(server.url) as front:
             held_by = {}  # name of a blueprint -> the template that was run with it
             for name in names:
@@ -61,7 +62,7 @@ def _template(server: Server, front: browser.FrontEnd, name: str, output: Path) 
     """Open a template as it is shipped, then run it at the small size."""
     saved = workflow.read(name, workflow.TEMPLATES)
     opens, said = _opened(front, saved, name)
-    front.load(stock.small(saved, server.object_info()), name)
+    front.load(servers.small(saved, server.object_info()), name)
     began = time.monotonic()
     made = front.run()
     files = [file for output in made.get("outputs", {}).values() for file in output.get("images", ()) if file["type"] == "output"]

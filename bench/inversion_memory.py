@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..demo.host import enter, find
-from .golden import Golden
+from ..testing.golden import Golden
 from .memory import peak_bytes
 
 LIMIT = 2 << 30  # bytes beyond the plain run
@@ -36,7 +36,7 @@ class Run:
         from ..companions.anchored_rows import HERE, TEXT_IN_COND
         from ..companions.trajectory import Trajectory, levels_of
         from ..nodes.anchored.apply_inversion import ApplyInversion
-        from .narrow_comfy import unfilled
+        from ..testing.tiny_comfy import unfilled
 
         narrow = comfy.model_detection.detect_unet_config(Golden().unet_weights(), "")
         self.model = unfilled(narrow | {"model_channels": WIDTH, "context_dim": TEXT[1]}, dtype)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .golden import Golden
+from ..testing.golden import Golden
 from .memory_nodes import NODES
 from .parity import open_host
 from .parity_motion import animatediff_of, sk_motion_of

@@ -70,8 +70,8 @@ def encoded(frames: int) -> list[Tensor]:
     from ..nodes.hellomeme.networks import managed
     from ..sk_attention.drive import FACE_MOTION
     from ..sk_attention.parts import DRIVE, find_part
-    from .golden import Golden
-    from .narrow_comfy import operations
+    from ..testing.golden import Golden
+    from ..testing.tiny_comfy import operations
 
     part = find_part(DRIVE, "v2", "motion_drive")
     sizes = dict(part.published) | {"widths": (16, 64, 128, 128, 128), "context_dim": 32}
@@ -101,13 +101,13 @@ def _tracked(frames: int, folder: str):
     """A film of a talking head, what Track Face in Video gives of it, and the crop."""
     from comfy_api.latest import InputImpl
 
-    from ..demo import clips
     from ..nodes import folders
     from ..nodes.face.track import TrackVideo
+    from ..testing import material
     from .faces import wide_clip
 
     folders.register()
-    film = InputImpl.VideoFromFile(str(wide_clip(clips.driver(), Path(folder) / "film.mp4", frames)))
+    film = InputImpl.VideoFromFile(str(wide_clip(material.driver(), Path(folder) / "film.mp4", frames)))
     part, which, square = (0.0, 0.0, 0.0), ("mediapipe-mesh", "largest", 1, "hold"), ("v5", 0.0, SHOWN)
     images, track, crop, measured, *_ = TrackVideo.execute(film, *part, *which, *square).result
     return film, [images, measured, torch.from_numpy(track.landmarks)], crop

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..demo.host import enter, find
-from .golden import FOLDERS, Golden
+from ..testing.golden import FOLDERS, Golden
 from .parity_free import FREE_CASES
 from .parity_modules import MODULE_CASES
 from .parity_motion import MOTION_CASES
@@ -92,10 +92,10 @@ def open_host(name: str, golden: Golden):
         raise SystemExit("--host comfy needs ComfyUI, which was not found; COMFYUI_PATH names its folder.")
     if comfy:
         enter(comfy, tempfile.mkdtemp())
-        from .narrow_comfy import ComfyHost
+        from ..testing.tiny_comfy import ComfyHost
 
         return ComfyHost(golden.unet_weights())
-    from .narrow_diffusers import DiffusersHost
+    from ..testing.tiny_diffusers import DiffusersHost
 
     return DiffusersHost(golden.index["unet"], golden.unet_weights())
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from ..companions.anchored import AnchoredAttention
 from ..companions.anchored_rows import AHEAD, BOTH, COND_ONLY, HERE, STORED, TEXT_IN_COND, AnchorRows, Preview
 from ..companions.trajectory import LOWEST, Trajectory
+from ..testing.golden import Golden
 from ..unet.frames import COND
-from .golden import Golden
 from .parity_modules import Compared
 from .parity_video import LATENT_SCALE
 

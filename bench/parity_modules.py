@@ -8,18 +8,12 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from ..demo.rule import draw
-from ..sk_attention.attention import (
-    SKCrossAttention,
-    SKReferenceAttention,
-    SKReferenceAttentionV5,
-    STKCrossAttention,
-    STKReferenceModule,
-)
+from ..sk_attention.attention import SKCrossAttention, SKReferenceAttention, SKReferenceAttentionV5, STKCrossAttention, STKReferenceModule
 from ..sk_attention.drive import Expression, SmallUnet
 from ..sk_attention.fan import CROP
 from ..sk_attention.parts import DRIVE, FACE_MOTION, PROJECTION, find_part
-from .golden import Golden
+from ..testing.golden import Golden
+from ..testing.rule import draw
 
 Compared = Iterator[tuple[str, Tensor, Tensor]]  # (what, ours, published)
 

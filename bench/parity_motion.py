@@ -13,11 +13,11 @@ from ..sk_attention.checkpoint import Loaded
 from ..sk_attention.motion import MotionAction, SKMotionModule, SKMotionModuleV5
 from ..sk_attention.parts import ANIMATEDIFF, MOTION, find_part
 from ..sk_attention.reference import ReferenceAction
+from ..testing.golden import DEFAULT, Golden
 from ..unet.frames import COND, UNCOND
 from ..unet.inject_comfy import TemporalAction, attach
 from ..unet.inject_diffusers import moving
 from ..unet.stations import Weighted
-from .golden import DEFAULT, Golden
 from .parity_modules import Compared, _frames_first
 from .parity_unet import SOURCE, drives_of, reference_of
 

@@ -9,11 +9,11 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from ..demo.rule import draw
 from ..sk_attention.drive import Drive, DriveAction
 from ..sk_attention.reference import ReferenceAction
+from ..testing.golden import Golden
+from ..testing.rule import draw
 from ..unet.stations import Weighted
-from .golden import Golden
 from .parity_modules import Compared
 from .parity_motion import animatediff_of, sk_motion_of
 from .parity_unet import SOURCE, reference_of

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from ..companions.wplus import Projection, ResidualAttention, WPlus, load
 from ..companions.wplus_action import WPlusAction
 from ..companions.wplus_directions import GANSpaceRow, ganspace, whole
+from ..testing.golden import Golden
 from ..unet.curve import Curve
 from ..unet.inject_comfy import TemporalAction
 from ..unet.layers import Attention
 from ..unet.stations import Weighted
-from .golden import Golden
 from .parity_modules import Compared, _frames_first
 from .parity_motion import animatediff_of, moving_forward
 from .parity_video import LATENT_SCALE

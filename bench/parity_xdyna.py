@@ -10,11 +10,11 @@ from torch import nn
 from ..companions.xdyna import hints, sampling, sface
 from ..companions.xdyna.adapter import ImageTerm, ReferenceTerm
 from ..companions.xdyna.resampler import Resampler
-from ..demo.xdyna_files import own_name
+from ..testing.golden import Golden
+from ..testing.stand_ins.xdyna import own_name
 from ..unet.animatediff import TemporalTransformer
 from ..unet.layers import Attention
 from ..unet.stages import looped_windows
-from .golden import Golden
 from .parity_modules import Compared
 
 EYES_AND_MOUTH = (slice(43, 48), slice(37, 42), slice(49, 68))  # of the 68 landmarks, as the published code cuts them

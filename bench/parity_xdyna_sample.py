@@ -5,7 +5,7 @@ from __future__ import annotations
 from einops import rearrange
 from torch import Tensor
 
-from .golden import Golden
+from ..testing.golden import Golden
 from .parity_modules import Compared
 from .parity_video import LATENT_SCALE
 from .parity_xdyna_unet import TEXT, TOKENS, adapter_of, controlnet_of, hints_of, motion_of

@@ -13,13 +13,13 @@ from ..companions.xdyna import checkpoint, hints
 from ..companions.xdyna.adapter import DynamicsAdapter
 from ..companions.xdyna.patch import Dynamics, attach
 from ..companions.xdyna.resampler import Resampler
+from ..testing.golden import Golden
 from ..unet.animatediff import AnimateDiff, diffusers_names
 from ..unet.comfy import KEY
 from ..unet.frames import COND, UNCOND
 from ..unet.inject_comfy import TemporalAction
 from ..unet.inject_comfy import attach as attach_motion
 from ..unet.stations import Weighted
-from .golden import Golden
 from .parity_modules import Compared, _frames_first
 from .parity_motion import WIDTHS
 

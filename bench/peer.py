@@ -26,9 +26,9 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..demo.host import enter, find_or_end
+from ..testing.golden import Golden
 from . import overhead
 from .alive import Alive
-from .golden import Golden
 from .memory import peak_bytes
 from .parity import error_of, open_host
 from .parity_video import TOLERANCE
@@ -85,7 +85,7 @@ def unet_shapes(width: int) -> dict[str, tuple[int, ...]]:
     """LDM name -> shape of the tensors of the golden UNet, widened."""
     import comfy.model_detection
 
-    from .narrow_comfy import unfilled
+    from ..testing.tiny_comfy import unfilled
 
     config = comfy.model_detection.detect_unet_config(Golden().unet_weights(), "")
     with torch.device("meta"):

@@ -15,9 +15,9 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 
+from ..testing.golden import Golden
+from ..testing.tiny_diffusers import unet
 from . import overhead
-from .golden import Golden
-from .narrow_diffusers import unet
 from .peer_clip import CFG, GENERATION, HIDDEN, OVERLAP, Clock, Inputs, Sizes, Watch, now, read
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .golden import Golden
+from ..testing.golden import Golden
 from .parity_video import LATENT_SCALE, GoldenNoise
 from .peer_clip import CFG, OVERLAP, WINDOW, Clock, Inputs, Sizes, Watch, now, read
 
@@ -22,7 +22,7 @@ class Ours:
 
         from ..nodes.hellomeme.networks import managed
         from ..sk_attention.checkpoint import load
-        from .narrow_comfy import ComfyHost
+        from ..testing.tiny_comfy import ComfyHost
 
         self.sizes, self.host = sizes, ComfyHost(read(folder, "unet"))
         self.reference, self.drive, self.motion = (

@@ -12,7 +12,7 @@ from itertools import islice
 
 import numpy as np
 
-from ..demo import clips, host
+from ..demo import host
 from ..demo.world import SIZE, Wishes, World
 from ..face_tools import video
 from ..face_tools.coefficients import ARKIT_51
@@ -21,6 +21,7 @@ from ..face_tools.track import FaceTrack
 from ..face_tools.trackers import mediapipe_mesh
 from ..face_tools.trackers.faces import ModelFiles
 from ..face_tools.trackers.tracking import track_faces
+from ..testing import material
 from ..theatre import State
 from . import readers, theatre_report
 from .readers import NAMES
@@ -109,7 +110,7 @@ def strengths(table: Table, judge: Judge, act: Act) -> None:
 
 def real_track(frames: int) -> FaceTrack:
     """A real talking head, 15 frames a second, in the middle of a picture of the small world's size."""
-    path = clips.driver()
+    path = material.driver()
     with mediapipe_mesh.open_source(ModelFiles()) as source:
         track = approximate_coefficients(track_faces(islice(video.frames(path, fps=FPS), frames), source, FPS))
     return track.replace(translation=np.tile(State().translation, (len(track), 1)), size=(SIZE, SIZE))

@@ -82,7 +82,7 @@ def host_model(world: World):
     import comfy.sd  # noqa: F401  (before the nodes: the host's order of imports)
     from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 
-    from .narrow_comfy import operations, patcher
+    from ..testing.tiny_comfy import operations, patcher
 
     state = networks.wide_base(world.base, times=1)
     weights = {key.removeprefix(networks.PREFIX): value for key, value in state.items() if key.startswith(networks.PREFIX)}

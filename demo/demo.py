@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from ..face_tools.video import frames as read_frames
-from . import clips, host, models, sheet, widened, workflow, world
+from ..testing import material, models
+from . import host, sheet, widened, workflow, world
 from .environment import ROOT
 from .server import RunError, Server
 
@@ -37,7 +38,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help=f"sampling steps (default: {world.STEPS}; with real weights the template's)")
     parser.add_argument("--output", type=Path, default=ROOT / "output", help="folder for the results (default: %(default)s)")
     options = parser.parse_args(argv)
-    options.driver = options.driver or clips.driver()
+    options.driver = options.driver or material.driver()
     if options.frames < FEWEST:
         parser.error(f"--frames is at least {FEWEST}, from which a relaxed face can be told; got {options.frames}")
     for path in (options.reference, options.driver):
@@ -131,5 +132,5 @@ def main(argv: list[str]) -> int:
 def picture(options: argparse.Namespace, drawn: bool) -> Image.Image:
     """The portrait: the one that was named, else a drawn head or a photograph."""
     if options.reference or not drawn:
-        return Image.open(options.reference or clips.portrait()).convert("RGB")
+        return Image.open(options.reference or material.portrait()).convert("RGB")
     return Image.fromarray(world.portrait())

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import subprocess
 
-from . import host, models, stock
+from ..testing import models, servers
+from . import host
 from .environment import CACHE
 from .server import command_line, link_pack, surroundings
 
@@ -19,7 +20,7 @@ def main(argv: list[str]) -> int:
         return 1
     base = CACHE / "serve"
     link_pack(base)
-    stock.fill(base)
+    servers.fill(base)
     port = int(argv[argv.index("--port") + 1]) if "--port" in argv else 8188
     command = command_line(comfy, base, port, *models.share_host_models(comfy, base), *argv)
     print(f"ComfyUI with SK Portrait: http://127.0.0.1:{port} (stop with Ctrl-C). Inputs, outputs and settings: {base}")

@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from ..testing.stand_ins import shapes
+from ..testing.stand_ins.checkpoint import SharedViews
 from ..train import world as networks
-from . import shapes, workflow
-from .weights import SharedViews
+from . import workflow
 from .world import World
 
 PREFIX = "world_"

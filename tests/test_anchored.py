@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sk_portrait.tests.narrow import drive, normal, prompt
+from sk_portrait.testing.tiny_models import drive, normal, prompt
 
 pytestmark = pytest.mark.comfy
 
@@ -19,7 +19,7 @@ def host(comfy):
     from sk_portrait.nodes.anchored.apply_inversion import HERE, TEXT_IN_COND, ApplyInversion
     from sk_portrait.nodes.anchored.invert import HERE as OWN
     from sk_portrait.nodes.anchored.invert import InvertFrames
-    from sk_portrait.tests.moving import MovingHost
+    from sk_portrait.testing.tiny_motion import MovingHost
 
     class AnchoredHost(MovingHost):
         def anchor(self, model=None, first_level=0, span=(0.0, 1.0), seed=0, cells=SMALL, **wires):

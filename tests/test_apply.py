@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sk_portrait.tests.narrow import Host, drive, normal, prompt
+from sk_portrait.testing.tiny_models import Host, drive, normal, prompt
 
 pytestmark = pytest.mark.comfy
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from sk_portrait.sk_attention.drive import Drive
-from sk_portrait.tests.costs import Costs, Peak
-from sk_portrait.tests.moving import MovingHost, shared_noise
-from sk_portrait.tests.narrow import drive
+from sk_portrait.testing.call_costs import Costs, Peak
+from sk_portrait.testing.tiny_models import drive
+from sk_portrait.testing.tiny_motion import MovingHost, shared_noise
 from sk_portrait.unet.comfy import bound
 from sk_portrait.unet.residence import Placement, Resident, consecutive, evenly
 

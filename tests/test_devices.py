@@ -8,7 +8,7 @@ import pkgutil
 import pytest
 import torch
 
-from sk_portrait.tests.narrow import Host, drive
+from sk_portrait.testing.tiny_models import Host, drive
 from sk_portrait.unet.frames import rows_of
 from sk_portrait.unet.residence import Placement, Resident
 from sk_portrait.unet.strengths import RowWeights

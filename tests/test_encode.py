@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from sk_portrait.demo import networks
 from sk_portrait.face_tools.coefficients import ARKIT_51, ASSUMED_ORDER
 from sk_portrait.face_tools.track import FaceTrack
 from sk_portrait.sk_attention.checkpoint import load
-from sk_portrait.tests.narrow import Host, normal, prompt
+from sk_portrait.testing.stand_ins import networks
+from sk_portrait.testing.tiny_models import Host, normal, prompt
 
 pytestmark = pytest.mark.comfy
 
@@ -37,8 +37,8 @@ def nodes(comfy):
 @pytest.fixture(scope="module")
 def encoders(comfy):
     """v2's two drive encoders as SK_DRIVE_ENCODERs."""
-    from sk_portrait.bench.narrow_comfy import operations
     from sk_portrait.nodes.hellomeme.networks import managed
+    from sk_portrait.testing.tiny_comfy import operations
 
     names = {"coefficients": "hm2_control", "face_motion": "hm2_control2"}
     return {kind: managed(load(networks.build(name, 64).state_dict(), name, operations)) for kind, name in names.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sk_portrait.tests.narrow import drive, normal
+from sk_portrait.testing.tiny_models import drive, normal
 from sk_portrait.unet import extra_rows
 from sk_portrait.unet.comfy import take_part
 from sk_portrait.unet.extra_rows import Guests, Layout
@@ -30,7 +30,7 @@ class Visitors:
 
 @pytest.fixture(scope="module")
 def host(comfy):
-    from sk_portrait.tests.moving import MovingHost
+    from sk_portrait.testing.tiny_motion import MovingHost
 
     return MovingHost()
 

@@ -85,7 +85,7 @@ def clip(tmp_path):
     """A video of the stand-in face, which shows a performance on a board, and networks that read the board in a shuffled order."""
     av = pytest.importorskip("av")
     pytest.importorskip("onnxruntime")
-    from sk_portrait.tests import face_stand_ins as stand_ins
+    from sk_portrait.testing.stand_ins import onnx_faces as stand_ins
 
     models = tmp_path / "face_tools"
     models.mkdir()

@@ -15,7 +15,7 @@ from sk_portrait.face_tools.trackers.head_pose import focal_length
 from sk_portrait.face_tools.trackers.onnx_detector import FaceDetector, letterbox, suppress
 from sk_portrait.face_tools.trackers.onnx_session import OnnxNet
 from sk_portrait.face_tools.trackers.tracking import track_faces
-from sk_portrait.tests import face_stand_ins as stand_ins
+from sk_portrait.testing.stand_ins import onnx_faces as stand_ins
 
 pytest.importorskip("onnxruntime")
 GOLDEN = json.loads((Path(__file__).parent / "golden/face/geometry.json").read_text())

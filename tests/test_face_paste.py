@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sk_portrait.face_tools.pictures.crop import Crop
 from sk_portrait.face_tools.pictures.paste import feathered_square, paste_back, window_mask
 from sk_portrait.face_tools.track import TrackError
-from sk_portrait.tests.face_clips import talking_head
+from sk_portrait.testing.talking_head import talking_head
 
 ROUND_TRIP = 2 / 255
 

@@ -4,8 +4,8 @@ import av
 import numpy as np
 import pytest
 
-from sk_portrait.bench.films import write_video
-from sk_portrait.tests.face_clips import talking_head
+from sk_portrait.testing.talking_head import talking_head
+from sk_portrait.testing.videos import write_video
 
 pytest.importorskip("mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21")
 

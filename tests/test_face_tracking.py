@@ -14,7 +14,7 @@ from sk_portrait.face_tools.trackers.follow import Choice
 from sk_portrait.face_tools.trackers.schemes import SCHEMES
 from sk_portrait.face_tools.trackers.tiles import Finder, tiles
 from sk_portrait.face_tools.trackers.tracking import ranges, track_faces
-from sk_portrait.tests.face_clips import talking_head
+from sk_portrait.testing.talking_head import talking_head
 
 SHAPE = np.random.default_rng(5).uniform(-1, 1, (222, 2)).astype(np.float32)
 SHAPE[list(SCHEMES["hello222"].parts[1:])] = [(-0.6, -0.4), (0.6, -0.4), (0.4, 0.6), (-0.4, 0.6)]

@@ -8,10 +8,10 @@ import av
 import numpy as np
 import pytest
 
-from sk_portrait.bench.films import number_of, numbered, write_audio_only, write_video
 from sk_portrait.face_tools import video
 from sk_portrait.face_tools.sound import sound
 from sk_portrait.face_tools.video import VideoError
+from sk_portrait.testing.videos import number_of, numbered, write_audio_only, write_video
 
 
 def numbers(path, **options) -> list[int]:

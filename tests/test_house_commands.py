@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from sk_portrait.demo import environment, host, models, networks, shapes, sheet, weights, workflow
+from sk_portrait.demo import environment, host, sheet, workflow
+from sk_portrait.testing import models
+from sk_portrait.testing.stand_ins import checkpoint, networks, shapes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -67,7 +69,7 @@ def test_an_unknown_command_prints_the_four(tmp_path):
 
 
 def test_synthetic_tensors_are_small_on_disk_and_whole_in_memory(tmp_path):
-    path = weights.checkpoint(tmp_path)
+    path = checkpoint.checkpoint(tmp_path)
     state = torch.load(path, weights_only=True)
     assert path.stat().st_size < 8e6 < 2e8 < sum(tensor.numel() for tensor in state.values())
     assert {key: tuple(tensor.shape) for key, tensor in state.items()} == shapes.unet() | shapes.clip_text() | shapes.tiny_vae()
@@ -131,7 +133,7 @@ def test_real_weights_are_used_only_when_all_are_there():
     graph["0"]["inputs"]["ckpt_name"] = "absent.safetensors"
     assert models.missing(graph, info) == ["absent.safetensors"]
     models.use_synthetic(graph)
-    assert graph["0"]["inputs"]["ckpt_name"] == weights.CHECKPOINT
+    assert graph["0"]["inputs"]["ckpt_name"] == checkpoint.CHECKPOINT
     assert graph["2"]["inputs"]["file"] == "synthetic_mine.safetensors"
 
 

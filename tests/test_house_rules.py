@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted(path for path in ROOT.rglob("*.py") if not {".git", "output"} & set(path.relative_to(ROOT).parts))
 # What a package may never import, by the first name of the import; a relative one starts with the sibling's name.
 HOST = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "node_helpers", "latent_preview", "server"}
-DEVELOPERS = {"bench", "demo", "tests", "train", "farm"}
+DEVELOPERS = {"bench", "demo", "farm", "testing", "tests", "train"}
 NETWORKS = HOST | DEVELOPERS | {"nodes", "face_tools", "theatre", "diffusers", "transformers", "cv2", "mediapipe"}
 FORBIDDEN = {
     "face_tools": HOST | DEVELOPERS | {"nodes", "sk_attention", "companions", "unet", "theatre", "torch", "torchvision"},
@@ -107,3 +107,12 @@ def test_no_run_time_network_or_installation():
     for package in ARTISTS:
         found |= {path.relative_to(ROOT).as_posix(): imports(path) & could for path in (ROOT / package).rglob("*.py")}
     assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_nothing_imports_tests():
+    """Fixtures live in `testing`, which benches and the demo use too."""
+    for path in SOURCES:
+        if path.relative_to(ROOT).parts[0] != "tests":
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+            assert not {name for name in modules if name.removeprefix("sk_portrait.").split(".")[0] == "tests"}, path

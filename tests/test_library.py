@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from sk_portrait.demo import networks
+from sk_portrait.testing.stand_ins import networks
 
 NAMELESS = "diffusion_pytorch_model.safetensors"
 

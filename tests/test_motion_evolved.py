@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sk_portrait.tests.moving import MovingHost, shared_noise
-from sk_portrait.tests.narrow import drive
+from sk_portrait.testing.tiny_models import drive
+from sk_portrait.testing.tiny_motion import MovingHost, shared_noise
 
 FOLDER = os.environ.get("SK_PORTRAIT_ANIMATEDIFF_EVOLVED")
 

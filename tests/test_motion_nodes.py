@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sk_portrait.tests.moving import MovingHost, shared_noise
-from sk_portrait.tests.narrow import drive, normal, prompt
+from sk_portrait.testing.tiny_models import drive, normal, prompt
+from sk_portrait.testing.tiny_motion import MovingHost, shared_noise
 from sk_portrait.unet.stages import batches
 from sk_portrait.unet.windows import Plan
 

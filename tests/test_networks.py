@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from sk_portrait.bench import overhead
-from sk_portrait.bench.golden import Golden
-from sk_portrait.demo.rule import draw
 from sk_portrait.sk_attention.attention import SKReferenceAttention, SKReferenceAttentionV5, STKReferenceModule
 from sk_portrait.sk_attention.drive import Expression, encode
 from sk_portrait.sk_attention.fold import fold
 from sk_portrait.sk_attention.parts import DRIVE, PROJECTION, find_part
+from sk_portrait.testing.golden import Golden
+from sk_portrait.testing.rule import draw
 
 torch.set_num_threads(2)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sk_portrait.bench.golden import FOLDERS, Golden
 from sk_portrait.bench.parity import cases, compare
 from sk_portrait.bench.parity_unet import UNET_CASES
+from sk_portrait.testing.golden import FOLDERS, Golden
 
 torch.set_num_threads(2)
 
@@ -22,14 +22,14 @@ def hold(case: str, host) -> None:
 
 @pytest.fixture(scope="module")
 def comfy_host(comfy):
-    from sk_portrait.bench.narrow_comfy import ComfyHost
+    from sk_portrait.testing.tiny_comfy import ComfyHost
 
     return ComfyHost(GOLDEN.unet_weights())
 
 
 @pytest.fixture(scope="module")
 def diffusers_host():
-    from sk_portrait.bench.narrow_diffusers import DiffusersHost
+    from sk_portrait.testing.tiny_diffusers import DiffusersHost
 
     return DiffusersHost(GOLDEN.index["unet"], GOLDEN.unet_weights())
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sk_portrait.tests.moving import MovingHost
-from sk_portrait.tests.narrow import drive, normal
+from sk_portrait.testing.tiny_models import drive, normal
+from sk_portrait.testing.tiny_motion import MovingHost
 from sk_portrait.unet.parts import Part, join
 
 FRAMES, CELLS = 30, 8

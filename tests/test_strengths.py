@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sk_portrait.tests.narrow import Host, drive, normal
+from sk_portrait.testing.tiny_models import Host, drive, normal
 from sk_portrait.unet.curve import Curve
 from sk_portrait.unet.run import Run
 

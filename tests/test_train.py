@@ -14,7 +14,7 @@ import torch
 
 from sk_portrait.sk_attention.checkpoint import load, read
 from sk_portrait.sk_attention.parts import find_part
-from sk_portrait.tests import training
+from sk_portrait.testing import training
 from sk_portrait.train import command, loop, motions, noise, objective, portraits, prepare, stages, world
 from sk_portrait.train.autoencoder import TinyAutoencoder
 from sk_portrait.train.checkpoint import read_checkpoint, write_checkpoint
@@ -272,7 +272,7 @@ def test_the_widened_unet_answers_as_the_narrow_one_on_diffusers(narrow, tmp_pat
 
 
 def test_the_widened_unet_answers_as_the_narrow_one_in_comfyui(comfy, narrow):
-    from sk_portrait.bench.narrow_comfy import ComfyHost
+    from sk_portrait.testing.tiny_comfy import ComfyHost
 
     unet, _, file = narrow
     wide = world.wide_base(file)

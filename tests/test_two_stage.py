@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sk_portrait.tests.moving import MovingHost
-from sk_portrait.tests.narrow import drive, normal, prompt
+from sk_portrait.testing.tiny_models import drive, normal, prompt
+from sk_portrait.testing.tiny_motion import MovingHost
 
 pytestmark = pytest.mark.comfy
 

@@ -7,8 +7,8 @@ import threading
 import pytest
 from safetensors.torch import load_file, save_file
 
-from sk_portrait.demo import shapes, weights
 from sk_portrait.demo.server import RunError
+from sk_portrait.testing.stand_ins import checkpoint, shapes
 from sk_portrait.unet.animatediff import AnimateDiff
 
 pytestmark = pytest.mark.comfy
@@ -21,7 +21,7 @@ FRAMES, STEPS = 5, 4  # of one window; more steps than a Cancel takes to arrive
 def models(server):
     """The server's model folder with an SD1.5 checkpoint and an AnimateDiff file, both random."""
     folder = server.base / "models"
-    weights.checkpoint(folder)
+    checkpoint.checkpoint(folder)
     path = folder / "sk_portrait" / MOTION
     path.parent.mkdir(parents=True, exist_ok=True)
     widths = (shapes.WIDTH,) * 4  # of the synthetic checkpoint's levels
@@ -32,7 +32,7 @@ def models(server):
 def graph(seed: int, prefix: str = "video") -> dict:
     """Two stages over an empty clip of 64 px; both results are saved."""
     nodes = {
-        "model": ("CheckpointLoaderSimple", {"ckpt_name": weights.CHECKPOINT}),
+        "model": ("CheckpointLoaderSimple", {"ckpt_name": checkpoint.CHECKPOINT}),
         "positive": ("CLIPTextEncode", {"clip": ["model", 1], "text": "portrait"}),
         "negative": ("CLIPTextEncode", {"clip": ["model", 1], "text": ""}),
         "motion": ("SKPortraitLoadMotion", {"file": MOTION}),

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from sk_portrait.bench.golden import OTHER, Golden
 from sk_portrait.bench.parity_wplus import wplus_of
 from sk_portrait.companions.wplus import WPlusFileError, load
 from sk_portrait.companions.wplus_directions import UNIT, long_enough, whole, within
 from sk_portrait.face_tools.coefficients import ARKIT_51
-from sk_portrait.tests.narrow import normal
+from sk_portrait.testing.golden import OTHER, Golden
+from sk_portrait.testing.tiny_models import normal
 from sk_portrait.unet.curve import Curve
 
 SMALL = 8  # cells
@@ -24,7 +24,7 @@ FRAMES = [-0.7, 0.0, 0.7]
 def host(comfy):
     from sk_portrait.nodes.wplus.apply import ApplyWPlus
     from sk_portrait.nodes.wplus.load import managed
-    from sk_portrait.tests.moving import MovingHost
+    from sk_portrait.testing.tiny_motion import MovingHost
 
     class WPlusHost(MovingHost):
         def __init__(self):
@@ -152,7 +152,7 @@ class TestTogether:
     """Frame by frame sliders on what the pack does besides."""
 
     def test_on_a_hellomeme_clip(self, host):
-        from sk_portrait.tests.narrow import drive
+        from sk_portrait.testing.tiny_models import drive
 
         driven = host.apply(drive=drive(3, cells=SMALL))
         steered = host.steered(1.0, lambdas=FRAMES, model=driven)

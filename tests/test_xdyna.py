@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sk_portrait.bench.golden import OTHER, Golden
 from sk_portrait.bench.parity_xdyna_unet import loaded
-from sk_portrait.tests.narrow import CELLS, drive, normal, prompt
+from sk_portrait.testing.golden import OTHER, Golden
+from sk_portrait.testing.tiny_models import CELLS, drive, normal, prompt
 
 pytestmark = pytest.mark.comfy
 
@@ -21,7 +21,7 @@ def relative(got, want) -> float:
 
 @pytest.fixture(scope="module")
 def host(comfy):
-    from sk_portrait.tests.moving import MovingHost
+    from sk_portrait.testing.tiny_motion import MovingHost
 
     return MovingHost()
 

@@ -9,8 +9,8 @@ import torch
 from sk_portrait.companions.xdyna import checkpoint, sface
 from sk_portrait.companions.xdyna.adapter import PLACES, path
 from sk_portrait.companions.xdyna.checkpoint import XDynaFileError
-from sk_portrait.demo import xdyna_files
 from sk_portrait.sk_attention import checkpoint as hellomeme
+from sk_portrait.testing.stand_ins import xdyna
 from sk_portrait.unet.stages import looped_windows
 
 WIDTH, CONTEXT = 32, 64
@@ -22,12 +22,12 @@ def tensors(shapes) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def unet_file():
-    return tensors(xdyna_files.unet(WIDTH, CONTEXT))
+    return tensors(xdyna.unet(WIDTH, CONTEXT))
 
 
 @pytest.fixture
 def tokens_file():
-    return tensors(xdyna_files.tokens(CONTEXT))
+    return tensors(xdyna.tokens(CONTEXT))
 
 
 def test_a_training_checkpoint_falls_into_its_parts(unet_file):

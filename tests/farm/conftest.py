@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sk_portrait.farm import crew
-from sk_portrait.tests.farm import graphs
+from sk_portrait.testing.farm import graphs
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from sk_portrait.farm.on_ray import deliver
 from sk_portrait.farm.prepare import Prepared
 from sk_portrait.farm.session import Session
 from sk_portrait.farm.store import Store
-from sk_portrait.tests.farm import graphs
+from sk_portrait.testing.farm import graphs
 
 psutil = pytest.importorskip("psutil")  # ComfyUI needs it
 

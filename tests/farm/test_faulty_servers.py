@@ -15,7 +15,7 @@ from sk_portrait.farm.parts import FinishedParts, Sampled, lay_out
 from sk_portrait.farm.remote import Remote
 from sk_portrait.farm.servers import Servers, Work
 from sk_portrait.farm.store import Store
-from sk_portrait.tests.farm.stand_in import CLIP, INPUTS, MODELS, StandIn, graph
+from sk_portrait.testing.farm.stand_in_server import CLIP, INPUTS, MODELS, StandIn, graph
 from sk_portrait.unet.parts import Part
 
 EXPECTED = torch.arange(CLIP, dtype=torch.float32)

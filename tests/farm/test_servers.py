@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from sk_portrait.demo.environment import ROOT
 from sk_portrait.demo.server import Server
 from sk_portrait.farm import command, parts
+from sk_portrait.testing.farm import graphs
 from sk_portrait.tests.conftest import COMFY
-from sk_portrait.tests.farm import graphs
 
 pytestmark = pytest.mark.comfy
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sk_portrait.demo import models, stock, workflow
+from sk_portrait.demo import workflow
+from sk_portrait.testing import models, servers
 
 SMALL = {"size": 128, "length": 2, "steps": 2}
 
@@ -14,7 +15,7 @@ SMALL = {"size": 128, "length": 2, "steps": 2}
 @pytest.fixture(scope="session")
 def stocked(server):
     """The server, with a portrait, a driver and random weights in its folders."""
-    stock.fill(server.base)
+    servers.fill(server.base)
     return server
 
 

@@ -2,13 +2,14 @@
 
 import pytest
 
-from sk_portrait.demo import weights, workflow
+from sk_portrait.demo import workflow
+from sk_portrait.testing.stand_ins import checkpoint
 
 pytestmark = pytest.mark.comfy
 
 DETECTOR, STAND_IN = "face_detection_model", "synthetic_hm5_control_{}.safetensors"
 PATH = {  # node -> class, widgets, wires
-    "detector": ("LoadMediaPipeFaceLandmarker", {"model_name": weights.LANDMARKER}),
+    "detector": ("LoadMediaPipeFaceLandmarker", {"model_name": checkpoint.LANDMARKER}),
     "video": ("LoadVideo", {"file": "driver.mp4"}),
     "track": ("SKPortraitTrackVideo", {"video": ("video", 0), "seconds": 2.0, "fps": 10.0, "size": 128, DETECTOR: ("detector", 0)}),
     "look": ("SKPortraitPreviewTrack", {"track": ("track", 1), "images": ("track", 0)}),
@@ -27,7 +28,7 @@ PATH = {  # node -> class, widgets, wires
     "pose": ("SKPortraitDrawHeadPose", {"track": ("kept", 0)}),
     "encoder": ("SKPortraitLoadDriveEncoder", {"file": STAND_IN.format("base"), "projection": STAND_IN.format("proj")}),
     "drive": ("SKPortraitEncodeDrive", {"drive_encoder": ("encoder", 0), "head_pose": ("pose", 0), "track": ("kept", 0)}),
-    "checkpoint": ("CheckpointLoaderSimple", {"ckpt_name": weights.CHECKPOINT}),
+    "checkpoint": ("CheckpointLoaderSimple", {"ckpt_name": checkpoint.CHECKPOINT}),
     "apply": ("SKPortraitApply", {"model": ("checkpoint", 0), "drive": ("drive", 0)}),
     "noise": ("SKPortraitSharedNoise", {"drive": ("drive", 0)}),
     "shown": ("PreviewAny", {"source": ("kept", 1)}),

@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from sk_portrait.demo import shapes, weights, workflow
-from sk_portrait.demo.rule import draw
+from sk_portrait.demo import workflow
+from sk_portrait.testing.rule import draw
+from sk_portrait.testing.stand_ins import checkpoint, shapes
 
 pytestmark = pytest.mark.comfy
 
@@ -25,7 +26,7 @@ def tools(stocked):
     parts = {"lora_up": (shapes.WIDTH, 4, 1, 1), "lora_down": (4, shapes.WIDTH, 1, 1)}
     lora = {f"{name}.{part}.weight": torch.from_numpy(draw("lora", part, shape)) / 4 for part, shape in parts.items()}
     save_file(lora | {f"{name}.alpha": torch.tensor(4.0)}, models / "loras" / LORA)
-    weights.controlnet(models)
+    checkpoint.controlnet(models)
 
 
 def with_lora(graph: dict, strength: float = 1.0) -> dict:
@@ -50,7 +51,7 @@ def with_lora_behind(graph: dict) -> dict:
 def with_controlnet(graph: dict, strength: float = 0.5) -> dict:
     """The prompts go through the host's ControlNet node, with the head-pose pictures as hints."""
     sampler = graph[workflow.node_id(graph, "KSampler")]["inputs"]
-    graph["net"] = {"class_type": "ControlNetLoader", "inputs": {"control_net_name": weights.CONTROLNET}}
+    graph["net"] = {"class_type": "ControlNetLoader", "inputs": {"control_net_name": checkpoint.CONTROLNET}}
     hint = [workflow.node_id(graph, "SKPortraitDrawHeadPose"), 0]
     wires = {"positive": sampler["positive"], "negative": sampler["negative"], "control_net": ["net", 0], "image": hint}
     span = {"strength": strength, "start_percent": 0.0, "end_percent": 1.0}

@@ -9,7 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sk_portrait.demo import browser, convert, models, shapes, weights, workflow
+from sk_portrait.demo import browser, convert, workflow
+from sk_portrait.testing import models
+from sk_portrait.testing.stand_ins import checkpoint, shapes
 
 pytestmark = pytest.mark.comfy
 
@@ -138,7 +140,7 @@ def test_what_has_no_counterpart_is_named(info):
 
 def run_small(stocked, graph: dict) -> dict:
     """The outputs of a graph with stand-ins of its weights, at a size for tests."""
-    weights.write_for(stocked.base / "models", ((OURS, name) for node, _, name in models.named(graph) if is_ours(node)))
+    checkpoint.write_for(stocked.base / "models", ((OURS, name) for node, _, name in models.named(graph) if is_ours(node)))
     (stocked.base / "models" / "loras").mkdir(exist_ok=True)
     for node in workflow.nodes_of(graph, "LoraLoader"):
         save_file(LORA, stocked.base / "models" / "loras" / node["inputs"]["lora_name"])

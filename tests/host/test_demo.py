@@ -5,14 +5,15 @@ import shutil
 import numpy as np
 from PIL import Image
 
-from sk_portrait.demo import clips, demo, widened, workflow, world
+from sk_portrait.demo import demo, widened, workflow, world
 from sk_portrait.face_tools.video import frames
+from sk_portrait.testing import material
 
 
 def test_a_drawn_head_acts_a_real_clip_by_the_shipped_template(server):
     info, folder = server.object_info(), server.base / "input"
     widened.write_for(server.base / "models")
-    shutil.copy(clips.driver(), folder / "driver.mp4")
+    shutil.copy(material.driver(), folder / "driver.mp4")
     Image.fromarray(world.portrait()).save(folder / demo.PORTRAIT)
     graph = workflow.to_api(workflow.read(demo.WORLD, workflow.TEMPLATES), info)
     widened.use(graph, info)

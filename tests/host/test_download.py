@@ -7,9 +7,11 @@ from functools import partial
 import pytest
 from safetensors.torch import save_file
 
-from sk_portrait.demo import models, networks, notes, workflow
+from sk_portrait.demo import notes, workflow
 from sk_portrait.demo.browser import FrontEnd
-from sk_portrait.tests.host.hub import Hub
+from sk_portrait.testing import models
+from sk_portrait.testing.model_hub import Hub
+from sk_portrait.testing.stand_ins import networks
 
 pytestmark = [pytest.mark.comfy, pytest.mark.browser]
 

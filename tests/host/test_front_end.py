@@ -2,8 +2,9 @@
 
 import pytest
 
-from sk_portrait.demo import stock, workflow
+from sk_portrait.demo import workflow
 from sk_portrait.demo.browser import FrontEnd
+from sk_portrait.testing import servers
 
 pytestmark = [pytest.mark.comfy, pytest.mark.browser]
 
@@ -11,7 +12,7 @@ pytestmark = [pytest.mark.comfy, pytest.mark.browser]
 @pytest.fixture(scope="module")
 def page(stocked):
     """The front end. It only lists model files, so that empty ones will do where there is none."""
-    stock.list_models(stocked.base)
+    servers.list_models(stocked.base)
     with FrontEnd(stocked.url) as page:
         yield page
 
@@ -50,7 +51,7 @@ def test_a_template_runs_from_the_front_ends_own_button(page, stocked, name):
     saved = workflow.read(name, workflow.TEMPLATES)
     if not known(stocked, saved):
         pytest.skip("this ComfyUI lacks a node of the template")
-    seen = page.load(stock.small(saved, stocked.object_info()), name)
+    seen = page.load(servers.small(saved, stocked.object_info()), name)
     assert (seen["missing"], seen["errors"]) == ([], [])
     made = page.run()
     assert made["ok"] and all(output["images"] for output in made["outputs"].values())

@@ -10,7 +10,7 @@ from PIL import Image
 
 from sk_portrait.demo import workflow
 from sk_portrait.sk_attention.generations import GENERATIONS
-from sk_portrait.tests.host.generation_files import write, write_pair
+from sk_portrait.testing.version_files import write, write_pair
 
 pytestmark = pytest.mark.comfy
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sk_portrait.demo import blueprints, graphs, models, workflow
-from sk_portrait.demo.stock import SMALL, SMALL_OF
+from sk_portrait.demo import blueprints, graphs, workflow
 from sk_portrait.face_tools import video
+from sk_portrait.testing import models
+from sk_portrait.testing.servers import SMALL, SMALL_OF
 
 pytestmark = pytest.mark.comfy
 

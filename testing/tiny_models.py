@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from sk_portrait.bench.golden import Golden
 from sk_portrait.bench.parity_unet import SIZES
-from sk_portrait.demo.rule import draw
 from sk_portrait.sk_attention.drive import Drive
 from sk_portrait.sk_attention.parts import REFERENCE, find_part
+from sk_portrait.testing.golden import Golden
+from sk_portrait.testing.rule import draw
 
 WIDTHS = {"down_0": 32, "down_1": 64, "down_2": 128, "down_3": 128, "up_0": 128, "up_1": 128, "up_2": 128, "up_3": 64}
 SCALE = {"down_0": 2, "down_1": 4, "down_2": 8, "down_3": 8, "up_0": 8, "up_1": 4, "up_2": 2, "up_3": 1}
@@ -44,8 +44,8 @@ class Host:
     """The host's MODEL and our nodes; needs ComfyUI in this process."""
 
     def __init__(self):
-        from sk_portrait.bench.narrow_comfy import patcher
         from sk_portrait.nodes.hellomeme import apply, encode
+        from sk_portrait.testing.tiny_comfy import patcher
 
         self.model = patcher(GOLDEN.unet_weights())
         self.apply_node, self.encode_node, self.noise_node = apply.Apply, encode.EncodeReference, apply.SharedNoise
@@ -54,8 +54,8 @@ class Host:
         """An SK_ADAPTER."""
         import comfy.model_patcher
 
-        from sk_portrait.bench.narrow_comfy import operations
         from sk_portrait.nodes.hellomeme.networks import Network
+        from sk_portrait.testing.tiny_comfy import operations
 
         loaded = GOLDEN.loaded(f"adapter_{generation}", find_part(REFERENCE, generation), SIZES[generation], operations)
         device = self.model.load_device

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sk_portrait.demo import networks
 from sk_portrait.sk_attention.generations import GENERATIONS, Generation
+from sk_portrait.testing.stand_ins import networks
 
 PLACE = "every_generation"  # a folder of their own in models/sk_portrait
 

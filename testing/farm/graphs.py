@@ -12,9 +12,9 @@ MOTION_FILE = "narrow_motion.safetensors"
 
 def base(folder: Path) -> Path:
     """A base directory of ComfyUI with the narrow nodes."""
-    pack = folder / "custom_nodes" / "narrow_nodes.py"
+    pack = folder / "custom_nodes" / "tiny_nodes.py"
     pack.parent.mkdir(parents=True, exist_ok=True)
-    code = Path(__file__).with_name("narrow_nodes.py").read_text(encoding="utf-8")
+    code = Path(__file__).with_name("tiny_nodes.py").read_text(encoding="utf-8")
     pack.write_text(code.replace("@ROOT@", ROOT.as_posix()), encoding="utf-8")
     model(folder, b"the same on all machines")
     return folder
@@ -30,7 +30,7 @@ def model(folder: Path, content: bytes) -> None:
 def clip(
     kind: str, frames: int, steps: int = 1, sampler: str = "euler", slow: float = 0.0, mark: str = "", film: bool = False, cells: int = 8
 ) -> dict:
-    """A clip of so many frames with v2's two stages or v5's tree, saved as a latent or a film; slow, mark: see narrow_nodes."""
+    """A clip of so many frames with v2's two stages or v5's tree, saved as a latent or a film; slow, mark: see tiny_nodes."""
     wires = {"noise": "noise", "guider": "guider", "sampler": "sampler", "latent_image": "latent", "motion": "motion"}
     wishes = {"stage1_steps": 10, "window_length": 12, "overlap": 4, "method": "paper"}
     nodes = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import weights
+from .stand_ins import checkpoint
 
 # Loader class: its widgets that name a file.
 LOADERS = {
@@ -55,4 +55,4 @@ def choices(object_info: dict, kind: str, widget: str) -> list[str]:
 def use_synthetic(graph: dict) -> None:
     """Point every loader of a graph at its synthetic stand-in."""
     for node, widget, name in list(named(graph)):
-        node["inputs"][widget] = weights.stand_in(widget, name)
+        node["inputs"][widget] = checkpoint.stand_in(widget, name)

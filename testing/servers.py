@@ -6,8 +6,10 @@ import shutil
 from itertools import islice
 from pathlib import Path
 
+from ..demo import workflow
 from ..face_tools import video
-from . import clips, models, weights, workflow
+from . import material, models
+from .stand_ins import checkpoint
 
 # Values of a run that only shows that it runs: by the name of the widget, and where that means another thing, by the class of the node.
 SMALL = {"size": 128, "steps": 1, "seconds": 0.3, "fps": 10.0, "window_length": 4, "overlap": 2}
@@ -25,12 +27,12 @@ def fill(base: Path, *workflows: dict) -> None:
     """
     from PIL import Image
 
-    weights.write_for(base / "models", workflow.models(*workflows))
+    checkpoint.write_for(base / "models", workflow.models(*workflows))
     inputs = base / "input"
-    shutil.copy(clips.portrait(), inputs / "portrait.png")
+    shutil.copy(material.portrait(), inputs / "portrait.png")
     for name in ("driver", "clip", "pose"):  # a finished clip and skeletons: any pictures will do
-        shutil.copy(clips.driver(), inputs / f"{name}.mp4")
-    Image.fromarray(next(islice(video.frames(clips.driver()), 40, None))).save(inputs / "driver.png")
+        shutil.copy(material.driver(), inputs / f"{name}.mp4")
+    Image.fromarray(next(islice(video.frames(material.driver()), 40, None))).save(inputs / "driver.png")
 
 
 def list_models(base: Path) -> None:
@@ -51,5 +53,5 @@ def small(saved: dict, info: dict) -> dict:
             if name in values:
                 node["widgets_values"][place] = values[name]
             if name in models.LOADERS.get(node["type"], ()) and node["widgets_values"][place] != models.NONE:
-                node["widgets_values"][place] = weights.stand_in(name, node["widgets_values"][place])
+                node["widgets_values"][place] = checkpoint.stand_in(name, node["widgets_values"][place])
     return saved

@@ -7,9 +7,9 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from ..sk_attention.drive import PROJECTION_MAPS
-from ..sk_attention.parts import DRIVE, PARTS, PROJECTION, Part
-from .rule import fill
+from ...sk_attention.drive import PROJECTION_MAPS
+from ...sk_attention.parts import DRIVE, PARTS, PROJECTION, Part
+from ..rule import fill
 from .shapes import WIDTH
 
 SALT = "sk-demo"

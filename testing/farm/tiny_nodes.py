@@ -14,7 +14,7 @@ if "sk_portrait" not in sys.modules:  # a worker has it already
 
 
 def _host():
-    from sk_portrait.tests.moving import MovingHost
+    from sk_portrait.testing.tiny_motion import MovingHost
 
     return MovingHost()
 
@@ -27,7 +27,7 @@ class NarrowDrive:
         return {"required": {"frames": ("INT", {}), "cells": ("INT", {})}}
 
     def make(self, frames, cells):
-        from sk_portrait.tests.narrow import drive
+        from sk_portrait.testing.tiny_models import drive
 
         return (drive(frames, cells=cells),)
 

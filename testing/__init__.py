@@ -1,0 +1,1 @@
+"""Fixtures shared by tests, benches and the demo: tiny models, deterministic weights, reference tensors, videos, stand-in files."""

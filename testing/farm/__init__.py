@@ -1,0 +1,1 @@
+"""Graphs, nodes and a stand-in server for the tests of the farm."""

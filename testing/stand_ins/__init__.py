@@ -1,0 +1,1 @@
+"""Synthetic files in the official formats, for machines without the real ones."""
