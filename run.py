@@ -40,7 +40,7 @@ def load_pack():
 
 
 def tool(name: str):
-    """A developer module of the pack, such as `demo.host`."""
+    """A developer module of the pack, such as `host.installation`."""
     load_pack()
     return importlib.import_module(f"{PACK}.{name}")
 
@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in COMMANDS:
         print(__doc__)
         return 2
-    environment, host = tool("demo.environment"), tool("demo.host")
+    environment, host = tool("host.environment"), tool("host.installation")
     if not environment.inside():
         comfy = host.find_or_install()
         os.environ["COMFYUI_PATH"] = str(comfy or "none")

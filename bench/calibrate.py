@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..demo import host
 from ..face_tools import track_file, video
 from ..face_tools.calibrate import recover_order, require_sure
 from ..face_tools.coefficients import ORDER_FILE, to_network_order
@@ -22,6 +21,7 @@ from ..face_tools.track import FaceTrack, TrackError
 from ..face_tools.trackers import mediapipe_tasks, onnx_source
 from ..face_tools.trackers.faces import ModelFiles, Source
 from ..face_tools.trackers.tracking import track_faces
+from ..host import installation
 
 
 def main(argv: list[str]) -> int:
@@ -84,7 +84,7 @@ def _track(clip: Path, source: Source, fps: float) -> FaceTrack:
 
 
 def _default_folder() -> Path:
-    comfy = host.find()
+    comfy = installation.find()
     if comfy is None:
         raise SystemExit("There is no ComfyUI here; name the folder of the face models with --models.")
     return comfy / "models" / "face_tools"

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ..demo.host import enter, find
+from ..host.installation import enter, find
 
 TOLERANCE = 1e-4  # of the largest value; batches of other sizes differ in the last bits, and a sampler adds them up
 SYSTEM_TOLERANCE = 1e-5  # of each of our systems, however the host batches its rows

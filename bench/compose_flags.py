@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..demo import host, workflow
-from ..demo.server import Server
+from ..host import installation, workflow
+from ..host.server import Server
 from ..testing import models
 from .compose import Row, tell
 from .faults_server import TEMPLATE, lean, stock
@@ -49,7 +49,7 @@ def picture(comfy: Path, folder: Path, *flags: str) -> np.ndarray:
 
 def rows(only: str = "") -> Iterator[Row]:
     """The rows whose flag contains `only`, each a server of its own."""
-    comfy, folder = host.find(), Path(tempfile.mkdtemp())
+    comfy, folder = installation.find(), Path(tempfile.mkdtemp())
     stock(folder)
     plain = picture(comfy, folder)
     for flag, tolerance in FLAGS.items():
@@ -71,6 +71,6 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench compose_flags", description=__doc__)
     parser.add_argument("--only", default="", help="flags that contain this")
     options = parser.parse_args(argv)
-    if host.find() is None:
+    if installation.find() is None:
         raise SystemExit("bench compose_flags needs ComfyUI, which was not found; COMFYUI_PATH names its folder.")
     return tell(rows(options.only))

@@ -14,9 +14,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ..demo import host
-from ..demo.environment import CACHE
 from ..demo.world import Wishes, World
+from ..host import installation
+from ..host.environment import CACHE
 from ..sk_attention.parts import ANIMATEDIFF
 from ..train.base import SCALE
 from .readers import HELD_OUT
@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--frames", type=int, default=24, help="(default: %(default)s)")
     parser.add_argument("--people", type=int, default=2, help="(default: %(default)s)")
     options = parser.parse_args(argv)
-    host.enter(host.find_or_end(), CACHE / "base")
+    installation.enter(installation.find_or_end(), CACHE / "base")
     torch.set_num_threads(1)  # small operations: a second thread only waits for the first
     world = World()
     model = host_model(world)

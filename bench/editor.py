@@ -14,9 +14,9 @@ from pathlib import Path
 
 import cv2
 
-from ..demo import browser, host
-from ..demo.server import Server
 from ..face_tools.editing import poses
+from ..host import browser, installation
+from ..host.server import Server
 from ..theatre import Identity, State, draw, truth
 from ..theatre.puppet import Puppet
 from .editor_page import EditorPage
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
         failed += seconds > ENOUGH
         words = ", ".join(f"{name} {value:g}" for name, value in pose.items())
         print(f"{'ok  ' if seconds <= ENOUGH else 'FAIL'} {words}: {seconds:.3f} s, expected at most {ENOUGH} s")
-    driven = in_the_front_end() if host.find() and browser.find() else []
+    driven = in_the_front_end() if installation.find() and browser.find() else []
     for name, before, after, changed, seconds in driven:
         held = changed and seconds <= WHOLE_WAY
         failed += not held
@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
 
 def in_the_front_end() -> list[tuple[str, float, float, bool, float]]:
     """A row a slider: its name, its value before and after, whether the picture changed, seconds."""
-    with tempfile.TemporaryDirectory() as folder, Server(host.find(), Path(folder)) as server, browser.FrontEnd(server.url) as front:
+    with tempfile.TemporaryDirectory() as folder, Server(installation.find(), Path(folder)) as server, browser.FrontEnd(server.url) as front:
         page, rows = EditorPage(front, server.object_info()), []
         for name in DRAGGED:
             before = page.picture()

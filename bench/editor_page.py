@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ..demo.author import Graph
-from ..demo.browser import FrontEnd
+from ..host.browser import FrontEnd
 
 EDITOR, SIDE = "SKPortraitExpressionEditor", 512
 FIND = f"const node = window.app.graph._nodes.find(n => n.type === {json.dumps(EDITOR)});"

@@ -23,11 +23,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..demo import host
 from ..face_tools import video
 from ..face_tools.trackers import sources
 from ..face_tools.trackers.faces import ModelFiles
 from ..face_tools.trackers.tracking import track_faces
+from ..host import installation
 from ..testing import material
 
 ROOT = Path(__file__).parent.parent
@@ -83,7 +83,7 @@ def _judged(passed: bool) -> str:
 
 
 def default_folder() -> str:
-    comfy = host.find()
+    comfy = installation.find()
     return str((comfy or Path()) / "models" / "face_tools")
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..demo.host import enter, find
 from ..face_tools import video
 from ..face_tools.trackers import sources
 from ..face_tools.trackers.faces import ModelFiles
 from ..face_tools.trackers.tracking import track_faces
+from ..host.installation import enter, find
 
 FRAMES, SIZE, RUNS = 30, 512, 5
 GOALS = {"Paste Portrait Back": 10.0, "Paste Portrait Back, colours matched": 15.0, "Face Patches": 3.0}

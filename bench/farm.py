@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..demo.environment import ROOT
+from ..host.environment import ROOT
 
 SAME = 1e-5
 WINDOW = 12 * 4 * 64 * 64 * 4  # bytes of 12 latents at 512 px
@@ -51,17 +51,17 @@ class Bench:
     """One ComfyUI in this process, Ray beside it, and what has passed."""
 
     def __init__(self, workers: int):
-        from ..demo import host
         from ..farm import crew
         from ..farm.session import Session
+        from ..host import installation
         from ..testing.farm import graphs
 
         self.graphs, self.folder, self.passed, self.failed = graphs, Path(tempfile.mkdtemp(prefix="farm")), 0, 0
         base = graphs.base(self.folder / "base")
-        self.session = Session(host.find(), base)
+        self.session = Session(installation.find(), base)
         started = time.perf_counter()
         self.ray = crew.begin(None, workers)
-        self.recruits = partial(crew.Recruits, self.ray, crew.Place(host.find(), base))
+        self.recruits = partial(crew.Recruits, self.ray, crew.Place(installation.find(), base))
         print(f"Ray: {time.perf_counter() - started:.1f} s")
 
     def clip(self, kind: str, frames: int, counts: list[int]) -> None:

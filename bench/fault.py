@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..demo.environment import ROOT
+from ..host.environment import ROOT
 
 OURS = tuple(str(ROOT / name) for name in ("nodes", "companions", "sk_attention", "unet", "face_tools", "theatre"))
 WORKS = "nothing: it works"

@@ -12,7 +12,7 @@ import argparse
 import tempfile
 from itertools import chain
 
-from ..demo import host
+from ..host import installation
 from . import (
     faults_faces,
     faults_files,
@@ -39,10 +39,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--only", default="", help="only the faults whose name holds this")
     parser.add_argument("--short", action="store_true", help="only what takes a second or two")
     options = parser.parse_args(argv)
-    comfy = host.find()
+    comfy = installation.find()
     with tempfile.TemporaryDirectory() as base:
         if comfy:
-            host.enter(comfy, base)
+            installation.enter(comfy, base)
             from ..nodes import folders
 
             folders.register()

@@ -18,7 +18,6 @@ from unittest import mock
 
 import numpy as np
 
-from ..demo.environment import ROOT
 from ..face_tools import track_file, video_file, whole_file
 from ..face_tools.coefficients import ARKIT_51, LIVE_LINK_51
 from ..face_tools.editing.adjust import parse
@@ -26,6 +25,7 @@ from ..face_tools.editing.timeline import retime
 from ..face_tools.recordings.arkit_json import read_arkit_json
 from ..face_tools.recordings.livelink import read_live_link
 from ..face_tools.track import POINTS, FaceTrack
+from ..host.environment import ROOT
 from .fault import Table, keep, says
 
 TABLE = Table()

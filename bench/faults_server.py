@@ -6,8 +6,8 @@ import shutil
 from itertools import islice
 from pathlib import Path
 
-from ..demo import host, workflow
-from ..demo.server import Server
+from ..host import installation, workflow
+from ..host.server import Server
 from ..testing import material, models
 from ..testing.stand_ins import checkpoint
 from .fault import Table, keep
@@ -22,7 +22,7 @@ LOOKS = ("clip_vision", "left_eye", "right_eye", "mouth")  # of the drive encode
 
 @TABLE.fault(f"{PROMPTS} prompts on one server", rf"nothing: [+-]\d+\.\d % of memory from prompt {SETTLED} to {PROMPTS}")
 def long_day(folder: Path) -> str:
-    with Server(host.find(), folder) as server:
+    with Server(installation.find(), folder) as server:
         stock(folder)
         graph = workflow.to_api(workflow.read(TEMPLATE), server.object_info())
         models.use_synthetic(graph)

@@ -13,9 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from ..demo import browser, environment, host, workflow
-from ..demo.server import Server
 from ..face_tools import video
+from ..host import browser, environment, installation, workflow
+from ..host.server import Server
 from ..testing import servers
 
 MOST = 8  # nodes, and wires, at the top
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these templates")
     parser.add_argument("--output", type=Path, default=environment.ROOT / "output" / "first_run", help="for screenshots")
     given = parser.parse_args(argv)
-    comfy = host.find()
+    comfy = installation.find()
     if comfy is None or browser.find() is None:
         print("This needs ComfyUI (COMFYUI_PATH) and Chromium (SK_PORTRAIT_CHROMIUM).")
         return 1

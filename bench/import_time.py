@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-from ..demo import environment, host
+from ..host import environment, installation
 
 LIMIT, RUNS = 0.5, 2
 HEAVY = ("torch", "cv2", "mediapipe", "onnxruntime", "jax", "av", "diffusers", "transformers")
@@ -23,7 +23,7 @@ spec = importlib.util.spec_from_file_location("run", sys.argv[1])
 run = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(run)
 if sys.argv[2] != "none":
-    run.tool("demo.host").enter(sys.argv[2], sys.argv[3])
+    run.tool("host.installation").enter(sys.argv[2], sys.argv[3])
     import nodes, server, comfy_api.latest
 for name in [name for name in sys.modules if name.split(".")[0] == run.PACK]:
     del sys.modules[name]
@@ -50,7 +50,7 @@ def measure(comfy: str, base: str) -> tuple[float, int, list[str]]:
 
 
 def main(argv: list[str]) -> int:
-    comfy = str(host.find() or "none")
+    comfy = str(installation.find() or "none")
     if comfy == "none":
         print("ComfyUI is absent: this is the package alone, without its nodes.")
     with tempfile.TemporaryDirectory() as base:

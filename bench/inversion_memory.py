@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from ..demo.host import enter, find
+from ..host.installation import enter, find
 from ..testing.golden import Golden
 from .memory import peak_bytes
 

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from ..demo import environment, host
+from ..host import environment, installation
 
 MEDIAPIPE = "mediapipe==0.10.21"
 TOLD = ("numpy", "opencv-python", "transformers", "torch")  # what other packs pin: told where a row would replace it
@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
     """Prints one row each; the last line counts. Returns 1 where pip found a conflict."""
     parser = argparse.ArgumentParser(prog="python run.py bench packs", description=__doc__)
     parser.add_argument("packs", nargs="+", type=Path, metavar="PACK_FOLDER")
-    given, comfy = parser.parse_args(argv), host.find()
+    given, comfy = parser.parse_args(argv), installation.find()
     if comfy is None:
         print("This needs ComfyUI: its requirements are what the packs share.")
         return 1

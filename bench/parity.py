@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..demo.host import enter, find
+from ..host.installation import enter, find
 from ..testing.golden import FOLDERS, Golden
 from .parity_free import FREE_CASES
 from .parity_modules import MODULE_CASES

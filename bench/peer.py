@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..demo.host import enter, find_or_end
+from ..host.installation import enter, find_or_end
 from ..testing.golden import Golden
 from . import overhead
 from .alive import Alive

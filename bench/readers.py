@@ -19,11 +19,11 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..demo.environment import CACHE
 from ..demo.world import World
 from ..face_tools.coefficients import ARKIT_51
 from ..face_tools.editing.approximate import MEASURES
 from ..face_tools.trackers.head_pose import focal_length
+from ..host.environment import CACHE
 from ..theatre import Identity, State, clip, draw
 from ..theatre.identity import BEARDS, GLASSES, HAIR_STYLES
 from ..train.footage import PAIRS

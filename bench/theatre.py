@@ -12,7 +12,6 @@ from itertools import islice
 
 import numpy as np
 
-from ..demo import host
 from ..demo.world import SIZE, Wishes, World
 from ..face_tools import video
 from ..face_tools.coefficients import ARKIT_51
@@ -21,6 +20,7 @@ from ..face_tools.track import FaceTrack
 from ..face_tools.trackers import mediapipe_mesh
 from ..face_tools.trackers.faces import ModelFiles
 from ..face_tools.trackers.tracking import track_faces
+from ..host import installation
 from ..testing import material
 from ..theatre import State
 from . import readers, theatre_report
@@ -162,7 +162,7 @@ def main(argv: list[str]) -> int:
             from . import theatre_clips, theatre_costs
 
             costs = theatre_costs.measured(table, Judge(scenes(24, 2), GALLERY), actor)
-            if host.find() is None:
+            if installation.find() is None:
                 table.say("two stages", "skipped: there is no ComfyUI here")
             else:
                 theatre_clips.judged(table, world)

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..demo import host
-from ..demo.environment import CACHE
 from ..demo.world import SIZE, Wishes, World
+from ..host import installation
+from ..host.environment import CACHE
 from ..sk_attention.parts import ANIMATEDIFF, DRIVE, MOTION, REFERENCE
 from ..theatre import Identity, State, clip, draw, truth
 from ..train import world as networks
@@ -60,7 +60,7 @@ def seam(pictures: Pictures, layout) -> float:
 
 def judged(table, world: World, people: int = 3) -> list[Clip]:
     """Sample clips and judge them."""
-    host.enter(host.find(), CACHE / "base")
+    installation.enter(installation.find(), CACHE / "base")
     model = host_model(world)
     made = [_clip(world, model, HELD_OUT + k) for k in range(people)]
     own, *flickers = (np.mean([flicker(pictures) for pictures in column]) for column in zip(*made))

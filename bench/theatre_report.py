@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..demo.environment import ROOT
 from ..demo.world import WORDS, Wishes, World
+from ..host.environment import ROOT
 from .theatre_costs import Cost
 from .theatre_stage import sampling, scenes
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..demo.environment import ROOT
+from ..host.environment import ROOT
 from ..theatre import Identity, State, draw, truth
 from ..theatre.puppet import Puppet
 

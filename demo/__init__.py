@@ -1,1 +1,1 @@
-"""Developer tools behind `run.py`: the environment, the host, its server, synthetic weights, and the demo."""
+"""The demo behind `run.py demo`, its toy model and its pages."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 
-from .workflow import INPUTS, MUTED, OUTPUTS, WIDGETS, beginning, inputs_of
+from ..host.workflow import INPUTS, MUTED, OUTPUTS, WIDGETS, beginning, inputs_of
 
 WIDTH, GAP_X, GAP_Y, TITLE, ROW = 320, 90, 60, 30, 26
 INNER = 100  # more than a subgraph has nodes

@@ -9,11 +9,12 @@ import argparse
 import json
 from pathlib import Path
 
+from ..host import installation
+from ..host.workflow import NOTES, to_values
 from ..sk_attention.generations import GENERATIONS, PAGE
-from . import blueprints, host
+from . import blueprints
 from .author import Graph, Wire
 from .blueprints import PICTURE, PROMPT, Recipe
-from .workflow import NOTES, to_values
 
 PIPELINES = {"HMPipelineImage": ("hm_image_pipeline", False), "HMPipelineVideo": ("hm_video_pipeline", True)}
 # Widgets of the official nodes in the order in which a saved workflow lists them; the front end keeps one more behind a seed.
@@ -233,15 +234,15 @@ def main(argv: list[str]) -> int:
     """Convert one file; prints what has no counterpart. Returns 1 where ComfyUI is absent or the file is no official workflow."""
     import tempfile
 
-    from .server import Server
+    from ..host.server import Server
 
     parser = argparse.ArgumentParser(prog="python run.py convert", description=__doc__)
     parser.add_argument("official", type=Path, help="a workflow saved with the official pack, in the front end's format")
     parser.add_argument("--output", type=Path, help="where to write ours (default: beside it, with _sk_portrait in its name)")
     options = parser.parse_args(argv)
-    comfy = host.find()
+    comfy = installation.find()
     if comfy is None:
-        print(host.ABSENT)
+        print(installation.ABSENT)
         return 1
     official = json.loads(options.official.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory(prefix="sk-portrait-") as folder, Server(comfy, Path(folder)) as server:

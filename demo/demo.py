@@ -12,10 +12,11 @@ import numpy as np
 from PIL import Image
 
 from ..face_tools.video import frames as read_frames
+from ..host import installation, workflow
+from ..host.environment import ROOT
+from ..host.server import RunError, Server
 from ..testing import material, models
-from . import host, sheet, widened, workflow, world
-from .environment import ROOT
-from .server import RunError, Server
+from . import sheet, widened, world
 
 PORTRAIT, FEWEST = "portrait.png", 10
 TEMPLATES = ("portrait_video", "portrait_video_two_stage")  # with real weights: the first whose files are all there
@@ -93,7 +94,7 @@ def pictures(server: Server, outputs: dict) -> dict[str, list[np.ndarray]]:
 def main(argv: list[str]) -> int:
     options = arguments(argv)
     options.output.mkdir(parents=True, exist_ok=True)
-    comfy = host.find()
+    comfy = installation.find()
     if comfy is None:
         from . import embedded
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
-from . import blueprints, companion_graphs, host
+from ..host import installation
+from ..host.workflow import BLUEPRINTS, TEMPLATES
+from . import blueprints, companion_graphs
 from .author import Graph, Subgraph
 from .blueprints import PICTURE, SMALL_PICTURE, VIDEO, checkpoint
 from .notes import note
-from .workflow import BLUEPRINTS, TEMPLATES
 
 
 def _video(name: str, info: dict, inner: Subgraph, title: str, what: str, first: str, film: bool = False) -> Graph:
@@ -145,11 +146,11 @@ def main(arguments: list[str]) -> int:
     import tempfile
     from pathlib import Path
 
-    from .server import Server
+    from ..host.server import Server
 
-    comfy = host.find()
+    comfy = installation.find()
     if comfy is None:
-        print(host.ABSENT)
+        print(installation.ABSENT)
         return 1
     with tempfile.TemporaryDirectory(prefix="sk-portrait-") as folder, Server(comfy, Path(folder)) as server:
         write(server.object_info())

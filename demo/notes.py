@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from ..host.workflow import models
 from .author import Graph
 from .blueprints import LANDMARKER
-from .workflow import models
 
 FIRST = """## {title}
 

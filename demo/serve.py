@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import subprocess
 
+from ..host import installation
+from ..host.environment import CACHE
+from ..host.server import command_line, link_pack, surroundings
 from ..testing import models, servers
-from . import host
-from .environment import CACHE
-from .server import command_line, link_pack, surroundings
 
 
 def main(argv: list[str]) -> int:
-    comfy = host.find()
+    comfy = installation.find()
     if comfy is None:
         print("`serve` opens ComfyUI, and there is none here: set COMFYUI_PATH to a ComfyUI folder, the one with main.py.")
         return 1

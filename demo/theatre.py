@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw
 
 from ..face_tools.pictures.head_pose_raster import draw_box
 from ..face_tools.pictures.preview import draw_overlay, draw_plot
+from ..host.environment import ROOT
 from ..theatre import Identity, State, clip, draw, masks, truth
-from .environment import ROOT
 from .sheet import INK, PAPER, write_video
 
 COLUMNS, CELL, BAR, FPS = 8, 192, 18, 25.0

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from ..host import workflow
 from ..testing.stand_ins import shapes
 from ..testing.stand_ins.checkpoint import SharedViews
 from ..train import world as networks
-from . import workflow
 from .world import World
 
 PREFIX = "world_"

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..face_tools.coefficients import to_network_order
 from ..face_tools.track import FaceTrack
+from ..host.environment import ROOT
 from ..sk_attention.drive import Drive, DriveAction, Expression, encode
 from ..sk_attention.parts import ANIMATEDIFF, DRIVE, REFERENCE
 from ..sk_attention.reference import Reference, ReferenceAction
@@ -30,7 +31,6 @@ from ..unet.run import KEY as RUN
 from ..unet.run import NOISE_LEVEL, Condition, Run
 from ..unet.stations import Weighted
 from ..unet.strengths import EVEN, Strengths
-from .environment import ROOT
 
 FOLDER = ROOT / "demo" / "world"
 SIZE, STEPS = 128, 4  # pixels of a picture, those it was trained on; steps that serve it best

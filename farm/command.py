@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..demo.environment import ROOT
+from ..host.environment import ROOT
 from . import frames, rules
 from .failures import FarmError
 

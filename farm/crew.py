@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from ..demo.environment import ROOT
+from ..host.environment import ROOT
 from .failures import FarmError
 from .rules import PATIENCE, SLOW
 from .wire import packed
@@ -114,7 +114,7 @@ def _bootstrap():
                 spec = importlib.util.spec_from_file_location("sk_portrait_run", os.path.join(root or os.getcwd(), "run.py"))
                 self.run = importlib.util.module_from_spec(spec)
                 spec.loader.exec_module(self.run)
-                comfy = Path(comfy or self.run.tool("demo.host").find() or "absent: set COMFYUI_PATH where Ray is started")
+                comfy = Path(comfy or self.run.tool("host.installation").find() or "absent: set COMFYUI_PATH where Ray is started")
                 self.session = self.run.tool("farm.session").Session(comfy, Path(base or comfy))
             except (Exception, SystemExit) as error:
                 self.refusal = error

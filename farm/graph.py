@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..demo import workflow
+from ..host import workflow
 
 SAMPLER = "SKPortraitTwoStageSampler"
 GIVEN = "FarmGiven"  # the private node of `session` that stands for a value handed over

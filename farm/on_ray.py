@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..demo import host
+from ..host import installation
 from . import crew, video
 from .graph import read
 from .prepare import Prepared
@@ -18,7 +18,7 @@ from .store import Store, write_stages
 
 def run(options: argparse.Namespace) -> None:
     """Raises FarmError, ValueError and OSError, each with the sentence to print."""
-    comfy = host.find()
+    comfy = installation.find()
     if comfy is None:
         raise ValueError("The farm runs ComfyUI on every worker, and there is none on this machine: set COMFYUI_PATH.")
     base = (options.base_directory or comfy).absolute()

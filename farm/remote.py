@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from safetensors import SafetensorError
 
-from ..demo.server import failure, refusal
+from ..host.server import failure, refusal
 from .failures import FarmError
 from .graph import Graph
 

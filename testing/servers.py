@@ -6,8 +6,8 @@ import shutil
 from itertools import islice
 from pathlib import Path
 
-from ..demo import workflow
 from ..face_tools import video
+from ..host import workflow
 from . import material, models
 from .stand_ins import checkpoint
 

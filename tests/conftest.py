@@ -21,9 +21,9 @@ def _load_pack():
 
 _load_pack()
 
-from sk_portrait.demo import browser, environment, host  # noqa: E402
+from sk_portrait.host import browser, environment, installation  # noqa: E402
 
-COMFY = host.find()
+COMFY = installation.find()
 NO_COMFY, NO_BROWSER = "ComfyUI is absent", "Chromium is absent"
 # Compiled files of the checkouts that tests import do not belong into them.
 sys.pycache_prefix = sys.pycache_prefix or str(environment.CACHE / "pycache")
@@ -57,14 +57,14 @@ def comfy(tmp_path_factory) -> Path:
     """ComfyUI's folder, with its modules importable in this process (`import comfy.sd`) and a base directory of its own."""
     if COMFY is None:
         pytest.skip(NO_COMFY)
-    host.enter(COMFY, tmp_path_factory.mktemp("comfy_base"))
+    installation.enter(COMFY, tmp_path_factory.mktemp("comfy_base"))
     return COMFY
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """One ComfyUI server with this pack, on a free loopback port, for all tests of a session."""
-    from sk_portrait.demo.server import Server
+    from sk_portrait.host.server import Server
 
     if COMFY is None:
         pytest.skip(NO_COMFY)

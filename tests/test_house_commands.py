@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from sk_portrait.demo import environment, host, sheet, workflow
+from sk_portrait.demo import sheet
+from sk_portrait.host import environment, installation, workflow
 from sk_portrait.testing import models
 from sk_portrait.testing.stand_ins import checkpoint, networks, shapes
 
@@ -54,13 +55,13 @@ def test_a_failed_installation_leaves_no_stamp(tmp_path, monkeypatch):
 
 def test_comfyui_is_found_where_it_was_named_or_not_at_all(tmp_path, monkeypatch):
     monkeypatch.setenv("COMFYUI_PATH", "none")
-    assert host.find() is None
+    assert installation.find() is None
     monkeypatch.setenv("COMFYUI_PATH", str(tmp_path))
     with pytest.raises(SystemExit, match=r"COMFYUI_PATH is .*main\.py"):
-        host.find()
+        installation.find()
     (tmp_path / "comfy").mkdir()
     (tmp_path / "main.py").touch()
-    assert host.find() == tmp_path
+    assert installation.find() == tmp_path
 
 
 def test_an_unknown_command_prints_the_four(tmp_path):
@@ -154,7 +155,7 @@ def test_the_demo_writes_a_video_that_plays_and_a_sheet_of_six_rows(tmp_path):
 
 
 def test_a_server_computes_attention_as_its_options_say():
-    from sk_portrait.demo.server import command_line
+    from sk_portrait.host.server import command_line
 
     chosen = command_line(Path("comfy"), Path("base"), 1, "--use-split-cross-attention")
     assert [part for part in chosen if "attention" in part] == ["--use-split-cross-attention"]

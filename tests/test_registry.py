@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sk_portrait.demo import environment
+from sk_portrait.host import environment
 from sk_portrait.tests.test_house_rules import ARTISTS, DEVELOPERS, ROOT
 
-OWN = environment.python(environment.CACHE / "comfy-cli").with_name("comfy")  # where demo/host.py installs it
+OWN = environment.python(environment.CACHE / "comfy-cli").with_name("comfy")  # where host/installation.py installs it
 COMFY_CLI = os.environ.get("SK_PORTRAIT_COMFY_CLI") or shutil.which("comfy") or (str(OWN) if OWN.exists() else None)
 LARGEST = 3 << 20  # bytes of the archive
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 from safetensors.torch import load_file, save_file
 
-from sk_portrait.demo.server import RunError
+from sk_portrait.host.server import RunError
 from sk_portrait.testing.stand_ins import checkpoint, shapes
 from sk_portrait.unet.animatediff import AnimateDiff
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...demo import host
+from ...host import installation
 from ..rule import draw
 from . import landmarker, networks, shapes, wplus, xdyna
 
@@ -77,7 +77,7 @@ def clip_vision(folder: Path) -> Path:
 
 def face_landmarker(folder: Path) -> Path | None:
     """The host's own, for LoadMediaPipeFaceLandmarker; None on a host that has none."""
-    comfy = host.find()
+    comfy = installation.find()
     if comfy is None or not (comfy / landmarker.FILE).is_file():
         return None
     return _write(folder / "detection" / LANDMARKER, lambda path: landmarker.write(path, comfy))

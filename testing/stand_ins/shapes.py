@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from ...demo.environment import ROOT
+from ...host.environment import ROOT
 
 Shapes = dict[str, tuple[int, ...]]
 WIDTH, CONTEXT = 320, 768

@@ -15,12 +15,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sk_portrait.demo.environment import ROOT
 from sk_portrait.farm import crew
 from sk_portrait.farm.on_ray import deliver
 from sk_portrait.farm.prepare import Prepared
 from sk_portrait.farm.session import Session
 from sk_portrait.farm.store import Store
+from sk_portrait.host.environment import ROOT
 from sk_portrait.testing.farm import graphs
 
 psutil = pytest.importorskip("psutil")  # ComfyUI needs it

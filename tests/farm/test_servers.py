@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from sk_portrait.demo.environment import ROOT
-from sk_portrait.demo.server import Server
 from sk_portrait.farm import command, parts
+from sk_portrait.host.environment import ROOT
+from sk_portrait.host.server import Server
 from sk_portrait.testing.farm import graphs
 from sk_portrait.tests.conftest import COMFY
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sk_portrait.demo import workflow
+from sk_portrait.host import workflow
 from sk_portrait.testing import models, servers
 
 SMALL = {"size": 128, "length": 2, "steps": 2}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sk_portrait.demo import workflow
+from sk_portrait.host import workflow
 from sk_portrait.testing.stand_ins import checkpoint
 
 pytestmark = pytest.mark.comfy

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from sk_portrait.demo import workflow
+from sk_portrait.host import workflow
 from sk_portrait.testing.rule import draw
 from sk_portrait.testing.stand_ins import checkpoint, shapes
 

@@ -5,8 +5,9 @@ import shutil
 import numpy as np
 from PIL import Image
 
-from sk_portrait.demo import demo, widened, workflow, world
+from sk_portrait.demo import demo, widened, world
 from sk_portrait.face_tools.video import frames
+from sk_portrait.host import workflow
 from sk_portrait.testing import material
 
 

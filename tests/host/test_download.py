@@ -7,8 +7,9 @@ from functools import partial
 import pytest
 from safetensors.torch import save_file
 
-from sk_portrait.demo import notes, workflow
-from sk_portrait.demo.browser import FrontEnd
+from sk_portrait.demo import notes
+from sk_portrait.host import workflow
+from sk_portrait.host.browser import FrontEnd
 from sk_portrait.testing import models
 from sk_portrait.testing.model_hub import Hub
 from sk_portrait.testing.stand_ins import networks

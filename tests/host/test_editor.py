@@ -3,7 +3,7 @@
 import pytest
 
 from sk_portrait.bench.editor_page import EditorPage
-from sk_portrait.demo.browser import FrontEnd
+from sk_portrait.host.browser import FrontEnd
 
 pytestmark = [pytest.mark.comfy, pytest.mark.browser]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sk_portrait.demo import workflow
-from sk_portrait.demo.browser import FrontEnd
+from sk_portrait.host import workflow
+from sk_portrait.host.browser import FrontEnd
 from sk_portrait.testing import servers
 
 pytestmark = [pytest.mark.comfy, pytest.mark.browser]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sk_portrait.demo import workflow
+from sk_portrait.host import workflow
 from sk_portrait.sk_attention.generations import GENERATIONS
 from sk_portrait.testing.version_files import write, write_pair
 
@@ -89,7 +89,7 @@ def test_face_motion_drives_a_generation_that_takes_both_kinds(stocked, small_gr
     ],
 )
 def test_parts_that_do_not_belong_together_are_refused(stocked, small_graph, adapter, encoder, projection, sentence):
-    from sk_portrait.demo.server import RunError
+    from sk_portrait.host.server import RunError
 
     folder = stocked.base / "models" / "sk_portrait"
     graph = small_graph("portrait_image")

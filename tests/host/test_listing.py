@@ -2,7 +2,7 @@
 
 import pytest
 
-from sk_portrait.demo import workflow
+from sk_portrait.host import workflow
 
 pytestmark = pytest.mark.comfy
 
@@ -35,7 +35,7 @@ def test_every_input_and_output_has_a_tooltip(nodes):
 
 
 def test_a_missing_model_file_is_refused_with_file_folder_and_page(server):
-    from sk_portrait.demo.server import RunError
+    from sk_portrait.host.server import RunError
 
     graph = {
         "1": {"class_type": "SKPortraitLoadAdapter", "inputs": {"file": "hm2_absent.safetensors"}},
@@ -47,7 +47,7 @@ def test_a_missing_model_file_is_refused_with_file_folder_and_page(server):
 
 @pytest.mark.parametrize("name", ["hm2_reference.safetensors", "hm2_reference.bin"])
 def test_a_broken_model_file_says_so_and_where_to_get_it(server, name):
-    from sk_portrait.demo.server import RunError
+    from sk_portrait.host.server import RunError
 
     folder = server.base / "models" / "sk_portrait" / "broken"
     folder.mkdir(parents=True, exist_ok=True)

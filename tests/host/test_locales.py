@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from sk_portrait.demo.environment import ROOT
+from sk_portrait.host.environment import ROOT
 
 pytestmark = pytest.mark.comfy
 

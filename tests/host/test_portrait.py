@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sk_portrait.demo import workflow
-from sk_portrait.demo.server import RunError
 from sk_portrait.face_tools import video
+from sk_portrait.host import workflow
+from sk_portrait.host.server import RunError
 
 pytestmark = pytest.mark.comfy
 
