@@ -55,12 +55,12 @@ def test(arguments: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    files = (ROOT / "bench").glob("*.py")
-    modules = {path.stem.removesuffix("_time"): path.stem for path in files if "\ndef main(" in path.read_text(encoding="utf-8")}
-    if not arguments or arguments[0] not in modules:
-        print(f"Usage: python run.py bench NAME [arguments], where NAME is one of: {', '.join(sorted(modules))}.")
+    benches = tool("bench").BENCHES
+    if not arguments or arguments[0] not in benches:
+        print("Usage: python run.py bench NAME [arguments], where NAME is one of:\n")
+        print("\n".join(f"    {name:17} {line}" for name, (_, line) in benches.items()))
         return 2
-    return tool(f"bench.{modules[arguments[0]]}").main(arguments[1:])
+    return tool(f"bench.{benches[arguments[0]][0]}").main(arguments[1:])
 
 
 def hand_over(python: Path, arguments: list[str]) -> int:
@@ -90,7 +90,7 @@ def main(arguments: list[str]) -> int:
     own = {
         "test": test,
         "bench": bench,
-        "calibrate": lambda rest: bench(["calibrate", *rest]),
+        "calibrate": lambda rest: tool("authoring.calibrate").main(rest),
         "train": lambda rest: tool("train.command").main(rest),
         "farm": lambda rest: tool("farm.command").main(rest),
     }

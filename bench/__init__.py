@@ -1,1 +1,25 @@
-"""Measurements of the pack: `python run.py bench NAME`. Each module has `main(argv) -> int`."""
+"""Measurements of the pack: `python run.py bench NAME`. Each module has `main(argv) -> int`; what passes or fails is a test."""
+
+# Name -> (module, one line of help).
+BENCHES = {
+    "overhead": ("cost.overhead", "arithmetic and time that reference and drive add to a UNet call"),
+    "clip": ("cost.clip", "arithmetic and host-to-device bytes per frame of every way to sample a clip"),
+    "memory": ("cost.memory", "peak memory of the nodes that hold a clip, and bytes per frame"),
+    "inversion_memory": ("cost.inversion_memory", "peak memory of Apply Inversion"),
+    "import": ("cost.import_time", "time that importing the pack adds to the start of ComfyUI"),
+    "faces": ("cost.faces", "speed and memory of the face trackers and of the nodes that make pictures"),
+    "editor": ("cost.editor", "time from a moved slider of the Expression Editor to the new preview"),
+    "farm": ("cost.farm", "time of one clip on workers of this machine"),
+    "farm_simulation": ("cost.farm_simulation", "time of one clip on a simulated farm of many workers"),
+    "drawn_heads": ("quality.drawn_heads", "pose, expression and identity of the toy model on unseen synthetic heads"),
+    "probe": ("quality.probe", "train the regression probe that reads pose, expression and identity"),
+    "style": ("quality.style", "likeness and look of a stylised checkpoint by strength schedule"),
+    "easy_cache": ("quality.easy_cache", "what EasyCache saves and costs against fewer steps"),
+    "official": ("official.compare", "time and memory against a copy of the official pack"),
+    "first_run": ("install.first_run", "every template in a fresh environment, from ComfyUI's Run button"),
+    "packs": ("install.packs", "whether our requirements resolve beside those of other packs"),
+    "compose": ("compose", "compatibility: one row per combination with other nodes and packs"),
+    "compose_flags": ("compose_flags", "compatibility with ComfyUI's launch flags"),
+    "faults": ("faults", "robustness: malformed files, cancelled runs, full disks"),
+    "parity": ("parity", "parity with the official implementation"),
+}

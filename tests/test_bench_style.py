@@ -7,8 +7,8 @@ import torch
 
 pytest.importorskip("diffusers")
 
-from sk_portrait.bench import style
-from sk_portrait.bench.theatre import Table
+from sk_portrait.bench.quality import style
+from sk_portrait.bench.quality.drawn_heads import Table
 from sk_portrait.demo.world import World
 from sk_portrait.theatre import Identity, State, draw
 

@@ -1,10 +1,10 @@
-"""The bench of meaning can tell, and the small world means what it says: the short form of `python run.py bench theatre`."""
+"""The bench of meaning can tell, and the small world means what it says: the short form of `python run.py bench drawn_heads`."""
 
 import numpy as np
 import pytest
 import torch
 
-from sk_portrait.bench import readers, theatre, theatre_stage
+from sk_portrait.bench.quality import drawn_heads, probe, test_set
 from sk_portrait.demo.world import World
 from sk_portrait.theatre import Identity, State, draw
 
@@ -14,8 +14,8 @@ PEOPLE, MOMENTS = 6, 2
 @pytest.fixture(scope="module")
 def played():
     torch.set_num_threads(1)  # so small networks are slower on two
-    actors = {"drawn": theatre_stage.drawing, "copied": theatre_stage.copying, "sampled": theatre_stage.sampling(World())}
-    return {name: theatre.perform(actor, PEOPLE, MOMENTS) for name, actor in actors.items()}
+    actors = {"drawn": test_set.drawing, "copied": test_set.copying, "sampled": test_set.sampling(World())}
+    return {name: drawn_heads.perform(actor, PEOPLE, MOMENTS) for name, actor in actors.items()}
 
 
 def failures(table) -> set[str]:
@@ -37,9 +37,9 @@ def test_the_small_world_means_what_it_says(played):
 
 
 def test_readers_read_what_was_drawn():
-    network = readers.load()
-    looks = [draw(Identity.of(readers.HELD_OUT), State.named((0, yaw, 0)), 128) for yaw in (-30, 0, 30)]
-    yaws = readers.read(network, looks).degrees[:, 1]
+    network = probe.load()
+    looks = [draw(Identity.of(probe.HELD_OUT), State.named((0, yaw, 0)), 128) for yaw in (-30, 0, 30)]
+    yaws = probe.read(network, looks).degrees[:, 1]
     assert np.abs(yaws - [-30, 0, 30]).max() < 10
-    wrong, found = readers.own_error(network, 40)
+    wrong, found = probe.own_error(network, 40)
     assert wrong.apd < 4 and wrong.aed < 0.1 and found > 30

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sk_portrait.bench import overhead
+from sk_portrait.bench.cost import overhead
 from sk_portrait.sk_attention.attention import SKReferenceAttention, SKReferenceAttentionV5, STKReferenceModule
 from sk_portrait.sk_attention.drive import Expression, encode
 from sk_portrait.sk_attention.fold import fold

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from sk_portrait.bench.farm_simulation import Costs, Farm, Weather, simulate
+from sk_portrait.bench.cost.farm_simulation import Costs, Farm, Weather, simulate
 
 PLAIN = Costs(window=1.0, request=0.0, taken=0.0, join=0.0, start=10.0, bytes=1e6, wire=1e15)
 

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..demo.world import SIZE, Wishes, World
-from ..host import installation
-from ..host.environment import CACHE
-from ..sk_attention.parts import ANIMATEDIFF, DRIVE, MOTION, REFERENCE
-from ..theatre import Identity, State, clip, draw, truth
-from ..train import world as networks
-from ..train.base import SCALE, SINUSOID
-from ..unet.stages import chain, windows
-from .readers import HELD_OUT
-from .theatre_stage import Pictures
+from ...demo.world import SIZE, Wishes, World
+from ...host import installation
+from ...host.environment import CACHE
+from ...sk_attention.parts import ANIMATEDIFF, DRIVE, MOTION, REFERENCE
+from ...theatre import Identity, State, clip, draw, truth
+from ...train import world as networks
+from ...train.base import SCALE, SINUSOID
+from ...unet.stages import chain, windows
+from .probe import HELD_OUT
+from .test_set import Pictures
 
 FRAMES, FPS, LENGTH, OVERLAP = 40, 15.0, 12, 4
 PROMPT = [[torch.zeros(1, 77, 768), {}]]  # the small world hears no words
@@ -82,7 +82,7 @@ def host_model(world: World):
     import comfy.sd  # noqa: F401  (before the nodes: the host's order of imports)
     from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 
-    from ..testing.tiny_comfy import operations, patcher
+    from ...testing.tiny_comfy import operations, patcher
 
     state = networks.wide_base(world.base, times=1)
     weights = {key.removeprefix(networks.PREFIX): value for key, value in state.items() if key.startswith(networks.PREFIX)}
@@ -98,8 +98,8 @@ def host_model(world: World):
 
 def network(world: World, kind: str):
     """One of the small world's other networks, as a loader gives it."""
-    from ..nodes.hellomeme.networks import managed
-    from ..sk_attention.checkpoint import load
+    from ...nodes.hellomeme.networks import managed
+    from ...sk_attention.checkpoint import load
 
     return managed(load(world.part(kind).state_dict(), kind))
 
@@ -125,7 +125,7 @@ class Take(NamedTuple):
 
     def staged(self, *motions, **more) -> list[torch.Tensor]:
         """The latents of the Two-Stage Sampler: the video and its first stage."""
-        from ..nodes.hellomeme.two_stage import PAPER, TwoStageSampler
+        from ...nodes.hellomeme.two_stage import PAPER, TwoStageSampler
 
         usual = {"stage1_steps": self.wishes.steps, "window_length": LENGTH, "overlap": OVERLAP, "method": PAPER}
         wires = dict(zip(("motion", "motion_2"), motions, strict=False))
@@ -137,9 +137,9 @@ def take(world: World, model, seed: int, frames: int, wishes: Wishes) -> Take:
     """A clip that no training saw."""
     from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
 
-    from ..nodes.face.pictures import DrawHeadPose
-    from ..nodes.hellomeme.apply import Apply, SharedNoise
-    from ..nodes.hellomeme.encode import EncodeDrive, EncodeReference
+    from ...nodes.face.pictures import DrawHeadPose
+    from ...nodes.hellomeme.apply import Apply, SharedNoise
+    from ...nodes.hellomeme.encode import EncodeDrive, EncodeReference
 
     who, states = Identity.of(seed), clip(seed, frames, FPS)
     track = truth(who, states, SIZE, FPS)

@@ -1,7 +1,7 @@
 """Readers: a small network that reads head pose, expression and identity back from a picture of a drawn head.
 
-`python run.py bench readers [--people N] [--passes N]` draws heads of its own, trains in a quarter of an hour on two cores and writes
-bench/readers.safetensors; then it prints its error on people and motions that it has not seen.
+`python run.py bench probe [--people N] [--passes N]` draws heads of its own, trains in a quarter of an hour on two cores and writes
+bench/quality/probe.safetensors; then it prints its error on people and motions that it has not seen.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..demo.world import World
-from ..face_tools.coefficients import ARKIT_51
-from ..face_tools.editing.approximate import MEASURES
-from ..face_tools.trackers.head_pose import focal_length
-from ..host.environment import CACHE
-from ..theatre import Identity, State, clip, draw
-from ..theatre.identity import BEARDS, GLASSES, HAIR_STYLES
-from ..train.footage import PAIRS
+from ...demo.world import World
+from ...face_tools.coefficients import ARKIT_51
+from ...face_tools.editing.approximate import MEASURES
+from ...face_tools.trackers.head_pose import focal_length
+from ...host.environment import CACHE
+from ...theatre import Identity, State, clip, draw
+from ...theatre.identity import BEARDS, GLASSES, HAIR_STYLES
+from ...train.footage import PAIRS
 
-WEIGHTS = Path(__file__).with_name("readers.safetensors")
+WEIGHTS = Path(__file__).with_name("probe.safetensors")
 SIZE, WHOLE, FACE = 128, 64, 80  # pixels at which pictures of every size are kept, seen as a whole, and seen from near
 NEAR = 9.5  # centimetres from the middle of the face to the edges of the near view, held upright
 NAMES = tuple(MEASURES)  # the coefficients that a real clip's landmarks give
@@ -229,14 +229,14 @@ def save(network: Reader, path: Path, command: str) -> None:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python run.py bench readers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python run.py bench probe", description=__doc__)
     parser.add_argument("--people", type=int, default=6000, help=f"people to draw, {PAIRS.frames} times each (default: %(default)s)")
     parser.add_argument("--passes", type=int, default=6, help="rounds over the pictures (default: %(default)s)")
     parser.add_argument("--drawings", type=Path, default=CACHE / PAIRS.name, help="where they are kept (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="file to write (default: %(default)s)")
     options = parser.parse_args(argv)
     network = train(*lessons(PAIRS.drawn(options.drawings, options.people, print), World()), options.passes)
-    save(network, options.out, f"python run.py bench readers --people {options.people} --passes {options.passes}")
+    save(network, options.out, f"python run.py bench probe --people {options.people} --passes {options.passes}")
     wrong, found = own_error(load(options.out))
     print(f"{options.out}: APD {wrong.apd:.2f} degrees, AED {wrong.aed:.3f}, {found} of 100 people found again")
     return 0

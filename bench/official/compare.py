@@ -1,6 +1,6 @@
 """Time and memory against the published HelloMeme pipeline, on the same weights, latents, steps and dtype.
 
-python run.py bench peer --official PATH [--width 64] [--size 256] [--frames 20] [--steps 4] [--rounds 3]
+python run.py bench official --official PATH [--width 64] [--size 256] [--frames 20] [--steps 4] [--rounds 3]
 
 PATH is your own copy of ComfyUI_HelloMeme. Both sides sample one v2 clip (narrow networks with weights by a rule, CFG, fp32, PyTorch's
 attention) in turn in one process; a ratio is the published seconds over ours, their median over the rounds with its spread. `paper` is
@@ -25,14 +25,15 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..host.installation import enter, find_or_end
-from ..testing.golden import Golden
-from . import overhead
-from .alive import Alive
-from .memory import peak_bytes
-from .parity import error_of, open_host
-from .parity_video import TOLERANCE
-from .peer_clip import GENERATION, Inputs, Sizes, now, write_weights
+from ...host.environment import ROOT
+from ...host.installation import enter, find_or_end
+from ...testing.golden import Golden
+from ..cost import overhead
+from ..cost.live_tensors import Alive
+from ..cost.memory import peak_bytes
+from ..parity import error_of, open_host
+from ..parity_video import TOLERANCE
+from .clip import GENERATION, Inputs, Sizes, now, write_weights
 
 PAPER, PUBLISHED, OFFICIAL = "paper", "published code", "official"  # the first two are names of the sampler's methods
 PARTS = ("reference", "encoders", "stage 1", "stage 2")
@@ -42,7 +43,7 @@ Sample = Callable[..., tuple[Tensor, dict[str, float]]]
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py bench peer", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(prog="run.py bench official", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--official", required=True, metavar="PATH", help="a copy of ComfyUI_HelloMeme")
     parser.add_argument("--width", type=int, default=32, choices=(32, 64, 128, 320), help="of the UNet's first block (default: 32)")
     parser.add_argument("--size", type=int, default=128, help="pixels a side (default: %(default)s)")
@@ -85,7 +86,7 @@ def unet_shapes(width: int) -> dict[str, tuple[int, ...]]:
     """LDM name -> shape of the tensors of the golden UNet, widened."""
     import comfy.model_detection
 
-    from ..testing.tiny_comfy import unfilled
+    from ...testing.tiny_comfy import unfilled
 
     config = comfy.model_detection.detect_unet_config(Golden().unet_weights(), "")
     with torch.device("meta"):
@@ -95,7 +96,7 @@ def unet_shapes(width: int) -> dict[str, tuple[int, ...]]:
 
 def whole_call(official: str) -> None:
     """Print what a call of the full-size UNet costs both sides."""
-    from .peer_official import call_at_full_size
+    from .theirs import call_at_full_size
 
     cells = FULL_SIZE // 8
     theirs = call_at_full_size(official, FULL_SIZE)
@@ -137,7 +138,7 @@ def processes(argv: list[str], folder: str) -> list[bool]:
     """Print start-up and peak of each side in a process of its own."""
     found = {}
     for side in (OFFICIAL, PAPER, PUBLISHED):
-        command = [sys.executable, str(Path(__file__).parent.parent / "run.py"), "bench", "peer", *argv, "--one", side, folder]
+        command = [sys.executable, str(ROOT / "run.py"), "bench", "official", *argv, "--one", side, folder]
         answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         found[side] = json.loads(answer.splitlines()[-1])
         start, alive, peak = (found[side][key] for key in ("start", "alive", "process"))
@@ -164,10 +165,10 @@ def opened(side: str, official: str, folder: Path, golden: Golden, sizes: Sizes)
     import comfy.model_management
 
     if side == OFFICIAL:
-        from .peer_official import Official
+        from .theirs import Official
 
         return Official(official, folder, golden, sizes, comfy.model_management.get_torch_device()).sample
-    from .peer_ours import Ours
+    from .ours import Ours
 
     return partial(Ours(folder, golden, sizes).sample, method=side)
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from ..farm.rules import PARTS_EACH, SLOW, shared_out
-from ..unet import stages
+from ...farm.rules import PARTS_EACH, SLOW, shared_out
+from ...unet import stages
 
 FPS, STEPS, FIRST = 25, 25, 10  # of the clip; of the second stage and of the first
 MINUTES, COUNTS, PARTS = (1, 5, 10, 30), (8, 16, 32, 64, 128, 256), (1, 2, 4, 8, 16, 32)

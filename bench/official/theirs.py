@@ -15,10 +15,10 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 
-from ..testing.golden import Golden
-from ..testing.tiny_diffusers import unet
-from . import overhead
-from .peer_clip import CFG, GENERATION, HIDDEN, OVERLAP, Clock, Inputs, Sizes, Watch, now, read
+from ...testing.golden import Golden
+from ...testing.tiny_diffusers import unet
+from ..cost import overhead
+from .clip import CFG, GENERATION, HIDDEN, OVERLAP, Clock, Inputs, Sizes, Watch, now, read
 
 
 class Official:

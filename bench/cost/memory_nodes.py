@@ -15,7 +15,7 @@ SIDE, SHOWN = 512, 256  # pixels of the frames, and of what is cropped, drawn an
 
 def clip(frames: int):
     """A track of a face that stays in the middle."""
-    from ..face_tools.track import FaceTrack
+    from ...face_tools.track import FaceTrack
 
     points = np.random.default_rng(0).uniform(SIDE * 0.35, SIDE * 0.65, (478, 3)).astype(np.float32)
     landmarks = np.broadcast_to(points, (frames, 478, 3)).copy()
@@ -36,42 +36,42 @@ def held(node, *wires) -> list[Tensor]:
 
 def cropped(frames: int) -> list[Tensor]:
     """Crop Portrait."""
-    from ..nodes.face.pictures import CropPortrait
+    from ...nodes.face.pictures import CropPortrait
 
     return held(CropPortrait, of(frames, SIDE), clip(frames), "v5", 0.0, SHOWN)
 
 
 def posed(frames: int) -> list[Tensor]:
     """Draw Head Pose."""
-    from ..nodes.face.pictures import DrawHeadPose
+    from ...nodes.face.pictures import DrawHeadPose
 
     return held(DrawHeadPose, clip(frames), 0.0, SHOWN)
 
 
 def cut(frames: int) -> list[Tensor]:
     """Face Patches."""
-    from ..nodes.face.pictures import FacePatches
+    from ...nodes.face.pictures import FacePatches
 
     return held(FacePatches, of(frames, SIDE), clip(frames))
 
 
 def pasted(frames: int) -> list[Tensor]:
     """Paste Portrait Back."""
-    from ..face_tools.pictures.crop import Crop
-    from ..nodes.face.paste import PasteBack
+    from ...face_tools.pictures.crop import Crop
+    from ...nodes.face.paste import PasteBack
 
     return held(PasteBack, of(frames, SIDE), of(frames, SHOWN), Crop(60, 60, 400, SHOWN, (SIDE, SIDE)), 0.1, 0.5)
 
 
 def encoded(frames: int) -> list[Tensor]:
     """Encode Drive, v2, of a narrow UNet."""
-    from ..nodes.hellomeme.encode import EncodeDrive
-    from ..nodes.hellomeme.face_motion import FaceMotion
-    from ..nodes.hellomeme.networks import managed
-    from ..sk_attention.drive import FACE_MOTION
-    from ..sk_attention.parts import DRIVE, find_part
-    from ..testing.golden import Golden
-    from ..testing.tiny_comfy import operations
+    from ...nodes.hellomeme.encode import EncodeDrive
+    from ...nodes.hellomeme.face_motion import FaceMotion
+    from ...nodes.hellomeme.networks import managed
+    from ...sk_attention.drive import FACE_MOTION
+    from ...sk_attention.parts import DRIVE, find_part
+    from ...testing.golden import Golden
+    from ...testing.tiny_comfy import operations
 
     part = find_part(DRIVE, "v2", "motion_drive")
     sizes = dict(part.published) | {"widths": (16, 64, 128, 128, 128), "context_dim": 32}
@@ -89,7 +89,7 @@ def tracked(frames: int) -> list[Tensor]:
 
 def pasted_into_video(frames: int) -> list[Tensor]:
     """Paste Portrait Back into Video, after it."""
-    from ..nodes.face.paste import PasteBackVideo
+    from ...nodes.face.paste import PasteBackVideo
 
     with TemporaryDirectory() as folder:
         film, seen, crop = _tracked(frames, folder)
@@ -101,9 +101,9 @@ def _tracked(frames: int, folder: str):
     """A film of a talking head, what Track Face in Video gives of it, and the crop."""
     from comfy_api.latest import InputImpl
 
-    from ..nodes import folders
-    from ..nodes.face.track import TrackVideo
-    from ..testing import material
+    from ...nodes import folders
+    from ...nodes.face.track import TrackVideo
+    from ...testing import material
     from .faces import wide_clip
 
     folders.register()

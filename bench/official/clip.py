@@ -1,4 +1,4 @@
-"""One clip for `bench peer`: narrow networks as files in the published names, and the inputs that both sides take."""
+"""One clip for `bench official`: narrow networks as files in the published names, and the inputs that both sides take."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..sk_attention.parts import ANIMATEDIFF, DRIVE, REFERENCE, find_part
-from ..testing.golden import Golden
-from ..testing.rule import draw
-from ..unet.stages import published_padding
+from ...sk_attention.parts import ANIMATEDIFF, DRIVE, REFERENCE, find_part
+from ...testing.golden import Golden
+from ...testing.rule import draw
+from ...unet.stages import published_padding
 
 CFG, WINDOW, OVERLAP = 2.0, 12, 4
 TOKENS, TOKEN_WIDTH, HIDDEN = 77, 64, 32  # of the prompts, of the drive encoder's tokens

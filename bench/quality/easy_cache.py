@@ -14,14 +14,14 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ..demo.world import Wishes, World
-from ..host import installation
-from ..host.environment import CACHE
-from ..sk_attention.parts import ANIMATEDIFF
-from ..train.base import SCALE
-from .readers import HELD_OUT
-from .theatre_clips import Take, host_model, network, take
-from .theatre_stage import Pictures, psnr
+from ...demo.world import Wishes, World
+from ...host import installation
+from ...host.environment import CACHE
+from ...sk_attention.parts import ANIMATEDIFF
+from ...train.base import SCALE
+from .clips import Take, host_model, network, take
+from .probe import HELD_OUT
+from .test_set import Pictures, psnr
 
 FULL, FIRST = 25, 10  # steps of the second stage, at most of the first
 # Steps, threshold of EasyCache; 0: without it, 0.2: its default.

@@ -1,7 +1,7 @@
 """`python run.py bench style`: what Portrait Strengths does for a stylised checkpoint, measured on the small world.
 
 The style is synthetic: a LoRA of rank 4 teaches the small world's base to draw as on blue prints. In each row people act who were in
-no training. Identity is read from the pictures by the network of `bench readers`; style is the statistics of the autoencoder's features,
+no training. Identity is read from the pictures by the network of `bench probe`; style is the statistics of the autoencoder's features,
 between two ends: 0 is the plain base under Apply, 1 the styled base without HelloMeme.
 """
 
@@ -18,17 +18,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from ..demo.world import NO_TEXT, SIZE, Wishes, World
-from ..sk_attention.reference import Reference
-from ..theatre import Identity, State, draw
-from ..train.noise import STEPS, noised, target
-from ..unet.curve import Curve
-from ..unet.stations import UP
-from ..unet.strengths import Strengths
-from . import readers
-from .readers import COLOURS, HELD_OUT
-from .theatre import Table
-from .theatre_stage import Pictures, sampling, scenes
+from ...demo.world import NO_TEXT, SIZE, Wishes, World
+from ...sk_attention.reference import Reference
+from ...theatre import Identity, State, draw
+from ...train.noise import STEPS, noised, target
+from ...unet.curve import Curve
+from ...unet.stations import UP
+from ...unet.strengths import Strengths
+from . import probe
+from .drawn_heads import Table
+from .probe import COLOURS, HELD_OUT
+from .test_set import Pictures, sampling, scenes
 
 INK, PAPER = np.float32([16, 42, 92]), np.float32([236, 240, 224])  # of a blue print
 SHARE = 0.75  # of the way from a drawing to its blue print
@@ -88,7 +88,7 @@ def learn(world: World, lessons: int) -> nn.Module:
 
 def _people(part: int = 50) -> Iterable[Pictures]:
     for first in range(FIRST, FIRST + PEOPLE, part):
-        yield [draw(who, state, SIZE) for who, state in readers.scenes(first, part)]
+        yield [draw(who, state, SIZE) for who, state in probe.scenes(first, part)]
 
 
 @dataclass(frozen=True)
@@ -110,12 +110,12 @@ class Measure:
     """Identity and style of what acted on a stage."""
 
     def __init__(self, world: World, gallery: int):
-        self.encoder, self.reader = world.autoencoder.taesd_encoder, readers.load()
+        self.encoder, self.reader = world.autoencoder.taesd_encoder, probe.load()
         self.people = self._who([draw(Identity.of(seed), State(), SIZE) for seed in range(HELD_OUT, HELD_OUT + gallery)])
 
     def identity(self, pictures: Sequence[Pictures]) -> float:
         """Likeness, as of `readers`, by the shapes of heads alone."""
-        return readers.likeness(self._who([p for row in pictures for p in row]), self.people, len(pictures))
+        return probe.likeness(self._who([p for row in pictures for p in row]), self.people, len(pictures))
 
     @torch.no_grad()
     def style(self, pictures: Sequence[Pictures]) -> Tensor:
@@ -132,7 +132,7 @@ class Measure:
     def _who(self, pictures: Pictures) -> np.ndarray:
         """(F, 27): the shapes of heads, read from grey pictures, so that a style's colours do not count."""
         grey = [np.repeat(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY)[..., None], 3, 2) for p in pictures]
-        return readers.read(self.reader, grey).who[:, SHAPES]
+        return probe.read(self.reader, grey).who[:, SHAPES]
 
 
 def over_steps(*values: float) -> Strengths:

@@ -1,4 +1,4 @@
-"""The stage of `bench theatre`: drawn people that no training has seen, actors that make them move, and a judge who reads the pictures."""
+"""Test set of `bench drawn_heads`: synthetic people that no training has seen, generators that move them, and an evaluator."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Protocol
 
 import numpy as np
 
-from ..demo.world import SIZE, Wishes, World
-from ..face_tools.pictures.head_pose_raster import draw_box
-from ..face_tools.track import FaceTrack
-from ..theatre import Identity, State, clip, draw, states_of, truth
-from ..train.footage import PAIRS
-from . import readers
-from .readers import HELD_OUT
+from ...demo.world import SIZE, Wishes, World
+from ...face_tools.pictures.head_pose_raster import draw_box
+from ...face_tools.track import FaceTrack
+from ...theatre import Identity, State, clip, draw, states_of, truth
+from ...train.footage import PAIRS
+from . import probe
+from .probe import HELD_OUT
 
 Pictures = list[np.ndarray]  # (128, 128, 3) uint8
 EXACT = 60.0  # dB of a picture that is the drawing, in a mean
@@ -59,7 +59,7 @@ class Score:
     found: float
     psnr: float
     ssim: float
-    reading: readers.Reading = field(repr=False)
+    reading: probe.Reading = field(repr=False)
 
     def words(self) -> str:
         return f"APD {self.apd:5.2f}  AED {self.aed:.3f}  identity {100 * self.found:3.0f} %  PSNR {self.psnr:5.2f}  SSIM {self.ssim:.3f}"
@@ -75,9 +75,9 @@ class Judge:
     """Reads pictures of all scenes, one list a scene, against what was asked of them and against what the drawing program draws."""
 
     def __init__(self, stage: Sequence[Scene], gallery: int):
-        self.network, self.stage = readers.load(), stage
+        self.network, self.stage = probe.load(), stage
         people = [draw(Identity.of(seed), State(), SIZE) for seed in range(HELD_OUT, HELD_OUT + gallery)]
-        self.gallery = readers.read(self.network, people).who
+        self.gallery = probe.read(self.network, people).who
         self.drawn = [scene.drawn for scene in stage]
         self.states = [state for scene in stage for state in scene.states]
 
@@ -85,10 +85,10 @@ class Judge:
         from skimage.metrics import structural_similarity
 
         flat, drawn = ([p for row in rows for p in row] for rows in (pictures, self.drawn))
-        reading = readers.read(self.network, flat)
-        wrong = readers.error(reading, self.states)
+        reading = probe.read(self.network, flat)
+        wrong = probe.error(reading, self.states)
         owner = np.repeat(np.arange(len(pictures)), [len(row) for row in pictures])
-        found = float((readers.nearest(reading.who, self.gallery) == owner).mean())
+        found = float((probe.nearest(reading.who, self.gallery) == owner).mean())
         close = [min(psnr(a, b), EXACT) for a, b in zip(flat, drawn)]
         ssim = [structural_similarity(a, b, channel_axis=2) for a, b in zip(flat, drawn)]
         return Score(wrong.apd, wrong.aed, found, float(np.mean(close)), float(np.mean(ssim)), reading)
@@ -106,7 +106,7 @@ class Judge:
 
     def likeness(self, score: Score) -> float:
         """As of `readers`, by all that is read of a head."""
-        return readers.likeness(score.reading.who, self.gallery, len(self.stage))
+        return probe.likeness(score.reading.who, self.gallery, len(self.stage))
 
 
 class Actor(Protocol):

@@ -1,7 +1,7 @@
-"""`python run.py bench theatre`: does it mean what it says? The trained small world on people and motions that no training has seen.
+"""`python run.py bench drawn_heads`: does it mean what it says? The trained small world on people and motions that no training has seen.
 
-Head pose, coefficients and identity are read back from the pictures by a small network trained on drawings (`bench readers`), whose own
-error stands in the first row. `--short` is what the tests run; the long form writes bench/THEATRE.md with its pictures.
+Head pose, coefficients and identity are read back from the pictures by a small network trained on drawings (`bench probe`), whose own
+error stands in the first row. `--short` is what the tests run; the long form writes bench/quality/REPORT.md with its pictures.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from itertools import islice
 
 import numpy as np
 
-from ..demo.world import SIZE, Wishes, World
-from ..face_tools import video
-from ..face_tools.coefficients import ARKIT_51
-from ..face_tools.editing.approximate import approximate_coefficients
-from ..face_tools.track import FaceTrack
-from ..face_tools.trackers import mediapipe_mesh
-from ..face_tools.trackers.faces import ModelFiles
-from ..face_tools.trackers.tracking import track_faces
-from ..host import installation
-from ..testing import material
-from ..theatre import State
-from . import readers, theatre_report
-from .readers import NAMES
-from .theatre_stage import Act, Actor, Judge, Score, drawing, on_stage, sampling, scenes
+from ...demo.world import SIZE, Wishes, World
+from ...face_tools import video
+from ...face_tools.coefficients import ARKIT_51
+from ...face_tools.editing.approximate import approximate_coefficients
+from ...face_tools.track import FaceTrack
+from ...face_tools.trackers import mediapipe_mesh
+from ...face_tools.trackers.faces import ModelFiles
+from ...face_tools.trackers.tracking import track_faces
+from ...host import installation
+from ...testing import material
+from ...theatre import State
+from . import probe, report
+from .probe import NAMES
+from .test_set import Act, Actor, Judge, Score, drawing, on_stage, sampling, scenes
 
 USUAL = Wishes()
 STRENGTHS = (0.0, 0.5, 1.0, 1.5)
@@ -88,7 +88,7 @@ def losses(table: Table, judge: Judge, act: Act) -> None:
     turned = act(lambda track: track.rows(np.roll(np.arange(len(track)), -1)))
     per = len(judge.states) // len(judge.stage)
     following = [s for k in range(0, len(judge.states), per) for s in judge.states[k + 1 : k + per] + judge.states[k : k + 1]]
-    table.below("drive of another frame: APD to it", readers.error(turned.reading, following).apd, 0.5 * turned.apd)
+    table.below("drive of another frame: APD to it", probe.error(turned.reading, following).apd, 0.5 * turned.apd)
 
     plain = act(lambda track: track.replace(coefficients=0 * track.coefficients))
     table.above("coefficients zeroed: AED", plain.aed, 1.2 * own.aed, ".3f")
@@ -119,7 +119,7 @@ def real_track(frames: int) -> FaceTrack:
 def real_clip(table: Table, judge: Judge, actor: Actor, frames: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The real talking head drives drawn ones: what is read back follows the clip's own track, curve by curve."""
     track = real_track(frames)
-    acted = [readers.read(judge.network, actor(scene, track, USUAL)) for scene in judge.stage]
+    acted = [probe.read(judge.network, actor(scene, track, USUAL)) for scene in judge.stage]
     angles, values = (np.mean([getattr(r, name) for r in acted], 0) for name in ("degrees", "coefficients"))
     curves = {name: (np.degrees(track.rotation[:, k]), angles[:, k]) for k, name in enumerate(("pitch", "yaw", "roll"))}
     for name in ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight"):
@@ -146,7 +146,7 @@ def perform(actor: Actor, people: int, moments: int) -> Table:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python run.py bench theatre", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python run.py bench drawn_heads", description=__doc__)
     parser.add_argument("--short", action="store_true", help="12 people, no clips, no page")
     parser.add_argument("--drawn", action="store_true", help="let the drawing program act: what a perfect actor scores")
     parser.add_argument("--people", type=int, default=100, help="people on the stage (default: %(default)s)")
@@ -159,13 +159,14 @@ def main(argv: list[str]) -> int:
     if not options.short:
         curves = real_clip(table, Judge(scenes(3, 2), 3), actor, options.frames)
         if not options.drawn:
-            from . import theatre_clips, theatre_costs
+            from . import clips
+            from .costs import measured
 
-            costs = theatre_costs.measured(table, Judge(scenes(24, 2), GALLERY), actor)
+            costs = measured(table, Judge(scenes(24, 2), GALLERY), actor)
             if installation.find() is None:
                 table.say("two stages", "skipped: there is no ComfyUI here")
             else:
-                theatre_clips.judged(table, world)
-            theatre_report.write(table, world, curves, costs, " ".join(["theatre", *argv]), GALLERY)
+                clips.judged(table, world)
+            report.write(table, world, curves, costs, " ".join(["drawn_heads", *argv]), GALLERY)
     print(f"{table.passed} passed, {table.failed} failed")
     return int(table.failed > 0)

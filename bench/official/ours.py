@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..testing.golden import Golden
-from .parity_video import LATENT_SCALE, GoldenNoise
-from .peer_clip import CFG, OVERLAP, WINDOW, Clock, Inputs, Sizes, Watch, now, read
+from ...testing.golden import Golden
+from ..parity_video import LATENT_SCALE, GoldenNoise
+from .clip import CFG, OVERLAP, WINDOW, Clock, Inputs, Sizes, Watch, now, read
 
 LONGEST_FIRST = 10  # steps of the published first stage
 
@@ -20,9 +20,9 @@ class Ours:
     def __init__(self, folder: Path, golden: Golden, sizes: Sizes):
         import comfy.ops
 
-        from ..nodes.hellomeme.networks import managed
-        from ..sk_attention.checkpoint import load
-        from ..testing.tiny_comfy import ComfyHost
+        from ...nodes.hellomeme.networks import managed
+        from ...sk_attention.checkpoint import load
+        from ...testing.tiny_comfy import ComfyHost
 
         self.sizes, self.host = sizes, ComfyHost(read(folder, "unet"))
         self.reference, self.drive, self.motion = (
@@ -34,13 +34,13 @@ class Ours:
         import comfy.model_management
         import comfy.samplers
 
-        from ..nodes.hellomeme.clip_runs import Clip
-        from ..nodes.hellomeme.two_stage import prepare
-        from ..sk_attention.drive import DriveAction, Expression, encode
-        from ..sk_attention.reference import Reference, ReferenceAction
-        from ..unet import comfy as unet_comfy
-        from ..unet.frames import COND, UNCOND
-        from ..unet.stations import Weighted
+        from ...nodes.hellomeme.clip_runs import Clip
+        from ...nodes.hellomeme.two_stage import prepare
+        from ...sk_attention.drive import DriveAction, Expression, encode
+        from ...sk_attention.reference import Reference, ReferenceAction
+        from ...unet import comfy as unet_comfy
+        from ...unet.frames import COND, UNCOND
+        from ...unet.stations import Weighted
 
         watch = Watch(clock)
 

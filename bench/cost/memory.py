@@ -13,13 +13,13 @@ import argparse
 import json
 import subprocess
 import sys
-from pathlib import Path
 
-from ..testing.golden import Golden
+from ...host.environment import ROOT
+from ...testing.golden import Golden
+from ..parity import open_host
+from ..parity_motion import animatediff_of, sk_motion_of
+from ..parity_video import GoldenNoise, guider_of
 from .memory_nodes import NODES
-from .parity import open_host
-from .parity_motion import animatediff_of, sk_motion_of
-from .parity_video import GoldenNoise, guider_of
 
 CELLS, STEPS = 16, 1  # of the square latents; steps do not add to the peak
 LATENT = 4 * CELLS * CELLS * 4  # bytes of one frame's latent
@@ -41,10 +41,10 @@ def peak(kind: str, frames: int) -> dict[str, float]:
 
     import comfy.samplers
 
-    from ..nodes.hellomeme.networks import managed
-    from ..nodes.hellomeme.two_stage import PAPER, TwoStageSampler
-    from ..sk_attention.drive import DriveAction
-    from ..unet.comfy import bound
+    from ...nodes.hellomeme.networks import managed
+    from ...nodes.hellomeme.two_stage import PAPER, TwoStageSampler
+    from ...sk_attention.drive import DriveAction
+    from ...unet.comfy import bound
 
     guider = guider_of(golden, host, kind, frames, cfg=2.0)
     noise = torch.randn(1 + frames, 4, CELLS, CELLS, generator=torch.Generator().manual_seed(0))
@@ -123,5 +123,5 @@ def _judged(name: str, lengths: tuple[int, ...], few: dict, many: dict, counted:
 
 
 def _in_a_process(kind: str, frames: int) -> dict[str, float]:
-    command = [sys.executable, str(Path(__file__).parent.parent / "run.py"), "bench", "memory", "--one", kind, str(frames)]
+    command = [sys.executable, str(ROOT / "run.py"), "bench", "memory", "--one", kind, str(frames)]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..host.environment import ROOT
+from ...host.environment import ROOT
 
 SAME = 1e-5
 WINDOW = 12 * 4 * 64 * 64 * 4  # bytes of 12 latents at 512 px
@@ -51,10 +51,10 @@ class Bench:
     """One ComfyUI in this process, Ray beside it, and what has passed."""
 
     def __init__(self, workers: int):
-        from ..farm import crew
-        from ..farm.session import Session
-        from ..host import installation
-        from ..testing.farm import graphs
+        from ...farm import crew
+        from ...farm.session import Session
+        from ...host import installation
+        from ...testing.farm import graphs
 
         self.graphs, self.folder, self.passed, self.failed = graphs, Path(tempfile.mkdtemp(prefix="farm")), 0, 0
         base = graphs.base(self.folder / "base")
@@ -66,7 +66,7 @@ class Bench:
 
     def clip(self, kind: str, frames: int, counts: list[int]) -> None:
         """Print a row for every way to sample one clip."""
-        from ..farm.prepare import Prepared
+        from ...farm.prepare import Prepared
 
         graph = self.graphs.clip(kind, frames, steps=2, sampler="dpmpp_2m_sde" if kind == "v5" else "euler")
         self.job = Prepared(self.session, graph)
@@ -115,7 +115,7 @@ class Bench:
         print(row, flush=True)
 
     def _store(self, name: str):
-        from ..farm.store import Store
+        from ...farm.store import Store
 
         return Store(self.folder / name)
 
@@ -138,7 +138,7 @@ def _interrupt() -> None:
 
 def _request(workers) -> float:
     """Seconds of asking and answering, with nothing in it."""
-    from ..farm.crew import Request
+    from ...farm.crew import Request
 
     count = 50
     started = time.perf_counter()
@@ -162,10 +162,10 @@ def joining(windows: int = 100) -> tuple[float, float]:
     """Seconds of this machine for a window at 512 px: to put it on the disk, and to blend it and put the whole on the disk."""
     import torch
 
-    from ..farm.store import Store
-    from ..unet import stages
-    from ..unet.residence import evenly
-    from ..unet.windows import Plan, blend
+    from ...farm.store import Store
+    from ...unet import stages
+    from ...unet.residence import evenly
+    from ...unet.windows import Plan, blend
 
     frames = 12 + 8 * (windows - 1)
     plan, result = Plan.of(stages.windows(frames, 12, 4), True, range(frames), frames), torch.randn(12, 4, 64, 64)

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from ..host import environment, installation
+from ...host import environment, installation
 
 MEDIAPIPE = "mediapipe==0.10.21"
 TOLD = ("numpy", "opencv-python", "transformers", "torch")  # what other packs pin: told where a row would replace it

@@ -13,10 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from ..face_tools import video
-from ..host import browser, environment, installation, workflow
-from ..host.server import Server
-from ..testing import servers
+from ...face_tools import video
+from ...host import browser, environment, installation, workflow
+from ...host.server import Server
+from ...testing import servers
 
 MOST = 8  # nodes, and wires, at the top
 PATIENCE = 900  # seconds: the first start of a fresh environment compiles everything

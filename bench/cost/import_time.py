@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-from ..host import environment, installation
+from ...host import environment, installation
 
 LIMIT, RUNS = 0.5, 2
 HEAVY = ("torch", "cv2", "mediapipe", "onnxruntime", "jax", "av", "diffusers", "transformers")

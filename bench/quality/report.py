@@ -1,4 +1,4 @@
-"""Writes what `bench theatre` found: bench/THEATRE.md, with a plot of cost and quality, the real clip's curves, and pictures."""
+"""Writes what `bench drawn_heads` found: bench/quality/REPORT.md, with a plot of cost and quality, the real clip's curves, and pictures."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..demo.world import WORDS, Wishes, World
-from ..host.environment import ROOT
-from .theatre_costs import Cost
-from .theatre_stage import sampling, scenes
+from ...demo.world import WORDS, Wishes, World
+from ...host.environment import ROOT
+from .costs import Cost
+from .test_set import sampling, scenes
 
-PAGE, FOLDER = ROOT / "bench" / "THEATRE.md", ROOT / "bench" / "theatre"
+HERE = ROOT / "bench" / "quality"
+PAGE, FOLDER = HERE / "REPORT.md", HERE / "pictures"
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 TEXT = """# Does it mean what it says?
@@ -23,20 +24,20 @@ TEXT = """# Does it mean what it says?
 `{command}` on {cores} cores, {day}; {words}. {passed} passed, {failed} failed.
 
 People and motions that no training saw. Head pose, coefficients and identity are read back from the pictures by a small network
-trained on drawings (`python run.py bench readers`), whose own error is the row "reader on the truth". APD: mean error of pitch, yaw and
+trained on drawings (`python run.py bench probe`), whose own error is the row "reader on the truth". APD: mean error of pitch, yaw and
 roll in degrees. AED: mean error of the eleven coefficients. Identity: share found among {gallery} people.
 
 | | expected | seen |
 |---|---|---|
 {rows}
 
-![Portraits, what was asked, and what the small world made](theatre/actors.png)
+![Portraits, what was asked, and what the small world made](pictures/actors.png)
 
 From above: the portrait, the drawn truth, the result. Frames alone, without motion modules.
 
-![What a real clip's track says and what is read back from three drawn heads that it drives](theatre/curves.png)
+![What a real clip's track says and what is read back from three drawn heads that it drives](pictures/curves.png)
 
-![Quality against cost](theatre/costs.png)
+![Quality against cost](pictures/costs.png)
 """
 
 

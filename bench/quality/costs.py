@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ..demo.world import Wishes
-from .theatre_stage import Actor, Judge, Score, on_stage
+from ...demo.world import Wishes
+from .test_set import Actor, Judge, Score, on_stage
 
 USUAL = Wishes()
 

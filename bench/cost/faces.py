@@ -23,14 +23,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..face_tools import video
-from ..face_tools.trackers import sources
-from ..face_tools.trackers.faces import ModelFiles
-from ..face_tools.trackers.tracking import track_faces
-from ..host import installation
-from ..testing import material
+from ...face_tools import video
+from ...face_tools.trackers import sources
+from ...face_tools.trackers.faces import ModelFiles
+from ...face_tools.trackers.tracking import track_faces
+from ...host import installation
+from ...testing import material
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 WIDE = (1280, 720)
 STAGE_FRAMES = 50
 TRACKED = {"mediapipe-mesh": 120.0}  # frames of 720p a second that a tracker should reach
@@ -152,8 +152,8 @@ def compare(name: str, talk: Path, wide: list[Path], models: ModelFiles) -> list
 
 def stages(models: ModelFiles, frames: list[np.ndarray]) -> None:
     """Print milliseconds a frame of each of the official tool's networks, and of its whole pass over a clip."""
-    from ..face_tools.trackers.head_pose import focal_length
-    from ..face_tools.trackers.onnx_face import FACE_SIZE, LANDMARK_SIZE, UPRIGHT_MARGIN, cut_around_box, pose_cut, take, upright_cut
+    from ...face_tools.trackers.head_pose import focal_length
+    from ...face_tools.trackers.onnx_face import FACE_SIZE, LANDMARK_SIZE, UPRIGHT_MARGIN, cut_around_box, pose_cut, take, upright_cut
 
     box = np.float32([WIDE[0] * 0.3, WIDE[1] * 0.2, WIDE[0] * 0.7, WIDE[1] * 0.9])
     with sources.open_source("hello-onnx", models) as source:

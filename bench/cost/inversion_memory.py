@@ -15,10 +15,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
-from ..host.installation import enter, find
-from ..testing.golden import Golden
+from ...host.environment import ROOT
+from ...host.installation import enter, find
+from ...testing.golden import Golden
 from .memory import peak_bytes
 
 LIMIT = 2 << 30  # bytes beyond the plain run
@@ -33,10 +33,10 @@ class Run:
         import comfy.model_detection
         import torch
 
-        from ..companions.anchored_rows import HERE, TEXT_IN_COND
-        from ..companions.trajectory import Trajectory, levels_of
-        from ..nodes.anchored.apply_inversion import ApplyInversion
-        from ..testing.tiny_comfy import unfilled
+        from ...companions.anchored_rows import HERE, TEXT_IN_COND
+        from ...companions.trajectory import Trajectory, levels_of
+        from ...nodes.anchored.apply_inversion import ApplyInversion
+        from ...testing.tiny_comfy import unfilled
 
         narrow = comfy.model_detection.detect_unet_config(Golden().unet_weights(), "")
         self.model = unfilled(narrow | {"model_channels": WIDTH, "context_dim": TEXT[1]}, dtype)
@@ -54,8 +54,8 @@ class Run:
         import torch
         import torch.nn.functional as functional
 
-        from ..unet.frames import COND, UNCOND
-        from .alive import Alive
+        from ...unet.frames import COND, UNCOND
+        from .live_tensors import Alive
 
         rows = 2 * self.frames
         options = self.model.model_options["transformer_options"] | {
@@ -146,6 +146,6 @@ def main(argv: list[str]) -> int:
 
 def _in_a_process(kind: str, options: argparse.Namespace) -> int:
     sizes = [f"--{name}={getattr(options, name)}" for name in ("frames", "size", "steps")]
-    run = str(Path(__file__).parent.parent / "run.py")
+    run = str(ROOT / "run.py")
     command = [sys.executable, run, "bench", "inversion_memory", "--one", kind, *sizes]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])

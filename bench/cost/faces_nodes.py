@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..face_tools import video
-from ..face_tools.trackers import sources
-from ..face_tools.trackers.faces import ModelFiles
-from ..face_tools.trackers.tracking import track_faces
-from ..host.installation import enter, find
+from ...face_tools import video
+from ...face_tools.trackers import sources
+from ...face_tools.trackers.faces import ModelFiles
+from ...face_tools.trackers.tracking import track_faces
+from ...host.installation import enter, find
 
 FRAMES, SIZE, RUNS = 30, 512, 5
 GOALS = {"Paste Portrait Back": 10.0, "Paste Portrait Back, colours matched": 15.0, "Face Patches": 3.0}
@@ -27,8 +27,8 @@ def costs(clip: Path, tracker: str, models: ModelFiles, folder: str) -> dict[str
         return None
     enter(comfy, folder)
 
-    from ..nodes.face.paste import PasteBack
-    from ..nodes.face.pictures import CropPortrait, DrawHeadPose, FacePatches
+    from ...nodes.face.paste import PasteBack
+    from ...nodes.face.pictures import CropPortrait, DrawHeadPose, FacePatches
 
     frames = list(islice(video.frames(clip), FRAMES))
     with sources.open_source(tracker, models) as source:

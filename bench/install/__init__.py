@@ -1,0 +1,1 @@
+"""Fresh environments: first run of every template, requirements beside other packs."""

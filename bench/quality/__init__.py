@@ -1,0 +1,1 @@
+"""What results look like: toy model on synthetic heads, styles, cached steps."""
