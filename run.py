@@ -6,8 +6,9 @@
     python run.py bench NAME [arguments]
     python run.py calibrate CLIP [arguments]
     python run.py train PART [arguments]     (data, portrait, motion, world or widen)
-    python run.py theatre [--seed N] [--frames N] [--size N] [--output DIR]
+    python run.py drawn_heads [--seed N] [--frames N] [--size N] [--output DIR]
     python run.py graphs                     (write workflows/ and subgraphs/)
+    python run.py pictures NAME              (write thumbnails and pictures of the documentation)
     python run.py farm WORKFLOW [--frames N] [--address CLUSTER | --servers HOST:PORT,...]     (one clip on many machines)
     python run.py convert OFFICIAL.json      (a workflow of the official HelloMeme pack as one of ours)
 
@@ -23,11 +24,11 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 PACK = "sk_portrait"
-COMMANDS = ("demo", "test", "serve", "bench", "calibrate", "theatre", "train", "graphs", "convert", "farm")
 
 
 def load_pack():
@@ -54,13 +55,14 @@ def test(arguments: list[str]) -> int:
     return int(pytest.main(arguments)) or lint
 
 
-def bench(arguments: list[str]) -> int:
-    benches = tool("bench").BENCHES
-    if not arguments or arguments[0] not in benches:
-        print("Usage: python run.py bench NAME [arguments], where NAME is one of:\n")
-        print("\n".join(f"    {name:17} {line}" for name, (_, line) in benches.items()))
+def one_of(package: str, table: str, arguments: list[str]) -> int:
+    """Run the module that `arguments` names in a package's table of commands; without a known name, list the table."""
+    choices = getattr(tool(package), table)
+    if not arguments or arguments[0] not in choices:
+        print("NAME is one of:")
+        print("\n".join(f"    {name:17} {line}" for name, (_, line) in choices.items()))
         return 2
-    return tool(f"bench.{benches[arguments[0]][0]}").main(arguments[1:])
+    return tool(f"{package}.{choices[arguments[0]][0]}").main(arguments[1:])
 
 
 def hand_over(python: Path, arguments: list[str]) -> int:
@@ -86,15 +88,27 @@ def main(arguments: list[str]) -> int:
         os.environ["COMFYUI_PATH"] = str(comfy or "none")
         return hand_over(environment.ensure(comfy), arguments)
     signal.signal(signal.SIGTERM, interrupt)
-    command, rest = arguments[0], arguments[1:]
-    own = {
-        "test": test,
-        "bench": bench,
-        "calibrate": lambda rest: tool("authoring.calibrate").main(rest),
-        "train": lambda rest: tool("train.command").main(rest),
-        "farm": lambda rest: tool("farm.command").main(rest),
-    }
-    return own[command](rest) if command in own else tool(f"demo.{command}").main(rest)
+    return COMMANDS[arguments[0]](arguments[1:])
+
+
+def module(name: str) -> Callable[[list[str]], int]:
+    """The `main` of a developer module, imported when it is called."""
+    return lambda arguments: tool(name).main(arguments)
+
+
+COMMANDS = {
+    "demo": module("demo.demo"),
+    "test": test,
+    "serve": module("demo.serve"),
+    "bench": lambda arguments: one_of("bench", "BENCHES", arguments),
+    "calibrate": module("authoring.calibrate"),
+    "train": module("train.command"),
+    "drawn_heads": module("demo.drawn_heads"),
+    "graphs": module("authoring.graphs"),
+    "pictures": lambda arguments: one_of("authoring", "PICTURES", arguments),
+    "farm": module("farm.command"),
+    "convert": module("authoring.convert"),
+}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python run.py theatre`: drawn heads as a contact sheet, and a clip with its truth beside it."""
+"""`python run.py drawn_heads`: drawn heads as a contact sheet, and a clip with its truth beside it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def with_truth(seed: int, frames: int, size: int) -> list[np.ndarray]:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python run.py theatre", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python run.py drawn_heads", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="the first person, and the motion (default: %(default)s)")
     parser.add_argument("--frames", type=int, default=125, help="frames of the clip (default: %(default)s)")
     parser.add_argument("--size", type=int, default=384, help="width and height of a head in the clip (default: %(default)s)")

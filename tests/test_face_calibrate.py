@@ -103,7 +103,7 @@ def clip(tmp_path):
 
 
 def test_the_command_writes_the_table_that_the_nodes_read(clip, capsys):
-    from sk_portrait.bench.calibrate import main
+    from sk_portrait.authoring.calibrate import main
 
     arguments = [str(clip / "clip.mp4"), "--named", str(clip / "named.json"), "--models", str(clip / "face_tools")]
     assert main(arguments) == 0, capsys.readouterr().out
@@ -114,7 +114,7 @@ def test_the_command_writes_the_table_that_the_nodes_read(clip, capsys):
 
 
 def test_the_command_says_what_is_missing(clip, capsys):
-    from sk_portrait.bench.calibrate import main
+    from sk_portrait.authoring.calibrate import main
 
     (clip / "face_tools" / "hello_3dmm.onnx").unlink()
     assert main([str(clip / "clip.mp4"), "--models", str(clip / "face_tools")]) == 1

@@ -18,7 +18,7 @@ from ..face_tools.track import TrackError
 from ..face_tools.trackers.head_pose import focal_length
 from .identity import Identity
 
-# A relaxed face of `mediapipe478`, symmetrised: FaceMesh's own output on two people, by `python run.py bench face_template CLIP MESH`.
+# A relaxed face of `mediapipe478`, symmetrised: FaceMesh's own output on two people, by `python run.py pictures face_template CLIP MESH`.
 MESH = np.load(Path(__file__).with_name("mesh.npy")).astype(np.float64)
 
 # Contours of the mesh. "right" is the subject's right: negative x. Lids run from the outer to the inner corner.

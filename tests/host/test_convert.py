@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sk_portrait.demo import convert
+from sk_portrait.authoring import convert
 from sk_portrait.host import browser, workflow
 from sk_portrait.testing import models
 from sk_portrait.testing.stand_ins import checkpoint, shapes

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from safetensors.torch import save_file
 
-from sk_portrait.demo import notes
+from sk_portrait.authoring import notes
 from sk_portrait.host import workflow
 from sk_portrait.host.browser import FrontEnd
 from sk_portrait.testing import models

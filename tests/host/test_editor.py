@@ -2,7 +2,7 @@
 
 import pytest
 
-from sk_portrait.bench.editor_page import EditorPage
+from sk_portrait.authoring.editor_page import EditorPage
 from sk_portrait.host.browser import FrontEnd
 
 pytestmark = [pytest.mark.comfy, pytest.mark.browser]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sk_portrait.demo import blueprints, graphs
+from sk_portrait.authoring import blueprints, graphs
 from sk_portrait.face_tools import video
 from sk_portrait.host import workflow
 from sk_portrait.testing import models

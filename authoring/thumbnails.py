@@ -1,4 +1,4 @@
-"""The pictures of templates, icon and banner, from drawn heads alone: `python run.py bench thumbnails [--output DIR]`.
+"""The pictures of templates, icon and banner, from drawn heads alone: `python run.py pictures thumbnails [--output DIR]`.
 
 No published weights were at hand, so the last panel is a drawing of what is asked for, or what the Expression Editor shows (the portrait
 bent by its own mesh), and says so.
@@ -144,7 +144,7 @@ def banner() -> np.ndarray:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python run.py bench thumbnails", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python run.py pictures thumbnails", description=__doc__)
     parser.add_argument("--output", type=Path, default=ROOT, help="instead of the repository")
     root = parser.parse_args(argv).output
     pictures = {f"workflows/{name}.jpg": acted(name, k) for k, name in enumerate(ACTED)}

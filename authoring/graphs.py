@@ -6,9 +6,9 @@ import json
 
 from ..host import installation
 from ..host.workflow import BLUEPRINTS, TEMPLATES
-from . import blueprints, companion_graphs
-from .author import Graph, Subgraph
+from . import blueprints, system_graphs
 from .blueprints import PICTURE, SMALL_PICTURE, VIDEO, checkpoint
+from .graph_writer import Graph, Subgraph
 from .notes import note
 
 
@@ -121,7 +121,7 @@ def portrait_expression(info: dict) -> Graph:
 
 SHIPPED = (
     portrait_video, portrait_image, portrait_expression, portrait_directed, portrait_pair, portrait_film, portrait_video_two_stage,
-    *companion_graphs.SHIPPED,
+    *system_graphs.SHIPPED,
 )  # fmt: skip
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .author import Graph, Subgraph, Wire
 from .blueprints import HUB, PICTURE, VIDEO, checkpoint
-from .companion_blueprints import cleanup, restyle, sliders, whole_person
+from .graph_writer import Graph, Subgraph, Wire
 from .notes import note
+from .system_blueprints import cleanup, restyle, sliders, whole_person
 
 OPENPOSE = {
     "name": "control_v11p_sd15_openpose_fp16.safetensors",

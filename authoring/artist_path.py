@@ -1,4 +1,4 @@
-"""The pictures of web/docs/artist_path.md, from the demo's portrait and clip: python run.py bench artist_path [--output DIR].
+"""The pictures of web/docs/artist_path.md, from the demo's portrait and clip: python run.py pictures artist_path [--output DIR].
 
 Of the clip only numbers are drawn, as its frames are not part of this repository; the portrait is in the public domain.
 """

@@ -1,4 +1,4 @@
-"""The pictures of web/docs/faces.md, from scikit-image's astronaut: python run.py bench faces_page [--output DIR]."""
+"""The pictures of web/docs/faces.md, from scikit-image's astronaut: python run.py pictures faces [--output DIR]."""
 
 from __future__ import annotations
 

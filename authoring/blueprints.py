@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..sk_attention.generations import GENERATIONS, Generation
-from .author import Graph, Subgraph, Wire
+from .graph_writer import Graph, Subgraph, Wire
 
 HUB = "https://huggingface.co"
 PROMPT = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from ..demo.author import Graph
 from ..host.browser import FrontEnd
+from .graph_writer import Graph
 
 EDITOR, SIDE = "SKPortraitExpressionEditor", 512
 FIND = f"const node = window.app.graph._nodes.find(n => n.type === {json.dumps(EDITOR)});"

@@ -1,0 +1,10 @@
+"""Writes what the pack ships: workflows, blueprints, thumbnails and the pictures of help pages; converts official workflows."""
+
+# `python run.py pictures NAME`: name -> (module, one line of help).
+PICTURES = {
+    "thumbnails": ("thumbnails", "templates, icon and banner, from synthetic heads"),
+    "faces": ("faces_page", "web/docs/faces.md"),
+    "artist_path": ("artist_path", "web/docs/artist_path.md"),
+    "drawn_heads": ("drawn_heads_page", "the page of Drawn Head"),
+    "face_template": ("face_template", "the head template and the mesh of the synthetic heads, from a clip"),
+}
