@@ -11,18 +11,18 @@ import comfy.controlnet
 import numpy as np
 import torch
 
-from ..companions.anchored_rows import HERE, TEXT_IN_COND
-from ..companions.trajectory import Trajectory
-from ..nodes.anchored.anchor import AnchorFrames
-from ..nodes.anchored.apply_inversion import ApplyInversion
-from ..nodes.anchored.invert import HERE as OWN_TIMESTEP
-from ..nodes.anchored.invert import InvertFrames
+from ..nodes.freeanimate.anchor import AnchorFrames
+from ..nodes.freeanimate.apply_inversion import ApplyInversion
+from ..nodes.freeanimate.invert import HERE as OWN_TIMESTEP
+from ..nodes.freeanimate.invert import InvertFrames
 from ..nodes.weights import patcher_of as in_host_memory
 from ..nodes.wplus.apply import COND_ONLY, NEGATE_LAMBDA, ApplyWPlus
 from ..nodes.wplus.load import WPlusNetwork, managed
 from ..nodes.xdyna.apply import ROWS, XDynaApply
 from ..nodes.xdyna.hints import HELD, SFaceCrop, XDynaHints
 from ..nodes.xdyna.networks import XDyna
+from ..systems.freeanimate.reference_items import HERE, TEXT_IN_COND
+from ..systems.freeanimate.trajectory import Trajectory
 from ..testing.golden import OTHER, Golden
 from ..testing.tiny_models import normal, prompt
 from ..theatre import Identity, clip, draw, truth

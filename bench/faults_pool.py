@@ -125,7 +125,7 @@ def _references() -> list:
 
 
 def _trajectories() -> list:
-    from ..companions.trajectory import LOWEST, Trajectory
+    from ..systems.freeanimate.trajectory import LOWEST, Trajectory
 
     levels, told = (LOWEST, 1.0, 14.6), (0.0, 200.0, 999.0)
     clip, anchor = torch.zeros(3, 3, 4, CELLS, CELLS), torch.zeros(3, 1, 4, CELLS, CELLS)
@@ -142,7 +142,7 @@ def _wplus() -> list:
 
 
 def _xdyna() -> list:
-    from ..companions.xdyna.resampler import Resampler
+    from ..systems.xdyna.resampler import Resampler
     from ..testing.golden import OTHER, Golden
     from ..testing.tiny_comfy import operations
     from .parity_xdyna_unet import adapter_of, loaded, motion_of

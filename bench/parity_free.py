@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..companions.anchored import AnchoredAttention
-from ..companions.anchored_rows import AHEAD, BOTH, COND_ONLY, HERE, STORED, TEXT_IN_COND, AnchorRows, Preview
-from ..companions.trajectory import LOWEST, Trajectory
+from ..systems.freeanimate.attention import AnchoredAttention
+from ..systems.freeanimate.reference_items import AHEAD, BOTH, COND_ONLY, HERE, STORED, TEXT_IN_COND, AnchorRows, Preview
+from ..systems.freeanimate.trajectory import LOWEST, Trajectory
 from ..testing.golden import Golden
 from ..unet.frames import COND
 from .parity_modules import Compared
@@ -44,7 +44,7 @@ def _unet(golden: Golden, host) -> Compared:
 
 def trajectory_of(golden: Golden, host, anchored: bool, timestep: str) -> tuple[Trajectory, Tensor]:
     """What Invert Frames makes of the golden clip: trajectory and start."""
-    from ..nodes.anchored.invert import InvertFrames
+    from ..nodes.freeanimate.invert import InvertFrames
 
     t = golden.tensors("free_inversion")
     frames = golden.index["cases"]["free_inversion"]["frames"]
@@ -58,8 +58,8 @@ def trajectory_of(golden: Golden, host, anchored: bool, timestep: str) -> tuple[
 
 
 def _inversion(golden: Golden, host) -> Compared:
-    from ..nodes.anchored.invert import ABOVE
-    from ..nodes.anchored.invert import HERE as OWN
+    from ..nodes.freeanimate.invert import ABOVE
+    from ..nodes.freeanimate.invert import HERE as OWN
 
     t = golden.tensors("free_inversion")
     for name, anchored, timestep in (("trajectory", True, OWN), ("trajectory_plain", False, OWN), ("trajectory_ahead", True, ABOVE)):
@@ -73,10 +73,10 @@ def _inversion(golden: Golden, host) -> Compared:
 def _denoise(golden: Golden, host) -> Compared:
     import comfy.samplers
 
-    from ..nodes.anchored.anchor import AnchorFrames
-    from ..nodes.anchored.apply_inversion import ApplyInversion
-    from ..nodes.anchored.invert import ABOVE
-    from ..nodes.anchored.invert import HERE as OWN
+    from ..nodes.freeanimate.anchor import AnchorFrames
+    from ..nodes.freeanimate.apply_inversion import ApplyInversion
+    from ..nodes.freeanimate.invert import ABOVE
+    from ..nodes.freeanimate.invert import HERE as OWN
 
     t, settings = golden.tensors("free_denoise"), golden.index["cases"]["free_denoise"]
     inverted = {timestep: trajectory_of(golden, host, True, timestep) for timestep in (OWN, ABOVE)}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..companions.wplus import Projection, ResidualAttention, WPlus, load
-from ..companions.wplus_action import WPlusAction
-from ..companions.wplus_directions import GANSpaceRow, ganspace, whole
+from ..systems.wplus.adapter import Projection, ResidualAttention, WPlus, load
+from ..systems.wplus.directions import GANSpaceRow, ganspace, whole
+from ..systems.wplus.patch import WPlusAction
 from ..testing.golden import Golden
 from ..unet.curve import Curve
-from ..unet.inject_comfy import TemporalAction
+from ..unet.hosts.comfy_injection import TemporalAction
 from ..unet.layers import Attention
 from ..unet.stations import Weighted
 from .parity_modules import Compared, _frames_first

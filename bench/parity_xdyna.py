@@ -7,13 +7,13 @@ import torch
 from einops import rearrange
 from torch import nn
 
-from ..companions.xdyna import hints, sampling, sface
-from ..companions.xdyna.adapter import ImageTerm, ReferenceTerm
-from ..companions.xdyna.resampler import Resampler
+from ..systems.xdyna import hints, sampling, sface
+from ..systems.xdyna.adapter import ImageTerm, ReferenceTerm
+from ..systems.xdyna.resampler import Resampler
 from ..testing.golden import Golden
 from ..testing.stand_ins.xdyna import own_name
-from ..unet.animatediff import TemporalTransformer
 from ..unet.layers import Attention
+from ..unet.networks.animatediff import TemporalTransformer
 from ..unet.stages import looped_windows
 from .parity_modules import Compared
 

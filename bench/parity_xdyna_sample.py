@@ -22,13 +22,13 @@ def _sample(case: str):
         import comfy.samplers
         from comfy.ldm.modules.attention import optimized_attention
 
-        from ..companions.xdyna import sampling
-        from ..companions.xdyna.patch import Dynamics, attach
         from ..nodes.windows import see_in_windows
         from ..nodes.xdyna.apply import linear_schedule
         from ..nodes.xdyna.hints import controlled
-        from ..unet.inject_comfy import TemporalAction
-        from ..unet.inject_comfy import attach as attach_motion
+        from ..systems.xdyna import sampling
+        from ..systems.xdyna.patch import Dynamics, attach
+        from ..unet.hosts.comfy_injection import TemporalAction
+        from ..unet.hosts.comfy_injection import attach as attach_motion
         from ..unet.stages import looped_windows
         from ..unet.stations import Weighted
         from ..unet.windows import Plan

@@ -9,16 +9,16 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from ..companions.xdyna import checkpoint, hints
-from ..companions.xdyna.adapter import DynamicsAdapter
-from ..companions.xdyna.patch import Dynamics, attach
-from ..companions.xdyna.resampler import Resampler
+from ..systems.xdyna import checkpoint, hints
+from ..systems.xdyna.adapter import DynamicsAdapter
+from ..systems.xdyna.patch import Dynamics, attach
+from ..systems.xdyna.resampler import Resampler
 from ..testing.golden import Golden
-from ..unet.animatediff import AnimateDiff, diffusers_names
 from ..unet.comfy import KEY
 from ..unet.frames import COND, UNCOND
-from ..unet.inject_comfy import TemporalAction
-from ..unet.inject_comfy import attach as attach_motion
+from ..unet.hosts.comfy_injection import TemporalAction
+from ..unet.hosts.comfy_injection import attach as attach_motion
+from ..unet.networks.animatediff import AnimateDiff, diffusers_names
 from ..unet.stations import Weighted
 from .parity_modules import Compared, _frames_first
 from .parity_motion import WIDTHS

@@ -11,7 +11,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from ..unet.animatediff import diffusers_names, in_own_names
+from ..unet.networks.animatediff import diffusers_names, in_own_names
 from .parts import PARTS, CheckpointError, Part, Shapes
 
 

@@ -13,10 +13,10 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..unet.animatediff import TemporalTransformer, require_frames
 from ..unet.fit import fitted, resized
 from ..unet.frames import Rows
 from ..unet.layers import Attention, FeedForward, SinusoidalTable, conv3x3
+from ..unet.networks.animatediff import TemporalTransformer, require_frames
 from ..unet.residence import Placement
 from ..unet.stations import MOTION, Call
 

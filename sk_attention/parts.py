@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from ..unet.animatediff import TABLE, AnimateDiff
+from ..unet.networks.animatediff import TABLE, AnimateDiff
 from .drive import PROJECTION_MAPS, BaseDriveEncoder, KnitDriveEncoder, Projection
 from .fan import FanEncoder
 from .generations import GENERATIONS, PAGE

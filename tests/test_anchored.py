@@ -15,10 +15,10 @@ STEPS = 3
 
 @pytest.fixture(scope="module")
 def host(comfy):
-    from sk_portrait.nodes.anchored.anchor import AnchorFrames
-    from sk_portrait.nodes.anchored.apply_inversion import HERE, TEXT_IN_COND, ApplyInversion
-    from sk_portrait.nodes.anchored.invert import HERE as OWN
-    from sk_portrait.nodes.anchored.invert import InvertFrames
+    from sk_portrait.nodes.freeanimate.anchor import AnchorFrames
+    from sk_portrait.nodes.freeanimate.apply_inversion import HERE, TEXT_IN_COND, ApplyInversion
+    from sk_portrait.nodes.freeanimate.invert import HERE as OWN
+    from sk_portrait.nodes.freeanimate.invert import InvertFrames
     from sk_portrait.testing.tiny_motion import MovingHost
 
     class AnchoredHost(MovingHost):
@@ -195,7 +195,7 @@ class TestBadInput:
             host.invert(frames=None, images=torch.zeros(3, 64, 64, 3))
 
     def test_maps_that_are_all_too_large(self, host):
-        from sk_portrait.companions.trajectory import Trajectory
+        from sk_portrait.systems.freeanimate.trajectory import Trajectory
 
         path = Trajectory((1e-4, 1.0), (0.0, 0.0), torch.zeros(2, 1, 4, 64, 48), torch.zeros(1, 7, 64))
         with pytest.raises(ValueError, match=r"largest_map is 47 cells and the smallest map of this clip has 48 \(6x8\)"):

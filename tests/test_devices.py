@@ -39,7 +39,7 @@ def test_keys_and_values_of_the_reference_and_the_drive_are_where_each_call_is(c
     assert attends.prepare(rows, HERE) is attends.prepare(rows, HERE)
 
 
-@pytest.mark.parametrize("package", ["unet", "sk_attention", "companions"])
+@pytest.mark.parametrize("package", ["unet", "sk_attention", "systems"])
 def test_no_module_keeps_a_tensor(package):
     folder = importlib.import_module(f"sk_portrait.{package}")
     modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(folder.__path__, f"{folder.__name__}.")]

@@ -12,7 +12,7 @@ from sk_portrait.sk_attention.checkpoint import load, recognise
 from sk_portrait.sk_attention.motion import SKMotionModule, SKMotionModuleV5
 from sk_portrait.sk_attention.parts import ANIMATEDIFF, Shapes
 from sk_portrait.testing.rule import rule_tensor
-from sk_portrait.unet.animatediff import diffusers_names, in_own_names
+from sk_portrait.unet.networks.animatediff import diffusers_names, in_own_names
 
 GOLDEN = Path(__file__).parent / "golden"
 SALT = json.loads((GOLDEN / "index.json").read_text())["salt"]

@@ -75,8 +75,8 @@ def test_cond_and_uncond_apart_are_cond_and_uncond_together(host, kind, monkeypa
 
 
 def test_modules_stand_after_the_layers_and_before_what_changes_the_size(host):
-    from sk_portrait.unet.animatediff import AnimateDiff
-    from sk_portrait.unet.inject_comfy import Injection, TemporalAction
+    from sk_portrait.unet.hosts.comfy_injection import Injection, TemporalAction
+    from sk_portrait.unet.networks.animatediff import AnimateDiff
     from sk_portrait.unet.stations import Weighted
 
     unet, widths = host.model.model.diffusion_model, (32, 64, 128, 128)

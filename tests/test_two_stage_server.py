@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from sk_portrait.host.server import RunError
 from sk_portrait.testing.stand_ins import checkpoint, shapes
-from sk_portrait.unet.animatediff import AnimateDiff
+from sk_portrait.unet.networks.animatediff import AnimateDiff
 
 pytestmark = pytest.mark.comfy
 

@@ -134,7 +134,7 @@ def smiling(host, model):
     from comfy.ldm.modules.attention import optimized_attention
 
     from sk_portrait.bench.parity_wplus import wplus_of
-    from sk_portrait.companions.wplus_action import WPlusAction
+    from sk_portrait.systems.wplus.patch import WPlusAction
     from sk_portrait.unet import attentions
     from sk_portrait.unet.curve import Curve
 
@@ -175,7 +175,7 @@ def test_a_second_picture_is_refused(host, still):
 
 
 def test_anchored_frames_are_refused_in_either_order(host, still):
-    from sk_portrait.nodes.anchored.anchor import AnchorFrames
+    from sk_portrait.nodes.freeanimate.anchor import AnchorFrames
 
     def anchored(model):
         return AnchorFrames.execute(model, 0, 0.0, 1.0, 1, {"samples": normal("portrait", 1, 4, CELLS, CELLS)})[0]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from sk_portrait.companions.xdyna import checkpoint, sface
-from sk_portrait.companions.xdyna.adapter import PLACES, path
-from sk_portrait.companions.xdyna.checkpoint import XDynaFileError
 from sk_portrait.sk_attention import checkpoint as hellomeme
+from sk_portrait.systems.xdyna import checkpoint, sface
+from sk_portrait.systems.xdyna.adapter import PLACES, path
+from sk_portrait.systems.xdyna.checkpoint import XDynaFileError
 from sk_portrait.testing.stand_ins import xdyna
 from sk_portrait.unet.stages import looped_windows
 

@@ -16,8 +16,8 @@ from ..sk_attention.drive import EMPTY, Expression
 from ..sk_attention.motion import SKMotion
 from ..unet.diffusers import bound
 from ..unet.frames import COND, Rows
-from ..unet.inject_comfy import TemporalAction
-from ..unet.inject_diffusers import moving
+from ..unet.hosts.comfy_injection import TemporalAction
+from ..unet.hosts.diffusers_injection import moving
 from ..unet.residence import Placement
 from ..unet.stations import CAPTURE, DRIVE, MOTION, REFERENCE, Call, Weighted
 from . import noise as schedule

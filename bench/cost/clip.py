@@ -20,8 +20,8 @@ import torch
 from ...sk_attention.motion import MotionAction
 from ...sk_attention.parts import ANIMATEDIFF, MOTION, find_part
 from ...unet.diffusers import bound
-from ...unet.inject_comfy import TemporalAction
-from ...unet.inject_diffusers import moving
+from ...unet.hosts.comfy_injection import TemporalAction
+from ...unet.hosts.diffusers_injection import moving
 from ...unet.stages import key_frame_levels, published_padding, windows
 from ...unet.stations import DOWN, UP, Weighted
 from .overhead import CELLS, DRIVEN, OPTIONS, WIDTHS, Step, actions_of, counted, sd15

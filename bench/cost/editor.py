@@ -57,7 +57,8 @@ def main(argv: list[str]) -> int:
 
 def in_the_front_end() -> list[tuple[str, float, float, bool, float]]:
     """A row a slider: its name, its value before and after, whether the picture changed, seconds."""
-    with tempfile.TemporaryDirectory() as folder, Server(installation.find(), Path(folder)) as server, browser.FrontEnd(server.url) as front:
+    comfy = installation.find()
+    with tempfile.TemporaryDirectory() as folder, Server(comfy, Path(folder)) as server, browser.FrontEnd(server.url) as front:
         page, rows = EditorPage(front, server.object_info()), []
         for name in DRAGGED:
             before = page.picture()

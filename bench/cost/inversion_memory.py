@@ -33,9 +33,9 @@ class Run:
         import comfy.model_detection
         import torch
 
-        from ...companions.anchored_rows import HERE, TEXT_IN_COND
-        from ...companions.trajectory import Trajectory, levels_of
-        from ...nodes.anchored.apply_inversion import ApplyInversion
+        from ...nodes.freeanimate.apply_inversion import ApplyInversion
+        from ...systems.freeanimate.reference_items import HERE, TEXT_IN_COND
+        from ...systems.freeanimate.trajectory import Trajectory, levels_of
         from ...testing.tiny_comfy import unfilled
 
         narrow = comfy.model_detection.detect_unet_config(Golden().unet_weights(), "")

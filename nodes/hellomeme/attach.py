@@ -8,8 +8,8 @@ from comfy.model_patcher import ModelPatcher
 from ...sk_attention.motion import KeyFrames, MotionAction
 from ...sk_attention.parts import ANIMATEDIFF
 from ...unet import comfy as unet_comfy
-from ...unet import inject_comfy
-from ...unet.inject_comfy import TemporalAction
+from ...unet.hosts import comfy_injection
+from ...unet.hosts.comfy_injection import TemporalAction
 from ...unet.stations import MOTION, Weighted
 from .networks import Network
 
@@ -23,7 +23,7 @@ def motion(
 ) -> None:
     """Let a freshly cloned MODEL move. span: part of the sampling in which the modules act, None = all of it."""
     if network.loaded.part.kind == ANIMATEDIFF:
-        inject_comfy.attach(model, Weighted(TemporalAction(network.module), strength, span), [network.patcher], get_free_memory)
+        comfy_injection.attach(model, Weighted(TemporalAction(network.module), strength, span), [network.patcher], get_free_memory)
     else:
         unet_comfy.bind(model, [Weighted(MotionAction(network.module, key_frames), strength, span)], [network.patcher], get_free_memory)
 

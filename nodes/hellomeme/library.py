@@ -15,7 +15,7 @@ import folder_paths
 
 from ...sk_attention.generations import GENERATIONS, PAGE
 from ...sk_attention.parts import ANIMATEDIFF, PARTS, Shapes
-from ...unet.animatediff import in_own_names
+from ...unet.networks.animatediff import in_own_names
 from ..folders import NETWORKS, files, find
 
 # What hubs and browsers call a download.

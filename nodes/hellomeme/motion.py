@@ -2,8 +2,8 @@
 
 from comfy_api.latest import io
 
-from ...companions.xdyna.patch import SYSTEM as XDYNA
 from ...sk_attention.parts import ANIMATEDIFF, MOTION
+from ...systems.xdyna.patch import SYSTEM as XDYNA
 from ...unet import extra_rows, stages
 from ...unet.windows import Plan
 from ..checks import require_sd15

@@ -5,9 +5,9 @@ from __future__ import annotations
 from comfy.ldm.modules.attention import optimized_attention
 from comfy_api.latest import io
 
-from ...companions.wplus_action import WPlusAction
-from ...companions.wplus_directions import long_enough
 from ...face_tools.coefficients import ARKIT_51
+from ...systems.wplus.directions import long_enough
+from ...systems.wplus.patch import WPlusAction
 from ...unet import attentions
 from ...unet.curve import Curve
 from ..checks import require_sd15

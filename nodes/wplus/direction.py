@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ...companions.wplus import LAYERS
-from ...companions.wplus_directions import GANSpaceRow, ganspace, whole, within
+from ...systems.wplus.adapter import LAYERS
+from ...systems.wplus.directions import GANSpaceRow, ganspace, whole, within
 from ..folders import DIRECTIONS, absent, files, find
 from ..schema import schema
 from ..types import WPlusCodeType

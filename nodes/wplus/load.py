@@ -8,7 +8,7 @@ import comfy.ops
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from ...companions.wplus import WPlus, WPlusFileError, load
+from ...systems.wplus.adapter import WPlus, WPlusFileError, load
 from ..folders import NETWORKS, absent, files, find
 from ..schema import schema
 from ..types import WPlusType

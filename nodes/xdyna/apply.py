@@ -6,10 +6,10 @@ import torch
 from comfy.ldm.modules.attention import optimized_attention
 from comfy_api.latest import io
 
-from ...companions.xdyna import sampling
-from ...companions.xdyna.patch import Dynamics, attach
-from ...unet import inject_comfy
-from ...unet.inject_comfy import TemporalAction
+from ...systems.xdyna import sampling
+from ...systems.xdyna.patch import Dynamics, attach
+from ...unet.hosts import comfy_injection
+from ...unet.hosts.comfy_injection import TemporalAction
 from ...unet.stages import looped_windows
 from ...unet.stations import Weighted
 from ...unet.windows import Plan
@@ -133,7 +133,7 @@ class XDynaApply(io.ComfyNode):
         if xdyna.motion is None:
             notice(cls, f"These files hold no motion modules, so that frames do not follow each other: choose {MOTION_FALLBACK} as motion.")
         else:
-            inject_comfy.attach(patched, Weighted(TemporalAction(xdyna.motion.module)), [xdyna.motion.patcher])
+            comfy_injection.attach(patched, Weighted(TemporalAction(xdyna.motion.module)), [xdyna.motion.patcher])
         if window_length:
             see_in_windows(patched, lambda n, step: looped_plan(n, window_length, overlap, seed, step), window_length)
         return io.NodeOutput(patched)

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ...companions.xdyna import hints, sface
 from ...face_tools.trackers.schemes import scheme_of
+from ...systems.xdyna import hints, sface
 from ..checks import require_frames
 from ..pixels import require_pictures, require_rows, room
 from ..progress import ticker

@@ -3,7 +3,7 @@
 import comfy.controlnet
 from comfy_api.latest import io
 
-from ...companions.xdyna.checkpoint import PAGE, TOKENS_PAGE, XDynaFileError, plain
+from ...systems.xdyna.checkpoint import PAGE, TOKENS_PAGE, XDynaFileError, plain
 from ..folders import NETWORKS, absent, files
 from ..schema import schema
 from ..types import XDynaType

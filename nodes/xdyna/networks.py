@@ -9,9 +9,9 @@ import comfy.model_patcher
 import comfy.ops
 import torch
 
-from ...companions.xdyna import checkpoint
-from ...companions.xdyna.checkpoint import PAGE, TOKENS_PAGE, XDynaFileError
 from ...sk_attention import checkpoint as hellomeme
+from ...systems.xdyna import checkpoint
+from ...systems.xdyna.checkpoint import PAGE, TOKENS_PAGE, XDynaFileError
 from ..folders import NETWORKS, find
 from ..hellomeme.networks import Network, managed
 from ..weights import kept_in, patcher_of, read_state

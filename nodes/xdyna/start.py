@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ...companions.xdyna import sampling
+from ...systems.xdyna import sampling
 from ..schema import schema
 
 SHORTEST = sampling.KERNEL // 2 + 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from ...companions.wplus import PLACES, WPlus
-from ...companions.wplus import WIDTH as CODE
+from ...systems.wplus.adapter import PLACES, WPlus
+from ...systems.wplus.adapter import WIDTH as CODE
 from .shapes import CONTEXT, WIDTH, Shapes
 
 

@@ -6,9 +6,9 @@ import re
 
 import torch
 
-from ...companions.xdyna.adapter import PLACES, DynamicsAdapter
-from ...companions.xdyna.resampler import Resampler
-from ...unet.animatediff import AnimateDiff
+from ...systems.xdyna.adapter import PLACES, DynamicsAdapter
+from ...systems.xdyna.resampler import Resampler
+from ...unet.networks.animatediff import AnimateDiff
 from .shapes import CONTEXT, WIDTH, Shapes, controlnet
 
 TABLE_LENGTH = 24  # of AnimateDiff v1

@@ -17,7 +17,7 @@ from ...unet import attentions, extra_rows
 from ...unet.attentions import AttentionAction, AttentionCall, Place
 from ...unet.extra_rows import Guests
 from ...unet.frames import COND, rows_of
-from ...unet.inject_comfy import block_at
+from ...unet.hosts.comfy_injection import block_at
 from .adapter import DynamicsAdapter
 from .joint_norm import joint_norms
 

@@ -16,11 +16,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..unet import extra_rows
-from ..unet.extra_rows import Guests
-from ..unet.frames import COND, Rows, rows_of
-from ..unet.run import acts_in, run_of
-from .anchored import KEY, Reading
+from ...unet import extra_rows
+from ...unet.extra_rows import Guests
+from ...unet.frames import COND, Rows, rows_of
+from ...unet.run import acts_in, run_of
+from .attention import KEY, Reading
 from .trajectory import ScheduleError, Trajectory
 
 HERE, AHEAD, STORED = "this step", "one step ahead", "the inversion"  # where the preview of a step stands on its way

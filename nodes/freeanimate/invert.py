@@ -8,8 +8,8 @@ import comfy.samplers
 import torch
 from comfy_api.latest import io
 
-from ...companions.anchored_rows import AnchorRows
-from ...companions.trajectory import Trajectory, climb, in_unet_scale, levels_of
+from ...systems.freeanimate.reference_items import AnchorRows
+from ...systems.freeanimate.trajectory import Trajectory, climb, in_unet_scale, levels_of
 from ..checks import require_latent, require_prompt, require_sd15
 from ..pixels import require_pictures
 from ..progress import ticker

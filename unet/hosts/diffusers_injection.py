@@ -11,10 +11,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .frames import rows_of
-from .inject_comfy import Place
-from .residence import Placement
-from .stations import Stations, Weighted
+from ..frames import rows_of
+from ..residence import Placement
+from ..stations import Stations, Weighted
+from .comfy_injection import Place
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import math
 
 from comfy_api.latest import io
 
-from ...companions.anchored_rows import AHEAD, BOTH, COND_ONLY, HERE, STORED, TEXT_IN_COND, AnchorRows, Preview
+from ...systems.freeanimate.reference_items import AHEAD, BOTH, COND_ONLY, HERE, STORED, TEXT_IN_COND, AnchorRows, Preview
 from ..checks import require_sd15
 from ..schema import schema
 from ..types import TrajectoryType

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .wplus import LAYERS, WIDTH
+from .adapter import LAYERS, WIDTH
 
 UNIT = LAYERS**0.5  # length of a unit vector in every layer
 

@@ -6,9 +6,9 @@ import torch
 from comfy.ldm.modules.attention import optimized_attention
 from comfy_api.latest import io
 
-from ...companions.anchored import AnchoredAttention
-from ...companions.anchored_rows import AnchorRows
-from ...companions.trajectory import in_unet_scale
+from ...systems.freeanimate.attention import AnchoredAttention
+from ...systems.freeanimate.reference_items import AnchorRows
+from ...systems.freeanimate.trajectory import in_unet_scale
 from ...unet import attentions, extra_rows
 from ..checks import require_sd15
 from ..schema import schema

@@ -1,0 +1,1 @@
+"""The other systems: the W+ adapter, X-Dyna and FreeAnimate. None imports another."""

@@ -1,0 +1,1 @@
+"""Reference-anchored self-attention (RA-SA) and inversion-boosted attention (IBA) of FreeAnimate."""

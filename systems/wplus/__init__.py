@@ -1,0 +1,1 @@
+"""The W+ adapter (csxmli2016/w-plus-adapter)."""
