@@ -13,7 +13,7 @@ from comfy.cldm.cldm import ControlNet
 from comfy.t2i_adapter.adapter import Adapter
 
 from ..testing.tiny_models import normal
-from ..unet.curve import Curve
+from ..unet.clip.curve import Curve
 from ..unet.strengths import Strengths
 from .compose_lab import CELLS, FRAMES, OVERLAP, WINDOW, Absent, Lab, Scene, Wear, call, cfg_guider, relative
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..testing.tiny_models import drive, normal, prompt
 from ..testing.tiny_motion import MovingHost
-from ..unet import comfy as unet_comfy
+from ..unet.hosts import comfy_hooks as unet_comfy
 
 FRAMES, CELLS = 5, 8  # of the clip; the side of its latents, the least that the UNet can halve three times
 WINDOW, OVERLAP = 3, 1

@@ -15,7 +15,7 @@ from ..face_tools.coefficients import ARKIT_51
 from ..face_tools.pictures.crop import Clip, Crop
 from ..face_tools.pictures.patches import PATCH, REGIONS
 from ..face_tools.recordings.presets import preset
-from ..unet.parts import Part
+from ..unet.clip.parts import Part
 from .faults_files import track_of
 from .faults_host import encoder, narrow
 

@@ -9,7 +9,7 @@ from ..systems.freeanimate.attention import AnchoredAttention
 from ..systems.freeanimate.reference_items import AHEAD, BOTH, COND_ONLY, HERE, STORED, TEXT_IN_COND, AnchorRows, Preview
 from ..systems.freeanimate.trajectory import LOWEST, Trajectory
 from ..testing.golden import Golden
-from ..unet.frames import COND
+from ..unet.clip.frames import COND
 from .parity_modules import Compared
 from .parity_video import LATENT_SCALE
 

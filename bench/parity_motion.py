@@ -14,10 +14,10 @@ from ..sk_attention.motion import MotionAction, SKMotionModule, SKMotionModuleV5
 from ..sk_attention.parts import ANIMATEDIFF, MOTION, find_part
 from ..sk_attention.reference import ReferenceAction
 from ..testing.golden import DEFAULT, Golden
-from ..unet.frames import COND, UNCOND
+from ..unet.clip.frames import COND, UNCOND
 from ..unet.hosts.comfy_injection import TemporalAction, attach
 from ..unet.hosts.diffusers_injection import moving
-from ..unet.stations import Weighted
+from ..unet.patches import Weighted
 from .parity_modules import Compared, _frames_first
 from .parity_unet import SOURCE, drives_of, reference_of
 

@@ -9,8 +9,8 @@ from ..sk_attention.drive import Drive, DriveAction
 from ..sk_attention.parts import REFERENCE, find_part
 from ..sk_attention.reference import Reference, ReferenceAction
 from ..testing.golden import Golden
-from ..unet.frames import COND, UNCOND
-from ..unet.stations import Weighted
+from ..unet.clip.frames import COND, UNCOND
+from ..unet.patches import Weighted
 from .parity_modules import Compared, _frames_first
 
 # The golden data order the halves of a batch [uncond, cond]; features are stored in the order of the branch numbers.

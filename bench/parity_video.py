@@ -13,7 +13,7 @@ from ..sk_attention.drive import Drive, DriveAction
 from ..sk_attention.reference import ReferenceAction
 from ..testing.golden import Golden
 from ..testing.rule import draw
-from ..unet.stations import Weighted
+from ..unet.patches import Weighted
 from .parity_modules import Compared
 from .parity_motion import animatediff_of, sk_motion_of
 from .parity_unet import SOURCE, reference_of
@@ -55,7 +55,7 @@ def guider_of(golden: Golden, host, generation: str, frames: int, cfg: float):
     """CFG guider around the narrow MODEL with the golden reference and a drive of `frames` frames."""
     import comfy.samplers
 
-    from ..unet import comfy as unet_comfy
+    from ..unet.hosts import comfy_hooks as unet_comfy
 
     t = golden.tensors(SOURCE[generation])
     latent = torch.cat([torch.zeros_like(t["ref_latent"]), t["ref_latent"]])

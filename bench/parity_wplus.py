@@ -9,10 +9,10 @@ from ..systems.wplus.adapter import Projection, ResidualAttention, WPlus, load
 from ..systems.wplus.directions import GANSpaceRow, ganspace, whole
 from ..systems.wplus.patch import WPlusAction
 from ..testing.golden import Golden
-from ..unet.curve import Curve
+from ..unet.clip.curve import Curve
 from ..unet.hosts.comfy_injection import TemporalAction
-from ..unet.layers import Attention
-from ..unet.stations import Weighted
+from ..unet.networks.layers import Attention
+from ..unet.patches import Weighted
 from .parity_modules import Compared, _frames_first
 from .parity_motion import animatediff_of, moving_forward
 from .parity_video import LATENT_SCALE
@@ -97,7 +97,7 @@ def _sample(golden: Golden, host) -> Compared:
     import comfy.samplers
     from comfy.ldm.modules.attention import optimized_attention
 
-    from ..unet import attentions
+    from ..unet.hosts import comfy_attention
 
     t, settings = golden.tensors("wplus_sample"), golden.index["cases"]["wplus_sample"]
     sigmas, steps = t["sigmas"], settings["steps"]
@@ -105,7 +105,7 @@ def _sample(golden: Golden, host) -> Compared:
     for name, scale in (("y_1", 1.0), ("y_-0.7", -0.7)):
         model = host.patcher.clone()
         delayed = WPlusAction(wplus_of(golden, host), t["w"][:1], Curve.constant(scale), delay=settings["start_embed_step"] / steps)
-        attentions.bind(model, [delayed], optimized_attention)
+        comfy_attention.bind(model, [delayed], optimized_attention)
         guider = comfy.samplers.CFGGuider(model)
         guider.set_conds(positive, negative)
         guider.set_cfg(settings["cfg"])

@@ -29,9 +29,9 @@ def _sample(case: str):
         from ..systems.xdyna.patch import Dynamics, attach
         from ..unet.hosts.comfy_injection import TemporalAction
         from ..unet.hosts.comfy_injection import attach as attach_motion
-        from ..unet.stages import looped_windows
-        from ..unet.stations import Weighted
-        from ..unet.windows import Plan
+        from ..unet.clip.keyframes import looped_windows
+        from ..unet.patches import Weighted
+        from ..unet.clip.windows import Plan
 
         t, settings = golden.tensors(case), golden.index["cases"][case]
         (negative, positive), tokens = golden.tensors("xdyna_unet")["context"].split([TEXT, TOKENS], dim=1)

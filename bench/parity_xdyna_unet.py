@@ -14,12 +14,12 @@ from ..systems.xdyna.adapter import DynamicsAdapter
 from ..systems.xdyna.patch import Dynamics, attach
 from ..systems.xdyna.resampler import Resampler
 from ..testing.golden import Golden
-from ..unet.comfy import KEY
-from ..unet.frames import COND, UNCOND
+from ..unet.hosts.comfy_hooks import KEY
+from ..unet.clip.frames import COND, UNCOND
 from ..unet.hosts.comfy_injection import TemporalAction
 from ..unet.hosts.comfy_injection import attach as attach_motion
 from ..unet.networks.animatediff import AnimateDiff, diffusers_names
-from ..unet.stations import Weighted
+from ..unet.patches import Weighted
 from .parity_modules import Compared, _frames_first
 from .parity_motion import WIDTHS
 

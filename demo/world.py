@@ -25,11 +25,11 @@ from ..theatre import Identity, State, draw
 from ..train import world as networks
 from ..train.autoencoder import TinyAutoencoder
 from ..train.noise import BETAS
-from ..unet.diffusers import bound, plain_features
-from ..unet.frames import COND, UNCOND
-from ..unet.run import KEY as RUN
-from ..unet.run import NOISE_LEVEL, Condition, Run
-from ..unet.stations import Weighted
+from ..unet.hosts.diffusers_hooks import bound, plain_features
+from ..unet.clip.frames import COND, UNCOND
+from ..unet.clip.run import KEY as RUN
+from ..unet.clip.run import NOISE_LEVEL, Condition, Run
+from ..unet.patches import Weighted
 from ..unet.strengths import EVEN, Strengths
 
 FOLDER = ROOT / "demo" / "world"

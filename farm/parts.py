@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..unet.parts import MARGIN, Part, Seam, join
-from ..unet.residence import consecutive
+from ..unet.clip.parts import MARGIN, Part, Seam, join
+from ..unet.feature_cache import consecutive
 from .rules import shared_out
 from .store import Store
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..unet.parts import MARGIN, Part
+from ..unet.clip.parts import MARGIN, Part
 from . import graph
 from .files import digest_of
 from .frames import Asked, within

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
-from ..unet.parts import Part
+from ..unet.clip.parts import Part
 from . import graph
 from .graph import Graph
 

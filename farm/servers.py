@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ..unet.parts import MARGIN, Part, Seam
+from ..unet.clip.parts import MARGIN, Part, Seam
 from . import server_graphs as graphs
 from .failures import FarmError
 from .files import Digests, OtherFile, require_files

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..unet.windows import Plan
+from ..unet.clip.windows import Plan
 from .files import require_files
 from .graph import Graph
 from .session import Session

@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..unet.fit import fitted, notice_size, resized
-from ..unet.frames import COND, UNCOND, Rows
-from ..unet.layers import ResidualDown, TimestepMLP, conv3x3, timestep_embedding
-from ..unet.residence import Placement, Resident
-from ..unet.stations import DRIVE, Call
+from ..unet.clip.fit import fitted, notice_size, resized
+from ..unet.clip.frames import COND, UNCOND, Rows
+from ..unet.networks.layers import ResidualDown, TimestepMLP, conv3x3, timestep_embedding
+from ..unet.feature_cache import Placement, Resident
+from ..unet.patches import DRIVE, Call
 from .attention import SKCrossAttention, STKAttention, STKCrossAttention
 
 log = logging.getLogger(__name__)

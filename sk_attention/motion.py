@@ -13,12 +13,12 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..unet.fit import fitted, resized
-from ..unet.frames import Rows
-from ..unet.layers import Attention, FeedForward, SinusoidalTable, conv3x3
+from ..unet.clip.fit import fitted, resized
+from ..unet.clip.frames import Rows
+from ..unet.networks.layers import Attention, FeedForward, SinusoidalTable, conv3x3
 from ..unet.networks.animatediff import TemporalTransformer, require_frames
-from ..unet.residence import Placement
-from ..unet.stations import MOTION, Call
+from ..unet.feature_cache import Placement
+from ..unet.patches import MOTION, Call
 
 Pads = Mapping[str, Tensor]
 KeyFrames = dict[int, Mapping[int, Mapping[str, Tensor]]]  # frame -> branch -> station -> features (c, h, w)

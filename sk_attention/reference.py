@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..unet.fit import Size, View, notice_size, resized
-from ..unet.frames import Rows
-from ..unet.residence import Placement
-from ..unet.stations import REFERENCE, Call
+from ..unet.clip.fit import Size, View, notice_size, resized
+from ..unet.clip.frames import Rows
+from ..unet.feature_cache import Placement
+from ..unet.patches import REFERENCE, Call
 from .attention import Knitted, SKReferenceAttention, SKReferenceAttentionV5, STKReferenceModule
 
 Features = Mapping[str, Tensor]  # station name -> tensor

@@ -11,11 +11,11 @@ import torch
 from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor
 
-from ..unet import attentions as unet_attentions
-from ..unet import comfy as unet_comfy
-from ..unet import extra_rows
-from ..unet.frames import COND, UNCOND
-from ..unet.stations import Capture, Weighted
+from ..unet.hosts import comfy_attention as unet_attentions
+from ..unet.hosts import comfy_hooks as unet_comfy
+from ..unet.hosts import extra_items
+from ..unet.clip.frames import COND, UNCOND
+from ..unet.patches import Capture, Weighted
 
 operations = comfy.ops.manual_cast
 
@@ -75,7 +75,7 @@ class ComfyHost:
         if attentions:
             unet_attentions.bind(model, attentions, optimized_attention)
         if rows:
-            extra_rows.attach(model, rows, "parity")
+            extra_items.attach(model, rows, "parity")
         comfy.model_management.load_models_gpu([model], force_full_load=True)
         device = model.load_device
         timesteps = torch.full((len(x),), float(timestep), device=device)

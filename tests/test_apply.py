@@ -112,7 +112,7 @@ def test_the_end_percent_leaves_the_last_steps_to_the_model(host, reference):
 def test_a_second_run_is_the_first_and_keeps_nothing(host, reference):
     patched = host.apply(reference, drive(3))
     first = host.sample(patched)
-    from sk_portrait.unet.comfy import bound
+    from sk_portrait.unet.hosts.comfy_hooks import bound
 
     assert all(not getattr(w.action, "_projected", None) for w in bound(patched))
     assert torch.equal(host.sample(patched), first)

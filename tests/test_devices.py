@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from sk_portrait.testing.tiny_models import Host, drive
-from sk_portrait.unet.frames import rows_of
-from sk_portrait.unet.residence import Placement, Resident
+from sk_portrait.unet.clip.frames import rows_of
+from sk_portrait.unet.feature_cache import Placement, Resident
 from sk_portrait.unet.strengths import RowWeights
 
 HERE, WIDER = Placement(torch.device("cpu"), torch.float32), Placement(torch.device("cpu"), torch.float64)

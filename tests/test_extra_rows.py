@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from sk_portrait.testing.tiny_models import drive, normal
-from sk_portrait.unet import extra_rows
-from sk_portrait.unet.comfy import take_part
-from sk_portrait.unet.extra_rows import Guests, Layout
+from sk_portrait.unet.hosts import extra_items
+from sk_portrait.unet.hosts.comfy_hooks import take_part
+from sk_portrait.unet.hosts.extra_items import Guests, Layout
 
 
 class Visitors:
@@ -25,7 +25,7 @@ class Visitors:
         latents = normal("visitors", sum(extra), *x.shape[1:])
         guests = Guests(extra, latents, timesteps[:1].expand(sum(extra)), context[:1].expand(sum(extra), -1, -1))
         self.seen.append(len(x) + sum(extra))
-        return extra_rows.run(executor, guests, x, timesteps, context, *others, **options)
+        return extra_items.run(executor, guests, x, timesteps, context, *others, **options)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def host(comfy):
 
 def with_visitors(model, *extra: int, system: str = "Visitors"):
     model, visitors = model.clone(), Visitors(*extra)
-    extra_rows.attach(model, visitors, system)
+    extra_items.attach(model, visitors, system)
     return model, visitors
 
 
@@ -49,9 +49,9 @@ def test_rows_split_and_join_chunk_by_chunk():
 
 
 def test_an_act_on_frames_leaves_the_others_alone():
-    options = {extra_rows.KEY: Layout(2, (1, 1))}
-    assert extra_rows.on_frames(lambda h: h + 10, torch.zeros(6), options).tolist() == [10, 10, 0, 10, 10, 0]
-    assert extra_rows.on_frames(lambda h: h + 10, torch.zeros(2), {}).tolist() == [10, 10]
+    options = {extra_items.KEY: Layout(2, (1, 1))}
+    assert extra_items.on_frames(lambda h: h + 10, torch.zeros(6), options).tolist() == [10, 10, 0, 10, 10, 0]
+    assert extra_items.on_frames(lambda h: h + 10, torch.zeros(2), {}).tolist() == [10, 10]
 
 
 @pytest.mark.parametrize("extra", [(1, 1), (2, 0)])
@@ -91,7 +91,7 @@ def test_controlnets_do_not_act_on_them():
 
     guests = Guests((1, 1), torch.zeros(2, 4, 2, 2), torch.zeros(2), torch.zeros(2, 7, 64))
     control = {"input": [torch.ones(4, 1, 1, 1), None, torch.ones(1, 1, 1, 1)]}
-    extra_rows.run(executor, guests, torch.ones(4, 4, 2, 2), torch.ones(4), torch.ones(4, 7, 64), None, control, {})
+    extra_items.run(executor, guests, torch.ones(4, 4, 2, 2), torch.ones(4), torch.ones(4, 7, 64), None, control, {})
     first, none, broadcast = seen["input"]
     assert none is None and first.flatten().tolist() == broadcast.flatten().tolist() == [1, 1, 0, 1, 1, 0]
     assert len(control["input"]) == 3
@@ -101,4 +101,4 @@ def test_two_systems_with_rows_of_their_own_are_refused(host):
     model, _ = with_visitors(host.model, 1, 1, system="X-Dyna")
     with pytest.raises(ValueError, match="Anchor adds rows of its own to every UNet call, and X-Dyna is on this MODEL"):
         with_visitors(model, 1, 1, system="Anchor")
-    assert extra_rows.system_of(host.model) is None
+    assert extra_items.system_of(host.model) is None

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from sk_portrait.sk_attention.attention import SKReferenceAttention, SKReferenceAttentionV5, STKReferenceModule
-from sk_portrait.unet.fit import View, fitted, notice_size
-from sk_portrait.unet.run import Area
-from sk_portrait.unet.stations import STATIONS
+from sk_portrait.unet.clip.fit import View, fitted, notice_size
+from sk_portrait.unet.clip.run import Area
+from sk_portrait.unet.patches import STATIONS
 
 
 def picture(height: int, width: int) -> torch.Tensor:

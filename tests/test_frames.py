@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from sk_portrait.unet.fit import View
-from sk_portrait.unet.frames import COND, UNCOND, FrameCountError, GuiderError, ViewError, rows_of
-from sk_portrait.unet.run import KEY, Area, Condition, Run
+from sk_portrait.unet.clip.fit import View
+from sk_portrait.unet.clip.frames import COND, UNCOND, FrameCountError, GuiderError, ViewError, rows_of
+from sk_portrait.unet.clip.run import KEY, Area, Condition, Run
 
 
 def test_a_plain_batch_counts_from_zero_in_every_branch():

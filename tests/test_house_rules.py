@@ -44,8 +44,7 @@ def imports(path: Path) -> set[str]:
 def test_arrows_run_one_way(package):
     found = {path.relative_to(ROOT).as_posix(): imports(path) & FORBIDDEN[package] for path in (ROOT / package).rglob("*.py")}
     # One file may know diffusers.
-    for name in ("unet/diffusers.py", "unet/hosts/diffusers_hooks.py"):
-        found.get(name, set()).discard("diffusers")
+    found.get("unet/hosts/diffusers_hooks.py", set()).discard("diffusers")
     assert {path: names for path, names in found.items() if names} == {}
 
 

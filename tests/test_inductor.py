@@ -16,9 +16,9 @@ from sk_portrait.sk_attention.parts import REFERENCE, find_part
 from sk_portrait.sk_attention.reference import Reference, ReferenceAction
 from sk_portrait.testing.golden import Golden
 from sk_portrait.testing.tiny_models import CELLS, SCALE, WIDTHS, drive, normal
-from sk_portrait.unet.frames import rows_of
-from sk_portrait.unet.residence import Placement
-from sk_portrait.unet.stations import Stations, Weighted
+from sk_portrait.unet.clip.frames import rows_of
+from sk_portrait.unet.feature_cache import Placement
+from sk_portrait.unet.patches import Stations, Weighted
 
 pytestmark = pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler, and there is no g++")
 

@@ -7,8 +7,8 @@ import torch
 
 from sk_portrait.testing.tiny_models import drive, normal, prompt
 from sk_portrait.testing.tiny_motion import MovingHost, shared_noise
-from sk_portrait.unet.stages import batches
-from sk_portrait.unet.windows import Plan
+from sk_portrait.unet.clip.keyframes import batches
+from sk_portrait.unet.clip.windows import Plan
 
 pytestmark = pytest.mark.comfy
 
@@ -77,7 +77,7 @@ def test_cond_and_uncond_apart_are_cond_and_uncond_together(host, kind, monkeypa
 def test_modules_stand_after_the_layers_and_before_what_changes_the_size(host):
     from sk_portrait.unet.hosts.comfy_injection import Injection, TemporalAction
     from sk_portrait.unet.networks.animatediff import AnimateDiff
-    from sk_portrait.unet.stations import Weighted
+    from sk_portrait.unet.patches import Weighted
 
     unet, widths = host.model.model.diffusion_model, (32, 64, 128, 128)
     injection = Injection(Weighted(TemporalAction(AnimateDiff(widths, widths[::-1], mid=128))))

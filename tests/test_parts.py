@@ -5,7 +5,7 @@ import torch
 
 from sk_portrait.testing.tiny_models import drive, normal
 from sk_portrait.testing.tiny_motion import MovingHost
-from sk_portrait.unet.parts import Part, join
+from sk_portrait.unet.clip.parts import Part, join
 
 FRAMES, CELLS = 30, 8
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sk_portrait.unet.stages import batches, key_frame_levels, published_padding, weights, windows
+from sk_portrait.unet.clip.keyframes import batches, key_frame_levels, published_padding, weights, windows
 
 LENGTHS = [1, 2, 11, 12, 13, 23, 34, 45, 100, 150, 1000]
 layouts = st.integers(1, 48).flatmap(lambda length: st.tuples(st.integers(1, 400), st.just(length), st.integers(0, length - 1)))

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from sk_portrait.testing.tiny_models import Host, drive, normal
-from sk_portrait.unet.curve import Curve
-from sk_portrait.unet.run import Run
+from sk_portrait.unet.clip.curve import Curve
+from sk_portrait.unet.clip.run import Run
 
 FRAMES = 3
 

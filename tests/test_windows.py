@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import torch
 
-from sk_portrait.unet.windows import Window, cut_conds, tell_window
+from sk_portrait.unet.clip.windows import Window, cut_conds, tell_window
 
 
 @dataclass

@@ -14,7 +14,7 @@ from sk_portrait.systems.wplus.adapter import WPlusFileError, load
 from sk_portrait.systems.wplus.directions import UNIT, long_enough, whole, within
 from sk_portrait.testing.golden import OTHER, Golden
 from sk_portrait.testing.tiny_models import normal
-from sk_portrait.unet.curve import Curve
+from sk_portrait.unet.clip.curve import Curve
 
 SMALL = 8  # cells
 FRAMES = [-0.7, 0.0, 0.7]
@@ -132,7 +132,7 @@ def with_adding(model, value: float):
 
 
 def test_it_wraps_an_earlier_replacement_and_lets_later_packs_add(host):
-    from sk_portrait.unet.attentions import TextAttention
+    from sk_portrait.unet.hosts.comfy_attention import TextAttention
 
     earlier = with_adding(host.model, 0.3)
     steered = host.steer(model=earlier)

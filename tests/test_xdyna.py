@@ -135,12 +135,12 @@ def smiling(host, model):
 
     from sk_portrait.bench.parity_wplus import wplus_of
     from sk_portrait.systems.wplus.patch import WPlusAction
-    from sk_portrait.unet import attentions
-    from sk_portrait.unet.curve import Curve
+    from sk_portrait.unet.hosts import comfy_attention
+    from sk_portrait.unet.clip.curve import Curve
 
     model = model.clone()
     slider = WPlusAction(wplus_of(GOLDENS, host), normal("smile", 1, 18, 512), Curve((-0.7, 0.0, 0.7)))
-    attentions.bind(model, [slider], optimized_attention)
+    comfy_attention.bind(model, [slider], optimized_attention)
     return model
 
 

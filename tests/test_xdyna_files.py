@@ -11,7 +11,7 @@ from sk_portrait.systems.xdyna import checkpoint, sface
 from sk_portrait.systems.xdyna.adapter import PLACES, path
 from sk_portrait.systems.xdyna.checkpoint import XDynaFileError
 from sk_portrait.testing.stand_ins import xdyna
-from sk_portrait.unet.stages import looped_windows
+from sk_portrait.unet.clip.keyframes import looped_windows
 
 WIDTH, CONTEXT = 32, 64
 

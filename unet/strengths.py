@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .curve import Curve, percent
-from .frames import Rows
-from .residence import Placement, There
-from .run import Run
+from .clip.curve import Curve, percent
+from .clip.frames import Rows
+from .feature_cache import Placement, There
+from .clip.run import Run
 
 
 @dataclass(frozen=True)

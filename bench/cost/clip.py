@@ -19,11 +19,11 @@ import torch
 
 from ...sk_attention.motion import MotionAction
 from ...sk_attention.parts import ANIMATEDIFF, MOTION, find_part
-from ...unet.diffusers import bound
+from ...unet.hosts.diffusers_hooks import bound
 from ...unet.hosts.comfy_injection import TemporalAction
 from ...unet.hosts.diffusers_injection import moving
-from ...unet.stages import key_frame_levels, published_padding, windows
-from ...unet.stations import DOWN, UP, Weighted
+from ...unet.clip.keyframes import key_frame_levels, published_padding, windows
+from ...unet.patches import DOWN, UP, Weighted
 from .overhead import CELLS, DRIVEN, OPTIONS, WIDTHS, Step, actions_of, counted, sd15
 
 LENGTH, OVERLAP, HALF = 12, 4, 2  # frames of a window, of an overlap; bytes of a number

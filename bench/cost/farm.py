@@ -163,12 +163,12 @@ def joining(windows: int = 100) -> tuple[float, float]:
     import torch
 
     from ...farm.store import Store
-    from ...unet import stages
-    from ...unet.residence import evenly
-    from ...unet.windows import Plan, blend
+    from ...unet.clip import keyframes
+    from ...unet.feature_cache import evenly
+    from ...unet.clip.windows import Plan, blend
 
     frames = 12 + 8 * (windows - 1)
-    plan, result = Plan.of(stages.windows(frames, 12, 4), True, range(frames), frames), torch.randn(12, 4, 64, 64)
+    plan, result = Plan.of(keyframes.windows(frames, 12, 4), True, range(frames), frames), torch.randn(12, 4, 64, 64)
     with tempfile.TemporaryDirectory() as folder:
         store, started = Store(Path(folder)), time.perf_counter()
         for window in range(windows):

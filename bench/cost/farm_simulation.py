@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from ...farm.rules import PARTS_EACH, SLOW, shared_out
-from ...unet import stages
+from ...unet.clip import keyframes
 
 FPS, STEPS, FIRST = 25, 25, 10  # of the clip; of the second stage and of the first
 MINUTES, COUNTS, PARTS = (1, 5, 10, 30), (8, 16, 32, 64, 128, 256), (1, 2, 4, 8, 16, 32)
@@ -181,7 +181,7 @@ def simulate(farm: Farm, steps: Sequence[int], parts_each: int) -> Outcome:
 def calls_of(minutes: int) -> list[int]:
     """Windows of each call of the network for a clip of v2 in two stages: every frame alone, then 12 that share 4."""
     frames = minutes * 60 * FPS
-    return [math.ceil(frames / 12)] * FIRST + [len(stages.windows(frames, 12, 4))] * STEPS
+    return [math.ceil(frames / 12)] * FIRST + [len(keyframes.windows(frames, 12, 4))] * STEPS
 
 
 def plot(costs: Costs, path) -> list[str]:

@@ -54,7 +54,7 @@ class Run:
         import torch
         import torch.nn.functional as functional
 
-        from ...unet.frames import COND, UNCOND
+        from ...unet.clip.frames import COND, UNCOND
         from .live_tensors import Alive
 
         rows = 2 * self.frames

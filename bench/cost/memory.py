@@ -44,7 +44,7 @@ def peak(kind: str, frames: int) -> dict[str, float]:
     from ...nodes.hellomeme.networks import managed
     from ...nodes.hellomeme.two_stage import PAPER, TwoStageSampler
     from ...sk_attention.drive import DriveAction
-    from ...unet.comfy import bound
+    from ...unet.hosts.comfy_hooks import bound
 
     guider = guider_of(golden, host, kind, frames, cfg=2.0)
     noise = torch.randn(1 + frames, 4, CELLS, CELLS, generator=torch.Generator().manual_seed(0))

@@ -26,10 +26,10 @@ from ...sk_attention.fold import fold
 from ...sk_attention.generations import GENERATIONS
 from ...sk_attention.parts import REFERENCE, find_part
 from ...sk_attention.reference import Reference, ReferenceAction
-from ...unet.diffusers import bound
-from ...unet.frames import COND, UNCOND, rows_of
-from ...unet.residence import Placement
-from ...unet.stations import DOWN, UP, Stations, Weighted
+from ...unet.hosts.diffusers_hooks import bound
+from ...unet.clip.frames import COND, UNCOND, rows_of
+from ...unet.feature_cache import Placement
+from ...unet.patches import DOWN, UP, Stations, Weighted
 
 WIDTHS = dict(zip((*DOWN, "mid", *UP), (320, 640, 1280, 1280, 1280, 1280, 1280, 1280, 640)))
 CELLS = dict(zip((*DOWN, "mid", *UP), (2, 4, 8, 8, 8, 8, 4, 2, 1)))  # the latent's side over the feature map's

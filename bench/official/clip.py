@@ -14,7 +14,7 @@ from torch import Tensor
 from ...sk_attention.parts import ANIMATEDIFF, DRIVE, REFERENCE, find_part
 from ...testing.golden import Golden
 from ...testing.rule import draw
-from ...unet.stages import published_padding
+from ...unet.clip.keyframes import published_padding
 
 CFG, WINDOW, OVERLAP = 2.0, 12, 4
 TOKENS, TOKEN_WIDTH, HIDDEN = 77, 64, 32  # of the prompts, of the drive encoder's tokens

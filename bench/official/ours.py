@@ -38,9 +38,9 @@ class Ours:
         from ...nodes.hellomeme.two_stage import prepare
         from ...sk_attention.drive import DriveAction, Expression, encode
         from ...sk_attention.reference import Reference, ReferenceAction
-        from ...unet import comfy as unet_comfy
-        from ...unet.frames import COND, UNCOND
-        from ...unet.stations import Weighted
+        from ...unet.hosts import comfy_hooks as unet_comfy
+        from ...unet.clip.frames import COND, UNCOND
+        from ...unet.patches import Weighted
 
         watch = Watch(clock)
 

@@ -17,7 +17,7 @@ from ...sk_attention.parts import ANIMATEDIFF, DRIVE, MOTION, REFERENCE
 from ...theatre import Identity, State, clip, draw, truth
 from ...train import world as networks
 from ...train.base import SCALE, SINUSOID
-from ...unet.stages import chain, windows
+from ...unet.clip.keyframes import chain, windows
 from .probe import HELD_OUT
 from .test_set import Pictures
 

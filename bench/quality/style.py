@@ -22,8 +22,8 @@ from ...demo.world import NO_TEXT, SIZE, Wishes, World
 from ...sk_attention.reference import Reference
 from ...theatre import Identity, State, draw
 from ...train.noise import STEPS, noised, target
-from ...unet.curve import Curve
-from ...unet.stations import UP
+from ...unet.clip.curve import Curve
+from ...unet.patches import UP
 from ...unet.strengths import Strengths
 from . import probe
 from .drawn_heads import Table

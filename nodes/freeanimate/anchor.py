@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from ...systems.freeanimate.attention import AnchoredAttention
 from ...systems.freeanimate.reference_items import AnchorRows
 from ...systems.freeanimate.trajectory import in_unet_scale
-from ...unet import attentions, extra_rows
+from ...unet.hosts import comfy_attention, extra_items
 from ..checks import require_sd15
 from ..schema import schema
 from ..span import SPAN, span_of
@@ -72,8 +72,8 @@ class AnchorFrames(io.ComfyNode):
 
 def attach(model, rows: AnchorRows, first_level: int, node, **wishes) -> None:
     """Give a freshly cloned MODEL the rows and the attention that reads them."""
-    attentions.bind(model, [AnchoredAttention(first_level, **wishes)], optimized_attention)
-    extra_rows.attach(model, rows, node.define_schema().display_name, rows.seen)
+    comfy_attention.bind(model, [AnchoredAttention(first_level, **wishes)], optimized_attention)
+    extra_items.attach(model, rows, node.define_schema().display_name, rows.seen)
 
 
 def one(latent: dict) -> torch.Tensor:

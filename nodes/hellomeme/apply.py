@@ -7,8 +7,8 @@ from comfy_api.latest import io
 
 from ...sk_attention.drive import DriveAction
 from ...sk_attention.reference import ReferenceAction
-from ...unet import comfy as unet_comfy
-from ...unet.stations import Weighted
+from ...unet.hosts import comfy_hooks as unet_comfy
+from ...unet.patches import Weighted
 from ...unet.strengths import EVEN
 from ..checks import require_latent, require_one_size, require_pair, require_sd15
 from ..schema import schema

@@ -7,10 +7,10 @@ from comfy.model_patcher import ModelPatcher
 
 from ...sk_attention.motion import KeyFrames, MotionAction
 from ...sk_attention.parts import ANIMATEDIFF
-from ...unet import comfy as unet_comfy
+from ...unet.hosts import comfy_hooks as unet_comfy
 from ...unet.hosts import comfy_injection
 from ...unet.hosts.comfy_injection import TemporalAction
-from ...unet.stations import MOTION, Weighted
+from ...unet.patches import MOTION, Weighted
 from .networks import Network
 
 

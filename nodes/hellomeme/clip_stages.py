@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ...sk_attention.motion import SKMotion
-from ...unet.stages import batches, key_frame_levels, published_padding, windows
-from ...unet.windows import Plan
+from ...unet.clip.keyframes import batches, key_frame_levels, published_padding, windows
+from ...unet.clip.windows import Plan
 from .clip_runs import Clip, steps_of
 
 Stages = tuple[Tensor, Tensor]  # (the video, the first stage), each one latent a frame

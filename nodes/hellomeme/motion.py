@@ -4,8 +4,9 @@ from comfy_api.latest import io
 
 from ...sk_attention.parts import ANIMATEDIFF, MOTION
 from ...systems.xdyna.patch import SYSTEM as XDYNA
-from ...unet import extra_rows, stages
-from ...unet.windows import Plan
+from ...unet.hosts import extra_items
+from ...unet.clip import keyframes
+from ...unet.clip.windows import Plan
 from ..checks import require_sd15
 from ..schema import RARE, schema
 from ..span import SPAN, span_of
@@ -97,7 +98,7 @@ class ApplyMotion(io.ComfyNode):
         if strength == 0 or start_percent >= end_percent:
             return io.NodeOutput(moving)
         require_window(window_length, overlap, motion)
-        if extra_rows.system_of(model) == XDYNA and attach.moves(model):
+        if extra_items.system_of(model) == XDYNA and attach.moves(model):
             raise ValueError("X-Dyna on this MODEL moves the frames already, with motion modules of its own: leave Apply Motion out.")
         attach.motion(moving, motion, strength, span_of(start_percent, end_percent))
         if window_length:
@@ -107,7 +108,7 @@ class ApplyMotion(io.ComfyNode):
 
 def clip_plan(n: int, length: int, overlap: int, smooth: bool) -> Plan:
     """Windows over a whole clip of n frames."""
-    return Plan.of(stages.windows(n, length, overlap), smooth, range(n), n)
+    return Plan.of(keyframes.windows(n, length, overlap), smooth, range(n), n)
 
 
 NODES = [LoadMotion, ApplyMotion]

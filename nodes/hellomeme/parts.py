@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from comfy_api.latest import io
 
-from ...unet.parts import MARGIN, Part, join
+from ...unet.clip.parts import MARGIN, Part, join
 from ..checks import require_frames, require_latent
 from ..schema import schema
 from ..types import ClipPartsType, ClipPartType, DriveType

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from comfy_api.latest import io
 
-from ...unet.curve import Curve, pairs
-from ...unet.stations import DOWN, STATIONS, UP
+from ...unet.clip.curve import Curve, pairs
+from ...unet.patches import DOWN, STATIONS, UP
 from ...unet.strengths import Strengths
 from ..schema import RARE, schema
 from ..types import FloatsType, StrengthsType

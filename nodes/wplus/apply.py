@@ -8,8 +8,8 @@ from comfy_api.latest import io
 from ...face_tools.coefficients import ARKIT_51
 from ...systems.wplus.directions import long_enough
 from ...systems.wplus.patch import WPlusAction
-from ...unet import attentions
-from ...unet.curve import Curve
+from ...unet.hosts import comfy_attention
+from ...unet.clip.curve import Curve
 from ..checks import require_sd15
 from ..schema import schema
 from ..span import SPAN, span_of
@@ -113,7 +113,7 @@ class ApplyWPlus(io.ComfyNode):
             delay=delay,
             span=span_of(start_percent, end_percent),
         )
-        attentions.bind(patched, [action], optimized_attention, [wplus.patcher])
+        comfy_attention.bind(patched, [action], optimized_attention, [wplus.patcher])
         return io.NodeOutput(patched)
 
 

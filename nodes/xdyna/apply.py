@@ -10,9 +10,9 @@ from ...systems.xdyna import sampling
 from ...systems.xdyna.patch import Dynamics, attach
 from ...unet.hosts import comfy_injection
 from ...unet.hosts.comfy_injection import TemporalAction
-from ...unet.stages import looped_windows
-from ...unet.stations import Weighted
-from ...unet.windows import Plan
+from ...unet.clip.keyframes import looped_windows
+from ...unet.patches import Weighted
+from ...unet.clip.windows import Plan
 from ..checks import require_latent, require_sd15
 from ..hellomeme.attach import moves
 from ..notice import notice

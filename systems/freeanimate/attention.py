@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ...unet.attentions import AttentionAction, AttentionCall, Place
+from ...unet.hosts.comfy_attention import AttentionAction, AttentionCall, Place
 
 KEY = "sk_portrait_reading"  # in transformer_options
 DEEPEST = 3  # level of the middle block

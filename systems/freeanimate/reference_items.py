@@ -16,10 +16,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ...unet import extra_rows
-from ...unet.extra_rows import Guests
-from ...unet.frames import COND, Rows, rows_of
-from ...unet.run import acts_in, run_of
+from ...unet.hosts import extra_items
+from ...unet.hosts.extra_items import Guests
+from ...unet.clip.frames import COND, Rows, rows_of
+from ...unet.clip.run import acts_in, run_of
 from .attention import KEY, Reading
 from .trajectory import ScheduleError, Trajectory
 
@@ -114,7 +114,7 @@ class AnchorRows:
         reading = _reading(rows, bool(anchors), maps, x.device)
         conditions = [*(options.get("cond_or_uncond") or (COND,)), *([COND] if maps else [])]
         told_to_all = {**options, "cond_or_uncond": conditions, KEY: reading}
-        return extra_rows.run(executor, guests, x, timesteps, context, y, control, told_to_all, **others)
+        return extra_items.run(executor, guests, x, timesteps, context, y, control, told_to_all, **others)
 
 
 class _Row(NamedTuple):

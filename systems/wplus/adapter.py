@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...unet.layers import HEADS
+from ...unet.networks.layers import HEADS
 
 LAYERS, WIDTH = 18, 512  # of a w+ code
 TOKENS = ((0, 4), (4, 8), (8, 12), (12, 18))  # the layers of each token, from coarse to fine

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from ...unet.attentions import Place
+from ...unet.hosts.comfy_attention import Place
 
 # In the order of IP-Adapter's numbers 1, 3, ..., 31.
 PLACES: tuple[Place, ...] = (

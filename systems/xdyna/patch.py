@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...unet import attentions, extra_rows
-from ...unet.attentions import AttentionAction, AttentionCall, Place
-from ...unet.extra_rows import Guests
-from ...unet.frames import COND, rows_of
+from ...unet.hosts import comfy_attention, extra_items
+from ...unet.hosts.comfy_attention import AttentionAction, AttentionCall, Place
+from ...unet.hosts.extra_items import Guests
+from ...unet.clip.frames import COND, rows_of
 from ...unet.hosts.comfy_injection import block_at
 from .adapter import DynamicsAdapter
 from .joint_norm import joint_norms
@@ -58,7 +58,7 @@ class Dynamics(AttentionAction):
         guests = Guests((1,) * len(latents), latents, timesteps[::frames], context[::frames])
         options = {**options, UNET: executor.class_obj}
         with joint_norms(executor.class_obj, frames + 1) if self.joint else nullcontext():
-            return extra_rows.run(executor, guests, x, timesteps, context, y, control, options, **others)
+            return extra_items.run(executor, guests, x, timesteps, context, y, control, options, **others)
 
     def self_inputs(self, place: Place, n: Tensor, keys: Tensor, values: Tensor, call: AttentionCall) -> tuple[Tensor, Tensor, Tensor]:
         """Keeps what this self-attention looks at."""
@@ -86,8 +86,8 @@ def attach(patcher: Any, dynamics: Dynamics, attention: Callable, patchers: tupl
 
     Raises ValueError where another system brings rows of its own.
     """
-    extra_rows.attach(patcher, dynamics.call, SYSTEM)
-    attentions.bind(patcher, [dynamics], attention, patchers)
+    extra_items.attach(patcher, dynamics.call, SYSTEM)
+    comfy_attention.bind(patcher, [dynamics], attention, patchers)
 
 
 def _block(unet: torch.nn.Module, place: Place) -> torch.nn.Module:

@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from sk_portrait.farm import server_graphs as graphs
 from sk_portrait.farm.store import as_latent
-from sk_portrait.unet.parts import Part
+from sk_portrait.unet.clip.parts import Part
 
 CLIP = 60
 MODELS, INPUTS = {"sd15.safetensors": "aaaa"}, {"faces/portrait.png": "bbbb"}

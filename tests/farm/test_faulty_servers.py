@@ -16,7 +16,7 @@ from sk_portrait.farm.remote import Remote
 from sk_portrait.farm.servers import Servers, Work
 from sk_portrait.farm.store import Store
 from sk_portrait.testing.farm.stand_in_server import CLIP, INPUTS, MODELS, StandIn, graph
-from sk_portrait.unet.parts import Part
+from sk_portrait.unet.clip.parts import Part
 
 EXPECTED = torch.arange(CLIP, dtype=torch.float32)
 CANNOT = {

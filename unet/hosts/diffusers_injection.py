@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..frames import rows_of
-from ..residence import Placement
-from ..stations import Stations, Weighted
+from ..clip.frames import rows_of
+from ..feature_cache import Placement
+from ..patches import Stations, Weighted
 from .comfy_injection import Place
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..layers import Attention, FeedForward, SinusoidalTable
+from .layers import Attention, FeedForward, SinusoidalTable
 
 GROUPS = 32
 

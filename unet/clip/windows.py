@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from .frames import window_of
-from .residence import evenly
+from ..feature_cache import evenly
 from .run import Run, run_of
-from .stages import weights
+from .keyframes import weights
 
 STEP_SLACK = 1e-4  # of a noise level: the host may compute in another precision than it announces
 CACHE = "easycache"  # in transformer_options: the host's name for what its EasyCache keeps of the last step

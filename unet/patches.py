@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .frames import Rows
-from .residence import Placement, Resident
-from .run import Run, acts_in, noise_level, run_of
+from .clip.frames import Rows
+from .feature_cache import Placement, Resident
+from .clip.run import Run, acts_in, noise_level, run_of
 from .strengths import EVEN, RowWeights, Strengths
 
 DOWN = tuple(f"down_{i}" for i in range(4))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .residence import consecutive
+from ..feature_cache import consecutive
 from .windows import blend
 
 MARGIN = 16  # frames on both sides over which parts fade into each other, where nobody says otherwise

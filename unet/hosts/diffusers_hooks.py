@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .frames import COND, rows_of
-from .residence import Placement
-from .stations import Call, Capture, Stations, Weighted
+from ..clip.frames import COND, rows_of
+from ..feature_cache import Placement
+from ..patches import Call, Capture, Stations, Weighted
 
 
 @contextmanager
