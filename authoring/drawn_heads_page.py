@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..demo.theatre import COLUMNS, arranged, expressions, people
+from ..demo.drawn_heads import COLUMNS, arranged, expressions, people
 from . import doc_pictures
 
 

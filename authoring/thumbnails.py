@@ -13,9 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..drawn_heads import Identity, State, draw, truth
+from ..face_tools.pictures.puppet import Puppet
 from ..host.environment import ROOT
-from ..theatre import Identity, State, draw, truth
-from ..theatre.puppet import Puppet
 
 SIDE, BAR, GAP = 300, 34, 6
 INK, PAPER = (34, 38, 46), (246, 246, 244)

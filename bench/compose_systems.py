@@ -11,6 +11,7 @@ import comfy.controlnet
 import numpy as np
 import torch
 
+from ..drawn_heads import Identity, clip, draw, truth
 from ..nodes.freeanimate.anchor import AnchorFrames
 from ..nodes.freeanimate.apply_inversion import ApplyInversion
 from ..nodes.freeanimate.invert import HERE as OWN_TIMESTEP
@@ -25,7 +26,6 @@ from ..systems.freeanimate.reference_items import HERE, TEXT_IN_COND
 from ..systems.freeanimate.trajectory import Trajectory
 from ..testing.golden import OTHER, Golden
 from ..testing.tiny_models import normal, prompt
-from ..theatre import Identity, clip, draw, truth
 from .compose_frames import PIXELS, controlled, controlnet, lora
 from .compose_lab import CELLS, FRAMES, Lab, Scene, Wear
 from .compose_peers import embeds, ipadapter

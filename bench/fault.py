@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..host.environment import ROOT
 
-OURS = tuple(str(ROOT / name) for name in ("nodes", "systems", "sk_attention", "unet", "face_tools", "theatre"))
+OURS = tuple(str(ROOT / name) for name in ("nodes", "systems", "sk_attention", "unet", "face_tools", "drawn_heads"))
 WORKS = "nothing: it works"
 
 

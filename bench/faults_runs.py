@@ -10,9 +10,9 @@ from unittest import mock
 
 import torch
 
+from ..drawn_heads import Identity, State, draw, truth
 from ..face_tools.editing import poses
 from ..testing.stand_ins import networks
-from ..theatre import Identity, State, draw, truth
 from .fault import Lost, Table, keep
 from .faults_faces import HAS_MESH, clip
 from .faults_files import track_of

@@ -12,9 +12,9 @@ from ..systems.xdyna.adapter import ImageTerm, ReferenceTerm
 from ..systems.xdyna.resampler import Resampler
 from ..testing.golden import Golden
 from ..testing.stand_ins.xdyna import own_name
-from ..unet.networks.layers import Attention
-from ..unet.networks.animatediff import TemporalTransformer
 from ..unet.clip.keyframes import looped_windows
+from ..unet.networks.animatediff import TemporalTransformer
+from ..unet.networks.layers import Attention
 from .parity_modules import Compared
 
 EYES_AND_MOUTH = (slice(43, 48), slice(37, 42), slice(49, 68))  # of the 68 landmarks, as the published code cuts them

@@ -27,11 +27,11 @@ def _sample(case: str):
         from ..nodes.xdyna.hints import controlled
         from ..systems.xdyna import sampling
         from ..systems.xdyna.patch import Dynamics, attach
+        from ..unet.clip.keyframes import looped_windows
+        from ..unet.clip.windows import Plan
         from ..unet.hosts.comfy_injection import TemporalAction
         from ..unet.hosts.comfy_injection import attach as attach_motion
-        from ..unet.clip.keyframes import looped_windows
         from ..unet.patches import Weighted
-        from ..unet.clip.windows import Plan
 
         t, settings = golden.tensors(case), golden.index["cases"][case]
         (negative, positive), tokens = golden.tensors("xdyna_unet")["context"].split([TEXT, TOKENS], dim=1)

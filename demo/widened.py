@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from ..host import workflow
 from ..testing.stand_ins import shapes
 from ..testing.stand_ins.checkpoint import SharedViews
-from ..train import world as networks
-from .world import World
+from ..train.toy import definition as networks
+from .toy_model import World
 
 PREFIX = "world_"
 CHECKPOINT = f"{PREFIX}sd15.ckpt"

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ..nodes.hellomeme.clip_runs import Clip, steps_of
-from ..unet.feature_cache import evenly
 from ..unet.clip.windows import Plan, blend
+from ..unet.feature_cache import evenly
 from .crew import Crew, Request
 from .rules import PARTS_EACH, shared_out
 from .store import Store

@@ -14,7 +14,7 @@ MODULES = (
     "face.expression",
     "face.pictures",
     "face.paste",
-    "theatre.drawn_head",
+    "drawn_heads.drawn_head",
     "hellomeme.face_motion",
     "hellomeme.encode",
     "hellomeme.strengths",

@@ -8,8 +8,8 @@ import comfy.model_management
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
-from ..unet.hosts.comfy_hooks import take_part
 from ..unet.clip.windows import FrameWindows, Plan
+from ..unet.hosts.comfy_hooks import take_part
 
 KEY = "sk_portrait_windows"
 

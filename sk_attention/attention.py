@@ -13,8 +13,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..unet.networks.layers import Attention, FeedForward, LinearTable, ResidualDown, SinusoidalTable, conv3x3
 from ..unet.clip.run import Area
+from ..unet.networks.layers import Attention, FeedForward, LinearTable, ResidualDown, SinusoidalTable, conv3x3
 
 KeysValues = tuple[Tensor, Tensor]
 

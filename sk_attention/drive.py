@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from ..unet.clip.fit import fitted, notice_size, resized
 from ..unet.clip.frames import COND, UNCOND, Rows
-from ..unet.networks.layers import ResidualDown, TimestepMLP, conv3x3, timestep_embedding
 from ..unet.feature_cache import Placement, Resident
+from ..unet.networks.layers import ResidualDown, TimestepMLP, conv3x3, timestep_embedding
 from ..unet.patches import DRIVE, Call
 from .attention import SKCrossAttention, STKAttention, STKCrossAttention
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from ..unet.clip.fit import fitted, resized
 from ..unet.clip.frames import Rows
-from ..unet.networks.layers import Attention, FeedForward, SinusoidalTable, conv3x3
-from ..unet.networks.animatediff import TemporalTransformer, require_frames
 from ..unet.feature_cache import Placement
+from ..unet.networks.animatediff import TemporalTransformer, require_frames
+from ..unet.networks.layers import Attention, FeedForward, SinusoidalTable, conv3x3
 from ..unet.patches import MOTION, Call
 
 Pads = Mapping[str, Tensor]

@@ -11,10 +11,10 @@ import torch
 from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor
 
+from ..unet.clip.frames import COND, UNCOND
 from ..unet.hosts import comfy_attention as unet_attentions
 from ..unet.hosts import comfy_hooks as unet_comfy
 from ..unet.hosts import extra_items
-from ..unet.clip.frames import COND, UNCOND
 from ..unet.patches import Capture, Weighted
 
 operations = comfy.ops.manual_cast

@@ -7,8 +7,8 @@ from diffusers import UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 from torch import Tensor, nn
 
-from ..unet.hosts.diffusers_hooks import bound, plain_features
 from ..unet.clip.frames import COND, UNCOND
+from ..unet.hosts.diffusers_hooks import bound, plain_features
 
 
 def unet(settings: dict, weights: dict[str, Tensor]) -> UNet2DConditionModel:

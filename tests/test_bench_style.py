@@ -9,8 +9,8 @@ pytest.importorskip("diffusers")
 
 from sk_portrait.bench.quality import style
 from sk_portrait.bench.quality.drawn_heads import Table
-from sk_portrait.demo.world import World
-from sk_portrait.theatre import Identity, State, draw
+from sk_portrait.demo.toy_model import World
+from sk_portrait.drawn_heads import Identity, State, draw
 
 
 def test_a_lora_changes_nothing_before_it_has_learned():

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from sk_portrait.bench.quality import drawn_heads, probe, test_set
-from sk_portrait.demo.world import World
-from sk_portrait.theatre import Identity, State, draw
+from sk_portrait.demo.toy_model import World
+from sk_portrait.drawn_heads import Identity, State, draw
 
 PEOPLE, MOMENTS = 6, 2
 

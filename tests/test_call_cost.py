@@ -11,8 +11,8 @@ from sk_portrait.sk_attention.drive import Drive
 from sk_portrait.testing.call_costs import Costs, Peak
 from sk_portrait.testing.tiny_models import drive
 from sk_portrait.testing.tiny_motion import MovingHost, shared_noise
-from sk_portrait.unet.hosts.comfy_hooks import bound
 from sk_portrait.unet.feature_cache import Placement, Resident, consecutive, evenly
+from sk_portrait.unet.hosts.comfy_hooks import bound
 
 FRAMES, WINDOW, OVERLAP, WINDOWS, STEPS = 8, 4, 2, 3, 2
 

@@ -14,16 +14,16 @@ SOURCES = sorted(path for path in ROOT.rglob("*.py") if not {".git", "output"} &
 # What a package may never import, by the first name of the import; a relative one starts with the sibling's name.
 HOST = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "node_helpers", "latent_preview", "server"}
 DEVELOPERS = {"authoring", "bench", "demo", "farm", "host", "testing", "tests", "train"}
-NETWORKS = HOST | DEVELOPERS | {"nodes", "face_tools", "theatre", "diffusers", "transformers", "cv2", "mediapipe"}
+NETWORKS = HOST | DEVELOPERS | {"nodes", "face_tools", "drawn_heads", "diffusers", "transformers", "cv2", "mediapipe"}
 FORBIDDEN = {
-    "face_tools": HOST | DEVELOPERS | {"nodes", "sk_attention", "systems", "unet", "theatre", "torch", "torchvision"},
+    "face_tools": HOST | DEVELOPERS | {"nodes", "sk_attention", "systems", "unet", "drawn_heads", "torch", "torchvision"},
     "unet": NETWORKS | {"sk_attention", "systems"},
     "sk_attention": NETWORKS | {"systems"},
     "systems": NETWORKS | {"sk_attention"},
-    "theatre": HOST | DEVELOPERS | {"nodes", "sk_attention", "systems", "unet", "torch", "torchvision", "mediapipe"},
+    "drawn_heads": HOST | DEVELOPERS | {"nodes", "sk_attention", "systems", "unet", "torch", "torchvision", "mediapipe"},
     "nodes": DEVELOPERS,
 }
-ARTISTS = ("nodes", "systems", "sk_attention", "unet", "face_tools", "theatre")  # what artists run
+ARTISTS = ("nodes", "systems", "sk_attention", "unet", "face_tools", "drawn_heads")  # what artists run
 
 
 def imports(path: Path) -> set[str]:

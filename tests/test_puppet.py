@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from sk_portrait.drawn_heads import Identity, State, draw, truth
 from sk_portrait.face_tools.coefficients import ARKIT_51
 from sk_portrait.face_tools.editing import poses
+from sk_portrait.face_tools.pictures.puppet import Puppet
 from sk_portrait.face_tools.pictures.warp import Mesh
 from sk_portrait.face_tools.track import TrackError
-from sk_portrait.theatre import Identity, State, draw, truth
-from sk_portrait.theatre.puppet import Puppet
 
 SIZE = 256
 CORNERS, LIPS, LIDS, TIP = [61, 291], (13, 14), (386, 374), 4  # mouth corners, inner lips, the subject's left lids, tip of the nose

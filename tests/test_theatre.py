@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sk_portrait.drawn_heads import Identity, State, clip, draw, head, masks, states_of, truth
 from sk_portrait.face_tools.coefficients import ARKIT_51
 from sk_portrait.face_tools.editing.approximate import approximate_coefficients
 from sk_portrait.face_tools.pictures.crop import CROP_RULES, portrait_crop
@@ -10,7 +11,6 @@ from sk_portrait.face_tools.pictures.head_pose_raster import box_corners
 from sk_portrait.face_tools.pictures.patches import plan_patches
 from sk_portrait.face_tools.track import TrackError
 from sk_portrait.face_tools.trackers import head_pose
-from sk_portrait.theatre import Identity, State, clip, draw, head, masks, states_of, truth
 
 SIZE = 256
 ANN, BEN = Identity.of(1), Identity.of(7)
@@ -181,7 +181,7 @@ def test_a_real_tracker_takes_a_drawn_head_for_a_face():
 
 
 def test_the_node_draws_a_track_and_tells_what_it_drew(comfy):
-    from sk_portrait.nodes.theatre.drawn_head import DrawnHead
+    from sk_portrait.nodes.drawn_heads.drawn_head import DrawnHead
 
     sliders = {"pitch": 0.0, "yaw": 20.0, "roll": 0.0, "blink": 0.0, "jaw_open": 1.0, "smile": 0.0, "pucker": 0.0, "brows": -0.5}
     sliders |= {"gaze_x": 0.5, "gaze_y": -0.5}

@@ -15,13 +15,14 @@ import torch
 from sk_portrait.sk_attention.checkpoint import load, read
 from sk_portrait.sk_attention.parts import find_part
 from sk_portrait.testing import training
-from sk_portrait.train import command, loop, motions, noise, objective, portraits, prepare, stages, world
-from sk_portrait.train.autoencoder import TinyAutoencoder
+from sk_portrait.train import command, loop, motions, noise, objective, portraits, prepare
 from sk_portrait.train.checkpoint import read_checkpoint, write_checkpoint
 from sk_portrait.train.data import Clips
 from sk_portrait.train.errors import TrainError
 from sk_portrait.train.loop import Settings, fit
-from sk_portrait.train.widen import WideningError, widened
+from sk_portrait.train.toy import definition, stages
+from sk_portrait.train.toy.autoencoder import TinyAutoencoder
+from sk_portrait.train.toy.widen import WideningError, widened
 
 torch.set_num_threads(1)
 SETTINGS = Settings(12, batch=8, accumulation=2, rates=training.RATES, save=5, sheet=0)
@@ -115,8 +116,8 @@ def test_the_rate_falls_as_a_cosine():
 
 def task_of(folder: Path, **options):
     torch.manual_seed(1)
-    parts = {part.repositories["v2"]: part.build(world.sizes(part)) for part in world.parts()[:2]}
-    return portraits.Pairs(Clips(training.write_clips(folder)), world.unet(), parts, None, target="v", **options)
+    parts = {part.repositories["v2"]: part.build(definition.sizes(part)) for part in definition.parts()[:2]}
+    return portraits.Pairs(Clips(training.write_clips(folder)), definition.unet(), parts, None, target="v", **options)
 
 
 class SameFour:
@@ -154,10 +155,10 @@ def test_gradients_reach_only_what_is_trained(tmp_path):
 
 @pytest.mark.parametrize("generation", ["v2", "v3"])
 def test_motion_learns_alone_from_neighbouring_frames(tmp_path, generation):
-    parts = {repository: part.build(world.sizes(part)) for repository, part in portraits.published(generation).items()}
-    motion = motions.networks(generation, {}, world.sizes)
+    parts = {repository: part.build(definition.sizes(part)) for repository, part in portraits.published(generation).items()}
+    motion = motions.networks(generation, {}, definition.sizes)
     clips = Clips(training.write_clips(tmp_path, clips=1, frames=motions.FRAMES))
-    task = motions.Neighbours(clips, world.unet(), parts, motion, None)
+    task = motions.Neighbours(clips, definition.unet(), parts, motion, None)
     picks = task.choose(np.random.default_rng(0), 1)
     assert picks[0].targets == tuple(range(motions.FRAMES))
     task.network.requires_grad_(False)
@@ -173,8 +174,8 @@ def test_motion_learns_alone_from_neighbouring_frames(tmp_path, generation):
 
 def test_new_networks_leave_the_unet_as_it_was(tmp_path):
     torch.manual_seed(0)
-    parts = portraits.networks("v2", {}, world.sizes)
-    task = portraits.Pairs(Clips(training.write_clips(tmp_path)), world.unet(), parts, None)
+    parts = portraits.networks("v2", {}, definition.sizes)
+    task = portraits.Pairs(Clips(training.write_clips(tmp_path)), definition.unet(), parts, None)
     drive = parts["hm2_control"]
     batch = task.collate(task.choose(np.random.default_rng(0), 1))
     _, pictures, expression = batch.conditions()
@@ -219,8 +220,8 @@ def test_the_schedule_is_the_samplers():
 def test_a_widened_part_is_loaded_by_name_and_answers_as_the_narrow_one(tmp_path):
     torch.manual_seed(0)
     for name in ("hm2_reference", "hm2_control"):
-        part = next(p for p in world.parts() if p.repositories["v2"] == name)
-        narrow = part.build(world.sizes(part)).eval()
+        part = next(p for p in definition.parts() if p.repositories["v2"] == name)
+        narrow = part.build(definition.sizes(part)).eval()
         path = command._write({name: load_wide(part, narrow)}, tmp_path)[0]
         loaded = load(read(path), str(path))
         assert loaded.part is part and loaded.generations == ("v2",)
@@ -232,8 +233,8 @@ def test_a_widened_part_is_loaded_by_name_and_answers_as_the_narrow_one(tmp_path
 
 
 def load_wide(part, narrow):
-    wide = part.build(world.sizes(part, 2))
-    wide.load_state_dict(world.wide_part(part, narrow.state_dict(), 2))
+    wide = part.build(definition.sizes(part, 2))
+    wide.load_state_dict(definition.wide_part(part, narrow.state_dict(), 2))
     return wide
 
 
@@ -241,13 +242,13 @@ def load_wide(part, narrow):
 def narrow():
     """UNet and autoencoder of the small world, and their file."""
     torch.manual_seed(0)
-    unet, small = world.unet().eval(), TinyAutoencoder.small().eval()
-    return unet, small, world.narrow_base(unet, small)
+    unet, small = definition.unet().eval(), TinyAutoencoder.small().eval()
+    return unet, small, definition.narrow_base(unet, small)
 
 
 def test_the_widened_autoencoder_is_the_small_one(narrow):
     _, small, file = narrow
-    wide = world.wide_base(file, times=1)
+    wide = definition.wide_base(file, times=1)
     full = TinyAutoencoder.full().eval()
     full.load_state_dict({k.removeprefix("first_stage_model."): v for k, v in wide.items() if "taesd" in k})
     picture = torch.rand(1, 3, 64, 64)
@@ -263,7 +264,7 @@ def test_the_widened_unet_answers_as_the_narrow_one_on_diffusers(narrow, tmp_pat
     from sk_portrait.train.base import Base
 
     unet, _, file = narrow
-    save_file(world.wide_base(file, times=2), tmp_path / "wide.safetensors")
+    save_file(definition.wide_base(file, times=2), tmp_path / "wide.safetensors")
     x, at = torch.randn(1, 4, 16, 16), torch.tensor([400])
     with torch.no_grad():
         a = unet(x, at, encoder_hidden_states=None).sample
@@ -275,7 +276,7 @@ def test_the_widened_unet_answers_as_the_narrow_one_in_comfyui(comfy, narrow):
     from sk_portrait.testing.tiny_comfy import ComfyHost
 
     unet, _, file = narrow
-    wide = world.wide_base(file)
+    wide = definition.wide_base(file)
     own = {k.removeprefix("model.diffusion_model."): v for k, v in wide.items() if k.startswith("model.")}
     x = torch.randn(2, 4, 16, 16)
     with torch.no_grad():
@@ -319,7 +320,7 @@ def test_bad_input_gets_one_sentence(tmp_path, capsys):
 
 def test_a_file_of_another_generation_is_refused(tmp_path):
     part = find_part("reference adapter", "v2")
-    path = command._write({"hm2_reference": part.build(world.sizes(part))}, tmp_path)[0]
+    path = command._write({"hm2_reference": part.build(definition.sizes(part))}, tmp_path)[0]
     with pytest.raises(TrainError, match="is a v2 reference adapter; what is trained here is v3"):
         portraits.require_generation("v3", portraits.given([path]))
 
@@ -360,5 +361,5 @@ def test_the_small_world_is_made_and_made_again_from_where_it_stopped(tmp_path, 
     record = json.loads((tmp_path / stages.RECORD).read_text())
     assert all(len(record[name]["loss"]) == 2 and record[name]["steps"] == 2 for name in stages.TASKS)
     assert sum(path.stat().st_size for path in files) < 40 << 20
-    wide = world.widen_folder(tmp_path, tmp_path / "wide")
+    wide = definition.widen_folder(tmp_path, tmp_path / "wide")
     assert load(read(wide[1]), str(wide[1])).generations == ("v2",)

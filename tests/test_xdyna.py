@@ -135,8 +135,8 @@ def smiling(host, model):
 
     from sk_portrait.bench.parity_wplus import wplus_of
     from sk_portrait.systems.wplus.patch import WPlusAction
-    from sk_portrait.unet.hosts import comfy_attention
     from sk_portrait.unet.clip.curve import Curve
+    from sk_portrait.unet.hosts import comfy_attention
 
     model = model.clone()
     slider = WPlusAction(wplus_of(GOLDENS, host), normal("smile", 1, 18, 512), Curve((-0.7, 0.0, 0.7)))

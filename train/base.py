@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from ..sk_attention.checkpoint import read
 from ..sk_attention.parts import Part
-from .autoencoder import TinyAutoencoder
 from .errors import TrainError
 from .names import PREFIX
 from .sizes import fitted
+from .toy.autoencoder import TinyAutoencoder
 
 TEXT, VAE, TINY = "cond_stage_model.transformer.", "first_stage_model.", "first_stage_model.taesd_"
 CONTEXT = 768  # of the text

@@ -18,11 +18,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from . import motions, portraits, stages, world
+from . import motions, portraits
 from .base import Base
 from .data import Clips, require_base
 from .errors import TrainError
 from .loop import Settings, described, fit
+from .toy import definition, stages
 
 RECIPES = {  # section 4.1
     "portrait": {"steps": 200_000, "batch": 42, "rates": (5e-5, 1e-7)},
@@ -139,7 +140,7 @@ def _world(options: argparse.Namespace) -> None:
 
 
 def _widen(options: argparse.Namespace) -> None:
-    for path in world.widen_folder(options.world, options.out):
+    for path in definition.widen_folder(options.world, options.out):
         print(path)
 
 

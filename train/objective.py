@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from ..sk_attention.drive import EMPTY, Expression
 from ..sk_attention.motion import SKMotion
-from ..unet.hosts.diffusers_hooks import bound
 from ..unet.clip.frames import COND, Rows
-from ..unet.hosts.comfy_injection import TemporalAction
-from ..unet.hosts.diffusers_injection import moving
 from ..unet.feature_cache import Placement
+from ..unet.hosts.comfy_injection import TemporalAction
+from ..unet.hosts.diffusers_hooks import bound
+from ..unet.hosts.diffusers_injection import moving
 from ..unet.patches import CAPTURE, DRIVE, MOTION, REFERENCE, Call, Weighted
 from . import noise as schedule
 

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from ..sk_attention.checkpoint import load, read, recognise
 from ..sk_attention.parts import DRIVE, PROJECTION, REFERENCE, CheckpointError, Part, Shapes, find_part
-from . import strength
 from .data import Clips, pictures_of
 from .errors import TrainError
 from .loop import to_device
 from .noise import STEPS
 from .objective import Batch, Objective, Portrait
+from .toy import strength
 
 GENERATIONS = ("v1", "v2", "v3", "v4")
 DROPOUT = 0.1  # of the conditions, for guidance

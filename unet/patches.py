@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .clip.frames import Rows
-from .feature_cache import Placement, Resident
 from .clip.run import Run, acts_in, noise_level, run_of
+from .feature_cache import Placement, Resident
 from .strengths import EVEN, RowWeights, Strengths
 
 DOWN = tuple(f"down_{i}" for i in range(4))

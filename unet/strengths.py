@@ -10,8 +10,8 @@ from torch import Tensor
 
 from .clip.curve import Curve, percent
 from .clip.frames import Rows
-from .feature_cache import Placement, There
 from .clip.run import Run
+from .feature_cache import Placement, There
 
 
 @dataclass(frozen=True)

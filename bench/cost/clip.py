@@ -19,10 +19,10 @@ import torch
 
 from ...sk_attention.motion import MotionAction
 from ...sk_attention.parts import ANIMATEDIFF, MOTION, find_part
-from ...unet.hosts.diffusers_hooks import bound
-from ...unet.hosts.comfy_injection import TemporalAction
-from ...unet.hosts.diffusers_injection import moving
 from ...unet.clip.keyframes import key_frame_levels, published_padding, windows
+from ...unet.hosts.comfy_injection import TemporalAction
+from ...unet.hosts.diffusers_hooks import bound
+from ...unet.hosts.diffusers_injection import moving
 from ...unet.patches import DOWN, UP, Weighted
 from .overhead import CELLS, DRIVEN, OPTIONS, WIDTHS, Step, actions_of, counted, sd15
 

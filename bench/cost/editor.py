@@ -15,11 +15,11 @@ from pathlib import Path
 import cv2
 
 from ...authoring.editor_page import EditorPage
+from ...drawn_heads import Identity, State, draw, truth
 from ...face_tools.editing import poses
+from ...face_tools.pictures.puppet import Puppet
 from ...host import browser, installation
 from ...host.server import Server
-from ...theatre import Identity, State, draw, truth
-from ...theatre.puppet import Puppet
 
 ENOUGH, ROUNDS = 0.3, 3  # seconds that a change may take; the median of so many counts
 WHOLE_WAY, DRAGGED = 1.0, ("smile", "jaw", "yaw")  # seconds to the picture on the node; the sliders that are dragged

@@ -164,8 +164,8 @@ def joining(windows: int = 100) -> tuple[float, float]:
 
     from ...farm.store import Store
     from ...unet.clip import keyframes
-    from ...unet.feature_cache import evenly
     from ...unet.clip.windows import Plan, blend
+    from ...unet.feature_cache import evenly
 
     frames = 12 + 8 * (windows - 1)
     plan, result = Plan.of(keyframes.windows(frames, 12, 4), True, range(frames), frames), torch.randn(12, 4, 64, 64)

@@ -26,9 +26,9 @@ from ...sk_attention.fold import fold
 from ...sk_attention.generations import GENERATIONS
 from ...sk_attention.parts import REFERENCE, find_part
 from ...sk_attention.reference import Reference, ReferenceAction
-from ...unet.hosts.diffusers_hooks import bound
 from ...unet.clip.frames import COND, UNCOND, rows_of
 from ...unet.feature_cache import Placement
+from ...unet.hosts.diffusers_hooks import bound
 from ...unet.patches import DOWN, UP, Stations, Weighted
 
 WIDTHS = dict(zip((*DOWN, "mid", *UP), (320, 640, 1280, 1280, 1280, 1280, 1280, 1280, 640)))

@@ -38,8 +38,8 @@ class Ours:
         from ...nodes.hellomeme.two_stage import prepare
         from ...sk_attention.drive import DriveAction, Expression, encode
         from ...sk_attention.reference import Reference, ReferenceAction
-        from ...unet.hosts import comfy_hooks as unet_comfy
         from ...unet.clip.frames import COND, UNCOND
+        from ...unet.hosts import comfy_hooks as unet_comfy
         from ...unet.patches import Weighted
 
         watch = Watch(clock)

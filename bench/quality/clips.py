@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ...demo.world import SIZE, Wishes, World
+from ...demo.toy_model import SIZE, Wishes, World
+from ...drawn_heads import Identity, State, clip, draw, truth
 from ...host import installation
 from ...host.environment import CACHE
 from ...sk_attention.parts import ANIMATEDIFF, DRIVE, MOTION, REFERENCE
-from ...theatre import Identity, State, clip, draw, truth
-from ...train import world as networks
 from ...train.base import SCALE, SINUSOID
+from ...train.toy import definition as networks
 from ...unet.clip.keyframes import chain, windows
 from .probe import HELD_OUT
 from .test_set import Pictures

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ...demo.world import Wishes
+from ...demo.toy_model import Wishes
 from .test_set import Actor, Judge, Score, on_stage
 
 USUAL = Wishes()

@@ -12,7 +12,8 @@ from itertools import islice
 
 import numpy as np
 
-from ...demo.world import SIZE, Wishes, World
+from ...demo.toy_model import SIZE, Wishes, World
+from ...drawn_heads import State
 from ...face_tools import video
 from ...face_tools.coefficients import ARKIT_51
 from ...face_tools.editing.approximate import approximate_coefficients
@@ -22,7 +23,6 @@ from ...face_tools.trackers.faces import ModelFiles
 from ...face_tools.trackers.tracking import track_faces
 from ...host import installation
 from ...testing import material
-from ...theatre import State
 from . import probe, report
 from .probe import NAMES
 from .test_set import Act, Actor, Judge, Score, drawing, on_stage, sampling, scenes

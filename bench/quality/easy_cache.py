@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ...demo.world import Wishes, World
+from ...demo.toy_model import Wishes, World
 from ...host import installation
 from ...host.environment import CACHE
 from ...sk_attention.parts import ANIMATEDIFF

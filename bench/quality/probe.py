@@ -19,14 +19,14 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ...demo.world import World
+from ...demo.toy_model import World
+from ...drawn_heads import Identity, State, clip, draw
+from ...drawn_heads.identity import BEARDS, GLASSES, HAIR_STYLES
 from ...face_tools.coefficients import ARKIT_51
 from ...face_tools.editing.approximate import MEASURES
 from ...face_tools.trackers.head_pose import focal_length
 from ...host.environment import CACHE
-from ...theatre import Identity, State, clip, draw
-from ...theatre.identity import BEARDS, GLASSES, HAIR_STYLES
-from ...train.footage import PAIRS
+from ...train.toy.footage import PAIRS
 
 WEIGHTS = Path(__file__).with_name("probe.safetensors")
 SIZE, WHOLE, FACE = 128, 64, 80  # pixels at which pictures of every size are kept, seen as a whole, and seen from near

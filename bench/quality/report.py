@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ...demo.world import WORDS, Wishes, World
+from ...demo.toy_model import WORDS, Wishes, World
 from ...host.environment import ROOT
 from .costs import Cost
 from .test_set import sampling, scenes

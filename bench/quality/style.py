@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from ...demo.world import NO_TEXT, SIZE, Wishes, World
+from ...demo.toy_model import NO_TEXT, SIZE, Wishes, World
+from ...drawn_heads import Identity, State, draw
 from ...sk_attention.reference import Reference
-from ...theatre import Identity, State, draw
 from ...train.noise import STEPS, noised, target
 from ...unet.clip.curve import Curve
 from ...unet.patches import UP

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from ...demo.world import SIZE, Wishes, World
+from ...demo.toy_model import SIZE, Wishes, World
+from ...drawn_heads import Identity, State, clip, draw, states_of, truth
 from ...face_tools.pictures.head_pose_raster import draw_box
 from ...face_tools.track import FaceTrack
-from ...theatre import Identity, State, clip, draw, states_of, truth
-from ...train.footage import PAIRS
+from ...train.toy.footage import PAIRS
 from . import probe
 from .probe import HELD_OUT
 

@@ -6,8 +6,8 @@ import numpy as np
 from comfy_api.latest import io, ui
 
 from ...face_tools.editing import poses
+from ...face_tools.pictures.puppet import Puppet
 from ...face_tools.track import FaceTrack
-from ...theatre.puppet import Puppet
 from ..pixels import frames_uint8, put, room
 from ..progress import ticker
 from ..schema import RARE, schema

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from ...sk_attention.motion import KeyFrames
-from ...unet.hosts import comfy_hooks as unet_comfy
 from ...unet.clip.frames import COND, UNCOND
-from ...unet.patches import Capture, Weighted
 from ...unet.clip.windows import Plan
+from ...unet.hosts import comfy_hooks as unet_comfy
+from ...unet.patches import Capture, Weighted
 from ..windows import see_in_windows
 from . import attach
 from .networks import Network, load_plain

@@ -10,8 +10,8 @@ from ...face_tools.trackers.onnx_source import named_otherwise
 from ...sk_attention.drive import DriveAction, Expression, encode
 from ...sk_attention.generations import GENERATIONS
 from ...sk_attention.reference import Reference
-from ...unet.hosts import comfy_hooks as unet_comfy
 from ...unet.clip.frames import COND, UNCOND
+from ...unet.hosts import comfy_hooks as unet_comfy
 from ...unet.patches import Capture, Weighted
 from ..checks import first_prompt, require_expression, require_frames, require_latent, require_pair, require_sd15
 from ..face.calibration import coefficient_order

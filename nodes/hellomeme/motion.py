@@ -4,9 +4,9 @@ from comfy_api.latest import io
 
 from ...sk_attention.parts import ANIMATEDIFF, MOTION
 from ...systems.xdyna.patch import SYSTEM as XDYNA
-from ...unet.hosts import extra_items
 from ...unet.clip import keyframes
 from ...unet.clip.windows import Plan
+from ...unet.hosts import extra_items
 from ..checks import require_sd15
 from ..schema import RARE, schema
 from ..span import SPAN, span_of

@@ -8,8 +8,8 @@ from comfy_api.latest import io
 from ...face_tools.coefficients import ARKIT_51
 from ...systems.wplus.directions import long_enough
 from ...systems.wplus.patch import WPlusAction
-from ...unet.hosts import comfy_attention
 from ...unet.clip.curve import Curve
+from ...unet.hosts import comfy_attention
 from ..checks import require_sd15
 from ..schema import schema
 from ..span import SPAN, span_of

@@ -8,11 +8,11 @@ from comfy_api.latest import io
 
 from ...systems.xdyna import sampling
 from ...systems.xdyna.patch import Dynamics, attach
+from ...unet.clip.keyframes import looped_windows
+from ...unet.clip.windows import Plan
 from ...unet.hosts import comfy_injection
 from ...unet.hosts.comfy_injection import TemporalAction
-from ...unet.clip.keyframes import looped_windows
 from ...unet.patches import Weighted
-from ...unet.clip.windows import Plan
 from ..checks import require_latent, require_sd15
 from ..hellomeme.attach import moves
 from ..notice import notice

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ...unet.hosts import extra_items
-from ...unet.hosts.extra_items import Guests
 from ...unet.clip.frames import COND, Rows, rows_of
 from ...unet.clip.run import acts_in, run_of
+from ...unet.hosts import extra_items
+from ...unet.hosts.extra_items import Guests
 from .attention import KEY, Reading
 from .trajectory import ScheduleError, Trajectory
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ...unet.hosts.comfy_attention import AttentionAction, AttentionCall, Place
 from ...unet.clip.curve import Curve
-from ...unet.hosts.extra_items import on_frames
 from ...unet.clip.frames import COND, Rows
+from ...unet.hosts.comfy_attention import AttentionAction, AttentionCall, Place
+from ...unet.hosts.extra_items import on_frames
 from .adapter import LAYERS, WIDTH, WPlus
 
 SLACK = 1e-4  # of a noise level: the host may compute in another precision than it announces

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...unet.clip.frames import COND, rows_of
 from ...unet.hosts import comfy_attention, extra_items
 from ...unet.hosts.comfy_attention import AttentionAction, AttentionCall, Place
-from ...unet.hosts.extra_items import Guests
-from ...unet.clip.frames import COND, rows_of
 from ...unet.hosts.comfy_injection import block_at
+from ...unet.hosts.extra_items import Guests
 from .adapter import DynamicsAdapter
 from .joint_norm import joint_norms
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...theatre import State, head
+from ...drawn_heads import State, head
 
 FILE = "comfy_extras/mediapipe/face_landmarker.py"
 PICTURE = 192  # side of the mesh network's picture, in which a face fills two thirds

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 from PIL import Image
 
-from sk_portrait.demo import demo, widened, world
+from sk_portrait.demo import demo, toy_model, widened
 from sk_portrait.face_tools.video import frames
 from sk_portrait.host import workflow
 from sk_portrait.testing import material
@@ -15,7 +15,7 @@ def test_a_drawn_head_acts_a_real_clip_by_the_shipped_template(server):
     info, folder = server.object_info(), server.base / "input"
     widened.write_for(server.base / "models")
     shutil.copy(material.driver(), folder / "driver.mp4")
-    Image.fromarray(world.portrait()).save(folder / demo.PORTRAIT)
+    Image.fromarray(toy_model.portrait()).save(folder / demo.PORTRAIT)
     graph = workflow.to_api(workflow.read(demo.WORLD, workflow.TEMPLATES), info)
     widened.use(graph, info)
     options = demo.arguments(["--frames", "10", "--steps", "2", "--size", "128"])

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .frames import window_of
 from ..feature_cache import evenly
-from .run import Run, run_of
+from .frames import window_of
 from .keyframes import weights
+from .run import Run, run_of
 
 STEP_SLACK = 1e-4  # of a noise level: the host may compute in another precision than it announces
 CACHE = "easycache"  # in transformer_options: the host's name for what its EasyCache keeps of the last step

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from .comfy_hooks import ON_CLEANUP, take_part
-from .extra_items import DIFFUSION_MODEL, Layout, frames_of, layout_of, on_frames
 from ..clip.frames import Rows, rows_of
 from ..clip.run import Run, acts_in, run_of
+from .comfy_hooks import ON_CLEANUP, take_part
+from .extra_items import DIFFUSION_MODEL, Layout, frames_of, layout_of, on_frames
 
 KEY = "sk_portrait_attentions"
 ON_CLONE = "on_clone"  # the host's name for the moment at which a MODEL has been cloned (CallbacksMP.ON_CLONE)

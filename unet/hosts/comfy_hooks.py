@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .extra_items import frames_of, on_frames, rows_seen
 from ..clip.frames import COND, rows_of
-from ..feature_cache import Placement
 from ..clip.run import NOISE_LEVEL, note_run
-from ..patches import Call, Stations, Weighted
 from ..clip.windows import tell_window
+from ..feature_cache import Placement
+from ..patches import Call, Stations, Weighted
+from .extra_items import frames_of, on_frames, rows_seen
 
 # Block id of the host -> station: after input block i, before output block i. Nothing lies between the middle block and output
 # block 0, so both stations there share its hook (a hook after the middle block exists on newer hosts only).

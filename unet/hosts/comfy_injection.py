@@ -13,12 +13,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..clip.frames import Rows
+from ..feature_cache import Placement
+from ..networks.animatediff import AnimateDiff
+from ..patches import MOTION, Call, Weighted
 from .comfy_hooks import KEY, FreeMemory, bind, unlimited
 from .extra_items import on_frames
-from ..clip.frames import Rows
-from ..networks.animatediff import AnimateDiff
-from ..feature_cache import Placement
-from ..patches import MOTION, Call, Weighted
 
 Place = tuple[str, int, int]  # side, UNet block, layer: a key of AnimateDiff.sites()
 KINDS = ("SpatialTransformer", "ResBlock")  # a module follows the last layer of the first of these kinds that its block has

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..drawn_heads import Identity, State, clip, draw, masks, truth
 from ..face_tools.pictures.head_pose_raster import draw_box
 from ..face_tools.pictures.preview import draw_overlay, draw_plot
 from ..host.environment import ROOT
-from ..theatre import Identity, State, clip, draw, masks, truth
 from .sheet import INK, PAPER, write_video
 
 COLUMNS, CELL, BAR, FPS = 8, 192, 18, 25.0
@@ -87,8 +87,8 @@ def main(argv: list[str]) -> int:
         if getattr(options, name) < low:
             parser.error(f"--{name} is at least {low}, got {getattr(options, name)}")
     options.output.mkdir(parents=True, exist_ok=True)
-    sheet = options.output / "theatre.png"
+    sheet = options.output / "drawn_heads.png"
     arranged(people(options.seed) + expressions(options.seed + 1) + motions(options.seed + 7, options.seed)).save(sheet)
-    video = write_video(options.output / "theatre.mp4", with_truth(options.seed, options.frames, options.size), FPS)
+    video = write_video(options.output / "drawn_heads.mp4", with_truth(options.seed, options.frames, options.size), FPS)
     print(f"Contact sheet: {sheet}\nClip:          {video} ({options.frames} frames with their truth)")
     return 0

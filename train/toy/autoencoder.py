@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..unet.networks.layers import conv3x3
+from ...unet.networks.layers import conv3x3
 
 FULL = 64  # channels of the host's, at every level
 WIDTHS = (16, 32, 32, 64)  # of the levels, from the picture to the latent

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..theatre import State
+from ...drawn_heads import State
 
 SHARE = 0.2  # of the targets, to which a strength other than 1 is given
 WEAKEST, STRONGEST = 0.4, 1.5

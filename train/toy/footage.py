@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .. import theatre
+from ... import drawn_heads
 
 SIZE, CELLS = 128, 16  # pixels of a drawing, and cells of its latent
 # Real heads lean and are framed off the middle: drawings are held and placed up to so far from their motion's.
@@ -29,7 +29,7 @@ class Footage:
     fps: float
     in_file: int
     neighbours: bool
-    actor: theatre.Identity | None = None
+    actor: drawn_heads.Identity | None = None
     relaxed: bool = False
 
     def drawn(self, folder: Path, people: int, tell: Callable[[str], None]) -> list[Path]:
@@ -51,21 +51,21 @@ class Footage:
     def _person(self, seed: int) -> dict[str, np.ndarray]:
         draw = np.random.Generator(np.random.PCG64([seed, 0x1EA2]))
         shifts = draw.uniform(-1, 1, (1 if self.neighbours else self.frames, 2, 3)).repeat(self.frames if self.neighbours else 1, 0)
-        motion = theatre.clip(seed, self.frames, self.fps)
-        who, states = self.actor or theatre.Identity.of(seed), [self._held(state, *shift) for state, shift in zip(motion, shifts)]
-        marked = [cv2.resize(theatre.masks(who, s, SIZE), (CELLS, CELLS), interpolation=cv2.INTER_AREA) for s in states]
+        motion = drawn_heads.clip(seed, self.frames, self.fps)
+        who, states = self.actor or drawn_heads.Identity.of(seed), [self._held(state, *shift) for state, shift in zip(motion, shifts)]
+        marked = [cv2.resize(drawn_heads.masks(who, s, SIZE), (CELLS, CELLS), interpolation=cv2.INTER_AREA) for s in states]
         return {
-            "pictures": np.stack([theatre.draw(who, s, SIZE) for s in states]),
+            "pictures": np.stack([drawn_heads.draw(who, s, SIZE) for s in states]),
             "rotation": np.stack([s.rotation for s in states]),
             "translation": np.stack([s.translation for s in states]),
             "coefficients": np.stack([s.coefficients for s in states]),
             "mask": np.round(np.stack(marked) * 255).astype(np.uint8),
         }
 
-    def _held(self, state: theatre.State, turn: np.ndarray, shift: np.ndarray) -> theatre.State:
+    def _held(self, state: drawn_heads.State, turn: np.ndarray, shift: np.ndarray) -> drawn_heads.State:
         """The state held and placed differently, by shares of LEAN and OFF."""
         coefficients = 0 * state.coefficients if self.relaxed else state.coefficients
-        return theatre.State(np.float32(state.rotation + LEAN * turn), np.float32(state.translation + OFF * shift), coefficients)
+        return drawn_heads.State(np.float32(state.rotation + LEAN * turn), np.float32(state.translation + OFF * shift), coefficients)
 
 
 # The people and motions that training sees; the benches use seeds from 900,000 on.
@@ -74,7 +74,7 @@ CLIPS = Footage("clips", 500_000, 24, 15.0, 25, neighbours=True)
 # Natural motion never shows a face at rest, from which a pose must be told as well.
 RELAXED = replace(PAIRS, name="relaxed", first=700_000, relaxed=True)
 # One person whose face hides nothing, in every state of PAIRS.
-PLAIN = theatre.Identity(
+PLAIN = drawn_heads.Identity(
     skin=(244, 214, 190), hair=(30, 24, 22), eye=(40, 60, 90), lips=(160, 40, 50), shirt=(90, 90, 90), background=(190, 190, 190),
     style="bald", beard="none", glasses="none", face_width=1, face_height=1, eye_size=1.1, eye_spacing=1, brow_thickness=1.3, brow_tilt=0,
     nose_size=1, mouth_width=1, lip_fullness=1.1, ear_size=1, neck_width=1, age=0, freckles=0,

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ...theatre import Identity, State, draw, masks, states_of, truth
+from ...drawn_heads import Identity, State, draw, masks, states_of, truth
 from ..pixels import put, room
 from ..progress import ticker
 from ..schema import schema

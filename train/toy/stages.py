@@ -17,16 +17,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..face_tools.coefficients import to_network_order
-from . import motions, world
+from ...face_tools.coefficients import to_network_order
+from .. import motions
+from ..curve import curve
+from ..data import Clips, ShardWriter
+from ..loop import Settings, described, fit
+from ..portraits import Pairs, Pick
+from . import definition
 from .autoencoder import TinyAutoencoder
-from .curve import curve
-from .data import Clips, ShardWriter
 from .footage import CLIPS, PAIRS, RELAXED, SIZE, STAND_INS, Footage
-from .loop import Settings, described, fit
-from .portraits import Pairs, Pick
 from .reconstruct import Reconstructions
-from .rehearsal import Rehearsal
+from .warm_up import Rehearsal
 
 TARGETS = PAIRS.frames - 1
 RESTING = 8  # people a person at rest
@@ -92,32 +93,32 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
     options = {"target": "v", "decode": lambda z: small.decode(z) * 2 - 1}
 
     torch.manual_seed(plan.joint.seed)
-    unet, (adapter, drive, temporal) = world.unet(), world.parts()
-    networks = {world.repository(part): part.build(world.sizes(part)) for part in (adapter, drive)}
-    written = [out / world.BASE, *(out / world.file_of(part) for part in (adapter, drive))]
+    unet, (adapter, drive, temporal) = definition.unet(), definition.parts()
+    networks = {definition.repository(part): part.build(definition.sizes(part)) for part in (adapter, drive)}
+    written = [out / definition.BASE, *(out / definition.file_of(part) for part in (adapter, drive))]
     if all(path.exists() for path in written):
-        world.load_base(unet, world.read(written[0]))
+        definition.load_base(unet, definition.read(written[0]))
         for path, network in zip(written[1:], networks.values()):
-            network.load_state_dict(world.read(path))
+            network.load_state_dict(definition.read(path))
     else:
         states = STAND_INS.drawn(out / STAND_INS.name, plan.people, tell)
         acted = latents(out / "acted", STAND_INS, states, small, tell)
-        fit(Rehearsal(acted, networks[world.repository(drive)]), plan.rehearsal, out / "rehearsal", {"people": plan.people})
+        fit(Rehearsal(acted, networks[definition.repository(drive)]), plan.rehearsal, out / "rehearsal", {"people": plan.people})
         relaxed = RELAXED.drawn(out / RELAXED.name, plan.people // RESTING, tell)
         task = Heads(latents(out / "latents", PAIRS, [*files, *relaxed], small, tell), unet, networks, None, live=True, **options)
         fit(task, plan.joint, out / "joint", {"people": plan.people})
-        for path, state in zip(written, [world.narrow_base(unet, small), *(network.state_dict() for network in networks.values())]):
+        for path, state in zip(written, [definition.narrow_base(unet, small), *(network.state_dict() for network in networks.values())]):
             _save(path, _half(state))
 
     files = CLIPS.drawn(out / CLIPS.name, plan.clips, tell)
     moving, acting = latents(out / "moving", CLIPS, files, small, tell), []
-    for name, part in (("motion", temporal), ("key_frames", world.key_frames())):
+    for name, part in (("motion", temporal), ("key_frames", definition.key_frames())):
         settings = getattr(plan, name)
         torch.manual_seed(settings.seed)
-        built = motions.network(part, {}, world.sizes)
-        task = motions.Neighbours(moving, unet, networks, {world.repository(part): built}, None, acting, **options)
+        built = motions.network(part, {}, definition.sizes)
+        task = motions.Neighbours(moving, unet, networks, {definition.repository(part): built}, None, acting, **options)
         fit(task, settings, out / name, {"clips": plan.clips})
-        written.append(_save(out / world.file_of(part), _half(built.state_dict())))
+        written.append(_save(out / definition.file_of(part), _half(built.state_dict())))
         acting.append(built)
     record = {"people": plan.people, "clips": plan.clips}
     for name, task in TASKS.items():

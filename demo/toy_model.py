@@ -15,24 +15,24 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..drawn_heads import Identity, State, draw
 from ..face_tools.coefficients import to_network_order
 from ..face_tools.track import FaceTrack
 from ..host.environment import ROOT
 from ..sk_attention.drive import Drive, DriveAction, Expression, encode
 from ..sk_attention.parts import ANIMATEDIFF, DRIVE, REFERENCE
 from ..sk_attention.reference import Reference, ReferenceAction
-from ..theatre import Identity, State, draw
-from ..train import world as networks
-from ..train.autoencoder import TinyAutoencoder
 from ..train.noise import BETAS
-from ..unet.hosts.diffusers_hooks import bound, plain_features
+from ..train.toy import definition as networks
+from ..train.toy.autoencoder import TinyAutoencoder
 from ..unet.clip.frames import COND, UNCOND
 from ..unet.clip.run import KEY as RUN
 from ..unet.clip.run import NOISE_LEVEL, Condition, Run
+from ..unet.hosts.diffusers_hooks import bound, plain_features
 from ..unet.patches import Weighted
 from ..unet.strengths import EVEN, Strengths
 
-FOLDER = ROOT / "demo" / "world"
+FOLDER = ROOT / "demo" / "toy_model_weights"
 SIZE, STEPS = 128, 4  # pixels of a picture, those it was trained on; steps that serve it best
 FPS = 15.0  # of the demo
 PERSON = 900_000  # the default portrait: nobody that training saw

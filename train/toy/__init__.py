@@ -1,0 +1,1 @@
+"""Trains the toy model on synthetic heads."""
