@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..sk_attention.generations import GENERATIONS, Generation
+from ..sk_attention.versions import GENERATIONS, Generation
 from .graph_writer import Graph, Subgraph, Wire
 
 HUB = "https://huggingface.co"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..host import installation
 from ..host.workflow import NOTES, to_values
-from ..sk_attention.generations import GENERATIONS, PAGE
+from ..sk_attention.versions import GENERATIONS, PAGE
 from . import blueprints
 from .blueprints import PICTURE, PROMPT, Recipe
 from .graph_writer import Graph, Wire

@@ -18,7 +18,7 @@ from unittest import mock
 
 import numpy as np
 
-from ..face_tools import track_file, video_file, whole_file
+from ..face_tools import track_file, video_file, atomic_write
 from ..face_tools.coefficients import ARKIT_51, LIVE_LINK_51
 from ..face_tools.editing.adjust import parse
 from ..face_tools.editing.timeline import retime
@@ -134,7 +134,7 @@ def cheaply(path: Path) -> str:
 
 def fill_disk_at(path: Path) -> None:
     """Whoever writes `path` whole meets a full disk: Linux has a device that is one."""
-    Path(whole_file.part(path)).symlink_to("/dev/full")
+    Path(atomic_write.part(path)).symlink_to("/dev/full")
 
 
 if Path("/dev/full").exists():
@@ -161,7 +161,7 @@ if Path("/dev/full").exists():
 @TABLE.fault("a folder that may not be written", "could not be written: Read-only file system")
 def read_only(folder: Path) -> None:
     refusal = mock.Mock(side_effect=OSError(errno.EROFS, os.strerror(errno.EROFS)))
-    with mock.patch.object(whole_file, "open", refusal, create=True):
+    with mock.patch.object(atomic_write, "open", refusal, create=True):
         track_file.save(track_of(), folder / "t.npz")
 
 

@@ -31,7 +31,7 @@ def folders(folder: Path):
 
 @TABLE.fault("two links in the input folder that lead round")
 def loops(folder: Path) -> None:
-    from ..nodes.listing import listed
+    from ..nodes.input_files import listed
 
     with folders(folder):
         inner = folder / "input" / "a" / "b"
@@ -45,7 +45,7 @@ def loops(folder: Path) -> None:
 
 @TABLE.fault("a folder elsewhere that is linked")
 def linked(folder: Path) -> None:
-    from ..nodes.listing import listed
+    from ..nodes.input_files import listed
 
     (folder / "elsewhere").mkdir()
     (folder / "elsewhere" / "take.csv").touch()
@@ -58,7 +58,7 @@ def linked(folder: Path) -> None:
 
 @TABLE.fault("many pictures beside the recordings: they are looked at once")
 def looked_at_once(folder: Path) -> None:
-    from ..nodes import listing
+    from ..nodes import input_files
 
     with folders(folder):
         (folder / "input" / "take.csv").touch()
@@ -66,16 +66,16 @@ def looked_at_once(folder: Path) -> None:
             (folder / "input" / f"{k}.png").touch()
         hour_ago = time.time() - 3600
         os.utime(folder / "input", (hour_ago, hour_ago))
-        keep(listing.listed(".csv") == ["take.csv"], "files")
-        with mock.patch.object(listing.os, "scandir", side_effect=AssertionError):
-            keep(listing.listed(".csv") == ["take.csv"], "files")
+        keep(input_files.listed(".csv") == ["take.csv"], "files")
+        with mock.patch.object(input_files.os, "scandir", side_effect=AssertionError):
+            keep(input_files.listed(".csv") == ["take.csv"], "files")
         (folder / "input" / "later.csv").touch()
-        keep(listing.listed(".csv") == ["later.csv", "take.csv"], "a file that came later")
+        keep(input_files.listed(".csv") == ["later.csv", "take.csv"], "a file that came later")
 
 
 @TABLE.fault("100,000 pictures beside the recordings", rf"listed in \d+ ms of processor time, {SECONDS * 1000:.0f} are allowed", long=True)
 def crowded(folder: Path) -> str:
-    from ..nodes.listing import listed
+    from ..nodes.input_files import listed
 
     with folders(folder):
         for k in range(PICTURES):

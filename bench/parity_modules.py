@@ -11,7 +11,7 @@ from torch import Tensor
 from ..sk_attention.attention import SKCrossAttention, SKReferenceAttention, SKReferenceAttentionV5, STKCrossAttention, STKReferenceModule
 from ..sk_attention.drive import Expression, SmallUnet
 from ..sk_attention.fan import CROP
-from ..sk_attention.parts import DRIVE, FACE_MOTION, PROJECTION, find_part
+from ..sk_attention.published_files import DRIVE, FACE_MOTION, PROJECTION, find_part
 from ..testing.golden import Golden
 from ..testing.rule import draw
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..sk_attention.checkpoint import Loaded
 from ..sk_attention.motion import MotionAction, SKMotionModule, SKMotionModuleV5
-from ..sk_attention.parts import ANIMATEDIFF, MOTION, find_part
+from ..sk_attention.published_files import ANIMATEDIFF, MOTION, find_part
 from ..sk_attention.reference import ReferenceAction
 from ..testing.golden import DEFAULT, Golden
 from ..unet.clip.frames import COND, UNCOND

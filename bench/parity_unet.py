@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..sk_attention.drive import Drive, DriveAction
-from ..sk_attention.parts import REFERENCE, find_part
+from ..sk_attention.published_files import REFERENCE, find_part
 from ..sk_attention.reference import Reference, ReferenceAction
 from ..testing.golden import Golden
 from ..unet.clip.frames import COND, UNCOND

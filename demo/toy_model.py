@@ -20,7 +20,7 @@ from ..face_tools.coefficients import to_network_order
 from ..face_tools.track import FaceTrack
 from ..host.environment import ROOT
 from ..sk_attention.drive import Drive, DriveAction, Expression, encode
-from ..sk_attention.parts import ANIMATEDIFF, DRIVE, REFERENCE
+from ..sk_attention.published_files import ANIMATEDIFF, DRIVE, REFERENCE
 from ..sk_attention.reference import Reference, ReferenceAction
 from ..train.noise import BETAS
 from ..train.toy import definition as networks

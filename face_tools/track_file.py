@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from .track import ROWS, FaceTrack, TrackError
-from .whole_file import written
+from .atomic_write import written
 
 FORMAT_VERSION = 1
 LARGEST = 1 << 30  # bytes of a track's arrays: two hours of 478 landmarks at 25 frames a second

@@ -14,7 +14,7 @@ from typing import TypeVar
 import av
 import numpy as np
 
-from .shown import shown as as_shown
+from .display_transform import shown as as_shown
 
 T = TypeVar("T")
 File = str | os.PathLike | io.BytesIO

@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from .whole_file import whole
+from .atomic_write import whole
 
 CODEC, QUALITY, AUDIO = "libx264", "18", "aac"  # QUALITY: x264's constant rate factor, visually lossless
 BLOCK = 1024  # samples an AAC frame takes

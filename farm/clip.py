@@ -12,8 +12,8 @@ from torch import Tensor
 from ..nodes.hellomeme.clip_runs import Clip, steps_of
 from ..unet.clip.windows import Plan, blend
 from ..unet.feature_cache import evenly
-from .crew import Crew, Request
-from .rules import PARTS_EACH, shared_out
+from .worker_pool import Crew, Request
+from .scheduling import PARTS_EACH, shared_out
 from .store import Store
 from .worker import KeyFrame, Sampling
 

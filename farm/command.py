@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from ..host.environment import ROOT
-from . import frames, rules
+from . import frames, scheduling
 from .failures import FarmError
 
 
@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--servers", type=addresses, help="ComfyUI servers that are running, host:port,host:port,...")
     parser.add_argument("--base-directory", type=Path, help="of ComfyUI: models, input, custom_nodes, ... (default: its own folder)")
     parser.add_argument("--output", type=Path, default=ROOT / "output" / "farm", help="default: %(default)s")
-    parser.add_argument("--patience", type=float, default=rules.PATIENCE, help="seconds that an answer may take (default: %(default).0f)")
+    parser.add_argument("--patience", type=float, default=scheduling.PATIENCE, help="seconds an answer may take (default: %(default).0f)")
     options = parser.parse_args(argv)
     if options.servers and (options.workers or options.address):
         parser.error("--servers takes servers that are running: leave --workers and --address away.")

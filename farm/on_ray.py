@@ -8,11 +8,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..host import installation
-from . import crew, video
+from . import worker_pool, video
 from .graph import read
 from .prepare import Prepared
 from .session import Session
-from .shown import Steps, noted
+from .progress import Steps, noted
 from .store import Store, write_stages
 
 
@@ -22,9 +22,9 @@ def run(options: argparse.Namespace) -> None:
     if comfy is None:
         raise ValueError("The farm runs ComfyUI on every worker, and there is none on this machine: set COMFYUI_PATH.")
     base = (options.base_directory or comfy).absolute()
-    ray = crew.begin(options.address, options.workers)
+    ray = worker_pool.begin(options.address, options.workers)
     try:
-        recruits = crew.Recruits(ray, crew.Place() if options.address else crew.Place(comfy, base), options.workers)
+        recruits = worker_pool.Recruits(ray, worker_pool.Place() if options.address else worker_pool.Place(comfy, base), options.workers)
         session = Session(comfy, base)
         prompt = read(options.workflow, session.info)
         print("Encoding", flush=True)
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
         ray.shutdown()
 
 
-def deliver(job: Prepared, folder: Path, workers: crew.Crew, stages) -> None:
+def deliver(job: Prepared, folder: Path, workers: worker_pool.Crew, stages) -> None:
     """The latents as a file, and what the workflow makes of them."""
     print(f"Latents: {write_stages(folder, stages)}", flush=True)
     if job.decoder:

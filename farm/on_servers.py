@@ -17,7 +17,7 @@ from .files import digest_of
 from .graph import Graph, read, sampler_of
 from .remote import CONNECT, Remote, Trouble, understood
 from .servers import NO_PACK, Servers, Work, source_of
-from .shown import Frames, noted
+from .progress import Frames, noted
 from .store import Store, as_latent, write_stages
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..unet.clip.parts import MARGIN, Part, Seam, join
 from ..unet.feature_cache import consecutive
-from .rules import shared_out
+from .scheduling import shared_out
 from .store import Store
 
 LONG = 6 * MARGIN  # frames for which the margins are a price worth paying

@@ -17,7 +17,7 @@ from ..host.server import failure, refusal
 from .failures import FarmError
 from .graph import Graph
 
-DIGESTS = "/sk_portrait/digests"  # nodes/digests.py
+DIGESTS = "/sk_portrait/digests"  # nodes/file_hashes.py
 POLL = 0.5  # seconds between two looks at what became of a prompt
 CANCEL = 5.0  # seconds that a server has to hear that a prompt is no longer wanted
 CONNECT = 10.0  # seconds that it may take to answer at all

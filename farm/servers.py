@@ -22,7 +22,7 @@ from .frames import Asked, within
 from .graph import Graph, texts
 from .parts import FinishedParts, Sampled, lay_out
 from .remote import Remote, Trouble, understood
-from .rules import SLOW
+from .scheduling import SLOW
 from .store import Store, as_latent
 
 log = logging.getLogger(__name__)

@@ -111,15 +111,15 @@ class Session:
 
     def files(self, graph: Graph) -> dict[str, str | None]:
         """Name -> SHA-256 of every model file that the nodes of a graph name."""
-        from ..nodes import digests
+        from ..nodes import file_hashes
 
-        return digests.models(texts(graph))
+        return file_hashes.models(texts(graph))
 
     def inputs(self, graph: Graph) -> dict[str, str]:
         """Name -> SHA-256 of every file of the input folder that the nodes of a graph name."""
-        from ..nodes import digests
+        from ..nodes import file_hashes
 
-        return digests.inputs(texts(graph))
+        return file_hashes.inputs(texts(graph))
 
 
 async def _own_nodes() -> dict[str, type]:

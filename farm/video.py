@@ -11,7 +11,7 @@ import av
 import numpy as np
 from torch import Tensor
 
-from .crew import Crew, Request
+from .worker_pool import Crew, Request
 
 BATCH = 16  # frames a request
 

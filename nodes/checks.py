@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import comfy.supported_models
 
-from ..sk_attention.generations import GENERATIONS
+from ..sk_attention.versions import GENERATIONS
 
 LEAST = 8  # cells of a latent's side: the UNet halves it three times
 

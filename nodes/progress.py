@@ -6,8 +6,8 @@ import comfy.model_management
 import comfy.utils
 import torch
 
-from ..face_tools import ahead as threads
-from ..face_tools.ahead import R, T
+from ..face_tools import threaded_map as threads
+from ..face_tools.threaded_map import R, T
 
 
 def stop_at_cancel() -> None:
@@ -27,7 +27,7 @@ def ticker(total: int):
 
 
 def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """The frames in threads of `face_tools.ahead`, each thread in the host's inference mode: an IMAGE is filled in no other."""
+    """The frames in threads of `face_tools.threaded_map`, each thread in the host's inference mode: an IMAGE is filled in no other."""
     return threads.ahead(torch.inference_mode()(work), items)
 
 

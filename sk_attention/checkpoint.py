@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..unet.networks.animatediff import diffusers_names, in_own_names
-from .parts import PARTS, CheckpointError, Part, Shapes
+from .published_files import PARTS, CheckpointError, Part, Shapes
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..sk_attention.checkpoint import Loaded, load
-from ..sk_attention.parts import Part
+from ..sk_attention.published_files import Part
 from .rule import fill, rule_tensor
 
 TESTS = Path(__file__).parent.parent / "tests"

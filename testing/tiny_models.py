@@ -6,7 +6,7 @@ import torch
 
 from sk_portrait.bench.parity_unet import SIZES
 from sk_portrait.sk_attention.drive import Drive
-from sk_portrait.sk_attention.parts import REFERENCE, find_part
+from sk_portrait.sk_attention.published_files import REFERENCE, find_part
 from sk_portrait.testing.golden import Golden
 from sk_portrait.testing.rule import draw
 

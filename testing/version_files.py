@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sk_portrait.sk_attention.generations import GENERATIONS, Generation
+from sk_portrait.sk_attention.versions import GENERATIONS, Generation
 from sk_portrait.testing.stand_ins import networks
 
 PLACE = "every_generation"  # a folder of their own in models/sk_portrait

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from sk_portrait.face_tools.ahead import WORKERS, ahead
+from sk_portrait.face_tools.threaded_map import WORKERS, ahead
 
 
 def test_results_come_in_order_whoever_is_done_first():

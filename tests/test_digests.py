@@ -18,22 +18,22 @@ def write(path: Path, content: bytes) -> str:
 def test_inputs_are_told_and_nothing_beside_them(comfy):
     import folder_paths
 
-    from sk_portrait.nodes import digests
+    from sk_portrait.nodes import file_hashes
 
     folder = Path(folder_paths.get_input_directory())
     told = write(folder / "faces" / "told.png", b"picture")
     write(folder.parent / "secret.txt", b"secret")
     names = ["faces/told.png", "faces/told.png [input]", "faces", "../secret.txt", str(folder.parent / "secret.txt"), "a prompt " * 99, ""]
-    assert digests.inputs(names) == {"faces/told.png": told, "faces/told.png [input]": told}
+    assert file_hashes.inputs(names) == {"faces/told.png": told, "faces/told.png [input]": told}
 
 
 def test_a_model_is_found_by_the_name_that_the_lists_show(comfy):
     import folder_paths
 
-    from sk_portrait.nodes import digests, folders
+    from sk_portrait.nodes import file_hashes, folders
 
     folders.register()
     folder = Path(folder_paths.get_folder_paths(folders.NETWORKS)[0])
     told = write(folder / "digested_part" / "diffusion_pytorch_model.safetensors", b"weights")
     names = ["digested_part.safetensors", "digested_absent.safetensors", "a prompt"]
-    assert digests.models(names) == {"digested_part.safetensors": told, "digested_absent.safetensors": None}
+    assert file_hashes.models(names) == {"digested_part.safetensors": told, "digested_absent.safetensors": None}

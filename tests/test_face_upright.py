@@ -7,7 +7,7 @@ import pytest
 
 from sk_portrait.face_tools.trackers import sources
 from sk_portrait.face_tools.trackers.faces import Face, ModelFiles
-from sk_portrait.face_tools.trackers.plausible import POSSIBLE, SURE, doubt, lone_jumps
+from sk_portrait.face_tools.trackers.sanity_checks import POSSIBLE, SURE, doubt, lone_jumps
 from sk_portrait.face_tools.trackers.tracking import track_faces
 from sk_portrait.testing.talking_head import talking_head
 from sk_portrait.tests.test_face_tracking import face_at, follow

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from sk_portrait.sk_attention.checkpoint import load, recognise
 from sk_portrait.sk_attention.motion import SKMotionModule, SKMotionModuleV5
-from sk_portrait.sk_attention.parts import ANIMATEDIFF, Shapes
+from sk_portrait.sk_attention.published_files import ANIMATEDIFF, Shapes
 from sk_portrait.testing.rule import rule_tensor
 from sk_portrait.unet.networks.animatediff import diffusers_names, in_own_names
 

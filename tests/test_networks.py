@@ -8,8 +8,8 @@ import torch
 from sk_portrait.bench.cost import overhead
 from sk_portrait.sk_attention.attention import SKReferenceAttention, SKReferenceAttentionV5, STKReferenceModule
 from sk_portrait.sk_attention.drive import Expression, encode
-from sk_portrait.sk_attention.fold import fold
-from sk_portrait.sk_attention.parts import DRIVE, PROJECTION, find_part
+from sk_portrait.sk_attention.fuse import fold
+from sk_portrait.sk_attention.published_files import DRIVE, PROJECTION, find_part
 from sk_portrait.testing.golden import Golden
 from sk_portrait.testing.rule import draw
 

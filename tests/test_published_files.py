@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from sk_portrait.sk_attention.checkpoint import load, published_names, recognise
-from sk_portrait.sk_attention.generations import GENERATIONS
-from sk_portrait.sk_attention.parts import PARTS, CheckpointError, Shapes
+from sk_portrait.sk_attention.versions import GENERATIONS
+from sk_portrait.sk_attention.published_files import PARTS, CheckpointError, Shapes
 
 MANIFESTS = Path(__file__).parent / "manifests"
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from sk_portrait.sk_attention.checkpoint import load, read
-from sk_portrait.sk_attention.parts import find_part
+from sk_portrait.sk_attention.published_files import find_part
 from sk_portrait.testing import training
 from sk_portrait.train import command, loop, motions, noise, objective, portraits, prepare
 from sk_portrait.train.checkpoint import read_checkpoint, write_checkpoint

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..sk_attention.checkpoint import read
-from ..sk_attention.parts import Part
+from ..sk_attention.published_files import Part
 from .errors import TrainError
 from .names import PREFIX
 from .sizes import fitted

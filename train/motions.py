@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
-from ..sk_attention.parts import ANIMATEDIFF, MOTION, PARTS, Part
+from ..sk_attention.published_files import ANIMATEDIFF, MOTION, PARTS, Part
 from .data import Clips
 from .errors import TrainError
 from .portraits import Pairs, Pick, from_file, published

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..sk_attention.checkpoint import load, read, recognise
-from ..sk_attention.parts import DRIVE, PROJECTION, REFERENCE, CheckpointError, Part, Shapes, find_part
+from ..sk_attention.published_files import DRIVE, PROJECTION, REFERENCE, CheckpointError, Part, Shapes, find_part
 from .data import Clips, pictures_of
 from .errors import TrainError
 from .loop import to_device

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..sk_attention.drive import PROJECTION_MAPS
-from ..sk_attention.parts import DRIVE, MOTION, PROJECTION, Part
+from ..sk_attention.published_files import DRIVE, MOTION, PROJECTION, Part
 
 SD15 = (320, 640, 1280, 1280)
 

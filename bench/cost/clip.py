@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 
 from ...sk_attention.motion import MotionAction
-from ...sk_attention.parts import ANIMATEDIFF, MOTION, find_part
+from ...sk_attention.published_files import ANIMATEDIFF, MOTION, find_part
 from ...unet.clip.keyframes import key_frame_levels, published_padding, windows
 from ...unet.hosts.comfy_injection import TemporalAction
 from ...unet.hosts.diffusers_hooks import bound

@@ -51,7 +51,7 @@ class Bench:
     """One ComfyUI in this process, Ray beside it, and what has passed."""
 
     def __init__(self, workers: int):
-        from ...farm import crew
+        from ...farm import worker_pool
         from ...farm.session import Session
         from ...host import installation
         from ...testing.farm import graphs
@@ -60,8 +60,8 @@ class Bench:
         base = graphs.base(self.folder / "base")
         self.session = Session(installation.find(), base)
         started = time.perf_counter()
-        self.ray = crew.begin(None, workers)
-        self.recruits = partial(crew.Recruits, self.ray, crew.Place(installation.find(), base))
+        self.ray = worker_pool.begin(None, workers)
+        self.recruits = partial(worker_pool.Recruits, self.ray, worker_pool.Place(installation.find(), base))
         print(f"Ray: {time.perf_counter() - started:.1f} s")
 
     def clip(self, kind: str, frames: int, counts: list[int]) -> None:
@@ -138,7 +138,7 @@ def _interrupt() -> None:
 
 def _request(workers) -> float:
     """Seconds of asking and answering, with nothing in it."""
-    from ...farm.crew import Request
+    from ...farm.worker_pool import Request
 
     count = 50
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A farm of many workers, simulated: the driver hands out each step's windows as `farm/crew.py` does, over a wire that all share.
+"""A farm of many workers, simulated: the driver hands out each step's windows as `farm/worker_pool.py` does, over a wire that all share.
 
 No host, no torch: events in time.
 """
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from ...farm.rules import PARTS_EACH, SLOW, shared_out
+from ...farm.scheduling import PARTS_EACH, SLOW, shared_out
 from ...unet.clip import keyframes
 
 FPS, STEPS, FIRST = 25, 25, 10  # of the clip; of the second stage and of the first

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ...sk_attention.parts import ANIMATEDIFF, DRIVE, REFERENCE, find_part
+from ...sk_attention.published_files import ANIMATEDIFF, DRIVE, REFERENCE, find_part
 from ...testing.golden import Golden
 from ...testing.rule import draw
 from ...unet.clip.keyframes import published_padding

@@ -14,7 +14,7 @@ from ...demo.toy_model import SIZE, Wishes, World
 from ...drawn_heads import Identity, State, clip, draw, truth
 from ...host import installation
 from ...host.environment import CACHE
-from ...sk_attention.parts import ANIMATEDIFF, DRIVE, MOTION, REFERENCE
+from ...sk_attention.published_files import ANIMATEDIFF, DRIVE, MOTION, REFERENCE
 from ...train.base import SCALE, SINUSOID
 from ...train.toy import definition as networks
 from ...unet.clip.keyframes import chain, windows

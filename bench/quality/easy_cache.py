@@ -17,7 +17,7 @@ import torch
 from ...demo.toy_model import Wishes, World
 from ...host import installation
 from ...host.environment import CACHE
-from ...sk_attention.parts import ANIMATEDIFF
+from ...sk_attention.published_files import ANIMATEDIFF
 from ...train.base import SCALE
 from .clips import Take, host_model, network, take
 from .probe import HELD_OUT

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ahead import ahead
+from ..threaded_map import ahead
 from .faces import Face
 from .head_pose import solve
 from .tiles import Finder

@@ -11,7 +11,7 @@ from ...face_tools.recordings.arkit_json import read_arkit_json
 from ...face_tools.recordings.livelink import TAKE_FPS, read_live_link
 from ...face_tools.report import describe
 from ...face_tools.trackers.onnx_source import named_otherwise
-from ..listing import OUTPUT, listed
+from ..input_files import OUTPUT, listed
 from ..notice import notice
 from ..schema import schema
 from ..types import FaceTrackType

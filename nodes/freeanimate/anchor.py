@@ -12,7 +12,7 @@ from ...systems.freeanimate.trajectory import in_unet_scale
 from ...unet.hosts import comfy_attention, extra_items
 from ..checks import require_sd15
 from ..schema import schema
-from ..span import SPAN, span_of
+from ..percent_range import SPAN, span_of
 from ..types import TrajectoryType
 
 FIRST_LEVEL = io.Int.Input(

@@ -12,7 +12,7 @@ from ...unet.patches import Weighted
 from ...unet.strengths import EVEN
 from ..checks import require_latent, require_one_size, require_pair, require_sd15
 from ..schema import schema
-from ..span import SPAN, span_of
+from ..percent_range import SPAN, span_of
 from ..types import DriveType, ReferenceType, StrengthsType
 
 

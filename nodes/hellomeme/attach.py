@@ -6,7 +6,7 @@ from comfy.model_management import get_free_memory
 from comfy.model_patcher import ModelPatcher
 
 from ...sk_attention.motion import KeyFrames, MotionAction
-from ...sk_attention.parts import ANIMATEDIFF
+from ...sk_attention.published_files import ANIMATEDIFF
 from ...unet.hosts import comfy_hooks as unet_comfy
 from ...unet.hosts import comfy_injection
 from ...unet.hosts.comfy_injection import TemporalAction

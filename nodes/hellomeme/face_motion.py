@@ -6,7 +6,7 @@ import torch
 from comfy_api.latest import io, ui
 
 from ...sk_attention.fan import CROP
-from ...sk_attention.parts import FACE_MOTION
+from ...sk_attention.published_files import FACE_MOTION
 from ..pixels import require_pictures
 from ..progress import ticker
 from ..schema import schema

@@ -2,14 +2,14 @@
 
 from comfy_api.latest import io
 
-from ...sk_attention.parts import ANIMATEDIFF, MOTION
+from ...sk_attention.published_files import ANIMATEDIFF, MOTION
 from ...systems.xdyna.patch import SYSTEM as XDYNA
 from ...unet.clip import keyframes
 from ...unet.clip.windows import Plan
 from ...unet.hosts import extra_items
 from ..checks import require_sd15
 from ..schema import RARE, schema
-from ..span import SPAN, span_of
+from ..percent_range import SPAN, span_of
 from ..types import MotionType
 from ..windows import require_window, see_in_windows
 from . import attach

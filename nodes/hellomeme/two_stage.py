@@ -7,7 +7,7 @@ from collections.abc import Callable
 import comfy.sample
 from comfy_api.latest import io
 
-from ...sk_attention.parts import MOTION
+from ...sk_attention.published_files import MOTION
 from ..checks import require_latent, require_prompt, require_sd15
 from ..schema import RARE, schema
 from ..types import ClipPartType, MotionType

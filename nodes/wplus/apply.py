@@ -12,7 +12,7 @@ from ...unet.clip.curve import Curve
 from ...unet.hosts import comfy_attention
 from ..checks import require_sd15
 from ..schema import schema
-from ..span import SPAN, span_of
+from ..percent_range import SPAN, span_of
 from ..types import FaceTrackType, FloatsType, WPlusCodeType, WPlusType
 
 NEGATE_LAMBDA, NEGATE_DIRECTION = "negate lambda", "negate direction"

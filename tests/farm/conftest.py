@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sk_portrait.farm import crew
+from sk_portrait.farm import worker_pool
 from sk_portrait.testing.farm import graphs
 
 
@@ -16,7 +16,7 @@ def ray():
     pytest.importorskip("ray")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_worker_niceness", "0")  # Ray is polite to what else runs on a machine: here nothing does
-        started = crew.begin(None, 8)
+        started = worker_pool.begin(None, 8)
         yield started
         started.shutdown()
 

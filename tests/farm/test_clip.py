@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sk_portrait.farm import crew
+from sk_portrait.farm import worker_pool
 from sk_portrait.farm.on_ray import deliver
 from sk_portrait.farm.prepare import Prepared
 from sk_portrait.farm.session import Session
@@ -52,7 +52,7 @@ def session(comfy, base):
 @pytest.fixture(scope="module")
 def recruits(ray, comfy, base):
     """Two workers that have opened ComfyUI, for one clip after another."""
-    opened = crew.Recruits(ray, crew.Place(comfy, base), 2)
+    opened = worker_pool.Recruits(ray, worker_pool.Place(comfy, base), 2)
     yield opened
     for worker in opened.workers:
         ray.kill(worker)
@@ -129,6 +129,6 @@ def finished(store: Store) -> int:
 def test_a_worker_with_another_model_file_is_refused_by_its_name(recruits, session, base, tmp_path):
     job = Prepared(session, graphs.clip("v2", 12))
     graphs.model(base, b"another file")
-    with pytest.raises(crew.FarmError, match=f"worker .* the model {graphs.MOTION_FILE} is another file"):
+    with pytest.raises(worker_pool.FarmError, match=f"worker .* the model {graphs.MOTION_FILE} is another file"):
         job.sample(recruits.crew(job.task, job.given), Store(tmp_path / "store"), Quiet())
     graphs.model(base, b"the same on all machines")

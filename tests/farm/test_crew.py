@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from sk_portrait.farm import crew
-from sk_portrait.farm.crew import Crew, FarmError, Request
+from sk_portrait.farm import worker_pool
+from sk_portrait.farm.worker_pool import Crew, FarmError, Request
 
 
 def faulty():
@@ -89,11 +89,11 @@ def test_a_worker_that_cannot_start_is_named(ray, workers, tmp_path):
 
 def test_an_address_without_a_cluster_is_said(monkeypatch):
     pytest.importorskip("ray")
-    monkeypatch.setattr(crew, "HEAD", 0.0)
+    monkeypatch.setattr(worker_pool, "HEAD", 0.0)
     with pytest.raises(FarmError, match="No cluster answers at ray://127.0.0.1:9 "):
-        crew.begin("ray://127.0.0.1:9", None)
+        worker_pool.begin("ray://127.0.0.1:9", None)
     with pytest.raises(FarmError, match="'head' is no address of a cluster"):
-        crew.begin("head", None)
+        worker_pool.begin("head", None)
 
 
 def test_a_cluster_that_comes_up_is_awaited():
@@ -101,11 +101,11 @@ def test_a_cluster_that_comes_up_is_awaited():
         place = free.getsockname()
     came = []
     threading.Timer(0.5, lambda: came.append(socket.create_server(place))).start()
-    crew.await_head(f"{place[0]}:{place[1]}")
+    worker_pool.await_head(f"{place[0]}:{place[1]}")
     came[0].close()
 
 
 def test_without_ray_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(FarmError, match="pip install ray"):
-        crew.begin(None, 1)
+        worker_pool.begin(None, 1)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sk_portrait.host import workflow
-from sk_portrait.sk_attention.generations import GENERATIONS
+from sk_portrait.sk_attention.versions import GENERATIONS
 from sk_portrait.testing.version_files import write, write_pair
 
 pytestmark = pytest.mark.comfy

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ...sk_attention.parts import ANIMATEDIFF, DRIVE, MOTION, REFERENCE, Part, Shapes, find_part
+from ...sk_attention.published_files import ANIMATEDIFF, DRIVE, MOTION, REFERENCE, Part, Shapes, find_part
 from ..base import plain_unet
 from ..errors import TrainError
 from ..names import PREFIX, ldm_name, ldm_names

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..track import TrackError
 from .faces import Face, Source
-from .plausible import POSSIBLE, SURE, doubt
+from .sanity_checks import POSSIBLE, SURE, doubt
 from .tiles import overlap
 
 TURNS = (0, 1, 3, 2)  # counter-clockwise quarter turns of the picture, likeliest first

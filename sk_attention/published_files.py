@@ -12,7 +12,7 @@ from torch import nn
 from ..unet.networks.animatediff import TABLE, AnimateDiff
 from .drive import PROJECTION_MAPS, BaseDriveEncoder, KnitDriveEncoder, Projection
 from .fan import FanEncoder
-from .generations import GENERATIONS, PAGE
+from .versions import GENERATIONS, PAGE
 from .motion import SKMotion
 from .reference import ReferenceAdapter
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ..host.environment import ROOT
 from .failures import FarmError
-from .rules import PATIENCE, SLOW
+from .scheduling import PATIENCE, SLOW
 from .wire import packed
 from .worker import Task
 
