@@ -18,7 +18,7 @@ from unittest import mock
 
 import numpy as np
 
-from ..face_tools import track_file, video_file, atomic_write
+from ..face_tools import atomic_write, track_file, video_file
 from ..face_tools.coefficients import ARKIT_51, LIVE_LINK_51
 from ..face_tools.editing.adjust import parse
 from ..face_tools.editing.timeline import retime

@@ -10,8 +10,8 @@ import zlib
 import numpy as np
 from numpy.lib import format as npy
 
-from .track import ROWS, FaceTrack, TrackError
 from .atomic_write import written
+from .track import ROWS, FaceTrack, TrackError
 
 FORMAT_VERSION = 1
 LARGEST = 1 << 30  # bytes of a track's arrays: two hours of 478 landmarks at 25 frames a second

@@ -12,10 +12,10 @@ from torch import Tensor
 from ..nodes.hellomeme.clip_runs import Clip, steps_of
 from ..unet.clip.windows import Plan, blend
 from ..unet.feature_cache import evenly
-from .worker_pool import Crew, Request
 from .scheduling import PARTS_EACH, shared_out
 from .store import Store
 from .worker import KeyFrame, Sampling
+from .worker_pool import Crew, Request
 
 KEY = "sk_portrait_farm"
 POST_CFG = "sampler_post_cfg_function"  # the host's name in model_options

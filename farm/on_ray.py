@@ -8,11 +8,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..host import installation
-from . import worker_pool, video
+from . import video, worker_pool
 from .graph import read
 from .prepare import Prepared
-from .session import Session
 from .progress import Steps, noted
+from .session import Session
 from .store import Store, write_stages
 
 

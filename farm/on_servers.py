@@ -15,9 +15,9 @@ from torch import Tensor
 from . import server_graphs as graphs
 from .files import digest_of
 from .graph import Graph, read, sampler_of
+from .progress import Frames, noted
 from .remote import CONNECT, Remote, Trouble, understood
 from .servers import NO_PACK, Servers, Work, source_of
-from .progress import Frames, noted
 from .store import Store, as_latent, write_stages
 
 

@@ -12,9 +12,9 @@ from torch import nn
 from ..unet.networks.animatediff import TABLE, AnimateDiff
 from .drive import PROJECTION_MAPS, BaseDriveEncoder, KnitDriveEncoder, Projection
 from .fan import FanEncoder
-from .versions import GENERATIONS, PAGE
 from .motion import SKMotion
 from .reference import ReferenceAdapter
+from .versions import GENERATIONS, PAGE
 
 
 class CheckpointError(ValueError):

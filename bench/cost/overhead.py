@@ -23,9 +23,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from ...sk_attention.attention import STKReferenceModule
 from ...sk_attention.drive import Drive, DriveAction
 from ...sk_attention.fuse import fold
-from ...sk_attention.versions import GENERATIONS
 from ...sk_attention.published_files import REFERENCE, find_part
 from ...sk_attention.reference import Reference, ReferenceAction
+from ...sk_attention.versions import GENERATIONS
 from ...unet.clip.frames import COND, UNCOND, rows_of
 from ...unet.feature_cache import Placement
 from ...unet.hosts.diffusers_hooks import bound

@@ -10,8 +10,8 @@ from ..geometry import wrapped
 from ..track import FaceTrack, TrackError
 from .faces import Face, Source
 from .follow import LARGEST, Choice, Follower
-from .sanity_checks import lone_jumps
 from .orientation import look
+from .sanity_checks import lone_jumps
 
 ON_MISS = ("stop", "hold", "interpolate")
 SIDEWAYS, UPSIDE_DOWN = np.radians(50), np.radians(130)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from comfy_api.latest import io, ui
 
+from ...drawn_heads.puppet import Puppet
 from ...face_tools.editing import poses
-from ...face_tools.pictures.puppet import Puppet
 from ...face_tools.track import FaceTrack
 from ..pixels import frames_uint8, put, room
 from ..progress import ticker

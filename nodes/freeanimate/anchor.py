@@ -11,8 +11,8 @@ from ...systems.freeanimate.reference_items import AnchorRows
 from ...systems.freeanimate.trajectory import in_unet_scale
 from ...unet.hosts import comfy_attention, extra_items
 from ..checks import require_sd15
-from ..schema import schema
 from ..percent_range import SPAN, span_of
+from ..schema import schema
 from ..types import TrajectoryType
 
 FIRST_LEVEL = io.Int.Input(

@@ -11,8 +11,8 @@ from ...unet.hosts import comfy_hooks as unet_comfy
 from ...unet.patches import Weighted
 from ...unet.strengths import EVEN
 from ..checks import require_latent, require_one_size, require_pair, require_sd15
-from ..schema import schema
 from ..percent_range import SPAN, span_of
+from ..schema import schema
 from ..types import DriveType, ReferenceType, StrengthsType
 
 

@@ -8,8 +8,8 @@ from ...face_tools import coefficients as arkit
 from ...face_tools.trackers.onnx_source import NAME as ONNX
 from ...face_tools.trackers.onnx_source import named_otherwise
 from ...sk_attention.drive import DriveAction, Expression, encode
-from ...sk_attention.versions import GENERATIONS
 from ...sk_attention.reference import Reference
+from ...sk_attention.versions import GENERATIONS
 from ...unet.clip.frames import COND, UNCOND
 from ...unet.hosts import comfy_hooks as unet_comfy
 from ...unet.patches import Capture, Weighted

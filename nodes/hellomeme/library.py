@@ -13,8 +13,8 @@ from functools import lru_cache
 
 import folder_paths
 
-from ...sk_attention.versions import GENERATIONS, PAGE
 from ...sk_attention.published_files import ANIMATEDIFF, PARTS, Shapes
+from ...sk_attention.versions import GENERATIONS, PAGE
 from ...unet.networks.animatediff import in_own_names
 from ..folders import NETWORKS, files, find
 

@@ -5,8 +5,8 @@ from comfy_api.latest import io
 
 from ...sk_attention.checkpoint import CheckpointError
 from ...sk_attention.fuse import fold
-from ...sk_attention.versions import GENERATIONS, PAGE
 from ...sk_attention.published_files import DRIVE, PROJECTION, REFERENCE
+from ...sk_attention.versions import GENERATIONS, PAGE
 from ..schema import schema
 from ..types import AdapterType, DriveEncoderType
 from .library import options, page_name, unknown

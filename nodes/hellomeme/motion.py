@@ -8,8 +8,8 @@ from ...unet.clip import keyframes
 from ...unet.clip.windows import Plan
 from ...unet.hosts import extra_items
 from ..checks import require_sd15
-from ..schema import RARE, schema
 from ..percent_range import SPAN, span_of
+from ..schema import RARE, schema
 from ..types import MotionType
 from ..windows import require_window, see_in_windows
 from . import attach

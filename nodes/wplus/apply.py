@@ -11,8 +11,8 @@ from ...systems.wplus.patch import WPlusAction
 from ...unet.clip.curve import Curve
 from ...unet.hosts import comfy_attention
 from ..checks import require_sd15
-from ..schema import schema
 from ..percent_range import SPAN, span_of
+from ..schema import schema
 from ..types import FaceTrackType, FloatsType, WPlusCodeType, WPlusType
 
 NEGATE_LAMBDA, NEGATE_DIRECTION = "negate lambda", "negate direction"

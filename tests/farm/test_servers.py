@@ -14,10 +14,10 @@ import pytest
 from safetensors.torch import load_file
 
 from sk_portrait.farm import command, parts
+from sk_portrait.host import installation
 from sk_portrait.host.environment import ROOT
 from sk_portrait.host.server import Server
 from sk_portrait.testing.farm import graphs
-from sk_portrait.tests.conftest import COMFY
 
 pytestmark = pytest.mark.comfy
 
@@ -29,7 +29,8 @@ SEAM = 0.02  # of the largest number, in two steps of narrow networks; a clip of
 def two(tmp_path_factory):
     """Two servers with the narrow nodes, and a folder in which each process counts its windows."""
     bases = [graphs.base(tmp_path_factory.mktemp(name)) for name in ("first", "second")]
-    with Server(COMFY, bases[0]) as first, Server(COMFY, bases[1]) as second:
+    comfy = installation.find()
+    with Server(comfy, bases[0]) as first, Server(comfy, bases[1]) as second:
         yield first, second
 
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from sk_portrait.sk_attention.checkpoint import load, published_names, recognise
-from sk_portrait.sk_attention.versions import GENERATIONS
 from sk_portrait.sk_attention.published_files import PARTS, CheckpointError, Shapes
+from sk_portrait.sk_attention.versions import GENERATIONS
 
-MANIFESTS = Path(__file__).parent / "manifests"
+MANIFESTS = Path(__file__).parent.parent / "manifests"
 
 # Manifest -> (generations that its keys fit, kind).
 FILES = {

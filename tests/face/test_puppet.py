@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from sk_portrait.drawn_heads import Identity, State, draw, truth
+from sk_portrait.drawn_heads.puppet import Puppet
 from sk_portrait.face_tools.coefficients import ARKIT_51
 from sk_portrait.face_tools.editing import poses
-from sk_portrait.face_tools.pictures.puppet import Puppet
 from sk_portrait.face_tools.pictures.warp import Mesh
 from sk_portrait.face_tools.track import TrackError
 

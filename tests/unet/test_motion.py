@@ -14,7 +14,7 @@ from sk_portrait.sk_attention.published_files import ANIMATEDIFF, Shapes
 from sk_portrait.testing.rule import rule_tensor
 from sk_portrait.unet.networks.animatediff import diffusers_names, in_own_names
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parent.parent / "golden"
 SALT = json.loads((GOLDEN / "index.json").read_text())["salt"]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ...drawn_heads.features import contour
-from ...drawn_heads.head import INNER_LOWER, INNER_UPPER, OVAL, blend_shapes
-from ..coefficients import ARKIT_51
-from ..geometry import rotation_matrix
-from ..track import FaceTrack, TrackError
-from .warp import Mesh
+from ..face_tools.coefficients import ARKIT_51
+from ..face_tools.geometry import rotation_matrix
+from ..face_tools.pictures.warp import Mesh
+from ..face_tools.track import FaceTrack, TrackError
+from .features import contour
+from .head import INNER_LOWER, INNER_UPPER, OVAL, blend_shapes
 
 SCHEME = "mediapipe478"
 EYES = (33, 263)  # outer corners

@@ -10,7 +10,7 @@ from sk_portrait.face_tools.trackers.faces import Face, ModelFiles
 from sk_portrait.face_tools.trackers.sanity_checks import POSSIBLE, SURE, doubt, lone_jumps
 from sk_portrait.face_tools.trackers.tracking import track_faces
 from sk_portrait.testing.talking_head import talking_head
-from sk_portrait.tests.test_face_tracking import face_at, follow
+from sk_portrait.tests.face.test_tracking import face_at, follow
 
 STEP, FPS = 4, 7.5
 

@@ -18,7 +18,7 @@ from sk_portrait.face_tools.trackers.head_pose import FOCAL_512, move_translatio
 from sk_portrait.face_tools.trackers.schemes import SCHEMES
 from sk_portrait.face_tools.trackers.template import RIGID_CM, RIGID_POINTS
 
-GOLDEN = Path(__file__).parent / "golden" / "face"
+GOLDEN = Path(__file__).parent.parent / "golden" / "face"
 TRUTH = json.loads((GOLDEN / "geometry.json").read_text())
 HELLO = SCHEMES["hello222"]
 LANDMARKS = np.float32(TRUTH["crop"]["landmarks_in"])

@@ -5,9 +5,9 @@ import pytest
 
 from sk_portrait.bench.faults_files import track_of
 from sk_portrait.face_tools import track_file
+from sk_portrait.face_tools.atomic_write import FileError
 from sk_portrait.face_tools.recordings.presets import preset
 from sk_portrait.face_tools.track import FaceTrack, TrackError
-from sk_portrait.face_tools.atomic_write import FileError
 
 
 def test_a_folder_that_is_not_there(tmp_path):

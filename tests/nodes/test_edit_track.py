@@ -57,7 +57,7 @@ def test_every_node_explains_itself(nodes):
         "EditTrack", "RetimeTrack", "MixTracks", "PresetExpression", "ApproximateExpression", "PreviewTrack",
         "ImportLiveLinkFace", "LoadTrack", "SaveTrack",
     }  # fmt: skip
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     for name, node in nodes.items():
         schema = node.define_schema()
         assert schema.category.startswith("SK Portrait/") and schema.description

@@ -7,7 +7,7 @@ import pytest
 
 from sk_portrait.face_tools.trackers.one_euro import FAST_MOTION, GROUPS, POINTS, LandmarkSmoother, filter_rate
 
-GOLDEN = Path(__file__).parent / "golden/face/smoother.npz"
+GOLDEN = Path(__file__).parent.parent / "golden/face/smoother.npz"
 
 
 def test_smoothing_is_the_published_one():

@@ -18,7 +18,7 @@ from sk_portrait.face_tools.trackers.tracking import track_faces
 from sk_portrait.testing.stand_ins import onnx_faces as stand_ins
 
 pytest.importorskip("onnxruntime")
-GOLDEN = json.loads((Path(__file__).parent / "golden/face/geometry.json").read_text())
+GOLDEN = json.loads((Path(__file__).parent.parent / "golden/face/geometry.json").read_text())
 
 
 @pytest.fixture(scope="module", params=["N", 1], ids=["dynamic batch", "batch of one"])
