@@ -5,12 +5,11 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 
-from ..host.workflow import INPUTS, MUTED, OUTPUTS, WIDGETS, beginning, inputs_of
+from ..host.workflow import INPUTS, MUTED, OUTPUTS, beginning, followed, inputs_of, is_widget, options_of, type_of, widgets
 
 WIDTH, GAP_X, GAP_Y, TITLE, ROW = 320, 90, 60, 30, 26
 INNER = 100  # more than a subgraph has nodes
 COLOUR = "#3f789e"
-SEEDS = ("seed", "noise_seed")
 SPACE = uuid.UUID("5b1f0c8e-6a1d-4c52-9a53-000000000000")
 
 
@@ -71,22 +70,19 @@ class Graph:
         declared = inputs_of(info)
         if unknown := values.keys() - declared.keys():
             raise LookupError(f"{type_} has no input {', '.join(sorted(unknown))}; it has {', '.join(declared)}.")
-        inputs, widgets, places = [], [], {}
-        for name, spec in declared.items():
-            kind, options = ("COMBO" if isinstance(spec[0], list) else spec[0]), (spec[1] if len(spec) > 1 else {})
-            is_widget = kind in WIDGETS and not options.get("forceInput")
-            inputs.append({"name": name, "type": kind, "link": None} | ({"widget": {"name": name}} if is_widget else {}))
-            if is_widget:
-                value, places[name] = values.get(name), len(widgets)
-                widgets.append(beginning(spec) if value is None or isinstance(value, Wire) else value)
-                if options.get("control_after_generate") or name in SEEDS:
-                    widgets.append("fixed")
-                if options.get("image_upload") or options.get("video_upload"):
-                    widgets.append("image")
-        inputs.sort(key=lambda entry: "widget" in entry)
+        inputs = [{"name": name, "type": type_of(spec), "link": None} for name, spec in declared.items() if not is_widget(spec)]
+        saved, places = [], {}
+        for widget in widgets(info, lambda name, spec, _: beginning(spec) if isinstance(values.get(name), Wire | None) else values[name]):
+            inputs.append({"name": widget.name, "type": type_of(widget.spec), "link": None, "widget": {"name": widget.name}})
+            places[widget.name] = len(saved)
+            saved.append(widget.value)
+            if followed(widget):
+                saved.append("fixed")
+            if {"image_upload", "video_upload"} & options_of(widget.spec).keys():
+                saved.append("image")
         outputs = [{"name": name, "type": kind, "links": []} for name, kind in zip(info["output_name"], info["output"])]
         properties = {"Node name for S&R": type_} | ({"models": list(models)} if models else {})
-        made = self._add(type_, title, column, tall, inputs, outputs, widgets, properties, values)
+        made = self._add(type_, title, column, tall, inputs, outputs, saved, properties, values)
         self.boxes[made[0].node].places = places
         return made
 

@@ -26,7 +26,7 @@ Graph = dict[str, dict]
 def read(path: Path, info: Callable[[set[str]], Mapping[str, dict]]) -> Graph:
     """A graph in API format, from either kind of file. info: what there is to know of these node classes.
 
-    Raises ValueError where the file is neither kind.
+    Raises ValueError where the file is neither kind, or a node lacks a required input.
     """
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
@@ -34,7 +34,10 @@ def read(path: Path, info: Callable[[set[str]], Mapping[str, dict]]) -> Graph:
         raise ValueError(f"{path} is no JSON file: {error}.") from None
     if isinstance(saved, dict) and "nodes" in saved:
         kinds = {node["type"] for node in workflow.flat(saved)["nodes"]} - workflow.NOTES
-        return workflow.to_api(saved, info(kinds))
+        definitions = info(kinds)
+        graph = workflow.to_api(saved, definitions)
+        workflow.require_complete(graph, definitions)
+        return graph
     if isinstance(saved, dict) and all(isinstance(node, dict) and "class_type" in node for node in saved.values()):
         return saved
     raise ValueError(f"{path} is neither a saved workflow nor a graph in API format.")

@@ -17,8 +17,10 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
+from . import workflow
 from .environment import CACHE, ROOT
 
 FOLDERS = ("custom_nodes", "input", "output", "temp", "user", "models")
@@ -136,8 +138,17 @@ class Server:
         """Every node the host knows: {class name: {"input": ..., "output": ..., "output_tooltips": ...}}."""
         return self.get("/object_info")
 
+    @cached_property
+    def definitions(self) -> dict:
+        """`object_info` as it was at the first graph: inputs and outputs stay, lists of files may not."""
+        return self.object_info()
+
     def queue(self, graph: dict) -> str:
-        """Queue a graph in API format; returns its id. Raises RunError with the host's node_errors where it is refused."""
+        """Queue a graph in API format; returns its id.
+
+        Raises ValueError for a graph that lacks a required input, RunError with ComfyUI's node_errors where it rejects the graph.
+        """
+        workflow.require_complete(graph, self.definitions)
         try:
             return json.loads(self._open("/prompt", {"prompt": graph, "client_id": self.client_id}))["prompt_id"]
         except urllib.error.HTTPError as error:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from .environment import ROOT
 
@@ -13,7 +14,8 @@ SAVED = ROOT / "demo" / "saved"  # plain graphs, as artists saved them with 0.1:
 NOTES = {"Note", "MarkdownNote"}
 MUTED, BYPASSED = 2, 4  # LiteGraph's modes "never" and "bypass"
 INPUTS, OUTPUTS = -10, -20  # ids of the two ends of a subgraph
-WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+PRIMITIVES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+SEEDS = {"seed", "noise_seed"}  # widgets behind which the front end puts its own "control after generate"
 
 
 def read(name: str, folder: Path = SAVED) -> dict:
@@ -42,39 +44,86 @@ def models(*workflows: dict) -> dict[tuple[str, str], str]:
 
 def inputs_of(info: dict) -> dict[str, list]:
     """Inputs of a node class in the order of its widgets: {name: [type, options]}."""
-    return {name: spec for kind in ("required", "optional") for name, spec in info["input"].get(kind, {}).items()}
+    return _declared(info["input"])
 
 
-def _widgets(info: dict) -> dict[str, list]:
-    return {
-        name: spec
-        for name, spec in inputs_of(info).items()
-        if (isinstance(spec[0], list) or spec[0] in WIDGETS) and not (len(spec) > 1 and spec[1].get("forceInput"))
-    }
+def _declared(inputs: dict) -> dict[str, list]:
+    return {name: spec for kind in ("required", "optional") for name, spec in inputs.get(kind, {}).items()}
 
 
-def widget_places(info: dict) -> dict[str, int]:
-    """Widget -> its index in the saved values: the file lists them in order, with the front end's own widget after each seed."""
-    places, place = {}, 0
-    for name, spec in _widgets(info).items():
-        options = spec[1] if len(spec) > 1 else {}
-        places[name] = place
-        place += 2 if options.get("control_after_generate") or name in ("seed", "noise_seed") else 1
-    return places
+def options_of(spec: list) -> dict:
+    """What the definition of an input says besides its type."""
+    return spec[1] if len(spec) > 1 else {}
+
+
+def is_widget(spec: list) -> bool:
+    """Does the front end show this input as a widget: a primitive, a choice, or whatever has a default?"""
+    options = options_of(spec)
+    if options.get("forceInput"):
+        return False
+    return isinstance(spec[0], list) or spec[0] in PRIMITIVES or bool({"default", "options"} & options.keys())
+
+
+def type_of(spec: list) -> str:
+    """Type of an input as saved workflows have it."""
+    return "COMBO" if isinstance(spec[0], list) else spec[0]
+
+
+def choices(spec: list) -> list:
+    """Values that a widget offers; empty for numbers and texts."""
+    offered = spec[0] if isinstance(spec[0], list) else options_of(spec).get("options", [])
+    return [choice["key"] if isinstance(choice, dict) else choice for choice in offered]
+
+
+def brought(spec: list, chosen) -> dict:
+    """Inputs that a dynamic choice (COMFY_DYNAMICCOMBO_V3) brings with one of its values, as in `info["input"]`."""
+    offered = options_of(spec).get("options", [])
+    return next((choice["inputs"] for choice in offered if isinstance(choice, dict) and choice["key"] == chosen), {})
+
+
+class Widget(NamedTuple):
+    name: str  # as in the API format: an input that a dynamic choice brings is `choice.input`
+    spec: list  # its type and options
+    place: int  # index in the saved values: in the front end's order, with its own widget after each seed
+    value: object
+
+
+def widgets(info: dict, value_of: Callable[[str, list, int], object]) -> Iterator[Widget]:
+    """Widgets of a node class in the front end's order, each with what `value_of(name, spec, place)` gives it.
+
+    The value of a dynamic choice selects the widgets that follow it.
+    """
+    place, pending = 0, list(inputs_of(info).items())
+    while pending:
+        name, spec = pending.pop(0)
+        if not is_widget(spec):
+            continue
+        widget = Widget(name, spec, place, value_of(name, spec, place))
+        yield widget
+        place += 2 if followed(widget) else 1
+        pending[:0] = [(f"{name}.{inner}", spec) for inner, spec in _declared(brought(spec, widget.value)).items()]
+
+
+def followed(widget: Widget) -> bool:
+    """Does the front end put its own "control after generate" behind this widget?"""
+    return bool(options_of(widget.spec).get("control_after_generate")) or widget.name in SEEDS
+
+
+def saved_widgets(node: dict, info: dict) -> list[Widget]:
+    """Widgets of a saved node; those that did not exist when it was saved have what the front end starts with."""
+    saved = node.get("widgets_values") or ()
+    return list(widgets(info, lambda _, spec, place: saved[place] if place < len(saved) else beginning(spec)))
 
 
 def to_values(node: dict, info: dict) -> dict:
-    """Widget values of a saved node by name; those that did not exist when it was saved have what the front end starts with."""
-    saved = node.get("widgets_values") or ()
-    values = {name: saved[place] for name, place in widget_places(info).items() if place < len(saved)}
-    return {name: beginning(spec) for name, spec in _widgets(info).items() if beginning(spec) is not None} | values
+    """Widget values of a saved node by name."""
+    return {widget.name: widget.value for widget in saved_widgets(node, info) if widget.value is not None}
 
 
 def beginning(spec: list):
     """What a widget starts with: its default, or the first of its choices; None where it has neither."""
-    options = spec[1] if len(spec) > 1 else {}
-    choices = spec[0] if isinstance(spec[0], list) else options.get("options")
-    return options.get("default", choices[0] if choices else None)
+    offered = choices(spec)
+    return options_of(spec).get("default", offered[0] if offered else None)
 
 
 def flat(workflow: dict) -> dict:
@@ -131,6 +180,41 @@ def to_api(workflow: dict, object_info: dict) -> dict:
         inputs = to_values(node, info) | links  # a link to an old name of an input stays, as in the front end
         graph[node["id"]] = {"class_type": kind, "inputs": inputs, "_meta": {"title": node.get("title") or kind}}
     return graph
+
+
+def require_complete(graph: dict, object_info: dict) -> None:
+    """Check an API graph before it runs, since ComfyUI finds a missing input only when the node's turn comes.
+
+    Raises ValueError that names each node without a value for a required input, and each link to an output that does not exist.
+    """
+    faults = [fault for key, node in graph.items() for fault in _faults(key, node, graph, object_info)]
+    if faults:
+        raise ValueError(f"The graph cannot run: {'; '.join(faults)}. Save the workflow again in this version of ComfyUI.")
+
+
+def _faults(key: str, node: dict, graph: dict, object_info: dict) -> Iterator[str]:
+    label, given = f"node {key} ({node['class_type']})", node["inputs"]
+    for name, value in given.items():
+        if isinstance(value, list) and len(value) == 2 and str(value[0]) not in graph:
+            yield f"{label}: {name} comes from node {value[0]}, which is not in the graph"
+    if node["class_type"] not in object_info:
+        yield f"{label} is unknown to this ComfyUI"
+        return
+    for name in required(object_info[node["class_type"]], given):
+        if name not in given:
+            yield f"{label} has no {name}"
+
+
+def required(info: dict, given: dict) -> Iterator[str]:
+    """Names of the inputs that a node must have, those that its dynamic choices bring among them."""
+    pending = [("", info["input"])]
+    while pending:
+        prefix, inputs = pending.pop()
+        for name, spec in _declared(inputs).items():
+            # An input that grows or matches (COMFY_AUTOGROW_V3 and others) holds sockets of its own, under their own names.
+            if name in inputs.get("required", {}) and "template" not in options_of(spec):
+                yield prefix + name
+            pending.append((f"{prefix}{name}.", brought(spec, given.get(prefix + name))))
 
 
 def nodes_of(graph: dict, kind: str, title: str | None = None) -> list[dict]:

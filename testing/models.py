@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..host import workflow
 from .stand_ins import checkpoint
 
 # Loader class: its widgets that name a file.
@@ -43,13 +44,12 @@ def named(graph: dict) -> Iterator[tuple[dict, str, str]]:
 
 def missing(graph: dict, object_info: dict) -> list[str]:
     """Weights that a graph names and the host does not list."""
-    return [name for node, widget, name in named(graph) if name not in choices(object_info, node["class_type"], widget)]
+    return [name for node, widget, name in named(graph) if name not in offered(object_info, node["class_type"], widget)]
 
 
-def choices(object_info: dict, kind: str, widget: str) -> list[str]:
-    """The options of a combo widget, in either of the host's notations."""
-    spec = object_info[kind]["input"]["required"][widget]
-    return spec[0] if isinstance(spec[0], list) else spec[1]["options"]
+def offered(object_info: dict, kind: str, widget: str) -> list[str]:
+    """Names that a loader lists."""
+    return workflow.choices(workflow.inputs_of(object_info[kind])[widget])
 
 
 def use_synthetic(graph: dict) -> None:

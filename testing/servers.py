@@ -49,7 +49,7 @@ def small(saved: dict, info: dict) -> dict:
         if node["type"] not in info:
             continue
         values = SMALL | SMALL_OF.get(node["type"], {})
-        for name, place in workflow.widget_places(info[node["type"]]).items():
+        for name, _, place, _ in workflow.saved_widgets(node, info[node["type"]]):
             if name in values:
                 node["widgets_values"][place] = values[name]
             if name in models.LOADERS.get(node["type"], ()) and node["widgets_values"][place] != models.NONE:

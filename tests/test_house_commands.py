@@ -117,6 +117,38 @@ def test_a_saved_workflow_becomes_what_the_server_runs():
     assert set(graph) == {"7", "8"} and workflow.node_id(graph, "Sampler") == "8"
 
 
+LOADER = SAVED["nodes"][0]
+SAVES = {
+    "input": {
+        "required": {
+            "frames": ["IMAGE"],
+            "format": ["COMFY_DYNAMICCOMBO_V3", {"options": [
+                {"key": "auto", "inputs": {"required": {}}},
+                {"key": "mp4", "inputs": {"required": {"crf": ["INT", {"default": 23}]}, "optional": {"mask": ["MASK"]}}},
+            ]}],
+            "name": ["STRING", {"default": "clip"}],
+        }
+    }
+}  # fmt: skip
+
+
+def test_a_dynamic_choice_brings_its_inputs_under_nested_names():
+    node = {"id": 1, "type": "Save", "inputs": [{"name": "frames", "link": 4}], "widgets_values": ["mp4", 18, "mine"]}
+    graph = workflow.to_api({"nodes": [LOADER, node], "links": [[4, 7, 0, 1, 0, "IMAGE"]]}, INFO | {"Save": SAVES})
+    assert graph["1"]["inputs"] == {"frames": ["7", 0], "format": "mp4", "format.crf": 18, "name": "mine"}
+    workflow.require_complete(graph, INFO | {"Save": SAVES})
+
+
+def test_a_graph_without_a_required_input_is_found_before_it_runs():
+    info = INFO | {"Save": SAVES}
+    graph = {"1": {"class_type": "Save", "inputs": {"frames": ["9", 0], "format": "mp4", "name": "mine"}}}
+    with pytest.raises(ValueError, match=r"frames comes from node 9.*has no format\.crf"):
+        workflow.require_complete(graph, info)
+    graph["1"]["inputs"] = {"format": "auto"}
+    with pytest.raises(ValueError, match="node 1 .Save. has no frames.*has no name"):
+        workflow.require_complete(graph, info)
+
+
 def test_a_workflow_that_cannot_run_here_says_which_node():
     with pytest.raises(ValueError, match="no node 'Sampler'"):
         workflow.to_api(SAVED, {"Loader": INFO["Loader"]})

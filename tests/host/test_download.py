@@ -115,7 +115,7 @@ def test_what_download_all_saves_is_found_as_it_comes(server, published, tmp_pat
 def check_ours(server, names) -> None:
     """Each of our files is listed; today's are preselected; a loader that opens one finds what its page says."""
     info = server.object_info()
-    listed = {name for kind, widget in PRESELECTED for name in models.choices(info, kind, widget)}
+    listed = {name for kind, widget in PRESELECTED for name in models.offered(info, kind, widget)}
     assert set(names) <= listed
     for (kind, widget), name in PRESELECTED.items():
         assert workflow.beginning(info[kind]["input"]["required"][widget]) == name

@@ -55,3 +55,23 @@ def test_a_template_runs_from_the_front_ends_own_button(page, stocked, name):
     assert (seen["missing"], seen["errors"]) == ([], [])
     made = page.run()
     assert made["ok"] and all(output["images"] for output in made["outputs"].values())
+
+
+# The camera and the 3D views hold what only a browser can show.
+ONLY_IN_A_BROWSER = {"image", "audio", "viewport_state"}
+
+
+def test_saved_values_are_read_where_the_front_end_writes_them(page, stocked):
+    """Every node of this ComfyUI: widgets by name and place, those that a dynamic choice brings among them."""
+    info = stocked.object_info()
+    shown = page.page.evaluate(
+        "(kinds) => Object.fromEntries(kinds.map(kind => [kind, (LiteGraph.createNode(kind).widgets ?? []).map(w => w.name)]))",
+        list(info),
+    )
+    differing = {}
+    for kind, names in shown.items():
+        ours = {widget.name: widget.place for widget in workflow.saved_widgets({}, info[kind])}
+        theirs = {name: place for place, name in enumerate(names) if name in ours}
+        if ours != theirs and not ONLY_IN_A_BROWSER & set(names):
+            differing[kind] = (ours, theirs)
+    assert differing == {}
