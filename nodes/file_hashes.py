@@ -11,7 +11,9 @@ from functools import lru_cache
 import folder_paths
 import server
 
-from .hellomeme.library import catalogue
+from .folders import path_of
+from .hellomeme.library import listed_as
+from .input_files import inside
 
 ROUTE = "/sk_portrait/digests"  # POST {"names": [...]} -> {"models": {name: SHA-256 or null}, "inputs": {name: SHA-256}}
 MODEL_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".onnx", ".gguf")
@@ -20,10 +22,10 @@ LONGEST_NAME = 200  # of a file: longer texts are prompts
 
 def models(names: Iterable[str]) -> dict[str, str | None]:
     """Name -> SHA-256, None where there is no such file, of the names of model files, in whatever folder of models they lie."""
-    listed = catalogue()
 
     def where(name: str) -> str | None:
-        places = (folder_paths.get_full_path(folder, listed.get(name, name)) for folder in folder_paths.folder_names_and_paths)
+        file = listed_as(name)
+        places = (path_of(folder, file) for folder in folder_paths.folder_names_and_paths)
         return next(filter(None, places), None)
 
     found = {name: where(name) for name in names if name.endswith(MODEL_FILES)}
@@ -52,9 +54,7 @@ async def _answer(request):
 def _input(name: str) -> str | None:
     """Path of a file that lies in the input folder, or in the one that the name says."""
     name, folder = folder_paths.annotated_filepath(name)
-    folder = os.path.abspath(folder or folder_paths.get_input_directory())
-    path = os.path.abspath(os.path.join(folder, name))
-    return path if path.startswith(folder + os.sep) and os.path.isfile(path) else None
+    return inside(folder or folder_paths.get_input_directory(), name)
 
 
 def _digest(path: str) -> str:

@@ -25,9 +25,19 @@ def files(folder: str) -> list[str]:
     return folder_paths.get_filename_list(folder)
 
 
+def spellings(name: str) -> tuple[str, str]:
+    """A saved file name as it is, then with the separators of Windows as forward slashes, which every system reads."""
+    return name, name.replace("\\", "/")
+
+
+def path_of(folder: str, name: str) -> str | None:
+    """Path of a model file, whichever system saved its name; None if there is no such file."""
+    return next(filter(None, (folder_paths.get_full_path(folder, spelling) for spelling in spellings(name))), None)
+
+
 def find(folder: str, name: str, page: str) -> str:
     """Path of a model file. Raises FileNotFoundError that names the file, the folders to put it in and the page to get it from."""
-    path = folder_paths.get_full_path(folder, name)
+    path = path_of(folder, name)
     if path is None:
         places = " or ".join(folder_paths.get_folder_paths(folder))
         raise FileNotFoundError(f'"{name}" was not found. Put it into {places}. Download: {page} (nothing is downloaded automatically).')

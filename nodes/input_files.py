@@ -7,6 +7,8 @@ import time
 
 import folder_paths
 
+from .folders import spellings
+
 OUTPUT = " [output]"  # the host's mark of a file in the output folder
 ENDINGS = (".csv", ".json", ".npz")
 SETTLED = 2e9  # nanoseconds after which a folder's time tells of every change: two within one tick of the clock look like one
@@ -18,6 +20,15 @@ def listed(*endings: str, output: bool = False) -> list[str]:
     """Files of these ENDINGS in the input folder, and those of the output folder with the host's mark."""
     names = files_in(folder_paths.get_input_directory(), endings)
     return names + ([name + OUTPUT for name in files_in(folder_paths.get_output_directory(), endings)] if output else [])
+
+
+def inside(folder: str, name: str) -> str | None:
+    """Path of a file below a folder, whichever system saved its name; None if there is no such file, or if it lies elsewhere."""
+    if "\0" in name:
+        return None
+    top = os.path.join(os.path.abspath(folder), "")
+    paths = (os.path.abspath(os.path.join(top, spelling)) for spelling in spellings(name))
+    return next((path for path in paths if path.startswith(top) and os.path.isfile(path)), None)
 
 
 def files_in(folder: str, endings: tuple[str, ...]) -> list[str]:

@@ -11,7 +11,7 @@ from ...face_tools.recordings.arkit_json import read_arkit_json
 from ...face_tools.recordings.livelink import TAKE_FPS, read_live_link
 from ...face_tools.report import describe
 from ...face_tools.trackers.onnx_source import named_otherwise
-from ..input_files import OUTPUT, listed
+from ..input_files import OUTPUT, inside, listed
 from ..notice import notice
 from ..schema import schema
 from ..types import FaceTrackType
@@ -24,9 +24,9 @@ BOTH, EXPRESSION = "expression and head angles", "expression"
 def path_of(file: str) -> str:
     """Path of a listed file. Raises FileNotFoundError where it is not, or lies outside the input and output folders."""
     folder = folder_paths.get_output_directory() if file.endswith(OUTPUT) else folder_paths.get_input_directory()
-    name, folder = file.removesuffix(OUTPUT), os.path.abspath(folder)
-    path = os.path.abspath(os.path.join(folder, name))
-    if "\0" in name or not path.startswith(os.path.join(folder, "")) or not os.path.isfile(path):
+    name = file.removesuffix(OUTPUT)
+    path = inside(folder, name)
+    if path is None:
         raise FileNotFoundError(f'There is no file "{name}" in {folder}.')
     return path
 

@@ -16,7 +16,7 @@ import folder_paths
 from ...sk_attention.published_files import ANIMATEDIFF, PARTS, Shapes
 from ...sk_attention.versions import GENERATIONS, PAGE
 from ...unet.networks.animatediff import in_own_names
-from ..folders import NETWORKS, files, find
+from ..folders import NETWORKS, files, find, spellings
 
 # What hubs and browsers call a download.
 NAMELESS = re.compile(r"(diffusion_pytorch_model|pytorch_model|model)([ _-]?\(?\d+\)?)?$")
@@ -52,7 +52,13 @@ def options(*kinds: str) -> list[str]:
 
 def locate(name: str) -> str:
     """Path of a file by its name in the lists. Raises FileNotFoundError that names the file, the folder and the page."""
-    return find(NETWORKS, catalogue().get(name, name), page(name))
+    return find(NETWORKS, listed_as(name), page(name))
+
+
+def listed_as(name: str) -> str:
+    """The file of a name in the lists, whichever system saved it; any other name stays as it is."""
+    known = catalogue()
+    return next((known[spelling] for spelling in spellings(name) if spelling in known), name)
 
 
 def unknown(name: str) -> str | None:

@@ -23,8 +23,9 @@ def test_inputs_are_told_and_nothing_beside_them(comfy):
     folder = Path(folder_paths.get_input_directory())
     told = write(folder / "faces" / "told.png", b"picture")
     write(folder.parent / "secret.txt", b"secret")
-    names = ["faces/told.png", "faces/told.png [input]", "faces", "../secret.txt", str(folder.parent / "secret.txt"), "a prompt " * 99, ""]
-    assert file_hashes.inputs(names) == {"faces/told.png": told, "faces/told.png [input]": told}
+    told_names = ["faces/told.png", "faces/told.png [input]", r"faces\told.png"]
+    others = ["faces", "../secret.txt", r"..\secret.txt", str(folder.parent / "secret.txt"), "a prompt " * 99, ""]
+    assert file_hashes.inputs([*told_names, *others]) == dict.fromkeys(told_names, told)
 
 
 def test_a_model_is_found_by_the_name_that_the_lists_show(comfy):
@@ -35,5 +36,7 @@ def test_a_model_is_found_by_the_name_that_the_lists_show(comfy):
     folders.register()
     folder = Path(folder_paths.get_folder_paths(folders.NETWORKS)[0])
     told = write(folder / "digested_part" / "diffusion_pytorch_model.safetensors", b"weights")
-    names = ["digested_part.safetensors", "digested_absent.safetensors", "a prompt"]
-    assert file_hashes.models(names) == {"digested_part.safetensors": told, "digested_absent.safetensors": None}
+    found = ["digested_part.safetensors", r"digested_part\diffusion_pytorch_model.safetensors"]
+    assert file_hashes.models([*found, "digested_absent.safetensors", "a prompt"]) == {
+        **dict.fromkeys(found, told), "digested_absent.safetensors": None,
+    }  # fmt: skip

@@ -50,6 +50,18 @@ def test_a_folder_a_repository_is_listed_by_the_name_of_the_page(library, files,
     assert library.locate("hm2_reference.safetensors") == path
 
 
+@pytest.mark.parametrize("name", [r"downloads\v2\hm2_reference.safetensors", "downloads/v2/hm2_reference.safetensors"])
+def test_a_name_that_another_system_saved_is_found(library, files, tmp_path, name):
+    path = put(files, tmp_path, "hm2_reference", "downloads/v2/hm2_reference.safetensors")
+    assert library.locate(name) == path
+
+
+def test_a_file_with_a_backslash_in_its_name_keeps_it(library, files, tmp_path):
+    path = put(files, tmp_path, "hm2_reference", r"mine\hm2_reference.safetensors")
+    put(files, tmp_path, "hm2_reference", "mine/hm2_reference.safetensors")
+    assert library.locate(r"mine\hm2_reference.safetensors") == path
+
+
 def test_what_a_browser_saved_side_by_side_is_told_apart_by_the_headers(library, files, tmp_path):
     saved = {
         "hm5_reference": NAMELESS,
