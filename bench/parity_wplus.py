@@ -101,10 +101,11 @@ def _sample(golden: Golden, host) -> Compared:
 
     t, settings = golden.tensors("wplus_sample"), golden.index["cases"]["wplus_sample"]
     sigmas, steps = t["sigmas"], settings["steps"]
+    delay = (settings["start_embed_step"] + 1) / steps  # of the sampling: step i of `leading` timesteps lies at (i + 1) / steps
     negative, positive = ([[row[None], {}]] for row in t["text"])
     for name, scale in (("y_1", 1.0), ("y_-0.7", -0.7)):
         model = host.patcher.clone()
-        delayed = WPlusAction(wplus_of(golden, host), t["w"][:1], Curve.constant(scale), delay=settings["start_embed_step"] / steps)
+        delayed = WPlusAction(wplus_of(golden, host), t["w"][:1], Curve.constant(scale), delay=delay)
         comfy_attention.bind(model, [delayed], optimized_attention)
         guider = comfy.samplers.CFGGuider(model)
         guider.set_conds(positive, negative)

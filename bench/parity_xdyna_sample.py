@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from einops import rearrange
 from torch import Tensor
 
@@ -28,6 +30,7 @@ def _sample(case: str):
         from ..systems.xdyna import sampling
         from ..systems.xdyna.patch import Dynamics, attach
         from ..unet.clip.keyframes import looped_windows
+        from ..unet.clip.run import GRID
         from ..unet.clip.windows import Plan
         from ..unet.hosts.comfy_injection import TemporalAction
         from ..unet.hosts.comfy_injection import attach as attach_motion
@@ -44,8 +47,10 @@ def _sample(case: str):
         attach_motion(model, Weighted(TemporalAction(motion_of(golden, host.operations))))
         model.add_object_patch("model_sampling", linear_schedule(model))
 
-        def plan(n: int, step: int) -> Plan:
-            return Plan.of(looped_windows(n, length, overlap, settings["offsets"][step]), False, range(n), n)
+        offsets = dict(zip((GRID - sampling.timesteps(settings["steps"])).tolist(), settings["offsets"], strict=True))
+
+        def plan(n: int, moment: Callable[[], int]) -> Plan:
+            return Plan.of(looped_windows(n, length, overlap, offsets[moment()]), False, range(n), n)
 
         see_in_windows(model, plan, length)
         conds = [[[positive[None], {}]], [[negative[None], {}]]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -137,16 +137,22 @@ class World:
         attend = Weighted(ReferenceAction(reference), wishes.reference, strengths=wishes.strengths)
         actions = [Weighted(DriveAction(drive), wishes.drive), attend]
         sides = ["positive"] if wishes.guidance == 1 else ["negative", "positive"]
-        run = Run({side: Condition(side) for side in sides}, reference.size, float, tuple(scheduler.sigmas[:-1].tolist()))
+        run = Run({side: Condition(side) for side in sides}, reference.size, partial(percent_to_sigma, scheduler.alphas_cumprod))
         options = {RUN: run, "uuids": sides}
         start = torch.randn(1, 4, *reference.size, generator=torch.Generator().manual_seed(wishes.seed))
         x = start.expand(len(drive), -1, -1, -1) * scheduler.init_noise_sigma
         reduced = torch.autocast("cpu", wishes.dtype, enabled=wishes.dtype != torch.float32)
         with bound(self.unet, actions, options), reduced:
-            for timestep, level in zip(scheduler.timesteps, run.levels, strict=True):
+            for timestep, level in zip(scheduler.timesteps, scheduler.sigmas[:-1].tolist(), strict=True):
                 options[NOISE_LEVEL] = level
                 rows = scheduler.scale_model_input(torch.cat([x] * len(sides)), timestep)
                 answers = self.unet(rows, timestep, encoder_hidden_states=NO_TEXT).sample.float().chunk(len(sides))
                 answer = answers[-1] if wishes.guidance == 1 else answers[0] + wishes.guidance * (answers[1] - answers[0])
                 x = scheduler.step(answer, timestep, x).prev_sample
         return self.enlarge(x)
+
+
+def percent_to_sigma(alphas_cumprod: Tensor, percent: float) -> float:
+    """The noise level at a part of the sampling, 0..1, as ComfyUI counts it: of the way from the last timestep down to the first."""
+    levels = ((1 - alphas_cumprod) / alphas_cumprod).sqrt().numpy()
+    return float(np.interp((1 - percent) * (len(levels) - 1), range(len(levels)), levels))

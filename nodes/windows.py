@@ -25,7 +25,7 @@ def require_window(length: int, overlap: int, *motions) -> None:
         raise ValueError(f"The overlap is {overlap} frames and window_length is {length}: the overlap must be the smaller one.")
 
 
-def see_in_windows(model: ModelPatcher, plan: Callable[[int, int], Plan], length: int) -> None:
+def see_in_windows(model: ModelPatcher, plan: Callable[[int, Callable[[], int]], Plan], length: int) -> None:
     """Let a freshly cloned MODEL see its batch in windows of at most `length` frames, and stop at Cancel between UNet calls."""
     model.model_options["context_handler"] = FrameWindows(plan, length)
     take_part(model)

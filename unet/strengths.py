@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .clip.curve import Curve, percent
+from .clip.curve import PLACES, Curve, percent
 from .clip.frames import Rows
 from .clip.run import Run
 from .feature_cache import Placement, There
@@ -19,13 +20,15 @@ class Strengths:
     """Factors, each 1 where nothing is said.
 
     stations: by the station's name
-    steps:    over a sampling run, by percent of its steps: 0 is the first, 100 the last
+    steps:    over the whole sampling, by percent: of the noise as in start and end percent, or of the steps of a schedule
     frames:   over the clip, by frame
+    schedule: the noise levels of all steps (steps,) that the percents of `steps` count; empty = they are of the noise
     """
 
     stations: Mapping[str, float] = field(default_factory=dict)
     steps: Curve | None = None
     frames: Curve | None = None
+    schedule: tuple[float, ...] = ()
 
     def at_station(self, station: object) -> float:
         return self.stations.get(station, 1.0)
@@ -34,7 +37,13 @@ class Strengths:
         """At this noise level of a run; 1 outside of one."""
         if self.steps is None or run is None:
             return 1.0
-        return self.steps.at(percent(run.step_of(sigma), len(run.levels)))[0]
+        place = self._step_percent(sigma) if self.schedule else 100 * run.percent_of(sigma)
+        return self.steps.at(round(place, PLACES))[0]
+
+    def _step_percent(self, sigma: float) -> float:
+        """Of the way from the first to the last step of the schedule; a level between two steps lies between them."""
+        steps = sorted((level, step) for step, level in enumerate(self.schedule))
+        return percent(float(np.interp(sigma, *zip(*steps))), len(self.schedule))
 
     def in_frames(self, rows: Rows) -> tuple[float, ...]:
         """Of each row of a call. Raises FrameCountError for a list of another length than the clip."""

@@ -135,13 +135,13 @@ class XDynaApply(io.ComfyNode):
         else:
             comfy_injection.attach(patched, Weighted(TemporalAction(xdyna.motion.module)), [xdyna.motion.patcher])
         if window_length:
-            see_in_windows(patched, lambda n, step: looped_plan(n, window_length, overlap, seed, step), window_length)
+            see_in_windows(patched, lambda n, moment: looped_plan(n, window_length, overlap, seed, moment()), window_length)
         return io.NodeOutput(patched)
 
 
-def looped_plan(n: int, length: int, overlap: int, seed: int, step: int) -> Plan:
-    """Closed windows over a clip of n frames, at each step from another offset."""
-    offset = int(np.random.default_rng([seed, step]).integers(length))
+def looped_plan(n: int, length: int, overlap: int, seed: int, moment: int) -> Plan:
+    """Closed windows over a clip of n frames, at each moment of the sampling from another offset."""
+    offset = int(np.random.default_rng([seed, moment]).integers(length))
     return Plan.of(looped_windows(n, length, overlap, offset), False, range(n), n)
 
 

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from ...unet.clip.curve import Curve
 from ...unet.clip.frames import COND, Rows
+from ...unet.clip.run import GRID, Run
 from ...unet.hosts.comfy_attention import AttentionAction, AttentionCall, Place
 from ...unet.hosts.extra_items import on_frames
 from .adapter import LAYERS, WIDTH, WPlus
 
-SLACK = 1e-4  # of a noise level: the host may compute in another precision than it announces
+SLACK = 1 / GRID  # of the sampling: step i of N lies at i/N of 1000 timesteps in some schedulers, of 999 in ComfyUI's percents
 
 
 class _Asked(NamedTuple):
@@ -35,7 +36,8 @@ class WPlusAction(AttentionAction):
     uncond: whether the other half of guidance attends too, to the tokens of w = 0, as in the published code
     turn:   a frame of negative lambda attends to the tokens of -w with the lambda's size. Another edit: the tokens of -w are not the
             negative of those of w, since a norm follows
-    delay:  lambda is 0 in the steps up to int(delay x steps), as in the published code; 0 = no delay
+    delay:  part of the sampling, 0..1, in which lambda is still 0; 0 = no delay. If step i of N lies at i / N, these are the steps
+            up to int(delay x N), as in the published code
     span:   (start, end) part of the sampling in which it acts, None = always
     """
 
@@ -83,12 +85,11 @@ class WPlusAction(AttentionAction):
         if like.device not in self._tokens:
             w = torch.cat([self.w, -self.w, torch.zeros(1, LAYERS, WIDTH)])
             self._tokens[like.device] = self.network.w_proj(w.to(like.device, torch.float32)).to(like.dtype)
-        asleep = not scale.any() or self._waits(call)
+        asleep = not scale.any() or waits(self.delay, call.run, call.sigma)
         codes = torch.where(conds, codes, 2 * count).to(like.device)
         return _Asked(rows, None if asleep else scale[:, None, None].to(like), codes)
 
-    def _waits(self, call: AttentionCall) -> bool:
-        levels = call.options.get("sample_sigmas")
-        if not self.delay or levels is None:
-            return False
-        return call.sigma >= float(levels[int(self.delay * (len(levels) - 1))]) * (1 - SLACK)
+
+def waits(delay: float, run: Run | None, sigma: float | None) -> bool:
+    """Whether a noise level lies in the first part 0..1 of a run's sampling; never for a part of 0, or outside of a run."""
+    return bool(delay) and run is not None and run.percent_of(sigma) <= delay + SLACK

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sk_portrait.testing.split_sampling import split_errors
 from sk_portrait.testing.tiny_models import drive, normal, prompt
 from sk_portrait.testing.tiny_motion import MovingHost, shared_noise
 from sk_portrait.unet.clip.keyframes import batches
@@ -43,6 +44,13 @@ def test_untrained_motion_leaves_no_seam_bit_for_bit(host, length, overlap, blen
     moving = host.move(host.still_motion(), length, overlap, blend, model=model)
     moved = host.sample(moving, 24, SMALL, noise=shared_noise(24, SMALL))
     assert torch.equal(moved, alone(host, model, 24, length))
+
+
+@pytest.mark.parametrize("kind", ["animatediff", "v5"])
+def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(host, kind):
+    moving = host.move(host.motion(kind), 4, 2, span=(0.3, 0.7))
+    errors = split_errors(moving, normal("noise", 6, 4, SMALL, SMALL))
+    assert max(errors.values()) < 1e-5, errors
 
 
 def test_motion_changes_the_picture(host, animatediff):

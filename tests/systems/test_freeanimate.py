@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sk_portrait.testing.split_sampling import split_errors
 from sk_portrait.testing.tiny_models import drive, normal, prompt
 
 pytestmark = pytest.mark.comfy
@@ -89,7 +90,17 @@ class TestAnchor:
         assert relative(late, host.sample(host.model, cells=SMALL, steps=4)) > 1e-4
 
 
+    def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(self, host):
+        errors = split_errors(host.anchor(span=(0.3, 0.7)), normal("noise", 3, 4, SMALL, SMALL))
+        assert max(errors.values()) < 1e-5, errors
+
+
 class TestInversion:
+    def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(self, host):
+        path, start = host.invert(steps=4, reference={"samples": normal("anchor", 1, 4, SMALL, SMALL)})
+        errors = split_errors(host.boost(path, self_until=0.75, cross_until=0.25), torch.zeros_like(start), start)
+        assert max(errors.values()) < 1e-5, errors
+
     def test_down_again_is_where_it_came_from_the_closer_the_more_steps(self, host):
         clip = normal("clip", 3, 4, SMALL, SMALL)
         errors = []

@@ -12,9 +12,12 @@ from sk_portrait.bench.parity_wplus import wplus_of
 from sk_portrait.face_tools.coefficients import ARKIT_51
 from sk_portrait.systems.wplus.adapter import WPlusFileError, load
 from sk_portrait.systems.wplus.directions import UNIT, long_enough, whole, within
+from sk_portrait.systems.wplus.patch import waits
 from sk_portrait.testing.golden import OTHER, Golden
+from sk_portrait.testing.split_sampling import split_errors
 from sk_portrait.testing.tiny_models import normal
 from sk_portrait.unet.clip.curve import Curve
+from sk_portrait.unet.clip.run import Run
 
 SMALL = 8  # cells
 FRAMES = [-0.7, 0.0, 0.7]
@@ -86,7 +89,7 @@ def test_the_length_of_a_direction_does_not_matter_that_of_a_person_does(host):
 
 
 def test_delay_leaves_the_first_steps_to_the_model(host):
-    """int(0.5 x 4) = 2: steps 0, 1 and 2 are the MODEL's own, step 3 is not."""
+    """Four steps of the `normal` scheduler lie at 0, 33, 67 and 100 percent: the first two are the MODEL's own, the third is not."""
     sigmas = host.sigmas(4)
 
     def after(steps: int, model) -> torch.Tensor:
@@ -100,7 +103,26 @@ def test_delay_leaves_the_first_steps_to_the_model(host):
         return seen[steps]
 
     delayed = host.steer(delay=0.5)
-    assert torch.equal(after(2, delayed), after(2, host.model)) and not torch.equal(after(3, delayed), after(3, host.model))
+    assert torch.equal(after(1, delayed), after(1, host.model)) and not torch.equal(after(2, delayed), after(2, host.model))
+
+
+@pytest.mark.parametrize("scheduler", ["simple", "sgm_uniform"])
+@pytest.mark.parametrize("steps", [4, 10, 25, 50])
+def test_over_evenly_spaced_steps_the_delay_is_the_published_one(host, scheduler, steps):
+    import comfy.samplers
+
+    sampling = host.model.get_model_object("model_sampling")
+    run = Run({}, (SMALL, SMALL), sampling.percent_to_sigma)
+    levels = comfy.samplers.calculate_sigmas(sampling, scheduler, steps)[:-1].tolist()
+    for delay in (0.2, 0.5, 0.7):
+        waiting = [waits(delay, run, level) for level in levels]
+        assert waiting == [step <= int(delay * steps) for step in range(steps)]
+
+
+@pytest.mark.parametrize("wishes", [{"delay": 0.4}, {"delay": 0.7}, {"start_percent": 0.3, "end_percent": 0.7}], ids=str)
+def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(host, wishes):
+    errors = split_errors(host.steer(**wishes), normal("noise", 3, 4, SMALL, SMALL))
+    assert max(errors.values()) < 1e-5, errors
 
 
 def test_the_model_that_came_in_is_left_as_it_was(host):

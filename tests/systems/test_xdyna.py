@@ -7,6 +7,7 @@ import torch
 
 from sk_portrait.bench.parity_xdyna_unet import loaded
 from sk_portrait.testing.golden import OTHER, Golden
+from sk_portrait.testing.split_sampling import split_errors
 from sk_portrait.testing.tiny_models import CELLS, drive, normal, prompt
 
 pytestmark = pytest.mark.comfy
@@ -111,6 +112,13 @@ def test_windows_begin_where_the_seed_says(host, xdyna):
 
     one = clip(1)
     assert torch.equal(clip(1), one) and relative(clip(2), one) > 1e-3
+
+
+def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(host, xdyna):
+    """The windows of a step begin where they begin in the whole run, and elsewhere in the next step."""
+    model = apply(host, xdyna, window=4, overlap=1, seed=3)
+    errors = split_errors(model, normal("noise", 6, 4, CELLS, CELLS))
+    assert max(errors.values()) < 1e-5, errors
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from sk_portrait.testing.split_sampling import split_errors, whole
 from sk_portrait.testing.tiny_models import Host, drive, normal
 from sk_portrait.unet.clip.curve import Curve
 from sk_portrait.unet.clip.run import Run
+from sk_portrait.unet.strengths import Strengths
 
 FRAMES = 3
 
@@ -19,11 +22,26 @@ def test_a_curve_is_linear_between_its_places_and_a_list_is_spread_over_all():
     assert Curve((0.3,)).at(0.0, 70.0) == (0.3, 0.3)
 
 
+def test_a_percent_is_the_same_noise_level_in_both_directions():
+    levels = np.geomspace(0.03, 14.6, 1000)
+    run = Run({}, (8, 8), lambda percent: float(np.interp((1 - percent) * 999, range(1000), levels)))
+    for percent in (0.0, 0.25, 1 / 3, 0.5, 0.9, 1.0):
+        assert run.percent_of(run.sigma_of(percent)) == pytest.approx(percent, abs=1e-6)
+    assert (run.percent_of(100.0), run.percent_of(0.001)) == (0.0, 1.0)
+
+
 @pytest.mark.parametrize("levels", [(14.0, 6.0, 1.0), (1.0, 6.0, 14.0)], ids=["denoising", "inverting"])
-def test_a_noise_level_is_the_step_that_samples_it(levels):
-    run = Run({}, (8, 8), float, levels)
-    assert [run.step_of(level) for level in levels] == [0.0, 1.0, 2.0]
-    assert run.step_of(10.0) == (0.5 if levels[0] == 14.0 else 1.5)
+def test_numbers_count_the_steps_of_a_schedule(levels):
+    strengths = Strengths(steps=Curve((0.0, 0.5, 1.0)), schedule=levels)
+    run = Run({}, (8, 8), float)
+    assert [strengths.at_step(run, level) for level in levels] == [0.0, 0.5, 1.0]
+    assert strengths.at_step(run, 10.0) == (0.25 if levels[0] == 14.0 else 0.75)
+
+
+def comfy_sigmas(model, scheduler: str, steps: int) -> torch.Tensor:
+    import comfy.samplers
+
+    return comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps)
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +58,16 @@ def host(comfy):
             """An SK_STRENGTHS."""
             return PortraitStrengths.execute(down, mid, up, stations, steps, frames, **listed)[0]
 
-        def strong(self, count=2, span=(0.0, 1.0), **wishes):
-            """What is sampled with these strengths of reference and drive."""
+        def strengthened(self, span=(0.0, 1.0), **wishes):
+            """The MODEL with these strengths of reference and drive."""
             strengths = self.strengths(**wishes)
-            applied = self.apply_node.execute(
+            return self.apply_node.execute(
                 self.model, 1.0, 1.0, *span, self.seen, drive(FRAMES, "v1"), None, strengths, strengths
             )[0]
-            return self.sample(applied, noise=self.noise, steps=count)
+
+        def strong(self, count=2, **wishes):
+            """What is sampled with them."""
+            return self.sample(self.strengthened(**wishes), noise=self.noise, steps=count)
 
         def plain(self):
             return self.sample(self.model, noise=self.noise)
@@ -78,6 +99,23 @@ class TestOnTheHost:
     def test_the_last_steps_of_strength_0_are_those_of_a_span_that_ends(self, host):
         early = host.strong(count=4, per_step=[1, 1, 0, 0])
         assert torch.equal(early, host.strong(count=4, span=(0.0, 0.6)))
+
+    @pytest.mark.parametrize(
+        "wishes", [{"steps": "0: 1, 40: 0.3, 100: 0"}, {"per_step": [1.0, 0.2, 0.6]}, {"span": (0.3, 0.7)}, {"span": (0.0, 0.4)}], ids=str
+    )
+    def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(self, host, wishes):
+        errors = split_errors(host.strengthened(**wishes), host.noise)
+        assert max(errors.values()) < 1e-5, errors
+
+    @pytest.mark.parametrize("scheduler", ["karras", "simple"])
+    def test_a_list_counts_the_steps_of_the_sigmas_beside_it_in_both_halves(self, host, scheduler):
+        """Of a list that is 0 in the last two of four steps, the second half is the MODEL's own."""
+        sigmas = comfy_sigmas(host.model, scheduler, 4)
+        model = host.strengthened(per_step=[1.0, 1.0, 0.0, 0.0], sigmas=sigmas)
+        empty, high = torch.zeros_like(host.noise), sigmas[:3]
+        noisy = whole(model, host.noise, empty, high, 2.0)
+        assert not torch.equal(noisy, whole(host.model, host.noise, empty, high, 2.0))
+        assert torch.equal(whole(model, empty, noisy, sigmas[2:], 2.0), whole(host.model, empty, noisy, sigmas[2:], 2.0))
 
     def test_v1s_drive_acts_on_the_way_down_alone(self, host):
         strengths = host.strengths(down=0.0)

@@ -10,6 +10,8 @@ import numpy as np
 
 from .frames import Rows
 
+PLACES = 3  # decimals of a percent: a step whose noise level is computed lies exactly at the key that means it
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -60,4 +62,4 @@ def pairs(text: str, key: str, wanted: str) -> dict[str, float]:
 
 def percent(place: float, count: int) -> float:
     """Of the way from the first to the last of `count`: 0 where there is but one."""
-    return 100 * place / max(count - 1, 1)
+    return round(100 * place / max(count - 1, 1), PLACES)

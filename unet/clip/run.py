@@ -5,17 +5,20 @@ Nothing of the host is imported: its guider comes in as an argument.
 
 from __future__ import annotations
 
+import math
 import uuid
+from bisect import bisect_left
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
 
-import numpy as np
 from torch import Tensor
 
 KEY = "sk_portrait_run"  # in transformer_options
 NOISE_LEVEL = "sk_portrait_noise_level"  # in transformer_options, read once for all UNet calls of a step
+GRID = 999  # ComfyUI computes percents as parts of SD1.5's last timestep: at multiples of 1/999 lie the trained noise levels
+EDGE = 1e-7  # percent 0 and 1 are infinity and 0 in ComfyUI; this far inside lie the highest and the lowest noise level
 
 
 class Area(NamedTuple):
@@ -41,7 +44,6 @@ class Run:
     conditions  by the id that the host gives each of them
     size        (height, width) of the latent in cells
     sigma_of    part of the sampling, 0..1 -> noise level; the host computes it on the device, so that it is asked once
-    levels      the noise level of each of its steps
     controls    frames of a window -> its ControlNets by the id of the artist's own: they keep the pictures that they resized
     caches      frames of a window -> what the host's EasyCache keeps of its last step
     """
@@ -49,24 +51,33 @@ class Run:
     conditions: Mapping[Hashable, Condition]
     size: tuple[int, int]
     sigma_of: Callable[[float], float]
-    levels: tuple[float, ...] = ()
     controls: dict[tuple[int, ...], dict[int, Any]] = field(default_factory=dict)
     caches: dict[tuple[int, ...], Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, guider: Any, latent: Tensor, sigmas: Tensor) -> Run:
-        """The run of a host's guider over latents (n, 4, h, w) at noise levels (steps + 1,), the last of which is where it ends."""
+    def of(cls, guider: Any, latent: Tensor) -> Run:
+        """The run of a host's guider over latents (n, 4, h, w)."""
         _part_ids(guider)
         size = tuple(latent.shape[-2:])
         conditions = {
             entry["uuid"]: Condition(name, _inside(entry.get("area"), size)) for name, entries in guider.conds.items() for entry in entries
         }
-        return cls(conditions, size, cache(guider.inner_model.model_sampling.percent_to_sigma), tuple(sigmas[:-1].tolist()))
+        return cls(conditions, size, cache(guider.inner_model.model_sampling.percent_to_sigma))
 
-    def step_of(self, sigma: float) -> float:
-        """The step of a noise level, from 0 on; a level between two steps lies between them."""
-        steps = sorted((level, step) for step, level in enumerate(self.levels))
-        return float(np.interp(sigma, *zip(*steps)))
+    def percent_of(self, sigma: float) -> float:
+        """Part of the sampling, 0..1, at a noise level: the inverse of `sigma_of`.
+
+        It depends on the noise level alone, so it is the same however the steps are split over samplers.
+        """
+
+        def level(k: int) -> float:
+            return self.sigma_of(min(max(k / GRID, EDGE), 1 - EDGE))
+
+        below = bisect_left(range(GRID + 1), -sigma, key=lambda k: -level(k))
+        if below == 0 or below > GRID:
+            return float(below > 0)
+        high, low = level(below - 1), level(below)
+        return (below - math.log(sigma / low) / math.log(high / low)) / GRID
 
 
 def acts_in(span: tuple[float, float] | None, run: Run | None, sigma: float | None) -> bool:
@@ -92,7 +103,7 @@ def noise_level(options: Mapping[str, Any]) -> float | None:
 def note_run(executor: Callable, guider: Any, sigmas: Tensor, extra_args: dict, callback: Callable, noise: Tensor, *rest: Any) -> Tensor:
     """SAMPLER_SAMPLE wrapper of the host: every UNet call of the run finds it in its transformer_options."""
     options = extra_args["model_options"]
-    options = options | {"transformer_options": options.get("transformer_options", {}) | {KEY: Run.of(guider, noise, sigmas)}}
+    options = options | {"transformer_options": options.get("transformer_options", {}) | {KEY: Run.of(guider, noise)}}
     return executor(guider, sigmas, extra_args | {"model_options": options}, callback, noise, *rest)
 
 

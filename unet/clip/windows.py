@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 from ..feature_cache import evenly
 from .frames import window_of
 from .keyframes import weights
-from .run import Run, run_of
+from .run import GRID, Run, run_of
 
 STEP_SLACK = 1e-4  # of a noise level: the host may compute in another precision than it announces
 CACHE = "easycache"  # in transformer_options: the host's name for what its EasyCache keeps of the last step
@@ -70,10 +71,10 @@ class Window:
 
 
 class FrameWindows:
-    """Context handler: runs every window of a plan and fuses the results. `plan` makes one from the size of the batch and the number
-    of the sampling step."""
+    """Context handler: runs every window of a plan and fuses the results. `plan` makes one from the size of the batch and a function
+    that reads the moment of the sampling, 0..999: the same noise level is the same moment in every sampler."""
 
-    def __init__(self, plan: Callable[[int, int], Plan], length: int):
+    def __init__(self, plan: Callable[[int, Callable[[], int]], Plan], length: int):
         self.plan = plan
         self.context_length = length  # the host's name: the longest window, for the memory estimate
         self.dim = 0
@@ -92,7 +93,7 @@ class FrameWindows:
 
         The fused value of a frame is the running mean of its windows, so that windows that agree give exactly what they agree on.
         """
-        plan = self.plan(len(x), _step(timestep, model_options))
+        plan = self.plan(len(x), partial(_moment, timestep, model_options.get("transformer_options", {})))
         fused = [torch.zeros_like(x) for _ in conds]
         weight = torch.zeros(len(x), 1, 1, 1, dtype=x.dtype, device=x.device)
         for window, shares in zip(plan.windows, plan.shares, strict=True):
@@ -136,12 +137,17 @@ def blend(fused: Sequence[Tensor], weight: Tensor, at: slice | list[int], shares
 PROMPTS = ("c_crossattn", "crossattn_controlnet")  # the host's names in `model_conds`
 
 
-def _step(sigma: Tensor, model_options: Mapping) -> int:
-    """Which step of the run this noise level belongs to; a sampler that looks between two levels is still in the first one's step."""
-    levels = model_options.get("transformer_options", {}).get("sample_sigmas")
-    if levels is None:
+def _moment(sigma: Tensor, options: Mapping) -> int:
+    """Where the step of this noise level begins, as the part 0..999 of the whole sampling; 0 outside of a run.
+
+    A sampler that looks between two levels is still in the first one's step.
+    """
+    levels, run = options.get("sample_sigmas"), run_of(options)
+    if levels is None or run is None:
         return 0
-    return max(int((levels * (1 + STEP_SLACK) >= sigma.max().to(levels)).sum()) - 1, 0)
+    levels, now = levels.tolist(), float(sigma.max())
+    begun = min((level for level in levels if level * (1 + STEP_SLACK) >= now), default=max(levels))
+    return round(GRID * run.percent_of(begun))
 
 
 def cut_conds(conds: list[dict] | None, batch: int, positions: list[int], frames: list[int]) -> list[dict] | None:
