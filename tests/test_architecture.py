@@ -1,0 +1,66 @@
+"""The table of packages in docs/architecture.md is what the code's own imports say."""
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ROW = re.compile(r"^\| `(\w+)` \|.*\|([^|]*)\|$", re.MULTILINE)
+ALL = "everything above"
+LARGEST = 0.16  # of all lines, for a package that is not `tests`
+
+
+def documented() -> dict[str, set[str]]:
+    rows = ROW.findall((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
+    names = [name for name, _ in rows]
+    return {
+        name: set(names[: names.index(name)]) if imports == ALL else set(re.findall(r"`(\w+)`", imports))
+        for name, imports in rows
+    }
+
+
+def packages_imported_by(path: Path) -> set[str]:
+    folder = path.relative_to(ROOT).parts[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        module = (node.module or "").split(".")
+        if node.level:
+            module = [*folder[: len(folder) - node.level + 1], *filter(None, module)]
+        elif module[0] == "sk_portrait":
+            module = module[1:]
+        else:
+            continue
+        found |= {module[0]} if module else {alias.name for alias in node.names}
+    return found - {folder[0]}
+
+
+def sources() -> dict[str, list[Path]]:
+    return {name: sorted((ROOT / name).rglob("*.py")) for name in documented()}
+
+
+def test_the_table_names_every_package():
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.rglob("*.py")) and path.name != "output"}
+    assert folders == set(documented())
+
+
+def test_imports_are_those_of_the_table():
+    table, found = documented(), defaultdict(set)
+    for package, files in sources().items():
+        for path in files:
+            found[package] |= packages_imported_by(path) & set(table)
+    upward = {package: found[package] - table[package] for package in table}
+    assert {package: names for package, names in upward.items() if names} == {}
+
+
+def test_imports_point_down():
+    names = list(documented())
+    assert all(names.index(below) < names.index(name) for name, imports in documented().items() for below in imports)
+
+
+def test_no_package_outgrows_the_others():
+    lines = {name: sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files) for name, files in sources().items()}
+    total = sum(lines.values())
+    assert {name: count / total for name, count in lines.items() if name != "tests" and count > LARGEST * total} == {}
