@@ -1,6 +1,4 @@
-"""Features of a clip where the UNet computes. What crosses the bus is counted in gigabytes a clip, so that each byte crosses once a
-run; where the clip does not fit beside the UNet, the next window crosses while this one is computed.
-"""
+"""Caches clip features on the GPU: each is copied once per run. If they do not fit, the next window is prefetched."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ There = tuple[torch.device, torch.dtype]
 
 
 class Placement(NamedTuple):
-    """Where and in which dtype the UNet computes; `room()` bytes can be kept there beside it."""
+    """Target device and dtype, and `room()`: bytes of free VRAM for features."""
 
     device: torch.device
     dtype: torch.dtype
@@ -24,7 +22,7 @@ class Placement(NamedTuple):
 
     @property
     def there(self) -> There:
-        """By what tensors are kept in a run: the host may let several GPUs sample its conditions at the same time."""
+        """Key of the cache: ComfyUI may sample conditions on several GPUs at the same time."""
         return self.device, self.dtype
 
     def holds(self, tensor: Tensor) -> bool:
@@ -33,8 +31,7 @@ class Placement(NamedTuple):
 
 
 class Resident:
-    """Tensors of a clip (F, ...) by name, brought where the UNet computes for one run: all frames that it asks for where they fit, else
-    window by window."""
+    """Feature cache: tensors of a clip (F, ...) by name, copied to the target device for one run, all requested frames or by window."""
 
     def __init__(self, clip: Mapping[str, Tensor]):
         self.clip = clip
@@ -52,12 +49,12 @@ class Resident:
         return self._sources[placement.there].at(frames)
 
     def release(self) -> None:
-        """End of a run: nothing stays there."""
+        """Free the copies of a run."""
         self._sources: dict[There, _Views | _Ahead] = {}
 
 
 class _Views:
-    """Frames of tensors that are there."""
+    """Frames of tensors on the target device."""
 
     def __init__(self, clip: Mapping[str, Tensor]):
         self.clip = clip
@@ -72,7 +69,7 @@ class _Views:
 
 
 class _Whole(_Views):
-    """Room for the whole clip, filled with the frames that are asked for."""
+    """The whole clip on the target device, copied frame by frame as requested."""
 
     def __init__(self, clip: Mapping[str, Tensor], placement: Placement):
         super().__init__({name: torch.empty_like(tensor, **_there(placement)) for name, tensor in clip.items()})
@@ -88,8 +85,7 @@ class _Whole(_Views):
 
 
 class _Ahead:
-    """One window there and the next one on its way. The windows of a step come in the order of the step before, so that each knows
-    who followed it."""
+    """One window on the device and the next one prefetched. Windows come in the same order in every step, so the follower is known."""
 
     def __init__(self, clip: Mapping[str, Tensor], placement: Placement):
         self.views, self.placement = _Views(clip), placement
@@ -110,7 +106,7 @@ class _Ahead:
         return self.now[1]
 
     def _sent(self, frames: Frames) -> dict[str, Tensor]:
-        """Copies of a window, on their way on a stream of their own."""
+        """Copies of a window on a separate stream."""
         window = self.views.at(frames)
         if self.stream is None:
             return {name: tensor.to(**_there(self.placement)) for name, tensor in window.items()}
@@ -118,7 +114,7 @@ class _Ahead:
             return {name: tensor.pin_memory().to(**_there(self.placement), non_blocking=True) for name, tensor in window.items()}
 
     def _arrived(self, window: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The same, once the UNet's stream may read them."""
+        """The same, after the UNet's stream waits for them."""
         if self.stream is not None:
             current = torch.cuda.current_stream(self.placement.device)
             current.wait_stream(self.stream)
@@ -132,7 +128,7 @@ def _there(placement: Placement) -> dict:
 
 
 def evenly(frames: Frames) -> slice | None:
-    """The slice of evenly spaced rising frames, None of others."""
+    """The slice of evenly spaced, increasing frames; None for others."""
     step = frames[1] - frames[0] if len(frames) > 1 else 1
     if step < 1 or any(b - a != step for a, b in zip(frames, frames[1:])):
         return None
@@ -140,7 +136,7 @@ def evenly(frames: Frames) -> slice | None:
 
 
 def consecutive(frames: list[int]) -> list[slice]:
-    """Rising frames as runs without a gap."""
+    """Increasing frames as contiguous slices."""
     starts = [f for i, f in enumerate(frames) if i == 0 or frames[i - 1] != f - 1]
     stops = [f + 1 for i, f in enumerate(frames) if i + 1 == len(frames) or frames[i + 1] != f + 1]
     return [slice(a, b) for a, b in zip(starts, stops, strict=True)]

@@ -1,9 +1,8 @@
-"""What happens at each block boundary of an SD1.5 UNet, without any host.
+"""Patches at the block boundaries of an SD1.5 UNet, independent of ComfyUI and diffusers.
 
-A station is a boundary: `down_i` after down block i, `mid` after the middle block, `up_i` before up block i. The order at every
-station is that of the published code: the features are captured, the drive is added, the reference is attended to, the motion
-module moves. On the way down, capture and drive come before the UNet stores its skip, so that the drive is part of the skip too;
-reference and motion come after it and change the trunk only.
+Boundaries: `down_i` after down block i, `mid` after the middle block, `up_i` before up block i. The order at each boundary is that of
+the official code: capture features, add drive features, reference attention, motion module. On the down path, capture and drive run
+before the UNet stores its skip, so the skip contains the drive; reference and motion run after it and change the trunk only.
 """
 
 from __future__ import annotations
@@ -25,15 +24,18 @@ DOWN = tuple(f"down_{i}" for i in range(4))
 UP = tuple(f"up_{i}" for i in range(4))
 STATIONS = (*DOWN, "mid", *UP)
 
-CAPTURE, DRIVE, REFERENCE, MOTION = range(4)  # order of the actions at a station
+CAPTURE, DRIVE, REFERENCE, MOTION = range(4)  # order of the patches at a boundary
 
 
 class Call(NamedTuple):
-    """One call of the UNet: `chunk` neighbouring rows are one window of one branch, `acting` are the actions of this call with what each
-    prepared for it and the weight (B or 1, 1, H, W) of its rows, `emb` (B, E) is the time embedding before any SiLU.
+    """One UNet call.
 
-    It holds tensors of stable shape and numbers that rarely change, never frames or noise levels: a compiled UNet reads it in every
-    window and step, and a number that changes would compile it again.
+    chunk:  items per window and side (cond or uncond), neighbours in the batch
+    acting: the active patches, each with what it prepared and the weight (B or 1, 1, H, W) of the items
+    emb:    (B, E) time embedding before any SiLU
+
+    Holds tensors of stable shape and numbers that rarely change, never frames or noise levels. A compiled UNet reads it in every
+    window and step, and a changed number would trigger a recompilation.
     """
 
     chunk: int
@@ -41,19 +43,19 @@ class Call(NamedTuple):
     emb: Tensor | None = None
 
     def before_skip(self, station: str, h: Tensor) -> Tensor:
-        """What the skip carries too: capture, drive."""
+        """Run what the skip contains too: capture, drive."""
         return self._run(station, h, (CAPTURE, DRIVE))
 
     def after_skip(self, station: str, h: Tensor) -> Tensor:
-        """What changes the trunk only: reference, motion."""
+        """Run what changes the trunk only: reference, motion."""
         return self._run(station, h, (REFERENCE, MOTION))
 
     def all(self, station: str, h: Tensor) -> Tensor:
-        """Everything, where there is no skip to keep apart (mid, up)."""
+        """Run everything, where no skip is stored (mid, up)."""
         return self.after_skip(station, self.before_skip(station, h))
 
     def only(self, action: Weighted, station: str, h: Tensor) -> Tensor:
-        """One action, where it acts in this call."""
+        """Run one patch, if it is active in this call."""
         for weighted, prepared, weight in self.acting:
             if weighted is action:
                 h = weighted(station, h, prepared, weight, self)
@@ -65,17 +67,17 @@ class Call(NamedTuple):
             if len(here) == 1:
                 ((weighted, prepared, weight),) = here
                 h = weighted(station, h, prepared, weight, self)
-            elif here:  # two portraits: all see the same h, whatever the order of their nodes
+            elif here:  # two portraits: all read the same h, independent of node order
                 h = h + sum(weighted(station, h.clone(), prepared, weight, self) - h for weighted, prepared, weight in here)
         return h
 
 
 class Action(Protocol):
-    """Something that acts at the stations `sites`.
+    """A patch at the boundaries `sites`.
 
-    prepare: what a UNet call with these rows needs, as tensors on the device; outside of the UNet, once a call
-    call:    h (B, C, H, W) -> the new h; it may write into h
-    release: end of a run: what was kept for it goes
+    prepare: build what one UNet call needs, as tensors on the device; called outside the UNet, once per call
+    call:    h (B, C, H, W) -> the new h; may write into h
+    release: free what a run kept
     """
 
     order: int
@@ -89,7 +91,7 @@ class Action(Protocol):
 
 
 class Capture:
-    """Keeps the features that pass the stations `sites`."""
+    """Captures the features at the boundaries `sites`."""
 
     order = CAPTURE
 
@@ -110,13 +112,13 @@ class Capture:
 
 @dataclass(frozen=True, eq=False)
 class Weighted:
-    """An action with the artist's wishes.
+    """A patch with strength, percent range and mask.
 
-    strength:  1 is the published network, 0 leaves h as it is
-    span:      (start, end) part of the sampling in which it acts, 0..1; None = always. What noise levels these are is read in the run,
-               as for the host's ControlNets: a node behind may have changed the MODEL's schedule
-    mask:      (F, H, W) or (1, H, W), 0..1, at any resolution; None = everywhere
-    strengths: by station, step and frame; they multiply `strength`
+    strength:  1 = the official network, 0 = h unchanged
+    span:      percent range (start, end) as 0..1; None = always. Converted to noise levels during the run, as ComfyUI does for
+               ControlNets, because a later node may change the MODEL's schedule
+    mask:      (F, H, W) or (1, H, W), 0..1, any resolution; None = everywhere
+    strengths: factors of `strength` per boundary, step and frame
     """
 
     action: Action
@@ -132,22 +134,21 @@ class Weighted:
 
     @property
     def follows_noise(self) -> bool:
-        """Whether the noise level matters. Reading it waits for the device."""
+        """Whether the noise level matters. Reading it causes a GPU synchronisation."""
         return self.span is not None or self.strengths.steps is not None
 
     def prepare(self, rows: Rows, placement: Placement, run: Run | None, sigma: float | None) -> tuple[Weighted, Any, Tensor | None] | None:
-        """Itself, what the action prepared, and the weight (B or 1, 1, H, W) of the rows, None = 1; nothing where it does not act."""
+        """(itself, what the patch prepared, weight (B or 1, 1, H, W) of the items, None = 1); None if it is not active."""
         if not acts_in(self.span, run, sigma):
             return None
         step, frames = self.strengths.at_step(run, sigma), self.strengths.in_frames(rows)
         if not step or not any(frames):
             return None
         mask, weight = self._mask_of(rows, placement), self._row_weights.at(frames, step, placement)
-        both = mask * weight if mask is not None and weight is not None else weight if mask is None else mask
-        return self, self.action.prepare(rows, placement), both
+        return self, self.action.prepare(rows, placement), _product(mask, weight)
 
     def __call__(self, station: str, h: Tensor, prepared: Any, weight: Tensor | None, call: Call) -> Tensor:
-        """h (B, C, H, W) -> h, moved towards what the action makes of it as far as strengths and weight (B or 1, 1, H', W') say."""
+        """h (B, C, H, W) -> h + strength * (patched - h); weight (B or 1, 1, H', W') is resized to h."""
         strength = self.strength * self.strengths.at_station(station)
         if station not in self.action.sites or not strength:
             return h
@@ -159,7 +160,7 @@ class Weighted:
         return h + strength * (acted - h)
 
     def _mask_of(self, rows: Rows, placement: Placement) -> Tensor | None:
-        """(B or 1, 1, H, W) of a call, None where there is no mask."""
+        """Mask (B or 1, 1, H, W) of a call, or None."""
         if self.mask is None:
             return None
         frames = (0,)
@@ -173,14 +174,21 @@ class Weighted:
         return mask if len(mask) == 1 else mask.repeat(len(rows.chunks), 1, 1, 1)
 
     def release(self) -> None:
-        """End of a run."""
+        """Free what a run kept."""
         self.action.release()
         self._resident_mask.release()
         self._row_weights.release()
 
 
+def _product(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    """a * b, where None is 1."""
+    if a is None:
+        return b
+    return a if b is None else a * b
+
+
 class Stations:
-    """The actions of one patched MODEL, in the published order whatever the order in which nodes added them."""
+    """The patches of one MODEL, in the official order, independent of node order."""
 
     def __init__(self, actions: Iterable[Weighted]):
         self.actions = tuple(sorted(actions, key=lambda weighted: weighted.action.order))
@@ -191,12 +199,12 @@ class Stations:
         return any(weighted.follows_noise for weighted in self.actions)
 
     def prepare(self, rows: Rows, placement: Placement, options: Mapping[str, Any]) -> Call:
-        """The UNet call with these rows, that the host describes in its transformer_options."""
+        """Prepare a UNet call with these rows from its transformer_options."""
         run, sigma = run_of(options), noise_level(options) if self.follow_noise else None
         prepared = (weighted.prepare(rows, placement, run, sigma) for weighted in self.actions)
         return Call(rows.chunk, tuple(filter(None, prepared)))
 
     def release(self) -> None:
-        """End of a run: drop what was kept for it."""
+        """Free what a run kept."""
         for weighted in self.actions:
             weighted.release()

@@ -1,4 +1,4 @@
-"""How strongly something acts where, when and in which frame: what multiplies its one strength."""
+"""Factors of a strength by block boundary, step and frame."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .feature_cache import Placement, There
 
 @dataclass(frozen=True)
 class Strengths:
-    """Factors, each 1 where nothing is said.
+    """Factors, 1 by default.
 
-    stations: by the station's name
-    steps:    over the whole sampling, by percent: of the noise as in start and end percent, or of the steps of a schedule
-    frames:   over the clip, by frame
-    schedule: the noise levels of all steps (steps,) that the percents of `steps` count; empty = they are of the noise
+    stations: per block boundary
+    steps:    over the whole sampling, by percent: of the noise, as start and end percent are, or of the steps of `schedule`
+    frames:   per frame of the clip
+    schedule: sigmas (steps,) of all steps; empty = the percents of `steps` are those of the noise
     """
 
     stations: Mapping[str, float] = field(default_factory=dict)
@@ -34,19 +34,19 @@ class Strengths:
         return self.stations.get(station, 1.0)
 
     def at_step(self, run: Run | None, sigma: float | None) -> float:
-        """At this noise level of a run; 1 outside of one."""
+        """Factor at this noise level; 1 outside a run."""
         if self.steps is None or run is None:
             return 1.0
         place = self._step_percent(sigma) if self.schedule else 100 * run.percent_of(sigma)
         return self.steps.at(round(place, PLACES))[0]
 
     def _step_percent(self, sigma: float) -> float:
-        """Of the way from the first to the last step of the schedule; a level between two steps lies between them."""
+        """Percent of the schedule's steps at a noise level, interpolated between steps."""
         steps = sorted((level, step) for step, level in enumerate(self.schedule))
         return percent(float(np.interp(sigma, *zip(*steps))), len(self.schedule))
 
     def in_frames(self, rows: Rows) -> tuple[float, ...]:
-        """Of each row of a call. Raises FrameCountError for a list of another length than the clip."""
+        """Factor per item of a call. Raises FrameCountError for a list that is not as long as the clip."""
         return (1.0,) if self.frames is None else self.frames.of(rows, "list of strengths")
 
 
@@ -54,13 +54,13 @@ EVEN = Strengths()
 
 
 class RowWeights:
-    """Numbers of rows where the UNet computes, brought there once a run."""
+    """Factors per item as tensors, copied to the target device once per run."""
 
     def __init__(self):
         self._there: dict[tuple[tuple[float, ...], There], Tensor] = {}
 
     def at(self, values: tuple[float, ...], factor: float, placement: Placement) -> Tensor | None:
-        """(B or 1, 1, 1, 1), each times the factor; None where all of that is 1."""
+        """(B or 1, 1, 1, 1) values times the factor; None if all are 1."""
         if factor == 1.0 and set(values) == {1.0}:
             return None
         key = values, placement.there
@@ -69,5 +69,5 @@ class RowWeights:
         return self._there[key] * factor
 
     def release(self) -> None:
-        """End of a run."""
+        """Free what a run kept."""
         self._there.clear()

@@ -77,7 +77,7 @@ def test_a_side_is_never_guessed():
         rows_of(in_run(a="style"), 1)
     with pytest.raises(GuiderError, match="a prompt that its guider does not know"):
         rows_of(in_run(a="positive") | {"uuids": ["other"]}, 1)
-    with pytest.raises(GuiderError, match="without saying for which prompt"):
+    with pytest.raises(GuiderError, match="without `uuids`"):
         rows_of(in_run(a="positive") | {"uuids": None}, 1)
     with pytest.raises(GuiderError, match="This call holds 3 conditions"):
         rows_of({"cond_or_uncond": [0, 1, 2]}, 3)
@@ -92,5 +92,5 @@ def test_each_chunk_says_which_part_of_the_picture_it_shows():
 
 
 def test_a_window_of_another_size_than_the_batch():
-    with pytest.raises(FrameCountError, match="announced a window of 3 frames and sent 2"):
+    with pytest.raises(FrameCountError, match="published a window of 3 frames and sent 2"):
         rows_of({"context_window": SimpleNamespace(index_list=[1, 2, 3], total_frames=9)}, 2)

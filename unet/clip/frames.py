@@ -1,4 +1,4 @@
-"""Which row of a UNet batch is which frame and which half of classifier-free guidance. Every patch asks here and nowhere else."""
+"""Frame and side (cond or uncond) of each item of a UNet batch. Every patch reads it here."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from typing import Any, NamedTuple
 from .fit import CELL, View
 from .run import Run, run_of
 
-COND, UNCOND = 0, 1  # as the host numbers them in `cond_or_uncond`; also the order of the branches in stored features
-# By what the host's guiders call their conditionings: CFG Guider, Dual CFG Guider (its second prompt is a picture's too), Perp-Neg
-# Guider (guidance starts from the empty prompt, the negative one is a direction away from it).
+COND, UNCOND = 0, 1  # numbers in ComfyUI's `cond_or_uncond`; also the order of stored features
+# By the names of conditionings in ComfyUI's guiders: CFG Guider, Dual CFG Guider (its second prompt counts as cond), Perp-Neg
+# Guider (guidance starts from the empty prompt; the negative one is a direction away from it).
 BRANCHES = {"positive": COND, "middle": COND, "negative": UNCOND, "empty_negative_prompt": UNCOND}
 
 class FrameCountError(ValueError):
-    """The clip is shorter or longer than the batch that is sampled."""
+    """The clip and the sampled batch differ in length."""
 
 
 class ViewError(ValueError):
-    """A UNet call shows a part of the picture, and nothing says which."""
+    """A UNet call shows an unknown part of the picture."""
 
 
 class GuiderError(ValueError):
-    """A condition that is sampled is neither known to be on the positive nor on the negative side."""
+    """A sampled condition cannot be identified as cond or uncond."""
 
 
 class Rows(NamedTuple):
-    """Row k of the batch is frame `frames[k]` of the clip, in branch `branches[k]`; each branch's rows are `chunk` neighbours.
-    `clip` is the whole clip's length, None where a window of an old host does not tell it; `chunk` rows in a row belong to one
-    branch and one window. `views` says what each chunk shows of the picture, None outside of a sampling run."""
+    """Item k of the batch is frame `frames[k]` of the clip on side `branches[k]` (COND or UNCOND).
+
+    chunk: neighbouring items that belong to one side and one window
+    clip:  length of the whole clip; None if an old version does not publish it
+    views: part of the picture that each chunk shows; None outside a sampling run
+    """
 
     branches: tuple[int, ...]
     frames: tuple[int, ...]
@@ -38,7 +41,7 @@ class Rows(NamedTuple):
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        """The branch of each chunk."""
+        """COND or UNCOND of each chunk."""
         return self.branches[:: self.chunk]
 
     @property
@@ -57,10 +60,10 @@ class Rows(NamedTuple):
 
 
 def rows_of(options: Mapping[str, Any], batch: int, shown: tuple[int, int] | None = None) -> Rows:
-    """Rows of a UNet call with `batch` rows, from the host's transformer_options. shown: (height, width) of its latent, where known.
+    """Rows of a UNet call with `batch` items, from its transformer_options. shown: (height, width) of its latent, if known.
 
-    The batch holds one chunk of N frames for each condition. Their absolute frames come from a context window (of the host, or of our
-    samplers) or from AnimateDiff-Evolved's, and are 0..N-1 without any of them.
+    The batch holds one chunk of N frames per condition. Absolute frames come from a context window of ComfyUI, of our samplers or of
+    AnimateDiff-Evolved; without one they are 0..N-1.
     """
     branches = _branches(options)
     if batch % len(branches):
@@ -74,23 +77,25 @@ def window_of(options: Mapping[str, Any], chunk: int) -> tuple[tuple[int, ...], 
     """(absolute frames of a chunk, length of the clip where it is known). Raises FrameCountError for a window of another size."""
     frames, clip = tuple(range(chunk)), chunk
     if (window := options.get("context_window")) is not None:
-        anchor = getattr(window, "causal_anchor_index", None)  # the host prepends this frame to the window
+        anchor = getattr(window, "causal_anchor_index", None)  # ComfyUI prepends this frame to the window
         frames = tuple(window.index_list) if anchor is None or anchor < 0 else (anchor, *window.index_list)
-        clip = getattr(window, "total_frames", None) or None  # 0.3.64 does not tell the clip's length
+        clip = getattr(window, "total_frames", None) or None  # 0.3.64 does not publish the clip's length
     elif (evolved := options.get("ad_params") or {}).get("sub_idxs"):
         frames, clip = tuple(evolved["sub_idxs"]), evolved["full_length"]
     if len(frames) != chunk:
-        raise FrameCountError(f"The sampler announced a window of {len(frames)} frames and sent {chunk}.")
+        raise FrameCountError(f"The sampler published a window of {len(frames)} frames and sent {chunk}.")
     return frames, clip
 
 
 def _branches(options: Mapping[str, Any]) -> tuple[int, ...]:
-    """The branch of each chunk. `cond_or_uncond` numbers the conditions of one call of the host's sampling function, so that it says 0
-    for whatever is sampled alone: inside a run the ids of the conditions tell."""
+    """COND or UNCOND of each chunk. `cond_or_uncond` is 0 for every condition that is sampled alone, so inside a run the UUIDs of the
+    conditions decide."""
     run = run_of(options)
     if run is not None:
         if not (ids := options.get("uuids")):
-            raise GuiderError("A node calls the UNet without saying for which prompt, so SK Portrait cannot act: take that node out.")
+            raise GuiderError(
+                "Another node calls the UNet without `uuids`, so cond and uncond cannot be told apart. Remove or bypass that node."
+            )
         return tuple(_branch(run, one) for one in ids)
     numbers = options.get("cond_or_uncond") or (COND,)
     if unknown := set(numbers) - {COND, UNCOND}:
@@ -116,8 +121,8 @@ def _views(options: Mapping[str, Any], shown: tuple[int, int] | None) -> tuple[V
 def _branch(run: Run, one: Any) -> int:
     if one not in run.conditions:
         raise GuiderError(
-            "A node samples a prompt that its guider does not know (the deprecated Perp-Neg node does), so SK Portrait cannot tell the "
-            "positive side from the negative one: use a guider that takes that prompt, such as Perp-Neg Guider."
+            "A node samples a prompt unknown to its guider (the deprecated Perp-Neg node does), so cond and uncond cannot be told apart. "
+            "Use a guider that takes that prompt, such as Perp-Neg Guider."
         )
     name = run.conditions[one].name
     if name not in BRANCHES:

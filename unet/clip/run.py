@@ -1,6 +1,6 @@
-"""What holds for one sampling run and no single UNet call tells: whose each condition is and where it acts, and the noise levels.
+"""State of one sampling run: which condition each UUID belongs to, its area, and the sigmas.
 
-Nothing of the host is imported: its guider comes in as an argument.
+Imports nothing from ComfyUI: the guider is an argument.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EDGE = 1e-7  # percent 0 and 1 are infinity and 0 in ComfyUI; this far inside li
 
 
 class Area(NamedTuple):
-    """A part of the picture, in cells of the latent."""
+    """A part of the picture, in latent pixels."""
 
     height: int
     width: int
@@ -31,7 +31,7 @@ class Area(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """One entry of a conditioning: what its guider calls the conditioning, and the part of the picture it is for, None = all."""
+    """One entry of a conditioning: the guider's name for the conditioning, and its area, None = the whole picture."""
 
     name: str
     area: Area | None = None
@@ -39,13 +39,13 @@ class Condition(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One sampling run. The host passes objects of our own on as they are, where it would copy a dictionary at every call.
+    """One sampling run. An object of our own class, because ComfyUI copies dictionaries at every call.
 
-    conditions  by the id that the host gives each of them
-    size        (height, width) of the latent in cells
-    sigma_of    part of the sampling, 0..1 -> noise level; the host computes it on the device, so that it is asked once
-    controls    frames of a window -> its ControlNets by the id of the artist's own: they keep the pictures that they resized
-    caches      frames of a window -> what the host's EasyCache keeps of its last step
+    conditions  by ComfyUI's UUID
+    size        (height, width) of the latent
+    sigma_of    percent as 0..1 -> noise level; computed on the device by ComfyUI, so it is cached
+    controls    frames of a window -> copies of its ControlNets by the id of the original, which keep their resized pictures
+    caches      frames of a window -> EasyCache state of its last step
     """
 
     conditions: Mapping[Hashable, Condition]
@@ -56,7 +56,7 @@ class Run:
 
     @classmethod
     def of(cls, guider: Any, latent: Tensor) -> Run:
-        """The run of a host's guider over latents (n, 4, h, w)."""
+        """The run of a guider over latents (n, 4, h, w)."""
         _part_ids(guider)
         size = tuple(latent.shape[-2:])
         conditions = {
@@ -81,8 +81,7 @@ class Run:
 
 
 def acts_in(span: tuple[float, float] | None, run: Run | None, sigma: float | None) -> bool:
-    """Whether something with a span (start, end), 0..1 of the sampling, acts at this noise level. None = always; so does whatever is
-    called outside of a run."""
+    """Whether the percent range `span` (start, end), 0..1, includes this noise level. Always true for None, and outside a run."""
     if span is None or run is None:
         return True
     first, last = map(run.sigma_of, span)
@@ -90,25 +89,27 @@ def acts_in(span: tuple[float, float] | None, run: Run | None, sigma: float | No
 
 
 def run_of(options: Mapping[str, Any]) -> Run | None:
-    """The run of a UNet call, None outside of the host's sampling (a look at the reference, another host)."""
+    """The run of a UNet call; None outside ComfyUI's sampling (reference pass, diffusers backend)."""
     return options.get(KEY)
 
 
 def noise_level(options: Mapping[str, Any]) -> float | None:
-    """Of the step, where it was read; else of this call."""
+    """Noise level of the step if it was read, else of this call; None if the call has none."""
+    if NOISE_LEVEL in options:
+        return options[NOISE_LEVEL]
     sigmas = options.get("sigmas")
-    return options[NOISE_LEVEL] if NOISE_LEVEL in options else None if sigmas is None else float(sigmas.max())
+    return None if sigmas is None else float(sigmas.max())
 
 
 def note_run(executor: Callable, guider: Any, sigmas: Tensor, extra_args: dict, callback: Callable, noise: Tensor, *rest: Any) -> Tensor:
-    """SAMPLER_SAMPLE wrapper of the host: every UNet call of the run finds it in its transformer_options."""
+    """SAMPLER_SAMPLE wrapper: publish the run in the transformer_options of its UNet calls."""
     options = extra_args["model_options"]
     options = options | {"transformer_options": options.get("transformer_options", {}) | {KEY: Run.of(guider, noise)}}
     return executor(guider, sigmas, extra_args | {"model_options": options}, callback, noise, *rest)
 
 
 def _inside(area: Sequence[int] | None, size: tuple[int, int]) -> Area | None:
-    """The host's (height, width, top, left), which may reach over the edge of the picture."""
+    """ComfyUI's area (height, width, top, left), clipped to the picture."""
     if area is None:
         return None
     height, width, top, left = area
@@ -116,7 +117,7 @@ def _inside(area: Sequence[int] | None, size: tuple[int, int]) -> Area | None:
 
 
 def _part_ids(guider: Any) -> None:
-    """The host copies a condition that has an area to the other conditionings, its id with it: there it gets one of its own."""
+    """Give copied conditions a UUID of their own: ComfyUI copies a condition with an area, UUID included, to other conditionings."""
     for name, entries in guider.conds.items():
         own = {entry["uuid"] for entry in guider.original_conds[name]}
         for entry in entries:

@@ -1,8 +1,7 @@
-"""Sampling a clip window by window: a context handler of our own for ComfyUI, which needs nothing of the host imported.
+"""Context windows: a context handler for ComfyUI that imports nothing from it.
 
-ComfyUI 0.3.64 raises for frames in the batch dimension, and no version read cuts the pictures of ControlNets; all windows of
-the pack go through this file instead. A handler acts on whole batches of latents, one frame each; what the patches see of it is
-`context_window`, as with the host's.
+ComfyUI 0.3.64 raises for frames in the batch dimension, and no version cuts the pictures of ControlNets, so all windows of the pack
+use this handler. It runs on batches with one latent per frame and publishes `context_window`, as ComfyUI's own handler does.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from .frames import window_of
 from .keyframes import weights
 from .run import GRID, Run, run_of
 
-STEP_SLACK = 1e-4  # of a noise level: the host may compute in another precision than it announces
-CACHE = "easycache"  # in transformer_options: the host's name for what its EasyCache keeps of the last step
+STEP_SLACK = 1e-4  # of a noise level: ComfyUI may compute in another precision than it publishes
+CACHE = "easycache"  # in transformer_options: EasyCache's state of the last step
 KEPT_WINDOWS = 32  # whose ControlNet pictures stay resized on the device: 0.6 GB for 12 frames of 512 px in half precision
 
 
@@ -63,7 +62,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Window:
-    """The frames of one UNet call, under the names that the host's own window object has. `dim` is the batch dimension."""
+    """The frames of one UNet call, with the fields of ComfyUI's window object. `dim` is the batch dimension."""
 
     index_list: list[int]
     total_frames: int
@@ -76,11 +75,11 @@ class FrameWindows:
 
     def __init__(self, plan: Callable[[int, Callable[[], int]], Plan], length: int):
         self.plan = plan
-        self.context_length = length  # the host's name: the longest window, for the memory estimate
+        self.context_length = length  # ComfyUI's name: the longest window, for the memory estimate
         self.dim = 0
 
     def __deepcopy__(self, memo) -> FrameWindows:
-        return self  # the host deep-copies model_options at every clone
+        return self  # old versions deep-copy model_options at every clone
 
     def should_use_context(self, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping) -> bool:
         """Always: even a single window carries the absolute frames."""
@@ -110,8 +109,9 @@ class FrameWindows:
 
 
 def _cache_of(frames: Sequence[int], options: Mapping, model: Any, kept: int) -> dict[str, Any]:
-    """The EasyCache of a window, where the MODEL has one. The host's is one for all: a window would get what another one was. Looped
-    windows are others at every step: no more than `kept` are remembered.
+    """The EasyCache state of a window, if the MODEL has one. ComfyUI keeps a single state, which would mix up the windows.
+
+    Closed-loop windows differ at every step, so at most `kept` states are stored.
     """
     cache, run = options.get(CACHE), run_of(options)
     if cache is None or run is None:
@@ -134,7 +134,7 @@ def blend(fused: Sequence[Tensor], weight: Tensor, at: slice | list[int], shares
         total[at] += (share / weight[at]) * (result.to(total) - total[at])
 
 
-PROMPTS = ("c_crossattn", "crossattn_controlnet")  # the host's names in `model_conds`
+PROMPTS = ("c_crossattn", "crossattn_controlnet")  # keys of `model_conds`
 
 
 def _moment(sigma: Tensor, options: Mapping) -> int:
@@ -151,11 +151,11 @@ def _moment(sigma: Tensor, options: Mapping) -> int:
 
 
 def cut_conds(conds: list[dict] | None, batch: int, positions: list[int], frames: list[int]) -> list[dict] | None:
-    """Conditioning of one window: what an artist made (prompts, masks) has one entry for each frame of the clip and begins again where
-    it is shorter, as in the host's batches; what the host made of this batch has one for each position."""
+    """Conditioning of one window. Prompts and masks have one entry per frame of the clip and repeat if shorter, as in ComfyUI's
+    batches; what ComfyUI derived from this batch has one entry per position."""
 
     def cut(value: Any, of_batch: bool = False) -> Any:
-        if isinstance(getattr(value, "cond", None), Tensor):  # the host's CONDRegular and its kin
+        if isinstance(getattr(value, "cond", None), Tensor):  # CONDRegular and similar classes
             return value._copy_with(cut(value.cond, of_batch))
         if not isinstance(value, Tensor) or not value.ndim or len(value) == 1:
             return value
@@ -173,10 +173,10 @@ def cut_conds(conds: list[dict] | None, batch: int, positions: list[int], frames
 
 
 def tell_window(executor: Callable, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping) -> list[Tensor]:
-    """CALC_COND_BATCH wrapper of the host: inside a window, whoever made it, each ControlNet sees the pictures of its frames, and the
-    window is also announced as AnimateDiff-Evolved does, which is where IPAdapter and Advanced-ControlNet look.
+    """CALC_COND_BATCH wrapper: inside any context window, pass each ControlNet the pictures of its frames, and publish the window in
+    `ad_params` as AnimateDiff-Evolved does, where IPAdapter and Advanced-ControlNet read it.
 
-    Sliding contexts of AnimateDiff-Evolved are left to it: it does both itself.
+    AnimateDiff-Evolved's own sliding contexts are skipped, because it does both itself.
     """
     options = model_options.get("transformer_options", {})
     if "context_window" in options:
@@ -192,16 +192,16 @@ def tell_window(executor: Callable, model: Any, conds: list, x: Tensor, timestep
 
 
 def _controls_of(run: Run | None, frames: tuple[int, ...]) -> dict[int, Any]:
-    """What `_cut_control` made for this window in an earlier step."""
+    """The copies that `_cut_control` made for this window in an earlier step."""
     if run is None or (frames not in run.controls and len(run.controls) >= KEPT_WINDOWS):
         return {}
     return run.controls.setdefault(frames, {})
 
 
 def _cut_control(control: Any, frames: tuple[int, ...], copies: dict[int, Any]) -> Any:
-    """The control, and those it is chained to, with the pictures of these frames; the same copy for the same control, since the
-    host runs cond and uncond together only where both hold one object."""
-    if control is None or hasattr(control, "sub_idxs"):  # Advanced-ControlNet's look for the announced window themselves
+    """The control and those chained to it, with the pictures of these frames. One copy per control, because ComfyUI batches cond and
+    uncond only if both hold the same object."""
+    if control is None or hasattr(control, "sub_idxs"):  # Advanced-ControlNet reads the published window itself
         return control
     if id(control) not in copies:
         own = copies[id(control)] = copy.copy(control)
@@ -215,5 +215,5 @@ def _cut_control(control: Any, frames: tuple[int, ...], copies: dict[int, Any]) 
 
 
 def _of_frames(hint: Tensor | None, frames: tuple[int, ...]) -> Tensor | None:
-    """Pictures of the frames; a clip longer than the pictures begins again with the first, as in the host's batches."""
+    """Pictures of the frames; they repeat if the clip is longer, as in ComfyUI's batches."""
     return hint if hint is None or len(hint) == 1 else hint[[frame % len(hint) for frame in frames]]

@@ -1,8 +1,7 @@
-"""Acts inside the sixteen transformer blocks of SD1.5, bound to the public hooks of ComfyUI's UNet: what the frames attend to, and what
-is added to the result.
+"""Binds attention patches to ComfyUI's hooks in the sixteen transformer blocks of SD1.5: keys and values, and what is added.
 
-Nothing of the host is imported: patchers, and the host's attention function, come in as arguments. Axis letters: B rows of the UNet
-batch (with those that ride along, see extra_rows.py), n cells, m tokens attended to, C channels.
+Imports nothing from ComfyUI: patchers and its attention function are arguments. Axis letters: B items of the UNet batch (extra items
+included, see extra_items.py), n latent pixels, m attended tokens, C channels.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from .comfy_hooks import ON_CLEANUP, take_part
 from .extra_items import DIFFUSION_MODEL, Layout, frames_of, layout_of, on_frames
 
 KEY = "sk_portrait_attentions"
-ON_CLONE = "on_clone"  # the host's name for the moment at which a MODEL has been cloned (CallbacksMP.ON_CLONE)
+ON_CLONE = "on_clone"  # CallbacksMP.ON_CLONE: after a MODEL was cloned
 
-# The host's block -> place: side, UNet block and layer of diffusers' names.
+# ComfyUI's block -> place: side, UNet block and layer by diffusers' names.
 PLACES = {
     **{("input", 1 + 3 * block + layer): ("down", block, layer) for block in range(3) for layer in range(2)},
     ("middle", 0): ("mid", 0, 0),
@@ -30,7 +29,7 @@ PLACES = {
 BLOCKS = {place: block for block, place in PLACES.items()}
 Place = tuple[str, int, int]
 
-# The host's list of patches -> the method of an action that is called for it.
+# ComfyUI's patch list -> the method of an attention patch that it calls.
 PATCHES = {"attn1_patch": "self_inputs", "attn1_output_patch": "self_output", "attn2_patch": "cross_inputs"}
 CROSS_HEADS = "cross_heads"
 
@@ -38,12 +37,12 @@ CROSS_HEADS = "cross_heads"
 class AttentionCall(NamedTuple):
     """One attention of one UNet call.
 
-    rows     of the frames
+    rows     which frame and which side (cond or uncond) each item is
     sigma    noise level
     run      the sampling run
-    layout   where the frames are among the rows of the batch; None: the batch holds frames only
-    options  the host's of this block (n_heads, ...): one dictionary for all hooks of a block, in which an action may keep what it
-             needs until the block ends
+    layout   position of the frames in the batch; None: the batch holds frames only
+    options  ComfyUI's options of this block (n_heads, ...): one dictionary for all hooks of a block, in which a patch may keep values
+             until the block ends
     """
 
     rows: Rows
@@ -54,7 +53,7 @@ class AttentionCall(NamedTuple):
 
 
 class AttentionAction:
-    """Something that acts in attentions. It is called where it has one of these methods:
+    """A patch of attentions. It implements any of these methods:
 
     self_inputs(place, n, keys, values, call)    -> three tensors (B, n, C), (B, m, C), (B, m, C) before their projections
     self_output(place, out, call)                -> out (B, n, C), after the output projection
@@ -62,7 +61,7 @@ class AttentionAction:
     cross_heads(place, q, out, call)             -> out (B, n, C), the text attention's heads side by side, before the projection;
                                                     q (B, n, C) its queries
 
-    span: (start, end) part of the sampling in which it acts, 0..1; None = always.
+    span: percent range (start, end) as 0..1; None = always.
     """
 
     span: tuple[float, float] | None = None
@@ -72,7 +71,7 @@ class AttentionAction:
 
 
 class Attentions:
-    """The attention actions of one patched MODEL, in the order of their nodes."""
+    """The attention patches of one MODEL, in the order of their nodes."""
 
     def __init__(self, actions: Iterable[AttentionAction], attention: Callable):
         self.actions, self.attention = tuple(actions), attention
@@ -81,7 +80,7 @@ class Attentions:
         return any(hasattr(action, method) for action in self.actions)
 
     def acting(self, method: str, options: dict) -> Iterator[tuple[Callable, Place, AttentionCall]]:
-        """The method of every action that acts now, with the place and the call to give it."""
+        """The method of every active patch, with the place and the call to pass to it."""
         place = PLACES.get(options["block"])
         call = options[KEY]._replace(layout=layout_of(options), options=options)
         for action in self.actions if place else ():
@@ -99,7 +98,7 @@ class Attentions:
 
 
 class Patch:
-    """One entry of the host's patch lists: calls one method of all actions."""
+    """One entry of ComfyUI's patch lists: calls one method of all attention patches."""
 
     def __init__(self, binding: Attentions, method: str):
         self.binding, self.method = binding, method
@@ -112,19 +111,21 @@ class Patch:
         return tensors[0] if len(tensors) == 1 else tuple(tensors)
 
     def __deepcopy__(self, memo) -> Patch:
-        return self  # old hosts deep-copy model_options at every clone
+        return self  # old versions deep-copy model_options at every clone
 
 
 class TextAttention:
-    """Stands in the host's place for a replaced text attention: an earlier replacement, or the host's own attention, then our actions,
-    then what other packs add. IPAdapter adds itself to whatever stands there already, by `add`. Other packs act on the frames alone,
-    and are told of them alone: what rides along would take the embedding of some frame."""
+    """Replaces a text attention: an earlier replacement or ComfyUI's own attention, then our patches, then what other packs add.
+
+    IPAdapter registers itself through `add`. Other packs see the frames only, because extra items would take the embedding of some
+    frame.
+    """
 
     def __init__(self, binding: Attentions, earlier: Callable | None = None, later: Iterable[tuple[Callable, dict]] = ()):
         self.binding, self.earlier, self.later = binding, earlier, list(later)
 
     def add(self, callback: Callable, **settings) -> None:
-        """callback(out, q, k, v, options, **settings) -> a tensor that is added; settings hold its `sigma_start` and `sigma_end`."""
+        """Register callback(out, q, k, v, options, **settings) -> a tensor to add; settings hold `sigma_start` and `sigma_end`."""
         self.later.append((callback, settings))
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, options: dict) -> Tensor:
@@ -158,7 +159,7 @@ class TextAttention:
 
 
 def _told_of_frames(options: dict) -> dict:
-    """The host's options as they are without the rows that ride along."""
+    """ComfyUI's options as they would be without extra items."""
     if layout_of(options) is None:
         return options
     rows = options[KEY].rows
@@ -170,7 +171,7 @@ def _added(callback: Callable, own: list[Tensor], told: dict, settings: dict, ou
 
 
 def note(executor: Callable, x: Tensor, timesteps: Tensor, context, y, control, options: Mapping, **others) -> Tensor:
-    """DIFFUSION_MODEL wrapper of the host: what all attentions of a UNet call ask, once."""
+    """DIFFUSION_MODEL wrapper: publish once per UNet call what all attentions read."""
     sigmas = options.get("sigmas")
     rows = rows_of(options, len(frames_of(x, options)))
     call = AttentionCall(rows, None if sigmas is None else float(sigmas.max()), run_of(options), None, {})
@@ -178,15 +179,15 @@ def note(executor: Callable, x: Tensor, timesteps: Tensor, context, y, control, 
 
 
 def bound(patcher: Any) -> tuple[AttentionAction, ...]:
-    """The attention actions that earlier nodes bound to this MODEL."""
+    """The attention patches that earlier nodes bound to this MODEL."""
     binding = patcher.get_attachment(KEY)
     return binding.actions if binding else ()
 
 
 def bind(patcher: Any, actions: Iterable[AttentionAction], attention: Callable, patchers: Iterable[Any] = ()) -> None:
-    """Add actions to a freshly cloned MODEL, merged with those that earlier nodes bound; the MODEL cloned from keeps its own.
+    """Add attention patches to a freshly cloned MODEL, merged with those of earlier nodes; the original MODEL keeps its own.
 
-    attention: the host's optimized_attention. patchers: ModelPatchers of the actions' weights, to be loaded with the MODEL.
+    attention: ComfyUI's optimized_attention; patchers: ModelPatchers of the patches' weights, loaded together with the MODEL.
     """
     old = patcher.get_attachment(KEY)
     new = Attentions((*bound(patcher), *actions), attention)
@@ -209,7 +210,7 @@ def release(patcher: Any) -> None:
 
 
 def part(patcher: Any, clone: Any) -> None:
-    """A clone gets text attentions of its own: what other packs add to them does not reach the MODEL that was cloned."""
+    """Give a clone its own text attentions, so that what other packs add to them does not reach the original MODEL."""
     replaced = clone.model_options["transformer_options"].get("patches_replace", {}).get("attn2", {})
     for block, attention in replaced.items():
         if isinstance(attention, TextAttention):
@@ -217,7 +218,7 @@ def part(patcher: Any, clone: Any) -> None:
 
 
 def _put(patcher: Any, ours: Patch, name: str) -> None:
-    """Into the host's list, in place of our own from an earlier node."""
+    """Add to ComfyUI's list, or replace our entry from an earlier node."""
     patches = patcher.model_options["transformer_options"].get("patches", {})
     if any(isinstance(patch, Patch) for patch in patches.get(name, ())):
         patches[name] = [ours if isinstance(patch, Patch) else patch for patch in patches[name]]
@@ -226,10 +227,10 @@ def _put(patcher: Any, ours: Patch, name: str) -> None:
 
 
 def _replace_text_attentions(patcher: Any, binding: Attentions) -> None:
-    """At every place: around what stands there, or in place of our own from an earlier node."""
+    """At every place, wrap the existing replacement, or replace our own from an earlier node."""
     replaced = patcher.model_options["transformer_options"].get("patches_replace", {}).get("attn2", {})
     for side, number in PLACES:
-        indexed = (side, number, 0) in replaced  # the host looks for the name with the transformer's index first
+        indexed = (side, number, 0) in replaced  # ComfyUI looks up the name with the transformer's index first
         there = replaced.get((side, number, 0) if indexed else (side, number))
         own = isinstance(there, TextAttention)
         replacement = TextAttention(binding, there.earlier if own else there, there.later if own else ())

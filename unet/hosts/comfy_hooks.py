@@ -1,6 +1,6 @@
-"""Binds the stations to the public hooks of ComfyUI's UNet. The only file that knows the host's block numbers.
+"""Binds patches to the public hooks of ComfyUI's UNet. The only file that knows ComfyUI's block numbers.
 
-Nothing of the host is imported: patchers and models come in as arguments.
+Imports nothing from ComfyUI: patchers and models are arguments.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from ..feature_cache import Placement
 from ..patches import Call, Stations, Weighted
 from .extra_items import frames_of, on_frames, rows_seen
 
-# Block id of the host -> station: after input block i, before output block i. Nothing lies between the middle block and output
-# block 0, so both stations there share its hook (a hook after the middle block exists on newer hosts only).
+# ComfyUI's block number -> block boundary: after input block i, before output block i. Nothing lies between the middle block and
+# output block 0, so both boundaries share one hook (a hook after the middle block exists in newer versions only).
 INPUT_BLOCKS = {3: "down_0", 6: "down_1", 9: "down_2", 11: "down_3"}
 OUTPUT_BLOCKS = {0: ("mid", "up_0"), 3: ("up_1",), 6: ("up_2",), 9: ("up_3",)}
 
 KEY = "sk_portrait"
-ON_CLEANUP = "on_cleanup"  # the host's name for the end of a sampling run (CallbacksMP.ON_CLEANUP)
-FreeMemory = Callable[[torch.device], float]  # the host's memory manager: bytes that a device has left
+ON_CLEANUP = "on_cleanup"  # CallbacksMP.ON_CLEANUP: end of a sampling run
+FreeMemory = Callable[[torch.device], float]  # ComfyUI's memory manager: free bytes on a device
 
 
 def unlimited(device: torch.device) -> float:
-    """Without a memory manager everything is kept where the UNet computes."""
+    """Stands in for a memory manager: everything is kept on the device of the UNet."""
     return math.inf
 
 
 class Hook:
-    """One patch of the host: calls `method` of its binding. Never copied, and brings the adapters' ModelPatchers along."""
+    """One entry of ComfyUI's patch lists: calls `method` of its binding. Never copied; lists the adapters' ModelPatchers."""
 
     def __init__(self, binding: "Binding", method: Callable):
         self.binding, self.method = binding, method
@@ -45,18 +45,18 @@ class Hook:
         return self.method(self.binding, *args)
 
     def __deepcopy__(self, memo) -> "Hook":
-        return self  # the host deep-copies model_options at every clone; tensors and caches must not follow
+        return self  # old versions deep-copy model_options at every clone; tensors and caches must not be copied
 
     def to(self, device) -> "Hook":
-        return self  # weights are moved by their ModelPatchers, features are fetched where they are used
+        return self  # ModelPatchers move the weights, the feature cache moves the features
 
     def models(self) -> list:
-        """ModelPatchers that the host loads, offloads and counts together with the MODEL."""
+        """ModelPatchers that ComfyUI loads, offloads and counts together with the MODEL."""
         return self.binding.patchers
 
 
 class Binding:
-    """The stations of one patched MODEL as hooks of the host."""
+    """The patches of one MODEL as hooks of ComfyUI."""
 
     def __init__(self, actions: Iterable[Weighted], patchers: Iterable[Any] = (), free_memory: FreeMemory = unlimited):
         self.stations = Stations(actions)
@@ -64,7 +64,7 @@ class Binding:
         self.free_memory = free_memory
 
     def hooks(self) -> dict[str, Hook]:
-        """The host's patch list -> the hook to put into it."""
+        """Name of ComfyUI's patch list -> the hook to add to it."""
         return {
             "emb_patch": Hook(self, Binding.begin),
             "input_block_patch": Hook(self, Binding.input_block),
@@ -73,19 +73,19 @@ class Binding:
         }
 
     def placement(self, model: Any, x: Tensor) -> Placement:
-        """Where the host's BaseModel computes a batch x. There is room for what it leaves free beside the memory of that call."""
+        """Target device and dtype for a batch x of ComfyUI's BaseModel; the free VRAM is what this call does not need."""
         room = lambda: self.free_memory(x.device) - model.memory_required(list(x.shape))  # noqa: E731
         return Placement(x.device, _inference_dtype(model), room)
 
     def prepare(
         self, options: Mapping[str, Any], batch: int, placement: Placement, shown: tuple[int, int] | None = None
     ) -> Call:
-        """The UNet call of `batch` rows of this (height, width), that the host describes in its transformer_options."""
+        """Prepare a UNet call from its transformer_options. batch: number of items; shown: (height, width) of its latent, if known."""
         return self.stations.prepare(rows_of(options, batch, shown), placement, options)
 
     def begin(self, emb: Tensor, model_channels: int, options: dict) -> Tensor:
         call, emb_of_frames = options.get(KEY), frames_of(emb, options)
-        if call is None:  # somebody calls the UNet itself, without the wrappers
+        if call is None:  # the UNet is called directly, without the wrappers
             call = self.prepare(options, emb_of_frames.shape[0], Placement(emb.device, emb.dtype))
         options[KEY] = Call(call.chunk, call.acting, emb_of_frames)
         return emb
@@ -105,8 +105,8 @@ class Binding:
 
 
 def tell_memory(executor: Callable, model: Any, noise_shape: Sequence[int], *args, **kwargs) -> Any:
-    """PREPARE_SAMPLING wrapper: the host makes room for the whole batch, and the UNet sees one window of it (`handler` may be another
-    node's) and what rides along."""
+    """PREPARE_SAMPLING wrapper: reserve memory for one window and its extra items instead of the whole batch. `handler` may belong to
+    another node."""
     options = kwargs["model_options"]
     handler = options.get("context_handler")
     frames = min(noise_shape[0], handler.context_length) if handler else noise_shape[0]
@@ -114,8 +114,8 @@ def tell_memory(executor: Callable, model: Any, noise_shape: Sequence[int], *arg
 
 
 def read_noise_level(executor: Callable, x: Tensor, timestep: Tensor, model_options: Mapping, *args, **kwargs) -> Tensor:
-    """PREDICT_NOISE wrapper: reads the noise level once a step, and only where an action has a span or follows the steps, since
-    reading waits for the device."""
+    """PREDICT_NOISE wrapper: read the noise level once per step, only if a patch has a percent range or follows the steps, because
+    reading it causes a GPU synchronisation."""
     options = model_options.get("transformer_options", {})
     if (binding := _binding(options)) and binding.stations.follow_noise:
         model_options = model_options | {"transformer_options": options | {NOISE_LEVEL: float(timestep.max())}}
@@ -123,10 +123,10 @@ def read_noise_level(executor: Callable, x: Tensor, timestep: Tensor, model_opti
 
 
 def announce(executor: Callable, x: Tensor, t: Tensor, c_concat, c_crossattn, control, transformer_options: dict, **kwargs) -> Tensor:
-    """APPLY_MODEL wrapper: prepares the call before the UNet, which may be compiled, is entered.
+    """APPLY_MODEL wrapper: prepare the call outside the UNet, which may be compiled.
 
-    The call goes in as an argument of its own. The host's TorchCompileModel drops the guards on transformer_options: what hides there
-    stays what it was when the UNet was compiled.
+    The call is passed as a separate argument. TorchCompileModel drops the guards on transformer_options, so values in there would
+    keep what they were at compile time.
     """
     if binding := _binding(transformer_options):
         kwargs[KEY] = binding.prepare(transformer_options, x.shape[0], binding.placement(executor.class_obj, x), tuple(x.shape[-2:]))
@@ -134,12 +134,12 @@ def announce(executor: Callable, x: Tensor, t: Tensor, c_concat, c_crossattn, co
 
 
 def receive(executor: Callable, x: Tensor, timesteps, context, y, control, transformer_options: dict, **kwargs) -> Tensor:
-    """DIFFUSION_MODEL wrapper, inside the compiled UNet: hands the announced call to the hooks."""
+    """DIFFUSION_MODEL wrapper, inside the compiled UNet: pass the prepared call to the hooks."""
     transformer_options[KEY] = kwargs.pop(KEY, None)
     return executor(x, timesteps, context, y, control, transformer_options, **kwargs)
 
 
-# By the host's names (WrappersMP): before a run, a run, a step, its call for all conditions, a UNet call, the UNet.
+# By ComfyUI's names (WrappersMP): before a run, a run, a step, its call for all conditions, a UNet call, the UNet.
 WRAPPERS = {
     "prepare_sampling": tell_memory,
     "sampler_sample": note_run,
@@ -161,29 +161,29 @@ def _binding(options: Mapping[str, Any]) -> Binding | None:
 
 
 def bound(patcher: Any) -> tuple[Weighted, ...]:
-    """The actions that earlier nodes bound to this MODEL."""
+    """The patches that earlier nodes bound to this MODEL."""
     binding = _binding(patcher.model_options["transformer_options"])
     return binding.stations.actions if binding else ()
 
 
 def release(patcher: Any) -> None:
-    """End of a sampling run of this MODEL: drop what its actions kept for it."""
+    """Free what the patches of this MODEL kept for a sampling run."""
     if binding := _binding(patcher.model_options["transformer_options"]):
         binding.stations.release()
 
 
 def take_part(patcher: Any) -> None:
-    """Let the patches of a freshly cloned MODEL know the run, the window and the call that they act in, and tell others the window."""
+    """Register the wrappers of a freshly cloned MODEL: they publish run, window and call to our patches, and the window to other packs."""
     for kind, wrapper in WRAPPERS.items():
         patcher.remove_wrappers_with_key(kind, KEY)
         patcher.add_wrapper_with_key(kind, KEY, wrapper)
 
 
 def bind(patcher: Any, actions: Iterable[Weighted], patchers: Iterable[Any] = (), free_memory: FreeMemory = unlimited) -> None:
-    """Add actions to a freshly cloned MODEL, merged with those that earlier nodes bound; the MODEL cloned from keeps its own.
+    """Add patches to a freshly cloned MODEL, merged with those of earlier nodes; the original MODEL keeps its own.
 
-    patchers: ModelPatchers of the adapters, to be loaded with the MODEL.
-    free_memory: asked once a run whether features fit where the UNet computes.
+    patchers:    ModelPatchers of the adapters, loaded together with the MODEL
+    free_memory: called once per run, to decide whether the features fit on the device
     """
     old = _binding(patcher.model_options["transformer_options"])
     new = Binding((*bound(patcher), *actions), [*(old.patchers if old else ()), *patchers], free_memory)
@@ -200,10 +200,10 @@ def bind(patcher: Any, actions: Iterable[Weighted], patchers: Iterable[Any] = ()
 
 @torch.no_grad()
 def plain_pass(model: Any, latents: Tensor, context: Tensor, actions: Iterable[Weighted], branch: int = COND) -> None:
-    """One forward of the host's loaded BaseModel at timestep 0 over clean latents, for what the actions capture (section 3.2).
+    """Reference pass: one forward of ComfyUI's loaded BaseModel at timestep 0 over clean latents (paper, section 3.2).
 
-    latents: (N, 4, h, w) in the UNet's own scale; context: (1 or N, t, D) text embedding; weight patches such as LoRAs are in
-    force, patches of other nodes are not: the reference is what the plain UNet sees.
+    latents: (N, 4, h, w) in the UNet's own scale; context: (1 or N, t, D) text embedding. Weight patches such as LoRAs apply,
+    patches of other nodes do not.
     """
     dtype = _inference_dtype(model)
     options = {"patches": {name: [hook] for name, hook in Binding(actions).hooks().items()}, "cond_or_uncond": [branch]}

@@ -1,8 +1,7 @@
-"""Rows that ride along in a UNet call: a reference, or frames of another clip, whose hidden states the frames attend to.
+"""Extra batch items of a UNet call: a reference, or frames of another clip, whose hidden states the frames attend to.
 
-They go last in their chunk, so that row k of a chunk stays frame k for everybody who counts rows from its start, see nothing of what
-other nodes do to frames, and are taken out of the result. Nothing of the host is imported: patchers and executors come in as
-arguments.
+Appended at the end of each chunk, so frame indices stay valid. Other nodes' patches skip them; they are removed from the output.
+Imports nothing from ComfyUI: patchers and executors are arguments.
 """
 
 from __future__ import annotations
@@ -13,20 +12,20 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-KEY = "sk_portrait_extra_rows"  # in transformer_options: the Layout of a call that holds such rows
-SEEN = "sk_portrait_rows_seen"  # in transformer_options: frames of a chunk -> rows that the UNet sees for them
-TILING = "HyperTile"  # the host's node, in the qualified names of its patches
-DIFFUSION_MODEL = "diffusion_model"  # the host's name for wrappers of one UNet call (WrappersMP.DIFFUSION_MODEL)
+KEY = "sk_portrait_extra_rows"  # in transformer_options: the Layout of a call with extra items
+SEEN = "sk_portrait_rows_seen"  # in transformer_options: frames per chunk -> items per chunk
+TILING = "HyperTile"  # in the qualified names of that node's patches
+DIFFUSION_MODEL = "diffusion_model"  # WrappersMP.DIFFUSION_MODEL: wrappers of one UNet call
 
 
 class Layout(NamedTuple):
-    """Each chunk of a batch holds `frames` rows, then as many of ours as `extra` says for it."""
+    """Each chunk of a batch holds `frames` frames, then `extra[chunk]` extra items."""
 
     frames: int
     extra: tuple[int, ...]
 
     def split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """rows of a whole batch -> (those of the frames, those that ride along), each chunk after chunk."""
+        """(B, ...) -> (frames, extra items), both in the order of the chunks."""
         parts = rows.split([n for extra in self.extra for n in (self.frames, extra)])
         return torch.cat(parts[::2]), torch.cat(parts[1::2])
 
@@ -37,8 +36,8 @@ class Layout(NamedTuple):
 
 
 class Guests(NamedTuple):
-    """What rides along, chunk after chunk: latents (R, 4, h, w) in the UNet's own scale, timesteps (R,), context (R, t, D); `extra`
-    says how many rows are each chunk's."""
+    """Extra items in the order of the chunks: latents (R, 4, h, w) in the UNet's own scale, timesteps (R,), context (R, t, D). `extra`
+    is their number per chunk."""
 
     extra: tuple[int, ...]
     latents: Tensor
@@ -47,12 +46,12 @@ class Guests(NamedTuple):
 
 
 def layout_of(options: Mapping[str, Any]) -> Layout | None:
-    """The layout of the UNet call that the host describes in its transformer_options; None where it holds frames only."""
+    """Layout of a UNet call from its transformer_options; None if it holds frames only."""
     return options.get(KEY)
 
 
 def on_frames(act: Callable[[Tensor], Tensor], h: Tensor, options: Mapping[str, Any]) -> Tensor:
-    """act(rows of the frames), put back among the rows that ride along, which stay as they are."""
+    """Apply `act` to the frames only; extra items stay as they are."""
     layout = layout_of(options)
     if layout is None:
         return act(h)
@@ -61,7 +60,7 @@ def on_frames(act: Callable[[Tensor], Tensor], h: Tensor, options: Mapping[str, 
 
 
 def frames_of(h: Tensor, options: Mapping[str, Any]) -> Tensor:
-    """The rows of the frames."""
+    """The frames without the extra items."""
     layout = layout_of(options)
     return h if layout is None else layout.split(h)[0]
 
@@ -77,9 +76,10 @@ def run(
     options: Mapping[str, Any],
     **others,
 ) -> Tensor:
-    """One UNet call of the host with guests; for the body of a DIFFUSION_MODEL wrapper, whose arguments these are.
+    """One UNet call with extra items; the arguments are those of a DIFFUSION_MODEL wrapper.
 
-    x (chunks x frames, 4, h, w) -> the result for these rows. ControlNets do not act on the guests. Raises ValueError beside HyperTile.
+    x (chunks x frames, 4, h, w) -> the result for these frames. ControlNets do not act on the extra items. Raises ValueError if
+    HyperTile is active.
     """
     if any(TILING in getattr(patch, "__qualname__", "") for patch in options.get("patches", {}).get("attn1_patch", ())):
         raise ValueError(
@@ -95,22 +95,22 @@ def run(
         residual = residual.expand(len(x), *residual.shape[1:])
         return layout.join(residual, residual.new_zeros(sum(guests.extra), *residual.shape[1:]))
 
-    # The host pops what it has used off these lists, so that every call gets its own.
+    # ComfyUI pops used entries off these lists, so every call gets its own.
     controls = control and {side: [padded(residual) for residual in residuals] for side, residuals in control.items()}
     timesteps, context = layout.join(timesteps, guests.timesteps), layout.join(context, guests.context)
     return layout.split(executor(grown, timesteps, context, y, controls, {**options, KEY: layout}, **others))[0]
 
 
 def one_each(frames: int) -> int:
-    """Rows of a chunk that one rides along in."""
+    """Items of a chunk with one extra item."""
     return frames + 1
 
 
 def attach(patcher: Any, wrapper: Callable, system: str, seen: Callable[[int], int] = one_each) -> None:
-    """Let `wrapper`, which calls `run`, bring rows along in every UNet call of a freshly cloned MODEL. system: its name for errors.
-    seen: frames of a chunk -> rows that the UNet sees for them, for the host's estimate of memory.
+    """Register `wrapper`, which calls `run`, in a freshly cloned MODEL.
 
-    Raises ValueError where an earlier node does so already: neither knows the other's rows.
+    system: name of the system, for errors; seen: frames per chunk -> items per chunk, for ComfyUI's memory estimate.
+    Raises ValueError if an earlier node adds extra items too.
     """
     if earlier := system_of(patcher):
         raise ValueError(
@@ -122,11 +122,11 @@ def attach(patcher: Any, wrapper: Callable, system: str, seen: Callable[[int], i
 
 
 def rows_seen(options: Mapping[str, Any], frames: int) -> int:
-    """Rows that the UNet sees for a chunk of so many frames, on a MODEL with these transformer_options."""
+    """Items per chunk, extra ones included, on a MODEL with these transformer_options."""
     return options.get(SEEN, int)(frames)
 
 
 def system_of(patcher: Any) -> str | None:
-    """The system that adds rows to the UNet calls of this MODEL, None where there is none."""
+    """Name of the system that adds extra items on this MODEL, or None."""
     keys = patcher.wrappers.get(DIFFUSION_MODEL, {})
     return next((key.removeprefix(f"{KEY}:") for key in keys if isinstance(key, str) and key.startswith(f"{KEY}:")), None)
