@@ -21,5 +21,4 @@ BENCHES = {
     "compose": ("compose", "compatibility: one row per combination with other nodes and packs"),
     "compose_flags": ("compose_flags", "compatibility with ComfyUI's launch flags"),
     "faults": ("faults", "robustness: malformed files, cancelled runs, full disks"),
-    "parity": ("parity", "parity with the official implementation"),
 }

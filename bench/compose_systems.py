@@ -25,13 +25,12 @@ from ..nodes.xdyna.networks import XDyna
 from ..systems.freeanimate.reference_items import HERE, TEXT_IN_COND
 from ..systems.freeanimate.trajectory import Trajectory
 from ..testing.golden import OTHER, Golden
+from ..testing.golden_systems import adapter_of, wplus_of
+from ..testing.golden_systems import controlnet_of as xdyna_controlnet
 from ..testing.tiny_models import normal, prompt
 from .compose_frames import PIXELS, controlled, controlnet, lora
 from .compose_lab import CELLS, FRAMES, Lab, Scene, Wear
 from .compose_peers import embeds, ipadapter
-from .parity_wplus import wplus_of
-from .parity_xdyna_unet import adapter_of
-from .parity_xdyna_unet import controlnet_of as xdyna_controlnet
 
 ACTOR = 3  # seed of the drawn head
 

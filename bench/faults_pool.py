@@ -135,8 +135,8 @@ def _trajectories() -> list:
 def _wplus() -> list:
     from ..nodes.wplus.load import managed
     from ..testing.golden import OTHER, Golden
+    from ..testing.golden_systems import wplus_of
     from ..testing.tiny_comfy import operations
-    from .parity_wplus import wplus_of
 
     return [managed(wplus_of(Golden(OTHER), SimpleNamespace(operations=operations)))]
 
@@ -144,8 +144,8 @@ def _wplus() -> list:
 def _xdyna() -> list:
     from ..systems.xdyna.resampler import Resampler
     from ..testing.golden import OTHER, Golden
+    from ..testing.golden_systems import adapter_of, loaded, motion_of
     from ..testing.tiny_comfy import operations
-    from .parity_xdyna_unet import adapter_of, loaded, motion_of
 
     golden = Golden(OTHER)
     adapter, motion = adapter_of(golden, operations), motion_of(golden, operations)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sk_portrait.testing.tiny_models import prompt
+from .tiny_models import prompt
 
 AFTER_ALL = 10_000  # a step after the last one, as KSampler (Advanced) has it by default
 Half = Callable[[Tensor, Tensor, Tensor], Tensor]  # noise, latent, part of the sigmas -> latent

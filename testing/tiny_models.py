@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from sk_portrait.bench.parity_unet import SIZES
 from sk_portrait.sk_attention.drive import Drive
 from sk_portrait.sk_attention.published_files import REFERENCE, find_part
 from sk_portrait.testing.golden import Golden
+from sk_portrait.testing.golden_networks import SIZES
 from sk_portrait.testing.rule import draw
 
 WIDTHS = {"down_0": 32, "down_1": 64, "down_2": 128, "down_3": 128, "up_0": 128, "up_1": 128, "up_2": 128, "up_3": 64}

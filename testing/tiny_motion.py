@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sk_portrait.bench.parity_motion import animatediff_of, sk_motion_of
+from sk_portrait.testing.golden_networks import animatediff_of, sk_motion_of
 from sk_portrait.testing.tiny_models import CELLS, GOLDEN, Host, normal, prompt
 
 

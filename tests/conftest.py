@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ def _load_pack():
 _load_pack()
 
 from sk_portrait.host import browser, environment, installation  # noqa: E402
+from sk_portrait.testing import cached  # noqa: E402
 from sk_portrait.testing.real_faces import ABSENT as NO_FACES  # noqa: E402
 
 COMFY = installation.find()
@@ -32,6 +34,16 @@ sys.pycache_prefix = sys.pycache_prefix or str(environment.CACHE / "pycache")
 # No test judges time: a draw may wait for imports, and the machine may be busy.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--golden", metavar="DIR", help="reference tensors of tests/parity: another folder in the form of tests/golden")
+
+
+def pytest_configure(config):
+    """With --golden, one line per case."""
+    if config.getoption("golden"):
+        config.option.verbose = max(config.option.verbose, 1)
 
 
 def pytest_collection_modifyitems(items):
@@ -59,12 +71,13 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture(scope="session")
-def comfy(tmp_path_factory) -> Path:
+def comfy(tmp_path_factory) -> Iterator[Path]:
     """ComfyUI's folder, with its modules importable in this process (`import comfy.sd`) and a base directory of its own."""
     if COMFY is None:
         pytest.skip(NO_COMFY)
     installation.enter(COMFY, tmp_path_factory.mktemp("comfy_base"))
-    return COMFY
+    yield COMFY
+    cached.release()
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,8 @@ import sys
 
 from ...host.environment import ROOT
 from ...testing.golden import Golden
-from ..parity import open_host
-from ..parity_motion import animatediff_of, sk_motion_of
-from ..parity_video import GoldenNoise, guider_of
+from ...testing.golden_networks import animatediff_of, open_host, sk_motion_of
+from ...testing.golden_sampling import GoldenNoise, guider_of
 from .memory_nodes import NODES
 
 CELLS, STEPS = 16, 1  # of the square latents; steps do not add to the peak

@@ -27,17 +27,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ...host.environment import ROOT
 from ...host.installation import enter, find_or_end
+from ...testing.compare import relative_error
 from ...testing.golden import Golden
+from ...testing.golden_networks import open_host
 from ..cost import overhead
 from ..cost.live_tensors import Alive
 from ..cost.memory import peak_bytes
-from ..parity import error_of, open_host
-from ..parity_video import TOLERANCE
 from .clip import GENERATION, Inputs, Sizes, now, write_weights
 
 PAPER, PUBLISHED, OFFICIAL = "paper", "published code", "official"  # the first two are names of the sampler's methods
 PARTS = ("reference", "encoders", "stage 1", "stage 2")
 LEAST = {PAPER: {"stage 1": 2.5, "stage 2": 1.8}, PUBLISHED: {"stage 1": 1.3, "stage 2": 1.15}}
+TOLERANCE = 1e-3  # of the largest latent
 SHARE_OF_MEMORY, FULL_SIZE = 0.5, 512
 Sample = Callable[..., tuple[Tensor, dict[str, float]]]
 
@@ -117,7 +118,7 @@ def times(options: argparse.Namespace, golden: Golden, sizes: Sizes, folder: Pat
     for _ in range(options.rounds):
         for side, sample in samplers.items():
             spent[side].append(sample(inputs, sizes.steps)[1])
-    error = error_of(latents[PUBLISHED], latents[OFFICIAL].cpu())
+    error = relative_error(latents[PUBLISHED], latents[OFFICIAL].cpu())
     rows = [row(f"{PUBLISHED}: latents differ by {error:.1e} of the largest, at most {TOLERANCE:g}", error <= TOLERANCE)]
     for method in (PAPER, PUBLISHED):
         for part in PARTS:

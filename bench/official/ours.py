@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...testing.golden import Golden
-from ..parity_video import LATENT_SCALE, GoldenNoise
+from ...testing.golden_sampling import LATENT_SCALE, GoldenNoise
 from .clip import CFG, OVERLAP, WINDOW, Clock, Inputs, Sizes, Watch, now, read
 
 LONGEST_FIRST = 10  # steps of the published first stage

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from sk_portrait.bench.parity_wplus import wplus_of
 from sk_portrait.face_tools.coefficients import ARKIT_51
 from sk_portrait.systems.wplus.adapter import WPlusFileError, load
 from sk_portrait.systems.wplus.directions import UNIT, long_enough, whole, within
 from sk_portrait.systems.wplus.patch import waits
 from sk_portrait.testing.golden import OTHER, Golden
+from sk_portrait.testing.golden_systems import wplus_of
 from sk_portrait.testing.split_sampling import split_errors
 from sk_portrait.testing.tiny_models import normal
 from sk_portrait.unet.clip.curve import Curve

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sk_portrait.bench.parity_xdyna_unet import loaded
 from sk_portrait.testing.golden import OTHER, Golden
+from sk_portrait.testing.golden_systems import loaded
 from sk_portrait.testing.split_sampling import split_errors
 from sk_portrait.testing.tiny_models import CELLS, drive, normal, prompt
 
@@ -30,7 +30,7 @@ def host(comfy):
 @pytest.fixture(scope="module")
 def networks(host):
     """(adapter, motion) by the rule."""
-    from sk_portrait.bench.parity_xdyna_unet import adapter_of, motion_of
+    from sk_portrait.testing.golden_systems import adapter_of, motion_of
 
     return adapter_of(GOLDENS, host.operations), motion_of(GOLDENS, host.operations)
 
@@ -124,7 +124,7 @@ def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(host,
 @pytest.fixture(scope="module")
 def silent(host):
     """X-Dyna whose networks add nothing."""
-    from sk_portrait.bench.parity_xdyna_unet import adapter_of
+    from sk_portrait.testing.golden_systems import adapter_of
 
     adapter = adapter_of(GOLDENS, host.operations)
     for term in (*adapter.reference.values(), *adapter.image.values()):
@@ -141,8 +141,8 @@ def smiling(host, model):
     """With Apply W+, which acts in the attentions that X-Dyna acts in too."""
     from comfy.ldm.modules.attention import optimized_attention
 
-    from sk_portrait.bench.parity_wplus import wplus_of
     from sk_portrait.systems.wplus.patch import WPlusAction
+    from sk_portrait.testing.golden_systems import wplus_of
     from sk_portrait.unet.clip.curve import Curve
     from sk_portrait.unet.hosts import comfy_attention
 
@@ -229,7 +229,7 @@ def control(channels: int):
     """A ControlNet of the host that takes pictures of so many channels."""
     import comfy.controlnet
 
-    from sk_portrait.bench.parity_xdyna_unet import controlnet_of
+    from sk_portrait.testing.golden_systems import controlnet_of
 
     return comfy.controlnet.ControlNet(controlnet_of(GOLDENS, {3: "pose", 6: "face"}[channels]), load_device=torch.device("cpu"))
 

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sk_portrait.bench.parity_unet import SIZES
 from sk_portrait.sk_attention.drive import DriveAction
 from sk_portrait.sk_attention.published_files import REFERENCE, find_part
 from sk_portrait.sk_attention.reference import Reference, ReferenceAction
 from sk_portrait.testing.golden import Golden
+from sk_portrait.testing.golden_networks import SIZES
 from sk_portrait.testing.tiny_models import CELLS, SCALE, WIDTHS, drive, normal
 from sk_portrait.unet.clip.frames import rows_of
 from sk_portrait.unet.feature_cache import Placement

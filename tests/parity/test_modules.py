@@ -8,14 +8,22 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from ..sk_attention.attention import SKCrossAttention, SKReferenceAttention, SKReferenceAttentionV5, STKCrossAttention, STKReferenceModule
-from ..sk_attention.drive import Expression, SmallUnet
-from ..sk_attention.fan import CROP
-from ..sk_attention.published_files import DRIVE, FACE_MOTION, PROJECTION, find_part
-from ..testing.golden import Golden
-from ..testing.rule import draw
+from sk_portrait.sk_attention.attention import (
+    SKCrossAttention,
+    SKReferenceAttention,
+    SKReferenceAttentionV5,
+    STKCrossAttention,
+    STKReferenceModule,
+)
+from sk_portrait.sk_attention.drive import Expression, SmallUnet
+from sk_portrait.sk_attention.fan import CROP
+from sk_portrait.sk_attention.motion import SKMotionModule, SKMotionModuleV5
+from sk_portrait.sk_attention.published_files import DRIVE, FACE_MOTION, PROJECTION, find_part
+from sk_portrait.testing.golden import Golden
+from sk_portrait.testing.golden_networks import frames_first
+from sk_portrait.testing.rule import draw
 
-Compared = Iterator[tuple[str, Tensor, Tensor]]  # (what, ours, published)
+Compared = Iterator[tuple[str, Tensor, Tensor]]  # (key of the output, ours, reference)
 
 
 def _reference(name: str, make):
@@ -35,10 +43,6 @@ def _sk_cross(golden: Golden, host) -> Compared:
     yield "y", golden.fill(module, "sk_cross_v1")(t["x"], t["context"]), t["y"]
 
 
-def _frames_first(x: Tensor) -> Tensor:
-    return rearrange(x, "b c f h w -> (b f) c h w")
-
-
 def _stk_cross(name: str, tables):
     def case(golden: Golden, host) -> Compared:
         t = golden.tensors(name)
@@ -55,8 +59,8 @@ def _small_unet(name: str, tables):
         t = golden.tensors(name)
         s = golden.index["cases"][name]
         net = SmallUnet(s["mid_channels"], s["out_channels"], t["context"].shape[-1], tables, operations=host.operations)
-        for i, y in enumerate(golden.fill(net, name)(_frames_first(t["x"]), t["context"].flatten(0, 1))):
-            yield f"feat_{i}", y, _frames_first(t[f"feat_{i}"])
+        for i, y in enumerate(golden.fill(net, name)(frames_first(t["x"]), t["context"].flatten(0, 1))):
+            yield f"feat_{i}", y, frames_first(t[f"feat_{i}"])
 
     return case
 
@@ -76,9 +80,9 @@ def _knit_drive(name: str, generation: str, repository: str, keys: dict[str, str
         part = find_part(DRIVE, generation, repository)
         sizes = dict(part.published) | {"widths": s["block_out_channels"], "context_dim": s["cross_attention_dim"]}
         net = golden.loaded(name, part, sizes, host.operations).module
-        features = net(_frames_first(t["condition"]), _expression(t, motion="emo_embedding" in t))
+        features = net(frames_first(t["condition"]), _expression(t, motion="emo_embedding" in t))
         for station, key in keys.items():
-            yield key, features[station], _frames_first(t[key])
+            yield key, features[station], frames_first(t[key])
 
     return case
 
@@ -98,13 +102,13 @@ def _full_drive(generation: str):
             projection = find_part(PROJECTION, generation)
             net.projection = golden.loaded(f"{name}_proj", projection, projection.published, host.operations).module
         for kind in ("coeff", "emo"):
-            picture, expression = _frames_first(t["condition"]), _expression(t, motion=kind == "emo")
+            picture, expression = frames_first(t["condition"]), _expression(t, motion=kind == "emo")
             features = dict(net(picture, expression))
             if generation != "v3":
                 features |= {f"feat_{i}": y for i, y in enumerate(net.base(picture, expression))}
             for station, y in features.items():
                 if (key := f"{kind}.{_STATION_KEYS.get(station, station)}") in t:
-                    yield key, y[:, ::8], _frames_first(t[key])
+                    yield key, y[:, ::8], frames_first(t[key])
 
     return case
 
@@ -114,7 +118,20 @@ def _fan(golden: Golden, host) -> Compared:
     yield "y", golden.loaded("fan_encoder", find_part(FACE_MOTION, "v1"), {}).module(crop), golden.tensors("fan_encoder")["y"]
 
 
-MODULE_CASES = {
+def _module(case: str, make):
+    def run(golden: Golden, host) -> Compared:
+        t = golden.tensors(case)
+        frames = golden.index["cases"][case]["num_frames"]
+        module = golden.fill(make(host.operations), case)
+        with torch.inference_mode():
+            yield "y", module(t["x"], frames, t["pad"].transpose(1, 2), t.get("temb")), t["y"]
+            if "y_nopad" in t:
+                yield "y_nopad", module(t["x"], frames, None, None), t["y_nopad"]
+
+    return run
+
+
+CASES = {
     "sk_reference_v1": _reference("sk_reference_v1", SKReferenceAttention),
     "sk_reference_v3": _reference("sk_reference_v3", SKReferenceAttention),
     "sk_reference_v5": _reference("sk_reference_v5", SKReferenceAttentionV5),
@@ -132,4 +149,12 @@ MODULE_CASES = {
     "control_v4": _full_drive("v4"),
     "control_v5": _full_drive("v5"),
     "fan_encoder": _fan,
+    "sk_motion_v3": _module("sk_motion_v3", lambda operations: SKMotionModule(64, embedding_dim=48, operations=operations)),
+    "sk_motion_v5": _module("sk_motion_v5", lambda operations: SKMotionModuleV5(64, operations=operations)),
 }
+OUTPUTS = dict.fromkeys(CASES, r"y(_nopad)?|feat_.*|(coeff|emo)\..*|(down|up)2?_.*")
+SLOW_WITHOUT_COMFY = {"control_v3", "control_v4", "control_v5"}
+
+
+def test_modules_and_drive_encoders(row):
+    assert row.error <= row.tolerance

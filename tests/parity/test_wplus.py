@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
-from ..systems.wplus.adapter import Projection, ResidualAttention, WPlus, load
-from ..systems.wplus.directions import GANSpaceRow, ganspace, whole
-from ..systems.wplus.patch import WPlusAction
-from ..testing.golden import Golden
-from ..unet.clip.curve import Curve
-from ..unet.hosts.comfy_injection import TemporalAction
-from ..unet.networks.layers import Attention
-from ..unet.patches import Weighted
-from .parity_modules import Compared, _frames_first
-from .parity_motion import animatediff_of, moving_forward
-from .parity_video import LATENT_SCALE
+from sk_portrait.systems.wplus.adapter import Projection, ResidualAttention
+from sk_portrait.systems.wplus.directions import GANSpaceRow, ganspace, whole
+from sk_portrait.systems.wplus.patch import WPlusAction
+from sk_portrait.testing.golden import Golden
+from sk_portrait.testing.golden_networks import animatediff_of, frames_first, moving_forward
+from sk_portrait.testing.golden_sampling import LATENT_SCALE
+from sk_portrait.testing.golden_systems import wplus_of
+from sk_portrait.unet.clip.curve import Curve
+from sk_portrait.unet.hosts.comfy_injection import TemporalAction
+from sk_portrait.unet.networks.layers import Attention
+from sk_portrait.unet.patches import Weighted
 
-DIM, WIDTHS = 64, (32, 32, 64, 64, 128, 128, 128, 128, 128, 64, 64, 64, 32, 32, 32, 128)  # of the narrow UNet
+Compared = Iterator[tuple[str, Tensor, Tensor]]  # (key of the output, ours, reference)
 
 
 def _proj(golden: Golden, host) -> Compared:
@@ -46,14 +48,6 @@ def _directions(golden: Golden, host) -> Compared:
     yield "interfacegan", whole(t["flat"], "the direction"), t["interfacegan"]
     for name, strength in (("4minus", -4.0), ("2", 2.0)):
         yield f"ganspace_strength_{name}", ganspace(t["w"], pca, row, strength), t[f"ganspace_strength_{name}"]
-
-
-def wplus_of(golden: Golden, host) -> WPlus:
-    """The golden adapter at the narrow UNet's widths, through the pack's own loader."""
-    network = WPlus(DIM, WIDTHS, host.operations)
-    golden.fill(network.w_proj, "wplus_proj")
-    golden.fill(network.wplus_adapter, "wplus_adapter")
-    return load(network.state_dict(), "wplus_adapter.bin", host.operations)
 
 
 def _variants(golden: Golden, host, t: dict[str, Tensor], lambdas: list[float]) -> dict[str, WPlusAction]:
@@ -90,14 +84,14 @@ def _animatediff(golden: Golden, host) -> Compared:
         for name, want in t.items():
             if name.startswith("y_"):
                 action = variants[f"edit_{name[2:]}"]
-                yield name, forward(_frames_first(t["x"]), text, settings["timestep"], attentions=[action]), _frames_first(want)
+                yield name, forward(frames_first(t["x"]), text, settings["timestep"], attentions=[action]), frames_first(want)
 
 
 def _sample(golden: Golden, host) -> Compared:
     import comfy.samplers
     from comfy.ldm.modules.attention import optimized_attention
 
-    from ..unet.hosts import comfy_attention
+    from sk_portrait.unet.hosts import comfy_attention
 
     t, settings = golden.tensors("wplus_sample"), golden.index["cases"]["wplus_sample"]
     sigmas, steps = t["sigmas"], settings["steps"]
@@ -117,5 +111,17 @@ def _sample(golden: Golden, host) -> Compared:
         yield name, sampled * LATENT_SCALE, t[name]
 
 
-WPLUS_UNET_CASES = {"wplus_unet": _unet, "wplus_animatediff": _animatediff, "wplus_sample": _sample}
-WPLUS_CASES = {"wplus_proj": _proj, "wplus_attention": _attention, "wplus_directions": _directions}
+CASES = {
+    "wplus_proj": _proj,
+    "wplus_attention": _attention,
+    "wplus_directions": _directions,
+    "wplus_unet": _unet,
+    "wplus_animatediff": _animatediff,
+    "wplus_sample": _sample,
+}
+OUTPUTS = {"wplus_proj": "tokens|uncond", "wplus_directions": "interfacegan|ganspace.*"}
+COMFY_ONLY = {"wplus_unet", "wplus_animatediff", "wplus_sample"}
+
+
+def test_wplus(row):
+    assert row.error <= row.tolerance

@@ -1,4 +1,4 @@
-"""Parity of X-Dyna's whole UNet, one part at a time, and of its ControlNets, on ComfyUI's own classes."""
+"""The reference tensors' own networks of W+ and X-Dyna, through the pack's loaders."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ import json
 from types import SimpleNamespace
 
 import torch
-from einops import rearrange
 from torch import Tensor
 
+from ..systems.wplus.adapter import WPlus, load
 from ..systems.xdyna import checkpoint, hints
 from ..systems.xdyna.adapter import DynamicsAdapter
-from ..systems.xdyna.patch import Dynamics, attach
 from ..systems.xdyna.resampler import Resampler
-from ..testing.golden import Golden
-from ..unet.clip.frames import COND, UNCOND
-from ..unet.hosts.comfy_hooks import KEY
-from ..unet.hosts.comfy_injection import TemporalAction
-from ..unet.hosts.comfy_injection import attach as attach_motion
 from ..unet.networks.animatediff import AnimateDiff, diffusers_names
-from ..unet.patches import Weighted
-from .parity_modules import Compared, _frames_first
-from .parity_motion import WIDTHS
+from .golden import Golden
+from .golden_networks import WIDTHS
 
+TEXT_WIDTH = 64
+# Widths of the tiny UNet's cross-attentions: down, up, middle.
+CROSS_ATTENTIONS = (32, 32, 64, 64, 128, 128, 128, 128, 128, 64, 64, 64, 32, 32, 32, 128)
 TEXT, TOKENS = 77, 16
 TABLE_LENGTH = 24
+
+
+def wplus_of(golden: Golden, host) -> WPlus:
+    """The golden adapter at the narrow UNet's widths, through the pack's own loader."""
+    network = WPlus(TEXT_WIDTH, CROSS_ATTENTIONS, host.operations)
+    golden.fill(network.w_proj, "wplus_proj")
+    golden.fill(network.wplus_adapter, "wplus_adapter")
+    return load(network.state_dict(), "wplus_adapter.bin", host.operations)
 
 
 def keys_of(golden: Golden) -> dict:
@@ -87,65 +91,3 @@ def hints_of(golden: Golden, frames: int) -> dict[str, Tensor]:
     """The golden hint pictures of a clip of so many frames, (F, H, W, 3) and (F, H, W, 6)."""
     clips = {name: clip[:frames] / 255 for name, clip in golden.tensors("xdyna_hints").items()}
     return {"pose": hints.stretched(clips["pose"]), "face": hints.face_hint(clips["local"], clips["global"])}
-
-
-def _residuals(golden: Golden, kind: str) -> dict[str, list[Tensor]]:
-    t, settings = golden.tensors("xdyna_controlnet"), golden.index["cases"]["xdyna_controlnet"]
-    hint = hints_of(golden, settings["frames"])[kind].movedim(-1, 1).repeat(2, 1, 1, 1)
-    steps = torch.full((len(t["x"]),), float(settings["timestep"]))
-    with torch.no_grad():
-        return controlnet_of(golden, kind)(t["x"], hint, steps, t["context"].repeat_interleave(settings["frames"], 0))
-
-
-def _controlnet(golden: Golden, host) -> Compared:
-    t = golden.tensors("xdyna_controlnet")
-    for kind in ("pose", "face"):
-        residuals = _residuals(golden, kind)
-        for i, residual in enumerate(residuals["output"]):
-            yield f"{kind} {i}", residual[:, ::4], t[f"{kind}.{i}"]
-        yield f"{kind} middle", residuals["middle"][0][:, ::4], t[f"{kind}.middle"]
-
-
-def _unet(golden: Golden, host) -> Compared:
-    import comfy.model_management
-    from comfy.ldm.modules.attention import optimized_attention
-
-    t, settings = golden.tensors("xdyna_unet"), golden.index["cases"]["xdyna_unet"]
-    frames, x, reference = settings["frames"], t["x"][:, :, 1:], t["x"][:1, :, 0]
-    text, tokens = t["context"].split([TEXT, TOKENS], dim=1)
-    adapter, motion = adapter_of(golden, host.operations), motion_of(golden, host.operations)
-    pose, face = _residuals(golden, "pose"), _residuals(golden, "face")
-    control = {side: [a + b for a, b in zip(pose[side], face[side], strict=True)] for side in ("output", "middle")}
-
-    def forward(strength: float = 1.0, joint: bool = True, image: bool = False, moves: bool = False, control=None) -> Tensor:
-        model = host.patcher.clone()
-        dynamics = Dynamics(adapter, reference, tokens.flip(0) if image else None, strength, joint)  # golden halves: uncond first
-        attach(model, dynamics, optimized_attention)
-        if moves:
-            attach_motion(model, Weighted(TemporalAction(motion)))
-        comfy.model_management.load_models_gpu([model], force_full_load=True)
-        for injection in model.get_injections(KEY) or ():
-            injection.inject(model)
-        options = model.model_options["transformer_options"] | {"cond_or_uncond": [UNCOND, COND], "wrappers": model.wrappers}
-        steps = torch.full((2 * frames,), float(settings["timestep"]))
-        with torch.no_grad():
-            y = model.model.diffusion_model(
-                _frames_first(x), steps, text.repeat_interleave(frames, 0), control=control, transformer_options=options
-            )
-        for injection in model.get_injections(KEY) or ():
-            injection.eject(model)
-        return rearrange(y, "(b f) c h w -> b c f h w", b=2)
-
-    for name, parts in (
-        ("y_plain", {"strength": 0.0}),
-        ("y_adapter", {}),
-        ("y_adapter_framewise_norm", {"joint": False}),
-        ("y_adapter_ip", {"image": True}),
-        ("y_adapter_motion", {"moves": True}),
-        ("y_no_control", {"image": True, "moves": True}),
-        ("y", {"image": True, "moves": True, "control": control}),
-    ):
-        yield name, forward(**parts), t[name][:, :, 1:]
-
-
-XDYNA_UNET_CASES = {"xdyna_controlnet": _controlnet, "xdyna_unet": _unet}

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from einops import rearrange
-from torch import nn
+from torch import Tensor, nn
 
-from ..systems.xdyna import hints, sampling, sface
-from ..systems.xdyna.adapter import ImageTerm, ReferenceTerm
-from ..systems.xdyna.resampler import Resampler
-from ..testing.golden import Golden
-from ..testing.stand_ins.xdyna import own_name
-from ..unet.clip.keyframes import looped_windows
-from ..unet.networks.animatediff import TemporalTransformer
-from ..unet.networks.layers import Attention
-from .parity_modules import Compared
+from sk_portrait.systems.xdyna import hints, sampling, sface
+from sk_portrait.systems.xdyna.adapter import ImageTerm, ReferenceTerm
+from sk_portrait.systems.xdyna.resampler import Resampler
+from sk_portrait.testing.golden import Golden
+from sk_portrait.testing.stand_ins.xdyna import own_name
+from sk_portrait.unet.clip.keyframes import looped_windows
+from sk_portrait.unet.networks.animatediff import TemporalTransformer
+from sk_portrait.unet.networks.layers import Attention
 
+Compared = Iterator[tuple[str, Tensor, Tensor]]  # (key of the output, ours, reference)
 EYES_AND_MOUTH = (slice(43, 48), slice(37, 42), slice(49, 68))  # of the 68 landmarks, as the published code cuts them
+
+HINTS, HINT_FRAMES = ("pose", "global", "local"), (4, 6, 20)
 
 
 def _attention(golden: Golden, host) -> Compared:
@@ -29,8 +33,8 @@ def _attention(golden: Golden, host) -> Compared:
         term = golden.fill(ReferenceTerm(n.shape[-1], host.operations), name)
         reference = n[::chunk]
         y_self = own(n)
-        yield f"{width} y", y_self + term(n, own.to_k(reference), own.to_v(reference), heads), t[f"{width}.y"]
-        yield f"{width} y_self", y_self, t[f"{width}.y_self"]
+        yield f"{width}.y", y_self + term(n, own.to_k(reference), own.to_v(reference), heads), t[f"{width}.y"]
+        yield f"{width}.y_self", y_self, t[f"{width}.y_self"]
 
 
 def _ip_attention(golden: Golden, host) -> Compared:
@@ -64,10 +68,10 @@ def _resampler(golden: Golden, host) -> Compared:
 
 def _hint(golden: Golden, host) -> Compared:
     clips, t = golden.tensors("xdyna_hints"), golden.tensors("xdyna_hint")
-    for name in ("pose", "global", "local"):
+    for name in HINTS:
         clip = clips[name][: golden.index["cases"]["xdyna_hint"]["frames"]] / 255
         yield name, hints.stretched(clip)[:, ::4, ::4].movedim(-1, 1), t[name]
-        for frames, (low, high) in zip(golden.index["cases"]["xdyna_hint"]["range_frames"], t[f"range.{name}"].tolist(), strict=True):
+        for frames, (low, high) in zip(HINT_FRAMES, t[f"range.{name}"].tolist(), strict=True):
             clip = clips[name][:frames].float()
             yield f"{name}, {frames} frames", hints.stretched(clip)[:, ::9, ::9], ((clip - low) / (high - low))[:, ::9, ::9]
 
@@ -86,7 +90,7 @@ def _face(golden: Golden, host) -> Compared:
     local = torch.stack([crops.local(frame, k) for k, frame in enumerate(frames)])
     yield "global", whole, t["global"]
     yield "local", local[~t["negative_slice"]], t["local"][~t["negative_slice"]]
-    yield "local_clamped (formula)", local, t["local_clamped"]
+    yield "local_clamped", local, t["local_clamped"]
 
 
 def _crop(golden: Golden, host) -> Compared:
@@ -113,7 +117,7 @@ def _schedule(golden: Golden, host) -> Compared:
         yield f"alphas{steps}", alphas[sampling.timesteps(steps)], t[f"alphas{steps}"]
 
 
-XDYNA_CASES = {
+CASES = {
     "xdyna_attention": _attention,
     "xdyna_ip_attention": _ip_attention,
     "xdyna_motion": _motion,
@@ -124,3 +128,16 @@ XDYNA_CASES = {
     "xdyna_windows": _windows,
     "xdyna_schedule": _schedule,
 }
+OUTPUTS = {
+    "xdyna_attention": r"w\d+\.y.*",
+    "xdyna_motion": "pe|y",
+    "xdyna_hint": [f"{name}{frames}" for name in HINTS for frames in ("", *(f", {count} frames" for count in HINT_FRAMES))],
+    "xdyna_face": "box|centre|half|global|local.*",
+    "xdyna_crop": "result",
+    "xdyna_windows": "n.*",
+    "xdyna_schedule": "alphas_cumprod|(timesteps|sigmas|alphas)[0-9]+",
+}
+
+
+def test_xdyna_modules_pictures_and_numbers(row):
+    assert row.error <= row.tolerance

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
-from ..systems.freeanimate.attention import AnchoredAttention
-from ..systems.freeanimate.reference_items import AHEAD, BOTH, COND_ONLY, HERE, STORED, TEXT_IN_COND, AnchorRows, Preview
-from ..systems.freeanimate.trajectory import LOWEST, Trajectory
-from ..testing.golden import Golden
-from ..unet.clip.frames import COND
-from .parity_modules import Compared
-from .parity_video import LATENT_SCALE
+from sk_portrait.systems.freeanimate.attention import AnchoredAttention
+from sk_portrait.systems.freeanimate.reference_items import AHEAD, BOTH, COND_ONLY, HERE, STORED, TEXT_IN_COND, AnchorRows, Preview
+from sk_portrait.systems.freeanimate.trajectory import LOWEST, Trajectory
+from sk_portrait.testing.golden import Golden
+from sk_portrait.testing.golden_sampling import LATENT_SCALE
+from sk_portrait.unet.clip.frames import COND
 
+Compared = Iterator[tuple[str, Tensor, Tensor]]  # (key of the output, ours, reference)
 EVERY = 1 << 20  # cells: no map is too large
 
 
@@ -44,7 +46,7 @@ def _unet(golden: Golden, host) -> Compared:
 
 def trajectory_of(golden: Golden, host, anchored: bool, timestep: str) -> tuple[Trajectory, Tensor]:
     """What Invert Frames makes of the golden clip: trajectory and start."""
-    from ..nodes.freeanimate.invert import InvertFrames
+    from sk_portrait.nodes.freeanimate.invert import InvertFrames
 
     t = golden.tensors("free_inversion")
     frames = golden.index["cases"]["free_inversion"]["frames"]
@@ -58,8 +60,8 @@ def trajectory_of(golden: Golden, host, anchored: bool, timestep: str) -> tuple[
 
 
 def _inversion(golden: Golden, host) -> Compared:
-    from ..nodes.freeanimate.invert import ABOVE
-    from ..nodes.freeanimate.invert import HERE as OWN
+    from sk_portrait.nodes.freeanimate.invert import ABOVE
+    from sk_portrait.nodes.freeanimate.invert import HERE as OWN
 
     t = golden.tensors("free_inversion")
     for name, anchored, timestep in (("trajectory", True, OWN), ("trajectory_plain", False, OWN), ("trajectory_ahead", True, ABOVE)):
@@ -73,10 +75,10 @@ def _inversion(golden: Golden, host) -> Compared:
 def _denoise(golden: Golden, host) -> Compared:
     import comfy.samplers
 
-    from ..nodes.freeanimate.anchor import AnchorFrames
-    from ..nodes.freeanimate.apply_inversion import ApplyInversion
-    from ..nodes.freeanimate.invert import ABOVE
-    from ..nodes.freeanimate.invert import HERE as OWN
+    from sk_portrait.nodes.freeanimate.anchor import AnchorFrames
+    from sk_portrait.nodes.freeanimate.apply_inversion import ApplyInversion
+    from sk_portrait.nodes.freeanimate.invert import ABOVE
+    from sk_portrait.nodes.freeanimate.invert import HERE as OWN
 
     t, settings = golden.tensors("free_denoise"), golden.index["cases"]["free_denoise"]
     inverted = {timestep: trajectory_of(golden, host, True, timestep) for timestep in (OWN, ABOVE)}
@@ -109,4 +111,10 @@ def _denoise(golden: Golden, host) -> Compared:
         yield name, run(model, start, prompt, settings["cfg"] if guided else 1.0), t[name]
 
 
-FREE_CASES = {"free_unet": _unet, "free_inversion": _inversion, "free_denoise": _denoise}
+CASES = {"free_unet": _unet, "free_inversion": _inversion, "free_denoise": _denoise}
+OUTPUTS = {"free_inversion": [f"trajectory{kind}" for kind in ("", " reference", "_plain", "_ahead", "_ahead reference")]}
+COMFY_ONLY = set(CASES)
+
+
+def test_reference_attention_and_inversion(row):
+    assert row.error <= row.tolerance

@@ -1,0 +1,111 @@
+"""The reference tensors' own networks at the widths of their tiny UNet: adapters, motion modules, drives."""
+
+from __future__ import annotations
+
+import copy
+import json
+import tempfile
+from contextlib import contextmanager
+
+from einops import rearrange
+from torch import Tensor
+
+from ..host.installation import enter, find
+from ..sk_attention.checkpoint import Loaded
+from ..sk_attention.drive import Drive, DriveAction
+from ..sk_attention.published_files import ANIMATEDIFF, MOTION, REFERENCE, find_part
+from ..sk_attention.reference import Reference
+from ..unet.clip.frames import COND, UNCOND
+from ..unet.hosts.comfy_injection import attach
+from ..unet.hosts.diffusers_injection import moving
+from ..unet.patches import Weighted
+from .golden import DEFAULT, Golden
+
+WIDTHS = (32, 64, 128, 128)  # of the tiny UNet's levels
+EMBEDDING = 128
+
+# The golden data order the halves of a batch [uncond, cond]; features are stored in the order of the branch numbers.
+HALVES = [(UNCOND, COND).index(branch) for branch in (COND, UNCOND)]
+
+SIZES = {
+    "v1": {"up": (128, 128, 64), "down": (32, 64, 128, 128), "mid": 128},
+    "v2": {"up": (128, 128, 64)},
+    "v3": {"up": (128, 128, 128, 64)},
+    "v5": {"up": (128, 128, 128, 64)},
+    "v5b": {"up": (128, 128, 128, 64)},
+}
+
+SOURCE = {"v1": "unet_v1", "v2": "unet_v2", "v3": "unet_v3", "v5": "unet_v3", "v5b": "unet_v3"}  # of the inputs
+
+
+def reference_of(golden: Golden, generation: str, host, features: dict[str, Tensor], latent: Tensor) -> Reference:
+    """Features with the golden reference adapter at the narrow UNet's widths."""
+    loaded = golden.loaded(f"adapter_{generation}", find_part(REFERENCE, generation), SIZES[generation], host.operations)
+    return Reference({station: t[HALVES] for station, t in features.items()}, tuple(latent.shape[-2:]), loaded)
+
+
+def drives_of(t: dict[str, Tensor]) -> list[Weighted]:
+    """One action per family of golden control keys: `control.down_0`, `control.up2_v2_3`, ... -> stations."""
+    families: dict[str, dict[str, Tensor]] = {}
+    for key, value in t.items():
+        if key.startswith("control."):
+            family, index = key.removeprefix("control.").rsplit("_", 1)
+            way = "up" if family.startswith("up") else "down"
+            families.setdefault(family.removeprefix(way), {})[f"{way}_{index}"] = value.transpose(1, 2)
+    actions = []
+    for values in families.values():
+        halves = {branch: {station: v[i] for station, v in values.items()} for i, branch in enumerate((UNCOND, COND))}
+        actions.append(Weighted(DriveAction(Drive(halves[COND], halves[UNCOND]))))
+    return actions
+
+
+def frames_first(x: Tensor) -> Tensor:
+    """(b, c, f, h, w) -> (b f, c, h, w)."""
+    return rearrange(x, "b c f h w -> (b f) c h w")
+
+
+def unet_on(host: str, golden: Golden):
+    """The tiny UNet on ComfyUI's (`comfy`, entered before) or diffusers' UNet class."""
+    if host == "comfy":
+        from .tiny_comfy import ComfyHost
+
+        return ComfyHost(golden.unet_weights())
+    from .tiny_diffusers import DiffusersHost
+
+    return DiffusersHost(golden.index["unet"], golden.unet_weights())
+
+
+def open_host(host: str, golden: Golden):
+    """As `unet_on`, for a command: enters ComfyUI; `auto` = ComfyUI if it is found."""
+    comfy = None if host == "diffusers" else find()
+    if host == "comfy" and comfy is None:
+        raise SystemExit("--host comfy needs ComfyUI, which was not found. Set COMFYUI_PATH to its folder.")
+    if comfy:
+        enter(comfy, tempfile.mkdtemp())
+    return unet_on("comfy" if comfy else "diffusers", golden)
+
+
+def sk_motion_of(golden: Golden, generation: str, host) -> Loaded:
+    """The golden SK motion adapter at the narrow UNet's widths."""
+    sizes = {"down": WIDTHS, "up": (128, 128, 128, 64)} | ({"embedding_dim": EMBEDDING} if generation == "v3" else {})
+    return golden.loaded(f"motion_{generation}", find_part(MOTION, generation), sizes, host.operations)
+
+
+def animatediff_of(golden: Golden, host) -> Loaded:
+    """The golden AnimateDiff at the narrow UNet's widths, whose names stand beside the golden data."""
+    loaded = golden.loaded("animatediff", find_part(ANIMATEDIFF, "v2"), {"down": WIDTHS, "up": WIDTHS[::-1]}, host.operations)
+    assert loaded.module.state_dict().keys() == json.loads((DEFAULT / "animatediff_keys.json").read_text()).keys()
+    return loaded
+
+
+@contextmanager
+def moving_forward(host, temporal: Weighted):
+    """The host's `forward` with AnimateDiff in the blocks."""
+    if host.name == "diffusers":
+        with moving(host.unet, temporal, {"cond_or_uncond": [UNCOND, COND]}):
+            yield host.forward
+    else:
+        patched = copy.copy(host)
+        patched.patcher = host.patcher.clone()
+        attach(patched.patcher, temporal)
+        yield patched.forward
