@@ -1,4 +1,4 @@
-"""The clip-constant portrait crop, and the exact way back."""
+"""The square portrait crop that stays fixed over a clip, and the exact way back."""
 
 from __future__ import annotations
 
@@ -11,39 +11,134 @@ import numpy as np
 from ..track import FaceTrack, TrackError
 from ..trackers.head_pose import move_translation
 from ..trackers.schemes import scheme_of
+from .resampling import Banded, along_both, least_squares, resized
 
 
 @dataclass(frozen=True)
 class CropRule:
-    """Side of the square = factor * larger mean side of the face box; its centre lies higher by lift of side or face."""
+    """Side of the square = factor * larger mean side of the face box; its centre lies `lift` higher.
+
+    lift_of: "side" or "face", whose height the lift is a share of
+    """
 
     factor: float
     lift: float
     lift_of: str = "side"
 
 
-# Published code of 2024-11, 2024-12 to 2025-05, and since 2025-06 (which today's code uses for every generation).
+# Official implementation of 2024-11, of 2024-12 to 2025-05, and since 2025-06 (now used for every version).
 _NOVEMBER, _DECEMBER, _JUNE = CropRule(2.2, 0.2, "face"), CropRule(2.3, 0.115), CropRule(3.0, 0.115)
-CROP_RULES = {"v1": _NOVEMBER, "v2": _DECEMBER, "v3": _DECEMBER, "v4": _DECEMBER, "v5": _JUNE, "v5b": _JUNE, "v5c": _JUNE}
-
+CROP_RULES = {
+    "v1": _NOVEMBER,
+    **dict.fromkeys(("v2", "v3", "v4"), _DECEMBER),
+    **dict.fromkeys(("v5", "v5b", "v5c"), _JUNE),
+}
 
 CLIP_ROUNDS = 4
 SMALLEST = 8  # pixels of the frame that a crop's side has at least
-BLOCK = 32  # rows of a banded matrix that are multiplied together
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A part of a video as it was read: `frames` frames, `fps` of them a second, from `start` seconds."""
+    """A part of a video as it was read: `frames` frames at `fps` frames per second, from `start` seconds."""
 
     fps: float
     start: float
     frames: int
 
 
+class Window:
+    """The pixels of one frame that a crop shows: (height, width) from (x, y), shown at (size, size)."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    size: int
+    frame: tuple[int, int]
+
+    def check(self, frame: np.ndarray) -> None:
+        """Raise TrackError unless the (H, W, C) picture has the size that the crop was made for."""
+        size = frame.shape[1], frame.shape[0]
+        if size != self.frame:
+            made = f"{self.frame[0]}x{self.frame[1]}"
+            raise TrackError(f"The crop was made for frames of {made}, these are {size[0]}x{size[1]}.")
+
+    @property
+    def part(self) -> tuple[slice, slice]:
+        """Rows and columns of the frame."""
+        return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
+
+    def window(self, frame: np.ndarray) -> np.ndarray:
+        """The (height, width, C) pixels of an (H, W, C) frame, of which it is a view."""
+        self.check(frame)
+        return frame[self.part]
+
+    def cut(self, frame: np.ndarray) -> np.ndarray:
+        """(size, size, C) of an (H, W, C) uint8 or float32 frame; bicubic, as in the official implementation.
+
+        A float frame stays within 0..1.
+        """
+        return self.shown(self.window(frame))
+
+    def shown(self, window: np.ndarray) -> np.ndarray:
+        """What `cut` gives, from the window."""
+        picture = self._resample(window)
+        return picture if picture.dtype == np.uint8 else np.clip(picture, 0, 1)
+
+    def restore(self, picture: np.ndarray) -> np.ndarray:
+        """(height, width, C) float32 0..1 of a (size, size, C) float crop 0..1, for the window of the frame.
+
+        Where cutting magnified, least squares give an untouched crop back exactly and an edited one as well
+        as the frame can show it. Plain resizing would soften what a partial edit (a painted mask, inpainting)
+        left alone: skimage's astronaut by up to 12 grey levels at the 99th percentile, 55 at most.
+        """
+        if picture.shape[:2] != (self.size, self.size):
+            got = f"{picture.shape[1]}x{picture.shape[0]}"
+            raise TrackError(f"The crop was made at {self.size}x{self.size}, this one is {got}.")
+        picture = np.asarray(picture, np.float32)
+        if max(self.width, self.height) > self.size:
+            window = self._enlarge(picture)
+            return np.clip(window, 0, 1, out=window)
+        rows, columns = self._inverse
+        window = along_both(rows, columns, picture)
+        # Bicubic overshoots at edges and a picture clips that: where ours leaves 0..1 too, the clipped value
+        # says nothing. Without this an untouched white edge of the talking head returns 4 grey levels off.
+        white, black = picture >= 1, picture <= 0
+        for _ in range(CLIP_ROUNDS if white.any() or black.any() else 0):
+            again = self._resample(window)
+            beyond = (white & (again > 1)) | (black & (again < 0))
+            if not beyond.any():
+                break
+            window = along_both(rows, columns, np.where(beyond, again, picture))
+        return np.clip(window, 0, 1, out=window)
+
+    @property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """(height,) and (width,) where the window's rows and columns of pixels lie in the square, 0..1."""
+        raise NotImplementedError
+
+    def shrink(self, mask: np.ndarray) -> np.ndarray:
+        """(height, width) float32 of a mask (h, w) drawn over the crop."""
+        raise NotImplementedError
+
+    def _resample(self, window: np.ndarray) -> np.ndarray:
+        """(size, size, C) of a window; bicubic, so a float picture may leave 0..1."""
+        raise NotImplementedError
+
+    def _enlarge(self, picture: np.ndarray) -> np.ndarray:
+        """(height, width, C) of a crop that cutting has shrunk."""
+        raise NotImplementedError
+
+    @property
+    def _inverse(self) -> tuple[Banded, Banded]:
+        """The least-squares inverse of `_resample` along rows and columns, where cutting magnified."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Crop:
-    """A square window of `side` pixels at (x, y) of frames of (width, height), shown at `size` pixels.
+class Crop(Window):
+    """A square of `side` pixels at (x, y) in every frame of (width, height), shown at `size` pixels.
 
     clip: the part of a video that it was made for, where it was made for one
     """
@@ -55,34 +150,28 @@ class Crop:
     frame: tuple[int, int]
     clip: Clip | None = None
 
-    def at(self, size: int) -> "Crop":
+    moves = False
+
+    def at(self, size: int) -> Crop:
         """The same window shown at another size."""
         return replace(self, size=size)
+
+    def of(self, k: int) -> Crop:
+        """The window of frame k."""
+        return self
+
+    @property
+    def width(self) -> int:
+        return self.side
+
+    @property
+    def height(self) -> int:
+        return self.side
 
     @property
     def scale(self) -> float:
         """Pixels of the crop per pixel of the frame."""
         return self.size / self.side
-
-    def check(self, frame: np.ndarray) -> None:
-        """Raise TrackError unless the (H, W, C) picture has the size that the crop was made for."""
-        size = frame.shape[1], frame.shape[0]
-        if size != self.frame:
-            raise TrackError(f"The crop was made for frames of {self.frame[0]}x{self.frame[1]}, these are {size[0]}x{size[1]}.")
-
-    def window(self, frame: np.ndarray) -> np.ndarray:
-        """The (side, side, C) pixels of an (H, W, C) frame, of which it is a view."""
-        self.check(frame)
-        return frame[self.y : self.y + self.side, self.x : self.x + self.side]
-
-    def cut(self, frame: np.ndarray) -> np.ndarray:
-        """(size, size, C) of an (H, W, C) uint8 or float32 frame; bicubic, as published. A float frame stays within 0..1."""
-        return self.shown(self.window(frame))
-
-    def shown(self, window: np.ndarray) -> np.ndarray:
-        """What `cut` gives, from the window."""
-        picture = cv2.resize(window, (self.size, self.size), interpolation=cv2.INTER_CUBIC)
-        return picture if picture.dtype == np.uint8 else np.clip(picture, 0, 1)
 
     def points(self, landmarks: np.ndarray) -> np.ndarray:
         """(..., D) landmarks of the frame in the pixels of the crop; a third axis is only scaled."""
@@ -90,102 +179,80 @@ class Crop:
         offset[:2] = self.x, self.y
         return ((landmarks - offset) * self.scale).astype(np.float32)
 
+    def squares(self, count: int) -> np.ndarray:
+        """(count, 3) float32 x, y and side of the square in every frame."""
+        return np.tile(np.float32([self.x, self.y, self.side]), (count, 1))
+
     def track(self, track: FaceTrack) -> FaceTrack:
-        """The track as seen in the crop: landmarks, box and translation move, rotation and coefficients stay."""
-        if track.size != self.frame:
-            raise TrackError(f"The crop was made for frames of {self.frame}, the track has {track.size}.")
-        size = (self.size, self.size)
-        centre = (self.x + self.side / 2, self.y + self.side / 2)
-        return track.replace(
-            size=size,
-            landmarks=self.points(track.landmarks),
-            box=self.points(track.box.reshape(-1, 2, 2)).reshape(-1, 4),
-            translation=move_translation(track.translation, self.scale, centre, track.size, size),
-        )
+        """The track as seen in the crop: landmarks, box and translation move, the rest stays."""
+        return cropped(track, self.squares(len(track)), self.size, self.frame)
+
+    @property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        place = (np.arange(self.side) + 0.5) / self.side
+        return place, place
+
+    def shrink(self, mask: np.ndarray) -> np.ndarray:
+        return cv2.resize(mask.astype(np.float32), (self.side, self.side), interpolation=cv2.INTER_AREA)
+
+    def _resample(self, window: np.ndarray) -> np.ndarray:
+        return cv2.resize(window, (self.size, self.size), interpolation=cv2.INTER_CUBIC)
+
+    def _enlarge(self, picture: np.ndarray) -> np.ndarray:
+        return cv2.resize(picture, (self.side, self.side), interpolation=cv2.INTER_CUBIC)
 
     @cached_property
-    def _there(self) -> Banded:
-        """(size, side): what cutting does along one axis."""
-        return Banded(_resampling(self.side, self.size))
-
-    @cached_property
-    def _back(self) -> Banded:
-        """(side, size): the way back along one axis, where cutting magnified.
-
-        It did so by a matrix with independent columns, whose pseudo-inverse gives an untouched crop back exactly and projects an
-        edited one onto what the frame can show.
-        """
-        return Banded(np.linalg.pinv(_resampling(self.side, self.size)).astype(np.float32))
-
-    def restore(self, picture: np.ndarray) -> np.ndarray:
-        """(side, side, C) float32 0..1 of a (size, size, C) float crop 0..1: what lies in the window of the frame."""
-        if picture.shape[:2] != (self.size, self.size):
-            raise TrackError(f"The crop was made at {self.size}x{self.size}, this one is {picture.shape[1]}x{picture.shape[0]}.")
-        picture = np.asarray(picture, np.float32)
-        if self.side > self.size:  # cutting has shrunk it
-            window = cv2.resize(picture, (self.side, self.side), interpolation=cv2.INTER_CUBIC)
-            return np.clip(window, 0, 1, out=window)
-        window = self._back.both_axes(picture)
-        # Bicubic overshoots at edges and a picture clips that: where ours would leave 0..1 too, the clipped value says nothing.
-        white, black = picture >= 1, picture <= 0
-        for _ in range(CLIP_ROUNDS if white.any() or black.any() else 0):
-            again = self._there.both_axes(window)
-            beyond = (white & (again > 1)) | (black & (again < 0))
-            if not beyond.any():
-                break
-            window = self._back.both_axes(np.where(beyond, again, picture))
-        return np.clip(window, 0, 1, out=window)
+    def _inverse(self) -> tuple[Banded, Banded]:
+        inverse = least_squares(resized(self.side, self.size))
+        return inverse, inverse
 
 
-def _resampling(source: int, target: int) -> np.ndarray:
-    """(target, source) matrix of OpenCV's bicubic resize along one axis."""
-    return cv2.resize(np.eye(source, dtype=np.float32), (source, target), interpolation=cv2.INTER_CUBIC)
+def cropped(track: FaceTrack, squares: np.ndarray, size: int, frame: tuple[int, int]) -> FaceTrack:
+    """The track as seen in the squares (F, 3) of its frames, each shown at `size` pixels."""
+    if track.size != frame:
+        raise TrackError(f"The crop was made for frames of {frame}, the track has {track.size}.")
+    corner, side = squares[:, :2], squares[:, 2].astype(np.float64)
+    scale, centre = size / side, corner.T + side / 2
 
+    def points(rows: np.ndarray) -> np.ndarray:
+        offset = np.zeros((len(rows), 1, rows.shape[-1]), np.float32)
+        offset[:, 0, :2] = corner
+        return (rows - offset) * scale.astype(np.float32)[:, None, None]
 
-class Banded:
-    """An (M, N) float32 matrix that is small far from its diagonal, for pictures: blocks of rows, each with the columns that it needs.
-
-    The inverse of an interpolation falls off by a factor of about four a pixel; what is below the resolution of float32 is left out.
-    """
-
-    def __init__(self, matrix: np.ndarray):
-        rows = len(matrix)
-        self.blocks: list[tuple[slice, slice, np.ndarray]] = []
-        for start in range(0, rows, BLOCK):
-            block = matrix[start : start + BLOCK]
-            needed = np.flatnonzero((np.abs(block) > np.finfo(np.float32).eps * np.abs(matrix).max()).any(0))
-            columns = slice(int(needed[0]), int(needed[-1]) + 1)
-            self.blocks.append((slice(start, start + len(block)), columns, np.ascontiguousarray(block[:, columns])))
-        self.rows = rows
-
-    def both_axes(self, picture: np.ndarray) -> np.ndarray:
-        """(M, M, C) of an (N, N, C) picture, along its rows and its columns."""
-        return cv2.transpose(self._along(cv2.transpose(self._along(picture))))
-
-    def _along(self, picture: np.ndarray) -> np.ndarray:
-        result = np.empty((self.rows, *picture.shape[1:]), np.float32)
-        for to, columns, block in self.blocks:
-            np.matmul(block, picture[columns].reshape(block.shape[1], -1), out=result[to].reshape(len(block), -1))
-        return result
+    return track.replace(
+        size=(size, size),
+        landmarks=points(track.landmarks),
+        box=points(track.box.reshape(-1, 2, 2)).reshape(-1, 4),
+        translation=move_translation(track.translation, scale, centre, track.size, (size, size)),
+    )
 
 
 def portrait_crop(track: FaceTrack, rule: CropRule, size: int = 512) -> Crop:
-    """One square for the whole clip that holds the face with the published margin, inside the frame.
+    """One square for the whole clip that holds the face with the official margin, inside the frame.
 
-    Box of the scheme's face points over every frame; side = min(factor * larger mean side, shorter frame side - 1), rounded down.
-    Raises TrackError where that is nothing.
+    Box of the scheme's face points over every frame; side = min(factor * larger mean side, shorter frame side
+    - 1), rounded down. Raises TrackError where that is nothing.
     """
     width, height = track.size
-    face = track.landmarks[:, list(scheme_of(track.scheme).face), :2].astype(np.float64)
-    low, high = face.min(1), face.max(1)
+    low, high = face_box(track)
     mean = (high - low).mean(0)
     side = min(rule.factor * mean.max(), min(width, height) - 1)
     centre = (low.min(0) + high.max(0)) / 2
     centre[1] -= rule.lift * (side if rule.lift_of == "side" else mean[1])
-    if side < SMALLEST:
-        raise TrackError(
-            f"There is no face to crop: its landmarks span {mean[0]:.1f}x{mean[1]:.1f} pixels in frames of {width}x{height}."
-        )
+    require_face(side, mean, track.size)
     corner = np.clip(centre - side / 2, 0, [width - side, height - side])
     x, y = np.floor(corner).astype(int)
     return Crop(int(x), int(y), int(side), size, track.size)
+
+
+def face_box(track: FaceTrack) -> tuple[np.ndarray, np.ndarray]:
+    """(F, 2) lowest and (F, 2) highest x, y of the scheme's face points."""
+    face = track.landmarks[:, list(scheme_of(track.scheme).face), :2].astype(np.float64)
+    return face.min(1), face.max(1)
+
+
+def require_face(side: float, face: np.ndarray, frame: tuple[int, int]) -> None:
+    """Raise TrackError where the square round a `face` (width, height) is too small to crop."""
+    if side < SMALLEST:
+        span, whole = f"{face[0]:.1f}x{face[1]:.1f}", f"{frame[0]}x{frame[1]}"
+        raise TrackError(f"There is no face to crop: its landmarks span {span} pixels in frames of {whole}.")

@@ -1,0 +1,67 @@
+"""Resampling along one axis as a matrix, and its least-squares inverse."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+BLOCK = 32  # rows of a banded matrix that are multiplied together
+
+
+def resized(source: int, target: int) -> np.ndarray:
+    """(target, source) matrix of OpenCV's bicubic resize."""
+    return cv2.resize(np.eye(source, dtype=np.float32), (source, target), interpolation=cv2.INTER_CUBIC)
+
+
+def warped_down(source: int, target: int, scale: float, shift: float) -> np.ndarray:
+    """(target, source) matrix of a bicubic warp down a picture: row j moves to scale * j + shift."""
+    return _warped(np.array([[1, 0, 0], [0, scale, shift]]), source, (source, target))
+
+
+def warped_across(source: int, target: int, scale: float, shift: float) -> np.ndarray:
+    """(target, source) matrix of a bicubic warp across a picture: column j moves to scale * j + shift."""
+    return _warped(np.array([[scale, 0, shift], [0, 1, 0]]), source, (target, source)).T
+
+
+def _warped(move: np.ndarray, source: int, size: tuple[int, int]) -> np.ndarray:
+    """The warp of single lit pixels; OpenCV rounds places differently along the two axes."""
+    identity = np.eye(source, dtype=np.float32)
+    return cv2.warpAffine(identity, move, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+
+def least_squares(matrix: np.ndarray) -> Banded:
+    """(N, M) inverse of an (M, N) magnification: exact on its results, the best fit on anything else."""
+    columns = matrix.astype(np.float64)
+    return Banded(np.linalg.solve(columns.T @ columns, columns.T).astype(np.float32))
+
+
+class Banded:
+    """An (M, N) float32 matrix, small far from its diagonal: blocks of rows with the columns that each needs.
+
+    The inverse of an interpolation falls off by a factor of about four per pixel; what is below the
+    resolution of float32 is left out.
+    """
+
+    def __init__(self, matrix: np.ndarray):
+        self.rows = len(matrix)
+        self.blocks: list[tuple[slice, slice, np.ndarray]] = []
+        least = np.finfo(np.float32).eps * np.abs(matrix).max()
+        for start in range(0, self.rows, BLOCK):
+            block = matrix[start : start + BLOCK]
+            needed = np.flatnonzero((np.abs(block) > least).any(0))
+            columns = slice(int(needed[0]), int(needed[-1]) + 1)
+            rows = slice(start, start + len(block))
+            self.blocks.append((rows, columns, np.ascontiguousarray(block[:, columns])))
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """(M, W, C) float32 of an (N, W, C) picture."""
+        result = np.empty((self.rows, *picture.shape[1:]), np.float32)
+        for rows, columns, block in self.blocks:
+            seen = picture[columns].reshape(block.shape[1], -1)
+            np.matmul(block, seen, out=result[rows].reshape(len(block), -1))
+        return result
+
+
+def along_both(rows: Banded, columns: Banded, picture: np.ndarray) -> np.ndarray:
+    """The picture with `rows` applied along its height and `columns` along its width."""
+    return cv2.transpose(columns(cv2.transpose(rows(picture))))
