@@ -7,7 +7,14 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 
 POINTS = {"hello222": 222, "mediapipe478": 478, "none": 0}  # landmarks of a face in each scheme; none: a track without a picture
-ROWS = {"box": (4,), "landmarks": (None, None), "rotation": (3,), "translation": (3,), "coefficients": (51,)}
+ROWS = {
+    "box": (4,),
+    "landmarks": (None, None),
+    "rotation": (3,),
+    "translation": (3,),
+    "coefficients": (51,),
+    "crop": (3,),
+}
 KINDS = {"b": "bool", "f": "float"}
 LONGEST_SIDE = 65536
 
@@ -42,6 +49,9 @@ class FaceTrack:
     translation:   (F, 3) float32, same frame, in the units of the published 3DMM (z < 0; focal length 4828.6 px at 512 px)
     coefficients:  (F, 51) float32 in the order of `coefficients.ARKIT_51`, 0..1, or None where the source gives none
     notes:         sentences that a user should see (held frames, experimental values)
+    crop:          (F, 3) float32 x, y and side of the square that each frame was cropped to, pixels of the
+                   whole frame; None where the frames are whole
+    whole:         (width, height) of the whole frames, pixels; None where `crop` is
 
     Raises TrackError where an array is of another shape or kind, a number is not finite, or rate or size are not above 0.
     """
@@ -57,6 +67,8 @@ class FaceTrack:
     translation: np.ndarray
     coefficients: np.ndarray | None = None
     notes: tuple[str, ...] = field(default=())
+    crop: np.ndarray | None = None
+    whole: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         rows = {name: len(value) for name, value in self.arrays().items()}
@@ -66,10 +78,15 @@ class FaceTrack:
             raise TrackError("A face track has at least one row, and this one has none.")
         if not (np.isfinite(self.fps) and self.fps > 0):
             raise TrackError(f"The frame rate of a face track is above 0, got {self.fps:g}.")
-        if len(self.size) != 2 or not all(0 < side <= LONGEST_SIDE for side in self.size):
-            raise TrackError(f"The frames of a face track measure 1 to {LONGEST_SIDE} pixels a side, got {self.size}.")
+        for size in (self.size, self.whole or self.size):
+            if len(size) != 2 or not all(0 < side <= LONGEST_SIDE for side in size):
+                raise TrackError(f"Frames of a track measure 1 to {LONGEST_SIDE} pixels a side, got {size}.")
+        if (self.crop is None) != (self.whole is None):
+            raise TrackError("A cropped face track needs its squares and the size of the whole frames.")
         for name, value in self.arrays().items():
             self._check(name, value)
+        if self.crop is not None and not (self.crop[:, 2] > 0).all():
+            raise TrackError(f"A crop's squares have sides above 0, got {self.crop[:, 2].min():g}.")
 
     def _check(self, name: str, value: np.ndarray) -> None:
         shape, kind = ((), "b") if name == "valid" else (ROWS[name], "f")
@@ -101,6 +118,10 @@ class FaceTrack:
     def rows(self, index) -> "FaceTrack":
         """The rows of `index` (slice or integer array), in that order."""
         return replace(self, **{name: value[index] for name, value in self.arrays().items()})
+
+    def uncropped(self) -> "FaceTrack":
+        """The track without the squares of its crop, as if its frames were whole."""
+        return replace(self, crop=None, whole=None)
 
     def require_source(self, other: "FaceTrack") -> None:
         """Raise TrackError unless `other` was made by the same tracker: their head poses and coefficients do not mix."""

@@ -13,10 +13,11 @@ from numpy.lib import format as npy
 from .atomic_write import written
 from .track import ROWS, FaceTrack, TrackError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: squares of the crop
 LARGEST = 1 << 30  # bytes of a track's arrays: two hours of 478 landmarks at 25 frames a second
-REQUIRED = {"format_version", "source", "scheme", "fps", "size", "valid", *ROWS} - {"coefficients"}
-OPTIONAL = {"coefficients", "notes"}
+OPTIONAL = {"coefficients", "notes", "crop", "whole"}
+REQUIRED = {"format_version", "source", "scheme", "fps", "size", "valid", *ROWS} - OPTIONAL
+WORDS = ("source", "scheme", "fps", "size", "notes", "whole")
 UNREADABLE = (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -26,7 +27,7 @@ def save(track: FaceTrack, path: str | os.PathLike) -> None:
     size = sum(value.nbytes for value in track.arrays().values())
     if size > LARGEST:
         raise TrackError(f"The track has {len(track)} rows, {size / 1e9:.1f} GB; a file holds {LARGEST / 1e9:.1f} GB: save it in parts.")
-    words = {"source": track.source, "scheme": track.scheme, "fps": track.fps, "size": track.size, "notes": track.notes}
+    words = {name: getattr(track, name) for name in WORDS if getattr(track, name) is not None}
     packed = io.BytesIO()
     np.savez_compressed(packed, format_version=FORMAT_VERSION, **words, **track.arrays())
     with written(path) as file:
@@ -66,6 +67,7 @@ def _track(data: dict[str, np.ndarray]) -> FaceTrack:
         size=tuple(int(side) for side in data["size"]),
         valid=data["valid"],
         notes=tuple(map(_word, data.get("notes", ()))),
+        whole=tuple(int(side) for side in data["whole"]) if "whole" in data else None,
         **{name: data[name] for name in ROWS if name in data},
     )
 

@@ -35,7 +35,7 @@ def costs(clip: Path, tracker: str, models: ModelFiles, folder: str) -> dict[str
         track = track_faces(frames, source, 30.0, on_miss="interpolate")
     images = torch.from_numpy(np.stack(frames)).float() / 255
     del frames
-    portraits, shown, crop = CropPortrait.execute(images, track, "v5", 0.0, SIZE).result
+    portraits, shown, crop, _ = CropPortrait.execute(images, track, "v5", 0.0, SIZE).result
     runs: dict[str, Callable] = {
         "Crop Portrait": lambda: CropPortrait.execute(images, track, "v5", 0.0, SIZE),
         "Draw Head Pose": lambda: DrawHeadPose.execute(shown, 0.0, 0),

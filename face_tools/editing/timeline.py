@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import wrapped
-from ..track import FaceTrack, TrackError, require_length
+from ..track import ROWS, FaceTrack, TrackError, require_length
 
 ENDS = ("once", "loop", "ping-pong")
 
@@ -27,8 +27,9 @@ def rows_at(track: FaceTrack, positions: np.ndarray, closed: bool = False) -> Fa
 
 def blend(a: FaceTrack, b: FaceTrack, share: np.ndarray) -> FaceTrack:
     """a where `share` (F,) is 0, b where it is 1, linear between; angles go the short way round. The rest is a's."""
+    a, b = _with_equal_frames(a, b)
     changes = {}
-    for name in ("box", "landmarks", "rotation", "translation", "coefficients"):
+    for name in ROWS:
         x, y = getattr(a, name), getattr(b, name)
         if x is None or y is None:
             changes[name] = None
@@ -102,10 +103,17 @@ def cross_fade(a: FaceTrack, b: FaceTrack, frames: int) -> FaceTrack:
 
 def joined(parts: list[FaceTrack], notes: tuple[str, ...]) -> FaceTrack:
     """Tracks of one source, one after the other."""
-    names = ("valid", "box", "landmarks", "rotation", "translation", "coefficients")
-    rows = {name: [getattr(part, name) for part in parts] for name in names}
+    parts = _with_equal_frames(*parts)
+    rows = {name: [getattr(part, name) for part in parts] for name in ("valid", *ROWS)}
     arrays = {name: None if any(p is None for p in pieces) else np.concatenate(pieces) for name, pieces in rows.items()}
     return parts[0].replace(notes=notes, **arrays)
+
+
+def _with_equal_frames(*tracks: FaceTrack) -> tuple[FaceTrack, ...]:
+    """The tracks without the squares of their crops, unless all were cropped from frames of one size."""
+    if len({track.whole for track in tracks}) == 1:
+        return tracks
+    return tuple(track.uncropped() for track in tracks)
 
 
 def unique_notes(*tracks: FaceTrack, more: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -208,7 +208,7 @@ class Crop(Window):
 
 
 def cropped(track: FaceTrack, squares: np.ndarray, size: int, frame: tuple[int, int]) -> FaceTrack:
-    """The track as seen in the squares (F, 3) of its frames, each shown at `size` pixels."""
+    """The track as seen in the squares (F, 3) of its frames, each shown at `size` pixels; it keeps them."""
     if track.size != frame:
         raise TrackError(f"The crop was made for frames of {frame}, the track has {track.size}.")
     corner, side = squares[:, :2], squares[:, 2].astype(np.float64)
@@ -224,6 +224,8 @@ def cropped(track: FaceTrack, squares: np.ndarray, size: int, frame: tuple[int, 
         landmarks=points(track.landmarks),
         box=points(track.box.reshape(-1, 2, 2)).reshape(-1, 4),
         translation=move_translation(track.translation, scale, centre, track.size, (size, size)),
+        crop=squares,
+        whole=frame,
     )
 
 

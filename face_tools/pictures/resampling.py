@@ -13,20 +13,28 @@ def resized(source: int, target: int) -> np.ndarray:
     return cv2.resize(np.eye(source, dtype=np.float32), (source, target), interpolation=cv2.INTER_CUBIC)
 
 
-def warped_down(source: int, target: int, scale: float, shift: float) -> np.ndarray:
-    """(target, source) matrix of a bicubic warp down a picture: row j moves to scale * j + shift."""
-    return _warped(np.array([[1, 0, 0], [0, scale, shift]]), source, (source, target))
+def sampled_down(source: int, target: int, step: float, start: float) -> np.ndarray:
+    """(target, source) matrix of bicubic sampling down a picture: row i is read at start + step * i."""
+    return _sampled(np.array([[1, 0, 0], [0, step, start]]), source, (source, target))
 
 
-def warped_across(source: int, target: int, scale: float, shift: float) -> np.ndarray:
-    """(target, source) matrix of a bicubic warp across a picture: column j moves to scale * j + shift."""
-    return _warped(np.array([[scale, 0, shift], [0, 1, 0]]), source, (target, source)).T
+def sampled_across(source: int, target: int, step: float, start: float) -> np.ndarray:
+    """(target, source) matrix of bicubic sampling across a picture: column i is read at start + step * i."""
+    return _sampled(np.array([[step, 0, start], [0, 1, 0]]), source, (target, source)).T
 
 
-def _warped(move: np.ndarray, source: int, size: tuple[int, int]) -> np.ndarray:
-    """The warp of single lit pixels; OpenCV rounds places differently along the two axes."""
-    identity = np.eye(source, dtype=np.float32)
-    return cv2.warpAffine(identity, move, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+def sampled(picture: np.ndarray, places: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(height, width, ...) for a (width, height) size: pixels read at `places` (2, 3), bicubic.
+
+    places: from the result to the picture, because an inverse of OpenCV's own would round them differently
+    """
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(picture, places, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _sampled(places: np.ndarray, source: int, size: tuple[int, int]) -> np.ndarray:
+    """Samples of single lit pixels; OpenCV rounds places differently along the two axes."""
+    return sampled(np.eye(source, dtype=np.float32), places, size)
 
 
 def least_squares(matrix: np.ndarray) -> Banded:

@@ -1,10 +1,13 @@
-"""The inputs of every node that cuts the clip-constant crop."""
+"""The inputs of every node that crops to the face, and the crop that they ask for."""
 
 from comfy_api.latest import io
 
 from ...face_tools.pictures.crop import CROP_RULES, Crop, CropRule, portrait_crop
+from ...face_tools.pictures.following_crop import FollowingCrop, following_crop
 from ...face_tools.track import FaceTrack
 from ..schema import RARE
+
+FIXED, FOLLOW = "fixed", "follow"
 
 CROP_INPUTS = [
     io.Combo.Input(
@@ -15,7 +18,13 @@ CROP_INPUTS = [
         "Today's published code uses 3.0 for all of them.",
     ),
     io.Float.Input(
-        "factor", default=0.0, min=0.0, max=10.0, step=0.05, tooltip="Side of the square in face sizes; 0: the generation's own.", **RARE
+        "factor",
+        default=0.0,
+        min=0.0,
+        max=10.0,
+        step=0.05,
+        tooltip="Side of the square in face sizes; 0: the generation's own.",
+        **RARE,
     ),
     io.Int.Input(
         "size",
@@ -26,9 +35,20 @@ CROP_INPUTS = [
         tooltip="Width and height of the crop, pixels; the portrait's is what is sampled.",
     ),
 ]
+CROP = io.Combo.Input(
+    "crop",
+    options=[FIXED, FOLLOW],
+    default=FIXED,
+    optional=True,
+    tooltip="fixed: one square for the whole clip. follow: the square moves smoothly with the face, for a "
+    "person who walks through the picture.",
+)
 
 
-def crop_of(track: FaceTrack, generation: str, factor: float, size: int) -> Crop:
+def crop_of(
+    track: FaceTrack, generation: str, factor: float, size: int, crop: str = FIXED
+) -> Crop | FollowingCrop:
     """The crop that these inputs ask for."""
     rule = CROP_RULES[generation]
-    return portrait_crop(track, CropRule(factor or rule.factor, rule.lift, rule.lift_of), size)
+    make = following_crop if crop == FOLLOW else portrait_crop
+    return make(track, CropRule(factor or rule.factor, rule.lift, rule.lift_of), size)

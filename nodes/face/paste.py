@@ -13,6 +13,7 @@ import torch
 from comfy_api.latest import InputImpl, io
 
 from ...face_tools.pictures.crop import Crop
+from ...face_tools.pictures.following_crop import FollowingCrop
 from ...face_tools.pictures.paste import paste_back, window_mask
 from ...face_tools.track import TrackError
 from ...face_tools.video_file import write
@@ -45,28 +46,45 @@ LOOK = [
 
 
 class Paster:
-    """Pastes portrait k into frame k. Raises ValueError where the mask has another number of rows."""
+    """Pastes portrait k into frame k.
 
-    def __init__(self, portraits: torch.Tensor, crop: Crop, feather: float, colour_match: float, mask: torch.Tensor | None):
+    Raises ValueError where the mask has another number of frames, TrackError where a following crop has.
+    """
+
+    def __init__(
+        self,
+        portraits: torch.Tensor,
+        crop: Crop | FollowingCrop,
+        feather: float,
+        colour_match: float,
+        mask: torch.Tensor | None,
+    ):
         if mask is not None:
             require_masks(mask, len(portraits), "portrait")
+        crop.squares(len(portraits))
         self.portraits, self.crop, self.mask = portraits, crop.at(portraits.shape[1]), mask
         self.feather, self.colour_match = feather, colour_match
 
+    @property
+    def still(self) -> bool:
+        """True where every portrait covers its frame alike."""
+        return not self.crop.moves and (self.mask is None or len(self.mask) == 1)
+
     def weight(self, k: int) -> np.ndarray:
-        """(side, side) float32 0..1: how strongly portrait k covers its window."""
-        return self._first if self.mask is None or len(self.mask) == 1 else self._weight(k)
+        """(height, width) float32 0..1: how strongly portrait k covers its window."""
+        return self._first if self.still else self._weight(k)
 
     @cached_property
     def _first(self) -> np.ndarray:
         return self._weight(0)
 
     def _weight(self, k: int) -> np.ndarray:
-        return window_mask(self.crop, self.feather, None if self.mask is None else self.mask[k].float().cpu().numpy())
+        mask = None if self.mask is None else self.mask[min(k, len(self.mask) - 1)].float().cpu().numpy()
+        return window_mask(self.crop.of(k), self.feather, mask)
 
     def __call__(self, window: np.ndarray, k: int) -> None:
-        """Blend portrait k into the window (side, side, 3) float32 0..1 of its frame, in place. May be called from several threads."""
-        paste_back(window, frame_float(self.portraits[k]), self.crop, self.weight(k), self.colour_match)
+        """Blend portrait k into its window (h, w, 3) float32 0..1 of a frame, in place; from any thread."""
+        paste_back(window, frame_float(self.portraits[k]), self.crop.of(k), self.weight(k), self.colour_match)
 
 
 class PasteBack(io.ComfyNode):
@@ -100,13 +118,14 @@ class PasteBack(io.ComfyNode):
             crop.check(image)
         paster = Paster(portraits, crop, feather, colour_match, mask)
         height, width = images.shape[1:3]
-        result, pasted = room(count, height, width), torch.zeros(1 if mask is None else len(mask), height, width)
+        result, pasted = room(count, height, width), torch.zeros(1 if paster.still else count, height, width)
 
         def paste(k: int) -> None:
+            window = crop.of(k)
             if k < len(pasted):
-                pasted[k, crop.y : crop.y + crop.side, crop.x : crop.x + crop.side] = torch.from_numpy(paster.weight(k))
+                pasted[k][window.part] = torch.from_numpy(paster.weight(k))
             result[k] = images[min(k, len(images) - 1), ..., :3]
-            paster(crop.window(result[k].numpy()), k)
+            paster(window.window(result[k].numpy()), k)
 
         for_each(count, paste)
         return io.NodeOutput(result, pasted)
@@ -143,7 +162,7 @@ class PasteBackVideo(io.ComfyNode):
 
         def paste(numbered: tuple[int, np.ndarray]) -> np.ndarray:
             k, frame = numbered
-            window = crop.window(frame)
+            window = crop.of(k).window(frame)
             changed = window.astype(np.float32) / 255
             paster(changed, k)
             window[:] = np.round(changed * 255)

@@ -3,13 +3,17 @@
 import torch
 from comfy_api.latest import io, ui
 
+from ...face_tools.pictures.following_crop import saved_crop
 from ...face_tools.pictures.head_pose_raster import draw_box, driven_translation
+from ...face_tools.pictures.leaving import leaving_notes
 from ...face_tools.pictures.patches import MOTION_CROP, PATCH, REGIONS, plan_patches
+from ...face_tools.report import describe
+from ..notice import notice
 from ..pixels import frame_float, frame_uint8, put, require_rows, room
 from ..progress import for_each
 from ..schema import RARE, schema
 from ..types import CropType, FacePatchesType, FaceTrackType
-from .crop_inputs import CROP_INPUTS, crop_of
+from .crop_inputs import CROP, CROP_INPUTS, FIXED, crop_of
 
 CELL = 8  # pixels of a latent's cell
 
@@ -21,26 +25,47 @@ class CropPortrait(io.ComfyNode):
             node_id="SKPortraitCropPortrait",
             display_name="Crop Portrait",
             category="SK Portrait/face",
-            description="Cuts one square round the face, the same for the whole clip, with the margin that the networks know.",
+            description="Cuts a square round the face, with the margin that the networks know: the same for "
+            "the whole clip, or one that follows the face.",
+            hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Image.Input("images", tooltip="The frames that were tracked."),
                 FaceTrackType.Input("track", tooltip="Their track: one row for every frame."),
                 *CROP_INPUTS,
+                CROP,
             ],
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The cropped frames."),
                 FaceTrackType.Output(display_name="track", tooltip="The track as seen in the cropped frames."),
                 CropType.Output(display_name="crop", tooltip="Where the square lies, for Paste Portrait Back."),
+                io.String.Output(
+                    display_name="report",
+                    tooltip="The cropped track in words, and the frames in which the face leaves the square.",
+                ),
             ],
         )
 
     @classmethod
-    def execute(cls, images, track, generation, factor, size) -> io.NodeOutput:
+    def execute(cls, images, track, generation, factor, size, crop=FIXED) -> io.NodeOutput:
         require_rows(track, images)
-        crop = crop_of(track, generation, factor, size)
-        cropped = room(len(images), size, size)
-        for_each(len(images), lambda k: put(cropped, k, crop.cut(frame_float(images[k]))))
-        return io.NodeOutput(cropped, crop.track(track), crop)
+        if was_cropped_from(track, images):
+            notice(cls, "The track was cropped before: its own squares are cut again.")
+            where, seen = saved_crop(track), track
+        else:
+            where = crop_of(track, generation, factor, size, crop)
+            seen = where.track(track)
+            for note in (notes := leaving_notes(track, where)):
+                notice(cls, note)
+            seen = seen.replace(notes=seen.notes + notes)
+        cropped = room(len(images), where.size, where.size)
+        for_each(len(images), lambda k: put(cropped, k, where.of(k).cut(frame_float(images[k]))))
+        return io.NodeOutput(cropped, seen, where, describe(seen))
+
+
+def was_cropped_from(track, images) -> bool:
+    """True where the images are the whole frames that a cropped track came from, and not the cropped ones."""
+    size = images.shape[2], images.shape[1]
+    return track.whole == size and track.size != size
 
 
 class DrawHeadPose(io.ComfyNode):

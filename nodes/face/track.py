@@ -9,6 +9,7 @@ from comfy_api.latest import io
 
 from ...face_tools.editing.edit import merge_expression
 from ...face_tools.pictures.crop import Clip
+from ...face_tools.pictures.leaving import leaving_notes
 from ...face_tools.report import describe
 from ...face_tools.track import FaceTrack
 from ...face_tools.trackers import sources
@@ -23,7 +24,7 @@ from ..progress import ahead, ticker
 from ..schema import RARE, schema
 from ..types import CropType, FaceTrackType
 from .calibration import coefficient_order
-from .crop_inputs import CROP_INPUTS, crop_of
+from .crop_inputs import CROP, CROP_INPUTS, FIXED, crop_of
 from .host_tracker import HostTracker
 from .video_input import open_video
 
@@ -149,9 +150,10 @@ class TrackVideo(io.ComfyNode):
                 *CROP_INPUTS,
                 DETECTOR,
                 COEFFICIENTS,
+                CROP,
             ],
             outputs=[
-                io.Image.Output(display_name="images", tooltip="The frames, cropped to the face by one square for the whole clip."),
+                io.Image.Output(display_name="images", tooltip="The frames, cropped to the face."),
                 FaceTrackType.Output(display_name="track", tooltip="The track as seen in the cropped frames."),
                 CropType.Output(display_name="crop", tooltip="Where the square lies in the video, for Paste Portrait Back."),
                 MEASURED,
@@ -178,23 +180,28 @@ class TrackVideo(io.ComfyNode):
         size,
         face_detection_model=None,
         coefficients=None,
+        crop=FIXED,
     ) -> io.NodeOutput:
         stream = open_video(video, fps, start, seconds)
         tick = ticker(2 * stream.expected)
         with tracker_of(source, face_detection_model) as tracker:
             whole = track_faces(stream.frames(), tracker, stream.fps, Choice(face, face_number), on_miss, tick)
+        clip = Clip(stream.fps, start, len(whole))
+        where = replace(crop_of(whole, generation, factor, size, crop), clip=clip)
+        whole = whole.replace(notes=whole.notes + leaving_notes(whole, where))
         whole, report = finished(cls, whole, coefficients)
-        crop = replace(crop_of(whole, generation, factor, size), clip=Clip(stream.fps, start, len(whole)))
         images = room(len(whole), size, size)
 
         def cut(numbered: tuple[int, np.ndarray]) -> None:
             k, frame = numbered
-            put(images, k, crop.shown(crop.window(frame).astype(np.float32) / 255))
+            window = where.of(k)
+            put(images, k, window.shown(window.window(frame).astype(np.float32) / 255))
 
         for done, _ in enumerate(ahead(cut, enumerate(stream.frames())), 1):
             tick(len(whole) + done)
-        track = crop.track(whole)
-        return io.NodeOutput(images, track, crop, measured_mask(track), stream.audio(len(whole)), stream.fps, report)
+        track = where.track(whole)
+        audio = stream.audio(len(whole))
+        return io.NodeOutput(images, track, where, measured_mask(track), audio, stream.fps, report)
 
 
 class TrackFromLandmarks(io.ComfyNode):

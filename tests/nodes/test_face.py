@@ -42,7 +42,7 @@ def test_from_a_picture_to_the_head_pose_and_the_patches(portrait):
     assert measured.shape == (1, 512, 512) and measured.min() == 1
     assert "mediapipe-mesh" in report and "coefficients: none" in report
 
-    images, cropped, crop = CropPortrait.execute(portrait, track, "v2", 0.0, 512).args
+    images, cropped, crop, _ = CropPortrait.execute(portrait, track, "v2", 0.0, 512).args
     assert images.shape == (1, 512, 512, 3) and cropped.size == (512, 512) and crop.side < 511
 
     (head_pose,) = DrawHeadPose.execute(cropped, 0.0, 512).args
@@ -82,7 +82,7 @@ def test_an_untouched_crop_pasted_back_is_the_clip(talking, comfy):
     from sk_portrait.nodes.face.pictures import CropPortrait
 
     images = torch.from_numpy(np.stack(talking[:3])).float() / 255
-    portraits, _, crop = CropPortrait.execute(images, track_of(images)[0], "v5", 0.0, 512).args
+    portraits, _, crop, _ = CropPortrait.execute(images, track_of(images)[0], "v5", 0.0, 512).args
     back, pasted = PasteBack.execute(images, portraits, crop, 0.1, 0.0).args
     assert (back - images).abs().max() < 2 / 255 and pasted.max() == 1 and pasted.shape == (1, 144, 192)
     untouched = (pasted[0] == 0)[None, ..., None]
