@@ -1,0 +1,1 @@
+"""Compare a performance with the track that drove it. Needs NumPy and OpenCV only."""

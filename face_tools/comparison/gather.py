@@ -1,0 +1,99 @@
+"""Look at the frames of a result once and collect everything that the comparison needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..embedding import FaceEmbedder
+from ..track import FaceTrack
+from ..trackers.faces import Face, Source
+from .evidence import Evidence, Identity
+from .limits import TrackerError, sampled, tracker_error
+from .looks import aligned_face, chip, cosine, likeness_to_most
+from .pixels import motion
+
+Frames = Callable[[], Iterable[np.ndarray]]  # (H, W, 3) uint8 RGB frames, from the beginning at each call
+MOST_EMBEDDED = 64
+
+
+@dataclass
+class Watched:
+    """What is kept of the frames while they pass: a chip of each face, aligned faces for the embedding, a
+    few whole frames."""
+
+    track: FaceTrack
+    chips: list[np.ndarray] = field(default_factory=list)
+    faces: dict[int, np.ndarray] = field(default_factory=dict)
+    whole: list[np.ndarray] = field(default_factory=list)
+
+    def pass_on(self, frames: Iterable[np.ndarray], tick: Callable[[int], None]) -> Iterator[np.ndarray]:
+        """The same frames; keeps what is needed of each that shows a face."""
+        seen = np.flatnonzero(self.track.valid)
+        embedded, looked_at = (
+            {int(seen[k]) for k in sampled(len(seen), most)} for most in (MOST_EMBEDDED, 12)
+        )
+        for k, frame in enumerate(frames):
+            if self.track.valid[k] and self.track.landmarks.shape[1]:
+                face = aligned_face(frame, self.track.landmarks[k], self.track.scheme)
+                self.chips.append(chip(face))
+                if k in embedded:
+                    self.faces[k] = face
+            if k in looked_at:
+                self.whole.append(frame)
+            yield frame
+            tick(k + 1)
+
+
+def gather(
+    driver: FaceTrack,
+    result: FaceTrack,
+    frames: Frames,
+    driver_frames: Frames | None = None,
+    portrait: np.ndarray | None = None,
+    source: Source | None = None,
+    embedder: FaceEmbedder | None = None,
+    tick: Callable[[int], None] = lambda done: None,
+) -> tuple[Evidence, TrackerError | None]:
+    """The evidence for `compare`, and the error of the tracker on these frames.
+
+    portrait: (H, W, 3) uint8, whom the result should show; needs `source` (finds its face) and `embedder`
+    source:   the tracker that read the result; without it its error is not measured
+    tick:     called after each frame of the result; what it raises goes through
+    """
+    Evidence(driver, result)  # raises before any frame is read
+    watched = Watched(result)
+    moved = motion(watched.pass_on(frames(), tick))
+    identities = tuple(filter(None, (_to_portrait(watched, portrait, source, embedder), _to_itself(watched))))
+    asked = None if driver_frames is None else motion(driver_frames())
+    error = None if source is None else tracker_error(source, watched.whole)
+    return Evidence(driver, result, moved, asked, identities), error
+
+
+def largest(faces: list[Face]) -> Face | None:
+    """The face with the largest box, or None."""
+    return max(faces, key=lambda face: float(np.prod(face.box[2:] - face.box[:2])), default=None)
+
+
+def _to_portrait(
+    watched: Watched, portrait, source: Source | None, embedder: FaceEmbedder | None
+) -> Identity | None:
+    if portrait is None or source is None or embedder is None or not watched.faces:
+        return None
+    face = largest(source.glance(portrait))
+    if face is None:
+        return None
+    own = embedder.of_faces([aligned_face(portrait, face.landmarks, source.scheme)])[0]
+    frames = np.array(sorted(watched.faces))
+    vectors = embedder.of_faces([watched.faces[k] for k in frames])
+    return Identity(frames, cosine(vectors, own), f"ArcFace ({embedder.name})", True)
+
+
+def _to_itself(watched: Watched) -> Identity | None:
+    if len(watched.chips) < 2:
+        return None
+    return Identity(
+        np.flatnonzero(watched.track.valid), likeness_to_most(np.stack(watched.chips)), "looks", False
+    )

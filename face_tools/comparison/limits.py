@@ -1,0 +1,104 @@
+"""What a comparison cannot see: coefficients that a tracker never moves, estimates, and the tracker's own
+error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..coefficients import ARKIT_51
+from ..track import FaceTrack
+from ..trackers.faces import Face, Source
+from .curves import span
+from .distances import expression_distance, pose_distance
+
+STILL = 0.05  # range below which a coefficient takes no part in the comparison
+# Measured on 30 real clips: the blendshape network of face_landmarker.task, which ComfyUI's landmarker
+# shares, never moves these.
+NEVER_READ = (
+    "cheekPuff", "cheekSquintLeft", "cheekSquintRight", "jawForward", "jawLeft", "mouthClose",
+    "mouthFrownLeft", "mouthFrownRight", "noseSneerLeft", "noseSneerRight",
+)  # fmt: skip
+# Mirroring exchanges the sides of a face.
+MIRRORED = [
+    ARKIT_51.index(name.replace("Left", "\0").replace("Right", "Left").replace("\0", "Right"))
+    for name in ARKIT_51
+]
+SAMPLES = 12
+
+
+def is_approximate(track: FaceTrack) -> bool:
+    """True if coefficients of the track were estimated from landmarks."""
+    return any("pproximate" in note for note in track.notes)
+
+
+def compared(driver: FaceTrack, result: FaceTrack, at: np.ndarray) -> list[str]:
+    """Names of the coefficients to compare: those that move in either track over the frames `at`, and that
+    can be read."""
+    if driver.coefficients is None or result.coefficients is None:
+        return []
+    read = result.coefficients[at]
+    estimated = is_approximate(result)
+
+    def counts(column: int, name: str) -> bool:
+        if name in NEVER_READ or estimated and not read[:, column].any():
+            return False
+        return max(span(driver.coefficients[at, column]), span(read[:, column])) > STILL
+
+    return [name for column, name in enumerate(ARKIT_51) if counts(column, name)]
+
+
+@dataclass(frozen=True)
+class TrackerError:
+    """How far the tracker contradicts itself on mirrored frames of a clip.
+
+    pose:       degrees, mean of the three angles
+    expression: 0..1, mean of the coefficients, or None if it gives none
+    frames:     how many frames were looked at
+
+    Two readings share the error, so their mean difference is divided by the square root of 2. A bias that
+    mirroring keeps, such as a constant pitch, is not part of it.
+    """
+
+    pose: float
+    expression: float | None
+    frames: int
+
+    def words(self) -> str:
+        expression = "" if self.expression is None else f", {self.expression:.3f} of expression"
+        return f"{self.pose:.1f} degrees of pose{expression} (mirrored, {self.frames} frames)"
+
+
+def sampled(count: int, most: int = SAMPLES) -> list[int]:
+    """Up to `most` frame numbers, evenly spread over `count`."""
+    return sorted({int(k) for k in np.linspace(0, count - 1, min(count, most)).round()})
+
+
+def tracker_error(source: Source, frames: Iterable[np.ndarray]) -> TrackerError | None:
+    """Read (H, W, 3) uint8 frames and their mirror images. None if no frame shows exactly one face both
+    times."""
+    poses, expressions = [], []
+    for frame in frames:
+        seen, other = source.glance(frame), source.glance(np.ascontiguousarray(frame[:, ::-1]))
+        if len(seen) != 1 or len(other) != 1:
+            continue
+        turned = mirrored_face(other[0])
+        poses.append(pose_distance(*(np.degrees(face.rotation) for face in (seen[0], turned))))
+        if turned.coefficients is not None:
+            expressions.append(expression_distance(seen[0].coefficients, turned.coefficients))
+    if not poses:
+        return None
+    shared = np.sqrt(2)
+    expression = float(np.mean(expressions) / shared) if expressions else None
+    return TrackerError(float(np.mean(poses) / shared), expression, len(poses))
+
+
+def mirrored_face(face: Face) -> Face:
+    """Pose and coefficients of a face as the mirrored picture shows them; the landmarks are left as they
+    are."""
+    coefficients = None if face.coefficients is None else face.coefficients[MIRRORED]
+    return Face(
+        face.landmarks, face.rotation * np.float32([1, -1, -1]), face.translation, coefficients, face.score
+    )

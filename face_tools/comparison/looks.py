@@ -1,0 +1,77 @@
+"""Who it is: the face brought upright to 112 pixels, and a rough likeness of such pictures that needs no
+network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+from ..geometry import similarity_matrix
+from ..track import FaceTrack
+from ..trackers.schemes import scheme_of
+
+SIDE = 112
+# Where pupils, nose tip and mouth corners lie in the aligned face that ArcFace was trained on (InsightFace,
+# arcface_src).
+TEMPLATE = np.array(
+    [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)]
+)
+ABRUPT = 0.75  # likeness of neighbouring frames below which the clip is divided
+TWO_PEOPLE = 0.7  # likeness of two people: below it in 90 of 91 pairs of real clips
+CHIP = 24  # side of the picture that likeness compares: shapes and colours, no detail
+
+
+def aligned_face(frame: np.ndarray, landmarks: np.ndarray, scheme: str) -> np.ndarray:
+    """(112, 112, 3) uint8: the face of a frame (H, W, 3) uint8 with landmarks (P, 2+) in pixels, upright as
+    ArcFace expects it."""
+    matrix = similarity_matrix(landmarks[list(scheme_of(scheme).motion), :2].astype(np.float64), TEMPLATE)
+    scale = float(np.hypot(*matrix[0, :2]))
+    if scale < 0.5:  # shrink first, without aliasing
+        frame = cv2.resize(frame, None, fx=2 * scale, fy=2 * scale, interpolation=cv2.INTER_AREA)
+        matrix = matrix * [[1 / (2 * scale), 1 / (2 * scale), 1]]
+    return cv2.warpAffine(frame, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
+
+
+def chip(face: np.ndarray) -> np.ndarray:
+    """(1728,) float32 of length 1: an aligned face at 24 pixels without its mean; zeros if it is flat."""
+    small = cv2.resize(face, (CHIP, CHIP), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+    small -= small.mean()
+    return small / max(float(np.linalg.norm(small)), 1e-6)
+
+
+def chips(frames: Iterable[np.ndarray], track: FaceTrack) -> np.ndarray:
+    """(F, 1728) `chip` of each frame of a track with landmarks."""
+    return np.stack(
+        [chip(aligned_face(frame, points, track.scheme)) for frame, points in zip(frames, track.landmarks)]
+    )
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(F,) cosine similarity, -1..1, of vectors (F, n) and one vector (n,), or as many."""
+    lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
+    return (a * b).sum(-1) / np.maximum(lengths, 1e-9)
+
+
+def likeness_to_most(vectors: np.ndarray) -> np.ndarray:
+    """(F,) likeness of each face to the person seen most of the time, by the most similar view; -1..1.
+
+    The clip is divided where a face and the next differ abruptly (turning heads change slowly), and parts that
+    resemble each other are joined: the most frames that belong together are the measure. On 14 real clips,
+    neighbours of one person are alike by 0.6 to 1, and two people by less than 0.7.
+    """
+    part = np.r_[0, np.cumsum(cosine(vectors[1:], vectors[:-1]) < ABRUPT)]
+    alike = np.stack([(vectors @ vectors[part == number].T).max(1) for number in range(part[-1] + 1)])
+    near = np.stack([alike[:, part == number].max(1) for number in range(part[-1] + 1)], 1) >= TWO_PEOPLE
+    person = _joined(near)[:, part]
+    most = person[person.sum(1).argmax()]
+    return (vectors @ vectors[most].T).max(1)
+
+
+def _joined(near: np.ndarray) -> np.ndarray:
+    """(N, N) bool: which parts can be reached from each by steps between neighbours `near` (N, N) bool."""
+    reached = near | near.T
+    for _ in range(len(near).bit_length()):
+        reached = (reached.astype(int) @ reached) > 0
+    return reached
