@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from sk_portrait.face_tools.coefficients import ARKIT_51
-from sk_portrait.face_tools.pictures.preview import BRIDGED, CURVES, MEASURED, draw_overlay, draw_plot, lively
+from sk_portrait.face_tools.pictures.chart import BRIDGED, CURVES
+from sk_portrait.face_tools.pictures.preview import MEASURED, draw_overlay, draw_plot, lively
 from sk_portrait.face_tools.recordings.presets import preset
 from sk_portrait.face_tools.track import FaceTrack, TrackError
 
