@@ -11,6 +11,8 @@ MODULES = (
     "face.recordings",
     "face.edit",
     "face.preview",
+    "face.compare",
+    "face.sweep",
     "face.expression",
     "face.pictures",
     "face.paste",

@@ -161,3 +161,12 @@ def square(width=320, height=240, centre=(160, 120), side=60, colour=(200, 90, 2
     x, y = int(centre[0] - side / 2), int(centre[1] - side / 2)
     frame[max(y, 0) : max(y + side, 0), max(x, 0) : max(x + side, 0)] = colour
     return frame
+
+
+def embedding(path, width=512):
+    """Numbers of an aligned face: its 8 x 8 averages without their mean, spread over `width` by fixed random weights."""
+    g = Graph("N")
+    pooled = g.add("AveragePool", "image", kernel_shape=[14, 14], strides=[14, 14])
+    flat = g.add("Reshape", pooled, g.constant((-1, 3 * 8 * 8), np.int64))
+    weights = np.random.default_rng(2).normal(size=(192, width)).astype(np.float32)
+    g.save(path, 112, 112, {g.add("MatMul", flat, weights - weights.mean(0)): (width,)})

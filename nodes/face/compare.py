@@ -1,0 +1,264 @@
+"""The node that measures how well a result follows its driver."""
+
+import json
+import math
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
+
+import folder_paths
+import numpy as np
+import torch
+from comfy_api.latest import io, ui
+
+from ...face_tools import embedding
+from ...face_tools.comparison.compare import Comparison, compare, report
+from ...face_tools.comparison.curves import CURVES
+from ...face_tools.comparison.gather import Frames, gather
+from ...face_tools.comparison.pictures import draw_curves, draw_sheet, shown_frames
+from ...face_tools.comparison.pixels import borders
+from ...face_tools.editing.approximate import approximate_coefficients
+from ...face_tools.track import FaceTrack, TrackError
+from ...face_tools.trackers import host_landmarks, sources
+from ...face_tools.trackers.faces import Source
+from ...face_tools.trackers.tracking import track_faces
+from ...unet.clip.keyframes import windows
+from ..notice import notice
+from ..pixels import frame_uint8, frames_uint8
+from ..progress import ticker
+from ..schema import RARE, schema
+from ..types import FaceTrackType
+from .calibration import coefficient_order
+from .track import DETECTOR, model_files, tracker_of
+from .video_input import open_video
+
+AS_DRIVER = "as the driver"
+
+
+def _figure(name: str, tooltip: str) -> io.Float.Output:
+    return io.Float.Output(display_name=name, tooltip=f"{tooltip} nan if it cannot be measured.")
+
+
+class ComparePerformance(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitComparePerformance",
+            display_name="Compare Performance",
+            category="SK Portrait/face",
+            description="Measures how well a result follows its driving track: head pose, expression, "
+            "identity, flicker and seams. Names faults, such as a frozen stretch or a mirrored frame.",
+            search_aliases=["evaluate", "quality", "metrics", "APD", "AED", "benchmark", "score"],
+            is_output_node=True,
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id],
+            inputs=[
+                FaceTrackType.Input(
+                    "track",
+                    tooltip="The driving track as it was drawn: after editing, cropping and retiming.",
+                ),
+                io.Custom("IMAGE,VIDEO").Input(
+                    "result",
+                    tooltip="The sampled frames, or a video of them: one frame per frame of the track.",
+                ),
+                io.Combo.Input(
+                    "source",
+                    options=[AS_DRIVER, sources.AUTO, *sources.MODULES],
+                    tooltip="The face tracker that reads the result. Distances are comparable only if it is "
+                    "the driver's own.",
+                ),
+                io.String.Input(
+                    "label",
+                    default="",
+                    tooltip="Title of the contact sheet, such as the setting that is tried.",
+                ),
+                io.Int.Input(
+                    "context_length",
+                    default=0,
+                    min=0,
+                    max=4096,
+                    tooltip="Frames per context window of the sampler: seams are measured at its borders. "
+                    "0 measures the largest jump.",
+                    **RARE,
+                ),
+                io.Int.Input(
+                    "context_overlap",
+                    default=4,
+                    min=0,
+                    max=4095,
+                    tooltip="Frames that two context windows share. Used only if context_length is set.",
+                    **RARE,
+                ),
+                io.Image.Input(
+                    "portrait",
+                    optional=True,
+                    tooltip="The reference image, for the contact sheet and the identity.",
+                ),
+                io.Image.Input(
+                    "driver_images",
+                    optional=True,
+                    tooltip="The frames of the driver, one per frame of the track. Their own flicker is "
+                    "subtracted.",
+                ),
+                DETECTOR,
+                FaceTrackType.Input(
+                    "result_track",
+                    optional=True,
+                    tooltip="A track of the result, which is then not tracked again.",
+                ),
+            ],
+            outputs=[
+                io.String.Output(
+                    display_name="report",
+                    tooltip="All figures, the faults found, and the limits of both.",
+                ),
+                io.Image.Output(
+                    display_name="plot",
+                    tooltip="Curves of the driver and of the result; missed frames are marked.",
+                ),
+                io.Image.Output(
+                    display_name="sheet",
+                    tooltip="Portrait, driver, result and difference, the worst frames among them.",
+                ),
+                _figure("pose_distance", "Degrees, mean of pitch, yaw and roll."),
+                _figure("expression_distance", "0 to 1, mean of the coefficients that move."),
+                *(_figure(f"{name} correlation", "-1 to 1, how well this curve follows.") for name in CURVES),
+                _figure("identity", "-1 to 1, to the portrait; needs an ArcFace file in models/insightface."),
+                _figure("flicker", "Grey levels of flicker beyond the driver's own."),
+                _figure("seams", "Change at context borders over that elsewhere, 1 = no seam."),
+                io.String.Output(display_name="numbers", tooltip="All figures as JSON."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        track,
+        result,
+        source,
+        label,
+        context_length,
+        context_overlap,
+        portrait=None,
+        driver_images=None,
+        face_detection_model=None,
+        result_track=None,
+    ) -> io.NodeOutput:
+        frames, count = _frames_of(result, track.fps)
+        drivers = None if driver_images is None else _counted(driver_images, track)
+        picture = None if portrait is None else frame_uint8(portrait[0])
+        tick = ticker(2 * count)
+        with _tracker(source, face_detection_model, track, result_track) as tracker:
+            read = result_track
+            try:
+                read = read or track_faces(frames(), tracker, track.fps, on_miss="interpolate", tick=tick)
+            except TrackError as error:  # one faceless result must not end a sweep
+                return _unread(cls, frames, label, error)
+            both = _with_coefficients(track), _with_coefficients(read)
+            looked = (frames, drivers, picture, tracker, _embedder(), lambda done: tick(count + done))
+            evidence, error = gather(*both, *looked)
+        comparison = compare(evidence, _borders(len(track), context_length, context_overlap), error)
+        plot, sheet = draw_curves(comparison), _sheet(comparison, frames, drivers, picture, label)
+        plot, sheet = (torch.from_numpy(picture)[None].float() / 255 for picture in (plot, sheet))
+        told = report(comparison), plot, sheet, *_figures(comparison), _json(comparison)
+        return io.NodeOutput(*told, ui=ui.PreviewImage(sheet, cls=cls))
+
+
+def _unread(node, frames: Frames, label: str, error: TrackError) -> io.NodeOutput:
+    """What is left to say of a result without a face: why, and its first frame."""
+    notice(node, str(error))
+    first = next(iter(frames()), np.zeros((8, 8, 3), np.uint8))
+    picture = torch.from_numpy(first)[None].float() / 255
+    told = f"{label}\nfault: {error}".strip(), picture, picture, *[math.nan] * (len(CURVES) + 5)
+    return io.NodeOutput(*told, json.dumps({"faults": ["missed"]}), ui=ui.PreviewImage(picture, cls=node))
+
+
+def _frames_of(result, fps: float) -> tuple[Frames, int]:
+    """The frames of an IMAGE or a VIDEO, and about how many they are."""
+    if isinstance(result, torch.Tensor):
+        return lambda: frames_uint8(result), len(result)
+    stream = open_video(result, fps, 0.0, 0.0)
+    return stream.frames, stream.expected
+
+
+def _counted(images: torch.Tensor, track: FaceTrack) -> Frames:
+    if len(images) != len(track):
+        raise ValueError(
+            f"There are {len(images)} driver_images and the track has {len(track)} frames: they must be "
+            "equal. Retime Track trims a track, and its images with it."
+        )
+    return lambda: frames_uint8(images)
+
+
+def _tracker(
+    source: str, face_detection_model, driver: FaceTrack, result: FaceTrack | None
+) -> AbstractContextManager[Source | None]:
+    """The tracker chosen. "as the driver" takes that of the driving track, or the best one if it has none.
+
+    A result that was tracked before is read by its own tracker, or by none if that one cannot run here.
+    """
+    if face_detection_model is None and result is not None:
+        known = result.source in sources.MODULES and not sources.available(model_files())[result.source]
+        return tracker_of(result.source, None) if known else nullcontext()
+    if source != AS_DRIVER or face_detection_model is not None:
+        return tracker_of(source, face_detection_model)
+    if driver.source == host_landmarks.NAME:
+        raise TrackError(
+            "The driver was tracked by ComfyUI's own landmarker, which is not wired here. Wire the same Load "
+            "Face Detection Model into face_detection_model, or choose another source."
+        )
+    return tracker_of(driver.source if driver.source in sources.MODULES else sources.AUTO, None)
+
+
+def _with_coefficients(track: FaceTrack) -> FaceTrack:
+    """The track; if it has no coefficients, with those that its landmarks allow to estimate."""
+    if track.coefficients is not None:
+        return track
+    try:
+        return approximate_coefficients(track, order=coefficient_order())
+    except TrackError:
+        return track
+
+
+def _embedder() -> embedding.FaceEmbedder | None:
+    """ArcFace, if its file is in models/insightface."""
+    known = folder_paths.folder_names_and_paths.get("insightface", ((), ()))[0]
+    path = embedding.find([os.path.join(folder_paths.models_dir, "insightface"), *known])
+    return None if path is None else embedding.FaceEmbedder(path)
+
+
+def _borders(frames: int, length: int, overlap: int) -> list[int]:
+    """Steps at which a context window begins or ends; none if the length is not known."""
+    return borders(windows(frames, length, min(overlap, length - 1)), frames) if length else []
+
+
+def _picked(frames: Iterable[np.ndarray], numbers: list[int]) -> dict[int, np.ndarray]:
+    return {k: frame for k, frame in enumerate(islice(frames, numbers[-1] + 1)) if k in numbers}
+
+
+def _sheet(comparison: Comparison, frames: Frames, drivers: Frames | None, portrait, label: str):
+    numbers = shown_frames(comparison)
+    asked = None if drivers is None else _picked(drivers(), numbers)
+    return draw_sheet(comparison, numbers, _picked(frames(), numbers), asked, portrait, label)
+
+
+def _figures(comparison: Comparison) -> list[float]:
+    return [
+        comparison.pose_distance,
+        comparison.expression_distance,
+        *comparison.correlations.values(),
+        comparison.identity,
+        comparison.flicker,
+        comparison.seams,
+    ]
+
+
+def _json(comparison: Comparison) -> str:
+    """Figures and faults; what could not be measured is null."""
+    numbers = {
+        name: None if math.isnan(value) else round(value, 6) for name, value in comparison.numbers().items()
+    }
+    return json.dumps(numbers | {"faults": [fault.kind for fault in comparison.faults]}, indent=1)
+
+
+NODES = [ComparePerformance]

@@ -1,0 +1,106 @@
+"""Nodes that try several values of one setting, and show their results in one picture."""
+
+import math
+
+import torch
+from comfy_api.latest import io
+
+from ..schema import schema
+
+SETTINGS = ("drive_strength", "reference_strength", "cfg", "steps")
+MOST = 16
+OWN = "Used while another setting is swept."
+
+
+def parsed(values: str, setting: str) -> list[float]:
+    """Numbers separated by commas or spaces. Raises ValueError that quotes a wrong one, or for too many."""
+    words = values.replace(",", " ").split()
+    numbers = []
+    for word in words:
+        try:
+            number = float(word)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number) or number < 0 or setting == "steps" and (number < 1 or number % 1):
+            kind = "a whole number from 1 on" if setting == "steps" else "a number from 0 on"
+            raise ValueError(f'"{word}" is not {kind}: {setting} needs values such as "4, 8, 25".')
+        numbers.append(number)
+    if not 1 <= len(numbers) <= MOST:
+        raise ValueError(f"There are {len(numbers)} values to try: give 1 to {MOST}, separated by commas.")
+    return numbers
+
+
+def _listed(kind, name: str, target: str):
+    return kind.Output(display_name=name, is_output_list=True, tooltip=f"One per value, for {target}.")
+
+
+class SweepSetting(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitSweepSetting",
+            display_name="Sweep a Setting",
+            category="SK Portrait/face",
+            description="Gives each of several values of one setting: everything behind it runs once per "
+            "value. The other settings keep their own value.",
+            search_aliases=["grid", "XY plot", "compare settings", "strength", "steps", "cfg"],
+            inputs=[
+                io.Combo.Input("setting", options=list(SETTINGS), tooltip="The setting to try values of."),
+                io.String.Input(
+                    "values",
+                    default="0.5, 0.75, 1, 1.25",
+                    tooltip="Its values, separated by commas; 16 at most.",
+                ),
+                io.Float.Input("drive_strength", default=1.0, min=0.0, max=10.0, step=0.05, tooltip=OWN),
+                io.Float.Input("reference_strength", default=1.0, min=0.0, max=10.0, step=0.05, tooltip=OWN),
+                io.Float.Input("cfg", default=1.5, min=0.0, max=100.0, step=0.1, tooltip=OWN),
+                io.Int.Input("steps", default=25, min=1, max=10000, tooltip=OWN),
+            ],
+            outputs=[
+                _listed(io.Float, "drive_strength", "Apply Portrait"),
+                _listed(io.Float, "reference_strength", "Apply Portrait"),
+                _listed(io.Float, "cfg", "the guider or KSampler"),
+                _listed(io.Int, "steps", "the scheduler or KSampler"),
+                _listed(io.String, "label", "Compare Performance"),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, setting, values, drive_strength, reference_strength, cfg, steps) -> io.NodeOutput:
+        numbers = parsed(values, setting)
+        kept = dict(zip(SETTINGS, (drive_strength, reference_strength, cfg, steps)))
+        lists = {name: [value] * len(numbers) for name, value in kept.items()}
+        lists[setting] = [int(number) for number in numbers] if setting == "steps" else numbers
+        return io.NodeOutput(*lists.values(), [f"{setting} {number:g}" for number in numbers])
+
+
+class ComparisonGrid(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitComparisonGrid",
+            display_name="Comparison Grid",
+            category="SK Portrait/face",
+            description="Joins the contact sheets of a sweep side by side, one per value.",
+            search_aliases=["grid", "contact sheet", "XY plot"],
+            is_input_list=True,
+            inputs=[
+                io.Image.Input("sheets", tooltip="The sheets of Compare Performance behind Sweep a Setting."),
+                io.Int.Input("columns", default=4, min=1, max=16, tooltip="Sheets side by side."),
+            ],
+            outputs=[io.Image.Output(display_name="grid", tooltip="One picture of all sheets.")],
+        )
+
+    @classmethod
+    def execute(cls, sheets, columns) -> io.NodeOutput:
+        pictures = [picture[..., :3] for sheet in sheets for picture in sheet]
+        height, width = (max(picture.shape[axis] for picture in pictures) for axis in (0, 1))
+        across = min(columns[0], len(pictures))
+        grid = torch.ones(-(-len(pictures) // across) * height, across * width, 3)
+        for number, picture in enumerate(pictures):
+            y, x = (place * side for place, side in zip(divmod(number, across), (height, width)))
+            grid[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
+        return io.NodeOutput(grid[None])
+
+
+NODES = [SweepSetting, ComparisonGrid]
