@@ -12,6 +12,7 @@ import torch
 
 from ...demo.toy_model import SIZE, Wishes, World
 from ...drawn_heads import Identity, State, clip, draw, truth
+from ...face_tools.comparison import pixels
 from ...host import installation
 from ...host.environment import CACHE
 from ...sk_attention.published_files import ANIMATEDIFF, DRIVE, MOTION, REFERENCE
@@ -39,23 +40,14 @@ class Clip(NamedTuple):
     keyed_one: Pictures
 
 
-def change(pictures: Pictures) -> np.ndarray:
-    """(F - 1,) mean absolute difference of neighbours, 0..255."""
-    return np.array([np.abs(a.astype(float) - b).mean() for a, b in zip(pictures[1:], pictures)])
-
-
 def flicker(pictures: Pictures) -> float:
     """Mean absolute second difference, 0..255."""
-    x = np.stack(pictures).astype(float)
-    return float(np.abs(x[2:] - 2 * x[1:-1] + x[:-2]).mean())
+    return pixels.motion(pictures).mean_flicker
 
 
 def seam(pictures: Pictures, layout) -> float:
-    """How much more neighbours change between which a window of the layout begins or ends."""
-    last = len(pictures) - 1
-    borders = {w[0] - 1 for w in layout if w[0]} | {w[-1] for w in layout if w[-1] < last}
-    at = np.isin(np.arange(last), list(borders))
-    return float(np.mean(change(pictures)[at]) / np.mean(change(pictures)[~at]))
+    """Change at the steps where a window of the layout begins or ends, over that elsewhere."""
+    return pixels.seam_ratio(pixels.motion(pictures).change, pixels.borders(layout, len(pictures)))
 
 
 def judged(table, world: World, people: int = 3) -> list[Clip]:

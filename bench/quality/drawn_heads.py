@@ -16,6 +16,7 @@ from ...demo.toy_model import SIZE, Wishes, World
 from ...drawn_heads import State
 from ...face_tools import video
 from ...face_tools.coefficients import ARKIT_51
+from ...face_tools.comparison.curves import correlation
 from ...face_tools.editing.approximate import approximate_coefficients
 from ...face_tools.track import FaceTrack
 from ...face_tools.trackers import mediapipe_mesh
@@ -124,7 +125,7 @@ def real_clip(table: Table, judge: Judge, actor: Actor, frames: int) -> dict[str
     curves = {name: (np.degrees(track.rotation[:, k]), angles[:, k]) for k, name in enumerate(("pitch", "yaw", "roll"))}
     for name in ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight"):
         curves[name] = (track.coefficients[:, ARKIT_51.index(name)], values[:, NAMES.index(name)])
-    told = {name: float(np.corrcoef(*pair)[0, 1]) for name, pair in curves.items()}
+    told = {name: correlation(*pair) for name, pair in curves.items()}
     table.say("real clip, correlation", ", ".join(f"{name} {value:.2f}" for name, value in told.items()))
     table.above("  yaw follows", told["yaw"], 0.9)
     table.above("  jaw follows", told["jawOpen"], 0.7)

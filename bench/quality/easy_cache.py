@@ -15,13 +15,14 @@ import numpy as np
 import torch
 
 from ...demo.toy_model import Wishes, World
+from ...face_tools.comparison.pixels import psnr
 from ...host import installation
 from ...host.environment import CACHE
 from ...sk_attention.published_files import ANIMATEDIFF
 from ...train.base import SCALE
 from .clips import Take, host_model, network, take
 from .probe import HELD_OUT
-from .test_set import Pictures, psnr
+from .test_set import Pictures
 
 FULL, FIRST = 25, 10  # steps of the second stage, at most of the first
 # Steps, threshold of EasyCache; 0: without it, 0.2: its default.

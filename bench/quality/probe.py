@@ -23,7 +23,9 @@ from ...demo.toy_model import World
 from ...drawn_heads import Identity, State, clip, draw
 from ...drawn_heads.identity import BEARDS, GLASSES, HAIR_STYLES
 from ...face_tools.coefficients import ARKIT_51
+from ...face_tools.comparison.distances import expression_distance, pose_distance
 from ...face_tools.editing.approximate import MEASURES
+from ...face_tools.track import FaceTrack
 from ...face_tools.trackers.head_pose import focal_length
 from ...host.environment import CACHE
 from ...train.toy.footage import PAIRS
@@ -45,6 +47,7 @@ SIZES = {
 }  # fmt: skip
 WHO = 3 * len(COLOURS) + sum(map(len, CHOICES.values())) + len(SIZES)
 BATCH, AWRY = 32, 0.12
+SOURCE = "regression probe"
 
 
 def features(who: Identity) -> np.ndarray:
@@ -197,7 +200,28 @@ def error(reading: Reading, states: Sequence[State]) -> Error:
     """Mean absolute difference of a reading and the states that were asked for."""
     degrees = np.degrees([s.rotation for s in states])
     coefficients = np.stack([s.coefficients[COLUMNS] for s in states])
-    return Error(float(np.abs(reading.degrees - degrees).mean()), float(np.abs(reading.coefficients - coefficients).mean()))
+    distances = pose_distance(reading.degrees, degrees), expression_distance(reading.coefficients, coefficients)
+    return Error(*(float(distance.mean()) for distance in distances))
+
+
+def track(reading: Reading, fps: float) -> FaceTrack:
+    """What was read as a track without landmarks, for `face_tools.comparison`."""
+    count = len(reading.degrees)
+    coefficients = np.zeros((count, len(ARKIT_51)), np.float32)
+    coefficients[:, COLUMNS] = reading.coefficients
+    return FaceTrack(
+        source=SOURCE,
+        scheme="none",
+        fps=fps,
+        size=(SIZE, SIZE),
+        valid=np.ones(count, bool),
+        box=np.zeros((count, 4), np.float32),
+        landmarks=np.zeros((count, 0, 2), np.float32),
+        rotation=np.radians(reading.degrees).astype(np.float32),
+        translation=np.tile(np.float32([0, 0, -1]), (count, 1)),
+        coefficients=coefficients,
+        notes=(f"Approximate: the regression probe reads {len(NAMES)} coefficients.",),
+    )
 
 
 def nearest(who: np.ndarray, gallery: np.ndarray) -> np.ndarray:

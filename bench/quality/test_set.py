@@ -11,6 +11,8 @@ import numpy as np
 
 from ...demo.toy_model import SIZE, Wishes, World
 from ...drawn_heads import Identity, State, clip, draw, states_of, truth
+from ...face_tools.comparison.curves import gain
+from ...face_tools.comparison.pixels import psnr, ssim
 from ...face_tools.pictures.head_pose_raster import draw_box
 from ...face_tools.track import FaceTrack
 from ...train.toy.footage import PAIRS
@@ -65,12 +67,6 @@ class Score:
         return f"APD {self.apd:5.2f}  AED {self.aed:.3f}  identity {100 * self.found:3.0f} %  PSNR {self.psnr:5.2f}  SSIM {self.ssim:.3f}"
 
 
-def psnr(picture: np.ndarray, truth: np.ndarray) -> float:
-    """Of two (H, W, 3) uint8 pictures, dB; infinite where they are the same."""
-    error = ((picture / 255.0 - truth / 255.0) ** 2).mean()
-    return -10 * np.log10(error) if error else np.inf
-
-
 class Judge:
     """Reads pictures of all scenes, one list a scene, against what was asked of them and against what the drawing program draws."""
 
@@ -82,22 +78,20 @@ class Judge:
         self.states = [state for scene in stage for state in scene.states]
 
     def __call__(self, pictures: list[Pictures]) -> Score:
-        from skimage.metrics import structural_similarity
-
         flat, drawn = ([p for row in rows for p in row] for rows in (pictures, self.drawn))
         reading = probe.read(self.network, flat)
         wrong = probe.error(reading, self.states)
         owner = np.repeat(np.arange(len(pictures)), [len(row) for row in pictures])
         found = float((probe.nearest(reading.who, self.gallery) == owner).mean())
         close = [min(psnr(a, b), EXACT) for a, b in zip(flat, drawn)]
-        ssim = [structural_similarity(a, b, channel_axis=2) for a, b in zip(flat, drawn)]
-        return Score(wrong.apd, wrong.aed, found, float(np.mean(close)), float(np.mean(ssim)), reading)
+        alike = [ssim(a, b) for a, b in zip(flat, drawn)]
+        return Score(wrong.apd, wrong.aed, found, float(np.mean(close)), float(np.mean(alike)), reading)
 
     def amplitude(self, score: Score) -> float:
         """How far heads turn of how far they were asked to: the slope of yaw and pitch read over those asked, each about its person's
         mean."""
         asked = self._about_mean(np.degrees([s.rotation[:2] for s in self.states]))
-        return float((self._about_mean(score.reading.degrees[:, :2]) @ asked) / (asked @ asked))
+        return gain(asked, self._about_mean(score.reading.degrees[:, :2]))
 
     def _about_mean(self, values: np.ndarray) -> np.ndarray:
         """(F, n) of all scenes without the mean of each, flat."""
