@@ -194,7 +194,7 @@ def animation(info: dict, recipe: Recipe = V5, name: str = "Portrait Animation",
     """A portrait and a VIDEO -> a VIDEO, by the Two-Stage Sampler. plain: beside it, muted, the same from the host's own nodes."""
     how = "the paper's two stages" if recipe.generation.name in ("v1", "v2") else "key frames first, then everything between them"
     graph = Subgraph(name, f"One portrait acts like the face in a video (HelloMeme {recipe.generation.name}: {how}).", info)
-    build, crop, driver, apply, drive = _acted(graph, recipe)
+    build, crop, driver, apply, drive = acted(graph, recipe)
     made = build.clip(apply[0], drive)
     result = graph.node("CreateVideo", "Video", 11, images=made["pictures"][0], fps=driver[5], audio=driver[4])
     if plain:
@@ -273,7 +273,7 @@ def still(info: dict, recipe: Recipe = V5, name: str = "Portrait Still") -> Subg
     """A portrait and a picture -> a picture, by the host's KSampler."""
     text = f"One portrait takes the expression and the head pose of a picture (HelloMeme {recipe.generation.name})."
     graph = Subgraph(name, text, info)
-    build, crop, _, apply, drive = _acted(graph, recipe, "driver")
+    build, crop, _, apply, drive = acted(graph, recipe, "driver")
     sampler, pictures = build.still(apply[0], drive)
     _promote_still(graph, build, crop, sampler)
     graph.promote("reference_strength", apply, "reference_strength")
@@ -356,7 +356,7 @@ def checkpoint(graph: Graph, column: int) -> list[Wire]:
     return graph.node("CheckpointLoaderSimple", "SD1.5 checkpoint", column, [model], ckpt_name=name)
 
 
-def _acted(graph: Subgraph, recipe: Recipe, picture: str = "") -> tuple[Builder, list[Wire], list[Wire], list[Wire], Wire]:
+def acted(graph: Subgraph, recipe: Recipe, picture: str = "") -> tuple[Builder, list[Wire], list[Wire], list[Wire], Wire]:
     """The way from a portrait and a VIDEO (or a picture of that name) to the patched MODEL.
 
     Returns the builder, the nodes that crop the portrait, read the driver and apply, and the drive.

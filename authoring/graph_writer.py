@@ -95,6 +95,12 @@ class Graph:
         box = self.boxes[made[0].node]
         box.widgets[box.places[widget]] = value
 
+    def connect(self, made: list[Wire], name: str, wire: Wire) -> None:
+        """Wire an output into an input of a node that is there already."""
+        box = self.boxes[made[0].node]
+        slot, entry = next((k, entry) for k, entry in enumerate(box.inputs) if entry["name"] == name)
+        self._connect(wire, box.id, slot, entry)
+
     def mute(self, made: list[Wire]) -> None:
         """Switch a node off: what it is wired into runs without it."""
         self.boxes[made[0].node].mode = MUTED

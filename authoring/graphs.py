@@ -6,7 +6,7 @@ import json
 
 from ..host import installation
 from ..host.workflow import BLUEPRINTS, TEMPLATES
-from . import blueprints, system_graphs
+from . import blueprints, sweep_graph, system_graphs
 from .blueprints import PICTURE, SMALL_PICTURE, VIDEO, checkpoint
 from .graph_writer import Graph, Subgraph
 from .notes import note
@@ -121,7 +121,7 @@ def portrait_expression(info: dict) -> Graph:
 
 SHIPPED = (
     portrait_video, portrait_image, portrait_expression, portrait_directed, portrait_pair, portrait_film, portrait_video_two_stage,
-    *system_graphs.SHIPPED,
+    sweep_graph.portrait_sweep, *system_graphs.SHIPPED,
 )  # fmt: skip
 
 

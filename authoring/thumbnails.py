@@ -101,7 +101,17 @@ def alive() -> np.ndarray:
     return _row([("a person", person), ("a pose", skeleton(POSE)), (DRAWN, held)])
 
 
+def swept() -> np.ndarray:
+    """The same moment at three strengths of the drive."""
+    who, strengths = Identity.of(PEOPLE[0]), (0.5, 1.0, 1.5)
+    states = [replace(POSE, rotation=share * POSE.rotation, coefficients=(share * POSE.coefficients).clip(0, 1)) for share in strengths]
+    titles = [f"drive {share:g}" for share in strengths]
+    titles[-1] += " (drawn, not sampled)"
+    return _row([(title, draw(who, state, SIDE)) for title, state in zip(titles, states)])
+
+
 OTHERS = {
+    "portrait_sweep": swept,
     "portrait_expression": expression,
     "portrait_pair": pair,
     "portrait_film": film,

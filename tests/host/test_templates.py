@@ -54,7 +54,7 @@ def test_no_wire_at_the_top_runs_behind_a_node(name):
 def test_every_feature_that_only_nodes_had_is_in_a_template():
     used = {node["type"] for name in TEMPLATES for node in workflow.nodes_within(workflow.read(name, workflow.TEMPLATES))}
     faces = "TrackVideo TrackFromLandmarks EditTrack MixTracks PresetExpression PreviewTrack ExpressionEditor FacePatches PasteBackVideo"
-    faces += " ImportLiveLinkFace PreviewPatches"
+    faces += " ImportLiveLinkFace PreviewPatches ComparePerformance SweepSetting ComparisonGrid"
     sampling = "FaceMotion SharedNoise ApplyMotion TwoStageSampler ApplyWPlus AnchorFrames InvertFrames ApplyInversion"
     xdyna = "SFaceCrop XDynaTokens XDynaHints XDynaApply BlurredStart XDynaSteps"
     assert {f"SKPortrait{name}" for name in f"{faces} {sampling} {xdyna}".split()} <= used
