@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
+from ..coefficients import ASSUMED_ORDER, CoefficientOrder
+from ..editing.approximate import approximate_coefficients
 from ..embedding import FaceEmbedder
-from ..track import FaceTrack
+from ..track import FaceTrack, TrackError
 from ..trackers.faces import Face, Source
 from .evidence import Evidence, Identity
 from .limits import TrackerError, sampled, tracker_error
@@ -70,6 +73,21 @@ def gather(
     asked = None if driver_frames is None else motion(driver_frames())
     error = None if source is None else tracker_error(source, watched.whole)
     return Evidence(driver, result, moved, asked, identities), error
+
+
+def with_coefficients(track: FaceTrack, order: CoefficientOrder = ASSUMED_ORDER) -> FaceTrack:
+    """The track; if it has no coefficients, with those that its landmarks allow to estimate, if they do."""
+    if track.coefficients is not None:
+        return track
+    try:
+        return approximate_coefficients(track, order=order)
+    except TrackError:
+        return track
+
+
+def picked(frames: Iterable[np.ndarray], numbers: Collection[int]) -> dict[int, np.ndarray]:
+    """The frames of these numbers; reads no further than the last one."""
+    return {k: frame for k, frame in enumerate(islice(frames, max(numbers) + 1)) if k in numbers}
 
 
 def largest(faces: list[Face]) -> Face | None:

@@ -3,9 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
 
 import folder_paths
 import numpy as np
@@ -15,10 +13,9 @@ from comfy_api.latest import io, ui
 from ...face_tools import embedding
 from ...face_tools.comparison.compare import Comparison, compare, report
 from ...face_tools.comparison.curves import CURVES
-from ...face_tools.comparison.gather import Frames, gather
+from ...face_tools.comparison.gather import Frames, gather, picked, with_coefficients
 from ...face_tools.comparison.pictures import draw_curves, draw_sheet, shown_frames
 from ...face_tools.comparison.pixels import borders
-from ...face_tools.editing.approximate import approximate_coefficients
 from ...face_tools.track import FaceTrack, TrackError
 from ...face_tools.trackers import host_landmarks, sources
 from ...face_tools.trackers.faces import Source
@@ -154,7 +151,7 @@ class ComparePerformance(io.ComfyNode):
                 read = read or track_faces(frames(), tracker, track.fps, on_miss="interpolate", tick=tick)
             except TrackError as error:  # one faceless result must not end a sweep
                 return _unread(cls, frames, label, error)
-            both = _with_coefficients(track), _with_coefficients(read)
+            both = (with_coefficients(each, coefficient_order()) for each in (track, read))
             looked = (frames, drivers, picture, tracker, _embedder(), lambda done: tick(count + done))
             evidence, error = gather(*both, *looked)
         comparison = compare(evidence, _borders(len(track), context_length, context_overlap), error)
@@ -210,16 +207,6 @@ def _tracker(
     return tracker_of(driver.source if driver.source in sources.MODULES else sources.AUTO, None)
 
 
-def _with_coefficients(track: FaceTrack) -> FaceTrack:
-    """The track; if it has no coefficients, with those that its landmarks allow to estimate."""
-    if track.coefficients is not None:
-        return track
-    try:
-        return approximate_coefficients(track, order=coefficient_order())
-    except TrackError:
-        return track
-
-
 def _embedder() -> embedding.FaceEmbedder | None:
     """ArcFace, if its file is in models/insightface."""
     known = folder_paths.folder_names_and_paths.get("insightface", ((), ()))[0]
@@ -232,14 +219,10 @@ def _borders(frames: int, length: int, overlap: int) -> list[int]:
     return borders(windows(frames, length, min(overlap, length - 1)), frames) if length else []
 
 
-def _picked(frames: Iterable[np.ndarray], numbers: list[int]) -> dict[int, np.ndarray]:
-    return {k: frame for k, frame in enumerate(islice(frames, numbers[-1] + 1)) if k in numbers}
-
-
 def _sheet(comparison: Comparison, frames: Frames, drivers: Frames | None, portrait, label: str):
     numbers = shown_frames(comparison)
-    asked = None if drivers is None else _picked(drivers(), numbers)
-    return draw_sheet(comparison, numbers, _picked(frames(), numbers), asked, portrait, label)
+    asked = None if drivers is None else picked(drivers(), numbers)
+    return draw_sheet(comparison, numbers, picked(frames(), numbers), asked, portrait, label)
 
 
 def _figures(comparison: Comparison) -> list[float]:
