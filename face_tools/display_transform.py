@@ -2,27 +2,91 @@
 
 from __future__ import annotations
 
+import re
+
 import av
 import cv2
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer, Type
 
+from .colour import UNKNOWN, Colour
+from .film_frame import CodedFrame, RgbFrame
+
 WIDEST = 8.0  # no real pixel is wider than this, or as much higher
+PLANAR = re.compile(r"(yuvj?|yuva)4\d\dp(\d+le)?|gray(\d+le)?")  # formats that are read as they are
+REPACKED = {  # same values in another order
+    "nv12": "yuv420p",
+    "nv21": "yuv420p",
+    "nv16": "yuv422p",
+    "nv24": "yuv444p",
+    "yuyv422": "yuv422p",
+    "uyvy422": "yuv422p",
+    "yvyu422": "yuv422p",
+    "p010le": "yuv420p10le",
+    "p210le": "yuv422p10le",
+    "y210le": "yuv422p10le",
+}
+FULL = 2  # FFmpeg's number of the full range
 
 
-def shown(frame: av.VideoFrame, pixel_aspect: float) -> np.ndarray:
-    """(H, W, 3) uint8 RGB; pixel_aspect: width of the stored pixels over their height, 0 where the file does not say.
+def shown(frame: av.VideoFrame, pixel_aspect: float, context) -> CodedFrame | RgbFrame:
+    """The frame with its own values of colour. context: the stream's codec context
 
-    As players do, the shorter side of a pixel is stretched, so nothing is lost, and what the file asks for is done afterwards. A
-    stretched side is even, as encoders of videos want it.
+    pixel_aspect: width of the stored pixels over their height, 0 where the file does not say. As players do, the shorter side of a
+    pixel is stretched, so nothing is lost, and what the file asks for is done afterwards. A stretched side is even, as encoders of
+    videos want it.
     """
-    picture = frame.to_ndarray(format="rgb24")
-    height, width = picture.shape[:2]
+    matrix = _display_matrix(frame)
+    if frame.format.is_rgb or frame.format.has_palette:
+        pixels = frame.to_ndarray(format="rgb24")
+        return RgbFrame(_transformed(pixels, pixels.shape[:2], pixel_aspect, matrix))
+    colour = _colour(frame, context)
+    planar = _planar(frame, colour)
+    colour = Colour(colour.matrix, colour.primaries, colour.transfer, colour.full, planar.format.components[0].bits)
+    planes = [_pixels(plane, colour.bits) for plane in planar.planes[:3]]
+    if len(planes) < 3:
+        neutral = np.full((1, 1), 128 << (colour.bits - 8), planes[0].dtype)
+        planes = [planes[0], neutral, neutral]
+    size = planes[0].shape
+    return CodedFrame([_transformed(plane, size, pixel_aspect, matrix) for plane in planes], colour.known(size[0]))
+
+
+def _colour(frame: av.VideoFrame, context) -> Colour:
+    full = frame.format.name.startswith("yuvj") or _number(frame.color_range) == FULL
+    return Colour(_number(frame.colorspace), _number(context.color_primaries), _number(context.color_trc), full)
+
+
+def _number(tag) -> int:
+    return UNKNOWN if tag is None else int(tag)
+
+
+def _planar(frame: av.VideoFrame, colour: Colour) -> av.VideoFrame:
+    """The frame in a format of PLANAR, its values unchanged where the format allows."""
+    name = frame.format.name
+    if PLANAR.fullmatch(name) and all(plane.line_size > 0 for plane in frame.planes):
+        return frame
+    deep = "yuv444p16le" if frame.format.components[0].bits > 8 else "yuv444p"
+    extent = "JPEG" if colour.full else "MPEG"
+    return frame.reformat(format=REPACKED.get(name, deep), src_color_range=extent, dst_color_range=extent)
+
+
+def _pixels(plane, bits: int) -> np.ndarray:
+    """(H, W) view of a plane."""
+    kind = np.dtype(np.uint8 if bits == 8 else np.uint16)
+    return np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind.itemsize)[: plane.height, : plane.width]
+
+
+def _transformed(plane: np.ndarray, size: tuple[int, int], pixel_aspect: float, matrix: np.ndarray) -> np.ndarray:
+    """A plane of a picture of `size` (height, width), stretched and turned."""
+    (height, width), (h, w) = size, plane.shape[:2]
+    wide, high = width, height
     if 1 < pixel_aspect <= WIDEST:
-        picture = cv2.resize(picture, (_even(width * pixel_aspect), height), interpolation=cv2.INTER_CUBIC)
+        wide = _even(width * pixel_aspect)
     elif 1 / WIDEST <= pixel_aspect < 1:
-        picture = cv2.resize(picture, (width, _even(height / pixel_aspect)), interpolation=cv2.INTER_CUBIC)
-    return np.ascontiguousarray(_oriented(picture, _display_matrix(frame)))
+        high = _even(height / pixel_aspect)
+    if (wide, high) != (width, height):
+        plane = cv2.resize(plane, (max(round(w * wide / width), 1), max(round(h * high / height), 1)), interpolation=cv2.INTER_CUBIC)
+    return np.ascontiguousarray(_oriented(plane, matrix))
 
 
 def _even(length: float) -> int:

@@ -1,51 +1,192 @@
-"""The sound of a part of a video: only that part is kept, and no more is decoded than leads up to it."""
+"""The sound of a part of a video as samples: any codec, channel layout, rate and sample format that FFmpeg decodes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import av
 import numpy as np
 
-from .video import File, VideoError, first_picture, go_before, name_of, opened, sound_stream
+from .video import go_before
+from .video_source import File, first_picture, opened, sound_stream
+
+NAMES = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")  # FFmpeg's layouts for a number of channels
+MIXES = {8: "7.1", 6: "5.1", 2: "stereo", 1: "mono"}  # channels -> layout that larger ones are mixed down to
+GAP = 0.1  # seconds that a piece may lie before or behind the last one before it is moved to its time
+BLOCK = 1 << 14  # samples that are resampled at a time
 
 
-def sound(file: File, start: float, seconds: float, tick: Callable[[], None] = lambda: None) -> tuple[np.ndarray, int] | None:
-    """(C, T) float32 -1..1 and samples a second of a file's sound over `seconds`, from `start` after the first picture; None without.
+@dataclass(frozen=True)
+class Form:
+    """FFmpeg's name of a channel layout, and samples per second."""
 
-    Silence is put where the sound begins after the picture, and where it ends early. tick() is called for every piece that is
-    decoded; what it raises goes through. Raises VideoError where the sound is damaged.
+    layout: str
+    rate: int
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return av.AudioLayout(self.layout).nb_channels
+
+    @property
+    def plain(self) -> str:
+        """The layout's name without its variant: 5.1(side) has the channels of 5.1."""
+        return self.layout.partition("(")[0]
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """The layouts and rates that a codec or a node carries; no rates: any."""
+
+    layouts: tuple[str, ...]
+    rates: tuple[int, ...] = ()
+
+    def nearest(self, form: Form) -> Form:
+        """`form` where it is carried; else the largest layout with no more channels, and the next higher rate."""
+        return Form(self._layout(form), self._rate(form.rate))
+
+    def carries(self, form: Form) -> bool:
+        """Whether every channel and sample of `form` is carried."""
+        nearest = self.nearest(form)
+        return (nearest.channels, nearest.rate) == (form.channels, form.rate)
+
+    def _layout(self, form: Form) -> str:
+        for name in (form.layout, form.plain):
+            if name in self.layouts and av.AudioLayout(name).nb_channels == form.channels:
+                return name
+        return next(mix for count, mix in MIXES.items() if count <= form.channels and mix in self.layouts)
+
+    def _rate(self, rate: int) -> int:
+        if not self.rates or rate in self.rates:
+            return rate
+        return min((one for one in self.rates if one > rate), default=max(self.rates))
+
+
+def sound(
+    file: File, start: float, seconds: float, tick: Callable[[], None] = lambda: None, carrier: Carrier | None = None
+) -> tuple[np.ndarray, int] | None:
+    """(C, T) float32 samples and their rate: a file's sound over `seconds`, from `start` after the first picture; None without.
+
+    carrier: what the result may be; the rest is mixed down and resampled by FFmpeg's rules. See `pieces` for silence and damage.
     """
-    with opened(file) as container:
-        if sound_stream(container) is None:
-            return None
-        begin = start + first_picture(container, file)
-    waveform = at = rate = None
-    for piece, time, rate in _pieces(file, begin, tick):
-        if waveform is None:
-            waveform, at = np.zeros((len(piece), round(seconds * rate)), np.float32), round((time - begin) * rate)
-        low, high = max(at, 0), min(at + piece.shape[1], waveform.shape[1])
-        if low < high:
-            waveform[:, low:high] = piece[:, low - at : high - at]
+    form = form_of(file)
+    if form is None:
+        return None
+    wanted = form if carrier is None else carrier.nearest(form)
+    waveform, at = np.zeros((wanted.channels, round(seconds * wanted.rate)), np.float32), 0
+    for piece in resampled(pieces(file, form, start, seconds, tick), form, wanted):
+        piece = piece[:, : waveform.shape[1] - at]
+        waveform[:, at : at + piece.shape[1]] = piece
         at += piece.shape[1]
-        if at >= waveform.shape[1]:
-            break
-    return None if waveform is None else (waveform, rate)
+    return waveform, wanted.rate
 
 
-def _pieces(file: File, begin: float, tick: Callable[[], None]) -> Iterator[tuple[np.ndarray, float, int]]:
-    """(C, T) float32 pieces from before `begin` on, each with the seconds at which the first of them starts, and the rate."""
+def form_of(file: File) -> Form | None:
+    """Layout and rate of a file's sound by its first frame; None where nothing of it can be decoded."""
     with opened(file) as container:
         stream = sound_stream(container)
-        resampler = av.AudioResampler(format="fltp", rate=stream.rate)
-        first = None
+        first = next(_decoded(container, stream), None) if stream else None
+        return first and Form(_named(first.layout), first.sample_rate)
+
+
+def _named(layout: av.AudioLayout) -> str:
+    """The layout's name; where a file does not say what its channels are, the usual one for their number."""
+    return layout_of(layout.nb_channels) if layout.name == f"{layout.nb_channels} channels" else layout.name
+
+
+def layout_of(channels: int) -> str:
+    """FFmpeg's usual layout for a number of channels."""
+    return NAMES[channels - 1] if channels <= len(NAMES) else f"{channels} channels"
+
+
+def pieces(
+    file: File, form: Form, start: float, seconds: float, tick: Callable[[], None] = lambda: None
+) -> Iterator[np.ndarray]:
+    """(C, T) float32 pieces of a file's sound in `form`, `seconds` long together, from `start` after the first picture.
+
+    Silence stands where the sound begins late, has a gap or ends early, for damaged packets, and for samples that are not numbers.
+    tick() is called per decoded frame; what it raises goes through.
+    """
+    with opened(file) as container:
+        begin = start + first_picture(container, file)
+    at, total = 0, round(seconds * form.rate)
+    for time, piece in _timed(file, form, begin):
+        tick()
+        due = round((time - begin) * form.rate)
+        if due < 0 or abs(due - at) > GAP * form.rate or at == 0:
+            silence = min(max(due - at, 0), total - at)
+            if silence:
+                yield np.zeros((form.channels, silence), np.float32)
+            piece = piece[:, max(at - due, 0) :]
+            at += silence
+        piece = piece[:, : total - at]
+        if piece.shape[1]:
+            yield piece
+        at += piece.shape[1]
+        if at >= total:
+            return
+    for rest in range(at, total, BLOCK):
+        yield np.zeros((form.channels, min(BLOCK, total - rest)), np.float32)
+
+
+def resampled(parts: Iterable[np.ndarray], form: Form, wanted: Form) -> Iterator[np.ndarray]:
+    """(C, T) float32 pieces in another layout and rate, by FFmpeg's own rules: the centre goes into left and right at -3 dB."""
+    if form == wanted:
+        yield from parts
+        return
+    layout = form.layout
+    if layout.startswith("ambisonic"):  # FFmpeg has no rule for these; their first channel holds all directions
+        parts, layout = (piece[:1] for piece in parts), "mono"
+    resampler = av.AudioResampler(format="flt", layout=wanted.layout, rate=wanted.rate)
+    for piece in parts:
+        for start in range(0, piece.shape[1], BLOCK):
+            for frame in resampler.resample(frame_of(piece[:, start : start + BLOCK], layout, form.rate)):
+                yield samples_of(frame)
+    for frame in resampler.resample(None):
+        yield samples_of(frame)
+
+
+def frame_of(piece: np.ndarray, layout: str, rate: int) -> av.AudioFrame:
+    """An interleaved frame of (C, T) float32 samples."""
+    # Interleaved both ways: with eight or more separate planes, PyAV (14 to 18) reads behind the end of its list of planes.
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(piece.T, np.float32).reshape(1, -1), "flt", layout)
+    frame.sample_rate = rate
+    return frame
+
+
+def samples_of(frame: av.AudioFrame) -> np.ndarray:
+    """(C, T) float32 samples of an interleaved float frame."""
+    return finite(frame.to_ndarray().reshape(-1, len(frame.layout.channels)).T)
+
+
+def finite(samples: np.ndarray) -> np.ndarray:
+    """The samples with silence for what is not a number, and full scale for what is infinite."""
+    return np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+
+
+def _timed(file: File, form: Form, begin: float) -> Iterator[tuple[float, np.ndarray]]:
+    """(C, T) float32 pieces in `form` from before `begin` on, each with its time in seconds."""
+    with opened(file) as container:
+        stream = sound_stream(container)
+        resampler = read = None
+        end = 0.0
+        for frame in go_before(container, stream, begin, decode=_decoded):
+            kind = frame.format.name, frame.layout.name, frame.sample_rate
+            if kind != read:  # broadcasts change from 5.1 to stereo and back
+                resampler, read = av.AudioResampler(format="flt", layout=form.layout, rate=form.rate), kind
+            time = end if frame.time is None else frame.time
+            for piece in resampler.resample(frame):
+                samples = samples_of(piece)
+                yield time, samples
+                time += samples.shape[1] / form.rate
+            end = time
+
+
+def _decoded(container, stream) -> Iterator[av.AudioFrame]:
+    """The frames of a stream without its damaged packets."""
+    for packet in container.demux(stream):
         try:
-            for frame in go_before(container, stream, begin):
-                tick()
-                first = (frame.time or 0.0) if first is None else first
-                for piece in resampler.resample(frame):
-                    yield piece.to_ndarray(), first, stream.rate
-            for piece in resampler.resample(None) if first is not None else ():
-                yield piece.to_ndarray(), first, stream.rate
-        except av.FFmpegError as error:
-            raise VideoError(f"The sound of {name_of(file)} is damaged ({error.strerror}).") from None
+            yield from packet.decode()
+        except av.FFmpegError:
+            continue

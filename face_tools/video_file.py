@@ -2,50 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 import av
 import numpy as np
 
 from .atomic_write import whole
+from .film_frame import CodedFrame, RgbFrame
+from .soundtrack import Soundtrack, of_waveform
 
-CODEC, QUALITY, AUDIO = "libx264", "18", "aac"  # QUALITY: x264's constant rate factor, visually lossless
-BLOCK = 1024  # samples an AAC frame takes
-SLOWEST = Fraction(1, 1000)  # frames a second
+CODEC = "libx264"
+QUALITIES = {  # name -> x264's options: visually lossless, almost every level within 1, and bit-identical
+    "standard": {"crf": "18"},
+    "high": {"crf": "1"},
+    "lossless": {"qp": "0"},
+}
+STANDARD, LOSSLESS = "standard", "lossless"
+SLOWEST = Fraction(1, 1000)  # frames per second
 
 
-def write(path: str, frames: Iterable[np.ndarray], fps: float, sound: tuple[np.ndarray, int] | None = None) -> None:
-    """Save (H, W, 3) uint8 RGB frames as H.264 in an .mp4. sound: (C, T) float32 -1..1 and samples a second.
+def write(
+    path: str,
+    frames: Iterable[np.ndarray | CodedFrame | RgbFrame],
+    fps: float,
+    sound: tuple[np.ndarray, int] | Soundtrack | None = None,
+    quality: str = STANDARD,
+) -> None:
+    """Save frames as H.264 in an .mp4: (H, W, 3) uint8 RGB as BT.709, frames of a film in their own colour coding, which is tagged.
 
-    Odd sizes are kept: their colours are then not subsampled. Raises ValueError where there is no frame or the encoder takes no such
-    video, FileError where the file cannot be written; no half file is left then.
+    sound:   (C, T) float32 -1..1 and samples per second, or a soundtrack
+    quality: of QUALITIES. Chroma is halved, except for odd sizes; "lossless" keeps that of the frames
+    Raises ValueError where there is no frame or the encoder takes no such video, FileError where the file cannot be written; no half
+    file is left then.
     """
+    if isinstance(sound, tuple):
+        sound = of_waveform(*sound)
     try:
-        _write(path, frames, Fraction(fps).limit_denominator(1000), sound)
+        _write(path, frames, max(Fraction(fps).limit_denominator(1000), SLOWEST), sound, quality)
     except av.FFmpegError as error:
-        raise ValueError(f"{path} could not be made at {fps:g} frames a second: {error.strerror}. Nothing was left there.") from None
+        raise ValueError(f"{path} could not be made at {fps:g} frames per second: {error.strerror}. Nothing was left there.") from None
 
 
-def _write(path: str, frames: Iterable[np.ndarray], rate: Fraction, sound: tuple[np.ndarray, int] | None) -> None:
+def _write(path: str, frames: Iterable, rate: Fraction, sound: Soundtrack | None, quality: str) -> None:
     with whole(path) as beside, av.open(beside, "w", format="mp4") as container:
-        video = audio = None
-        for frame in frames:
+        video, packets = None, iter(())
+        for count, frame in enumerate(frames):
+            coded = (RgbFrame(frame) if isinstance(frame, np.ndarray) else frame).stored(halved=quality != LOSSLESS)
             if video is None:
-                height, width = frame.shape[:2]
-                video = container.add_stream(CODEC, rate=max(rate, SLOWEST), options={"crf": QUALITY})
-                video.width, video.height = width, height
-                video.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
-                if sound is not None:
-                    audio = container.add_stream(AUDIO, rate=sound[1], layout="stereo" if len(sound[0]) > 1 else "mono")
-            container.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+                video = _stream(container, coded, rate, QUALITIES[quality])
+                packets = iter(()) if sound is None else sound(container)
+            container.mux(video.encode(_encodable(coded, count, rate)))
+            _mux_before(container, packets, (count + 1) / rate)
         if video is None:
             raise ValueError("There is no frame to write.")
         container.mux(video.encode())
-        if audio is not None:
-            waveform = np.ascontiguousarray(sound[0][:2], np.float32)
-            for start in range(0, waveform.shape[1], BLOCK):
-                block = av.AudioFrame.from_ndarray(np.ascontiguousarray(waveform[:, start : start + BLOCK]), "fltp", audio.layout.name)
-                block.sample_rate, block.pts, block.time_base = sound[1], start, Fraction(1, sound[1])
-                container.mux(audio.encode(block))
-            container.mux(audio.encode())
+        for packet in packets:
+            container.mux(packet)
+
+
+def _stream(container, first: CodedFrame, rate: Fraction, options: dict[str, str]):
+    stream = container.add_stream(CODEC, rate=rate, options={**options, **first.colour.tags()})
+    stream.height, stream.width = first.planes[0].shape
+    stream.pix_fmt = first.format
+    return stream
+
+
+def _mux_before(container, packets: Iterator[av.Packet], seconds: Fraction) -> None:
+    """Write the sound up to a time of the picture, so that a player finds both close together."""
+    for packet in packets:
+        container.mux(packet)
+        if packet.pts is not None and packet.pts * packet.time_base >= seconds:
+            return
+
+
+def _encodable(coded: CodedFrame, count: int, rate: Fraction) -> av.VideoFrame:
+    """The planes as a frame of PyAV."""
+    height, width = coded.planes[0].shape
+    frame = av.VideoFrame(width, height, coded.format)
+    frame.pts, frame.time_base = count, 1 / rate
+    frame.colorspace, frame.color_range = coded.colour.matrix, 2 if coded.colour.full else 1
+    for plane, values in zip(frame.planes, coded.planes):
+        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width] = values
+    return frame

@@ -12,12 +12,14 @@ import numpy as np
 import torch
 from comfy_api.latest import InputImpl, io
 
+from ...face_tools.film_frame import CodedFrame, RgbFrame
 from ...face_tools.pictures.crop import Crop
 from ...face_tools.pictures.following_crop import FollowingCrop
 from ...face_tools.pictures.paste import paste_back, window_mask
 from ...face_tools.track import TrackError
-from ...face_tools.video_file import write
+from ...face_tools.video_file import LOSSLESS, QUALITIES, STANDARD, write
 from ..checks import require_masks
+from ..notice import notice
 from ..pixels import frame_float, require_pictures, room
 from ..progress import ahead, for_each, ticker
 from ..schema import schema
@@ -146,12 +148,21 @@ class PasteBackVideo(io.ComfyNode):
                 io.Image.Input("portraits", tooltip="The changed crops, one for every tracked frame; another square size is fine."),
                 CropType.Input("crop", tooltip="From Track Face in Video: it knows where the square lies, and when."),
                 *LOOK,
+                io.Combo.Input(
+                    "quality",
+                    options=list(QUALITIES),
+                    default=STANDARD,
+                    optional=True,
+                    tooltip="Compression outside the square: standard is visually lossless, high keeps almost every level within 1, "
+                    "lossless keeps every pixel. A lossless file is some ten times as large and does not play in every browser.",
+                ),
             ],
             outputs=[io.Video.Output(display_name="video", tooltip="The tracked part of the video, portraits in their place, with sound.")],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
-    def execute(cls, video, portraits, crop, feather, colour_match, mask=None) -> io.NodeOutput:
+    def execute(cls, video, portraits, crop, feather, colour_match, mask=None, quality=STANDARD) -> io.NodeOutput:
         clip, count = crop.clip, len(portraits)
         if clip is None:
             raise TrackError("This crop was made of pictures, not of a video: wire Track Face in Video, or use Paste Portrait Back.")
@@ -160,24 +171,26 @@ class PasteBackVideo(io.ComfyNode):
         stream = open_video(video, clip.fps, clip.start, count / clip.fps)
         paster, tick = Paster(portraits, crop, feather, colour_match, mask), ticker(count)
 
-        def paste(numbered: tuple[int, np.ndarray]) -> np.ndarray:
-            k, frame = numbered
-            window = crop.of(k).window(frame)
-            changed = window.astype(np.float32) / 255
-            paster(changed, k)
-            window[:] = np.round(changed * 255)
-            return frame
+        def paste(numbered: tuple[int, CodedFrame | RgbFrame]) -> CodedFrame:
+            k, picture = numbered
+            window = crop.of(k)
+            before = window.window(picture.rgb()).astype(np.float32) / 255
+            after = before.copy()
+            paster(after, k)
+            coded = picture.stored(halved=quality != LOSSLESS)
+            coded.add(window.x, window.y, after - before)
+            return coded
 
-        def pasted() -> Iterator[np.ndarray]:
-            for done, picture in enumerate(ahead(paste, zip(range(count), stream.frames())), 1):
+        def pasted() -> Iterator[CodedFrame]:
+            for done, picture in enumerate(ahead(paste, zip(range(count), stream.pictures())), 1):
                 yield picture
                 tick(done)
 
+        for note in stream.notes:
+            notice(cls, note)
         path = os.path.join(folder_paths.get_temp_directory(), f"sk_portrait_{uuid.uuid4().hex}.mp4")
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        audio = stream.audio(count)
-        sound = None if audio is None else (audio["waveform"][0].numpy(), audio["sample_rate"])
-        write(path, pasted(), clip.fps, sound)
+        write(path, pasted(), clip.fps, stream.soundtrack(count), quality)
         return io.NodeOutput(InputImpl.VideoFromFile(path))
 
 

@@ -183,6 +183,8 @@ class TrackVideo(io.ComfyNode):
         crop=FIXED,
     ) -> io.NodeOutput:
         stream = open_video(video, fps, start, seconds)
+        for note in stream.notes:
+            notice(cls, note)
         tick = ticker(2 * stream.expected)
         with tracker_of(source, face_detection_model) as tracker:
             whole = track_faces(stream.frames(), tracker, stream.fps, Choice(face, face_number), on_miss, tick)

@@ -1,9 +1,10 @@
-"""A VIDEO of the host as a stream of frames: files are never decoded as a whole."""
+"""A VIDEO of ComfyUI as a stream of frames: files are never decoded as a whole."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 
 import numpy as np
@@ -11,61 +12,107 @@ import torch
 from comfy_api.latest import InputImpl
 
 from ...face_tools import video as reader
-from ...face_tools.sound import sound
+from ...face_tools.film_frame import CodedFrame, RgbFrame
+from ...face_tools.sound import Carrier, sound
+from ...face_tools.soundtrack import CARRIERS, Soundtrack, of_film, of_waveform
 from ..pixels import frames_uint8
 from ..progress import stop_at_cancel
 
 
 @dataclass(frozen=True)
 class VideoStream:
-    """`fps` frames a second of a part of a VIDEO; `expected` is about how many that will be (0: unknown)."""
+    """`fps` frames per second of a part of a VIDEO.
+
+    expected: about how many frames that will be (0: unknown)
+    held:     True where ComfyUI holds the frames in memory already
+    length:   seconds of the file's picture (0: unknown)
+    hdr:      name of the file's HDR transfer, if it has one
+    """
 
     video: object
     fps: float
     start: float
     seconds: float
     expected: int
-    held: bool  # True where the host holds the frames in memory already
+    held: bool
+    length: float = 0.0
+    hdr: str | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know about the file."""
+        if self.hdr is None:
+            return []
+        return [f"The video is HDR ({self.hdr}); its colours are tone-mapped to SDR (BT.709, 8 bits)."]
 
     def frames(self) -> Iterator[np.ndarray]:
         """(H, W, 3) uint8 RGB frames, from the beginning at every call."""
+        for picture in self.pictures():
+            yield picture.rgb()
+
+    def pictures(self) -> Iterator[CodedFrame | RgbFrame]:
+        """The same in the colour coding of the file."""
         if not self.held:
-            yield from reader.frames(self.video.get_stream_source(), self.fps, self.start, self.seconds, stop_at_cancel)
+            yield from reader.pictures(self.video.get_stream_source(), self.fps, self.start, self.seconds, stop_at_cancel)
             return
         parts = self.video.get_components()
         own = float(parts.frame_rate)
         timed = ((k / own, (k + 1) / own, image) for k, image in enumerate(parts.images))
         count = reader.frame_count(self.seconds, self.fps) if self.seconds else None
-        yield from frames_uint8(islice(reader.hold(timed, self.fps, self.start), count))
+        for frame in frames_uint8(islice(reader.hold(timed, self.fps, self.start), count)):
+            yield RgbFrame(frame)
 
     def audio(self, frames: int) -> dict | None:
-        """The host's AUDIO for that many frames, or None where there is no sound."""
+        """ComfyUI's AUDIO for that many frames, or None where there is no sound."""
         seconds = frames / self.fps
         if self.held:
-            audio = self.video.get_components().audio
-            if audio is None:
-                return None
-            rate = audio["sample_rate"]
-            first = round(self.start * rate)
-            return {"waveform": audio["waveform"][..., first : first + round(seconds * rate)].clone(), "sample_rate": rate}
-        heard = sound(self.video.get_stream_source(), self.start, seconds, stop_at_cancel)
+            return self._held_audio(seconds)
+        heard = sound(self.video.get_stream_source(), self.start, seconds, stop_at_cancel, _audio_carrier())
         return None if heard is None else {"waveform": torch.from_numpy(heard[0])[None], "sample_rate": heard[1]}
+
+    def soundtrack(self, frames: int) -> Soundtrack | None:
+        """The sound of that many frames for a file: copied if they are the whole film."""
+        seconds = frames / self.fps
+        if self.held:
+            audio = self._held_audio(seconds)
+            return None if audio is None else of_waveform(audio["waveform"][0].float().cpu().numpy(), audio["sample_rate"])
+        whole = self.start == 0 and 0 < self.length <= seconds + 1 / self.fps
+        return of_film(self.video.get_stream_source(), self.start, seconds, whole, stop_at_cancel)
+
+    def _held_audio(self, seconds: float) -> dict | None:
+        audio = self.video.get_components().audio
+        if audio is None:
+            return None
+        rate = audio["sample_rate"]
+        first = round(self.start * rate)
+        return {"waveform": audio["waveform"][..., first : first + round(seconds * rate)].clone(), "sample_rate": rate}
+
+
+@cache
+def _audio_carrier() -> Carrier:
+    """What an AUDIO can be so that Save Video writes it: stereo, and 5.1 if this ComfyUI names it; rates of AAC."""
+    surround = "5.1" in InputImpl.VideoFromComponents.save_to.__code__.co_consts
+    return Carrier(("mono", "stereo", "5.1") if surround else ("mono", "stereo"), CARRIERS["aac"].rates)
 
 
 def open_video(video, fps: float, start: float, seconds: float) -> VideoStream:
-    """`fps` 0 takes the video's own rate, `seconds` 0 reads to the end; a trim set by the host is kept."""
+    """`fps` 0 takes the video's own rate, `seconds` 0 reads to the end; a trim set by ComfyUI is kept."""
     if isinstance(video, InputImpl.VideoFromComponents):
         parts = video.get_components()
         rate = fps or float(parts.frame_rate)
         length = len(parts.images) / float(parts.frame_rate)
-    else:
-        trim_start, trim_seconds = video.get_active_trim_window() if hasattr(video, "get_active_trim_window") else (0.0, 0.0)
-        if trim_seconds:
-            if start >= trim_seconds:
-                raise reader.VideoError(f"The trimmed video lasts {trim_seconds:.2f} s, so there is nothing to read from {start:g} s on.")
-            seconds = min(seconds or trim_seconds, trim_seconds - start)
-        start += trim_start
-        clip = reader.probe(video.get_stream_source())
-        rate, length = fps or clip.fps, clip.seconds
-    expected = reader.frame_count(seconds or max(length - start, 0.0), rate)
-    return VideoStream(video, rate, start, seconds, expected, isinstance(video, InputImpl.VideoFromComponents))
+        return VideoStream(video, rate, start, seconds, _expected(length, start, seconds, rate), True)
+    trim_start, trim_seconds = video.get_active_trim_window() if hasattr(video, "get_active_trim_window") else (0.0, 0.0)
+    if trim_seconds:
+        if start >= trim_seconds:
+            raise reader.VideoError(f"The trimmed video lasts {trim_seconds:.2f} s, so there is nothing to read from {start:g} s on.")
+        seconds = min(seconds or trim_seconds, trim_seconds - start)
+    start += trim_start
+    clip = reader.probe(video.get_stream_source())
+    rate = fps or clip.fps
+    expected = _expected(clip.seconds, start, seconds, rate)
+    return VideoStream(video, rate, start, seconds, expected, False, clip.seconds, clip.hdr)
+
+
+def _expected(length: float, start: float, seconds: float, rate: float) -> int:
+    return reader.frame_count(seconds or max(length - start, 0.0), rate)
