@@ -20,5 +20,4 @@ BENCHES = {
     "packs": ("install.packs", "whether our requirements resolve beside those of other packs"),
     "compose": ("compose", "compatibility: one row per combination with other nodes and packs"),
     "compose_flags": ("compose_flags", "compatibility with ComfyUI's launch flags"),
-    "faults": ("faults", "robustness: malformed files, cancelled runs, full disks"),
 }

@@ -18,8 +18,8 @@ from PIL import Image
 from ..host import installation, workflow
 from ..host.server import Server
 from ..testing import models
+from ..testing.servers import TEMPLATE, lean, stock
 from .compose import Row, tell
-from .faults_server import TEMPLATE, lean, stock
 
 EXACT, HALF, EIGHT = 1 / 255, 0.06, 0.25  # of the largest value: a rounding of the picture; 2e-2 of a call over the steps; 8 bits
 PLACES = ("--lowvram", "--novram", "--cpu")  # of the networks; on a machine without a GPU the host knows --cpu alone

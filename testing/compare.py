@@ -7,7 +7,10 @@ from torch import Tensor
 
 
 def relative_error(got: Tensor, want: Tensor) -> float:
-    """Largest difference relative to the largest value of `want`; infinite if shapes differ or a value is not finite."""
+    """Largest difference relative to the largest value of `want`.
+
+    NaN if shapes differ or a value is not finite: then every comparison with a tolerance is false.
+    """
     if got.shape != want.shape or not torch.isfinite(got).all():
-        return float("inf")
+        return float("nan")
     return ((got.float() - want.float()).abs().max() / want.float().abs().max()).item()

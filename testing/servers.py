@@ -11,8 +11,11 @@ from ..host import workflow
 from . import material, models
 from .stand_ins import checkpoint
 
+TEMPLATE = "portrait_image"
+LOOKS = ("clip_vision", "left_eye", "right_eye", "mouth")  # of the drive encoder through CLIP: 15 seconds per run
 # Values of a run that only shows that it runs: by the name of the widget, and where that means another thing, by the class of the node.
 SMALL = {"size": 128, "steps": 1, "seconds": 0.3, "fps": 10.0, "window_length": 4, "overlap": 2}
+LEAN = {"size": 128, "steps": 1, "cfg": 1.0}
 SMALL_OF = {
     "ImageFromBatch": {"length": 3},
     "ImageScale": {"width": 128, "height": 128},
@@ -55,3 +58,24 @@ def small(saved: dict, info: dict) -> dict:
             if name in models.LOADERS.get(node["type"], ()) and node["widgets_values"][place] != models.NONE:
                 node["widgets_values"][place] = checkpoint.stand_in(name, node["widgets_values"][place])
     return saved
+
+
+def stock(folder: Path) -> None:
+    """What TEMPLATE made `lean` needs in a server's folders: random weights, and one photograph as portrait and as driver."""
+    saved = workflow.read(TEMPLATE)
+    checkpoint.write_for(folder / "models", (model for model in workflow.models(saved) if model[0] != "clip_vision"))
+    (folder / "input").mkdir(parents=True, exist_ok=True)
+    for name in ("portrait.png", "driver.png"):
+        shutil.copy(material.portrait(), folder / "input" / name)
+
+
+def lean(graph: dict) -> dict:
+    """A graph at a size for soaking, its face held still: CLIP is not asked."""
+    for node in graph.values():
+        node["inputs"].update({name: value for name, value in LEAN.items() if name in node["inputs"]})
+    drive = graph[workflow.node_id(graph, "SKPortraitEncodeDrive")]["inputs"]
+    for name in LOOKS:
+        del drive[name]
+    drive["still_face"] = True
+    del graph[workflow.node_id(graph, "CLIPVisionLoader")]
+    return graph

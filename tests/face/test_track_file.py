@@ -1,13 +1,13 @@
-"""Rules of a track that hold whatever made it; files that are hostile are rows of `bench faults`."""
+"""Rules of a track that hold whatever made it; files that are hostile are in tests/robustness."""
 
 import numpy as np
 import pytest
 
-from sk_portrait.bench.faults_files import track_of
 from sk_portrait.face_tools import track_file
 from sk_portrait.face_tools.atomic_write import FileError
 from sk_portrait.face_tools.recordings.presets import preset
 from sk_portrait.face_tools.track import FaceTrack, TrackError
+from sk_portrait.testing.tracks import track_of
 
 
 def test_a_folder_that_is_not_there(tmp_path):

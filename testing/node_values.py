@@ -1,10 +1,9 @@
-"""Values for every type of wire, good and odd, and every node of the pack: what fuzzing draws from. Needs ComfyUI."""
+"""Values for every type of input, good and odd: what fuzzing draws from. Needs ComfyUI."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,8 +15,9 @@ from ..face_tools.pictures.crop import Clip, Crop
 from ..face_tools.pictures.patches import PATCH, REGIONS
 from ..face_tools.recordings.presets import preset
 from ..unet.clip.parts import Part
-from .faults_files import track_of
-from .faults_host import encoder, narrow
+from .cached import cached
+from .pack import encoder, tiny_host
+from .tracks import track_of
 
 CELLS = 8  # a side of the latents: the least that the UNet can halve three times
 
@@ -114,14 +114,14 @@ def _face_motions() -> list:
 
 
 def _drives() -> list:
-    from ..testing.tiny_models import drive
+    from .tiny_models import drive
 
     kinds = [(1, "v2", CELLS), (3, "v2", CELLS), (3, "v5", CELLS), (3, "v2", 16)]
     return [replace(drive(*kind), size=(kind[-1], kind[-1])) for kind in kinds]
 
 
 def _references() -> list:
-    return [narrow().reference(name, cells=CELLS) for name in ("v2", "v5")]
+    return [tiny_host().reference(name, cells=CELLS) for name in ("v2", "v5")]
 
 
 def _trajectories() -> list:
@@ -134,18 +134,18 @@ def _trajectories() -> list:
 
 def _wplus() -> list:
     from ..nodes.wplus.load import managed
-    from ..testing.golden import OTHER, Golden
-    from ..testing.golden_systems import wplus_of
-    from ..testing.tiny_comfy import operations
+    from .golden import OTHER, Golden
+    from .golden_systems import wplus_of
+    from .tiny_comfy import operations
 
     return [managed(wplus_of(Golden(OTHER), SimpleNamespace(operations=operations)))]
 
 
 def _xdyna() -> list:
     from ..systems.xdyna.resampler import Resampler
-    from ..testing.golden import OTHER, Golden
-    from ..testing.golden_systems import adapter_of, loaded, motion_of
-    from ..testing.tiny_comfy import operations
+    from .golden import OTHER, Golden
+    from .golden_systems import adapter_of, loaded, motion_of
+    from .tiny_comfy import operations
 
     golden = Golden(OTHER)
     adapter, motion = adapter_of(golden, operations), motion_of(golden, operations)
@@ -165,11 +165,11 @@ def _guiders() -> list:
 
     guiders = []
     for positive in _prompts()[:3]:
-        guider = comfy.samplers.CFGGuider(narrow().model)
+        guider = comfy.samplers.CFGGuider(tiny_host().model)
         guider.set_conds(positive, _prompts()[0])
         guider.set_cfg(2.0)
         guiders.append(guider)
-    driven = comfy.samplers.CFGGuider(narrow().apply(_references()[0], _drives()[1]))
+    driven = comfy.samplers.CFGGuider(tiny_host().apply(_references()[0], _drives()[1]))
     driven.set_conds(_prompts()[0], _prompts()[0])
     return [*guiders, driven]
 
@@ -187,12 +187,12 @@ def _samplers() -> list:
 
 
 def _motions() -> list:
-    from ..testing.tiny_motion import MovingHost
+    from .tiny_motion import MovingHost
 
     return [MovingHost().motion(kind) for kind in ("animatediff", "v3", "v5")]
 
 
-POOLS: dict[str, Callable[[], list]] = {
+VALUES: dict[str, Callable[[], list]] = {
     "IMAGE": _images,
     "MASK": lambda: [torch.ones(1, 64, 64), torch.zeros(3, 128, 128), torch.ones(2, 1, 1), torch.full((1, 8, 8), float("nan"))],
     "FACE_TRACK": _tracks,
@@ -205,8 +205,8 @@ POOLS: dict[str, Callable[[], list]] = {
     "NOISE": _noises,
     "SAMPLER": _samplers,
     "SIGMAS": lambda: [torch.tensor([14.6, 1.0, 0.0]), torch.tensor([14.6]), torch.tensor([])],
-    "MODEL": lambda: [narrow().model],
-    "SK_ADAPTER": lambda: [narrow().adapter(name) for name in ("v2", "v5")],
+    "MODEL": lambda: [tiny_host().model],
+    "SK_ADAPTER": lambda: [tiny_host().adapter(name) for name in ("v2", "v5")],
     "SK_DRIVE_ENCODER": lambda: [encoder(name) for name in ("v2", "v5")],
     "SK_MOTION": _motions,
     "SK_CROP": _crops,
@@ -226,7 +226,7 @@ POOLS: dict[str, Callable[[], list]] = {
 }
 
 
-@cache
-def pool(kind: str) -> list[Any]:
-    """Values of a type of wire; an empty list where only other nodes make them."""
-    return POOLS[kind]() if kind in POOLS else []
+@cached
+def values(kind: str) -> list[Any]:
+    """Values of an input type; an empty list for types that only other nodes make."""
+    return VALUES[kind]() if kind in VALUES else []
