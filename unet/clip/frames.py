@@ -121,7 +121,7 @@ def _views(options: Mapping[str, Any], shown: tuple[int, int] | None) -> tuple[V
 def _branch(run: Run, one: Any) -> int:
     if one not in run.conditions:
         raise GuiderError(
-            "A node samples a prompt unknown to its guider (the deprecated Perp-Neg node does), so cond and uncond cannot be told apart. "
+            "A node samples a prompt that its guider does not know (the deprecated Perp-Neg node does), so cond and uncond are unclear. "
             "Use a guider that takes that prompt, such as Perp-Neg Guider."
         )
     name = run.conditions[one].name
