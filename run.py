@@ -1,7 +1,7 @@
 """SK Portrait's commands, each of which does its own set-up and can be run again:
 
     python run.py demo  [--reference FILE] [--driver FILE] [--frames N] [--size N] [--steps N] [--output DIR]
-    python run.py test  [pytest arguments]
+    python run.py test  [--fast] [pytest arguments]      (-m slow: what takes long; --golden DIR: other reference tensors)
     python run.py serve [ComfyUI arguments]
     python run.py bench NAME [arguments]
     python run.py calibrate CLIP [arguments]
@@ -29,6 +29,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 PACK = "sk_portrait"
+FAST = "--fast"  # of `test`: under three minutes, and no ComfyUI
 
 
 def load_pack():
@@ -47,13 +48,16 @@ def tool(name: str):
 
 
 def test(arguments: list[str]) -> int:
-    """Fetch the real faces, lint, then the tests; the last line printed is pytest's. Without arguments, all tests run."""
+    """Fetch the real faces, lint, then the tests; the last line printed is pytest's. Without arguments, all but the slow ones."""
     import pytest
 
     os.chdir(ROOT)
     tool("testing.material").fetch_all()
     lint = subprocess.call([sys.executable, "-m", "ruff", "check", "."])
-    return int(pytest.main(arguments)) or lint
+    if FAST in arguments:
+        os.environ["COMFYUI_PATH"] = "none"
+        arguments = ["-m", "not slow and not comfy and not long", *(one for one in arguments if one != FAST)]
+    return int(pytest.main(["-c", "pyproject.toml", *arguments])) or lint
 
 
 def one_of(package: str, table: str, arguments: list[str]) -> int:
@@ -85,7 +89,7 @@ def main(arguments: list[str]) -> int:
         return 2
     environment, host = tool("host.environment"), tool("host.installation")
     if not environment.inside():
-        comfy = host.find_or_install()
+        comfy = host.find() if FAST in arguments else host.find_or_install()
         os.environ["COMFYUI_PATH"] = str(comfy or "none")
         return hand_over(environment.ensure(comfy), arguments)
     signal.signal(signal.SIGTERM, interrupt)

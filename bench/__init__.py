@@ -18,6 +18,4 @@ BENCHES = {
     "official": ("official.compare", "time and memory against a copy of the official pack"),
     "first_run": ("install.first_run", "every template in a fresh environment, from ComfyUI's Run button"),
     "packs": ("install.packs", "whether our requirements resolve beside those of other packs"),
-    "compose": ("compose", "compatibility: one row per combination with other nodes and packs"),
-    "compose_flags": ("compose_flags", "compatibility with ComfyUI's launch flags"),
 }

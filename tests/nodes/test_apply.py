@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.tiny_models import Host, drive, normal, prompt
 
 pytestmark = pytest.mark.comfy
@@ -22,14 +23,10 @@ def reference(host):
     return host.reference("v2")
 
 
-def relative(got, want) -> float:
-    return ((got - want).abs().max() / want.abs().max()).item()
-
-
 def test_reference_and_drive_change_the_picture(host, reference):
     plain = host.sample(host.model)
     for patched in (host.apply(reference), host.apply(drive=drive(3)), host.apply(reference, drive(3))):
-        assert relative(host.sample(patched), plain) > 1e-2
+        assert relative_error(host.sample(patched), plain) > 1e-2
 
 
 @pytest.mark.parametrize("wishes", [{"strengths": (0.0, 0.0)}, {"span": (0.4, 0.4)}, {"span": (0.7, 0.2)}])
@@ -61,7 +58,7 @@ def test_cond_and_uncond_apart_are_cond_and_uncond_together(host, reference, mon
     monkeypatch.setattr(type(patched.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # the host then splits
     apart = host.sample(patched)
     assert set(calls) == {3}
-    assert relative(apart, together) < 1e-5
+    assert relative_error(apart, together) < 1e-5
 
 
 def test_a_batch_of_frames_is_every_frame_alone(host, reference):
@@ -69,7 +66,7 @@ def test_a_batch_of_frames_is_every_frame_alone(host, reference):
     batch = host.sample(host.apply(reference, clip), noise=noise)
     for k in range(3):
         alone = type(clip)({s: f[k : k + 1] for s, f in clip.features.items()}, clip.null, clip.generations)
-        assert relative(host.sample(host.apply(reference, alone), noise=noise[k : k + 1]), batch[k : k + 1]) < 1e-5
+        assert relative_error(host.sample(host.apply(reference, alone), noise=noise[k : k + 1]), batch[k : k + 1]) < 1e-5
 
 
 def test_the_order_of_nodes_does_not_matter(host, reference):
@@ -83,8 +80,8 @@ def test_a_black_mask_is_the_plain_model_and_a_white_one_the_patched(host, refer
     plain, patched = host.sample(host.model), host.sample(host.apply(reference, drive(3)))
     black = host.apply(reference, drive(3), mask=torch.zeros(1, 64, 64))
     white = host.apply(reference, drive(3), mask=torch.ones(3, 64, 64))
-    assert relative(host.sample(black), plain) < 1e-6
-    assert relative(host.sample(white), patched) < 1e-5
+    assert relative_error(host.sample(black), plain) < 1e-6
+    assert relative_error(host.sample(white), patched) < 1e-5
 
 
 def test_a_mask_a_frame_acts_on_its_frame_alone(host, reference):
@@ -92,21 +89,21 @@ def test_a_mask_a_frame_acts_on_its_frame_alone(host, reference):
     mask[1] = 1
     plain, patched = host.sample(host.model), host.sample(host.apply(reference, drive(3)))
     masked = host.sample(host.apply(reference, drive(3), mask=mask))
-    assert relative(masked[[0, 2]], plain[[0, 2]]) < 1e-6
-    assert relative(masked[1], patched[1]) < 1e-5
+    assert relative_error(masked[[0, 2]], plain[[0, 2]]) < 1e-6
+    assert relative_error(masked[1], patched[1]) < 1e-5
 
 
 def test_strength_is_continuous_and_one_is_the_published_network(host, reference):
     plain, full = host.sample(host.model, steps=1), host.sample(host.apply(reference), steps=1)
     half = host.sample(host.apply(reference, strengths=(0.5, 1.0)), steps=1)
-    assert 0 < relative(half, plain) < relative(full, plain)
+    assert 0 < relative_error(half, plain) < relative_error(full, plain)
 
 
 def test_the_end_percent_leaves_the_last_steps_to_the_model(host, reference):
     late = host.sample(host.apply(reference, span=(0.0, 0.999)), steps=4)
     early = host.sample(host.apply(reference, span=(0.0, 0.3)), steps=4)
     whole = host.sample(host.apply(reference), steps=4)
-    assert relative(late, whole) < relative(early, whole)
+    assert relative_error(late, whole) < relative_error(early, whole)
 
 
 def test_a_second_run_is_the_first_and_keeps_nothing(host, reference):

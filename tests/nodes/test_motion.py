@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.split_sampling import split_errors
 from sk_portrait.testing.tiny_models import drive, normal, prompt
 from sk_portrait.testing.tiny_motion import MovingHost, shared_noise
@@ -79,7 +80,7 @@ def test_cond_and_uncond_apart_are_cond_and_uncond_together(host, kind, monkeypa
     together = host.sample(moving, 6, SMALL)
     monkeypatch.setattr(type(moving.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # the host then splits
     apart = host.sample(moving, 6, SMALL)
-    assert (apart - together).abs().max() / together.abs().max() < 1e-5
+    assert relative_error(apart, together) < 1e-5
 
 
 def test_modules_stand_after_the_layers_and_before_what_changes_the_size(host):
@@ -127,7 +128,7 @@ def test_each_window_gets_the_drive_of_its_own_frames(host):
     model = host.apply(drive=clip)
     windowed = host.sample(host.move(host.still_motion(), 4, 2, model=model), 10, SMALL, noise=shared_noise(10, SMALL))
     whole = host.sample(model, 10, SMALL, noise=shared_noise(10, SMALL))
-    assert (windowed - whole).abs().max() / whole.abs().max() < 1e-5
+    assert relative_error(windowed, whole) < 1e-5
 
 
 def noting(pictures, previous=None):
@@ -184,4 +185,4 @@ def test_the_hosts_own_windows_drive_the_motion(host, animatediff):
     model = host.apply(drive=drive(10, cells=SMALL), model=host.move(host.still_motion(), 0))
     windowed = ContextWindowsManualNode.execute(model, **(inputs | chosen))[0]
     whole = host.sample(model, 10, SMALL, noise=shared_noise(10, SMALL))
-    assert (host.sample(windowed, 10, SMALL, noise=shared_noise(10, SMALL)) - whole).abs().max() / whole.abs().max() < 1e-5
+    assert relative_error(host.sample(windowed, 10, SMALL, noise=shared_noise(10, SMALL)), whole) < 1e-5

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.tiny_models import drive
 from sk_portrait.testing.tiny_motion import MovingHost, shared_noise
 
@@ -40,15 +41,11 @@ def sliding(evolved, model, length: int, overlap: int):
     return evolved["ADE_UseEvolvedSampling"]().use_evolved_sampling(model, "use existing", context_options=options)[0]
 
 
-def relative(got, want) -> float:
-    return ((got - want).abs().max() / want.abs().max()).item()
-
-
 def test_each_context_gets_the_drive_of_its_own_frames(host, evolved):
     model = host.apply(drive=drive(10, cells=SMALL), model=host.move(host.still_motion(), 0))
     noise = shared_noise(10, SMALL)
     whole = host.sample(model, 10, SMALL, noise=noise)
-    assert relative(host.sample(sliding(evolved, model, 4, 2), 10, SMALL, noise=noise), whole) < 1e-5
+    assert relative_error(host.sample(sliding(evolved, model, 4, 2), 10, SMALL, noise=noise), whole) < 1e-5
 
 
 @pytest.mark.parametrize("kind", ["animatediff", "v5"])
@@ -59,4 +56,4 @@ def test_its_contexts_and_our_windows_move_alike(host, evolved, kind):
     (options,) = evolved["ADE_StandardStaticContextOptions"]().create_options(4, 1, fuse_method="flat")
     moving = host.move(host.motion(kind), 0, model=model)
     theirs = evolved["ADE_UseEvolvedSampling"]().use_evolved_sampling(moving, "use existing", context_options=options)[0]
-    assert relative(host.sample(theirs, 10, SMALL, noise=noise, steps=1), ours) < 1e-5
+    assert relative_error(host.sample(theirs, 10, SMALL, noise=noise, steps=1), ours) < 1e-5

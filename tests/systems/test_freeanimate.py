@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.split_sampling import split_errors
 from sk_portrait.testing.tiny_models import drive, normal, prompt
 
@@ -56,10 +57,6 @@ def inverted(host):
     return host.invert(reference={"samples": normal("anchor", 1, 4, SMALL, SMALL)})
 
 
-def relative(got, want) -> float:
-    return ((got - want).abs().max() / want.abs().max()).item()
-
-
 class TestAnchor:
     def test_nothing_asked_is_the_model_bit_for_bit(self, host):
         assert torch.equal(host.sample(host.anchor(span=(0.6, 0.4)), cells=SMALL), host.sample(host.model, cells=SMALL))
@@ -67,7 +64,7 @@ class TestAnchor:
     def test_frames_follow_the_reference_less_where_fewer_levels_read_it(self, host):
         noise = normal("noise", 3, 4, SMALL, SMALL)
         plain = host.sample(host.model, noise=noise)
-        moved = [relative(host.sample(host.anchor(first_level=level), noise=noise), plain) for level in (0, 3)]
+        moved = [relative_error(host.sample(host.anchor(first_level=level), noise=noise), plain) for level in (0, 3)]
         assert moved[0] > moved[1] > 1e-4
 
     def test_with_a_driven_clip_and_motion_in_either_order(self, host):
@@ -81,13 +78,13 @@ class TestAnchor:
             return host.anchor(model=model)
 
         one = together(driven, anchored)
-        assert relative(together(anchored, driven), one) < 1e-6
-        assert relative(one, host.sample(driven(host.model), cells=SMALL)) > 1e-3
+        assert relative_error(together(anchored, driven), one) < 1e-6
+        assert relative_error(one, host.sample(driven(host.model), cells=SMALL)) > 1e-3
 
     def test_a_stretch_of_the_sampling(self, host):
         late, whole = host.sample(host.anchor(span=(0.0, 0.3)), cells=SMALL, steps=4), host.sample(host.anchor(), cells=SMALL, steps=4)
-        assert relative(late, whole) > 1e-4
-        assert relative(late, host.sample(host.model, cells=SMALL, steps=4)) > 1e-4
+        assert relative_error(late, whole) > 1e-4
+        assert relative_error(late, host.sample(host.model, cells=SMALL, steps=4)) > 1e-4
 
 
     def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(self, host):
@@ -106,14 +103,14 @@ class TestInversion:
         errors = []
         for steps in (4, 16):
             path, start = host.invert(steps=steps)
-            errors.append(relative(host.draw(host.model, start, steps=steps), clip))
+            errors.append(relative_error(host.draw(host.model, start, steps=steps), clip))
         assert errors[1] < errors[0] / 2
 
     def test_the_reference_goes_its_way_alone(self, host, inverted):
         path, _ = inverted
         alone, _ = host.invert(frames=1)
         assert path.anchor.shape == (STEPS + 1, 1, 4, SMALL, SMALL) and path.latents.shape == (STEPS + 1, 3, 4, SMALL, SMALL)
-        assert relative(alone.latents[0], path.latents[0, :1]) < 1e-6
+        assert relative_error(alone.latents[0], path.latents[0, :1]) < 1e-6
 
     def test_pictures_are_encoded_as_they_would_be_by_hand(self, host, inverted):
         class VAE:
@@ -128,7 +125,7 @@ class TestInversion:
     def test_maps_of_ones_own_change_nothing(self, host):
         """One step from the inverted start with the same prompt: the clip and the new one are the same there."""
         path, start = host.invert(steps=1)
-        assert relative(host.draw(host.boost(path), start, steps=1), host.draw(host.model, start, steps=1)) < 1e-5
+        assert relative_error(host.draw(host.boost(path), start, steps=1), host.draw(host.model, start, steps=1)) < 1e-5
 
     def test_ratio_0_is_the_model_bit_for_bit(self, host, inverted):
         path, start = inverted
@@ -138,7 +135,7 @@ class TestInversion:
     def test_each_ratio_moves_the_result(self, host, inverted, ratios):
         path, start = inverted
         model = host.anchor(trajectory=path)
-        assert relative(host.draw(host.boost(path, *ratios), start, cfg=2.0), host.draw(model, start, cfg=2.0)) > 1e-3
+        assert relative_error(host.draw(host.boost(path, *ratios), start, cfg=2.0), host.draw(model, start, cfg=2.0)) > 1e-3
 
     def test_other_packs_find_as_many_equal_chunks_as_they_are_told_of(self, host, inverted):
         """IPAdapter divides the batch by the number of conditions."""
@@ -158,7 +155,7 @@ class TestInversion:
         path, start = inverted
         driven = host.apply(drive=drive(3, cells=SMALL))
         boosted = host.draw(host.boost(path, model=driven), start, cfg=2.0)
-        assert relative(boosted, host.draw(driven, start, cfg=2.0)) > 1e-3 and torch.isfinite(boosted).all()
+        assert relative_error(boosted, host.draw(driven, start, cfg=2.0)) > 1e-3 and torch.isfinite(boosted).all()
 
 
 class TestBadInput:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.golden import OTHER, Golden
 from sk_portrait.testing.golden_systems import loaded
 from sk_portrait.testing.split_sampling import split_errors
@@ -14,10 +15,6 @@ pytestmark = pytest.mark.comfy
 
 GOLDENS = Golden(OTHER)
 FRAMES = 3
-
-
-def relative(got, want) -> float:
-    return ((got - want).abs().max() / want.abs().max()).item()
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +74,7 @@ def patched(host, xdyna):
 def test_strength_0_is_the_model_bit_for_bit_and_more_is_not(host, xdyna, patched):
     plain = host.sample(host.model)
     assert torch.equal(host.sample(apply(host, xdyna, strength=0.0)), plain)
-    assert relative(patched[1], plain) > 0.1
+    assert relative_error(patched[1], plain) > 0.1
 
 
 def test_the_model_is_the_same_after_its_clone_ran(host, patched):
@@ -98,12 +95,12 @@ def test_cond_and_uncond_apart_are_cond_and_uncond_together(host, patched, monke
 
     monkeypatch.setattr(type(model.model.diffusion_model), "_forward", counting)
     monkeypatch.setattr(type(model.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # the host then splits
-    assert relative(host.sample(model), together) < 1e-5
+    assert relative_error(host.sample(model), together) < 1e-5
     assert set(sizes) == {FRAMES + 1}  # the reference rides along in each half
 
 
 def test_one_window_is_the_whole_batch(host, xdyna, patched):
-    assert relative(host.sample(apply(host, xdyna, window=0)), patched[1]) < 1e-5
+    assert relative_error(host.sample(apply(host, xdyna, window=0)), patched[1]) < 1e-5
 
 
 def test_windows_begin_where_the_seed_says(host, xdyna):
@@ -111,7 +108,7 @@ def test_windows_begin_where_the_seed_says(host, xdyna):
         return host.sample(apply(host, xdyna, window=4, overlap=1, seed=seed), frames=6, steps=1)
 
     one = clip(1)
-    assert torch.equal(clip(1), one) and relative(clip(2), one) > 1e-3
+    assert torch.equal(clip(1), one) and relative_error(clip(2), one) > 1e-3
 
 
 def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(host, xdyna):
@@ -158,14 +155,14 @@ def test_others_act_on_the_frames_beside_it_in_either_order(host, silent, beside
     want = host.sample(on_its_schedule(beside(host, host.model)))
     behind = apply(host, silent, model=beside(host, host.model), group_norm="row by row")
     before = beside(host, apply(host, silent, group_norm="row by row"))
-    assert relative(host.sample(behind), want) < 1e-5 and relative(host.sample(before), want) < 1e-5
+    assert relative_error(host.sample(behind), want) < 1e-5 and relative_error(host.sample(before), want) < 1e-5
 
 
 def test_apply_motion_moves_a_picture_without_motion_modules(host, still, networks):
     motion = host.motion("animatediff")
     own = apply(host, loaded(networks[0], motion.module))
     theirs = host.move(motion, model=apply(host, still, window=0), blend="flat")
-    assert relative(host.sample(theirs), host.sample(own)) < 1e-5
+    assert relative_error(host.sample(theirs), host.sample(own)) < 1e-5
 
 
 @pytest.mark.parametrize("first", ["X-Dyna", "Apply Motion"])

@@ -9,6 +9,7 @@ import torch
 
 from sk_portrait.sk_attention.drive import Drive
 from sk_portrait.testing.call_costs import Costs, Peak
+from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.tiny_models import drive
 from sk_portrait.testing.tiny_motion import MovingHost, shared_noise
 from sk_portrait.unet.feature_cache import Placement, Resident, consecutive, evenly
@@ -142,7 +143,7 @@ def test_a_compiled_unet_finds_every_windows_own_drive(host, moved, monkeypatch)
     pytest.importorskip("comfy_extras.nodes_torch_compile")
     import comfy.ldm.modules.attention as attention
 
-    from sk_portrait.bench.compose_lab import torch_compiled
+    from sk_portrait.testing.compat.lab import torch_compiled
 
     # What the host takes on a GPU; its attention for a CPU asks the system for free memory, which breaks the graph by itself.
     monkeypatch.setattr(attention, "optimized_attention", attention.attention_pytorch)
@@ -155,7 +156,7 @@ def test_a_compiled_unet_finds_every_windows_own_drive(host, moved, monkeypatch)
     plain = host.sample(moved, noise=shared_noise(FRAMES), steps=STEPS)
     found = host.sample(torch_compiled(moved, backend), noise=shared_noise(FRAMES), steps=STEPS)
     assert len(graphs) == 1
-    assert ((found - plain).abs().max() / plain.abs().max()).item() < 1e-5
+    assert relative_error(found, plain) < 1e-5
 
 
 def test_the_end_of_a_run_keeps_nothing_where_the_unet_computes(host, moved):

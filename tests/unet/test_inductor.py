@@ -13,6 +13,7 @@ from torch import nn
 from sk_portrait.sk_attention.drive import DriveAction
 from sk_portrait.sk_attention.published_files import REFERENCE, find_part
 from sk_portrait.sk_attention.reference import Reference, ReferenceAction
+from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.golden import Golden
 from sk_portrait.testing.golden_networks import SIZES
 from sk_portrait.testing.tiny_models import CELLS, SCALE, WIDTHS, drive, normal
@@ -47,4 +48,4 @@ def test_inductor_keeps_what_an_action_does(acting):
     h = normal("h", 2 * FRAMES, width, CELLS // SCALE[STATION], CELLS // SCALE[STATION])
     with torch.no_grad():
         plain, compiled = layers(h), torch.compile(layers)(h)
-    assert ((compiled - plain).abs().max() / plain.abs().max()).item() < 1e-5
+    assert relative_error(compiled, plain) < 1e-5

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from sk_portrait.sk_attention.checkpoint import load, recognise
 from sk_portrait.sk_attention.motion import SKMotionModule, SKMotionModuleV5
 from sk_portrait.sk_attention.published_files import ANIMATEDIFF, Shapes
+from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.rule import rule_tensor
 from sk_portrait.unet.networks.animatediff import diffusers_names, in_own_names
 
@@ -28,23 +29,19 @@ def by_rule(module, prefix):
     return module.eval()
 
 
-def error(ours, published):
-    return ((ours - published).abs().max() / published.abs().max()).item()
-
-
 @torch.inference_mode()
 def test_sk_motion_v3_equals_the_published_module():
     case = load_file(GOLDEN / "sk_motion_v3.safetensors")
     module = by_rule(SKMotionModule(64, embedding_dim=48), "sk_motion_v3")
-    assert error(module(case["x"], 5, case["pad"].transpose(1, 2), case["temb"]), case["y"]) < 1e-4
+    assert relative_error(module(case["x"], 5, case["pad"].transpose(1, 2), case["temb"]), case["y"]) < 1e-4
 
 
 @torch.inference_mode()
 def test_sk_motion_v5_equals_the_published_module_with_and_without_pads():
     case = load_file(GOLDEN / "sk_motion_v5.safetensors")
     module = by_rule(SKMotionModuleV5(64), "sk_motion_v5")
-    assert error(module(case["x"], 5, case["pad"].transpose(1, 2)), case["y"]) < 1e-4
-    assert error(module(case["x"], 5, None), case["y_nopad"]) < 1e-4
+    assert relative_error(module(case["x"], 5, case["pad"].transpose(1, 2)), case["y"]) < 1e-4
+    assert relative_error(module(case["x"], 5, None), case["y_nopad"]) < 1e-4
 
 
 def narrow_animatediff():

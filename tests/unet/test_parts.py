@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.tiny_models import drive, normal
 from sk_portrait.testing.tiny_motion import MovingHost
 from sk_portrait.unet.clip.parts import Part, join
@@ -60,7 +61,7 @@ def of(part: Part, whole: torch.Tensor) -> torch.Tensor:
 
 
 def difference(latents: torch.Tensor, expected: torch.Tensor) -> float:
-    return float((latents - expected).abs().max() / expected.abs().max())
+    return relative_error(latents, expected)
 
 
 @pytest.mark.comfy

@@ -1,4 +1,4 @@
-"""What others put on a MODEL or a conditioning, and what must stay true of a clip that wears it together with Apply."""
+"""What other nodes put on a MODEL or a conditioning."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ import torch
 from comfy.cldm.cldm import ControlNet
 from comfy.t2i_adapter.adapter import Adapter
 
-from ..testing.tiny_models import normal
-from ..unet.clip.curve import Curve
-from ..unet.strengths import Strengths
-from .compose_lab import CELLS, FRAMES, OVERLAP, WINDOW, Absent, Lab, Scene, Wear, call, cfg_guider, relative
-
-PIXELS = 8 * CELLS
-EXTRAS = "comfy_extras."
+from ...unet.clip.curve import Curve
+from ...unet.strengths import Strengths
+from ..tiny_models import normal
+from .lab import CELLS, EXTRAS, FRAMES, PIXELS, Lab, Scene, Wear, call
 
 
 def lora_weights() -> dict[str, torch.Tensor]:
@@ -138,7 +135,7 @@ def strengths(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     scene.model = lab.apply_node.execute(scene.model, 1.0, 1.0, 0.0, 1.0, lab.portrait, reference_strengths=by)[0]
 
 
-WORN: dict[str, Wear | None] = {
+WEARS: dict[str, Wear | None] = {
     "Apply alone": None,
     "Portrait Strengths by station, step and frame": strengths,
     "LoRA": lora,
@@ -156,61 +153,3 @@ WORN: dict[str, Wear | None] = {
     "ControlNet, a picture a frame": controlnet,
     "T2I adapter, a picture a frame": t2i_adapter,
 }
-
-
-def alone(lab: Lab, wear: Wear | None) -> float:
-    """A batch of frames is every frame by itself."""
-    each = torch.cat([lab.scene(wear, [frame]).samples() for frame in range(FRAMES)])
-    return relative(lab.whole(wear), each)
-
-
-def in_windows(lab: Lab, wear: Wear | None) -> float:
-    """Frames that do not see each other are the same in windows as in one batch."""
-    return relative(lab.scene(wear, windows=True).samples(), lab.whole(wear))
-
-
-def in_host_windows(lab: Lab, wear: Wear | None) -> float:
-    """The host's own context windows, with Apply Motion at window length 0."""
-    from comfy_extras.nodes_context_windows import ContextWindowsManualNode
-
-    inputs = {i.id: i.default for i in ContextWindowsManualNode.define_schema().inputs if getattr(i, "default", None) is not None}
-    if "causal_window_fix" not in inputs:
-        raise Absent("this host's context windows raise for frames in the batch dimension")
-    inputs |= {"context_length": WINDOW, "context_overlap": OVERLAP, "context_schedule": "looped_uniform", "closed_loop": True}
-    inputs |= {"fuse_method": "flat", "dim": 0}
-    scene = lab.scene(wear)
-    scene.model = ContextWindowsManualNode.execute(lab.move(lab.still, 0, model=scene.model), **inputs)[0]
-    return relative(scene.samples(), lab.whole(wear))
-
-
-def in_a_tree(lab: Lab, wear: Wear | None) -> float:
-    """A level of a key-frame tree, which holds some frames of the clip, is the host's sampling of these frames."""
-    from ..nodes.hellomeme.clip_runs import Clip, Progress
-
-    scene, frames = lab.scene(wear), [0, 2, 4]
-    sampler, sigmas = comfy.samplers.sampler_object(scene.sampler), scene.sigmas()
-    clip = Clip(cfg_guider(scene), sampler, 1, scene.latents(), scene.mask, (), True, False, Progress(1, scene.model))
-    made = clip.run(frames, (range(2), range(2, 3)), scene.noise[frames], sigmas, moves=False)
-    return relative(made, lab.scene(wear, frames).samples())
-
-
-def apart(lab: Lab, wear: Wear | None) -> float:
-    """Cond and uncond in two calls are cond and uncond in one."""
-    with lab.apart():
-        return relative(lab.scene(wear).samples(), lab.whole(wear))
-
-
-def in_other_order(lab: Lab, wear: Wear | None) -> float:
-    """The host may put cond before uncond or behind it."""
-    with lab.swapped():
-        return relative(lab.scene(wear).samples(), lab.whole(wear))
-
-
-MUST: dict[str, Callable[[Lab, Wear | None], float]] = {
-    "a batch is every frame alone": alone,
-    "our windows are the whole batch": in_windows,
-    "a level of key frames is these frames": in_a_tree,
-    "cond and uncond apart are together": apart,
-}
-HOST_WINDOWS, OTHER_ORDER = "the host's windows are the whole batch", "cond and uncond in the other order"
-IN_HOST_WINDOWS = ("Apply alone", "ControlNet, a picture a frame", "T2I adapter, a picture a frame")

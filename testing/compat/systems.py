@@ -1,9 +1,7 @@
-"""The pack's other systems on a clip under Apply: W+ sliders, anchored frames, inverted clips and X-Dyna, with what others put on the
-same MODEL."""
+"""The pack's other systems on a clip under Apply: W+, Anchor Frames, Apply Inversion and X-Dyna, alone and combined."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,31 +9,32 @@ import comfy.controlnet
 import numpy as np
 import torch
 
-from ..drawn_heads import Identity, clip, draw, truth
-from ..nodes.freeanimate.anchor import AnchorFrames
-from ..nodes.freeanimate.apply_inversion import ApplyInversion
-from ..nodes.freeanimate.invert import HERE as OWN_TIMESTEP
-from ..nodes.freeanimate.invert import InvertFrames
-from ..nodes.weights import patcher_of as in_host_memory
-from ..nodes.wplus.apply import COND_ONLY, NEGATE_LAMBDA, ApplyWPlus
-from ..nodes.wplus.load import WPlusNetwork, managed
-from ..nodes.xdyna.apply import ROWS, XDynaApply
-from ..nodes.xdyna.hints import HELD, SFaceCrop, XDynaHints
-from ..nodes.xdyna.networks import XDyna
-from ..systems.freeanimate.reference_items import HERE, TEXT_IN_COND
-from ..systems.freeanimate.trajectory import Trajectory
-from ..testing.golden import OTHER, Golden
-from ..testing.golden_systems import adapter_of, wplus_of
-from ..testing.golden_systems import controlnet_of as xdyna_controlnet
-from ..testing.tiny_models import normal, prompt
-from .compose_frames import PIXELS, controlled, controlnet, lora
-from .compose_lab import CELLS, FRAMES, Lab, Scene, Wear
-from .compose_peers import embeds, ipadapter
+from ...drawn_heads import Identity, clip, draw, truth
+from ...nodes.freeanimate.anchor import AnchorFrames
+from ...nodes.freeanimate.apply_inversion import ApplyInversion
+from ...nodes.freeanimate.invert import HERE as OWN_TIMESTEP
+from ...nodes.freeanimate.invert import InvertFrames
+from ...nodes.weights import patcher_of as in_host_memory
+from ...nodes.wplus.apply import COND_ONLY, NEGATE_LAMBDA, ApplyWPlus
+from ...nodes.wplus.load import WPlusNetwork, managed
+from ...nodes.xdyna.apply import ROWS, XDynaApply
+from ...nodes.xdyna.hints import HELD, SFaceCrop, XDynaHints
+from ...nodes.xdyna.networks import XDyna
+from ...systems.freeanimate.reference_items import HERE, TEXT_IN_COND
+from ...systems.freeanimate.trajectory import Trajectory
+from ..cached import cached
+from ..golden import OTHER, Golden
+from ..golden_systems import adapter_of, wplus_of
+from ..golden_systems import controlnet_of as xdyna_controlnet
+from ..tiny_models import normal, prompt
+from .lab import CELLS, FRAMES, PIXELS, Lab, Scene, Wear
+from .peers import embeds, ipadapter
+from .wears import controlled, controlnet, lora
 
 ACTOR = 3  # seed of the drawn head
 
 
-@functools.cache
+@cached
 def network(lab: Lab) -> WPlusNetwork:
     """The narrow W+ adapter."""
     return managed(wplus_of(Golden(OTHER), lab))
@@ -59,7 +58,7 @@ def anchored(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     scene.model = AnchorFrames.execute(scene.model, 0, 0.0, 1.0, 0, reference=reference())[0]
 
 
-@functools.cache
+@cached
 def inverted(lab: Lab) -> Trajectory:
     """A clip on its way into noise, with its reference, at the noise levels of a scene."""
     sigmas = Scene(lab.model, lab.noise, prompt("+"), prompt("-")).sigmas()
@@ -73,7 +72,7 @@ def boosted(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     scene.model = ApplyInversion.execute(scene.model, path, 1.0, 1.0, CELLS**2, TEXT_IN_COND, HERE, 0)[0]
 
 
-@functools.cache
+@cached
 def dynamics(lab: Lab) -> XDyna:
     """The narrow X-Dyna without motion modules, which would let frames see each other."""
     return XDyna(in_host_memory(adapter_of(Golden(OTHER), lab.operations)), None, None, "")
@@ -85,7 +84,7 @@ def xdyna(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     scene.model = XDynaApply.execute(scene.model, dynamics(lab), reference(), 1.0, ROWS, 0, 0, 0, tokens=tokens)[0]
 
 
-@functools.cache
+@cached
 def face_pictures() -> torch.Tensor:
     """What X-Dyna Hints makes of a drawn head that S-Face Crop found by a face track, (F, 6, H, W)."""
     who, states = Identity.of(ACTOR), clip(ACTOR, FRAMES, 5.0)
@@ -120,7 +119,7 @@ ALONE: dict[str, Wear] = {
     "Apply Inversion": boosted,
     "X-Dyna": xdyna,
 }
-WORN: dict[str, Wear] = {
+COMBINED: dict[str, Wear] = {
     "W+, a lambda a frame, and LoRA": both(lora, wplus),
     "Anchor Frames and ControlNet": both(controlnet, anchored),
     "W+ and Anchor Frames": both(wplus, anchored),
