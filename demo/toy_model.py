@@ -137,7 +137,8 @@ class World:
         attend = Weighted(ReferenceAction(reference), wishes.reference, strengths=wishes.strengths)
         actions = [Weighted(DriveAction(drive), wishes.drive), attend]
         sides = ["positive"] if wishes.guidance == 1 else ["negative", "positive"]
-        run = Run({side: Condition(side) for side in sides}, reference.size, partial(percent_to_sigma, scheduler.alphas_cumprod))
+        conditions = {side: Condition(side) for side in sides}
+        run = Run(conditions, reference.size, partial(percent_to_sigma, scheduler.alphas_cumprod))
         options = {RUN: run, "uuids": sides}
         start = torch.randn(1, 4, *reference.size, generator=torch.Generator().manual_seed(wishes.seed))
         x = start.expand(len(drive), -1, -1, -1) * scheduler.init_noise_sigma
@@ -153,6 +154,6 @@ class World:
 
 
 def percent_to_sigma(alphas_cumprod: Tensor, percent: float) -> float:
-    """The noise level at a part of the sampling, 0..1, as ComfyUI counts it: of the way from the last timestep down to the first."""
+    """Noise level at a part of the sampling, 0..1, of the way from the last timestep down, as in ComfyUI."""
     levels = ((1 - alphas_cumprod) / alphas_cumprod).sqrt().numpy()
     return float(np.interp((1 - percent) * (len(levels) - 1), range(len(levels)), levels))

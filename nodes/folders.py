@@ -26,13 +26,14 @@ def files(folder: str) -> list[str]:
 
 
 def spellings(name: str) -> tuple[str, str]:
-    """A saved file name as it is, then with the separators of Windows as forward slashes, which every system reads."""
+    """A saved file name as it is, then with forward slashes for the backslashes of Windows."""
     return name, name.replace("\\", "/")
 
 
 def path_of(folder: str, name: str) -> str | None:
     """Path of a model file, whichever system saved its name; None if there is no such file."""
-    return next(filter(None, (folder_paths.get_full_path(folder, spelling) for spelling in spellings(name))), None)
+    paths = (folder_paths.get_full_path(folder, spelling) for spelling in spellings(name))
+    return next(filter(None, paths), None)
 
 
 def find(folder: str, name: str, page: str) -> str:

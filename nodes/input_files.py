@@ -23,7 +23,7 @@ def listed(*endings: str, output: bool = False) -> list[str]:
 
 
 def inside(folder: str, name: str) -> str | None:
-    """Path of a file below a folder, whichever system saved its name; None if there is no such file, or if it lies elsewhere."""
+    """Path of a file below a folder, whichever system saved its name; None if there is none, or outside."""
     if "\0" in name:
         return None
     top = os.path.join(os.path.abspath(folder), "")

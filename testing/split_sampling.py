@@ -1,4 +1,4 @@
-"""The steps of one sampling run split over two samplers, by what ComfyUI's own nodes call: the result must be that of one sampler."""
+"""One sampling run split over two samplers, as ComfyUI's own nodes do it; the result must be that of one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Half = Callable[[Tensor, Tensor, Tensor], Tensor]  # noise, latent, part of the 
 
 
 def ksampler_advanced(model, noise: Tensor, latent: Tensor, sigmas: Tensor, at: int, cfg: float) -> Tensor:
-    """KSampler (Advanced) twice. `sigmas` must be those of the `normal` scheduler, which the node computes again."""
+    """KSampler (Advanced) twice. `sigmas`: of the `normal` scheduler, which the node computes again."""
     import comfy.sample
 
     def half(noise: Tensor, latent: Tensor, first: int, last: int) -> Tensor:
@@ -31,7 +31,9 @@ def sampler_custom(model, noise: Tensor, latent: Tensor, sigmas: Tensor, at: int
     return in_halves(lambda *half: whole(model, *half, cfg), noise, latent, sigmas, at)
 
 
-def sampler_custom_advanced(model, noise: Tensor, latent: Tensor, sigmas: Tensor, at: int, cfg: float) -> Tensor:
+def sampler_custom_advanced(
+    model, noise: Tensor, latent: Tensor, sigmas: Tensor, at: int, cfg: float
+) -> Tensor:
     """Split Sigmas, and a SamplerCustomAdvanced with a guider of its own for each part."""
     import comfy.samplers
 
@@ -39,7 +41,8 @@ def sampler_custom_advanced(model, noise: Tensor, latent: Tensor, sigmas: Tensor
         guider = comfy.samplers.CFGGuider(model)
         guider.set_conds(prompt("+"), prompt("-"))
         guider.set_cfg(cfg)
-        return guider.sample(noise, latent, comfy.samplers.sampler_object("euler"), part, disable_pbar=True, seed=1)
+        euler = comfy.samplers.sampler_object("euler")
+        return guider.sample(noise, latent, euler, part, disable_pbar=True, seed=1)
 
     return in_halves(half, noise, latent, sigmas, at)
 
@@ -60,17 +63,21 @@ def whole(model, noise: Tensor, latent: Tensor, sigmas: Tensor, cfg: float) -> T
     )
 
 
-WAYS = {"KSampler (Advanced)": ksampler_advanced, "SamplerCustom": sampler_custom, "SamplerCustomAdvanced": sampler_custom_advanced}
+WAYS = {
+    "KSampler (Advanced)": ksampler_advanced,
+    "SamplerCustom": sampler_custom,
+    "SamplerCustomAdvanced": sampler_custom_advanced,
+}
 
 
-def split_errors(model, noise: Tensor, latent: Tensor | None = None, steps: int = 4, at: int = 2, cfg: float = 2.0) -> dict[str, float]:
-    """For each way of splitting the `normal` schedule: the largest difference from the single run, relative to its largest value."""
+def split_errors(
+    model, noise: Tensor, latent: Tensor | None = None, steps: int = 4, at: int = 2, cfg: float = 2.0
+) -> dict[str, float]:
+    """Way of splitting the `normal` schedule -> largest difference from the single run, relative to its maximum."""
     import comfy.samplers
 
     sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", steps)
     latent = torch.zeros_like(noise) if latent is None else latent
     single = whole(model, noise, latent, sigmas, cfg)
-    return {
-        name: ((split(model, noise, latent, sigmas, at, cfg) - single).abs().max() / single.abs().max()).item()
-        for name, split in WAYS.items()
-    }
+    halves = {name: split(model, noise, latent, sigmas, at, cfg) for name, split in WAYS.items()}
+    return {name: ((both - single).abs().max() / single.abs().max()).item() for name, both in halves.items()}

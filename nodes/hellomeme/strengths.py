@@ -43,8 +43,8 @@ class PortraitStrengths(io.ComfyNode):
                     "steps",
                     default="",
                     multiline=True,
-                    tooltip="By percent of the sampling, as start and end percent, such as 0: 1, 50: 1, 100: 0.2; linear between them. "
-                    "Empty: the same in every step.",
+                    tooltip="By percent of the sampling, as start and end percent, such as 0: 1, 50: 1, "
+                    "100: 0.2; linear between them. Empty: the same in every step.",
                 ),
                 io.String.Input(
                     "frames",
@@ -55,14 +55,15 @@ class PortraitStrengths(io.ComfyNode):
                 FloatsType.Input(
                     "per_step",
                     optional=True,
-                    tooltip="Numbers instead of steps, spread evenly over the sampling. For exactly one per step, connect sigmas as well.",
+                    tooltip="Numbers instead of steps, spread evenly over the sampling. For exactly one per "
+                    "step, connect sigmas as well.",
                 ),
                 FloatsType.Input("per_frame", optional=True, tooltip="Numbers instead of frames: one a frame of the clip."),
                 io.Sigmas.Input(
                     "sigmas",
                     optional=True,
-                    tooltip="The scheduler's whole SIGMAS, before any split: steps and per_step then count its steps. Not connected: they "
-                    "count noise, as start and end percent do.",
+                    tooltip="The scheduler's whole SIGMAS, before any split: steps and per_step then count its "
+                    "steps. Not connected: they count noise, as start and end percent do.",
                 ),
             ],
             outputs=[
@@ -71,7 +72,9 @@ class PortraitStrengths(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, down, mid, up, stations, steps, frames, per_step=None, per_frame=None, sigmas=None) -> io.NodeOutput:
+    def execute(
+        cls, down, mid, up, stations, steps, frames, per_step=None, per_frame=None, sigmas=None
+    ) -> io.NodeOutput:
         levels = dict.fromkeys(DOWN, down) | {"mid": mid} | dict.fromkeys(UP, up)
         wanted = f"no station; write STATION: STRENGTH, such as up_3: 0.5. Stations: {', '.join(STATIONS)}."
         single = pairs(stations, "|".join(STATIONS), wanted)

@@ -1,5 +1,7 @@
 """X-Dyna Tokens and X-Dyna Apply: one picture of a person on a MODEL."""
 
+from functools import partial
+
 import comfy.model_base
 import numpy as np
 import torch
@@ -135,7 +137,8 @@ class XDynaApply(io.ComfyNode):
         else:
             comfy_injection.attach(patched, Weighted(TemporalAction(xdyna.motion.module)), [xdyna.motion.patcher])
         if window_length:
-            see_in_windows(patched, lambda n, moment: looped_plan(n, window_length, overlap, seed, moment()), window_length)
+            layout = partial(looped_plan, length=window_length, overlap=overlap, seed=seed)
+            see_in_windows(patched, lambda n, moment: layout(n, moment=moment()), window_length)
         return io.NodeOutput(patched)
 
 

@@ -18,7 +18,7 @@ from ...unet.hosts.comfy_attention import AttentionAction, AttentionCall, Place
 from ...unet.hosts.extra_items import on_frames
 from .adapter import LAYERS, WIDTH, WPlus
 
-SLACK = 1 / GRID  # of the sampling: step i of N lies at i/N of 1000 timesteps in some schedulers, of 999 in ComfyUI's percents
+SLACK = 1 / GRID  # some schedulers put step i of N at i/N of 1000 timesteps; ComfyUI's percents count 999
 
 
 class _Asked(NamedTuple):
@@ -36,8 +36,8 @@ class WPlusAction(AttentionAction):
     uncond: whether the other half of guidance attends too, to the tokens of w = 0, as in the published code
     turn:   a frame of negative lambda attends to the tokens of -w with the lambda's size. Another edit: the tokens of -w are not the
             negative of those of w, since a norm follows
-    delay:  part of the sampling, 0..1, in which lambda is still 0; 0 = no delay. If step i of N lies at i / N, these are the steps
-            up to int(delay x N), as in the published code
+    delay:  part of the sampling, 0..1, in which lambda is still 0; 0 = no delay. If step i of N lies at
+            i / N, these are the steps up to int(delay x N), as in the published code
     span:   (start, end) part of the sampling in which it acts, None = always
     """
 
@@ -91,5 +91,5 @@ class WPlusAction(AttentionAction):
 
 
 def waits(delay: float, run: Run | None, sigma: float | None) -> bool:
-    """Whether a noise level lies in the first part 0..1 of a run's sampling; never for a part of 0, or outside of a run."""
+    """Whether a noise level lies in the first `delay` 0..1 of the sampling; never if it is 0, or outside a run."""
     return bool(delay) and run is not None and run.percent_of(sigma) <= delay + SLACK

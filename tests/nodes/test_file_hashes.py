@@ -24,7 +24,8 @@ def test_inputs_are_told_and_nothing_beside_them(comfy):
     told = write(folder / "faces" / "told.png", b"picture")
     write(folder.parent / "secret.txt", b"secret")
     told_names = ["faces/told.png", "faces/told.png [input]", r"faces\told.png"]
-    others = ["faces", "../secret.txt", r"..\secret.txt", str(folder.parent / "secret.txt"), "a prompt " * 99, ""]
+    outside = ["../secret.txt", r"..\secret.txt", str(folder.parent / "secret.txt")]
+    others = [*outside, "faces", "a prompt " * 99, ""]
     assert file_hashes.inputs([*told_names, *others]) == dict.fromkeys(told_names, told)
 
 

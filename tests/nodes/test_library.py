@@ -50,7 +50,9 @@ def test_a_folder_a_repository_is_listed_by_the_name_of_the_page(library, files,
     assert library.locate("hm2_reference.safetensors") == path
 
 
-@pytest.mark.parametrize("name", [r"downloads\v2\hm2_reference.safetensors", "downloads/v2/hm2_reference.safetensors"])
+@pytest.mark.parametrize(
+    "name", [r"downloads\v2\hm2_reference.safetensors", "downloads/v2/hm2_reference.safetensors"]
+)
 def test_a_name_that_another_system_saved_is_found(library, files, tmp_path, name):
     path = put(files, tmp_path, "hm2_reference", "downloads/v2/hm2_reference.safetensors")
     assert library.locate(name) == path

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sk_portrait.testing.split_sampling import whole
 from sk_portrait.testing.tiny_models import drive, normal, prompt
 from sk_portrait.testing.tiny_motion import MovingHost
+from sk_portrait.unet.clip.curve import Curve
+from sk_portrait.unet.strengths import Strengths
 
 pytestmark = pytest.mark.comfy
 
@@ -53,6 +56,29 @@ def test_a_saved_first_stage_resumes_to_the_same_video(host, motions, kind, meth
     video, first = host.video(motions[kind], 14, cells=SMALL, method=method)
     resumed, _ = host.video(motions[kind], 14, cells=SMALL, method=method, stage1={"samples": first})
     assert torch.equal(resumed, video)
+
+
+def test_another_sampler_may_take_the_last_steps_of_the_second_stage(host, motions):
+    """Strengths by step and percents go on where they were: the video is that of one sampler."""
+    import comfy.samplers
+    from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
+
+    strengths = Strengths(steps=Curve.parse("0: 1, 100: 0.2"))
+    portrait = host.reference(cells=SMALL), drive(5, cells=SMALL), None, strengths, strengths
+    model = host.apply_node.execute(host.model, 1.0, 1.0, 0.2, 1.0, *portrait)[0]
+    sigmas, euler = host.sigmas(4), comfy.samplers.sampler_object("euler")
+    wires = {"latent_image": {"samples": torch.zeros(5, 4, SMALL, SMALL)}, "motion": motions["v2"][0]}
+    settings = {"stage1_steps": 10, "window_length": 4, "overlap": 2, "method": "paper"}
+    settings |= {"stage1_sigmas": host.sigmas(2)}
+
+    def video(part: torch.Tensor) -> torch.Tensor:
+        noise, guider = Noise_RandomNoise(1), host.guider(model)
+        return host.two_stage.execute(noise, guider, euler, part, **wires, **settings)[0]["samples"]
+
+    one, high = video(sigmas), video(sigmas[:3])
+    moving = host.move(motions["v2"][0], 4, 2, model=model)
+    both = whole(moving, torch.zeros_like(high), high, sigmas[2:], 2.0)
+    assert (both - one).abs().max() < 1e-5 * one.abs().max()
 
 
 @pytest.mark.parametrize("kind", KINDS)

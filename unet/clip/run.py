@@ -17,8 +17,8 @@ from torch import Tensor
 
 KEY = "sk_portrait_run"  # in transformer_options
 NOISE_LEVEL = "sk_portrait_noise_level"  # in transformer_options, read once for all UNet calls of a step
-GRID = 999  # ComfyUI computes percents as parts of SD1.5's last timestep: at multiples of 1/999 lie the trained noise levels
-EDGE = 1e-7  # percent 0 and 1 are infinity and 0 in ComfyUI; this far inside lie the highest and the lowest noise level
+GRID = 999  # the last timestep, which ComfyUI's percents divide: trained noise levels lie at multiples of 1/999
+EDGE = 1e-7  # percent 0 and 1 are infinity and 0 in ComfyUI; so far inside lie the extreme noise levels
 
 
 class Area(NamedTuple):
@@ -104,7 +104,8 @@ def noise_level(options: Mapping[str, Any]) -> float | None:
 def note_run(executor: Callable, guider: Any, sigmas: Tensor, extra_args: dict, callback: Callable, noise: Tensor, *rest: Any) -> Tensor:
     """SAMPLER_SAMPLE wrapper: publish the run in the transformer_options of its UNet calls."""
     options = extra_args["model_options"]
-    options = options | {"transformer_options": options.get("transformer_options", {}) | {KEY: Run.of(guider, noise)}}
+    run = {KEY: Run.of(guider, noise)}
+    options = options | {"transformer_options": options.get("transformer_options", {}) | run}
     return executor(guider, sigmas, extra_args | {"model_options": options}, callback, noise, *rest)
 
 

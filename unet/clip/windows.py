@@ -70,8 +70,11 @@ class Window:
 
 
 class FrameWindows:
-    """Context handler: runs every window of a plan and fuses the results. `plan` makes one from the size of the batch and a function
-    that reads the moment of the sampling, 0..999: the same noise level is the same moment in every sampler."""
+    """Context handler: runs every window of a plan and fuses the results.
+
+    plan: makes one from the size of the batch and a function that reads the moment of the sampling, 0..999. The
+    same noise level is the same moment in every sampler.
+    """
 
     def __init__(self, plan: Callable[[int, Callable[[], int]], Plan], length: int):
         self.plan = plan
@@ -138,7 +141,7 @@ PROMPTS = ("c_crossattn", "crossattn_controlnet")  # keys of `model_conds`
 
 
 def _moment(sigma: Tensor, options: Mapping) -> int:
-    """Where the step of this noise level begins, as the part 0..999 of the whole sampling; 0 outside of a run.
+    """Where the step of this noise level begins, as a part 0..999 of the whole sampling; 0 outside of a run.
 
     A sampler that looks between two levels is still in the first one's step.
     """
