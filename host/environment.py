@@ -49,9 +49,12 @@ def ensure(comfy: Path | None) -> Path:
 
 
 def fresh(comfy: Path) -> Path:
-    """An environment as an artist's: PyTorch in parts that match, the host's requirements and the pack's own; returns its interpreter."""
+    """Interpreter of an artist's environment: matching PyTorch parts, ComfyUI's requirements and the pack's."""
     torch = re.findall(r"^torch.*$", PINS.read_text(encoding="utf-8"), re.MULTILINE)
-    return fill(folder_for(comfy, "fresh"), [comfy / "requirements.txt", ROOT / "requirements.txt"], *torch)
+    lists = [comfy / "requirements.txt", ROOT / "requirements.txt"]
+    interpreter = fill(folder_for(comfy, "fresh"), lists, *torch)
+    subprocess.check_call([str(interpreter), str(ROOT / "install.py")])
+    return interpreter
 
 
 def fill(folder: Path, lists: list[Path], *packages: str) -> Path:

@@ -1,0 +1,85 @@
+"""OpenCV of whichever distribution is installed: the pack imports it from here, `from ..opencv import cv2`.
+
+Four distributions install the same module `cv2` and overwrite each other, so the pack requires none of them.
+`cv2` is imported at first use: without a working OpenCV, only the nodes that need it raise an error.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from importlib import metadata
+from types import ModuleType
+from typing import Any
+
+DISTRIBUTIONS = (
+    "opencv-contrib-python",
+    "opencv-contrib-python-headless",
+    "opencv-python",
+    "opencv-python-headless",
+)
+USUAL = "opencv-python-headless"  # for an environment that has none: it needs no libraries of a display
+OLDEST = (4, 8)
+
+
+class OpenCVError(ImportError):
+    """OpenCV is missing, too old, or cannot be imported."""
+
+
+class _OpenCV:
+    """The module `cv2`, imported when the first of its names is read."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # read by debuggers and copiers; OpenCV is not needed for that
+            raise AttributeError(name)
+        value = getattr(load(), name)
+        setattr(self, name, value)
+        return value
+
+
+cv2 = _OpenCV()
+
+
+def load() -> ModuleType:
+    """The module `cv2`. Raises OpenCVError, which names the command that installs or repairs it."""
+    try:
+        module = importlib.import_module("cv2")
+        version = module.__version__  # uninstalling can leave an empty folder, which can be imported
+    except Exception as error:  # a build for another NumPy raises errors of several kinds
+        raise OpenCVError(_message(str(error))) from error
+    if tuple(map(int, version.split(".")[:2])) < OLDEST:
+        raise OpenCVError(_message(f"version {version} is older than {'.'.join(map(str, OLDEST))}"))
+    return module
+
+
+def installed() -> dict[str, str]:
+    """Name -> version of the distributions of OpenCV in this environment."""
+    return {name: version for name in DISTRIBUTIONS if (version := _version(name))}
+
+
+def pip_command() -> list[str]:
+    """The command that installs OpenCV, or repairs what is installed, and leaves NumPy as it is."""
+    pip = ["pip"] if importlib.util.find_spec("pip") else ["uv", "pip"]
+    present, numpy = installed(), _version("numpy")
+    name = next(iter(present), USUAL).removesuffix("-headless") + "-headless"
+    return [
+        *(sys.executable, "-m", *pip, "install"),
+        *(["--force-reinstall"] if present else []),
+        f"{name}>={'.'.join(map(str, OLDEST))},<6",
+        *([f"numpy=={numpy}"] if numpy else []),
+    ]
+
+
+def _message(reason: str) -> str:
+    present = ", ".join(f"{name} {version}" for name, version in installed().items())
+    state = f"{present} is installed but does not work" if present else "OpenCV is not installed"
+    command = " ".join(f'"{word}"' if {" ", "<"} & set(word) else word for word in pip_command())
+    return f"{state}: {reason}. Run {command} and restart ComfyUI."
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
