@@ -20,7 +20,7 @@ def require_sd15(model) -> None:
 
 
 def require_latent(samples, what: str) -> None:
-    """Raise ValueError unless a latent's samples are (frames, 4, h, w), as SD1.5 has them, and large enough for its UNet."""
+    """Raise ValueError unless a latent's samples are (frames, 4, h, w), finite, and large enough for SD1.5."""
     if samples.ndim != 4 or samples.shape[1] != 4 or 0 in samples.shape:
         raise ValueError(
             f"The {what} is {tuple(samples.shape)}, and a latent of SD1.5 is (frames, 4, height / 8, width / 8): "
@@ -30,6 +30,11 @@ def require_latent(samples, what: str) -> None:
         raise ValueError(
             f"The {what} is {samples.shape[-1]}x{samples.shape[-2]} cells and SD1.5's UNet needs {LEAST} a side: "
             f"take a picture of at least {LEAST * 8} px a side."
+        )
+    if not samples.isfinite().all():
+        raise ValueError(
+            f"The {what} holds values that are no numbers (NaN or infinite), and the result would be black. "
+            "Start ComfyUI with --fp32-vae, or use another VAE."
         )
 
 

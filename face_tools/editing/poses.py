@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping
 
 import numpy as np
@@ -47,7 +48,7 @@ def turn(pose: Mapping[str, float]) -> np.ndarray:
 def key_poses(text: str) -> list[tuple[float, dict[str, float]]]:
     """(seconds, pose) of lines such as `0.5: smile=0.8 yaw=10`, in the order of time. Raises TrackError that quotes a wrong line."""
     poses = []
-    for line in filter(None, map(str.strip, text.splitlines())):
+    for line in filter(None, map(str.strip, unicodedata.normalize("NFKC", text).splitlines())):
         time, colon, values = line.partition(":")
         try:
             pairs = [pair.split("=") for pair in values.split()]

@@ -105,7 +105,10 @@ class PasteBack(io.ComfyNode):
                 *LOOK,
             ],
             outputs=[
-                io.Image.Output(display_name="images", tooltip="The frames with the portraits in their place."),
+                io.Image.Output(
+                    display_name="images",
+                    tooltip="The frames with the portraits in their place. Frames with alpha keep it.",
+                ),
                 io.Mask.Output(display_name="pasted", tooltip="Where and how strongly the portrait was pasted, over the whole frame."),
             ],
         )
@@ -130,7 +133,8 @@ class PasteBack(io.ComfyNode):
             paster(window.window(result[k].numpy()), k)
 
         for_each(count, paste)
-        return io.NodeOutput(result, pasted)
+        alpha = images[..., 3:].to(result).expand(count, -1, -1, -1)
+        return io.NodeOutput(torch.cat([result, alpha], -1) if alpha.shape[-1] else result, pasted)
 
 
 class PasteBackVideo(io.ComfyNode):

@@ -102,6 +102,8 @@ class AnchorRows:
         maps = self.preview.maps(rows, sigma) if self.preview else None
         if not acts_in(self.span, run_of(options), sigma) or not (self.reference or maps):
             return executor(x, timesteps, context, y, control, options, **others)
+        if maps and not maps.text:
+            context = _repeated(context, self.preview.trajectory.context.shape[1])
         starts = range(0, len(x), rows.chunk)
         riders = [_Row(self.reference(sigma), timesteps[k : k + 1], context[k : k + 1]) for k in starts] if self.reference else []
         anchors = len(riders) // len(starts)
@@ -151,9 +153,15 @@ def _reading(rows: Rows, anchored: bool, maps: Maps | None, device: torch.device
 
 
 def _of_length(text: Tensor, tokens: int) -> Tensor:
-    """The text repeated to a number of tokens, as the host does, which changes no attention. Raises ScheduleError where it cannot be."""
+    """The text (1, t, D) repeated to a number of tokens. Raises ScheduleError if that is no multiple of t."""
     if tokens % text.shape[1]:
         raise ScheduleError(
-            f"The prompt of Invert Frames has {text.shape[1]} tokens and that of the sampler {tokens}: make them equally long."
+            f"The prompt of Invert Frames has {text.shape[1]} tokens and that of the sampler {tokens}: "
+            "make them equally long, or set cross_until of Apply Inversion to 0."
         )
-    return text.repeat(1, tokens // text.shape[1], 1)
+    return _repeated(text, tokens)
+
+
+def _repeated(text: Tensor, tokens: int) -> Tensor:
+    """Text (N, t, D) repeated until t is a multiple of `tokens`, as ComfyUI does; that changes no attention."""
+    return text.repeat(1, math.lcm(text.shape[1], tokens) // text.shape[1], 1)

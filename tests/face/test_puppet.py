@@ -75,7 +75,7 @@ def test_a_portrait_of_other_landmarks_is_refused():
 
 
 def test_key_poses_ease_and_loop():
-    keys = poses.key_poses("0.4: smile=1 yaw=10\n0: smile=0")
+    keys = poses.key_poses("0.4： smile＝1 yaw=10\n0: smile=0")  # full-width: from a Chinese keyboard
     clip = poses.clip({"jaw": 0.2, "yaw": 4.0}, keys, 10.0, loop=False)
     smiles = [pose["smile"] for pose in clip]
     assert len(clip) == 5 and smiles[0] == 0 and smiles[-1] == 1 and smiles[2] == pytest.approx(0.5)

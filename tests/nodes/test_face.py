@@ -91,6 +91,23 @@ def test_an_untouched_crop_pasted_back_is_the_clip(talking, comfy):
         PasteBack.execute(images[:2], portraits, crop, 0.1, 0.0)
 
 
+def test_frames_with_alpha_keep_it(talking, comfy):
+    import torch
+
+    from sk_portrait.face_tools.pictures.crop import Crop
+    from sk_portrait.nodes.face.paste import PasteBack
+
+    crop = Crop(24, 0, 100, 64, (192, 144))
+    opaque = torch.from_numpy(np.stack(talking[:2])).float() / 255
+    alpha = torch.linspace(0, 1, opaque[..., :1].numel()).view_as(opaque[..., :1])
+    portraits = torch.rand(2, 64, 64, 3)
+    plain, _ = PasteBack.execute(opaque, portraits, crop, 0.1, 0.0).args
+    clear, _ = PasteBack.execute(torch.cat([opaque, alpha], -1), portraits, crop, 0.1, 0.0).args
+    assert torch.equal(clear[..., :3], plain) and torch.equal(clear[..., 3:], alpha)
+    one, _ = PasteBack.execute(torch.cat([opaque, alpha], -1)[:1], portraits, crop, 0.1, 0.0).args
+    assert torch.equal(one[1, ..., 3:], alpha[0])
+
+
 def test_a_track_of_another_length_is_refused(portrait):
     from sk_portrait.nodes.face.pictures import CropPortrait
 

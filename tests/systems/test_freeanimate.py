@@ -95,7 +95,8 @@ class TestAnchor:
 class TestInversion:
     def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(self, host):
         path, start = host.invert(steps=4, reference={"samples": normal("anchor", 1, 4, SMALL, SMALL)})
-        errors = split_errors(host.boost(path, self_until=0.75, cross_until=0.25), torch.zeros_like(start), start)
+        boosted = host.boost(path, self_until=0.75, cross_until=0.25)
+        errors = split_errors(boosted, torch.zeros_like(start), start)
         assert max(errors.values()) < 1e-5, errors
 
     def test_down_again_is_where_it_came_from_the_closer_the_more_steps(self, host):
@@ -209,6 +210,22 @@ class TestBadInput:
         with pytest.raises(ValueError, match=r"largest_map is 47 cells and the smallest map of this clip has 48 \(6x8\)"):
             host.boost(path, largest_map=47)
         host.boost(path, self_until=0.0, largest_map=47)
+
+    def test_without_maps_of_the_text_the_prompts_may_be_of_any_length(self, host, inverted):
+        """A text repeated to 70 tokens, a multiple of the 7 of the inverted one, is the same text."""
+        import comfy.samplers
+
+        path, start = inverted
+
+        def drawn(text: torch.Tensor) -> torch.Tensor:
+            guider = comfy.samplers.CFGGuider(host.boost(path, cross_until=0.0))
+            guider.set_conds([[text, {}]], prompt("-"))
+            guider.set_cfg(1.0)
+            euler, sigmas = comfy.samplers.sampler_object("euler"), host.sigmas(STEPS)
+            return guider.sample(torch.zeros_like(start), start, euler, sigmas, disable_pbar=True)
+
+        long = normal("long", 1, 10, 64)
+        assert relative(drawn(long), drawn(long.repeat(1, 7, 1))) < 1e-5
 
     def test_prompts_of_another_length(self, host, inverted):
         import comfy.samplers

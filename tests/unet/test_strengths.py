@@ -22,6 +22,15 @@ def test_a_curve_is_linear_between_its_places_and_a_list_is_spread_over_all():
     assert Curve((0.3,)).at(0.0, 70.0) == (0.3, 0.3)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["0: 1, 24: 0.5", "0：1，24：0.5", "０：１；２４：０.５", "0: 1、24: 0.5", '"0": 1, "24": 0.5,', "0:(1), 24:(0.5)"],
+    ids=ascii,
+)
+def test_a_curve_is_read_as_other_packs_and_a_chinese_keyboard_write_it(text):
+    assert Curve.parse(text) == Curve((1.0, 0.5), (0, 24))
+
+
 def test_a_percent_is_the_same_noise_level_in_both_directions():
     levels = np.geomspace(0.03, 14.6, 1000)
     run = Run({}, (8, 8), lambda percent: float(np.interp((1 - percent) * 999, range(1000), levels)))
@@ -101,7 +110,14 @@ class TestOnTheHost:
         assert torch.equal(early, host.strong(count=4, span=(0.0, 0.6)))
 
     @pytest.mark.parametrize(
-        "wishes", [{"steps": "0: 1, 40: 0.3, 100: 0"}, {"per_step": [1.0, 0.2, 0.6]}, {"span": (0.3, 0.7)}, {"span": (0.0, 0.4)}], ids=str
+        "wishes",
+        [
+            {"steps": "0: 1, 40: 0.3, 100: 0"},
+            {"per_step": [1.0, 0.2, 0.6]},
+            {"span": (0.3, 0.7)},
+            {"span": (0.0, 0.4)},
+        ],
+        ids=str,
     )
     def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(self, host, wishes):
         errors = split_errors(host.strengthened(**wishes), host.noise)
@@ -115,7 +131,8 @@ class TestOnTheHost:
         empty, high = torch.zeros_like(host.noise), sigmas[:3]
         noisy = whole(model, host.noise, empty, high, 2.0)
         assert not torch.equal(noisy, whole(host.model, host.noise, empty, high, 2.0))
-        assert torch.equal(whole(model, empty, noisy, sigmas[2:], 2.0), whole(host.model, empty, noisy, sigmas[2:], 2.0))
+        late, plain = (whole(one, empty, noisy, sigmas[2:], 2.0) for one in (model, host.model))
+        assert torch.equal(late, plain)
 
     def test_v1s_drive_acts_on_the_way_down_alone(self, host):
         strengths = host.strengths(down=0.0)

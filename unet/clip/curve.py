@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from .frames import Rows
 
-PLACES = 3  # decimals of a percent: a step whose noise level is computed lies exactly at the key that means it
+PLACES = 3  # decimals of a percent: a step then lies exactly at the key that means it
+SPELLINGS = str.maketrans({"、": ",", "−": "-", **dict.fromkeys("\"'“”‘’()")})
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,14 @@ class Curve:
 
 
 def pairs(text: str, key: str, wanted: str) -> dict[str, float]:
-    """Text such as `24: 0, 48: 0.7`, whose keys match the pattern `key`, as numbers. Raises ValueError that quotes what it cannot read."""
+    """Text such as `24: 0, 48: 0.7`, whose keys match the pattern `key`, as numbers.
+
+    Full-width characters of a Chinese keyboard count as ASCII, and `"24": 0` and `24:(0)` of other packs' schedules
+    as 24: 0. Raises ValueError that quotes what it cannot read.
+    """
     found = {}
-    for part in filter(None, (part.strip() for part in re.split(r"[,;\n]", text))):
+    plain = unicodedata.normalize("NFKC", text).translate(SPELLINGS)
+    for part in filter(None, (part.strip() for part in re.split(r"[,;\n]", plain))):
         if not (match := re.fullmatch(rf"({key})\s*:\s*([+-]?(?:\d{{1,9}}\.?\d*|\.\d+))", part)):
             raise ValueError(f"{part[:60]!r} is {wanted}")
         found[match[1]] = float(match[2])
