@@ -82,6 +82,13 @@ def sound(
     return waveform, wanted.rate
 
 
+def mixed(waveform: np.ndarray, rate: int, carrier: Carrier) -> tuple[np.ndarray, int]:
+    """(C, T) float32 samples and their rate as `carrier` takes them; the samples are those of `waveform` where it takes that."""
+    form = Form(layout_of(len(waveform)), rate)
+    wanted = carrier.nearest(form)
+    return np.concatenate(list(resampled([waveform], form, wanted)), axis=1), wanted.rate
+
+
 def form_of(file: File) -> Form | None:
     """Layout and rate of a file's sound by its first frame; None where nothing of it can be decoded."""
     with opened(file) as container:
@@ -114,10 +121,9 @@ def pieces(
     for time, piece in _timed(file, form, begin):
         tick()
         due = round((time - begin) * form.rate)
-        if due < 0 or abs(due - at) > GAP * form.rate or at == 0:
+        if at == 0 or abs(due - at) > GAP * form.rate:
             silence = min(max(due - at, 0), total - at)
-            if silence:
-                yield np.zeros((form.channels, silence), np.float32)
+            yield from _silence(form.channels, silence)
             piece = piece[:, max(at - due, 0) :]
             at += silence
         piece = piece[:, : total - at]
@@ -126,8 +132,12 @@ def pieces(
         at += piece.shape[1]
         if at >= total:
             return
-    for rest in range(at, total, BLOCK):
-        yield np.zeros((form.channels, min(BLOCK, total - rest)), np.float32)
+    yield from _silence(form.channels, total - at)
+
+
+def _silence(channels: int, samples: int) -> Iterator[np.ndarray]:
+    for start in range(0, samples, BLOCK):
+        yield np.zeros((channels, min(BLOCK, samples - start)), np.float32)
 
 
 def resampled(parts: Iterable[np.ndarray], form: Form, wanted: Form) -> Iterator[np.ndarray]:

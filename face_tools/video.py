@@ -144,7 +144,8 @@ def _pictures(container, file: File, start: float) -> Timed:
             jumped = begin < latest - max(BACK, 1.5 * usual) or (container.format.name in JOINABLE and begin > latest + AHEAD)
             if jumped:
                 zero, begin = time - end, end
-            end = begin + (float(frame.duration * frame.time_base) if frame.duration else usual)
+            duration = getattr(frame, "duration", None)  # PyAV 14 has none
+            end = begin + (float(duration * frame.time_base) if duration else usual)
             latest = begin
             yield begin, end, lambda frame=frame: as_shown(frame, aspect, stream.codec_context)
     except av.error.PatchWelcomeError:

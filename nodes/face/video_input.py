@@ -13,7 +13,7 @@ from comfy_api.latest import InputImpl
 
 from ...face_tools import video as reader
 from ...face_tools.film_frame import CodedFrame, RgbFrame
-from ...face_tools.sound import Carrier, sound
+from ...face_tools.sound import Carrier, finite, mixed, sound
 from ...face_tools.soundtrack import CARRIERS, Soundtrack, of_film, of_waveform
 from ..pixels import frames_uint8
 from ..progress import stop_at_cancel
@@ -66,26 +66,30 @@ class VideoStream:
         """ComfyUI's AUDIO for that many frames, or None where there is no sound."""
         seconds = frames / self.fps
         if self.held:
-            return self._held_audio(seconds)
-        heard = sound(self.video.get_stream_source(), self.start, seconds, stop_at_cancel, _audio_carrier())
-        return None if heard is None else {"waveform": torch.from_numpy(heard[0])[None], "sample_rate": heard[1]}
+            held = self._held_audio(seconds)
+            heard = held and mixed(*held, _audio_carrier())
+        else:
+            heard = sound(self.video.get_stream_source(), self.start, seconds, stop_at_cancel, _audio_carrier())
+        return heard and {"waveform": torch.from_numpy(heard[0])[None], "sample_rate": heard[1]}
 
     def soundtrack(self, frames: int) -> Soundtrack | None:
         """The sound of that many frames for a file: copied if they are the whole film."""
         seconds = frames / self.fps
         if self.held:
-            audio = self._held_audio(seconds)
-            return None if audio is None else of_waveform(audio["waveform"][0].float().cpu().numpy(), audio["sample_rate"])
+            held = self._held_audio(seconds)
+            return held and of_waveform(*held)
         whole = self.start == 0 and 0 < self.length <= seconds + 1 / self.fps
         return of_film(self.video.get_stream_source(), self.start, seconds, whole, stop_at_cancel)
 
-    def _held_audio(self, seconds: float) -> dict | None:
+    def _held_audio(self, seconds: float) -> tuple[np.ndarray, int] | None:
+        """(C, T) float32 samples and their rate of a video that ComfyUI holds in memory."""
         audio = self.video.get_components().audio
         if audio is None:
             return None
         rate = audio["sample_rate"]
         first = round(self.start * rate)
-        return {"waveform": audio["waveform"][..., first : first + round(seconds * rate)].clone(), "sample_rate": rate}
+        waveform = audio["waveform"][0, :, first : first + round(seconds * rate)]
+        return finite(waveform.float().cpu().numpy()), rate
 
 
 @cache

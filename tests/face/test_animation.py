@@ -61,7 +61,7 @@ def test_without_pillow_a_webp_names_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
     with pytest.raises(VideoError, match="film.webp is an animated WebP, which only Pillow reads"):
         video.probe(webp)
-    assert animation.read(gif) is None and len(list(video.frames(gif))) == len(DELAYS)  # FFmpeg reads it
+    assert animation.read(gif) is None and shown_for(gif, 100)[:7] == DELAYS[:7]  # FFmpeg reads it
 
 
 def test_still_pictures_stay_with_ffmpeg(tmp_path):
