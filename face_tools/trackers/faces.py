@@ -5,11 +5,39 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from ..geometry import rotation_matrix, wrapped
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One face according to a face detector alone.
+
+    box:    (4,) x0 y0 x1 y1, pixels
+    roll:   radians, as in `Face.rotation`
+    score:  0..1; for one face it is highest where the face stands upright in the picture
+    """
+
+    box: np.ndarray
+    roll: float
+    score: float
+
+    def turned_back(self, turn: int, size: tuple[int, int]) -> "Detection":
+        """The detection of a picture that was turned by `turn` quarters counter-clockwise, in the picture itself."""
+        corners = turned_back(self.box.reshape(2, 2), turn, size)
+        box = np.concatenate([corners.min(0), corners.max(0)])
+        return Detection(box, float(wrapped(self.roll - turn * np.pi / 2)), self.score)
+
+
+def turned_back(points: np.ndarray, turn: int, size: tuple[int, int]) -> np.ndarray:
+    """(N, 2) points of a picture turned by `turn` quarters counter-clockwise, in the (width, height) picture itself."""
+    back = rotation_matrix([0, 0, -turn * np.pi / 2])
+    middle = np.array(size) / 2
+    return (points - (middle if turn % 2 == 0 else middle[::-1])) @ back[:2, :2] + middle  # y down
 
 
 @dataclass(frozen=True)
@@ -20,20 +48,25 @@ class Face:
     rotation:      (3,) float32 radians (pitch, yaw, roll) as in FaceTrack; None only until the tracker has solved it
     translation:   (3,) float32 in the whole frame, for `head_pose.focal_length(size)`; None together with `rotation`
     coefficients:  (51,) float32 in the order of `coefficients.ARKIT_51`, or None where the source gives none
-    score:         0..1, how sure the tracker is that this is a face
+    score:         0..1 by the detector, None where it was not asked
     """
 
     landmarks: np.ndarray
     rotation: np.ndarray | None = None
     translation: np.ndarray | None = None
     coefficients: np.ndarray | None = None
-    score: float = 1.0
+    score: float | None = None
 
-    @property
+    @cached_property
     def box(self) -> np.ndarray:
         """(4,) x0 y0 x1 y1 of the landmarks."""
         xy = self.landmarks[:, :2]
         return np.concatenate([xy.min(0), xy.max(0)]).astype(np.float32)
+
+    @property
+    def detection(self) -> Detection:
+        """The posed face as a detector would report it; sure where the detector was not asked."""
+        return Detection(self.box, float(self.rotation[2]), 1.0 if self.score is None else self.score)
 
     def moved(self, scale: float, x: float, y: float) -> "Face":
         """The face of a zoomed cut-out in the pixels of the whole frame: scaled, then shifted by (x, y)."""
@@ -45,12 +78,11 @@ class Face:
         """The posed face of a picture that was turned by `turn` quarters counter-clockwise, in the (width, height) picture itself."""
         if turn % 4 == 0:
             return self
-        back = rotation_matrix([0, 0, -turn * np.pi / 2])
-        middle = np.array(size) / 2
         landmarks = self.landmarks.copy()
-        landmarks[:, :2] = (landmarks[:, :2] - (middle if turn % 2 == 0 else middle[::-1])) @ back[:2, :2] + middle  # y down
+        landmarks[:, :2] = turned_back(landmarks[:, :2], turn, size)
         rotation = self.rotation.copy()
         rotation[2] = wrapped(rotation[2] - turn * np.pi / 2)
+        back = rotation_matrix([0, 0, -turn * np.pi / 2])
         translation = (back @ self.translation).astype(np.float32)
         return replace(self, landmarks=landmarks, rotation=rotation, translation=translation)
 
@@ -86,6 +118,22 @@ class Source(Protocol):
     def __enter__(self) -> "Source": ...
 
     def __exit__(self, *exc) -> None: ...
+
+
+@runtime_checkable
+class Detects(Protocol):
+    """A source whose detector can be asked by itself, at a fraction of the cost of `glance`."""
+
+    def detect(self, frame: np.ndarray) -> list[Detection]:
+        """The faces of one whole frame, without a search in tiles; also while a clip is being tracked."""
+        ...
+
+
+def detections(source: Source, frame: np.ndarray) -> list[Detection]:
+    """The faces of one frame by the source's detector, or by its full answer if it has no detector of its own."""
+    if isinstance(source, Detects):
+        return source.detect(frame)
+    return [face.detection for face in source.glance(frame)]
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class HostLandmarks:
 
     def faces(self, k: int) -> list[Face]:
         """The faces of frame k."""
-        return [self._face(face) for face in self._frames[k]]
+        return [posed(face_of(face), self.size) for face in self._frames[k]]
 
     def track(self, frames: Iterable[np.ndarray]) -> Iterator[list[Face]]:
         for k, frame in enumerate(frames):
@@ -51,27 +51,6 @@ class HostLandmarks:
         """None: the host has looked already, at the picture as it is."""
         return []
 
-    def _face(self, face: dict) -> Face:
-        try:
-            flat = np.asarray(face["landmarks_xy"], np.float32)
-            solid = np.asarray(face["landmarks_3d"], np.float32)
-            shapes, score = face["blendshapes"], float(face["score"])
-        except (TypeError, KeyError):
-            raise TrackError(f"These are not the host's face landmarks: expected {FORM}.") from None
-        if flat.shape != (478, 2) or solid.shape != (478, 3):
-            raise TrackError(f"Expected 478 landmarks in 2D and 3D, got {flat.shape} and {solid.shape}.")
-        spread = min(np.ptp(points, axis=0)[:2].min() for points in (flat, solid))
-        if not (np.isfinite(flat).all() and np.isfinite(solid).all() and spread > 0):
-            raise TrackError("The host's face landmarks are no face: they lie on a line, or hold numbers that are not finite.")
-        # landmarks_3d lie in the network's own upright 192 px picture: only their depth is new, on the scale of that picture.
-        scale = np.linalg.norm(flat - flat.mean(0)) / np.linalg.norm(solid[:, :2] - solid[:, :2].mean(0))
-        landmarks = np.concatenate([flat, solid[:, 2:] * scale], 1).astype(np.float32)
-        absent = [name for name in ARKIT_51 if name not in shapes]
-        if absent:
-            raise TrackError(f"The host's face landmarks lack the blendshapes {', '.join(absent)}.")
-        coefficients = np.float32([shapes[name] for name in ARKIT_51])
-        return Face(landmarks, *solve(landmarks, SCHEME, self.size), coefficients=coefficients, score=score)
-
     def close(self) -> None:
         """Nothing to let go of."""
 
@@ -80,3 +59,30 @@ class HostLandmarks:
 
     def __exit__(self, *exc) -> None:
         self.close()
+
+
+def posed(face: Face, size: tuple[int, int]) -> Face:
+    """The face of a (width, height) picture with its head pose."""
+    return face.posed(*solve(face.landmarks, SCHEME, size))
+
+
+def face_of(face: dict) -> Face:
+    """One face of ComfyUI's FACE_LANDMARKS, still without a head pose. Raises TrackError if it is none."""
+    try:
+        flat = np.asarray(face["landmarks_xy"], np.float32)
+        solid = np.asarray(face["landmarks_3d"], np.float32)
+        shapes, score = face["blendshapes"], float(face["score"])
+    except (TypeError, KeyError):
+        raise TrackError(f"These are not the host's face landmarks: expected {FORM}.") from None
+    if flat.shape != (478, 2) or solid.shape != (478, 3):
+        raise TrackError(f"Expected 478 landmarks in 2D and 3D, got {flat.shape} and {solid.shape}.")
+    spread = min(np.ptp(points, axis=0)[:2].min() for points in (flat, solid))
+    if not (np.isfinite(flat).all() and np.isfinite(solid).all() and spread > 0):
+        raise TrackError("The host's face landmarks are no face: they lie on a line, or hold numbers that are not finite.")
+    # landmarks_3d lie in the network's own upright picture: only their depth is new, on the scale of that picture.
+    scale = np.linalg.norm(flat - flat.mean(0)) / np.linalg.norm(solid[:, :2] - solid[:, :2].mean(0))
+    landmarks = np.concatenate([flat, solid[:, 2:] * scale], 1).astype(np.float32)
+    absent = [name for name in ARKIT_51 if name not in shapes]
+    if absent:
+        raise TrackError(f"The host's face landmarks lack the blendshapes {', '.join(absent)}.")
+    return Face(landmarks, coefficients=np.float32([shapes[name] for name in ARKIT_51]), score=score)

@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 
-from .faces import Face, ModelFiles
-from .mediapipe_source import MAX_FACES, MediaPipeSource, installed_version, landmarks_of
+from .faces import Detection, Face, ModelFiles
+from .mediapipe_source import MAX_FACES, MediaPipeSource, detection, installed_version, landmarks_of
 
 NAME = "mediapipe-mesh"
 LAST_WITH_MESH = (0, 10, 29)
@@ -22,7 +22,7 @@ def missing(models: ModelFiles) -> str | None:
     version = installed_version()
     if version is None:
         return (
-            "The built-in FaceMesh needs the \"mediapipe\" package in ComfyUI's Python "
+            'The built-in FaceMesh needs the "mediapipe" package in ComfyUI\'s Python '
             f'({sys.executable} -m pip install "mediapipe==0.10.21", Python 3.12 or older).'
         )
     if version > LAST_WITH_MESH:
@@ -34,10 +34,14 @@ def missing(models: ModelFiles) -> str | None:
 
 
 def open_source(models: ModelFiles) -> "MeshSource":
+    from mediapipe.python.solutions.face_detection import FaceDetection
     from mediapipe.python.solutions.face_mesh import FaceMesh
 
     # Each picture for itself: no lag, no state from one frame to the next, and no more jitter than its tracking mode.
-    return MeshSource(lambda: FaceMesh(static_image_mode=True, max_num_faces=MAX_FACES, refine_landmarks=True), (NOTE,))
+    def net() -> FaceMesh:
+        return FaceMesh(static_image_mode=True, max_num_faces=MAX_FACES, refine_landmarks=True)
+
+    return MeshSource(net, (NOTE,), lambda: FaceDetection(model_selection=0))
 
 
 class MeshSource(MediaPipeSource):
@@ -46,3 +50,16 @@ class MeshSource(MediaPipeSource):
     def _faces(self, net, image: np.ndarray) -> list[Face]:
         found = net.process(image).multi_face_landmarks or ()
         return [Face(landmarks_of(face.landmark, image)) for face in found]
+
+    def _detections(self, detector, image: np.ndarray) -> list[Detection]:
+        height, width = image.shape[:2]
+        return [_detection(one, width, height) for one in detector.process(image).detections or ()]
+
+
+def _detection(found, width: int, height: int) -> Detection:
+    """From MediaPipe's proto, whose numbers are shares of the picture."""
+    place = found.location_data
+    box = place.relative_bounding_box
+    corners = np.array([box.xmin, box.ymin, box.xmin + box.width, box.ymin + box.height])
+    eyes = np.array([(point.x, point.y) for point in place.relative_keypoints[:2]])
+    return detection(corners * [width, height, width, height], eyes * [width, height], found.score[0])

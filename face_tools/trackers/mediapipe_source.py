@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import metadata, util
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from ..threaded_map import ahead
-from .faces import Face
+from .faces import Detection, Face
 from .head_pose import solve
-from .tiles import Finder
+from .tiles import Finder, overlap
 
 SCHEME = "mediapipe478"
 MAX_FACES = 4
+LEAST = 0.5  # MediaPipe's default confidence
 
 
 def installed_version() -> tuple[int, ...] | None:
@@ -38,14 +40,28 @@ def posed(faces: list[Face], image: np.ndarray) -> list[Face]:
     return [face.posed(*solve(face.landmarks, SCHEME, size)) for face in faces]
 
 
+def detection(box: tuple[float, float, float, float], eyes: np.ndarray, score: float) -> Detection:
+    """From BlazeFace's box x0 y0 x1 y1 and its two eyes (2, 2), the image-left one first, in pixels."""
+    x, y = eyes[1] - eyes[0]
+    return Detection(np.float32(box), float(np.arctan2(-y, x)), float(score))
+
+
 class MediaPipeSource:
-    """A source over one of MediaPipe's face nets. They look at each picture by itself, so that frames are looked at side by side, each
-    by a net of its own: `make()` gives one, and they are closed with the source."""
+    """A source over one of MediaPipe's face nets.
+
+    The nets look at each picture by itself, so frames are processed side by side, each by a net of its own.
+
+    make:           creates a net
+    make_detector:  creates the face detector alone; without one, the nets' answers count as sure
+    """
 
     scheme = SCHEME
 
-    def __init__(self, make: Callable[[], Any], notes: tuple[str, ...]):
+    def __init__(
+        self, make: Callable[[], Any], notes: tuple[str, ...], make_detector: Callable[[], Any] | None = None
+    ):
         self._make, self.notes = make, notes
+        self._make_detector, self._detector = make_detector, None
         self._nets = [make()]
         self._idle: SimpleQueue[Any] = SimpleQueue()
         self._idle.put(self._nets[0])
@@ -56,7 +72,20 @@ class MediaPipeSource:
             yield posed(find(frame, faces), frame)
 
     def glance(self, frame: np.ndarray) -> list[Face]:
-        return posed(self._detect(frame), frame)
+        find = Finder(self._scored)
+        return posed(find(frame, self._scored(frame)), frame)
+
+    def detect(self, frame: np.ndarray) -> list[Detection]:
+        if self._make_detector is None:
+            return [face.detection for face in posed(self._detect(frame), frame)]
+        self._detector = self._detector or self._make_detector()
+        return self._detections(self._detector, frame)
+
+    def _scored(self, image: np.ndarray) -> list[Face]:
+        """The faces of a picture with the scores of the detector."""
+        faces = self._detect(image)
+        found = self.detect(image) if faces else ()
+        return [replace(face, score=_score(face, found)) for face in faces]
 
     def _detect(self, image: np.ndarray) -> list[Face]:
         with self._net() as net:
@@ -64,6 +93,10 @@ class MediaPipeSource:
 
     def _faces(self, net: Any, image: np.ndarray) -> list[Face]:
         """What a net sees in a picture."""
+        raise NotImplementedError
+
+    def _detections(self, detector: Any, image: np.ndarray) -> list[Detection]:
+        """What the detector alone sees in a picture."""
         raise NotImplementedError
 
     @contextmanager
@@ -80,7 +113,7 @@ class MediaPipeSource:
             self._idle.put(net)
 
     def close(self) -> None:
-        for net in self._nets:
+        for net in [*self._nets, *filter(None, [self._detector])]:
             net.close()
 
     def __enter__(self) -> "MediaPipeSource":
@@ -88,3 +121,9 @@ class MediaPipeSource:
 
     def __exit__(self, *exc) -> None:
         self.close()
+
+
+def _score(face: Face, found: Iterable[Detection]) -> float:
+    """Score of the detection that belongs to the face; the least that the nets' own detector accepts if there is none."""
+    near = [one for one in found if overlap(one.box, face.box) > 0]
+    return max(near, key=lambda one: overlap(one.box, face.box)).score if near else LEAST

@@ -9,14 +9,15 @@ import numpy as np
 
 from ..coefficients import ARKIT_51, ORDER_FILE, experimental_note, network_order
 from ..track import TrackError
-from .faces import Face, ModelFiles
-from .mediapipe_source import MAX_FACES, MediaPipeSource, installed_version, landmarks_of
+from .faces import Detection, Face, ModelFiles
+from .mediapipe_source import MAX_FACES, MediaPipeSource, detection, installed_version, landmarks_of
 
 NAME = "mediapipe-tasks"
 FILE = "face_landmarker.task"
 PAGE = "https://ai.google.dev/edge/mediapipe/solutions/vision/face_landmarker"
+DETECTOR = "face_detector.tflite"
 MEMBERS = {
-    "face_detector.tflite",
+    DETECTOR,
     "face_landmarks_detector.tflite",
     "face_blendshapes.tflite",
     "geometry_pipeline_metadata_landmarks.binarypb",
@@ -31,7 +32,7 @@ def missing(models: ModelFiles) -> str | None:
     """Why the Face Landmarker cannot run here, or None."""
     if installed_version() is None:
         return (
-            f"The MediaPipe source needs the \"mediapipe\" package in ComfyUI's Python ({sys.executable} -m pip install "
+            f'The MediaPipe source needs the "mediapipe" package in ComfyUI\'s Python ({sys.executable} -m pip install '
             '"mediapipe>=0.10.21"). Note: mediapipe 1.x sends usage metrics to Google. Or use the ONNX source.'
         )
     return models.explain([FILE], PAGE) or _broken(models.path(FILE))
@@ -53,7 +54,11 @@ def _broken(path: str) -> str | None:
         )
     with zipfile.ZipFile(path) as bundle:
         absent = MEMBERS - set(bundle.namelist())
-    return f"{path} lacks {', '.join(sorted(absent))}; download the Face Landmarker bundle from {PAGE}." if absent else None
+    return (
+        f"{path} lacks {', '.join(sorted(absent))}; download the Face Landmarker bundle from {PAGE}."
+        if absent
+        else None
+    )
 
 
 def open_source(models: ModelFiles) -> "TasksSource":
@@ -69,7 +74,11 @@ def open_source(models: ModelFiles) -> "TasksSource":
             output_face_blendshapes=True,
         )
         notes = [consent(), experimental_note(network_order(models.path(ORDER_FILE)))]
-        return TasksSource(lambda: tasks.vision.FaceLandmarker.create_from_options(options), tuple(filter(None, notes)))
+        return TasksSource(
+            lambda: tasks.vision.FaceLandmarker.create_from_options(options),
+            tuple(filter(None, notes)),
+            lambda: _detector(path),
+        )
     except OSError as error:
         if "libEGL" in str(error) or "libGLES" in str(error):
             raise TrackError(
@@ -80,17 +89,45 @@ def open_source(models: ModelFiles) -> "TasksSource":
         raise TrackError(f"MediaPipe cannot use {path}: {error}") from None
 
 
+def _detector(path: str):
+    """The bundle's face detector by itself."""
+    from mediapipe.tasks import python as tasks
+
+    with zipfile.ZipFile(path) as bundle:
+        asset = tasks.BaseOptions(model_asset_buffer=bundle.read(DETECTOR))
+    mode = tasks.vision.RunningMode.IMAGE
+    return tasks.vision.FaceDetector.create_from_options(
+        tasks.vision.FaceDetectorOptions(asset, running_mode=mode)
+    )
+
+
+def _picture(image: np.ndarray):
+    import mediapipe
+
+    return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image)
+
+
 class TasksSource(MediaPipeSource):
     name, gives_coefficients = NAME, True
 
     def _faces(self, net, image: np.ndarray) -> list[Face]:
-        import mediapipe
-
-        result = net.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image))
+        result = net.detect(_picture(image))
         return [
             Face(landmarks_of(points, image), coefficients=by_name(shapes))
             for points, shapes in zip(result.face_landmarks, result.face_blendshapes)
         ]
+
+    def _detections(self, detector, image: np.ndarray) -> list[Detection]:
+        found = detector.detect(_picture(image)).detections
+        return [_detection(one, image.shape[1], image.shape[0]) for one in found]
+
+
+def _detection(found, width: int, height: int) -> Detection:
+    """From MediaPipe's answer: the box in pixels, the eyes as shares of the picture."""
+    box = found.bounding_box
+    corners = (box.origin_x, box.origin_y, box.origin_x + box.width, box.origin_y + box.height)
+    eyes = np.array([(point.x * width, point.y * height) for point in found.keypoints[:2]])
+    return detection(corners, eyes, found.categories[0].score)
 
 
 def by_name(categories) -> np.ndarray:
@@ -98,5 +135,7 @@ def by_name(categories) -> np.ndarray:
     scores = {category.category_name: category.score for category in categories}
     absent = [name for name in ARKIT_51 if name not in scores]
     if absent:
-        raise TrackError(f"The Face Landmarker gave no {', '.join(absent)}; use the published face_landmarker.task.")
+        raise TrackError(
+            f"The Face Landmarker gave no {', '.join(absent)}; use the published face_landmarker.task."
+        )
     return np.float32([scores[name] for name in ARKIT_51])

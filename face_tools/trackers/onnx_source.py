@@ -10,7 +10,7 @@ import numpy as np
 
 from ..coefficients import ORDER_FILE, CoefficientOrder, from_network_order, network_order
 from ..track import FaceTrack
-from .faces import Face, ModelFiles
+from .faces import Detection, Face, ModelFiles
 from .head_pose import focal_length
 from .one_euro import LandmarkSmoother
 from .onnx_detector import FILE as DETECTOR_FILE
@@ -29,6 +29,7 @@ from .onnx_face import (
     Landmarks,
     PoseNet,
     cut_around_box,
+    eye_angle,
     pose_cut,
     take,
     upright_cut,
@@ -111,7 +112,6 @@ class Sighting:
     """A face whose landmarks are known and whose pose and coefficients are still to be read from two cuts."""
 
     points: np.ndarray
-    probability: float
     pose: Cut
     pose_picture: np.ndarray  # RGB
     upright_picture: np.ndarray  # BGR
@@ -157,6 +157,12 @@ class OnnxSource:
     def glance(self, frame: np.ndarray) -> list[Face]:
         return next(self.track([frame]))
 
+    def detect(self, frame: np.ndarray) -> list[Detection]:
+        bgr = np.ascontiguousarray(frame[..., ::-1])
+        boxes = self.detector.detect(bgr)
+        faces = self.landmarks(bgr, [cut_around_box(box, LANDMARK_SIZE, UPRIGHT_MARGIN) for box in boxes]) if len(boxes) else ()
+        return [Detection(box[:4], -eye_angle(face.points), float(box[4])) for box, face in zip(boxes, faces)]
+
     def follow(self, bgr: np.ndarray, tracked: list[Tracked], most: int) -> list[Tracked]:
         """The faces of the next frame: those that go on, and new ones where fewer than the `most` ever seen do."""
         tracked = self.refine(bgr, tracked)
@@ -185,7 +191,7 @@ class OnnxSource:
     def sight(self, rgb: np.ndarray, bgr: np.ndarray, face: Tracked) -> Sighting:
         cut = pose_cut(face.points)
         upright = take(bgr, upright_cut(face.points, FACE_SIZE), FACE_SIZE)
-        return Sighting(face.points, face.probability, cut, take(rgb, cut, FACE_SIZE), upright)
+        return Sighting(face.points, cut, take(rgb, cut, FACE_SIZE), upright)
 
     def read(self, waiting: list[list[Sighting]], size: tuple[int, int] | None) -> Iterator[list[Face]]:
         """Pose and coefficients of all waiting faces, given back frame by frame."""
@@ -199,7 +205,7 @@ class OnnxSource:
         for row in waiting:
             stop = index + len(row)
             yield [
-                Face(s.points.astype(np.float32), rotations[i], translations[i], named[i], s.probability)
+                Face(s.points.astype(np.float32), rotations[i], translations[i], named[i])
                 for i, s in zip(range(index, stop), row)
             ]
             index = stop

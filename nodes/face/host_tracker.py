@@ -9,8 +9,9 @@ import numpy as np
 
 from ...face_tools.coefficients import CoefficientOrder
 from ...face_tools.track import TrackError
-from ...face_tools.trackers.faces import Face
-from ...face_tools.trackers.host_landmarks import NAME, SCHEME, HostLandmarks
+from ...face_tools.trackers.faces import Detection, Face
+from ...face_tools.trackers.host_landmarks import NAME, SCHEME, HostLandmarks, face_of, posed
+from ...face_tools.trackers.tiles import Finder
 
 BATCH = 16  # frames a call, as the host's own node
 SURE = 0.5  # its default confidence
@@ -27,24 +28,32 @@ class HostTracker:
 
     def __init__(self, model, order: CoefficientOrder):
         if not hasattr(model, "detect_batch"):
-            raise TrackError(f"Load Face Detection Model (MediaPipe) is needed here; this is a {type(model).__name__}.")
+            raise TrackError(
+                f"Load Face Detection Model (MediaPipe) is needed here; this is a {type(model).__name__}."
+            )
         self._model, self._order = model, order
         self.notes = HostLandmarks({"frames": [], "image_size": (0, 0)}, order).notes
 
     def track(self, frames: Iterable[np.ndarray]) -> Iterator[list[Face]]:
         frames = iter(frames)
+        find = Finder(lambda picture: self._detect([picture], NEAR)[0])
         while batch := list(islice(frames, BATCH)):
             found = self._detect(batch, NEAR)
             lost = [k for k, faces in enumerate(found) if not faces]
             for k, faces in zip(lost, self._detect([batch[k] for k in lost], FAR) if lost else ()):
                 found[k] = faces
-            yield from HostLandmarks({"frames": found, "image_size": batch[0].shape[:2]}, self._order).track(batch)
+            for frame, faces in zip(batch, found):
+                yield _posed(find(frame, faces), frame)
 
     def glance(self, frame: np.ndarray) -> list[Face]:
         return next(self.track([frame]))
 
-    def _detect(self, batch: list[np.ndarray], variant: str) -> list[list[dict]]:
-        return list(self._model.detect_batch(batch, num_faces=0, score_thresh=SURE, variant=variant))
+    def detect(self, frame: np.ndarray) -> list[Detection]:
+        return [face.detection for face in _posed(self._detect([frame], NEAR)[0], frame)]
+
+    def _detect(self, batch: list[np.ndarray], variant: str) -> list[list[Face]]:
+        found = self._model.detect_batch(batch, num_faces=0, score_thresh=SURE, variant=variant)
+        return [[face_of(face) for face in faces] for faces in found]
 
     def close(self) -> None:
         """The host keeps the network."""
@@ -54,3 +63,7 @@ class HostTracker:
 
     def __exit__(self, *exc) -> None:
         self.close()
+
+
+def _posed(faces: list[Face], frame: np.ndarray) -> list[Face]:
+    return [posed(face, (frame.shape[1], frame.shape[0])) for face in faces]

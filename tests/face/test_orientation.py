@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from sk_portrait.face_tools.trackers import sources
-from sk_portrait.face_tools.trackers.faces import Face, ModelFiles
+from sk_portrait.face_tools.trackers.faces import Face, ModelFiles, turned_back
 from sk_portrait.face_tools.trackers.sanity_checks import POSSIBLE, SURE, doubt, lone_jumps
 from sk_portrait.face_tools.trackers.tracking import track_faces
+from sk_portrait.testing.real_faces import landmarker_models, photograph
 from sk_portrait.testing.talking_head import talking_head
 from sk_portrait.tests.face.test_tracking import face_at, follow
 
@@ -76,3 +77,78 @@ def test_a_head_does_not_turn_away_and_back_within_a_frame():
     rotation = np.float32([[0, 0, 0.5 if k == 4 else -0.5] for k in range(8)])
     assert not lone_jumps(rotation, np.arange(8), fps=2.0).any()  # in half a second it may
     assert not lone_jumps(rotation[:5], np.arange(5), fps=25.0).any()  # a cut
+
+
+# From here on: real faces, every MediaPipe tracker.
+
+
+@pytest.fixture(scope="module", params=["mediapipe-mesh", "mediapipe-tasks"])
+def tracker(request):
+    pytest.importorskip("mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21")
+    models = landmarker_models() if request.param == "mediapipe-tasks" else ModelFiles()
+    with sources.open_source(request.param, models) as source:
+        yield source
+
+
+def turned(frames, turn):
+    return [np.ascontiguousarray(np.rot90(frame, turn)) for frame in frames]
+
+
+def off(track, turn, upright):
+    """(F,) distance of the turned clip's landmarks from the upright clip's, in widths of the face."""
+    points = np.stack([turned_back(row[:, :2], turn, upright.size) for row in track.landmarks])
+    width = np.ptp(upright.landmarks[..., 0], axis=1)
+    return np.linalg.norm(points - upright.landmarks[..., :2], axis=2).mean(1) / width
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_a_clip_is_tracked_whichever_way_up_it_is(tracker, turn):
+    frames = talking_head()[::8]
+    upright = track_faces(frames, tracker, 4.0)
+    track = track_faces(turned(frames, turn), tracker, 4.0)
+    assert upright.valid.all() and track.valid.all() and off(track, turn, upright).max() < 0.03
+    assert any("15 of 15 frames" in note for note in track.notes) and not any("The head" in note for note in upright.notes)
+
+
+def test_a_clip_that_is_upside_down_for_a_while(tracker):
+    frames = talking_head()[:48:2]
+    upright = track_faces(frames, tracker, 15.0)
+    mixed = [*frames[:8], *turned(frames[8:16], 2), *frames[16:]]
+    track = track_faces(mixed, tracker, 15.0)
+    assert off(track.rows(slice(8, 16)), 2, upright.rows(slice(8, 16))).max() < 0.05
+    assert "upside down in 8 of 24 frames (8-15" in track.notes[-1]
+
+
+@pytest.mark.parametrize("share", [0.7, 0.8])
+def test_a_narrow_face_is_a_face(tracker, share):
+    """Its landmarks miss an average head by more than most wrong answers do."""
+    import cv2
+    from skimage.data import astronaut
+
+    face = astronaut()[0:300, 90:390]
+    narrow = cv2.resize(face, None, fx=share, fy=1.0, interpolation=cv2.INTER_AREA)
+    track = track_faces([narrow], tracker, 1.0)
+    assert track.valid.all() and abs(np.degrees(track.rotation[0, 2])) < 15
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_a_small_face_in_a_turned_picture(tracker, turn):
+    """The face is smaller than the detector sees in the whole picture."""
+    import cv2
+
+    photo = cv2.resize(photograph("man"), (364, 455), interpolation=cv2.INTER_AREA)
+    wide = np.full((1000, 1400, 3), 128, np.uint8)
+    wide[300:755, 800:1164] = photo
+    upright = track_faces([wide], tracker, 1.0)
+    track = track_faces(turned([wide], turn), tracker, 1.0)
+    assert not tracker.detect(wide)
+    assert off(track, turn, upright).max() < 0.05
+
+
+def test_a_picture_has_one_answer(tracker):
+    """As a clip of one frame, as a glance, as one of many frames."""
+    for name in ("man", "man_speaking"):
+        picture = photograph(name)
+        (glanced,) = tracker.glance(picture)
+        clip = track_faces([picture] * 3, tracker, 25.0)
+        assert np.allclose(clip.landmarks, glanced.landmarks, atol=1e-3)

@@ -1,0 +1,63 @@
+"""ComfyUI's own landmarker as a tracker, with real networks on real faces: the path that the templates take."""
+
+import numpy as np
+import pytest
+
+from sk_portrait.face_tools.coefficients import ARKIT_51, ASSUMED_ORDER
+from sk_portrait.face_tools.trackers.faces import turned_back
+from sk_portrait.face_tools.trackers.tracking import track_faces
+from sk_portrait.testing.real_faces import comfy_landmarker, photograph
+from sk_portrait.testing.talking_head import talking_head
+
+FRAMES = slice(0, 120, 24)
+
+
+@pytest.fixture(scope="module")
+def tracker(comfy):
+    from sk_portrait.nodes.face.host_tracker import HostTracker
+
+    return HostTracker(comfy_landmarker(), ASSUMED_ORDER)
+
+
+@pytest.fixture(scope="module")
+def upright(tracker):
+    return track_faces(talking_head()[FRAMES], tracker, 1.25)
+
+
+def turned(frames, turn):
+    return [np.ascontiguousarray(np.rot90(frame, turn)) for frame in frames]
+
+
+def apart(track, turn, upright):
+    """Largest distance of a turned clip's landmarks from the upright clip's, in widths of the face."""
+    points = np.stack([turned_back(row[:, :2], turn, upright.size) for row in track.landmarks])
+    width = np.ptp(upright.landmarks[..., 0], axis=1)
+    return (np.linalg.norm(points - upright.landmarks[..., :2], axis=2).mean(1) / width).max()
+
+
+def test_a_real_clip_is_found_in_every_frame(upright):
+    assert upright.valid.all() and upright.source == "comfyui-landmarks"
+    assert np.abs(np.degrees(upright.rotation[:, 2])).max() < 15
+    assert upright.coefficients.shape == (5, 51) and np.ptp(upright.coefficients[:, ARKIT_51.index("jawOpen")]) > 0.01
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_a_turned_clip_is_tracked_too(tracker, upright, turn):
+    track = track_faces(turned(talking_head()[FRAMES], turn), tracker, 1.25)
+    assert track.valid.all() and apart(track, turn, upright) < 0.03
+
+
+@pytest.mark.parametrize("turn", [0, 2])
+def test_small_faces_are_found_in_tiles(tracker, turn):
+    """As by the other trackers: neither of ComfyUI's detectors sees a face this small in the whole picture."""
+    import cv2
+
+    photo = photograph("man")
+    large = track_faces([photo], tracker, 1.0)
+    small = cv2.resize(photo, (182, 227), interpolation=cv2.INTER_AREA)
+    wide = np.full((1000, 1400, 3), 128, np.uint8)
+    wide[300:527, 800:982] = small
+    track = track_faces(turned([wide], turn), tracker, 1.0)
+    points = turned_back(track.landmarks[0, :, :2], turn, (1400, 1000)) - [800, 300]
+    width = np.ptp(large.landmarks[0, :, 0]) / 5
+    assert np.linalg.norm(points - large.landmarks[0, :, :2] / 5, axis=1).mean() < 0.1 * width
