@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from ..face_tools import contours
 from . import head
 from .canvas import COARSE, Canvas, Ellipsoid, Light, blend, shade
 from .features import Face
@@ -56,7 +57,7 @@ def _background(who: Identity, side: int) -> np.ndarray:
 def _outline(face: Face, view: View) -> np.ndarray:
     """(N, 2) pixels round all skin of the head: skull and jaw."""
     skull = Ellipsoid(SKULL.centre, (SKULL.radii[0] * face.who.face_width, *SKULL.radii[1:]))
-    points = np.concatenate([skull.outline(view), face.points[list(head.OVAL)]])
+    points = np.concatenate([skull.outline(view), face.points[list(contours.OVAL)]])
     return cv2.convexHull(points.astype(np.float32))[:, 0]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..face_tools import contours
 from . import head
 from .canvas import Canvas, Light, blend, shade
 from .head import View
@@ -44,8 +45,8 @@ class Face:
         """Blush, and the soft shadows of brow, nose and lips."""
         mesh, who = self.mesh, self.who
         soft = 0.42 * self.view.scale / 2
-        for side, sign in head.SIDES.items():
-            eye = mesh[list(head.IRIS[side])][0]
+        for side, sign in contours.SIDES.items():
+            eye = mesh[list(contours.IRIS[side])][0]
             light.spot(self._blob(eye + [0, 0.55, -0.2], 2.3, 1.7), (0.9, 0.86, 0.85), soft)
             light.spot(self._blob(eye + [sign * 0.7, -3.3, -0.4], 1.6, 1.2), (1.0, 0.86, 0.83), soft * 1.3)
             if who.age > 0.35:
@@ -68,11 +69,11 @@ class Face:
             canvas.polygon(self._blob(mesh[2] + [side * 0.27 * width, 0.14, 0.35], 0.42, 0.24), shade(self.ink, 0.7))
 
     def eyes(self, canvas: Canvas) -> None:
-        for side in head.SIDES:
+        for side in contours.SIDES:
             self._eye(canvas, side)
 
     def _eye(self, canvas: Canvas, side: str) -> None:
-        upper, lower = head.LIDS[side]
+        upper, lower = contours.LIDS[side]
         rest = self.view.pixels(head.shapes(self.who)[0][list(upper)])
         lid, floor = _smooth(self.points[list(upper)]), _smooth(self.points[list(lower)])
         # What the lid has uncovered of itself on the way down.
@@ -83,7 +84,7 @@ class Face:
         part = canvas.picture[low[1] : high[1], low[0] : high[0]]
         if part.size:
             ball = Canvas(np.full_like(part, CREAM), canvas.scale)
-            self._iris(ball, self.points[list(head.IRIS[side])] - low)
+            self._iris(ball, self.points[list(contours.IRIS[side])] - low)
             ball.line(lid - low, (168, 160, 172), 0.5)
             view = Canvas(np.ascontiguousarray(part), canvas.scale)
             view.paint(ball.picture, view.mask(opening - low))
@@ -107,8 +108,8 @@ class Face:
     def brows(self, canvas: Canvas) -> None:
         colour = shade(self.who.hair, 0.72) if sum(self.who.hair) < 560 else shade(self.who.hair, 0.78)
         colour = blend(colour, (40, 26, 22), 0.35)
-        for side in head.SIDES:
-            points = self.mesh[list(head.BROWS[side])]
+        for side in contours.SIDES:
+            points = self.mesh[list(contours.BROWS[side])]
             outer_to_inner = (points[:5] + points[[9, 8, 7, 6, 5]]) / 2
             half = 0.52 * self.who.brow_thickness * np.array([0.35, 0.75, 0.95, 1.0, 0.8])[:, None] * [0, 1, 0]
             top, bottom = self.view.pixels(outer_to_inner + half), self.view.pixels(outer_to_inner - half)
@@ -117,22 +118,22 @@ class Face:
     def mouth(self, canvas: Canvas) -> None:
         points, lips = self.points, self.who.lips
         lips = blend(lips, self.who.skin, 0.12 if sum(self.who.skin) > 400 else 0.3)
-        outer = contour(points, head.OUTER_UPPER, head.OUTER_LOWER)
+        outer = contour(points, contours.OUTER_UPPER, contours.OUTER_LOWER)
         canvas.polygon(outer, lips)
-        upper = np.concatenate([_smooth(points[list(head.OUTER_UPPER)]), _smooth(points[list(head.INNER_UPPER)])[::-1]])
+        upper = np.concatenate([_smooth(points[list(contours.OUTER_UPPER)]), _smooth(points[list(contours.INNER_UPPER)])[::-1]])
         canvas.polygon(upper, shade(lips, 0.84))
         gap = np.linalg.norm(points[13] - points[14]) / canvas.scale
         if gap > 0.35:
             self._inside(canvas, gap)
         else:
-            middle = (points[list(head.INNER_UPPER)] + points[list(head.INNER_LOWER)]) / 2
+            middle = (points[list(contours.INNER_UPPER)] + points[list(contours.INNER_LOWER)]) / 2
             canvas.line(_smooth(np.concatenate([points[61:62], middle, points[291:292]])), shade(lips, 0.42), 0.24)
         glint = (self.mesh[17] * 0.55 + self.mesh[14] * 0.45) + [-0.4, 0, 0.1]
         canvas.tint(self._blob(glint, 0.8, 0.18), (255, 236, 230), 0.5)
 
     def _inside(self, canvas: Canvas, gap: float) -> None:
         points = self.points
-        opening = contour(points, head.INNER_UPPER, head.INNER_LOWER)
+        opening = contour(points, contours.INNER_UPPER, contours.INNER_LOWER)
         low, high = np.floor(opening.min(0)).astype(int) - 2, np.ceil(opening.max(0)).astype(int) + 3
         low, high = np.maximum(low, 0), np.minimum(high, canvas.picture.shape[0])
         part = canvas.picture[low[1] : high[1], low[0] : high[0]]
@@ -142,7 +143,7 @@ class Face:
         down = (points[14] - points[13]) / max(gap * canvas.scale, 1e-6)
         if gap > 0.9:
             inside.disc(points[14] + down * 0.35 * canvas.scale - low, 1.15, TONGUE)
-        biting = _smooth(points[list(head.INNER_UPPER)])
+        biting = _smooth(points[list(contours.INNER_UPPER)])
         teeth = np.concatenate([biting - down * canvas.scale, (biting + down * min(0.6, 0.5 * gap) * canvas.scale)[::-1]])
         inside.polygon(teeth - low, TEETH)
         view = Canvas(np.ascontiguousarray(part), canvas.scale)
@@ -153,8 +154,8 @@ class Face:
     def wrinkles(self, canvas: Canvas) -> None:
         """Folds from nose to mouth that deepen with a smile, lines of age, freckles."""
         mesh, age = self.mesh, self.who.age
-        for side, sign in head.SIDES.items():
-            corner, rest = mesh[head.CORNERS[side]], head.shapes(self.who)[0][head.CORNERS[side]]
+        for side, sign in contours.SIDES.items():
+            corner, rest = mesh[contours.CORNERS[side]], head.shapes(self.who)[0][contours.CORNERS[side]]
             lifted = float(np.clip((corner[1] - rest[1]) / 1.2, 0, 1))
             strength = max(lifted, 0.75 * max(age - 0.4, 0) / 0.6)
             if strength > 0.15:
@@ -168,8 +169,8 @@ class Face:
                 line = mesh[10] * [0, 0.75, 1] + wave
                 canvas.line(_smooth(self.view.pixels(line + [0, height, 0])), shade(self.who.skin, 0.84), 0.12)
         if self.who.freckles:
-            for side, sign in head.SIDES.items():
-                cheek = mesh[list(head.IRIS[side])][0] + [sign * 0.2, -2.6, 0]
+            for side, sign in contours.SIDES.items():
+                cheek = mesh[list(contours.IRIS[side])][0] + [sign * 0.2, -2.6, 0]
                 for x, y in ((-1, 0.2), (-0.3, -0.4), (0.4, 0.1), (1.1, -0.3), (0.1, 0.6), (-0.8, -0.8), (0.9, 0.6)):
                     canvas.disc(self.view.pixels(np.array([cheek + [x, y, 0]]))[0], 0.13, shade(self.who.skin, 0.76))
 
@@ -203,8 +204,8 @@ class Face:
         ring = np.stack([np.cos(angle), np.sin(angle)], 1)
         ring /= (np.abs(ring) ** power).sum(1, keepdims=True) ** (1 / power)
         inner = {}
-        for side, sign in head.SIDES.items():
-            centre = neutral[head.IRIS[side][0]] + [sign * 0.15, 0, 0]
+        for side, sign in contours.SIDES.items():
+            centre = neutral[contours.IRIS[side][0]] + [sign * 0.15, 0, 0]
             lens = np.stack([centre[0] + ring[:, 0] * wide, centre[1] + ring[:, 1] * high, np.full(36, 2.6)], 1)
             lens[:, 2] -= 0.35 * np.abs(lens[:, 0] - 1.2 * sign).clip(1.5) - 0.5
             canvas.line(self.view.pixels(lens), frame, 0.34, closed=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..face_tools.coefficients import ARKIT_51
+from ..face_tools.contours import BROWS, INNER_LOWER, INNER_UPPER, IRIS, LIDS, OUTER_LOWER, OUTER_UPPER, SIDES
 from ..face_tools.geometry import rotation_matrix
 from ..face_tools.track import TrackError
 from ..face_tools.trackers.head_pose import focal_length
@@ -21,28 +22,11 @@ from .identity import Identity
 # A relaxed face of `mediapipe478`, symmetrised: FaceMesh's own output on two people, by `python run.py pictures face_template CLIP MESH`.
 MESH = np.load(Path(__file__).with_name("mesh.npy")).astype(np.float64)
 
-# Contours of the mesh. "right" is the subject's right: negative x. Lids run from the outer to the inner corner.
-LIDS = {
-    "Right": ((33, 246, 161, 160, 159, 158, 157, 173, 133), (33, 7, 163, 144, 145, 153, 154, 155, 133)),
-    "Left": ((263, 466, 388, 387, 386, 385, 384, 398, 362), (263, 249, 390, 373, 374, 380, 381, 382, 362)),
-}
-IRIS = {"Right": (468, 469, 470, 471, 472), "Left": (473, 474, 475, 476, 477)}
-BROWS = {"Right": (70, 63, 105, 66, 107, 55, 65, 52, 53, 46), "Left": (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)}
-# Lips from the subject's right corner to the left one.
-OUTER_UPPER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
-OUTER_LOWER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
-INNER_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
-INNER_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
-OVAL = (
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
-    148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-)  # fmt: skip
+# More of its contours; the subject's right lies at negative x.
 JAW = (93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323)
-CORNERS = {"Right": 61, "Left": 291}
 NOSE = (1, 2, 4, 5, 6, 19, 44, 45, 48, 49, 59, 64, 75, 79, 94, 97, 98, 102, 115, 122, 125, 129, 131, 141, 168, 166, 174, 188, 195, 196,
         197, 198, 218, 219, 220, 235, 236, 237, 238, 239, 240, 241, 242, 248, 250, 274, 275, 278, 279, 289, 294, 305, 309, 326, 327,
         331, 344, 351, 354, 358, 360, 370, 392, 399, 412, 419, 420, 438, 439, 440, 455, 456, 457, 458, 459, 460, 461, 462)  # fmt: skip
-SIDES = {"Right": -1.0, "Left": 1.0}
 IRIS_RADIUS = 1.02
 NEAREST = -0.5  # z of a head that fills a picture several times over; a camera sees nothing behind it
 

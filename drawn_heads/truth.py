@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from ..face_tools import contours
 from ..face_tools.track import FaceTrack
 from . import head
 from .features import contour
@@ -48,7 +49,7 @@ def masks(who: Identity, state: State, size: int, grow: float = 0.35) -> np.ndar
     view = View.of(state, (size, size))
     points = view.pixels(head.mesh(who, state.coefficients))
     rest = view.pixels(head.shapes(who)[0])
-    parts = [contour(rest, *head.LIDS[side]) for side in head.SIDES] + [contour(points, head.OUTER_UPPER, head.OUTER_LOWER)]
+    parts = [contour(rest, *contours.LIDS[side]) for side in contours.SIDES] + [contour(points, contours.OUTER_UPPER, contours.OUTER_LOWER)]
     mask = np.zeros((size, size), np.uint8)
     for part in parts:
         fixed = np.round(part * 16).astype(np.int32)

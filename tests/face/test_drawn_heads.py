@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sk_portrait.drawn_heads import Identity, State, clip, draw, head, masks, states_of, truth
+from sk_portrait.face_tools import contours
 from sk_portrait.face_tools.coefficients import ARKIT_51
 from sk_portrait.face_tools.editing.approximate import approximate_coefficients
 from sk_portrait.face_tools.pictures.crop import CROP_RULES, portrait_crop
@@ -70,11 +71,11 @@ def test_landmarks_lie_where_the_parts_were_drawn():
         state = State.named(degrees)
         picture, track = draw(BEN, state, SIZE), truth(BEN, [state], SIZE)
         points = track.landmarks[0]
-        for side in head.SIDES:
-            x, y = points[head.IRIS[side][0], :2].astype(int)
+        for side in contours.SIDES:
+            x, y = points[contours.IRIS[side][0], :2].astype(int)
             assert picture[y, x].max() < 60, "the pupil is black"
             blink = State(state.rotation, state.translation, State.named(**{"eyeBlink" + side: 1}).coefficients)
-            seen, lids = changed(state, blink), within(points[[*head.LIDS[side][0], *head.LIDS[side][1]]])
+            seen, lids = changed(state, blink), within(points[[*contours.LIDS[side][0], *contours.LIDS[side][1]]])
             assert seen.sum() > 60 and (seen & ~lids).sum() == 0
         talk = State(state.rotation, state.translation, State.named(jawOpen=1).coefficients)
         opened = truth(BEN, [talk], SIZE).landmarks[0]
@@ -140,7 +141,7 @@ def test_approximate_expression_reads_the_drawn_landmarks():
 def test_masks_cover_eyes_and_mouth_and_little_else():
     state = State.named((5, 20, 10), jawOpen=0.6)
     mask, points = masks(BEN, state, SIZE), truth(BEN, [state], SIZE).landmarks[0]
-    parts = [*head.LIDS["Right"][0], *head.LIDS["Left"][1], *head.OUTER_UPPER, *head.OUTER_LOWER]
+    parts = [*contours.LIDS["Right"][0], *contours.LIDS["Left"][1], *contours.OUTER_UPPER, *contours.OUTER_LOWER]
     x, y = points[parts, :2].round().astype(int).T
     assert mask.shape == (SIZE, SIZE) and mask.dtype == np.float32 and mask[y, x].min() > 0.9
     assert 0.02 < mask.mean() < 0.1
