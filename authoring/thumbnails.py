@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from ..drawn_heads import Identity, State, draw, truth
-from ..drawn_heads.puppet import Puppet
+from ..face_tools.pictures.puppet import Puppet
 from ..host.environment import ROOT
 
 SIDE, BAR, GAP = 300, 34, 6

@@ -16,8 +16,8 @@ import cv2
 
 from ...authoring.editor_page import EditorPage
 from ...drawn_heads import Identity, State, draw, truth
-from ...drawn_heads.puppet import Puppet
 from ...face_tools.editing import poses
+from ...face_tools.pictures.puppet import Puppet
 from ...host import browser, installation
 from ...host.server import Server
 

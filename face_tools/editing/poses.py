@@ -24,8 +24,17 @@ WORDS: dict[str, tuple[dict[str, float], dict[str, float]]] = {
     "pucker": ({"mouthPucker": 1.0}, {}),
 }
 NAMES = (*ANGLES, *WORDS)
+DEGREES = 30.0  # by which a slider turns the head at its ends
+# Degrees from straight ahead that a picture of a head can be turned, its own pose included, in the order of ANGLES.
+FARTHEST = (35.0, 40.0, 60.0)
 MAX_FRAMES = 10_000
 LARGEST = 360.0  # of a value in a key pose
+
+
+def slider(name: str) -> tuple[float, float]:
+    """Lowest and highest value of the slider for one word or angle."""
+    most = DEGREES if name in ANGLES else 1.0
+    return (-most if name in ANGLES or WORDS[name][1] else 0.0), most
 
 
 def coefficients(pose: Mapping[str, float]) -> np.ndarray:
@@ -43,6 +52,29 @@ def coefficients(pose: Mapping[str, float]) -> np.ndarray:
 def turn(pose: Mapping[str, float]) -> np.ndarray:
     """(3,) float32 radians (pitch, yaw, roll)."""
     return np.radians([pose.get(name, 0.0) for name in ANGLES]).astype(np.float32)
+
+
+def reachable(turns: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """(F, 3) float32 radians of the (F, 3) turns that a head in its own pose (3,) can make.
+
+    A head that is turned to one side already has little further to go, and all the way back. One beyond the limit goes
+    no further.
+    """
+    most, own = np.radians(FARTHEST), np.asarray(own, np.float64)
+    return np.clip(turns, np.minimum(-most - own, 0), np.maximum(most - own, 0)).astype(np.float32)
+
+
+def shortfalls(turns: np.ndarray, own: np.ndarray) -> list[str]:
+    """One sentence for each angle of (F, 3) radians that `reachable` limits."""
+    limited = np.degrees(reachable(turns, own))
+    asked, own = np.degrees(turns), np.degrees(own)
+    worst = np.abs(asked - limited).argmax(0)
+    return [
+        f"The portrait has {name} {own[k]:+.0f} degrees already: {asked[worst[k], k]:+.0f} was limited to "
+        f"{limited[worst[k], k]:+.0f}, because a picture can be turned to {FARTHEST[k]:.0f} at most."
+        for k, name in enumerate(ANGLES)
+        if abs(asked[worst[k], k] - limited[worst[k], k]) > 0.5
+    ]
 
 
 def key_poses(text: str) -> list[tuple[float, dict[str, float]]]:

@@ -1,72 +1,202 @@
-"""A picture bent by a mesh: what lies in a triangle of points before lies in the same triangle after."""
+"""Smooth maps from a new picture back to its source that neither tear nor fold.
+
+A map is a chain of steps. Each step adds a smooth displacement field whose Lipschitz constant is below 1, so
+it is one-to-one with a positive Jacobian, and so is the chain (diffeomorphic registration, Christensen 1996).
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-EDGE = 8  # fixed points along each side of the picture
+STEEPEST = 0.75  # Lipschitz constant of one step
+ROUNDS = 10  # steps at most; points that have not arrived by then stay short of their goal
+LEAST = 1e-3  # square pixels of the source in a cell of the lattice
+LATTICE = 256  # places carried along the longer side of a picture; pixels between them are interpolated
 
 
-class Mesh:
-    """Triangles over a picture of (width, height) pixels through (P, 2) points; the picture's edges stay where they are."""
+@dataclass(frozen=True)
+class Grid:
+    """Nodes of a rectangle in a picture, `step` pixels apart, the first at (x, y)."""
 
-    def __init__(self, points: np.ndarray, size: tuple[int, int]):
-        self.size = size
-        self.points = np.concatenate([np.asarray(points, np.float32)[:, :2], _frame(size)])
-        self.triangles = _delaunay(self.points)
+    x: float
+    y: float
+    step: float
+    width: int
+    height: int
 
-    def warp(self, picture: np.ndarray, moved: np.ndarray, depth: np.ndarray | None = None) -> np.ndarray:
-        """(H, W, 3) uint8 of the picture after its points have moved to (P, 2) places.
+    @classmethod
+    def over(cls, low: np.ndarray, high: np.ndarray, nodes: int) -> Grid:
+        """A grid from corner `low` to corner `high` with `nodes` nodes along its longer side."""
+        step = float(np.max(high - low)) / (nodes - 1)
+        width, height = np.ceil((high - low) / step).astype(int) + 1
+        return cls(float(low[0]), float(low[1]), step, int(width), int(height))
 
-        depth: (P,) of each point, smaller is nearer: where triangles fold over one another, the nearer one is seen.
+    @property
+    def axes(self) -> tuple[np.ndarray, np.ndarray]:
+        """(width,) x and (height,) y of the nodes, pixels."""
+        return self.x + self.step * np.arange(self.width), self.y + self.step * np.arange(self.height)
+
+    def sample(self, field: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """(..., 2) float32: a (height, width, 2) field at (..., 2) pixels, bilinear, constant outside.
+
+        cv2.remap rounds places to 1/32 of a cell, which is enough to fold a strongly compressed region.
         """
-        width, height = self.size
-        target = np.concatenate([np.asarray(moved, np.float32)[:, :2], self.points[len(moved) :]])
-        order = np.arange(len(self.triangles))
-        if depth is not None:
-            far = np.concatenate([depth, np.full(len(self.points) - len(depth), np.max(depth) + 1.0)])
-            order = np.argsort(-far[self.triangles].mean(1), kind="stable")
-        labels = np.full((height, width), -1, np.int32)
-        corners = np.round(target[self.triangles] * 16).astype(np.int32)
-        for k in order:
-            cv2.fillConvexPoly(labels, corners[k], int(k), cv2.LINE_8, 4)
-        matrices = _back(self.points[self.triangles], target[self.triangles])
-        y, x = np.mgrid[:height, :width].astype(np.float32)
-        m = matrices[labels]  # label -1 takes the last row, the identity
-        mapped = [m[..., i, 0] * x + m[..., i, 1] * y + m[..., i, 2] for i in (0, 1)]
-        return cv2.remap(picture, *mapped, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        x = np.clip((places[..., 0] - self.x) / self.step, 0, self.width - 1.001)
+        y = np.clip((places[..., 1] - self.y) / self.step, 0, self.height - 1.001)
+        column, row = x.astype(np.int32), y.astype(np.int32)
+        right, down = (x - column)[..., None], (y - row)[..., None]
+        first, values = row * self.width + column, field.reshape(-1, 2)
+        above = values[first] + (values[first + 1] - values[first]) * right
+        first = first + self.width
+        below = values[first] + (values[first + 1] - values[first]) * right
+        return (above + (below - above) * down).astype(np.float32)
+
+    def walls(self, size: tuple[int, int], margin: float) -> np.ndarray:
+        """(height, width, 2) float32 factors 0..1 that damp a displacement `margin` pixels from the border.
+
+        At the border of the (width, height) picture nothing moves across it but may slide along it. At a
+        border inside the picture nothing moves.
+        """
+        factors = []
+        for axis, (low, count) in enumerate(((self.x, self.width), (self.y, self.height))):
+            inside = low > 0, low + self.step * (count - 1) < size[axis] - 1
+            steps = np.arange(count) * self.step / margin
+            factors.append((_fade(steps, (True, True)), _fade(steps, inside)))
+        (across_x, along_x), (across_y, along_y) = factors
+        return np.stack([np.outer(along_y, across_x), np.outer(across_y, along_x)], -1).astype(np.float32)
 
 
-def _frame(size: tuple[int, int]) -> np.ndarray:
-    """(4 * EDGE, 2) points round the picture."""
-    along = np.arange(EDGE, dtype=np.float32) / EDGE
-    right, down = size[0] - 1.0, size[1] - 1.0
-    sides = [(along * right, 0 * along), (right + 0 * along, along * down), (right - along * right, down + 0 * along),
-             (0 * along, down - along * down)]  # fmt: skip
-    return np.concatenate([np.stack(side, 1) for side in sides]).astype(np.float32)
+@dataclass(frozen=True)
+class Kernel:
+    """A sum of Gaussians: standard deviations in pixels, and the share of each."""
+
+    scales: tuple[float, ...]
+    shares: tuple[float, ...]
+
+    def field(self, grid: Grid, points: np.ndarray, offsets: np.ndarray, slack: np.ndarray) -> np.ndarray:
+        """(height, width, 2) smooth field with the (M, 2) offsets at (M, 2) points, loosely by (M,) slack."""
+        distance = ((points[:, None] - points[None]) ** 2).sum(-1)
+        gram = sum(share * np.exp(-distance / (2 * scale**2)) for scale, share in self._gaussians())
+        weights = np.linalg.solve(gram + np.diag(slack), offsets).astype(np.float32)
+        x, y = grid.axes
+        field = np.zeros((grid.height, grid.width, 2), np.float32)
+        for scale, share in self._gaussians():  # a Gaussian is the product of one along x and one along y
+            along = np.exp(-((points[:, :1] - x) ** 2) / (2 * scale**2)).astype(np.float32)
+            down = share * np.exp(-((points[:, 1:] - y) ** 2) / (2 * scale**2)).astype(np.float32)
+            for axis in (0, 1):
+                field[..., axis] += (down * weights[:, axis : axis + 1]).T @ along
+        return field
+
+    def _gaussians(self):
+        return zip(self.scales, self.shares)
 
 
-def _delaunay(points: np.ndarray) -> np.ndarray:
-    """(T, 3) indices of the triangles between points."""
-    low, high = points.min(0) - 2, points.max(0) + 2
-    division = cv2.Subdiv2D((int(low[0]), int(low[1]), int(np.ceil(high[0] - low[0])) + 2, int(np.ceil(high[1] - low[1])) + 2))
-    places: dict[tuple[float, float], int] = {}
-    for k, point in enumerate(points):
-        places.setdefault((float(point[0]), float(point[1])), k)
-    for place in places:
-        division.insert(place)
-    corners = division.getTriangleList().reshape(-1, 3, 2)
-    found = [[places.get((float(x), float(y))) for x, y in triangle] for triangle in corners]
-    return np.array([triangle for triangle in found if None not in triangle], np.int64)
+@dataclass(frozen=True)
+class Bend:
+    """Displacement fields on one grid. walls: factors of `Grid.walls`."""
+
+    grid: Grid
+    kernel: Kernel
+    walls: np.ndarray
+
+    def field(self, points: np.ndarray, offsets: np.ndarray, slack: np.ndarray) -> np.ndarray:
+        """(height, width, 2) as in `Kernel.field`, damped near the border."""
+        return self.kernel.field(self.grid, points, offsets, slack) * self.walls
+
+    def share(self, *fields: np.ndarray) -> float:
+        """The part of the fields, at most 1, that makes a step of at most the steepest slope."""
+        return min(1.0, STEEPEST / max(1e-9, *(self.steepness(field) for field in fields)))
+
+    def steepness(self, field: np.ndarray) -> float:
+        """An upper bound of the Lipschitz constant of a field, between its nodes as well."""
+        right = (np.diff(field, axis=1) ** 2).sum(-1)
+        down = (np.diff(field, axis=0) ** 2).sum(-1)
+        cells = np.maximum(right[:-1], right[1:]) + np.maximum(down[:, :-1], down[:, 1:])
+        return float(np.sqrt(cells.max())) / self.grid.step
+
+    def carry(
+        self, places: np.ndarray, points: np.ndarray, goals: np.ndarray, slack: np.ndarray
+    ) -> np.ndarray:
+        """(rows, columns, 2) places after the plane was bent so that (M, 2) points come to their goals.
+
+        It stops short of the goals where the cells between the places would fold.
+        """
+        for _ in range(ROUNDS):
+            field = self.field(points, goals - points, slack)
+            share = self.share(field)
+            field *= share
+            bent = places + self.grid.sample(field, places)
+            if folded(bent):
+                break
+            places = bent
+            points = points + self.grid.sample(field, points)
+            if share == 1:
+                break
+        return places
 
 
-def _back(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(T + 1, 2, 3) from places in each moved triangle to places in the picture; the last is the identity."""
-    ones = np.ones((len(target), 3, 1))
-    placed = np.concatenate([target, ones], 2).astype(np.float64)
-    flat = np.abs(np.linalg.det(placed)) < 1e-3
-    placed[flat] = np.eye(3)
-    matrices = np.linalg.solve(placed, source.astype(np.float64)).transpose(0, 2, 1)
-    matrices[flat] = [[1, 0, 0], [0, 1, 0]]
-    return np.concatenate([matrices, [[[1, 0, 0], [0, 1, 0]]]]).astype(np.float32)
+@dataclass(frozen=True)
+class Lattice:
+    """The places of a (width, height) picture that are carried, and the pixels between them."""
+
+    size: tuple[int, int]
+
+    @property
+    def _step(self) -> int:
+        return max(1, round(max(self.size) / LATTICE))
+
+    def places(self) -> np.ndarray:
+        """(rows, columns, 2) float32 pixels."""
+        axes = [(np.arange(-(-side // self._step)) + 0.5) * self._step - 0.5 for side in self.size]
+        return np.stack(np.meshgrid(*axes), -1).astype(np.float32)
+
+    def pixels(self, places: np.ndarray) -> np.ndarray:
+        """(height, width, 2) float32: where each pixel of the new picture lies in its source."""
+        offsets, (width, height) = places - self.places(), self.size
+        if self._step > 1:  # linear: bicubic interpolation overshoots beside a closed eye, and folds
+            whole = offsets.shape[1] * self._step, offsets.shape[0] * self._step
+            offsets = cv2.resize(offsets, whole, interpolation=cv2.INTER_LINEAR)[:height, :width]
+        return offsets + np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(np.float32)
+
+
+def folded(places: np.ndarray) -> bool:
+    """Whether a cell between (rows, columns, 2) places is turned over, or has almost no area."""
+    right, down = np.diff(places, axis=1), np.diff(places, axis=0)
+    corners = [(r, d) for r in (right[:-1], right[1:]) for d in (down[:, :-1], down[:, 1:])]
+    return any((r[..., 0] * d[..., 1] - r[..., 1] * d[..., 0]).min() <= LEAST for r, d in corners)
+
+
+def in_order(source: np.ndarray, target: np.ndarray, hidden: np.ndarray, least: float) -> np.ndarray:
+    """(M,) bool: points that can move from source to target, both (M, 2), without one passing another.
+
+    Two points pass when less than `least` of their distance remains in its own direction. The one with the
+    larger `hidden` (M,) is left out.
+    """
+    before, after = (points[:, None] - points[None] for points in (source, target))
+    passing = (before * after).sum(-1) < least * (before**2).sum(-1)
+    np.fill_diagonal(passing, False)
+    keep = np.ones(len(source), bool)
+    for k in np.argsort(-hidden, kind="stable"):
+        keep[k] = not (passing[k] & keep).any()
+    return keep
+
+
+def smooth(values: np.ndarray) -> np.ndarray:
+    """0 below 0 and 1 above 1, without a corner at either (smoothstep)."""
+    values = np.clip(values, 0, 1)
+    return values * values * (3 - 2 * values)
+
+
+def resample(picture: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """(h, w, 3) of a picture at (h, w, 2) pixels, bicubic."""
+    x, y = (np.ascontiguousarray(places[..., axis], np.float32) for axis in (0, 1))
+    return cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _fade(steps: np.ndarray, ends: tuple[bool, bool]) -> np.ndarray:
+    """Factors along an axis: 0 at those of its two ends that are closed, 1 from one margin on."""
+    away = [steps if closed else np.ones_like(steps) for closed, steps in zip(ends, (steps, steps[::-1]))]
+    return smooth(np.minimum(*away))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from comfy_api.latest import io, ui
 
-from ...drawn_heads.puppet import Puppet
 from ...face_tools.editing import poses
+from ...face_tools.pictures.puppet import Puppet
 from ...face_tools.track import FaceTrack
+from ..notice import notice
 from ..pixels import frames_uint8, put, room
 from ..progress import ticker
 from ..schema import RARE, schema
 from ..types import FaceTrackType
 
-DEGREES = 30.0
 TEXTS = {
     "pitch": "Nods the head, degrees: up or down.",
     "yaw": "Turns the head, degrees: to the left or right.",
@@ -30,14 +30,13 @@ TEXTS = {
 
 
 def _slider(name: str) -> io.Float.Input:
-    two_sided = name in poses.ANGLES or bool(poses.WORDS[name][1])
-    most, step = (DEGREES, 0.5) if name in poses.ANGLES else (1.0, 0.01)
+    low, high = poses.slider(name)
     return io.Float.Input(
         name,
         default=0.0,
-        min=-most if two_sided else 0.0,
-        max=most,
-        step=step,
+        min=low,
+        max=high,
+        step=0.5 if name in poses.ANGLES else 0.01,
         display_mode=io.NumberDisplay.slider,
         tooltip=f"{TEXTS[name]} 0 leaves it as the portrait has it.",
     )
@@ -50,8 +49,8 @@ class ExpressionEditor(io.ComfyNode):
             node_id="SKPortraitExpressionEditor",
             display_name="Expression Editor",
             category="SK Portrait/face",
-            description="Gives a portrait an expression and a head pose with sliders. The portrait, bent by its own mesh, shows what is "
-            "asked for before anything is sampled. Key poses make a clip of it.",
+            description="Gives a portrait an expression and a head pose with sliders. The portrait itself, bent smoothly, "
+            "is the preview before anything is sampled. Key poses make a clip.",
             search_aliases=["sliders", "live portrait", "smile", "blink", "head pose", "key frames"],
             is_output_node=True,
             inputs=[
@@ -69,32 +68,44 @@ class ExpressionEditor(io.ComfyNode):
                 io.Float.Input("fps", default=15.0, min=1.0, max=120.0, step=1.0, tooltip="Key poses: frames a second.", **RARE),
             ],
             outputs=[
-                FaceTrackType.Output(display_name="track", tooltip="The posed face: one row, or one a frame of the clip."),
-                io.Image.Output(display_name="preview", tooltip="The portrait bent by its own mesh, one picture for every row."),
+                FaceTrackType.Output(display_name="track", tooltip="The posed face: one frame, or all frames of the clip."),
+                io.Image.Output(display_name="preview", tooltip="The bent portrait, one picture per frame of the track."),
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(cls, portrait, track, key_poses, loop, fps, **sliders) -> io.NodeOutput:
         if len(portrait) != 1 or len(track) != 1:
             raise ValueError(
-                f"The portrait is one picture with one row of track; there are {len(portrait)} pictures and {len(track)} rows."
+                f"The portrait is one picture with one frame of track; there are {len(portrait)} pictures and "
+                f"{len(track)} frames."
             )
         puppet = Puppet(next(frames_uint8(portrait)), track)
         clip = poses.clip(sliders, poses.key_poses(key_poses), fps, loop)
         own = np.zeros(51, np.float32) if track.coefficients is None else track.coefficients[0]
-        wanted = np.stack([np.clip(own + poses.coefficients(pose), 0, 1) for pose in clip])
-        turns = np.stack([poses.turn(pose) for pose in clip])
+        added = np.stack([poses.coefficients(pose) for pose in clip])
+        wanted = np.where(added == 0, own, np.clip(own + added, 0, 1))  # 0 leaves even what lies beyond 0..1
+        asked = np.stack([poses.turn(pose) for pose in clip])
+        turns = poses.reachable(asked, puppet.rotation)
+        for text in poses.shortfalls(asked, puppet.rotation):
+            notice(cls, text)
         tick, pictures = ticker(len(clip)), room(len(clip), *portrait.shape[1:3])
-        for k in range(len(clip)):
-            put(pictures, k, puppet.draw(wanted[k] - own, turns[k]))
+        for k, (change, turn) in enumerate(zip(wanted - own, turns)):
+            if change.any() or turn.any():
+                put(pictures, k, puppet.draw(change, turn))
+            else:
+                pictures[k] = portrait[0, ..., :3]
             tick(k + 1)
-        landmarks = np.stack([puppet.moved(change - own, turn) for change, turn in zip(wanted, turns)])
+        landmarks = np.stack([puppet.moved(change, turn) for change, turn in zip(wanted - own, turns)])
         return io.NodeOutput(posed(track, landmarks, turns, wanted, fps), pictures, ui=ui.PreviewImage(pictures, cls=cls))
 
 
 def posed(track: FaceTrack, landmarks: np.ndarray, turns: np.ndarray, coefficients: np.ndarray, fps: float) -> FaceTrack:
-    """The portrait's one row as often as there are poses, moved. landmarks (F, P, 3), turns (F, 3) radians, coefficients (F, 51)."""
+    """The portrait's track with one frame per pose.
+
+    landmarks: (F, P, 3) pixels; turns: (F, 3) radians added to its own rotation; coefficients: (F, 51).
+    """
     flat = landmarks[..., :2]
     rows = track.rows(np.zeros(len(landmarks), int))
     return rows.replace(

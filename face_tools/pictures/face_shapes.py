@@ -1,0 +1,107 @@
+"""How expression coefficients move the skin of a real face.
+
+Smile, jaw, pucker and brows are measured: a linear fit of landmarks of real clips, head pose removed, to
+their blendshapes (`python run.py pictures face_shapes`). Lids and irises follow the portrait's own eyes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..coefficients import ARKIT_51
+from ..contours import CORNERS, INNER_LOWER, INNER_UPPER, IRIS, LIDS, OUTER_LOWER, OUTER_UPPER, SIDES
+from .warp import smooth
+
+# (5, 478, 3) centimetres at coefficient 1, both sides of the face: x right in the picture, y up, z to the
+# viewer, the outer corners of the eyes 8.89 cm apart.
+FILE = Path(__file__).with_name("face_shapes.npy")
+MEASURED = ("smile", "jaw", "pucker", "brow_inner", "brow_outer")
+MOUTH, MOUTHS = 5.0, (0.6, 1.2)  # centimetres of the measured mouth; factors of the shapes for other mouths
+# Jaw and pucker as shares of the measured ones; a frown is a smile turned round (x, y, z).
+JAW, PUCKER, FROWN = 0.72, 1.2, np.array([-0.1, -0.75, 0.5])
+THINNER = 0.35  # of the measured thinning of the lips, in a smile whose lips stay together
+PINCH = 0.44  # of their rise, by which frowning brows come together
+# Shares of the eye's opening by which its upper lid falls and its lower lid rises.
+EYELIDS = {
+    "eyeBlink": (0.84, 0.04),
+    "eyeSquint": (0.25, 0.3),
+    "eyeWide": (-0.25, 0.0),
+    "cheekSquint": (0.0, 0.15),
+    "eyeLookUp": (-0.12, 0.04),
+    "eyeLookDown": (0.25, -0.06),
+}
+SQUEEZING = ("eyeBlink", "eyeSquint")  # the iris goes with the lids
+# Centimetres outwards and up that an iris travels; up and down less in an eye that is open less than OPENING.
+GAZE = {"eyeLookUp": (0, 0.24), "eyeLookDown": (0, -0.3), "eyeLookOut": (0.44, 0), "eyeLookIn": (-0.44, 0)}
+OPENING = 1.1
+
+
+def face_shapes(upright: np.ndarray) -> np.ndarray:
+    """(51, 478, 3) centimetres that one unit of each coefficient adds to a (478, 3) upright face.
+
+    Coefficients that no slider of the Expression Editor moves are zero.
+    """
+    shapes = np.zeros((len(ARKIT_51), len(upright), 3))
+    smile, jaw, pucker, inner, outer = np.load(FILE).astype(np.float64)
+    mouth = np.clip(np.linalg.norm(upright[CORNERS["Left"]] - upright[CORNERS["Right"]]) / MOUTH, *MOUTHS)
+    smile = mouth * _closed(smile)
+    sided = {
+        "mouthSmile": smile,
+        "mouthFrown": smile * FROWN,
+        "browOuterUp": outer,
+        "browDown": _together(upright, inner) - 0.9 * inner - 0.35 * outer,
+    }
+    for side, share in _halves(upright).items():
+        for name, shape in sided.items():
+            shapes[ARKIT_51.index(name + side)] = share * shape
+        _eye(shapes, upright, side)
+    whole = {"jawOpen": mouth * JAW * jaw, "mouthPucker": mouth * PUCKER * pucker, "browInnerUp": inner}
+    for name, shape in whole.items():
+        shapes[ARKIT_51.index(name)] = shape
+    return shapes
+
+
+def _halves(upright: np.ndarray) -> dict[str, np.ndarray]:
+    """(478, 1) share of each side of the face, together 1."""
+    left = smooth(_across(upright)[:, None] / 2.4 + 0.5)
+    return {"Left": left, "Right": 1 - left}
+
+
+def _across(upright: np.ndarray) -> np.ndarray:
+    """(478,) centimetres from the bridge of the nose to the subject's left."""
+    return upright[:, 0] - upright[1, 0]
+
+
+def _closed(smile: np.ndarray) -> np.ndarray:
+    """A smile whose lips stay together while they slide along the cheeks; measured smiles show teeth."""
+    smile = smile.copy()
+    for uppers, lowers, thinner in ((INNER_UPPER, INNER_LOWER, 0.0), (OUTER_UPPER, OUTER_LOWER, THINNER)):
+        upper, lower = smile[list(uppers)], smile[list(lowers)]
+        half = thinner * (upper - lower) / 2
+        smile[list(uppers)], smile[list(lowers)] = (upper + lower) / 2 + half, (upper + lower) / 2 - half
+    return smile
+
+
+def _together(upright: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """(478, 3) inner ends of the brows drawn towards each other."""
+    across = _across(upright)
+    return (-PINCH * np.sign(across) * smooth(np.abs(across) / 0.5) * inner[:, 1])[:, None] * [1, 0, 0]
+
+
+def _eye(shapes: np.ndarray, upright: np.ndarray, side: str) -> None:
+    """Fill in the lids and the iris of one eye."""
+    upper, lower, iris = list(LIDS[side][0]), list(LIDS[side][1]), list(IRIS[side])
+    opening = upright[lower] - upright[upper]
+    middle = opening[3:6].mean(0)
+    depth = np.clip((upright[upper][3:6, 1].mean() - upright[iris, 1]) / max(-middle[1], 1e-3), 0, 1)[:, None]
+    for name, (down, up) in EYELIDS.items():
+        shape = shapes[ARKIT_51.index(name + side)]
+        shape[upper] += down * opening
+        shape[lower] -= up * opening
+        if name in SQUEEZING:
+            shape[iris] += ((1 - depth) * down - depth * up) * middle
+    high = np.clip(np.linalg.norm(middle) / OPENING, 0.3, 1.0)
+    for name, (outwards, up) in GAZE.items():
+        shapes[ARKIT_51.index(name + side)][iris] += [SIDES[side] * outwards, high * up, 0]

@@ -1,0 +1,67 @@
+"""What an open mouth shows: the portrait's own teeth where they are visible, else a dark throat."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..contours import INNER_LOWER, INNER_UPPER, OUTER_LOWER, OUTER_UPPER
+from .lips import Lips
+from .warp import resample, smooth
+
+LIPS = sorted({*OUTER_UPPER, *OUTER_LOWER})
+MIDDLE = slice(3, 8)  # of the points of a lip, away from the corners
+STRETCH = 1.35  # of the portrait's own teeth at most; a wider opening is dark
+FADE = 0.12  # of the portrait's own opening, over which teeth fade into the dark
+# Where upper and lower teeth may part, as shares of the opening, and how dark the gap between them is.
+SPLITS, GAP, NO_GAP = np.linspace(0.4, 0.8, 17), 0.7, 1 - FADE
+LUMA = np.float32([0.299, 0.587, 0.114])
+# Throat and tongue as factors of the colour of the lips, and a colour that is added; the share of the tongue.
+THROAT, TONGUE, DARKEST = np.float32([0.22, 0.14, 0.15]), np.float32([0.5, 0.36, 0.38]), np.float32([6, 2, 2])
+TONGUES = 0.8
+SHADE, SHADE_DEPTH = 0.45, 0.5  # how bright the rim is, and centimetres over which its shadow ends
+
+
+class Interior:
+    """The inside of the mouth of an (H, W, 3) uint8 portrait.
+
+    landmarks: (478, 2) pixels; lips: their edges; cm: pixels per centimetre. Places inside are given by
+    `down`, pixels below the upper lip, and `up`, pixels above the lower one, both (h, w).
+    """
+
+    def __init__(self, picture: np.ndarray, landmarks: np.ndarray, lips: Lips, cm: float):
+        self._picture, self._landmarks, self._lips, self._cm = picture, landmarks, lips, cm
+
+    def painted(self, down: np.ndarray, up: np.ndarray) -> np.ndarray:
+        """(h, w, 3) float32: a throat in the colour of the lips, its rim shaded, and a dim tongue."""
+        lips = np.median(resample(self._picture, self._landmarks[LIPS][None])[0], 0)
+        tongue = TONGUES * smooth((down / np.maximum(down + up, 1e-3) - 0.45) / 0.5)[..., None]
+        lit = SHADE + (1 - SHADE) * smooth(np.minimum(down, 1.5 * up) / (SHADE_DEPTH * self._cm))
+        return (lips * (THROAT + tongue * (TONGUE - THROAT)) + DARKEST) * lit[..., None]
+
+    def own(
+        self, dark: np.ndarray, down: np.ndarray, up: np.ndarray, across: tuple[np.ndarray, np.ndarray]
+    ) -> np.ndarray:
+        """(h, w, 3) float32: the portrait's own teeth over the `dark`, parted where the mouth opens too wide.
+
+        across: (h, w) pixels along the mouth, as the layer above the lips and the one below them have it.
+        """
+        height = np.maximum(down + up, 1e-3)
+        ratio = down / height
+        along = across[0] + ratio * (across[1] - across[0])
+        stretched, split = self._lips.height(along) * STRETCH, self._split()
+        hanging, standing = down / stretched, np.clip(1 - up / stretched, 0, 1)
+        upper = hanging < split + FADE
+        shown = np.where(upper, split + FADE - hanging, standing - split) / FADE
+        share = np.where(upper, hanging, standing)
+        whole = height <= stretched
+        share, shown = np.where(whole, ratio, share), np.where(whole, 1, smooth(shown))
+        teeth = resample(self._picture, self._lips.between(along, share)).astype(np.float32)
+        return dark + shown[..., None] * (teeth - dark)
+
+    def _split(self) -> float:
+        """Share of the opening at which upper and lower teeth part: a dark row, else its end."""
+        upper, lower = (self._landmarks[list(lip)][MIDDLE] for lip in (INNER_UPPER, INNER_LOWER))
+        rows = upper + SPLITS[:, None, None] * (lower - upper)
+        bright = (resample(self._picture, rows).astype(np.float32) @ LUMA).mean(1)
+        darkest = bright.argmin()
+        return float(SPLITS[darkest]) if bright[darkest] < GAP * bright.mean() else NO_GAP
