@@ -1,24 +1,34 @@
-"""Which face: chosen once, then the same person through crossings, gaps and other people."""
+"""Which face: chosen once, then the same person through crossings, cuts, gaps and other people."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import hypot
 
 import cv2
 import numpy as np
 
-from ..geometry import similarity_matrix
 from ..track import TrackError
 from .faces import Face
 from .schemes import scheme_of
+from .tiles import overlap
 
 RULES = ("largest", "leftmost", "nearest the centre", "by number")
 
+ON_CUT = ("follow", "stop", "hold")
+
 CHIP = 24  # side of the small upright picture that tells people apart
-CHIP_TEMPLATE = np.array([(0.25, 0.3), (0.75, 0.3), (0.7, 0.8), (0.3, 0.8)]) * CHIP  # outer eye corners, mouth corners
-SAME_PERSON = 0.55  # correlation of two chips above which they may be one person
+# Outer eye corners and mouth corners in it, x + iy.
+CHIP_TEMPLATE = [CHIP * place for place in (0.25 + 0.3j, 0.75 + 0.3j, 0.7 + 0.8j, 0.3 + 0.8j)]
+# Correlation with the most similar remembered chip. On 13 real clips and 32 pictures: the same person two seconds later
+# is above ALIKE in 98 % of the cases, a different person in 1.8 %. Between neighbouring frames it never fell below STEADY
+# in full-rate clips.
+ALIKE, STEADY = 0.7, 0.6
+CLOSE = 0.1  # difference of two correlations that says nothing
+REMEMBERED, NEW_LOOK = 12, 0.9  # chips per person; one is added where no other is as similar
 REACH = 0.8  # face sizes that a head may move between two frames beyond where it was heading
-LEARNING = 0.1  # share of the new frame in the remembered chip
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,9 @@ class Choice:
         """Raises TrackError where there is no such face."""
         if self.rule == "by number":
             if not 1 <= self.number <= len(faces):
-                raise TrackError(f"Face number {self.number} was asked for; the first frame with a face has {len(faces)}.")
+                raise TrackError(
+                    f"Face number {self.number} was asked for; the first frame with a face has {len(faces)}."
+                )
             return sorted(faces, key=lambda face: face.box[0])[self.number - 1]
         keys = {
             "largest": lambda face: -_size(face),
@@ -47,45 +59,112 @@ class Choice:
 LARGEST = Choice()
 
 
+class Looks:
+    """How one or several people look: their most recent chips that differ from one another."""
+
+    def __init__(self):
+        self._chips: deque[np.ndarray] = deque(maxlen=REMEMBERED)
+
+    def likeness(self, chip: np.ndarray) -> float:
+        """Correlation with the most similar chip, -1..1; -1 without any, 1 where one of the two is flat and says nothing."""
+        return max(
+            (float(np.vdot(chip, own)) if chip.any() and own.any() else 1.0 for own in self._chips),
+            default=-1.0,
+        )
+
+    def add(self, chip: np.ndarray) -> None:
+        if self.likeness(chip) < NEW_LOOK:
+            self._chips.append(chip)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A face of the frame: its chip, its likeness to the followed person and to the others, its distance in face sizes."""
+
+    face: Face
+    chip: np.ndarray
+    own: float
+    other: float
+    distance: float
+
+
 class Follower:
     """Finds one person's face among the faces of each frame.
 
-    Where only one face was ever seen, it is that person, however far it jumps (a cut, a dropped second). Once there were two, a
-    face must lie where the person was heading, or look like them.
+    Candidates are filtered by likeness, then chosen by distance. A face that nobody has seen before in place of the
+    person is a cut to another person; `on_cut` decides: follow the new person, hold (the person is absent), or stop.
+
+    cuts:    frames at which the track goes on with another person
+    foreign: frames that show another person while the followed one is absent, under "hold"
     """
 
-    def __init__(self, choice: Choice, scheme: str):
-        self._choice, self._points = choice, list(scheme_of(scheme).parts[1:])
-        self._chip = self._centre = self._velocity = self._face = None
-        self._missed, self._alone = 0, True
+    def __init__(self, choice: Choice, scheme: str, on_cut: str = "follow"):
+        if on_cut not in ON_CUT:
+            raise TrackError(f"There is no way {on_cut!r} to treat a cut; there are {', '.join(ON_CUT)}.")
+        self._choice, self._points, self._on_cut = choice, list(scheme_of(scheme).parts[1:]), on_cut
+        self._person, self._others = Looks(), Looks()
+        self._centre = self._velocity = self._face = None
+        self._missed, self._frame = 0, -1
+        self.cuts: list[int] = []
+        self.foreign: list[int] = []
 
     def __call__(self, frame: np.ndarray, faces: list[Face]) -> Face | None:
         """The followed face among `faces` of an (H, W, 3) uint8 frame, or None where it is not among them."""
-        self._alone = self._alone and len(faces) < 2
+        self._frame += 1
         if not faces:
-            self._missed += 1
-            return None
+            return self._miss()
+        candidates = [self._candidate(frame, face) for face in faces]
         if self._face is None:
-            face = self._choice.pick(faces, (frame.shape[1], frame.shape[0]))
-            return self._take(face, self._look(frame, face))
-        if self._alone:
-            return self._take(faces[0], self._look(frame, faces[0]))
-        chips = [self._look(frame, face) for face in faces]
-        rated = [(self._distance(face), self._likeness(chip), chip, face) for face, chip in zip(faces, chips)]
-        distance, likeness, chip, face = min(rated, key=lambda r: r[0] + 2 * (1 - r[1]))
-        if likeness < SAME_PERSON or (distance > REACH * (1 + self._missed) and likeness < (1 + SAME_PERSON) / 2):
-            self._missed += 1
-            return None
-        return self._take(face, chip)
+            first = self._choice.pick(faces, (frame.shape[1], frame.shape[0]))
+            return self._take(next(one for one in candidates if one.face is first), candidates)
+        alike = [one for one in candidates if self._is_person(one)]
+        if alike:
+            best = max(one.own for one in alike)
+            alike = [one for one in alike if one.own >= best - CLOSE]
+            return self._take(min(alike, key=lambda one: one.distance), candidates)
+        strangers = [one for one in candidates if one.other < ALIKE]
+        return self._cut(frame, strangers, candidates) if strangers else self._miss()
 
-    def _take(self, face: Face, chip: np.ndarray) -> Face:
-        centre = _centre(face)
+    def _is_person(self, one: Candidate) -> bool:
+        """Does the candidate look like the person, and no more like somebody seen beside them?"""
+        steady = self._missed == 0 and one.distance <= REACH
+        return one.own >= (STEADY if steady else ALIKE) and one.own >= one.other - CLOSE
+
+    def _cut(self, frame: np.ndarray, strangers: list[Candidate], candidates: list[Candidate]) -> Face | None:
+        if self._on_cut == "stop":
+            raise TrackError(
+                f"The clip shows another person from frame {self._frame} on (counted from 0). Trim it there, or set on_cut "
+                'to "follow" or "hold".'
+            )
+        if self._on_cut == "hold":
+            self.foreign.append(self._frame)
+            return self._miss()
+        self.cuts.append(self._frame)
+        self._person, self._others = Looks(), Looks()
+        self._velocity = None
+        rule = LARGEST if self._choice.rule == "by number" else self._choice
+        new = rule.pick([one.face for one in strangers], (frame.shape[1], frame.shape[0]))
+        self._centre = None
+        return self._take(next(one for one in strangers if one.face is new), candidates)
+
+    def _miss(self) -> None:
+        self._missed += 1
+
+    def _take(self, taken: Candidate, candidates: list[Candidate]) -> Face:
+        face, centre = taken.face, _centre(taken.face)
         step = np.zeros(2) if self._centre is None else (centre - self._centre) / (1 + self._missed)
         self._velocity = step if self._velocity is None else (self._velocity + step) / 2
-        mixed = chip if self._chip is None else (1 - LEARNING) * self._chip + LEARNING * chip
-        self._chip = mixed / max(np.linalg.norm(mixed), 1e-9)
         self._face, self._centre, self._missed = face, centre, 0
+        self._person.add(taken.chip)
+        for one in candidates:
+            if overlap(one.face.box, face.box) == 0:
+                self._others.add(one.chip)
         return face
+
+    def _candidate(self, frame: np.ndarray, face: Face) -> Candidate:
+        chip = self._look(frame, face)
+        distance = 0.0 if self._face is None else self._distance(face)
+        return Candidate(face, chip, self._person.likeness(chip), self._others.likeness(chip), distance)
 
     def _distance(self, face: Face) -> float:
         """How far from where the person was heading, in face sizes."""
@@ -93,20 +172,43 @@ class Follower:
         growth = abs(np.log(_size(face) / _size(self._face)))
         return float(np.linalg.norm(_centre(face) - expected) / _size(self._face) + growth)
 
-    def _likeness(self, chip: np.ndarray) -> float:
-        """Correlation with the remembered chip, -1..1; 1 where one of them is flat and so says nothing."""
-        return float(np.vdot(chip, self._chip)) if chip.any() and self._chip.any() else 1.0
-
     def _look(self, frame: np.ndarray, face: Face) -> np.ndarray:
         """The face upright at 24 x 24, less its mean, of length 1."""
-        matrix = similarity_matrix(face.landmarks[self._points, :2].astype(np.float64), CHIP_TEMPLATE)
-        scale = np.hypot(*matrix[0, :2])
-        if scale < 0.5:  # shrink without aliasing
-            frame = cv2.resize(frame, None, fx=2 * scale, fy=2 * scale, interpolation=cv2.INTER_AREA)
-            matrix = matrix * [[1 / (2 * scale), 1 / (2 * scale), 1]]
-        chip = cv2.warpAffine(frame, matrix, (CHIP, CHIP), borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+        matrix = _similarity(face.landmarks[self._points, :2], CHIP_TEMPLATE)
+        part, matrix = _around(frame, matrix)
+        while hypot(*matrix[0, :2]) <= 0.5 and min(part.shape[:2]) > 1:  # shrink without aliasing
+            height, width = (side // 2 for side in part.shape[:2])
+            part = cv2.resize(part[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+            matrix = matrix * [[2, 2, 1]]
+        chip = cv2.warpAffine(part, matrix, (CHIP, CHIP), borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
         chip -= chip.mean()
         return chip / max(np.linalg.norm(chip), 1e-9)
+
+
+def _similarity(source: np.ndarray, target: Sequence[complex]) -> np.ndarray:
+    """(2, 3) least-squares similarity of points (N, 2), in the plane of complex numbers; quicker than the general fit."""
+    points = [complex(x, y) for x, y in source.tolist()]
+    middle, aim = sum(points) / len(points), sum(target) / len(target)
+    spread = sum(abs(point - middle) ** 2 for point in points)
+    turn = sum((point - middle).conjugate() * (to - aim) for point, to in zip(points, target)) / max(
+        spread, 1e-9
+    )
+    shift = aim - turn * middle
+    return np.array([(turn.real, -turn.imag, shift.real), (turn.imag, turn.real, shift.imag)])
+
+
+def _around(frame: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The part of the frame that a chip shows, and the (2, 3) matrix from it to the chip."""
+    height, width = frame.shape[:2]
+    x, y = np.linalg.solve(matrix[:, :2], CHIP / 2 - matrix[:, 2])
+    reach = (
+        0.75 * CHIP / hypot(*matrix[0, :2])
+    )  # the chip's diagonal reaches 0.71 of its side from its middle
+    x0, y0 = int(min(max(x - reach, 0), width - 1)), int(min(max(y - reach, 0), height - 1))
+    part = frame[y0 : int(max(y + reach, y0 + 1)), x0 : int(max(x + reach, x0 + 1))]
+    moved = matrix.copy()
+    moved[:, 2] += matrix[:, :2] @ (x0, y0)
+    return part, moved
 
 
 def _centre(face: Face) -> np.ndarray:

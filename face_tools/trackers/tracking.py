@@ -25,13 +25,15 @@ def track_faces(
     choice: Choice = LARGEST,
     on_miss: str = "stop",
     tick: Callable[[int], None] = lambda done: None,
+    on_cut: str = "follow",
 ) -> FaceTrack:
     """Track one face through frames (H, W, 3) uint8 RGB of one size. Row k of the track is frame k, always.
 
     Keeps no frame longer than the source does. tick(done) is called after every frame; what it raises goes through.
-    Raises TrackError for an empty clip, a clip without any face, and under "stop" for any frame without one (it names them).
+    Raises TrackError for an empty clip, a clip without any face, under on_miss "stop" for any frame without one (it
+    names them), and under on_cut "stop" for a cut to another person.
     """
-    follow = Follower(choice, source.scheme)
+    follow = Follower(choice, source.scheme, on_cut)
     rows = Rows()
     size = None
     for frame, faces in look(source, frames):
@@ -44,7 +46,8 @@ def track_faces(
     if not len(rows):
         raise TrackError("There is no frame to track: the clip is empty.")
     valid, arrays = without_jumps(*rows.measured(), fps)
-    notes = source.notes + check_misses(valid, on_miss) + tilt_notes(valid, arrays["rotation"])
+    notes = source.notes + cut_notes(follow.cuts, follow.foreign)
+    notes += check_misses(valid, on_miss, follow.foreign) + tilt_notes(valid, arrays["rotation"])
     filled = fill(arrays, valid, on_miss)
     return FaceTrack(source=source.name, scheme=source.scheme, fps=fps, size=size, valid=valid, notes=notes, **filled)
 
@@ -104,8 +107,22 @@ def tilt_notes(valid: np.ndarray, rotation: np.ndarray) -> tuple[str, ...]:
     )
 
 
-def check_misses(valid: np.ndarray, on_miss: str) -> tuple[str, ...]:
-    """A note that names the frames without a face, if there are any. Raises TrackError where the policy does not allow them."""
+def cut_notes(cuts: list[int], foreign: list[int]) -> tuple[str, ...]:
+    """Sentences that name the frames at which the clip goes on with another person, and those that show one meanwhile."""
+    notes = ()
+    if cuts:
+        places = f"frame{'s' * (len(cuts) > 1)} {', '.join(map(str, cuts))}"
+        notes += (f"The clip cuts to another person at {places} (counted from 0); the track follows the new person.",)
+    if foreign:
+        notes += (f"Only another person is seen in {len(foreign)} frames ({ranges(foreign)}, counted from 0).",)
+    return notes
+
+
+def check_misses(valid: np.ndarray, on_miss: str, foreign: list[int] = ()) -> tuple[str, ...]:
+    """A note that names the frames without the face, if there are any. `foreign` frames never stop.
+
+    Raises TrackError where the policy does not allow them.
+    """
     if on_miss not in ON_MISS:
         raise TrackError(f"There is no policy {on_miss!r} for a missed frame; there are {', '.join(ON_MISS)}.")
     if valid.all():
@@ -113,9 +130,9 @@ def check_misses(valid: np.ndarray, on_miss: str) -> tuple[str, ...]:
     if not valid.any():
         raise TrackError(f"No face was found in any of the {len(valid)} frames.")
     missed = f"in {(~valid).sum()} of {len(valid)} frames ({ranges(np.flatnonzero(~valid))}, counted from 0)"
-    if on_miss == "stop":
+    if on_miss == "stop" and set(np.flatnonzero(~valid)) - set(foreign):
         raise TrackError(f'The face was not found {missed}. Set on_miss to "hold" or "interpolate", or trim the clip.')
-    done = {"hold": "hold the last measured row", "interpolate": "are interpolated"}[on_miss]
+    done = "are interpolated" if on_miss == "interpolate" else "hold the last measured row"
     return (f"The face was not found {missed}; these rows {done}.",)
 
 
