@@ -12,6 +12,7 @@ BENCHES = {
     "farm": ("cost.farm", "time of one clip on workers of this machine"),
     "farm_simulation": ("cost.farm_simulation", "time of one clip on a simulated farm of many workers"),
     "drawn_heads": ("quality.drawn_heads", "pose, expression and identity of the toy model on unseen synthetic heads"),
+    "real_faces": ("quality.real_faces", "real clips and pictures: frames flipped, dropped, right in every turn; cost"),
     "probe": ("quality.probe", "train the regression probe that reads pose, expression and identity"),
     "style": ("quality.style", "likeness and look of a stylised checkpoint by strength schedule"),
     "easy_cache": ("quality.easy_cache", "what EasyCache saves and costs against fewer steps"),

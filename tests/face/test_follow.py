@@ -1,4 +1,4 @@
-"""The same person through cuts, gaps and other people: composites of real faces, tracked by MediaPipe's FaceMesh."""
+"""The same person through cuts, gaps and other people: composites of real faces, tracked by FaceMesh."""
 
 from functools import cache
 from itertools import permutations
@@ -21,7 +21,9 @@ PEOPLE = ("astronaut", "man", "older_man", "talking_head")
 
 @pytest.fixture(scope="module")
 def mesh():
-    pytest.importorskip("mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21")
+    pytest.importorskip(
+        "mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21"
+    )
     with sources.open_source("mediapipe-mesh", ModelFiles()) as source:
         yield source
 
@@ -98,7 +100,11 @@ def test_a_cut_to_another_person_can_be_held(mesh):
 
 
 def test_a_person_leaves_and_comes_back_elsewhere(mesh):
-    frames = scene(mesh, astronaut=LEFT, man=RIGHT) + scene(mesh, man=RIGHT) + scene(mesh, man=LEFT, astronaut=RIGHT)
+    frames = (
+        scene(mesh, astronaut=LEFT, man=RIGHT)
+        + scene(mesh, man=RIGHT)
+        + scene(mesh, man=LEFT, astronaut=RIGHT)
+    )
     track = track_faces(frames, mesh, 25.0, Choice("leftmost"), "hold")
     assert np.flatnonzero(~track.valid).tolist() == [5, 6, 7, 8, 9]
     assert at(track).tolist() == [LEFT] * 10 + [RIGHT] * 5
