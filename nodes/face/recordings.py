@@ -11,6 +11,7 @@ from ...face_tools.recordings.arkit_json import read_arkit_json
 from ...face_tools.recordings.livelink import TAKE_FPS, read_live_link
 from ...face_tools.report import describe
 from ...face_tools.trackers.onnx_source import named_otherwise
+from ..file_names import with_dates
 from ..input_files import OUTPUT, inside, listed
 from ..notice import notice
 from ..schema import schema
@@ -142,7 +143,9 @@ class SaveTrack(io.ComfyNode):
             inputs=[
                 FaceTrackType.Input("track", tooltip="The track to keep."),
                 io.String.Input(
-                    "filename_prefix", default="sk_portrait/track", tooltip="Name of the file, with folders; a number is added."
+                    "filename_prefix",
+                    default="sk_portrait/track",
+                    tooltip="Name of the file, with folders; a number is added. %date:yyyy-MM-dd% is filled in.",
                 ),
             ],
             outputs=[
@@ -155,7 +158,7 @@ class SaveTrack(io.ComfyNode):
     def execute(cls, track, filename_prefix) -> io.NodeOutput:
         output = folder_paths.get_output_directory()
         try:
-            folder, name, number, _, _ = folder_paths.get_save_image_path(filename_prefix, output, *track.size)
+            folder, name, number, _, _ = folder_paths.get_save_image_path(with_dates(filename_prefix), output, *track.size)
         except Exception as error:  # the host has a bare one for a folder that lies outside
             reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
             raise ValueError(f"filename_prefix {filename_prefix[:60]!r} cannot be used in {output}: {reason}") from None

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -117,6 +118,11 @@ def test_preview_shows_overlay_and_plot(nodes, folders):
     assert len(shown["images"]) == 1
     on_black, _ = nodes["PreviewTrack"].execute(make(), "", 256, 128).args
     assert on_black.shape == (12, 48, 64, 3)
+
+
+def test_a_track_is_saved_under_its_date_and_size(nodes, folders):
+    _, path = nodes["SaveTrack"].execute(make(), "%date:yyyy%/take_%width%").args
+    assert path == str(folders / "output" / str(datetime.now().year) / "take_64_00001_.npz")
 
 
 def test_a_saved_track_is_listed_and_loaded(nodes, folders):
