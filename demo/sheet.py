@@ -7,24 +7,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..face_tools.video_file import write
+
 CELL, BAR, ROWS, SIDE = 192, 20, 6, 256
 INK, PAPER = (225, 225, 225), (32, 32, 32)
 
 
 def write_video(path: Path, frames: list[np.ndarray], fps: float) -> Path:
-    """Frames (H, W, 3) uint8 RGB as H.264 in mp4."""
-    from fractions import Fraction
-
-    import av
-
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000), options={"crf": "17"})
-        stream.height, stream.width = (side - side % 2 for side in frames[0].shape[:2])
-        stream.pix_fmt = "yuv420p"
-        for frame in frames:
-            cut = np.ascontiguousarray(frame[: stream.height, : stream.width])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(cut, format="rgb24")))
-        container.mux(stream.encode(None))
+    """Frames (H, W, 3) uint8 RGB as H.264 in mp4, cut to an even size: every player takes that."""
+    height, width = (side - side % 2 for side in frames[0].shape[:2])
+    write(str(path), (frame[:height, :width] for frame in frames), fps)
     return path
 
 
