@@ -14,7 +14,7 @@ from ...face_tools.report import describe
 from ...face_tools.track import FaceTrack
 from ...face_tools.trackers import sources
 from ...face_tools.trackers.faces import ModelFiles, Source
-from ...face_tools.trackers.follow import RULES, Choice
+from ...face_tools.trackers.follow import ON_CUT, RULES, Choice
 from ...face_tools.trackers.host_landmarks import HostLandmarks
 from ...face_tools.trackers.tracking import ON_MISS, track_faces
 from ..folders import FACE_TOOLS
@@ -65,6 +65,14 @@ COEFFICIENTS = FaceTrackType.Input(
     optional=True,
     tooltip="A track whose expression coefficients replace those of the tracker, by time: Import Live Link Face, for one.",
 )
+CUT = io.Combo.Input(
+    "on_cut",
+    options=list(ON_CUT),
+    default=ON_CUT[0],
+    optional=True,
+    tooltip="Where the clip cuts to another person: follow the new person, stop, or hold the last row until the first one "
+    "returns. The report names the frames.",
+)
 TRACK = FaceTrackType.Output(display_name="track", tooltip="One row for every frame: landmarks, head pose, expression coefficients.")
 MEASURED = io.Mask.Output(display_name="measured", tooltip="White where the face was measured, black where the row was bridged.")
 REPORT = io.String.Output(display_name="report", tooltip="What was found: source, range of head angles, missed frames, notes.")
@@ -114,16 +122,28 @@ class TrackFace(io.ComfyNode):
                 *WHICH,
                 DETECTOR,
                 COEFFICIENTS,
+                CUT,
             ],
             outputs=[TRACK, MEASURED, REPORT],
             hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
-    def execute(cls, images, fps, source, face, face_number, on_miss, face_detection_model=None, coefficients=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        images,
+        fps,
+        source,
+        face,
+        face_number,
+        on_miss,
+        face_detection_model=None,
+        coefficients=None,
+        on_cut=ON_CUT[0],
+    ) -> io.NodeOutput:
+        tick, choice = ticker(len(images)), Choice(face, face_number)
         with tracker_of(source, face_detection_model) as tracker:
-            frames = frames_uint8(images)
-            track = track_faces(frames, tracker, fps, Choice(face, face_number), on_miss, ticker(len(images)))
+            track = track_faces(frames_uint8(images), tracker, fps, choice, on_miss, tick, on_cut)
         track, report = finished(cls, track, coefficients)
         return io.NodeOutput(track, measured_mask(track), report)
 
@@ -151,6 +171,7 @@ class TrackVideo(io.ComfyNode):
                 DETECTOR,
                 COEFFICIENTS,
                 CROP,
+                CUT,
             ],
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The frames, cropped to the face."),
@@ -181,13 +202,14 @@ class TrackVideo(io.ComfyNode):
         face_detection_model=None,
         coefficients=None,
         crop=FIXED,
+        on_cut=ON_CUT[0],
     ) -> io.NodeOutput:
         stream = open_video(video, fps, start, seconds)
         for note in stream.notes:
             notice(cls, note)
-        tick = ticker(2 * stream.expected)
+        tick, choice = ticker(2 * stream.expected), Choice(face, face_number)
         with tracker_of(source, face_detection_model) as tracker:
-            whole = track_faces(stream.frames(), tracker, stream.fps, Choice(face, face_number), on_miss, tick)
+            whole = track_faces(stream.frames(), tracker, stream.fps, choice, on_miss, tick, on_cut)
         clip = Clip(stream.fps, start, len(whole))
         where = replace(crop_of(whole, generation, factor, size, crop), clip=clip)
         whole = whole.replace(notes=whole.notes + leaving_notes(whole, where))
@@ -224,19 +246,23 @@ class TrackFromLandmarks(io.ComfyNode):
                     "images", optional=True, tooltip="The frames of the clip: with them, people who cross are told apart by their looks."
                 ),
                 COEFFICIENTS,
+                CUT,
             ],
             outputs=[TRACK, MEASURED, REPORT],
             hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
-    def execute(cls, face_landmarks, fps, face, face_number, on_miss, images=None, coefficients=None) -> io.NodeOutput:
+    def execute(
+        cls, face_landmarks, fps, face, face_number, on_miss, images=None, coefficients=None, on_cut=ON_CUT[0]
+    ) -> io.NodeOutput:
         source = HostLandmarks(face_landmarks, coefficient_order())
         if images is not None and len(images) != len(source):
             raise ValueError(f"There are landmarks for {len(source)} frames and {len(images)} images: they must be equal.")
         blank = np.zeros((source.size[1], source.size[0], 3), np.uint8)
         frames = frames_uint8(images) if images is not None else (blank for _ in range(len(source)))
-        track = track_faces(frames, source, fps, Choice(face, face_number), on_miss, ticker(len(source)))
+        tick, choice = ticker(len(source)), Choice(face, face_number)
+        track = track_faces(frames, source, fps, choice, on_miss, tick, on_cut)
         track, report = finished(cls, track, coefficients)
         return io.NodeOutput(track, measured_mask(track), report)
 
