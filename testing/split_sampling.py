@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .compare import relative_error
 from .tiny_models import prompt
 
 AFTER_ALL = 10_000  # a step after the last one, as KSampler (Advanced) has it by default
@@ -80,4 +81,4 @@ def split_errors(
     latent = torch.zeros_like(noise) if latent is None else latent
     single = whole(model, noise, latent, sigmas, cfg)
     halves = {name: split(model, noise, latent, sigmas, at, cfg) for name, split in WAYS.items()}
-    return {name: ((both - single).abs().max() / single.abs().max()).item() for name, both in halves.items()}
+    return {name: relative_error(both, single) for name, both in halves.items()}
