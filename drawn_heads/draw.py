@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from ..face_tools import contours
+from ..face_tools.opencv import cv2
 from . import head
 from .canvas import COARSE, Canvas, Ellipsoid, Light, blend, shade
 from .features import Face

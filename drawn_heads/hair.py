@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
+from ..face_tools.opencv import cv2
 from .canvas import Canvas, Ellipsoid, shade
 from .head import View
 from .identity import Identity

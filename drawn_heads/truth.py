@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from ..face_tools import contours
+from ..face_tools.opencv import cv2
 from ..face_tools.track import FaceTrack
 from . import head
 from .features import contour

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
+
+from .opencv import cv2
 
 WEIGHTS = {  # matrix -> shares of red and blue in the luma
     1: (0.2126, 0.0722),  # BT.709

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import av
-import cv2
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer, Type
 
 from .colour import UNKNOWN, Colour
 from .film_frame import CodedFrame, RgbFrame
+from .opencv import cv2
 
 WIDEST = 8.0  # no real pixel is wider than this, or as much higher
 PLANAR = re.compile(r"(yuvj?|yuva)4\d\dp(\d+le)?|gray(\d+le)?")  # formats that are read as they are

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from .colour import SDR, Colour, rounded, to_planes, to_rgb
 from .hdr import to_sdr
+from .opencv import cv2
 
 
 @dataclass

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-import cv2
 import numpy as np
+
+from .opencv import cv2
 
 WHITE, PEAK = 203.0, 1000.0  # nits of diffuse white and of the brightest highlight (BT.2408)
 KNEE = 0.6  # of SDR's white: what is darker stays as it is

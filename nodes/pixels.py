@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 import comfy.model_management
-import cv2
 import numpy as np
 import torch
+
+from ..face_tools.opencv import cv2
 
 
 def frames_uint8(images: Iterable[torch.Tensor]) -> Iterator[np.ndarray]:

@@ -72,6 +72,12 @@ def test_artists_install_the_same_list_from_either_file():
     assert "opencv" not in listed  # pip would put one distribution over another one
 
 
+def test_artists_code_takes_opencv_from_one_module():
+    """`face_tools/opencv.py` imports it at first use: without it, nodes that do not need it still load."""
+    for package in ARTISTS:
+        assert {path for path in (ROOT / package).rglob("*.py") if "cv2" in imports(path)} == set()
+
+
 def test_registry_metadata_is_complete():
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for line in ('name = "sk-portrait"', 'PublisherId = "', 'DisplayName = "SK Portrait"', 'requires-comfyui = ">=0.3.64"'):

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import cv2
 import numpy as np
 
 from ..geometry import similarity_matrix
+from ..opencv import cv2
 from ..track import FaceTrack
 from ..trackers.schemes import scheme_of
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import cv2
 import numpy as np
 
+from ..opencv import cv2
 from ..pictures.chart import FINE, INK, PAPER, averaged, blank, fixed, legend, panel, text, time_axis
 from ..pictures.preview import MEASURED, draw_overlay
 from ..track import FaceTrack

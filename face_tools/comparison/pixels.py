@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
+from ..opencv import cv2
 from ..track import TrackError
 
 WINDOW = 7  # side of the SSIM window, the default of scikit-image

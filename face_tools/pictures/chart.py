@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
+
+from ..opencv import cv2
 
 # RGB. A frame in which the face was not detected is marked in orange.
 BRIDGED, INK, PAPER, GRID = (255, 140, 0), (40, 40, 40), (252, 252, 252), (225, 225, 225)
@@ -14,7 +15,6 @@ CURVES = (
     (0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (230, 159, 0), (0, 0, 0),
 )  # fmt: skip
 FINE = 2  # a chart is drawn this much larger and averaged down
-FONT = cv2.FONT_HERSHEY_SIMPLEX
 Area = tuple[int, int, int, int]  # x0 y0 x1 y1
 
 
@@ -114,6 +114,7 @@ def fixed(points: np.ndarray) -> tuple:
 def text(picture, words: str, at, colour, thin: int, halo: bool = True) -> None:
     """Write words with their lower left corner at a point, on a dark halo."""
     at = tuple(int(np.clip(round(float(c)), -30000, 30000)) for c in at)  # OpenCV takes no more than a C int
+    font = cv2.FONT_HERSHEY_SIMPLEX
     if halo:
-        cv2.putText(picture, words, at, FONT, 0.42 * thin, (0, 0, 0), 3 * thin, cv2.LINE_AA)
-    cv2.putText(picture, words, at, FONT, 0.42 * thin, colour, thin, cv2.LINE_AA)
+        cv2.putText(picture, words, at, font, 0.42 * thin, (0, 0, 0), 3 * thin, cv2.LINE_AA)
+    cv2.putText(picture, words, at, font, 0.42 * thin, colour, thin, cv2.LINE_AA)

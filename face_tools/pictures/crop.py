@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import cv2
 import numpy as np
 
+from ..opencv import cv2
 from ..track import FaceTrack, TrackError
 from ..trackers.head_pose import move_translation
 from ..trackers.schemes import scheme_of

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-import cv2
 import numpy as np
 
 from ..editing.edit import smooth_rows
+from ..opencv import cv2
 from ..track import FaceTrack, TrackError
 from .crop import Clip, Crop, CropRule, Window, cropped, face_box, require_face
 from .resampling import Banded, least_squares, sampled, sampled_across, sampled_down

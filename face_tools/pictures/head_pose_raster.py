@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from ..geometry import rotation_matrix
+from ..opencv import cv2
 from ..track import FaceTrack, TrackError
 from ..trackers.head_pose import FOCAL_512, focal_length
 

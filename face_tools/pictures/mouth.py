@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from ..contours import INNER_LOWER, INNER_UPPER, OUTER_LOWER, OUTER_UPPER
+from ..opencv import cv2
 from .lips import ENDS, Frame, Lips
 from .mouth_interior import Interior
 from .warp import ROUNDS, Bend, folded, resample, smooth

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
+from ..opencv import cv2
 from .crop import Window
 
 MOMENTS = 96  # pixels a side, about, that mean and spread of a colour are read from

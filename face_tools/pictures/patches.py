@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import cv2
 import numpy as np
 
 from ..geometry import similarity_matrix, transform
+from ..opencv import cv2
 from ..track import FaceTrack, TrackError
 from ..trackers.schemes import Scheme, scheme_of
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from ..coefficients import ARKIT_51
 from ..geometry import rotation_matrix
+from ..opencv import cv2
 from ..track import FaceTrack, TrackError
 from ..trackers.schemes import SCHEMES
 from ..trackers.tracking import ranges

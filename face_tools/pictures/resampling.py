@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
+
+from ..opencv import cv2
 
 BLOCK = 32  # rows of a banded matrix that are multiplied together
 

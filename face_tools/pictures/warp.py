@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+
+from ..opencv import cv2
 
 STEEPEST = 0.75  # Lipschitz constant of one step
 ROUNDS = 10  # steps at most; points that have not arrived by then stay short of their goal

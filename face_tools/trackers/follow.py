@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
 
-import cv2
 import numpy as np
 
+from ..opencv import cv2
 from ..track import TrackError
 from .faces import Face
 from .schemes import scheme_of

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
+from ..opencv import cv2
 from .onnx_session import OnnxNet
 from .tiles import GRIDS, overlap, tiles
 

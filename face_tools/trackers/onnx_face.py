@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from ..geometry import transform
+from ..opencv import cv2
 from ..track import TrackError
 from .onnx_session import OnnxNet
 

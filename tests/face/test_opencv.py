@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from importlib import metadata
 from types import SimpleNamespace
@@ -15,6 +16,25 @@ from sk_portrait.host.environment import ROOT
 MISSING = ModuleNotFoundError("No module named 'cv2'")
 NO_DISPLAY = ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
 OTHER_NUMPY = AttributeError("_ARRAY_API not found")
+
+WITHOUT_OPENCV = """
+import asyncio, importlib.util, pathlib, sys
+sys.modules["cv2"] = None
+spec = importlib.util.spec_from_file_location("sk_portrait_run", sys.argv[1] + "/run.py")
+run = importlib.util.module_from_spec(spec); spec.loader.exec_module(run); run.load_pack()
+from sk_portrait.host import installation
+installation.enter(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]))
+import sk_portrait
+extension = asyncio.run(sk_portrait.comfy_entrypoint())
+nodes = {node.define_schema().node_id: node for node in asyncio.run(extension.get_node_list())}
+print(len(nodes), nodes["SKPortraitStrengths"].execute(1.0, 1.0, 1.0, "", "", "0: 1")[0].frames.values)
+head = nodes["SKPortraitDrawnHead"]
+inputs = {spec.id: getattr(spec, "default", None) for spec in head.define_schema().inputs}
+try:
+    head.execute(**inputs)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
 
 
 @pytest.fixture
@@ -92,3 +112,11 @@ def test_an_environment_of_uv_is_served_by_uv(environment, install, monkeypatch)
 def test_debuggers_and_copiers_do_not_need_it(environment):
     environment(MISSING)
     assert not hasattr(opencv._OpenCV(), "__wrapped__")
+
+
+def test_without_it_all_nodes_load_and_those_that_need_it_say_what_to_do(comfy, tmp_path):
+    command = [sys.executable, "-c", WITHOUT_OPENCV, str(ROOT), str(comfy), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    loaded, error = done.stdout.splitlines()[-2:]
+    assert int(loaded.split()[0]) > 40 and error.startswith("OpenCVError ") and " -m pip install " in error
