@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,6 +15,7 @@ from torch import Tensor
 from ..face_tools import video
 from ..face_tools.coefficients import to_network_order
 from ..face_tools.editing.approximate import approximate_coefficients
+from ..face_tools.opencv import cv2
 from ..face_tools.pictures.crop import CROP_RULES, portrait_crop
 from ..face_tools.pictures.patches import REGIONS, plan_patches
 from ..face_tools.track import FaceTrack, TrackError

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from ... import drawn_heads
+from ...face_tools.opencv import cv2
 
 SIZE, CELLS = 128, 16  # pixels of a drawing, and cells of its latent
 # Real heads lean and are framed off the middle: drawings are held and placed up to so far from their motion's.
