@@ -201,7 +201,8 @@ def _faults(key: str, node: dict, graph: dict, object_info: dict) -> Iterator[st
         yield f"{label} is unknown to this ComfyUI"
         return
     for name in required(object_info[node["class_type"]], given):
-        if name not in given:
+        # An API graph of an earlier version has the input without the prefix of the choice that brings it today.
+        if not {name, name.split(".")[-1]} & given.keys():
             yield f"{label} has no {name}"
 
 
