@@ -7,4 +7,5 @@ PICTURES = {
     "artist_path": ("artist_path", "web/docs/artist_path.md"),
     "drawn_heads": ("drawn_heads_page", "the page of Drawn Head"),
     "face_template": ("face_template", "the head template and the mesh of the synthetic heads, from a clip"),
+    "face_shapes": ("face_shapes", "the shapes of the Expression Editor, from clips of real faces"),
 }

@@ -14,6 +14,7 @@ BENCHES = {
     "drawn_heads": ("quality.drawn_heads", "pose, expression and identity of the toy model on unseen synthetic heads"),
     "real_faces": ("quality.real_faces", "real clips and pictures: frames flipped, dropped, right in every turn; cost"),
     "probe": ("quality.probe", "train the regression probe that reads pose, expression and identity"),
+    "expressions": ("quality.expressions", "whether portraits of a folder fold at any end of the Expression Editor's sliders"),
     "style": ("quality.style", "likeness and look of a stylised checkpoint by strength schedule"),
     "easy_cache": ("quality.easy_cache", "what EasyCache saves and costs against fewer steps"),
     "official": ("official.compare", "time and memory against a copy of the official pack"),

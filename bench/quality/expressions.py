@@ -1,0 +1,61 @@
+"""How a folder of portraits bends in the Expression Editor.
+
+`python run.py bench expressions FOLDER [--sheet FILE]` prints for each picture the smallest Jacobian of the
+map from the moved picture to the portrait, over all ends of the sliders and pairs of ends. Above 0 the map
+neither tears nor folds. --sheet also draws the portraits at the ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ...face_tools.pictures.puppet import Puppet
+from ...testing import portraits
+
+SIZE, TILE = 512, 224
+KINDS = {".jpg", ".jpeg", ".png", ".webp"}
+PAIRS = (
+    {"jaw": 1.0, "smile": 1.0},
+    {"yaw": 30.0, "pitch": -30.0},
+    {"jaw": 1.0, "yaw": -30.0},
+)  # on the sheet
+
+
+def main(argv: list[str]) -> int:
+    """Prints one row per picture; returns 1 where one folds."""
+    parser = argparse.ArgumentParser(prog="python run.py bench expressions", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--sheet", type=Path, help="PNG file for the contact sheet")
+    given = parser.parse_args(argv)
+    folds, rows = 0, []
+    print(f"{len(portraits.ENDS)} ends and {len(portraits.PAIRS)} pairs of ends per portrait")
+    for path in sorted(path for path in given.folder.iterdir() if path.suffix.lower() in KINDS):
+        puppet = portraits.photograph(np.ascontiguousarray(cv2.imread(str(path))[..., ::-1]), SIZE)
+        if puppet is None:
+            print(f"{path.name}: no face was found")
+            continue
+        poses = (*portraits.ENDS, *portraits.PAIRS)
+        values = {str(pose): portraits.smallest_jacobian(puppet, pose) for pose in poses}
+        worst = min(values, key=values.get)
+        folds += values[worst] <= 0
+        print(f"{path.name}: smallest Jacobian {values[worst]:.4f} at {worst}", flush=True)
+        rows.append(_row(puppet, path.stem))
+    if given.sheet and rows:
+        cv2.imwrite(str(given.sheet), np.vstack(rows)[..., ::-1])
+    return int(folds > 0)
+
+
+def _row(puppet: Puppet, name: str) -> np.ndarray:
+    """(TILE, TILE * movements, 3): one portrait at the ends of its sliders."""
+    tiles = []
+    for pose in ({}, *portraits.ENDS, *PAIRS):
+        drawn = puppet.draw(*portraits.movement(puppet, pose))
+        tile = cv2.resize(drawn, (TILE, TILE), interpolation=cv2.INTER_AREA)
+        label = " ".join(f"{word} {value:+g}" for word, value in pose.items()) or name
+        cv2.putText(tile, label, (4, TILE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 0), 1, cv2.LINE_AA)
+        tiles.append(tile)
+    return np.hstack(tiles)
