@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .track import FaceTrack
+from .trackers.straight_look import described
 
 
 def describe(track: FaceTrack) -> str:
@@ -17,6 +18,7 @@ def describe(track: FaceTrack) -> str:
         f"{len(track)} frames of {track.size[0]}x{track.size[1]} at {track.fps:g} fps, tracked by {track.source}",
         f"measured: {int(track.valid.sum())} of {len(track)} frames",
         f"head angles in degrees: {angles}",
+        *filter(None, [described(track)]),
         "expression coefficients: " + ("none (Encode Drive uses zeros)" if track.coefficients is None else "51 a frame"),
         *(f"note: {note}" for note in track.notes),
     ]

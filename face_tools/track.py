@@ -52,6 +52,8 @@ class FaceTrack:
     crop:          (F, 3) float32 x, y and side of the square that each frame was cropped to, pixels of the
                    whole frame; None where the frames are whole
     whole:         (width, height) of the whole frames, pixels; None where `crop` is
+    pitch_zero:    radians of the tracker's own pitch that count as 0 in `rotation`; 0: its own zero, as in
+                   all tracks before format 2. See `trackers.straight_look`
 
     Raises TrackError where an array is of another shape or kind, a number is not finite, or rate or size are not above 0.
     """
@@ -69,6 +71,7 @@ class FaceTrack:
     notes: tuple[str, ...] = field(default=())
     crop: np.ndarray | None = None
     whole: tuple[int, int] | None = None
+    pitch_zero: float = 0.0
 
     def __post_init__(self) -> None:
         rows = {name: len(value) for name, value in self.arrays().items()}
@@ -78,6 +81,8 @@ class FaceTrack:
             raise TrackError("A face track has at least one row, and this one has none.")
         if not (np.isfinite(self.fps) and self.fps > 0):
             raise TrackError(f"The frame rate of a face track is above 0, got {self.fps:g}.")
+        if not np.isfinite(self.pitch_zero):
+            raise TrackError(f"The zero of a face track's pitch is a finite number, got {self.pitch_zero:g}.")
         for size in (self.size, self.whole or self.size):
             if len(size) != 2 or not all(0 < side <= LONGEST_SIDE for side in size):
                 raise TrackError(f"Frames of a track measure 1 to {LONGEST_SIDE} pixels a side, got {size}.")
@@ -118,6 +123,11 @@ class FaceTrack:
     def rows(self, index) -> "FaceTrack":
         """The rows of `index` (slice or integer array), in that order."""
         return replace(self, **{name: value[index] for name, value in self.arrays().items()})
+
+    @property
+    def own_rotation(self) -> np.ndarray:
+        """(F, 3) rotation with the tracker's own zero: its inverse turns the landmarks upright."""
+        return self.rotation + np.float32([self.pitch_zero, 0, 0])
 
     def uncropped(self) -> "FaceTrack":
         """The track without the squares of its crop, as if its frames were whole."""

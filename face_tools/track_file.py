@@ -13,11 +13,11 @@ from numpy.lib import format as npy
 from .atomic_write import written
 from .track import ROWS, FaceTrack, TrackError
 
-FORMAT_VERSION = 2  # 2: squares of the crop
+FORMAT_VERSION = 2  # 2: squares of the crop, zero of the pitch
 LARGEST = 1 << 30  # bytes of a track's arrays: two hours of 478 landmarks at 25 frames a second
-OPTIONAL = {"coefficients", "notes", "crop", "whole"}
+OPTIONAL = {"coefficients", "notes", "crop", "whole", "pitch_zero"}
 REQUIRED = {"format_version", "source", "scheme", "fps", "size", "valid", *ROWS} - OPTIONAL
-WORDS = ("source", "scheme", "fps", "size", "notes", "whole")
+WORDS = ("source", "scheme", "fps", "size", "notes", "whole", "pitch_zero")
 UNREADABLE = (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -67,6 +67,7 @@ def _track(data: dict[str, np.ndarray]) -> FaceTrack:
         size=tuple(int(side) for side in data["size"]),
         valid=data["valid"],
         notes=tuple(map(_word, data.get("notes", ()))),
+        pitch_zero=float(data.get("pitch_zero", 0.0)),
         whole=tuple(int(side) for side in data["whole"]) if "whole" in data else None,
         **{name: data[name] for name in ROWS if name in data},
     )

@@ -88,7 +88,7 @@ def approximate_coefficients(
 def head_frame(track: FaceTrack) -> np.ndarray:
     """(F, P, 3) landmarks turned back by the head's rotation, x right, y up, in face widths."""
     camera = track.landmarks * np.float32([1, -1, -1])
-    points = camera @ rotation_matrix(track.rotation)  # rows times R are R^T times columns
+    points = camera @ rotation_matrix(track.own_rotation)  # rows times R are R^T times columns
     a, b = (points[:, i] for i in FACE_WIDTH)
     return points / np.linalg.norm(a - b, axis=-1)[:, None, None]
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..geometry import wrapped
 from ..track import ROWS, FaceTrack, TrackError, require_length
+from ..trackers.straight_look import alike
 
 ENDS = ("once", "loop", "ping-pong")
 
@@ -93,12 +94,13 @@ def cross_fade(a: FaceTrack, b: FaceTrack, frames: int) -> FaceTrack:
         raise TrackError("Only one of the two tracks has expression coefficients, so they cannot be joined.")
     if not 0 <= frames <= min(len(a), len(b)):
         raise TrackError(f"A cross-fade of {frames} rows does not fit into tracks of {len(a)} and {len(b)} rows.")
+    b, notes = alike(b, a)
     time = (np.arange(frames) + 1) / (frames + 1)
     parts = [a.rows(slice(0, len(a) - frames))] if frames < len(a) else []
     if frames:
         parts.append(blend(a.rows(slice(len(a) - frames, None)), b.rows(slice(0, frames)), time * time * (3 - 2 * time)))
     parts += [b.rows(slice(frames, None))] if frames < len(b) else []
-    return joined(parts, unique_notes(a, b))
+    return joined(parts, unique_notes(a, b, more=notes))
 
 
 def joined(parts: list[FaceTrack], notes: tuple[str, ...]) -> FaceTrack:

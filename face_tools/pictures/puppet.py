@@ -105,7 +105,7 @@ class Puppet:
         self.picture, self.landmarks = picture, track.landmarks[0].astype(np.float64)
         self._size = picture.shape[1], picture.shape[0]
         self._require_face()
-        self.rotation = track.rotation[0].astype(np.float64)
+        self.rotation = track.own_rotation[0].astype(np.float64)
         self._centre = self.landmarks.mean(0)
         upright = (self.landmarks - self._centre) * FLIP @ rotation_matrix(self.rotation)
         self._cm = np.linalg.norm(upright[EYES[0]] - upright[EYES[1]]) / EYES_CM

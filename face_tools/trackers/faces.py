@@ -99,6 +99,7 @@ class Source(Protocol):
     scheme: str  # landmark scheme: "mediapipe478" or "hello222"
     gives_coefficients: bool
     notes: tuple[str, ...]  # sentences for the user: the provider in use, experimental values
+    pitch_zero: float  # radians of its own pitch at a straight look, see `straight_look`
 
     def track(self, frames: Iterable[np.ndarray]) -> Iterator[list[Face]]:
         """One list of faces for each frame (H, W, 3) uint8 RGB, in order, an empty list where none was seen.

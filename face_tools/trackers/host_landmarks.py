@@ -10,6 +10,7 @@ from ..coefficients import ARKIT_51, CoefficientOrder, experimental_note
 from ..track import TrackError
 from .faces import Face
 from .head_pose import solve
+from .straight_look import straight_pitch
 
 NAME, SCHEME = "comfyui-landmarks", "mediapipe478"
 FORM = '{"frames": [[{"landmarks_xy", "landmarks_3d", "blendshapes", ...}, ...], ...], "image_size": (height, width)}'
@@ -20,8 +21,9 @@ class HostLandmarks:
 
     name, scheme, gives_coefficients = NAME, SCHEME, True
 
-    def __init__(self, payload: dict, order: CoefficientOrder):
-        """Raises TrackError where `payload` is not what the host's node gives."""
+    def __init__(self, payload: dict, order: CoefficientOrder, pitch_zero: float | None = None):
+        """pitch_zero: the calibrated one. Raises TrackError where `payload` is not from ComfyUI's node."""
+        self.pitch_zero = straight_pitch(NAME) if pitch_zero is None else pitch_zero
         try:
             height, width = payload["image_size"]
             self._frames = list(payload["frames"])

@@ -8,6 +8,7 @@ import numpy as np
 
 from .faces import Detection, Face, ModelFiles
 from .mediapipe_source import MAX_FACES, MediaPipeSource, detection, installed_version, landmarks_of
+from .straight_look import CALIBRATION, straight_pitch
 
 NAME = "mediapipe-mesh"
 LAST_WITH_MESH = (0, 10, 29)
@@ -41,7 +42,8 @@ def open_source(models: ModelFiles) -> "MeshSource":
     def net() -> FaceMesh:
         return FaceMesh(static_image_mode=True, max_num_faces=MAX_FACES, refine_landmarks=True)
 
-    return MeshSource(net, (NOTE,), lambda: FaceDetection(model_selection=0))
+    zero = straight_pitch(NAME, models.path(CALIBRATION))
+    return MeshSource(net, (NOTE,), lambda: FaceDetection(model_selection=0), zero)
 
 
 class MeshSource(MediaPipeSource):

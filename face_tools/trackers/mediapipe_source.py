@@ -58,9 +58,13 @@ class MediaPipeSource:
     scheme = SCHEME
 
     def __init__(
-        self, make: Callable[[], Any], notes: tuple[str, ...], make_detector: Callable[[], Any] | None = None
+        self,
+        make: Callable[[], Any],
+        notes: tuple[str, ...],
+        make_detector: Callable[[], Any] | None = None,
+        pitch_zero: float = 0.0,
     ):
-        self._make, self.notes = make, notes
+        self._make, self.notes, self.pitch_zero = make, notes, pitch_zero
         self._make_detector, self._detector = make_detector, None
         self._nets = [make()]
         self._idle: SimpleQueue[Any] = SimpleQueue()

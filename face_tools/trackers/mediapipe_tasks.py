@@ -11,6 +11,7 @@ from ..coefficients import ARKIT_51, ORDER_FILE, experimental_note, network_orde
 from ..track import TrackError
 from .faces import Detection, Face, ModelFiles
 from .mediapipe_source import MAX_FACES, MediaPipeSource, detection, installed_version, landmarks_of
+from .straight_look import CALIBRATION, straight_pitch
 
 NAME = "mediapipe-tasks"
 FILE = "face_landmarker.task"
@@ -78,6 +79,7 @@ def open_source(models: ModelFiles) -> "TasksSource":
             lambda: tasks.vision.FaceLandmarker.create_from_options(options),
             tuple(filter(None, notes)),
             lambda: _detector(path),
+            straight_pitch(NAME, models.path(CALIBRATION)),
         )
     except OSError as error:
         if "libEGL" in str(error) or "libGLES" in str(error):

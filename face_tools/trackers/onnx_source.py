@@ -123,6 +123,7 @@ class OnnxSource:
     name = NAME
     scheme = "hello222"
     gives_coefficients = True
+    pitch_zero = 0.0  # the networks were trained with its own zero
 
     def __init__(self, detector: str, landmarks: str, pose: str, coefficients: str, order: CoefficientOrder):
         self.detector = FaceDetector(detector)

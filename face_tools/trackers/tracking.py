@@ -12,6 +12,7 @@ from .faces import Face, Source
 from .follow import LARGEST, Choice, Follower
 from .orientation import look
 from .sanity_checks import lone_jumps
+from .straight_look import with_zero
 
 ON_MISS = ("stop", "hold", "interpolate")
 SIDEWAYS, UPSIDE_DOWN = np.radians(50), np.radians(130)
@@ -49,7 +50,10 @@ def track_faces(
     notes = source.notes + cut_notes(follow.cuts, follow.foreign)
     notes += check_misses(valid, on_miss, follow.foreign) + tilt_notes(valid, arrays["rotation"])
     filled = fill(arrays, valid, on_miss)
-    return FaceTrack(source=source.name, scheme=source.scheme, fps=fps, size=size, valid=valid, notes=notes, **filled)
+    track = FaceTrack(
+        source=source.name, scheme=source.scheme, fps=fps, size=size, valid=valid, notes=notes, **filled
+    )
+    return with_zero(track, source.pitch_zero)
 
 
 class Rows:

@@ -5,6 +5,8 @@ import torch
 from comfy_api.latest import io
 
 from ...drawn_heads import Identity, State, draw, masks, states_of, truth
+from ..face.calibration import straightened
+from ..notice import notice
 from ..pixels import put, room
 from ..progress import ticker
 from ..schema import schema
@@ -63,6 +65,7 @@ class DrawnHead(io.ComfyNode):
                 FaceTrackType.Output(display_name="track", tooltip="What was drawn, exactly: landmarks, pose and coefficients."),
                 io.Mask.Output(display_name="eyes_and_mouth", tooltip="Where the eyes and the mouth are, white."),
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -73,7 +76,10 @@ class DrawnHead(io.ComfyNode):
         if track is None:
             states, fps = [_from_sliders((pitch, yaw, roll), blink, jaw_open, smile, pucker, brows, gaze_x, gaze_y)], 25.0
         else:
-            states, fps = states_of(track), track.fps
+            straight = straightened(track)
+            if straight is not track:
+                notice(cls, "The track counts pitch from another zero: a straight look is drawn at 0.")
+            states, fps = states_of(straight), track.fps
         tick = ticker(len(states))
         images, marked = room(len(states), size, size), torch.empty(len(states), size, size)
         for k, state in enumerate(states):

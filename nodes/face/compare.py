@@ -19,6 +19,7 @@ from ...face_tools.comparison.pixels import borders
 from ...face_tools.track import FaceTrack, TrackError
 from ...face_tools.trackers import host_landmarks, sources
 from ...face_tools.trackers.faces import Source
+from ...face_tools.trackers.straight_look import alike
 from ...face_tools.trackers.tracking import track_faces
 from ...unet.clip.keyframes import windows
 from ..notice import notice
@@ -151,7 +152,10 @@ class ComparePerformance(io.ComfyNode):
                 read = read or track_faces(frames(), tracker, track.fps, on_miss="interpolate", tick=tick)
             except TrackError as error:  # one faceless result must not end a sweep
                 return _unread(cls, frames, label, error)
-            both = (with_coefficients(each, coefficient_order()) for each in (track, read))
+            driver, notes = alike(track, read)
+            for note in notes:
+                notice(cls, note)
+            both = (with_coefficients(each, coefficient_order()) for each in (driver, read))
             looked = (frames, drivers, picture, tracker, _embedder(), lambda done: tick(count + done))
             evidence, error = gather(*both, *looked)
         comparison = compare(evidence, _borders(len(track), context_length, context_overlap), error)

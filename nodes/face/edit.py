@@ -10,11 +10,12 @@ from ...face_tools.editing.timeline import ENDS, cross_fade, retime
 from ...face_tools.recordings.presets import PRESETS
 from ...face_tools.recordings.presets import preset as make_preset
 from ..pixels import require_memory, require_rows
-from ..schema import schema
+from ..schema import RARE, schema
 from ..types import FaceTrackType
-from .calibration import coefficient_order
+from .calibration import coefficient_order, straightened
 
 CATEGORY = "SK Portrait/face"
+AS_IT_IS, STRAIGHT = "as it is", "straight look"
 REPLACE, ADD, AFTERWARDS = "take its expression", "add its expression", "play it afterwards"
 
 
@@ -57,12 +58,33 @@ class EditTrack(io.ComfyNode):
                     tooltip="One edit a line: jawOpen*1.2+0.05, mouthSmile=0.4, yaw*0.5, pitch+10 (degrees), or only some frames: "
                     "eyeBlink=1 @ 12-14. Names are ARKit's; eyeBlink means both eyes, mouth all of the mouth, all everything.",
                 ),
+                io.Combo.Input(
+                    "head_pose_zero",
+                    options=[AS_IT_IS, STRAIGHT],
+                    default=AS_IT_IS,
+                    optional=True,
+                    tooltip="straight look: converts a track saved by an older version, so that a head that "
+                    "looks straight into the camera has pitch 0. Exact, and done before the edits.",
+                    **RARE,
+                ),
             ],
             outputs=[FaceTrackType.Output(display_name="track", tooltip="The changed track; what came in stays as it was.")],
         )
 
     @classmethod
-    def execute(cls, track, smooth_pose, smooth_expression, smooth_landmarks, blink, jaw, edits) -> io.NodeOutput:
+    def execute(
+        cls,
+        track,
+        smooth_pose,
+        smooth_expression,
+        smooth_landmarks,
+        blink,
+        jaw,
+        edits,
+        head_pose_zero=AS_IT_IS,
+    ) -> io.NodeOutput:
+        if head_pose_zero == STRAIGHT:
+            track = straightened(track)
         shortcuts = [Rule(matching_names(n), v, 0.0) for n, v in (("eyeBlink", blink), ("jawOpen", jaw)) if v != 1]
         track = smooth(track, smooth_pose, smooth_expression, smooth_landmarks)
         return io.NodeOutput(adjust(track, shortcuts + parse(edits)))

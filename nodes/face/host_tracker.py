@@ -26,13 +26,14 @@ class HostTracker:
 
     name, scheme, gives_coefficients = NAME, SCHEME, True
 
-    def __init__(self, model, order: CoefficientOrder):
+    def __init__(self, model, order: CoefficientOrder, pitch_zero: float | None = None):
         if not hasattr(model, "detect_batch"):
             raise TrackError(
                 f"Load Face Detection Model (MediaPipe) is needed here; this is a {type(model).__name__}."
             )
         self._model, self._order = model, order
-        self.notes = HostLandmarks({"frames": [], "image_size": (0, 0)}, order).notes
+        nothing = HostLandmarks({"frames": [], "image_size": (0, 0)}, order, pitch_zero)
+        self.notes, self.pitch_zero = nothing.notes, nothing.pitch_zero
 
     def track(self, frames: Iterable[np.ndarray]) -> Iterator[list[Face]]:
         frames = iter(frames)

@@ -8,6 +8,7 @@ from ...face_tools.pictures.head_pose_raster import draw_box, driven_translation
 from ...face_tools.pictures.leaving import leaving_notes
 from ...face_tools.pictures.patches import MOTION_CROP, PATCH, REGIONS, plan_patches
 from ...face_tools.report import describe
+from ...face_tools.trackers.straight_look import alike
 from ..notice import notice
 from ..pixels import frame_float, frame_uint8, put, require_rows, room
 from ..progress import for_each
@@ -100,11 +101,16 @@ class DrawHeadPose(io.ComfyNode):
                 ),
             ],
             outputs=[io.Image.Output(display_name="head_pose", tooltip="One picture for every row of the track.")],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(cls, track, translation_ratio, size, portrait_track=None, reference=None) -> io.NodeOutput:
         portrait_track = reference if portrait_track is None else portrait_track  # see OLD_NAMES
+        if portrait_track is not None:
+            track, notes = alike(track, portrait_track)
+            for note in notes:
+                notice(cls, note)
         places = driven_translation(track, portrait_track, translation_ratio)
         shown = (track if portrait_track is None else portrait_track).size  # the place that is kept is a place in the portrait
         width, height = (round(side * size / min(shown)) if size else side // CELL * CELL for side in shown)

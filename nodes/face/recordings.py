@@ -11,6 +11,7 @@ from ...face_tools.recordings.arkit_json import read_arkit_json
 from ...face_tools.recordings.livelink import TAKE_FPS, read_live_link
 from ...face_tools.report import describe
 from ...face_tools.trackers.onnx_source import named_otherwise
+from ...face_tools.trackers.straight_look import described
 from ..file_names import with_dates
 from ..input_files import OUTPUT, inside, listed
 from ..notice import notice
@@ -126,7 +127,8 @@ class LoadTrack(FileNode):
     @classmethod
     def execute(cls, file) -> io.NodeOutput:
         track = track_file.load(path_of(file))
-        if warning := named_otherwise(track, coefficient_order()):
+        zero = None if track.pitch_zero else described(track)
+        for warning in filter(None, (named_otherwise(track, coefficient_order()), zero)):
             notice(cls, warning)
         return io.NodeOutput(track, describe(track))
 

@@ -15,6 +15,7 @@ from ...face_tools.track import FaceTrack
 from ...face_tools.trackers import sources
 from ...face_tools.trackers.faces import ModelFiles, Source
 from ...face_tools.trackers.follow import ON_CUT, RULES, Choice
+from ...face_tools.trackers.host_landmarks import NAME as COMFYUI
 from ...face_tools.trackers.host_landmarks import HostLandmarks
 from ...face_tools.trackers.tracking import ON_MISS, track_faces
 from ..folders import FACE_TOOLS
@@ -23,7 +24,7 @@ from ..pixels import frames_uint8, put, room
 from ..progress import ahead, ticker
 from ..schema import RARE, schema
 from ..types import CropType, FaceTrackType
-from .calibration import coefficient_order
+from .calibration import coefficient_order, pitch_zero
 from .crop_inputs import CROP, CROP_INPUTS, FIXED, crop_of
 from .host_tracker import HostTracker
 from .video_input import open_video
@@ -86,7 +87,7 @@ def model_files() -> ModelFiles:
 def tracker_of(source: str, face_detection_model) -> Source:
     """The host's own landmarker where it is wired, else the tracker `source`. Raises TrackError where it cannot run."""
     if face_detection_model is not None:
-        return HostTracker(face_detection_model, coefficient_order())
+        return HostTracker(face_detection_model, coefficient_order(), pitch_zero(COMFYUI))
     return sources.open_source(source, model_files())
 
 
@@ -256,7 +257,7 @@ class TrackFromLandmarks(io.ComfyNode):
     def execute(
         cls, face_landmarks, fps, face, face_number, on_miss, images=None, coefficients=None, on_cut=ON_CUT[0]
     ) -> io.NodeOutput:
-        source = HostLandmarks(face_landmarks, coefficient_order())
+        source = HostLandmarks(face_landmarks, coefficient_order(), pitch_zero(COMFYUI))
         if images is not None and len(images) != len(source):
             raise ValueError(f"There are landmarks for {len(source)} frames and {len(images)} images: they must be equal.")
         blank = np.zeros((source.size[1], source.size[0], 3), np.uint8)

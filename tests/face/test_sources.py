@@ -152,7 +152,7 @@ def test_the_hosts_landmarks_become_a_track():
     track = track_faces(frames, source, 25.0, on_miss="interpolate")
     assert track.source == "comfyui-landmarks" and track.valid.tolist() == [True, False, True]
     assert np.allclose(track.landmarks[0], a_head(), atol=1e-2)
-    assert np.allclose(track.rotation[0], solve(a_head(), "mediapipe478", (640, 360))[0], atol=1e-4)
+    assert np.allclose(track.own_rotation[0], solve(a_head(), "mediapipe478", (640, 360))[0], atol=1e-4)
     assert np.allclose(track.coefficients[1], np.arange(51) / 100)
     assert "Experimental" in track.notes[0]
 

@@ -30,6 +30,7 @@ class Scripted:
     """A tracker that knows the answer; it reads three frames ahead, as one that works in batches."""
 
     name, scheme, gives_coefficients, notes = "scripted", "hello222", True, ()
+    pitch_zero = 0.0
 
     def __init__(self, answers):
         self.answers = answers
@@ -271,7 +272,7 @@ def test_the_astronaut_looks_ahead(mesh):
 
     track = track_faces([astronaut()], mesh, 1.0)
     pitch, yaw, roll = np.degrees(track.rotation[0])
-    assert abs(yaw) < 4 and abs(roll + 3) < 2 and 2 < pitch < 13  # chin down, head a little to the right
+    assert abs(yaw) < 4 and abs(roll + 3) < 2 and abs(pitch) < 3  # a little leaned, else straight ahead
     assert -9 < track.translation[0, 2] < -3
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from sk_portrait.testing.videos import write_video
 
-pytest.importorskip("mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21")
+MESH = "mediapipe.python.solutions.face_mesh"
+pytest.importorskip(MESH, reason="the built-in FaceMesh needs mediapipe 0.10.21")
 torch = pytest.importorskip("torch")
 
 FRAMES, WIDTH, HEIGHT, HEAD = 16, 640, 240, 230

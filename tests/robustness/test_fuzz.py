@@ -110,6 +110,7 @@ class StandIn:
     """A tracker (`faces.Source`) that sees one face in every large picture."""
 
     name, scheme, gives_coefficients, notes = "stand-in", "hello222", False, ()
+    pitch_zero = 0.0
     _face = Face(track_of(1, "hello222").landmarks[0], np.zeros(3, np.float32), np.float32([0, 0, -5]))
     _face.landmarks[list(scheme_of("hello222").parts[1:])] = (220, 230), (280, 230), (270, 280), (230, 280)
 
