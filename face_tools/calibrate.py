@@ -1,4 +1,4 @@
-"""Recover the order of the published network's 51 numbers by comparing them with named coefficients of the same clip."""
+"""What one clip tells of the official networks: the order of their 51 numbers, and their head pose's zero."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .coefficients import ARKIT_51, ASSUMED_ORDER, CoefficientOrder
-from .track import TrackError
+from .geometry import rotation_angles, rotation_matrix
+from .track import FaceTrack, TrackError
 
 MIN_FRAMES = 50
 SURE, CLEAR = 0.5, 0.02  # correlation of a match, and its lead over the next best name, from which it counts as sure
@@ -87,3 +88,21 @@ def correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     length_a, length_b = np.linalg.norm(a, axis=0), np.linalg.norm(b, axis=0)
     moving = (length_a[:, None] > 1e-6) & (length_b[None] > 1e-6)
     return np.where(moving, (a.T @ b) / np.maximum(length_a[:, None] * length_b[None], 1e-12), 0.0)
+
+
+def tilt_between(network: FaceTrack, tracker: FaceTrack) -> np.ndarray:
+    """(3,) degrees (pitch, yaw, roll) by which a tracker's head is tilted in the frame of the networks' head.
+
+    The mean rotation T of R_network^T R_tracker over the frames that both measured: R_tracker = R_network T.
+    Raises TrackError for too few of them.
+    """
+    count = min(len(network), len(tracker))
+    both = network.valid[:count] & tracker.valid[:count]
+    if both.sum() < MIN_FRAMES:
+        raise TrackError(
+            f"The head pose cannot be compared in {both.sum()} frames; {MIN_FRAMES} must show the face."
+        )
+    ours, theirs = (rotation_matrix(track.own_rotation[:count][both]) for track in (network, tracker))
+    u, _, vt = np.linalg.svd(np.einsum("nji,njk->ik", ours, theirs))
+    u[:, -1] *= np.linalg.det(u @ vt)
+    return np.degrees(rotation_angles(u @ vt))

@@ -5,9 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from sk_portrait.face_tools.calibrate import MIN_SURE, correlations, recover_order, require_sure
+from sk_portrait.drawn_heads import Identity, State, truth
+from sk_portrait.face_tools.calibrate import MIN_SURE, correlations, recover_order, require_sure, tilt_between
 from sk_portrait.face_tools.coefficients import ARKIT_51, ASSUMED_ORDER, LIVE_LINK_51, ORDER_FILE, CoefficientOrder, network_order
+from sk_portrait.face_tools.geometry import rotation_angles, rotation_matrix
 from sk_portrait.face_tools.track import TrackError
+from sk_portrait.face_tools.trackers import straight_look
+from sk_portrait.face_tools.trackers.faces import ModelFiles
+from sk_portrait.face_tools.trackers.straight_look import with_zero
 
 pytest.importorskip("scipy")
 SHUFFLED = tuple(np.random.default_rng(8).permutation(ARKIT_51))
@@ -80,8 +85,33 @@ def test_correlation_of_still_columns_is_zero():
     assert not table[:, 4].any()
 
 
+def heads(frames=80):
+    """A track of a head that turns every way."""
+    angles = np.random.default_rng(2).normal(0, 0.3, (frames, 3)).astype(np.float32)
+    return truth(Identity.of(0), [State(rotation=row) for row in angles], 256)
+
+
+def tilted(network, degrees):
+    """What a tracker sees whose head nods by so much, with some noise."""
+    shake = np.random.default_rng(3).normal(0, 0.02, (len(network), 3))
+    tilt = rotation_matrix([np.radians(degrees), 0, 0]) @ rotation_matrix(shake)
+    seen = rotation_angles(rotation_matrix(network.rotation) @ tilt)
+    return network.replace(rotation=seen.astype(np.float32))
+
+
+def test_the_tilt_of_a_trackers_head_is_recovered_in_the_frame_of_the_head():
+    network = heads()
+    tracker = tilted(network, 9.0)
+    assert np.allclose(tilt_between(network, tracker), [9, 0, 0], atol=0.4)
+    again = with_zero(tracker, np.radians(5.0))  # a calibration in force does not change what is measured
+    assert np.allclose(tilt_between(network, again), tilt_between(network, tracker), atol=1e-3)
+    few = tracker.replace(valid=np.arange(80) < 49)
+    with pytest.raises(TrackError, match="compared in 49 frames; 50 must"):
+        tilt_between(network, few)
+
+
 @pytest.fixture
-def clip(tmp_path):
+def clip(tmp_path, monkeypatch):
     """A video of the stand-in face, which shows a performance on a board, and networks that read the board in a shuffled order."""
     av = pytest.importorskip("av")
     pytest.importorskip("onnxruntime")
@@ -89,6 +119,7 @@ def clip(tmp_path):
 
     models = tmp_path / "face_tools"
     models.mkdir()
+    monkeypatch.setattr("sk_portrait.authoring.calibrate.calibrate_head_pose", lambda *_: None)
     stand_ins.write_all(models)
     stand_ins.board_coefficients(models / "hello_arkit_blendshape.onnx", [ARKIT_51.index(name) for name in SHUFFLED])
     named = performance(120)
@@ -111,6 +142,22 @@ def test_the_command_writes_the_table_that_the_nodes_read(clip, capsys):
     assert order.names == SHUFFLED and order.measured and len(order.confidence) == 51
     assert main(arguments) == 0  # a second run, now read through the table just written, finds the same
     assert network_order(clip / "face_tools" / ORDER_FILE).names == SHUFFLED
+
+
+def test_the_command_writes_the_head_poses_zero_that_the_trackers_read(tmp_path, monkeypatch, capsys):
+    from sk_portrait.authoring import calibrate
+
+    def by_mediapipe(module, clip, models):
+        if module is calibrate.mediapipe_mesh:
+            raise TrackError("It is not installed.")
+        return tilted(heads(), 9.0)
+
+    monkeypatch.setattr(calibrate, "_by_mediapipe", by_mediapipe)
+    path = tmp_path / straight_look.CALIBRATION
+    calibrate.calibrate_head_pose(tmp_path / "clip.mp4", heads(), ModelFiles((str(tmp_path),)), path)
+    for name in ("mediapipe-tasks", "comfyui-landmarks"):
+        assert np.degrees(straight_look.straight_pitch(name, path)) == pytest.approx(9, abs=0.4)
+    assert "mediapipe-mesh was not calibrated. It is not installed." in capsys.readouterr().out
 
 
 def test_the_command_says_what_is_missing(clip, capsys):
