@@ -2,9 +2,9 @@
 
 python run.py calibrate CLIP [--named FILE] [--models DIR] [--output FILE]
 
-The order of the networks' 51 coefficients: CLIP is a video of one face that shows many expressions, each
-side on its own. Its named coefficients come from face_landmarker.task (MediaPipe), or from FILE: the Live Link
-Face CSV, ARKit JSON or saved track that belongs to the clip.
+The order of the 51 coefficients: CLIP is a video of one face that shows many expressions, each side on its own.
+Its named coefficients come from face_landmarker.task (MediaPipe), or from FILE: the Live Link Face CSV, ARKit
+JSON or saved track that belongs to the clip.
 
 The zero of the head pose: the tilt of MediaPipe's head against that of the networks, by every tracker of
 MediaPipe that can run here.

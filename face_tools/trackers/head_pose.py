@@ -1,8 +1,9 @@
 """Head rotation and translation from landmarks, in the camera convention of the published 3DMM.
 
-Camera: x right, y up, looking along -z. A head that looks straight into it has rotation 0. Positive pitch: the nose goes down.
-Positive yaw: the nose goes to the right of the picture (the subject turns to their left). Positive roll: the head leans
-counter-clockwise in the picture. One unit is one metre; translation z is negative.
+Camera: x right, y up, looking along -z. Positive pitch: the nose goes down. Positive yaw: the nose goes to the right
+of the picture (the subject turns to their left). Positive roll: the head leans counter-clockwise in the picture.
+Rotation 0 is the template of `template.py` seen from the front, of which a straight look is tilted: `straight_look`
+takes that out of the finished track. One unit is one metre; translation z is negative.
 """
 
 from __future__ import annotations
