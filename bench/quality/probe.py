@@ -24,7 +24,6 @@ from ...drawn_heads import Identity, State, clip, draw
 from ...drawn_heads.identity import BEARDS, GLASSES, HAIR_STYLES
 from ...face_tools.coefficients import ARKIT_51
 from ...face_tools.comparison.distances import expression_distance, pose_distance
-from ...face_tools.editing.approximate import MEASURES
 from ...face_tools.track import FaceTrack
 from ...face_tools.trackers.head_pose import focal_length
 from ...host.environment import CACHE
@@ -33,7 +32,11 @@ from ...train.toy.footage import PAIRS
 WEIGHTS = Path(__file__).with_name("probe.safetensors")
 SIZE, WHOLE, FACE = 128, 64, 80  # pixels at which pictures of every size are kept, seen as a whole, and seen from near
 NEAR = 9.5  # centimetres from the middle of the face to the edges of the near view, held upright
-NAMES = tuple(MEASURES)  # the coefficients that a real clip's landmarks give
+# The coefficients that the probe reads, in the order of its weights.
+NAMES = (
+    "eyeBlinkRight", "eyeBlinkLeft", "jawOpen", "mouthSmileRight", "mouthSmileLeft", "mouthPucker",
+    "browInnerUp", "browDownRight", "browDownLeft", "browOuterUpRight", "browOuterUpLeft",
+)  # fmt: skip
 COLUMNS = [ARKIT_51.index(name) for name in NAMES]
 # Pitch, yaw, roll (radians) and place (metres) of a usual head, and what of them counts as much as one coefficient.
 USUAL, UNITS = (0.0, 0.0, 0.0, 0.0, -0.012, -2.83), (0.25, 0.25, 0.25, 0.03, 0.03, 0.15)

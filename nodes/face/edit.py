@@ -4,7 +4,7 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
 from ...face_tools.editing.adjust import Rule, adjust, matching_names, parse
-from ...face_tools.editing.approximate import approximate_coefficients
+from ...face_tools.editing.approximate import NO_FRAME, approximate_coefficients
 from ...face_tools.editing.edit import merge_expression, smooth
 from ...face_tools.editing.timeline import ENDS, cross_fade, retime
 from ...face_tools.recordings.presets import PRESETS
@@ -199,22 +199,46 @@ class ApproximateExpression(io.ComfyNode):
             node_id="SKPortraitApproximateExpression",
             display_name="Approximate Expression",
             category=CATEGORY,
-            description="Estimates eleven of the 51 coefficients (jaw, blinks, smile, pucker, brows) from MediaPipe landmarks; the "
-            "others are zero. A stopgap where no tracker or recording gives them: expect a rough likeness.",
+            description="Estimates 41 of the 51 coefficients (jaw, eyelids, gaze, brows, mouth) from "
+            "MediaPipe landmarks, for tracks whose tracker gives none. The other ten are zero.",
             is_experimental=True,
-            search_aliases=["blendshapes from landmarks"],
+            search_aliases=["blendshapes from landmarks", "ARKit"],
             inputs=[
-                FaceTrackType.Input("track", tooltip="A track with MediaPipe landmarks, at least 10 frames unless neutral is wired."),
+                FaceTrackType.Input("track", tooltip="A track with MediaPipe landmarks, of any length."),
                 FaceTrackType.Input(
-                    "neutral", optional=True, tooltip="A track of the same person with a relaxed face; else the clip's usual values."
+                    "neutral",
+                    optional=True,
+                    tooltip="A track of the same person with a relaxed face, whose expression becomes zero. "
+                    "Connect it if the person's usual face is mistaken for an expression.",
+                ),
+                io.Int.Input(
+                    "neutral_frame",
+                    default=NO_FRAME,
+                    min=NO_FRAME,
+                    max=100_000,
+                    optional=True,
+                    tooltip="Frame with a relaxed face, counted from 0: in neutral if it is connected, "
+                    "otherwise in track. -1: none is chosen.",
+                ),
+                io.Boolean.Input(
+                    "replace",
+                    default=False,
+                    optional=True,
+                    tooltip="Off: a track that has coefficients keeps them. On: estimates replace them.",
                 ),
             ],
-            outputs=[FaceTrackType.Output(display_name="track", tooltip="The track with estimated coefficients.")],
+            outputs=[
+                FaceTrackType.Output(
+                    display_name="track",
+                    tooltip="The track with estimated coefficients, or with those that it had.",
+                )
+            ],
         )
 
     @classmethod
-    def execute(cls, track, neutral=None) -> io.NodeOutput:
-        return io.NodeOutput(approximate_coefficients(track, neutral, coefficient_order()))
+    def execute(cls, track, neutral=None, neutral_frame=NO_FRAME, replace=False) -> io.NodeOutput:
+        result = approximate_coefficients(track, neutral, coefficient_order(), neutral_frame, replace)
+        return io.NodeOutput(result)
 
 
 NODES = [EditTrack, RetimeTrack, MixTracks, PresetExpression, ApproximateExpression]

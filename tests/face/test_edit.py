@@ -1,4 +1,4 @@
-"""Edits of tracks: smoothing, the edit language, time, mixing, presets, estimates from landmarks."""
+"""Edits of tracks: smoothing, the edit language, time, mixing, presets."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,8 @@ from hypothesis import strategies as st
 from sk_portrait.face_tools import track_file
 from sk_portrait.face_tools.coefficients import ARKIT_51
 from sk_portrait.face_tools.editing.adjust import adjust, matching_names, parse
-from sk_portrait.face_tools.editing.approximate import MEASURES, approximate_coefficients
 from sk_portrait.face_tools.editing.edit import merge_expression, smooth, smooth_rows
 from sk_portrait.face_tools.editing.timeline import cross_fade, retime, rows_at
-from sk_portrait.face_tools.geometry import rotation_matrix
 from sk_portrait.face_tools.recordings.presets import PRESETS, preset
 from sk_portrait.face_tools.track import FaceTrack, TrackError
 
@@ -315,54 +313,6 @@ def test_save_and_load_keep_an_edited_track(tmp_path):
     assert loaded.notes == track.notes
     track_file.save(preset("smile"), tmp_path / "p.npz")
     assert track_file.load(tmp_path / "p.npz").landmarks.shape == (1, 0, 2)
-
-
-# --- estimates from landmarks ---
-
-
-def face_track(count=40, blink=(), jaw=(), turn=None):
-    """A mesh whose measured points stand like those of a face, with the eyes closed or the jaw open in some rows."""
-    rng = np.random.default_rng(4)
-    points = rng.normal(0, 0.3, (478, 3))
-    placed = {33: (-0.5, 0, 0), 263: (0.5, 0, 0), 133: (-0.2, 0, 0), 362: (0.2, 0, 0), 61: (-0.25, -0.7, 0), 291: (0.25, -0.7, 0)}
-    placed |= {0: (0, -0.63, 0), 17: (0, -0.77, 0), 13: (0, -0.69, 0), 14: (0, -0.70, 0)}
-    for x, up, low in ((-0.35, 159, 145), (-0.4, 160, 144), (-0.3, 158, 153), (0.35, 386, 374), (0.4, 387, 373), (0.3, 385, 380)):
-        placed |= {up: (x, 0.05, 0), low: (x, -0.05, 0)}
-    placed |= {107: (-0.15, 0.25, 0), 336: (0.15, 0.25, 0), 105: (-0.35, 0.3, 0), 334: (0.35, 0.3, 0)}
-    placed |= {70: (-0.55, 0.25, 0), 63: (-0.45, 0.3, 0), 300: (0.55, 0.25, 0), 293: (0.45, 0.3, 0)}
-    for i, place in placed.items():
-        points[i] = place
-    rows = np.repeat(points[None], count, 0)
-    for k in blink:
-        for up, low in ((159, 145), (160, 144), (158, 153)):
-            rows[k, [up, low], 1] *= 0.12
-    for k in jaw:
-        rows[k, 14, 1] -= 0.2
-    rotation = np.zeros((count, 3)) if turn is None else np.array([turn(k) for k in range(count)])
-    camera = np.einsum("fij,fpj->fpi", rotation_matrix(rotation), rows) * (100, -100, -100) + (320, 240, 0)
-    return make(count, coefficients=False).replace(
-        landmarks=camera.astype(np.float32), rotation=rotation.astype(np.float32)
-    )
-
-
-@pytest.mark.parametrize("turn", [None, lambda k: (0.2 * np.sin(k), 0.5 * np.cos(k / 3), 0.3)], ids=["still", "turning"])
-def test_a_blink_and_an_open_jaw_are_seen_whatever_the_head_does(turn):
-    got = approximate_coefficients(face_track(blink=(10, 11), jaw=(25, 26, 27), turn=turn))
-    assert set(np.flatnonzero(value(got, "eyeBlinkRight") > 0.5)) == {10, 11}
-    assert value(got, "eyeBlinkLeft").max() < 0.05
-    assert set(np.flatnonzero(value(got, "jawOpen") > 0.3)) == {25, 26, 27}
-    silent = [n for n in ARKIT_51 if n not in MEASURES]
-    assert not any(value(got, n).any() for n in silent)
-    assert any("Approximate" in note for note in got.notes)
-
-
-def test_estimates_need_a_neutral_face():
-    with pytest.raises(TrackError, match="cannot be told from 3 measured frames"):
-        approximate_coefficients(face_track(3, blink=(1,)))
-    got = approximate_coefficients(face_track(3, blink=(1,)), neutral=face_track(1))
-    assert value(got, "eyeBlinkRight")[1] > 0.8 and value(got, "eyeBlinkRight")[0] == 0
-    with pytest.raises(TrackError, match="this track has none"):
-        approximate_coefficients(preset("smile"))
 
 
 def test_a_width_of_almost_nothing_changes_nothing():

@@ -82,6 +82,14 @@ def test_blink_jaw_and_written_edits(nodes):
         nodes["EditTrack"].execute(make(), 0.0, 0.0, 0.0, 1.0, 1.0, "jawOpne*2")
 
 
+def test_approximate_expression_keeps_the_coefficients_of_a_tracker(nodes):
+    node = nodes["ApproximateExpression"]
+    (kept,) = node.execute(make()).args
+    np.testing.assert_array_equal(kept.coefficients, make().coefficients)
+    with pytest.raises(TrackError, match="estimated from mediapipe478 landmarks, and this track has none"):
+        node.execute(make(), replace=True)
+
+
 def test_retime_keeps_track_and_video_together(nodes):
     import torch
 
