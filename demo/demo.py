@@ -16,9 +16,9 @@ from ..host import installation, workflow
 from ..host.environment import ROOT
 from ..host.server import RunError, Server
 from ..testing import material, models
-from . import sheet, toy_model, widened
+from . import sheet, toy_model, tracker, widened
 
-PORTRAIT, FEWEST = "portrait.png", 10
+PORTRAIT = "portrait.png"
 TEMPLATES = ("portrait_video", "portrait_video_two_stage")  # with real weights: the first whose files are all there
 WORLD = "portrait_video_two_stage"  # what the small world knows
 # What the contact sheet shows beside the result: column, node class, title in the template, output.
@@ -40,8 +40,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=ROOT / "output", help="folder for the results (default: %(default)s)")
     options = parser.parse_args(argv)
     options.driver = options.driver or material.driver()
-    if options.frames < FEWEST:
-        parser.error(f"--frames is at least {FEWEST}, from which a relaxed face can be told; got {options.frames}")
+    if options.frames < 1:
+        parser.error(f"--frames is at least 1, got {options.frames}")
     for path in (options.reference, options.driver):
         if path and not path.is_file():
             parser.error(f"there is no file {path}")
@@ -112,7 +112,9 @@ def main(argv: list[str]) -> int:
             if absent:
                 print(f"Not in ComfyUI's models folders: {', '.join(absent)}.\nIn their place: {toy_model.WORDS}.", flush=True)
                 widened.write_for(base / "models")
-                widened.use(graphs[name], info)
+                face_tracker = tracker.find()
+                face_tracker.copy_models(base / "models" / "face_tools")
+                widened.use(graphs[name], info, face_tracker)
                 options.size, options.steps = options.size or toy_model.SIZE, options.steps or toy_model.STEPS
             graph = prepare(graphs[name], options)
             picture(options, drawn=bool(absent)).save(base / "input" / PORTRAIT)

@@ -16,9 +16,8 @@ from ..face_tools.pictures.crop import CROP_RULES, portrait_crop
 from ..face_tools.pictures.head_pose_raster import draw_box, driven_translation
 from ..face_tools.track import FaceTrack
 from ..face_tools.trackers import sources
-from ..face_tools.trackers.faces import ModelFiles
 from ..face_tools.trackers.tracking import track_faces
-from . import sheet
+from . import sheet, tracker
 from .toy_model import FPS, SIZE, STEPS, WORDS, Wishes, World, portrait
 
 NAME = "portrait_video_embedded"
@@ -26,7 +25,7 @@ NAME = "portrait_video_embedded"
 
 def cropped(frames: list[np.ndarray], source, fps: float, size: int) -> tuple[list[np.ndarray], FaceTrack]:
     """The face of a clip: its pictures (size, size, 3) and their track."""
-    track = track_faces(frames, source, fps)
+    track = track_faces(frames, source, fps, on_miss="interpolate")
     crop = portrait_crop(track, CROP_RULES["v2"], size)
     return [crop.cut(frame) for frame in frames], crop.track(track)
 
@@ -38,10 +37,11 @@ def demo(options: argparse.Namespace) -> int:
     picture = np.asarray(Image.open(options.reference).convert("RGB")) if options.reference else portrait()
     clip = list(video.frames(options.driver, seconds=options.frames / FPS, fps=FPS))
     print(f"Tracking the face in the portrait and in {len(clip)} frames", flush=True)
-    with sources.open_source(sources.AUTO, ModelFiles()) as source:
+    found = tracker.find()
+    with sources.open_source(found.name, found.models) as source:
         (still, *_), own = cropped([picture], source, FPS, size)
         shown, track = cropped(clip, source, FPS, size)
-    track = approximate_coefficients(track) if track.coefficients is None else track
+    track = track if found.gives_coefficients else approximate_coefficients(track)
     places = driven_translation(track, own)
     head_poses = [draw_box(turn, place, track.size) for turn, place in zip(track.rotation, places, strict=True)]
     print(f"Sampling at {size} px, {steps} steps", flush=True)

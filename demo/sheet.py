@@ -30,15 +30,26 @@ def _cell(picture: np.ndarray, side: int) -> Image.Image:
 
 
 def show(folder: Path, name: str, columns: dict[str, list[np.ndarray]], title: str, fps: float) -> None:
-    """Write NAME.png, a contact sheet, and NAME.mp4, the columns side by side, and say where they are.
+    """Write NAME.png, a contact sheet, and NAME.mp4 and NAME.webp, the columns side by side; print the paths.
 
     columns: name -> F pictures (H, W, 3) uint8; a column of one picture is repeated
     """
     sheet = contact_sheet(folder / f"{name}.png", columns, title)
     count = max(map(len, columns.values()))
     rows = [[_cell(column[min(k, len(column) - 1)], SIDE) for column in columns.values()] for k in range(count)]
-    video = write_video(folder / f"{name}.mp4", [np.concatenate(list(map(np.asarray, row)), axis=1) for row in rows], fps)
-    print(f"Video:         {video} ({count} frames)\nContact sheet: {sheet}")
+    frames = [np.concatenate(list(map(np.asarray, row)), axis=1) for row in rows]
+    video = write_video(folder / f"{name}.mp4", frames, fps)
+    moving = write_moving_picture(folder / f"{name}.webp", frames, fps)
+    print(f"Video:          {video} ({count} frames)\nMoving picture: {moving}\nContact sheet:  {sheet}")
+
+
+def write_moving_picture(path: Path, frames: list[np.ndarray], fps: float) -> Path:
+    """Frames (H, W, 3) uint8 RGB, three quarters as large, as an animated WebP that plays for ever."""
+    size = frames[0].shape[1] * 3 // 4, frames[0].shape[0] * 3 // 4
+    first, *others = (Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS) for frame in frames)
+    duration = round(1000 / fps)  # milliseconds
+    first.save(path, save_all=True, append_images=others, duration=duration, loop=0, quality=75, method=6)
+    return path
 
 
 def contact_sheet(path: Path, columns: dict[str, list[np.ndarray]], title: str) -> Path:

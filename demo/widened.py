@@ -13,10 +13,10 @@ from ..testing.stand_ins import shapes
 from ..testing.stand_ins.checkpoint import SharedViews
 from ..train.toy import definition as networks
 from .toy_model import World
+from .tracker import Tracker
 
 PREFIX = "world_"
 CHECKPOINT = f"{PREFIX}sd15.ckpt"
-TRACKER = "mediapipe-mesh"  # needs no model file
 
 
 def write_for(models: Path, world: World | None = None) -> None:
@@ -32,11 +32,11 @@ def write_for(models: Path, world: World | None = None) -> None:
         save_file(wide, models / "sk_portrait" / f"{PREFIX}{networks.file_of(part)}")
 
 
-def use(graph: dict, info: dict) -> None:
+def use(graph: dict, info: dict, tracker: Tracker) -> None:
     """Make an API graph of the two-stage template sample with the world.
 
     Its files; v-prediction, which it was trained with; one noise for all frames, since its motion was trained for minutes; a tracker
-    and an expression that need no model files.
+    that can run here, and its coefficients instead of face motion.
     """
 
     def added(name: str, kind: str, title: str, **inputs) -> str:
@@ -61,15 +61,18 @@ def use(graph: dict, info: dict) -> None:
     found, tracked = (workflow.node_id(graph, kind) for kind in ("MediaPipeFaceLandmarker", "SKPortraitTrackFromLandmarks"))
     picture = graph[tracked]["inputs"]["images"]
     del graph[found], graph[tracked], graph[workflow.node_id(graph, "LoadMediaPipeFaceLandmarker")]
-    added(tracked, "SKPortraitTrackFace", "Track portrait", images=picture, source=TRACKER, on_miss="stop")
+    portrait = {"images": picture, "source": tracker.name, "on_miss": "stop"}
+    added(tracked, "SKPortraitTrackFace", "Track portrait", **portrait)
     driver = workflow.node_id(graph, "SKPortraitTrackVideo")
     del graph[driver]["inputs"]["face_detection_model"]
-    graph[driver]["inputs"]["source"] = TRACKER
+    graph[driver]["inputs"]["source"] = tracker.name
 
     del graph[workflow.node_id(graph, "SKPortraitFaceMotion")]
     drive = only("SKPortraitEncodeDrive")
     del drive["face_motion"]
-    drive["track"] = [added("expression", "SKPortraitApproximateExpression", "Expression", track=drive["track"]), 0]
+    if not tracker.gives_coefficients:
+        estimated = added("expression", "SKPortraitApproximateExpression", "Expression", track=drive["track"])
+        drive["track"] = [estimated, 0]
 
 
 def _readers(graph: dict, output: list) -> Iterator[tuple[dict, str]]:

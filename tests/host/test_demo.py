@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 from PIL import Image
 
-from sk_portrait.demo import demo, toy_model, widened
+from sk_portrait.demo import demo, toy_model, tracker, widened
 from sk_portrait.face_tools.video import frames
 from sk_portrait.host import workflow
 from sk_portrait.testing import material
@@ -17,7 +17,9 @@ def test_a_drawn_head_acts_a_real_clip_by_the_shipped_template(server):
     shutil.copy(material.driver(), folder / "driver.mp4")
     Image.fromarray(toy_model.portrait()).save(folder / demo.PORTRAIT)
     graph = workflow.to_api(workflow.read(demo.WORLD, workflow.TEMPLATES), info)
-    widened.use(graph, info)
+    found = tracker.find()
+    found.copy_models(server.base / "models" / "face_tools")
+    widened.use(graph, info, found)
     options = demo.arguments(["--frames", "10", "--steps", "2", "--size", "128"])
     outputs = server.run(demo.prepare(graph, options))
     shown = demo.pictures(server, outputs)
