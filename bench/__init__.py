@@ -17,6 +17,7 @@ BENCHES = {
     "expressions": ("quality.expressions", "whether portraits of a folder fold at any end of the Expression Editor's sliders"),
     "style": ("quality.style", "likeness and look of a stylised checkpoint by strength schedule"),
     "easy_cache": ("quality.easy_cache", "what EasyCache saves and costs against fewer steps"),
+    "films": ("quality.films", "sound and colour of a film into which a face is pasted, after one and five rounds"),
     "official": ("official.compare", "time and memory against a copy of the official pack"),
     "first_run": ("install.first_run", "every template in a fresh environment, from ComfyUI's Run button"),
     "packs": ("install.packs", "whether our requirements resolve beside those of other packs"),

@@ -13,9 +13,11 @@ from .film_frame import CodedFrame, RgbFrame
 from .soundtrack import Soundtrack, of_waveform
 
 CODEC = "libx264"
-QUALITIES = {  # name -> x264's options: visually lossless, almost every level within 1, and bit-identical
+# Name -> x264's options. "high" quantises by less than one level, and rounds instead of saving bits.
+FINE = "deadzone-inter=0:deadzone-intra=0:trellis=0:psy=0:aq-mode=0:ipratio=1:pbratio=1:chroma-qp-offset=0"
+QUALITIES = {
     "standard": {"crf": "18"},
-    "high": {"crf": "1"},
+    "high": {"qp": "1", "x264-params": FINE},
     "lossless": {"qp": "0"},
 }
 STANDARD, LOSSLESS = "standard", "lossless"

@@ -20,17 +20,28 @@ def tones(layout: str, rate: int, seconds: float) -> np.ndarray:
     return np.stack([(0.1 + 0.05 * k) * np.sin(2 * np.pi * (60 + 10 * k) * time) for k in channels]).astype(np.float32)
 
 
-def film_with_sound(path: Path, codec: str, waveform: np.ndarray, layout: str, rate: int, form: str = "", frames: int = 25) -> Path:
-    """A grey film at 25 frames per second. form: FFmpeg's sample format, by default the codec's first."""
+def film_with_sound(
+    path: Path,
+    codec: str,
+    waveform: np.ndarray,
+    layout: str,
+    rate: int,
+    form: str = "",
+    frames: int = 25,
+    pictures: list[np.ndarray] | None = None,
+) -> Path:
+    """A film at 25 frames per second, grey unless pictures are given. form: FFmpeg's sample format, by default the codec's first."""
+    pictures = pictures or [numbered(k % 30) for k in range(frames)]
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg4", rate=25)
-        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        video.height, video.width = pictures[0].shape[:2]
+        video.pix_fmt, video.bit_rate = "yuv420p", 4_000_000
         options = {"strict": "experimental"} if codec in ("opus", "flac", "truehd") else {}
         audio = container.add_stream(codec, rate=rate, layout=layout, options=options)
         if form:
             audio.codec_context.format = form
-        for k in range(frames):
-            container.mux(video.encode(av.VideoFrame.from_ndarray(numbered(k % 30), format="rgb24")))
+        for picture in pictures:
+            container.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
         container.mux(video.encode(None))
         for start in range(0, waveform.shape[1], BLOCK):
             interleaved = np.ascontiguousarray(waveform[:, start : start + BLOCK].T, np.float32).reshape(1, -1)

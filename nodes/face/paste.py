@@ -157,8 +157,8 @@ class PasteBackVideo(io.ComfyNode):
                     options=list(QUALITIES),
                     default=STANDARD,
                     optional=True,
-                    tooltip="Compression outside the square: standard is visually lossless, high keeps almost every level within 1, "
-                    "lossless keeps every pixel. A lossless file is some ten times as large and does not play in every browser.",
+                    tooltip="Compression outside the square: standard is visually lossless, high keeps stored levels within 1, "
+                    "lossless keeps them all. Both are about ten times as large, and lossless does not play in Safari.",
                 ),
             ],
             outputs=[io.Video.Output(display_name="video", tooltip="The tracked part of the video, portraits in their place, with sound.")],
