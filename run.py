@@ -9,6 +9,7 @@
     python run.py drawn_heads [--seed N] [--frames N] [--size N] [--output DIR]
     python run.py graphs                     (write workflows/ and subgraphs/)
     python run.py pictures NAME              (write thumbnails and pictures of the documentation)
+    python run.py evaluate RESULTS --truth TRUTH [--reference PORTRAITS] [--driver DRIVERS]     (FID, FVD, APD, AED, ...)
     python run.py farm WORKFLOW [--frames N] [--address CLUSTER | --servers HOST:PORT,...]     (one clip on many machines)
     python run.py convert OFFICIAL.json      (a workflow of the official HelloMeme pack as one of ours)
 
@@ -111,6 +112,7 @@ COMMANDS = {
     "drawn_heads": module("demo.drawn_heads"),
     "graphs": module("authoring.graphs"),
     "pictures": lambda arguments: one_of("authoring", "PICTURES", arguments),
+    "evaluate": module("evaluate.command"),
     "farm": module("farm.command"),
     "convert": module("authoring.convert"),
 }

@@ -1,0 +1,1 @@
+"""`python run.py evaluate`: the protocol of the papers over folders of clips."""

@@ -1,0 +1,67 @@
+"""Weights that the metrics need: where they lie, where they come from, and the library that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What one metric needs.
+
+    file:    name below `checkpoints/` of the folder, as torch.hub keeps it
+    page:    where the file is published
+    modules: packages of the `evaluate` extra
+    """
+
+    file: str
+    page: str
+    modules: tuple[str, ...]
+
+    def path(self, folder: Path) -> Path:
+        return folder / "checkpoints" / self.file
+
+    def missing(self, folder: Path, download: bool) -> str | None:
+        """Why the metric cannot be computed, or None."""
+        absent = [name for name in self.modules if find_spec(name) is None]
+        if absent:
+            return (
+                f'the package {" and ".join(absent)} is not installed: pip install "sk-portrait[evaluate]".'
+            )
+        if download or self.path(folder).is_file():
+            return None
+        return f"{self.path(folder)} was not found. Download: {self.page}, or add --download."
+
+
+NEEDED = {
+    "FID": Weights(
+        "weights-inception-2015-12-05-6726825d.pth",
+        "https://github.com/toshas/torch-fidelity/releases/tag/v0.2.0",
+        ("torchmetrics", "torch_fidelity"),
+    ),
+    "LPIPS": Weights(
+        "alexnet-owt-7be5be79.pth",
+        "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        ("torchmetrics", "torchvision"),
+    ),
+    "FVD": Weights(
+        "i3d_pretrained_400.pt", "https://github.com/songweige/TATS/tree/main/tats/fvd", ("cdfvd",)
+    ),
+}  # fmt: skip
+
+
+@contextmanager
+def hub(folder: Path) -> Iterator[None]:
+    """torch.hub reads and keeps its files in `folder` meanwhile."""
+    import torch
+
+    before = torch.hub.get_dir()
+    torch.hub.set_dir(str(folder))
+    try:
+        yield
+    finally:
+        torch.hub.set_dir(before)
