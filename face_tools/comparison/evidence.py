@@ -31,6 +31,15 @@ class Identity:
         return float(self.similarity.mean())
 
 
+def require_one_length(driver: int, result: int) -> None:
+    """Raise TrackError unless a driving track and a result have equally many frames."""
+    if driver != result:
+        raise TrackError(
+            f"The driving track has {driver} frames and the result has {result}: they must be equal. "
+            "Use the track that was drawn, after Retime Track."
+        )
+
+
 @dataclass(frozen=True)
 class Evidence:
     """A driver and a result of equally many frames; pictures and identity are optional.
@@ -47,11 +56,7 @@ class Evidence:
     identities: tuple[Identity, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.driver) != len(self.result):
-            raise TrackError(
-                f"The driving track has {len(self.driver)} frames and the result has {len(self.result)}: "
-                "they must be equal. Use the track that was drawn, after Retime Track."
-            )
+        require_one_length(len(self.driver), len(self.result))
         if not self.at.any():
             raise TrackError(
                 "No frame shows a face in both the driver and the result, so there is nothing to compare."

@@ -13,6 +13,7 @@ from comfy_api.latest import io, ui
 from ...face_tools import embedding
 from ...face_tools.comparison.compare import Comparison, compare, report
 from ...face_tools.comparison.curves import CURVES
+from ...face_tools.comparison.evidence import require_one_length
 from ...face_tools.comparison.gather import Frames, gather, picked, with_coefficients
 from ...face_tools.comparison.pictures import draw_curves, draw_sheet, shown_frames
 from ...face_tools.comparison.pixels import borders
@@ -142,7 +143,7 @@ class ComparePerformance(io.ComfyNode):
         face_detection_model=None,
         result_track=None,
     ) -> io.NodeOutput:
-        frames, count = _frames_of(result, track.fps)
+        frames, count = _frames_of(result, track)
         drivers = None if driver_images is None else _counted(driver_images, track)
         picture = None if portrait is None else frame_uint8(portrait[0])
         tick = ticker(2 * count)
@@ -174,11 +175,12 @@ def _unread(node, frames: Frames, label: str, error: TrackError) -> io.NodeOutpu
     return io.NodeOutput(*told, json.dumps({"faults": ["missed"]}), ui=ui.PreviewImage(picture, cls=node))
 
 
-def _frames_of(result, fps: float) -> tuple[Frames, int]:
+def _frames_of(result, track: FaceTrack) -> tuple[Frames, int]:
     """The frames of an IMAGE or a VIDEO, and about how many they are."""
     if isinstance(result, torch.Tensor):
+        require_one_length(len(track), len(result))
         return lambda: frames_uint8(result), len(result)
-    stream = open_video(result, fps, 0.0, 0.0)
+    stream = open_video(result, track.fps, 0.0, 0.0)
     return stream.frames, stream.expected
 
 
@@ -223,7 +225,9 @@ def _borders(frames: int, length: int, overlap: int) -> list[int]:
     return borders(windows(frames, length, min(overlap, length - 1)), frames) if length else []
 
 
-def _sheet(comparison: Comparison, frames: Frames, drivers: Frames | None, portrait, label: str):
+def _sheet(
+    comparison: Comparison, frames: Frames, drivers: Frames | None, portrait: np.ndarray | None, label: str
+) -> np.ndarray:
     numbers = shown_frames(comparison)
     asked = None if drivers is None else picked(drivers(), numbers)
     return draw_sheet(comparison, numbers, picked(frames(), numbers), asked, portrait, label)
