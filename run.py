@@ -53,7 +53,7 @@ def test(arguments: list[str]) -> int:
     import pytest
 
     os.chdir(ROOT)
-    tool("testing.material").fetch_all()
+    tool("material").fetch_all()
     lint = subprocess.call([sys.executable, "-m", "ruff", "check", "."])
     if FAST in arguments:
         os.environ["COMFYUI_PATH"] = "none"

@@ -19,7 +19,7 @@ from ..face_tools.pictures.preview import draw_overlay, draw_plot
 from ..face_tools.trackers import sources
 from ..face_tools.trackers.faces import ModelFiles
 from ..face_tools.trackers.tracking import track_faces
-from ..testing.material import driver, portrait
+from ..material import driver, portrait
 from .doc_pictures import write
 
 SHOWN = (0, 30, 60, 90)  # frames of the head-pose strips

@@ -12,7 +12,7 @@ from ..face_tools.pictures.patches import plan_patches
 from ..face_tools.trackers import sources
 from ..face_tools.trackers.faces import ModelFiles
 from ..face_tools.trackers.tracking import track_faces
-from ..testing.material import portrait
+from ..material import portrait
 from .doc_pictures import write
 
 SIDE = 256

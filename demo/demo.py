@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from .. import material
 from ..face_tools.video import frames as read_frames
 from ..host import installation, workflow
 from ..host.environment import ROOT
 from ..host.server import RunError, Server
-from ..testing import material, models
+from ..testing import models
 from . import sheet, toy_model, tracker, widened
 
 PORTRAIT = "portrait.png"

@@ -6,11 +6,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import material
 from ..face_tools.track import TrackError
 from ..face_tools.trackers import mediapipe_tasks, sources
 from ..face_tools.trackers.faces import ModelFiles
-from ..testing import material
-from ..testing.packed_files import NotFetched
+from ..material.packed_files import NotFetched
 
 
 @dataclass(frozen=True)

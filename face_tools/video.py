@@ -14,17 +14,7 @@ import numpy as np
 from . import animation
 from .display_transform import shown as as_shown
 from .film_frame import CodedFrame, RgbFrame
-from .video_source import (
-    JOINABLE,
-    File,
-    VideoError,
-    announced_seconds,
-    name_of,
-    opened,
-    picture_stream,
-    rate_of,
-    sound_stream,
-)
+from .video_source import JOINABLE, File, VideoError, announced_seconds, name_of, opened, picture_stream, rate_of, sound_stream
 
 T = TypeVar("T")
 Picture = CodedFrame | RgbFrame

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from .. import material
 from ..face_tools.trackers.faces import ModelFiles
-from . import material
-from .packed_files import NotFetched
+from ..material.packed_files import NotFetched
 
 ABSENT = "Real faces are absent"
 

@@ -6,9 +6,10 @@ import shutil
 from itertools import islice
 from pathlib import Path
 
+from .. import material
 from ..face_tools import video
 from ..host import workflow
-from . import material, models
+from . import models
 from .stand_ins import checkpoint
 
 TEMPLATE = "portrait_image"

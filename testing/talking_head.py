@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import material
+from .. import material
 from .real_faces import or_skip
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted(path for path in ROOT.rglob("*.py") if not {".git", "output"} & set(path.relative_to(ROOT).parts))
 # What a package may never import, by the first name of the import; a relative one starts with the sibling's name.
 HOST = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "node_helpers", "latent_preview", "server"}
-DEVELOPERS = {"authoring", "bench", "demo", "evaluate", "farm", "host", "testing", "tests", "train"}
+DEVELOPERS = {"authoring", "bench", "demo", "evaluate", "farm", "host", "material", "testing", "tests", "train"}
 NETWORKS = HOST | DEVELOPERS | {"nodes", "face_tools", "drawn_heads", "diffusers", "transformers", "cv2", "mediapipe"}
 FORBIDDEN = {
     "face_tools": HOST | DEVELOPERS | {"nodes", "sk_attention", "systems", "unet", "drawn_heads", "torch", "torchvision"},

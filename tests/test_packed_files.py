@@ -5,8 +5,8 @@ import zipfile
 
 import pytest
 
-from sk_portrait.testing import packed_files
-from sk_portrait.testing.packed_files import NotFetched, PackedFile
+from sk_portrait.material import packed_files
+from sk_portrait.material.packed_files import NotFetched, PackedFile
 
 
 @pytest.fixture

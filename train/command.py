@@ -153,7 +153,7 @@ def _widen(options: argparse.Namespace) -> None:
 
 
 def _expression(options: argparse.Namespace) -> None:
-    from ..testing import material
+    from .. import material
     from .expression import build
 
     bundle = options.task or material.face_landmarker()

@@ -23,12 +23,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ... import material
 from ...face_tools import video
 from ...face_tools.trackers import sources
 from ...face_tools.trackers.faces import ModelFiles
 from ...face_tools.trackers.tracking import track_faces
 from ...host import installation
-from ...testing import material
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WIDE = (1280, 720)

@@ -101,9 +101,9 @@ def _tracked(frames: int, folder: str):
     """A film of a talking head, what Track Face in Video gives of it, and the crop."""
     from comfy_api.latest import InputImpl
 
+    from ... import material
     from ...nodes import folders
     from ...nodes.face.track import TrackVideo
-    from ...testing import material
     from .faces import wide_clip
 
     folders.register()

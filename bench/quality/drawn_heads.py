@@ -12,6 +12,7 @@ from itertools import islice
 
 import numpy as np
 
+from ... import material
 from ...demo.toy_model import SIZE, Wishes, World
 from ...drawn_heads import State
 from ...face_tools import video
@@ -23,7 +24,6 @@ from ...face_tools.trackers import mediapipe_mesh
 from ...face_tools.trackers.faces import ModelFiles
 from ...face_tools.trackers.tracking import track_faces
 from ...host import installation
-from ...testing import material
 from . import probe, report
 from .probe import NAMES
 from .test_set import Act, Actor, Judge, Score, drawing, on_stage, sampling, scenes

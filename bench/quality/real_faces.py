@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ... import material
 from ...face_tools import video
 from ...face_tools.geometry import wrapped
 from ...face_tools.track import FaceTrack, TrackError
@@ -30,7 +31,6 @@ from ...face_tools.trackers import sources
 from ...face_tools.trackers.faces import Face, ModelFiles, Source, turned_back
 from ...face_tools.trackers.tracking import track_faces
 from ...host import installation
-from ...testing import material
 
 TURNS = (0, 1, 2, 3)
 RIGHT = 0.12  # of the face's width

@@ -8,17 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ..coefficients import ARKIT_51
-from ..contours import (
-    BROWS,
-    CORNERS,
-    INNER_LOWER,
-    INNER_UPPER,
-    IRIS,
-    LIDS,
-    OUTER_LOWER,
-    OUTER_UPPER,
-    OVAL,
-)
+from ..contours import BROWS, CORNERS, INNER_LOWER, INNER_UPPER, IRIS, LIDS, OUTER_LOWER, OUTER_UPPER, OVAL
 from ..geometry import rotation_matrix
 from ..track import FaceTrack, TrackError
 from .face_shapes import face_shapes

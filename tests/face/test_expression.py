@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sk_portrait import material
 from sk_portrait.face_tools.coefficients import ARKIT_51
 from sk_portrait.face_tools.editing import expression_table
 from sk_portrait.face_tools.editing.approximate import approximate_coefficients
@@ -19,7 +20,6 @@ from sk_portrait.face_tools.track import FaceTrack, TrackError
 from sk_portrait.face_tools.trackers import sources
 from sk_portrait.face_tools.trackers.faces import ModelFiles
 from sk_portrait.face_tools.trackers.tracking import track_faces
-from sk_portrait.testing import material
 from sk_portrait.testing.real_faces import landmarker_models
 from sk_portrait.testing.talking_head import talking_head
 

@@ -5,10 +5,10 @@ import shutil
 import numpy as np
 from PIL import Image
 
+from sk_portrait import material
 from sk_portrait.demo import demo, toy_model, tracker, widened
 from sk_portrait.face_tools.video import frames
 from sk_portrait.host import workflow
-from sk_portrait.testing import material
 
 
 def test_a_drawn_head_acts_a_real_clip_by_the_shipped_template(server):

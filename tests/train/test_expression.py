@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from sk_portrait import material
 from sk_portrait.face_tools import video_file
 from sk_portrait.face_tools.editing.expression_table import ExpressionTable
 from sk_portrait.face_tools.trackers import mediapipe_mesh, mediapipe_tasks, sources
 from sk_portrait.face_tools.trackers.faces import ModelFiles
-from sk_portrait.testing import material
 from sk_portrait.testing.real_faces import landmarker_models, or_skip, photograph
 from sk_portrait.testing.talking_head import talking_head
 from sk_portrait.train import command
