@@ -47,7 +47,9 @@ class Animation:
 
 
 def read(file: File) -> Animation | None:
-    """An animated GIF, APNG or WebP; None for any other file, and for a GIF or APNG without Pillow: FFmpeg reads those too.
+    """An animated GIF, APNG or WebP, or None for any other file.
+
+    None for a GIF or APNG if Pillow is missing: FFmpeg reads those too.
 
     Raises VideoError for a damaged one, and for a WebP without Pillow.
     """
@@ -58,7 +60,9 @@ def read(file: File) -> Animation | None:
         import PIL  # noqa: F401
     except ImportError:
         if name == "WebP":
-            raise VideoError(f"{name_of(file)} is an animated WebP, which only Pillow reads: pip install Pillow.") from None
+            raise VideoError(
+                f"{name_of(file)} is an animated WebP, which only Pillow reads: pip install Pillow."
+            ) from None
         return None
     size, delays = (0, 0), []
     for picture in _frames(file):
@@ -96,4 +100,6 @@ def _frames(file: File) -> Iterator:
                 picture.load()
                 yield picture
     except (OSError, EOFError, ValueError, SyntaxError) as error:
-        raise VideoError(f"{name_of(file)} ({format_of(file)}) is damaged after {count} frames ({error}).") from None
+        raise VideoError(
+            f"{name_of(file)} ({format_of(file)}) is damaged after {count} frames ({error})."
+        ) from None

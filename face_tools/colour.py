@@ -58,9 +58,14 @@ class Colour:
         """(3, 4) matrix from R', G', B' 0..1 and 1 to stored Y', Cb, Cr."""
         red, blue = WEIGHTS[self.matrix]
         luma = np.array([red, 1 - red - blue, blue])
-        to_blue, to_red = (np.array([0, 0, 1]) - luma) / (2 - 2 * blue), (np.array([1, 0, 0]) - luma) / (2 - 2 * red)
+        to_blue, to_red = (
+            (np.array([0, 0, 1]) - luma) / (2 - 2 * blue),
+            (np.array([1, 0, 0]) - luma) / (2 - 2 * red),
+        )
         unit = 1 << (self.bits - 8)
-        black, span, chroma = (0, 256 * unit - 1, 256 * unit - 1) if self.full else (16 * unit, 219 * unit, 224 * unit)
+        black, span, chroma = (
+            (0, 256 * unit - 1, 256 * unit - 1) if self.full else (16 * unit, 219 * unit, 224 * unit)
+        )
         scaled = np.stack([span * luma, chroma * to_blue, chroma * to_red])
         return np.hstack([scaled, [[black], [128 * unit], [128 * unit]]])
 
@@ -74,18 +79,25 @@ class Colour:
 SDR = Colour()
 
 
-def to_rgb(planes: list[np.ndarray], colour: Colour, tone: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
+def to_rgb(
+    planes: list[np.ndarray], colour: Colour, tone: Callable[[np.ndarray], np.ndarray] | None = None
+) -> np.ndarray:
     """(H, W, 3) uint8 R'G'B' of a luma and two chroma planes, each rounded to its nearest level.
 
     tone: makes (rows, W, 3) float32 R'G'B' 0..1 of HDR those of SDR
     """
     height, width = planes[0].shape
-    chroma = [cv2.resize(plane.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) for plane in planes[1:]]
+    chroma = [
+        cv2.resize(plane.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+        for plane in planes[1:]
+    ]
     pixels = np.empty((height, width, 3), np.uint8)
     matrix = ((1 if tone else 255) * colour.decoding()).astype(np.float32)
     for top in range(0, height, ROWS):
         rows = slice(top, top + ROWS)
-        signal = cv2.transform(cv2.merge([planes[0][rows].astype(np.float32), chroma[0][rows], chroma[1][rows]]), matrix)
+        signal = cv2.transform(
+            cv2.merge([planes[0][rows].astype(np.float32), chroma[0][rows], chroma[1][rows]]), matrix
+        )
         pixels[rows] = rounded(255 * tone(signal) if tone else signal)
     return pixels
 

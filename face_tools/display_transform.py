@@ -32,9 +32,9 @@ FULL = 2  # FFmpeg's number of the full range
 def shown(frame: av.VideoFrame, pixel_aspect: float, context) -> CodedFrame | RgbFrame:
     """The frame with its own values of colour. context: the stream's codec context
 
-    pixel_aspect: width of the stored pixels over their height, 0 where the file does not say. As players do, the shorter side of a
-    pixel is stretched, so nothing is lost, and what the file asks for is done afterwards. A stretched side is even, as encoders of
-    videos want it.
+    pixel_aspect: width of the stored pixels over their height, 0 where the file does not say. As players do,
+    the shorter side of a pixel is stretched, so nothing is lost, and the picture is turned afterwards. A
+    stretched side is even, as video encoders want it.
     """
     matrix = _display_matrix(frame)
     if frame.format.is_rgb or frame.format.has_palette:
@@ -42,18 +42,24 @@ def shown(frame: av.VideoFrame, pixel_aspect: float, context) -> CodedFrame | Rg
         return RgbFrame(_transformed(pixels, pixels.shape[:2], pixel_aspect, matrix))
     colour = _colour(frame, context)
     planar = _planar(frame, colour)
-    colour = Colour(colour.matrix, colour.primaries, colour.transfer, colour.full, planar.format.components[0].bits)
+    colour = Colour(
+        colour.matrix, colour.primaries, colour.transfer, colour.full, planar.format.components[0].bits
+    )
     planes = [_pixels(plane, colour.bits) for plane in planar.planes[:3]]
     if len(planes) < 3:
         neutral = np.full((1, 1), 128 << (colour.bits - 8), planes[0].dtype)
         planes = [planes[0], neutral, neutral]
     size = planes[0].shape
-    return CodedFrame([_transformed(plane, size, pixel_aspect, matrix) for plane in planes], colour.known(size[0]))
+    return CodedFrame(
+        [_transformed(plane, size, pixel_aspect, matrix) for plane in planes], colour.known(size[0])
+    )
 
 
 def _colour(frame: av.VideoFrame, context) -> Colour:
     full = frame.format.name.startswith("yuvj") or _number(frame.color_range) == FULL
-    return Colour(_number(frame.colorspace), _number(context.color_primaries), _number(context.color_trc), full)
+    return Colour(
+        _number(frame.colorspace), _number(context.color_primaries), _number(context.color_trc), full
+    )
 
 
 def _number(tag) -> int:
@@ -73,10 +79,14 @@ def _planar(frame: av.VideoFrame, colour: Colour) -> av.VideoFrame:
 def _pixels(plane, bits: int) -> np.ndarray:
     """(H, W) view of a plane."""
     kind = np.dtype(np.uint8 if bits == 8 else np.uint16)
-    return np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind.itemsize)[: plane.height, : plane.width]
+    return np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind.itemsize)[
+        : plane.height, : plane.width
+    ]
 
 
-def _transformed(plane: np.ndarray, size: tuple[int, int], pixel_aspect: float, matrix: np.ndarray) -> np.ndarray:
+def _transformed(
+    plane: np.ndarray, size: tuple[int, int], pixel_aspect: float, matrix: np.ndarray
+) -> np.ndarray:
     """A plane of a picture of `size` (height, width), stretched and turned."""
     (height, width), (h, w) = size, plane.shape[:2]
     wide, high = width, height
@@ -85,7 +95,11 @@ def _transformed(plane: np.ndarray, size: tuple[int, int], pixel_aspect: float, 
     elif 1 / WIDEST <= pixel_aspect < 1:
         high = _even(height / pixel_aspect)
     if (wide, high) != (width, height):
-        plane = cv2.resize(plane, (max(round(w * wide / width), 1), max(round(h * high / height), 1)), interpolation=cv2.INTER_CUBIC)
+        plane = cv2.resize(
+            plane,
+            (max(round(w * wide / width), 1), max(round(h * high / height), 1)),
+            interpolation=cv2.INTER_CUBIC,
+        )
     return np.ascontiguousarray(_oriented(plane, matrix))
 
 
@@ -94,7 +108,7 @@ def _even(length: float) -> int:
 
 
 def _oriented(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """The picture by the file's (2, 2) matrix: (x, y) of a stored pixel, as a row, times it is its shown place. Quarter turns only."""
+    """The picture turned by quarters: (x, y) of a stored pixel times the (2, 2) matrix is its shown place."""
     if abs(matrix[0, 1]) > abs(matrix[0, 0]):
         picture, matrix = picture.swapaxes(0, 1), matrix[::-1]
     x, y = np.sign(np.diag(matrix)).astype(int)
@@ -104,7 +118,12 @@ def _oriented(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 def _display_matrix(frame: av.VideoFrame) -> np.ndarray:
     """(2, 2) part of the 3x3 matrix, of 32-bit integers, that phones and editors write.
 
-    frame.side_data would keep frame and data in a circle, and hundreds of frames wait for Python to find such circles.
+    frame.side_data would keep frame and data in a reference cycle, so that hundreds of frames would wait for
+    the garbage collector.
     """
     data = SideDataContainer(frame).get(Type.DISPLAYMATRIX)
-    return np.eye(2) if data is None else np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2].astype(float)
+    return (
+        np.eye(2)
+        if data is None
+        else np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2].astype(float)
+    )

@@ -36,12 +36,14 @@ class CodedFrame:
     def rgb(self) -> np.ndarray:
         """(H, W, 3) uint8; HDR is tone-mapped to BT.709."""
         transfer = self.colour.hdr
-        return to_rgb(self.planes, self.colour, (lambda signal: to_sdr(signal, transfer)) if transfer else None)
+        return to_rgb(
+            self.planes, self.colour, (lambda signal: to_sdr(signal, transfer)) if transfer else None
+        )
 
     def stored(self, halved: bool) -> CodedFrame:
         """A copy for an encoder of 8 bits, in the same colour coding; HDR becomes BT.709.
 
-        halved: chroma of half the width and height, where both are even; else it keeps its size if an encoder takes that
+        halved: halve the width and height of the chroma where both are even
         """
         if self.colour.hdr:
             return RgbFrame(self.rgb()).stored(halved)
@@ -50,7 +52,10 @@ class CodedFrame:
             return _stored(self.planes, colour, halved)
         old, new = self.colour.encoding(), colour.encoding()
         scale, shift = np.float32(new[0, 1] / old[0, 1]), new[:, 3]
-        planes = [(plane - np.float32(at)) * scale + np.float32(to) for plane, at, to in zip(self.planes, old[:, 3], shift)]
+        planes = [
+            (plane - np.float32(at)) * scale + np.float32(to)
+            for plane, at, to in zip(self.planes, old[:, 3], shift)
+        ]
         return _stored(planes, colour, halved)
 
     @property
@@ -59,7 +64,7 @@ class CodedFrame:
         return FORMATS[_ratio(self.planes)]
 
     def add(self, x: int, y: int, change: np.ndarray) -> None:
-        """Add (h, w, 3) float32 differences of R'G'B' 0..1 at (x, y). Where they are 0, and outside, every value stays as it is.
+        """Add (h, w, 3) float32 differences of R'G'B' 0..1 at (x, y); where they are 0, nothing changes.
 
         A chroma value is changed if all of its pixels lie inside.
         """
@@ -76,7 +81,11 @@ class CodedFrame:
                 part[:] = rounded(part + small)
 
 
-FORMATS = {(1, 1): "yuv444p", (2, 1): "yuv422p", (2, 2): "yuv420p"}  # pixels per chroma value, across and down
+FORMATS = {
+    (1, 1): "yuv444p",
+    (2, 1): "yuv422p",
+    (2, 2): "yuv420p",
+}  # pixels per chroma value, across and down
 
 
 def _ratio(planes: list[np.ndarray]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""HDR pictures (BT.2100 HLG and PQ) as SDR ones: mid tones keep their brightness, highlights are compressed."""
+"""HDR pictures (BT.2100 HLG and PQ) as SDR: mid tones keep their brightness, highlights are compressed."""
 
 from __future__ import annotations
 
@@ -32,12 +32,14 @@ def to_sdr(signal: np.ndarray, transfer: str) -> np.ndarray:
 def _compressed(light: np.ndarray) -> np.ndarray:
     """0..1 of light 0..PEAK / WHITE: the same up to KNEE, then ever flatter."""
     over, most = np.maximum((light - KNEE) / (1 - KNEE), 0), (PEAK / WHITE - KNEE) / (1 - KNEE)
-    return np.minimum(np.where(light < KNEE, light, KNEE + (1 - KNEE) * over * (1 + over / most**2) / (1 + over)), 1)
+    return np.minimum(
+        np.where(light < KNEE, light, KNEE + (1 - KNEE) * over * (1 + over / most**2) / (1 + over)), 1
+    )
 
 
 @cache
 def _linear(transfer: str) -> np.ndarray:
-    """(STEPS,) float32 light of a signal 0..1: of the scene 0..1 for HLG, of the display in units of WHITE for PQ."""
+    """(STEPS,) float32 light of a signal 0..1: scene 0..1 for HLG, display in units of WHITE for PQ."""
     signal = np.linspace(0, 1, STEPS)
     if transfer == "HLG":
         a, b, c = 0.17883277, 0.28466892, 0.55991073

@@ -1,4 +1,4 @@
-"""The sound of a part of a video as samples: any codec, channel layout, rate and sample format that FFmpeg decodes."""
+"""The sound of a part of a video as samples: every codec, layout and sample format that FFmpeg decodes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ import numpy as np
 from .video import go_before
 from .video_source import File, first_picture, opened, sound_stream
 
-NAMES = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")  # FFmpeg's layouts for a number of channels
+NAMES = (
+    "mono",
+    "stereo",
+    "2.1",
+    "4.0",
+    "5.0",
+    "5.1",
+    "6.1",
+    "7.1",
+)  # FFmpeg's layouts for a number of channels
 MIXES = {8: "7.1", 6: "5.1", 2: "stereo", 1: "mono"}  # channels -> layout that larger ones are mixed down to
 GAP = 0.1  # seconds that a piece may lie before or behind the last one before it is moved to its time
 BLOCK = 1 << 14  # samples that are resampled at a time
@@ -43,7 +52,7 @@ class Carrier:
     rates: tuple[int, ...] = ()
 
     def nearest(self, form: Form) -> Form:
-        """`form` where it is carried; else the largest layout with no more channels, and the next higher rate."""
+        """`form` if it is carried, else the largest layout with no more channels and the next higher rate."""
         return Form(self._layout(form), self._rate(form.rate))
 
     def carries(self, form: Form) -> bool:
@@ -64,11 +73,15 @@ class Carrier:
 
 
 def sound(
-    file: File, start: float, seconds: float, tick: Callable[[], None] = lambda: None, carrier: Carrier | None = None
+    file: File,
+    start: float,
+    seconds: float,
+    tick: Callable[[], None] = lambda: None,
+    carrier: Carrier | None = None,
 ) -> tuple[np.ndarray, int] | None:
-    """(C, T) float32 samples and their rate: a file's sound over `seconds`, from `start` after the first picture; None without.
+    """(C, T) float32 and rate: `seconds` of a file's sound from `start` after the first picture, or None.
 
-    carrier: what the result may be; the rest is mixed down and resampled by FFmpeg's rules. See `pieces` for silence and damage.
+    carrier: what the result may be; anything else is mixed down and resampled. See `pieces` for damage.
     """
     form = form_of(file)
     if form is None:
@@ -83,7 +96,7 @@ def sound(
 
 
 def mixed(waveform: np.ndarray, rate: int, carrier: Carrier) -> tuple[np.ndarray, int]:
-    """(C, T) float32 samples and their rate as `carrier` takes them; the samples are those of `waveform` where it takes that."""
+    """(C, T) float32 samples and their rate in the nearest form that `carrier` takes."""
     form = Form(layout_of(len(waveform)), rate)
     wanted = carrier.nearest(form)
     return np.concatenate(list(resampled([waveform], form, wanted)), axis=1), wanted.rate
@@ -110,9 +123,9 @@ def layout_of(channels: int) -> str:
 def pieces(
     file: File, form: Form, start: float, seconds: float, tick: Callable[[], None] = lambda: None
 ) -> Iterator[np.ndarray]:
-    """(C, T) float32 pieces of a file's sound in `form`, `seconds` long together, from `start` after the first picture.
+    """(C, T) float32 pieces in `form`: `seconds` of a file's sound from `start` after the first picture.
 
-    Silence stands where the sound begins late, has a gap or ends early, for damaged packets, and for samples that are not numbers.
+    Silence fills a late beginning, gaps, an early end, damaged packets, and samples that are not numbers.
     tick() is called per decoded frame; what it raises goes through.
     """
     with opened(file) as container:
@@ -141,12 +154,14 @@ def _silence(channels: int, samples: int) -> Iterator[np.ndarray]:
 
 
 def resampled(parts: Iterable[np.ndarray], form: Form, wanted: Form) -> Iterator[np.ndarray]:
-    """(C, T) float32 pieces in another layout and rate, by FFmpeg's own rules: the centre goes into left and right at -3 dB."""
+    """(C, T) float32 pieces in another layout and rate, by FFmpeg's rules: the centre is mixed at -3 dB."""
     if form == wanted:
         yield from parts
         return
     layout = form.layout
-    if layout.startswith("ambisonic"):  # FFmpeg has no rule for these; their first channel holds all directions
+    if layout.startswith(
+        "ambisonic"
+    ):  # FFmpeg has no rule for these; their first channel holds all directions
         parts, layout = (piece[:1] for piece in parts), "mono"
     resampler = av.AudioResampler(format="flt", layout=wanted.layout, rate=wanted.rate)
     for piece in parts:
@@ -159,8 +174,10 @@ def resampled(parts: Iterable[np.ndarray], form: Form, wanted: Form) -> Iterator
 
 def frame_of(piece: np.ndarray, layout: str, rate: int) -> av.AudioFrame:
     """An interleaved frame of (C, T) float32 samples."""
-    # Interleaved both ways: with eight or more separate planes, PyAV (14 to 18) reads behind the end of its list of planes.
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(piece.T, np.float32).reshape(1, -1), "flt", layout)
+    # Interleaved: PyAV (14 to 18) reads behind the end of its list of eight or more separate planes.
+    frame = av.AudioFrame.from_ndarray(
+        np.ascontiguousarray(piece.T, np.float32).reshape(1, -1), "flt", layout
+    )
     frame.sample_rate = rate
     return frame
 

@@ -1,4 +1,4 @@
-"""Soundtracks of video files that are being written: copied packet by packet, or encoded as the picture goes along."""
+"""Soundtracks of video files being written: copied packet by packet, or encoded as the picture goes along."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import numpy as np
 from .sound import BLOCK, Carrier, Form, finite, form_of, frame_of, layout_of, pieces, resampled
 from .video_source import JOINABLE, File, first_picture, opened, sound_stream
 
-Soundtrack = Callable[[av.container.OutputContainer], Iterator[av.Packet]]  # adds its stream, then gives its packets in order
+Soundtrack = Callable[
+    [av.container.OutputContainer], Iterator[av.Packet]
+]  # adds its stream, then gives its packets in order
 
 # What comes back from an .mp4 under its own name. AAC also takes others, whose channels then have no names.
 CARRIERS = {
@@ -28,10 +30,12 @@ PREROLL = 0.1  # seconds before the first picture that decoders need to start
 TRIED = 8  # packets
 
 
-def of_film(file: File, start: float, seconds: float, whole: bool, tick: Callable[[], None] = lambda: None) -> Soundtrack | None:
+def of_film(
+    file: File, start: float, seconds: float, whole: bool, tick: Callable[[], None] = lambda: None
+) -> Soundtrack | None:
     """The soundtrack of a part of a film; None where it has none.
 
-    whole: the part is the whole film. Then the packets are copied where an .mp4 carries them; else they are decoded and encoded.
+    whole: the part is the whole film: its packets are copied if an .mp4 carries them
     """
     if whole and carried(file):
         return lambda container: _copied(container, file)

@@ -31,26 +31,31 @@ def write(
     sound: tuple[np.ndarray, int] | Soundtrack | None = None,
     quality: str = STANDARD,
 ) -> None:
-    """Save frames as H.264 in an .mp4: (H, W, 3) uint8 RGB as BT.709, frames of a film in their own colour coding, which is tagged.
+    """Save frames as H.264 in an .mp4: (H, W, 3) uint8 RGB as BT.709, frames of a film in its colour coding.
 
     sound:   (C, T) float32 -1..1 and samples per second, or a soundtrack
     quality: of QUALITIES. Chroma is halved, except for odd sizes; "lossless" keeps that of the frames
-    Raises ValueError where there is no frame or the encoder takes no such video, FileError where the file cannot be written; no half
-    file is left then.
+    Raises ValueError where there is no frame or the encoder takes no such video, FileError where the file
+    cannot be written; no half file is left then.
     """
     if isinstance(sound, tuple):
         sound = of_waveform(*sound)
     try:
         _write(path, frames, max(Fraction(fps).limit_denominator(1000), SLOWEST), sound, quality)
     except av.FFmpegError as error:
-        raise ValueError(f"{path} could not be made at {fps:g} frames per second: {error.strerror}. Nothing was left there.") from None
+        raise ValueError(
+            f"{path} could not be made at {fps:g} frames per second: {error.strerror}. "
+            "Nothing was left there."
+        ) from None
 
 
 def _write(path: str, frames: Iterable, rate: Fraction, sound: Soundtrack | None, quality: str) -> None:
     with whole(path) as beside, av.open(beside, "w", format="mp4") as container:
         video, packets = None, iter(())
         for count, frame in enumerate(frames):
-            coded = (RgbFrame(frame) if isinstance(frame, np.ndarray) else frame).stored(halved=quality != LOSSLESS)
+            coded = (RgbFrame(frame) if isinstance(frame, np.ndarray) else frame).stored(
+                halved=quality != LOSSLESS
+            )
             if video is None:
                 video = _stream(container, coded, rate, QUALITIES[quality])
                 packets = iter(()) if sound is None else sound(container)

@@ -19,7 +19,9 @@ class VideoError(ValueError):
 def opened(file: File):
     """The container of a file. Raises VideoError where it is none."""
     if isinstance(file, io.BytesIO):
-        file = io.BytesIO(file.getvalue())  # shares the bytes, with a position of its own: picture and sound are read side by side
+        file = io.BytesIO(
+            file.getvalue()
+        )  # shares the bytes, with a position of its own: picture and sound are read side by side
         empty = file.getbuffer().nbytes == 0
     else:
         if not os.path.isfile(file):
@@ -30,7 +32,9 @@ def opened(file: File):
     try:
         return av.open(file)
     except av.FFmpegError as error:
-        raise VideoError(f"{name_of(file)} is not a video, or was cut short before its index ({error.strerror}).") from None
+        raise VideoError(
+            f"{name_of(file)} is not a video, or was cut short before its index ({error.strerror})."
+        ) from None
 
 
 def picture_stream(container, file: File):
@@ -58,7 +62,7 @@ def rate_of(stream) -> float:
 
 
 def announced_seconds(container, stream) -> float:
-    """Seconds of picture that the file promises, 0 where it does not. Matroska keeps them in a tag, or for the whole file only."""
+    """Seconds of picture that the file announces, or 0. Matroska has a tag, or the length of the file."""
     if container.format.name in JOINABLE:
         return 0.0
     if stream.duration:

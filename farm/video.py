@@ -15,8 +15,16 @@ from .worker_pool import Crew, Request
 BATCH = 16  # frames a request
 
 
-def write(path: Path, crew: Crew, latents: Tensor, decoder: list, audio: dict | None, fps: float, progress: Callable[[int], Any]) -> Path:
-    """Decode (n, 4, h, w) by the VAE at `decoder` on all workers and write `path`. Pictures that come early wait in memory.
+def write(
+    path: Path,
+    crew: Crew,
+    latents: Tensor,
+    decoder: list,
+    audio: dict | None,
+    fps: float,
+    progress: Callable[[int], Any],
+) -> Path:
+    """Decode (n, 4, h, w) by the VAE at `decoder` on all workers, write `path`; early ones wait in memory.
 
     audio: AUDIO or None. Raises FileError where the file cannot be written, as on a full disk.
     """
@@ -25,7 +33,9 @@ def write(path: Path, crew: Crew, latents: Tensor, decoder: list, audio: dict | 
     def pictures() -> Iterator[np.ndarray]:
         early: dict[int, np.ndarray] = {}
         written = 0
-        for number, batch in crew.answers([Request("decode", (batch, decoder), ("decode", i)) for i, batch in enumerate(batches)]):
+        for number, batch in crew.answers(
+            [Request("decode", (batch, decoder), ("decode", i)) for i, batch in enumerate(batches)]
+        ):
             early[number] = batch.numpy()
             while written in early:
                 decoded = early.pop(written)

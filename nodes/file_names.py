@@ -11,7 +11,7 @@ FIELDS = {"M": "month", "d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 
 def with_dates(name: str, now: datetime | None = None) -> str:
-    """`name` with every %date:FORMAT% filled in; FORMAT has yyyy, yy, M, d, h, m and s, doubled for two digits."""
+    """`name` with every %date:FORMAT% filled in: yyyy, yy, M, d, h, m and s, doubled for two digits."""
     now = now or datetime.now()
     return DATE.sub(lambda date: PART.sub(lambda part: _value(part[0], now), date[1]), name)
 

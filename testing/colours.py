@@ -1,4 +1,4 @@
-"""Films in any colour coding, whose true colours are known: soft patches of every hue, as a colourist's chart has them."""
+"""Films in any colour coding whose true colours are known: patches of every hue."""
 
 from __future__ import annotations
 
@@ -21,19 +21,23 @@ HLG, PQ = Colour(9, 9, 18, bits=10), Colour(9, 9, 16, bits=10)
 
 
 def chart(width: int = 160, height: int = 96, shift: int = 0) -> np.ndarray:
-    """(H, W, 3) uint8 RGB: patches of 16 pixels, each of one colour, as chroma of half the size can keep them."""
+    """(H, W, 3) uint8 RGB: patches of 16 pixels of one colour, which chroma of half the size keeps."""
     rng = np.random.default_rng(7)
     patches = rng.integers(30, 226, (-(-height // 16), -(-width // 16), 3))
     picture = np.kron(patches, np.ones((16, 16, 1)))[:height, :width]
     return np.roll(picture, 2 * shift, axis=1).astype(np.uint8)
 
 
-def film_in(path: Path, colour: Colour, pictures: list[np.ndarray], tagged: bool = True, options: dict | None = None) -> Path:
-    """RGB pictures as a lossless H.264 film of 4:2:0 at 25 frames per second, in a colour coding of 8 or 10 bits."""
+def film_in(
+    path: Path, colour: Colour, pictures: list[np.ndarray], tagged: bool = True, options: dict | None = None
+) -> Path:
+    """RGB pictures as a lossless film of 4:2:0 at 25 frames per second, of 8 or 10 bits."""
     pixel_format = "yuv420p" if colour.bits == 8 else "yuv420p10le"
     codec, lossless = ("libx264", {"qp": "0"}) if colour.bits == 8 else ("ffv1", {})
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25, options={**lossless, **(options or {}), **(colour.tags() if tagged else {})})
+        stream = container.add_stream(
+            codec, rate=25, options={**lossless, **(options or {}), **(colour.tags() if tagged else {})}
+        )
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = pixel_format
         for picture in pictures:
@@ -43,7 +47,9 @@ def film_in(path: Path, colour: Colour, pictures: list[np.ndarray], tagged: bool
             for plane, values in zip(frame.planes, _halved(to_planes(picture, colour))):
                 kind = np.dtype(np.uint8 if colour.bits == 8 else np.uint16)
                 room = np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind.itemsize)
-                room[: plane.height, : plane.width] = values if colour.bits > 8 else rounded(values.astype(np.float32))
+                room[: plane.height, : plane.width] = (
+                    values if colour.bits > 8 else rounded(values.astype(np.float32))
+                )
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path

@@ -1,4 +1,4 @@
-"""Films with any sound: one tone per channel, so that each can be told from the others after mixing and compression."""
+"""Films with any sound: one tone per channel, so that each can be told from the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def tones(layout: str, rate: int, seconds: float) -> np.ndarray:
     """(C, T) float32: channel k hums at 60 + 10 k Hz, as an LFE channel also can, at its own loudness."""
     time = np.arange(round(rate * seconds)) / rate
     channels = range(av.AudioLayout(layout).nb_channels)
-    return np.stack([(0.1 + 0.05 * k) * np.sin(2 * np.pi * (60 + 10 * k) * time) for k in channels]).astype(np.float32)
+    return np.stack([(0.1 + 0.05 * k) * np.sin(2 * np.pi * (60 + 10 * k) * time) for k in channels]).astype(
+        np.float32
+    )
 
 
 def film_with_sound(
@@ -30,7 +32,7 @@ def film_with_sound(
     frames: int = 25,
     pictures: list[np.ndarray] | None = None,
 ) -> Path:
-    """A film at 25 frames per second, grey unless pictures are given. form: FFmpeg's sample format, by default the codec's first."""
+    """A film at 25 frames per second, grey without pictures. form: sample format, else the codec's first."""
     pictures = pictures or [numbered(k % 30) for k in range(frames)]
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg4", rate=25)
@@ -41,10 +43,14 @@ def film_with_sound(
         if form:
             audio.codec_context.format = form
         for picture in pictures:
-            container.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
+            container.mux(
+                video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"))
+            )
         container.mux(video.encode(None))
         for start in range(0, waveform.shape[1], BLOCK):
-            interleaved = np.ascontiguousarray(waveform[:, start : start + BLOCK].T, np.float32).reshape(1, -1)
+            interleaved = np.ascontiguousarray(waveform[:, start : start + BLOCK].T, np.float32).reshape(
+                1, -1
+            )
             frame = av.AudioFrame.from_ndarray(interleaved, "flt", layout)
             frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
             container.mux(audio.encode(frame))

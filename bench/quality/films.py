@@ -1,6 +1,6 @@
-"""What pasting a face does to the rest of a film: peak and RMS of every channel of its sound, and the error of every colour.
+"""What pasting a face does to the rest of a film: sound levels and colour errors per channel.
 
-The films are made here: drifting film grain over a chart of colours, and one tone per channel. --film measures one of yours.
+The films are generated: grain over a chart of colours, one tone per channel. --film measures one of yours.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def main(argv: list[str]) -> int:
 
 def grainy(k: int) -> np.ndarray:
     """(H, W, 3) uint8: the chart with the grain of a camera."""
-    grain = cv2.GaussianBlur(np.random.default_rng(k).normal(0, 6, (192, 320, 1)).astype(np.float32), (0, 0), 0.7)
+    grain = cv2.GaussianBlur(
+        np.random.default_rng(k).normal(0, 6, (192, 320, 1)).astype(np.float32), (0, 0), 0.7
+    )
     return np.clip(chart(320, 192, k) + grain[..., None], 0, 255).astype(np.uint8)
 
 
@@ -64,7 +66,9 @@ def pasted(film: Path, quality: str) -> Iterator[CodedFrame]:
     for picture in video.pictures(film, seconds=FRAMES / FPS, fps=FPS):
         coded = picture.stored(halved=quality != LOSSLESS)
         rows, columns = SQUARE
-        change = rng.normal(0, 0.1, (rows.stop - rows.start, columns.stop - columns.start, 3)).astype(np.float32)
+        change = rng.normal(0, 0.1, (rows.stop - rows.start, columns.stop - columns.start, 3)).astype(
+            np.float32
+        )
         change[:EDGE] = change[-EDGE:] = change[:, :EDGE] = change[:, -EDGE:] = 0
         coded.add(columns.start, rows.start, change)
         yield coded
@@ -90,20 +94,30 @@ def colours(folder: Path, name: str, film: Path) -> None:
             last = made
             if count in (1, ROUNDS):
                 off = outside(last) - first
-                shift, mean = (" ".join(f"{value:6.3f}" for value in values) for values in (off.mean((0, 1)), np.abs(off).mean((0, 1))))
+                shift, mean = (
+                    " ".join(f"{value:6.3f}" for value in values)
+                    for values in (off.mean((0, 1)), np.abs(off).mean((0, 1)))
+                )
                 rate = made.stat().st_size * 8 * FPS / len(first) / 1e6
                 worst = np.percentile(np.abs(off), 99), np.abs(off).max()
                 print(f"  {quality:9} {count:6}  {shift}  {mean}  {worst[0]:4.0f}  {worst[1]:7}  {rate:6.2f}")
 
 
 def sounds(folder: Path) -> None:
-    """Print peak and RMS of every channel, in dB against the source, of the whole film and of a part of it."""
+    """Print peak and RMS of every channel, in dB against the source, of a whole film and of a part."""
     print("Sound, dB against the source per channel: peak/RMS")
     for codec, layout, rate, container in SOUNDTRACKS:
-        film = film_with_sound(folder / f"sound.{container}", codec, tones(layout, rate, 2.0), layout, rate, frames=50)
+        film = film_with_sound(
+            folder / f"sound.{container}", codec, tones(layout, rate, 2.0), layout, rate, frames=50
+        )
         for start, seconds, whole in ((0.0, 2.0, True), (0.5, 1.0, False)):
             made = folder / "pasted.mp4"
-            write(str(made), video.pictures(film, seconds=seconds), FPS, soundtrack.of_film(film, start, seconds, whole))
+            write(
+                str(made),
+                video.pictures(film, seconds=seconds),
+                FPS,
+                soundtrack.of_film(film, start, seconds, whole),
+            )
             before, after = (sound(one, at, seconds)[0] for one, at in ((film, start), (made, 0.0)))
             copied = packets_of(made) == packets_of(film)
             how = "copied" if copied else f"as {packets_of(made)[0]}"

@@ -53,7 +53,9 @@ class VideoStream:
     def pictures(self) -> Iterator[CodedFrame | RgbFrame]:
         """The same in the colour coding of the file."""
         if not self.held:
-            yield from reader.pictures(self.video.get_stream_source(), self.fps, self.start, self.seconds, stop_at_cancel)
+            yield from reader.pictures(
+                self.video.get_stream_source(), self.fps, self.start, self.seconds, stop_at_cancel
+            )
             return
         parts = self.video.get_components()
         own = float(parts.frame_rate)
@@ -69,7 +71,9 @@ class VideoStream:
             held = self._held_audio(seconds)
             heard = held and mixed(*held, _audio_carrier())
         else:
-            heard = sound(self.video.get_stream_source(), self.start, seconds, stop_at_cancel, _audio_carrier())
+            heard = sound(
+                self.video.get_stream_source(), self.start, seconds, stop_at_cancel, _audio_carrier()
+            )
         return heard and {"waveform": torch.from_numpy(heard[0])[None], "sample_rate": heard[1]}
 
     def soundtrack(self, frames: int) -> Soundtrack | None:
@@ -94,7 +98,7 @@ class VideoStream:
 
 @cache
 def _audio_carrier() -> Carrier:
-    """What an AUDIO can be so that Save Video writes it: stereo, and 5.1 if this ComfyUI names it; rates of AAC."""
+    """The AUDIO that Save Video writes: mono, stereo, and 5.1 if this ComfyUI names it, at rates of AAC."""
     surround = "5.1" in InputImpl.VideoFromComponents.save_to.__code__.co_consts
     return Carrier(("mono", "stereo", "5.1") if surround else ("mono", "stereo"), CARRIERS["aac"].rates)
 
@@ -106,10 +110,15 @@ def open_video(video, fps: float, start: float, seconds: float) -> VideoStream:
         rate = fps or float(parts.frame_rate)
         length = len(parts.images) / float(parts.frame_rate)
         return VideoStream(video, rate, start, seconds, _expected(length, start, seconds, rate), True)
-    trim_start, trim_seconds = video.get_active_trim_window() if hasattr(video, "get_active_trim_window") else (0.0, 0.0)
+    trim_start, trim_seconds = (
+        video.get_active_trim_window() if hasattr(video, "get_active_trim_window") else (0.0, 0.0)
+    )
     if trim_seconds:
         if start >= trim_seconds:
-            raise reader.VideoError(f"The trimmed video lasts {trim_seconds:.2f} s, so there is nothing to read from {start:g} s on.")
+            raise reader.VideoError(
+                f"The trimmed video lasts {trim_seconds:.2f} s, "
+                f"so there is nothing to read from {start:g} s on."
+            )
         seconds = min(seconds or trim_seconds, trim_seconds - start)
     start += trim_start
     clip = reader.probe(video.get_stream_source())

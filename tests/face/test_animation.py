@@ -49,7 +49,9 @@ def test_a_damaged_one_is_named_with_its_format(tmp_path, name):
     from PIL import Image
 
     path = tmp_path / name
-    noise = [Image.fromarray(np.random.default_rng(k).integers(0, 255, (48, 64, 3), np.uint8)) for k in range(6)]
+    noise = [
+        Image.fromarray(np.random.default_rng(k).integers(0, 255, (48, 64, 3), np.uint8)) for k in range(6)
+    ]
     noise[0].save(path, save_all=True, append_images=noise[1:], duration=40)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(VideoError, match=r"film\.\w+ \((GIF|APNG|WebP)\) is damaged"):

@@ -40,7 +40,18 @@ def test_a_film_that_names_no_matrix_is_read_as_players_do(tmp_path, height, nam
     assert np.abs(inside(shown(film)[0] - picture)).max() <= 2
 
 
-FORMATS = ("nv12", "yuyv422", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "p010le", "yuv411p", "gray", "yuva420p")
+FORMATS = (
+    "nv12",
+    "yuyv422",
+    "yuv422p",
+    "yuv444p",
+    "yuv420p10le",
+    "yuv422p10le",
+    "p010le",
+    "yuv411p",
+    "gray",
+    "yuva420p",
+)
 
 
 @pytest.mark.parametrize("pixel_format", FORMATS)

@@ -67,7 +67,9 @@ COPIED = [("aac", "mp4"), ("ac3", "mkv"), ("flac", "mkv"), ("libopus", "mkv"), (
 
 @pytest.mark.parametrize(("codec", "container"), COPIED)
 def test_the_sound_of_a_whole_film_is_copied_packet_by_packet(tmp_path, codec, container):
-    source = film_with_sound(tmp_path / f"film.{container}", codec, tones("stereo", 48000, 1.0), "stereo", 48000)
+    source = film_with_sound(
+        tmp_path / f"film.{container}", codec, tones("stereo", 48000, 1.0), "stereo", 48000
+    )
     assert packets_of(pasted(source, tmp_path / "pasted.mp4", 0.0, 1.0, True)) == packets_of(source)
 
 
@@ -87,7 +89,9 @@ def test_speech_in_the_centre_of_5_1_is_heard_in_stereo_at_minus_3_db(tmp_path):
     np.testing.assert_allclose(levels(heard) / levels(wave[2:3]), [0.5**0.5] * 2, rtol=1e-3)
 
 
-@pytest.mark.parametrize("layout", [*LAYOUTS, "hexadecagonal", "7 channels", "12 channels", "ambisonic 1", "1 channels (LFE)"])
+@pytest.mark.parametrize(
+    "layout", [*LAYOUTS, "hexadecagonal", "7 channels", "12 channels", "ambisonic 1", "1 channels (LFE)"]
+)
 @pytest.mark.parametrize("rate", [8000, 192000])
 def test_what_is_not_carried_is_mixed_to_what_is(layout, rate):
     nearest = AUDIO.nearest(Form(layout, rate))
@@ -123,8 +127,13 @@ def test_damaged_packets_are_silence_and_the_rest_stays_in_time(tmp_path):
 
 
 def test_picture_and_sound_of_a_written_film_lie_side_by_side(tmp_path):
-    """A player that reads a film from a slow disk needs both at hand; before, all of the sound lay at the end."""
-    write(str(tmp_path / "film.mp4"), (numbered(k % 30) for k in range(100)), 25.0, (tones("stereo", 48000, 4.0), 48000))
+    """A player that streams a film needs both at hand; before, all of the sound lay at the end."""
+    write(
+        str(tmp_path / "film.mp4"),
+        (numbered(k % 30) for k in range(100)),
+        25.0,
+        (tones("stereo", 48000, 4.0), 48000),
+    )
     with av.open(str(tmp_path / "film.mp4")) as container:
         times = {"video": 0.0, "audio": 0.0}
         for packet in sorted((one for one in container.demux() if one.size), key=lambda one: one.pos):
