@@ -13,6 +13,7 @@ from ..editing.approximate import approximate_coefficients
 from ..embedding import FaceEmbedder
 from ..track import FaceTrack, TrackError
 from ..trackers.faces import Face, Source
+from ..trackers.straight_look import alike
 from .evidence import Evidence, Identity
 from .limits import TrackerError, sampled, tracker_error
 from .looks import aligned_face, chip, cosine, likeness_to_most
@@ -60,12 +61,13 @@ def gather(
     embedder: FaceEmbedder | None = None,
     tick: Callable[[int], None] = lambda done: None,
 ) -> tuple[Evidence, TrackerError | None]:
-    """The evidence for `compare`, and the error of the tracker on these frames.
+    """The evidence for `compare`, both pitches counted from one zero, and the error of the tracker.
 
     portrait: (H, W, 3) uint8, whom the result should show; needs `source` (finds its face) and `embedder`
     source:   the tracker that read the result; without it its error is not measured
     tick:     called after each frame of the result; what it raises goes through
     """
+    result, _ = alike(result, driver)
     Evidence(driver, result)  # raises before any frame is read
     watched = Watched(result)
     moved = motion(watched.pass_on(frames(), tick))

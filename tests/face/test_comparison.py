@@ -14,6 +14,7 @@ from sk_portrait.face_tools.comparison import curves, distances, faults, limits,
 from sk_portrait.face_tools.comparison.compare import compare, report
 from sk_portrait.face_tools.comparison.evidence import Evidence
 from sk_portrait.face_tools.comparison.gather import gather
+from sk_portrait.face_tools.trackers.straight_look import with_zero
 from sk_portrait.testing import talking_head
 
 FPS, SIZE, FRAMES, MOTION = 15.0, 160, 60, 3
@@ -64,6 +65,11 @@ def test_a_pose_that_is_off_by_a_known_angle_is_measured_in_degrees():
     assert comparison.pose_distance == pytest.approx(2, abs=1e-3)  # the mean of 0, 6 and 0
     assert comparison.offset == pytest.approx([0, 6, 0], abs=1e-3)
     assert comparison.numbers()["apd"] == pytest.approx(np.radians(2), abs=1e-4)
+
+
+def test_tracks_of_one_tracker_whose_pitch_counts_from_two_zeros_are_brought_together():
+    old = with_zero(told(), np.radians(9))
+    assert judged(acted(), old).pose_distance == pytest.approx(0, abs=1e-4)
 
 
 def test_half_the_movement_is_half_the_gain_at_full_correlation():
@@ -220,7 +226,7 @@ def paste(frame, face, points):
 
 
 def test_drawn_heads_are_as_far_apart_as_the_tracker_errs():
-    """Two drawn people in one motion, read by a real tracker: no further apart than both are from the truth."""
+    """Two drawn people in one motion, read by a real tracker: as near as both are to the truth."""
     pytest.importorskip("mediapipe.python.solutions.face_mesh", reason=NO_MESH)
     states = [replace(state, rotation=state.rotation * np.float32(0.5)) for state in clip(5, 30, FPS)]
     found = [read([draw(who, state, 256) for state in states]) for who in (DAN, EVE)]
