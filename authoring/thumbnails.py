@@ -1,7 +1,7 @@
 """The pictures of templates, icon and banner, from drawn heads alone: `python run.py pictures thumbnails [--output DIR]`.
 
 No published weights were at hand, so the last panel is a drawing of what is asked for, or what the Expression Editor shows (the portrait
-bent by its own mesh), and says so.
+bent after its landmarks), and says so.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..coefficients import ARKIT_51
-from ..contours import CORNERS, INNER_LOWER, INNER_UPPER, IRIS, LIDS, OUTER_LOWER, OUTER_UPPER, SIDES
+from ..contours import BROWS, CORNERS, INNER_LOWER, INNER_UPPER, IRIS, LIDS, OUTER_LOWER, OUTER_UPPER, SIDES
 from .warp import smooth
 
 # (5, 478, 3) centimetres at coefficient 1, both sides of the face: x right in the picture, y up, z to the
@@ -44,7 +44,8 @@ def face_shapes(upright: np.ndarray) -> np.ndarray:
     Coefficients that no slider of the Expression Editor moves are zero.
     """
     shapes = np.zeros((len(ARKIT_51), len(upright), 3))
-    smile, jaw, pucker, inner, outer = np.load(FILE).astype(np.float64)
+    smile, jaw, pucker, *brows = np.load(FILE).astype(np.float64)
+    inner, outer = (_rigid(brow) for brow in brows)
     mouth = np.clip(np.linalg.norm(upright[CORNERS["Left"]] - upright[CORNERS["Right"]]) / MOUTH, *MOUTHS)
     smile = mouth * _closed(smile)
     sided = {
@@ -82,6 +83,14 @@ def _closed(smile: np.ndarray) -> np.ndarray:
         half = thinner * (upper - lower) / 2
         smile[list(uppers)], smile[list(lowers)] = (upper + lower) / 2 + half, (upper + lower) / 2 - half
     return smile
+
+
+def _rigid(brow: np.ndarray) -> np.ndarray:
+    """Brows whose upper and lower edges move alike."""
+    brow = brow.copy()
+    for edge in map(list, BROWS.values()):
+        brow[edge] = (brow[edge] + brow[edge[::-1]]) / 2
+    return brow
 
 
 def _together(upright: np.ndarray, inner: np.ndarray) -> np.ndarray:

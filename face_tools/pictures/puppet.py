@@ -24,6 +24,8 @@ FLIP = np.array([1.0, -1.0, -1.0])  # pixels, y down, z away <-> camera, y up, z
 SKIN = 468  # landmarks before the irises
 LIPS = (*OUTER_UPPER, *OUTER_LOWER, *INNER_UPPER, *INNER_LOWER)
 EYELIDS = tuple(point for lids in LIDS.values() for lid in lids for point in lid)
+BOTH_BROWS = (*BROWS["Right"], *BROWS["Left"])
+BROW_APART = 2.0  # centimetres round a brow without other points: drawn brows lie elsewhere on the forehead
 NOSE = (1, 2, 4, 5, 6, 98, 129, 168, 195, 197, 327, 358)
 IRIS_HOLDS = (0, 1, 3)  # centre and sides; lids hide top and bottom
 IRISES = [point for iris in IRIS.values() for point in iris]
@@ -52,7 +54,7 @@ class Hold:
 
 # Down to the size of an iris.
 EXPRESSION = Hold(
-    points=(*LIPS, *EYELIDS, *BROWS["Right"], *BROWS["Left"], *OVAL, *NOSE),
+    points=(*LIPS, *EYELIDS, *BOTH_BROWS, *NOSE),
     apart=0.9,
     scales=(4.0, 1.6, 0.7, 0.35),
     shares=(1.0, 0.4, 0.15, 0.05),
@@ -231,7 +233,8 @@ def _opening(points: np.ndarray, lids: tuple[tuple[int, ...], tuple[int, ...]]) 
 def _spread(points: np.ndarray, hold: Hold) -> np.ndarray:
     """(M,) indices: the points that always hold, and as many others as lie apart from all that are taken."""
     taken = sorted(set(hold.points))
-    nearest = np.linalg.norm(points[:, None] - points[taken], axis=-1).min(1)
+    clear = np.where(np.isin(taken, BOTH_BROWS), hold.apart / BROW_APART, 1.0)
+    nearest = (np.linalg.norm(points[:, None] - points[taken], axis=-1) * clear).min(1)
     while nearest.max() > hold.apart:
         taken.append(int(nearest.argmax()))
         nearest = np.minimum(nearest, np.linalg.norm(points - points[taken[-1]], axis=-1))
