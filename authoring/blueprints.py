@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..sk_attention.versions import GENERATIONS, Generation
-from .graph_writer import Graph, Subgraph, Wire
+from .graph_writer import Graph, Outputs, Subgraph, Wire
 
 HUB = "https://huggingface.co"
 PROMPT = (
@@ -80,13 +80,13 @@ class Builder:
         )
         return self.graph.node("SKPortraitTrackFromLandmarks", f"Track {what}", 2, face_landmarks=found[0], images=picture, **values)
 
-    def cropped(self, picture: Wire, what: str) -> list[Wire]:
-        """A picture cropped to its face -> pictures, track, crop."""
+    def cropped(self, picture: Wire, what: str) -> Outputs:
+        """A picture cropped to its face -> images, track, crop, report."""
         track = self.tracked(picture, what)
         return self.graph.node("SKPortraitCropPortrait", f"Crop {what}", 3, images=picture, track=track[0], generation=self.crop)
 
-    def video(self, video: Wire, title: str = "Track driver", **wires: Wire) -> list[Wire]:
-        """A driving video, streamed -> pictures, track, crop, measured, audio, fps, report."""
+    def video(self, video: Wire, title: str = "Track driver", **wires: Wire) -> Outputs:
+        """A driving video, streamed -> images, track, crop, measured, audio, fps, report."""
         return self.graph.node(
             "SKPortraitTrackVideo", title, 2, video=video, fps=15.0, seconds=2.0, on_miss="interpolate",
             generation=self.crop, face_detection_model=self.landmarker[0], **wires,
@@ -98,10 +98,11 @@ class Builder:
         self.patches = patches = self.graph.node("SKPortraitFacePatches", f"Eyes, mouth, face{what}", 4, images=images, track=track)
         if not self.recipe.face_motion:
             vision = self.graph.node("CLIPVisionLoader", f"CLIP ViT-H{what}", 5, [CLIP_VISION], clip_name=CLIP_VISION["name"])
-            return {"head_pose": pose[0], "track": track, "patches": patches[4], "clip_vision": vision[0]}
+            return {"head_pose": pose[0], "track": track, "patches": patches["patches"], "clip_vision": vision[0]}
         motion = self.graph.node(
-            "SKPortraitFaceMotion", f"Face motion{what}", 5, [entry(FACE_MOTION)], PICTURE, file=file(FACE_MOTION), motion_crop=patches[3]
-        )
+            "SKPortraitFaceMotion", f"Face motion{what}", 5, [entry(FACE_MOTION)], PICTURE, file=file(FACE_MOTION),
+            motion_crop=patches["motion_crop"],
+        )  # fmt: skip
         return {"head_pose": pose[0], "track": track, "face_motion": motion[0]}
 
     def prompts(self) -> None:
@@ -178,7 +179,7 @@ class Builder:
         moving = graph.node("SKPortraitApplyMotion", "Apply motion", 12, model=model, motion=motion)
         second = graph.node("KSampler", "Stage 2: all of them", 13, model=moving[0], latent_image=first[0], seed=2, steps=25, **common)
         pictures = graph.node("VAEDecode", "Decode", 14, samples=second[0], vae=self.ends["vae"])
-        video = graph.node("CreateVideo", "Video", 15, images=pictures[0], fps=driver[5], audio=driver[4])
+        video = graph.node("CreateVideo", "Video", 15, images=pictures[0], fps=driver["fps"], audio=driver["audio"])
         parts = first, moving, second, pictures, video
         for made in parts:
             graph.mute(made)
@@ -196,7 +197,7 @@ def animation(info: dict, recipe: Recipe = V5, name: str = "Portrait Animation",
     graph = Subgraph(name, f"One portrait acts like the face in a video (HelloMeme {recipe.generation.name}: {how}).", info)
     build, crop, driver, apply, drive = acted(graph, recipe)
     made = build.clip(apply[0], drive)
-    result = graph.node("CreateVideo", "Video", 11, images=made["pictures"][0], fps=driver[5], audio=driver[4])
+    result = graph.node("CreateVideo", "Video", 11, images=made["pictures"][0], fps=driver["fps"], audio=driver["audio"])
     if plain:
         build.plain(apply[0], made["latents"][0], made["motion"][0], driver)
     for promoted, node, widget in (
@@ -217,17 +218,18 @@ def film(info: dict) -> Subgraph:
     graph = Subgraph("Portrait in a Film", "Gives the person in a stretch of a film another face, and pastes it back with the sound.", info)
     portrait, video = graph.given("portrait", "IMAGE"), graph.given("film", "VIDEO")
     build = Builder(graph, V5)
-    images, track, _ = build.cropped(portrait, "portrait")
+    crop = build.cropped(portrait, "portrait")
+    images, track = crop["images"], crop["track"]
     driver = build.video(video, "Track the face in the film")
     build.prompts()
-    read = build.read(driver[0], driver[1], driver[1])
-    graph.node("SKPortraitPreviewPatches", "Look at eyes and mouth", 5, tall=PICTURE, patches=build.patches[4])
+    read = build.read(driver["images"], driver["track"], driver["track"])
+    graph.node("SKPortraitPreviewPatches", "Look at eyes and mouth", 5, tall=PICTURE, patches=build.patches["patches"])
     encoder = build.encoder()
     drive = build.drive(encoder, read)
     apply = build.applied(build.reference(images, track, encoder), drive)
     made = build.clip(apply[0], drive)
     pasted = graph.node(
-        "SKPortraitPasteBackVideo", "Paste back", 11, video=video, portraits=made["pictures"][0], crop=driver[2], colour_match=0.5
+        "SKPortraitPasteBackVideo", "Paste back", 11, video=video, portraits=made["pictures"][0], crop=driver["crop"], colour_match=0.5
     )
     for promoted, node, widget in (
         ("prompt", build.positive, "text"), ("start", driver, "start"), ("seconds", driver, "seconds"), ("fps", driver, "fps"),
@@ -244,21 +246,22 @@ def directed(info: dict) -> Subgraph:
     graph = Subgraph("Portrait Directed", "A portrait acts like a video whose expression was corrected: smoothed, scaled, mixed.", info)
     portrait, video = graph.given("portrait", "IMAGE"), graph.given("video", "VIDEO")
     build = Builder(graph, Recipe(V5.generation, V5.cfg, face_motion=False))
-    images, track, _ = crop = build.cropped(portrait, "portrait")
+    crop = build.cropped(portrait, "portrait")
+    images, track = crop["images"], crop["track"]
     recording = graph.node("SKPortraitImportLiveLinkFace", "A phone's recording (unmute: Ctrl+M)", 1, file="take.csv")
     graph.mute(recording)
     driver = build.video(video, coefficients=recording[0])
-    edited = graph.node("SKPortraitEditTrack", "Edit the track", 3, track=driver[1], smooth_pose=1.0, smooth_expression=0.5)
+    edited = graph.node("SKPortraitEditTrack", "Edit the track", 3, track=driver["track"], smooth_pose=1.0, smooth_expression=0.5)
     preset = graph.node("SKPortraitPresetExpression", "An expression to add", 3, preset="smile")
     mixed = graph.node("SKPortraitMixTracks", "Add it", 4, track=edited[0], other=preset[0], mode="add its expression", strength=0.3)
-    graph.node("SKPortraitPreviewTrack", "Look at it", 5, tall=PICTURE, track=mixed[0], images=driver[0])
+    graph.node("SKPortraitPreviewTrack", "Look at it", 5, tall=PICTURE, track=mixed[0], images=driver["images"])
     build.prompts()
     pose = graph.node("SKPortraitDrawHeadPose", "Head pose", 5, track=mixed[0], portrait_track=track)
     encoder = build.encoder()
     drive = build.drive(encoder, {"head_pose": pose[0], "track": mixed[0]})
     apply = build.applied(build.reference(images, track, encoder), drive)
     made = build.clip(apply[0], drive)
-    result = graph.node("CreateVideo", "Video", 11, images=made["pictures"][0], fps=driver[5], audio=driver[4])
+    result = graph.node("CreateVideo", "Video", 11, images=made["pictures"][0], fps=driver["fps"], audio=driver["audio"])
     for promoted, node, widget in (
         ("smooth_pose", edited, "smooth_pose"), ("blink", edited, "blink"), ("jaw", edited, "jaw"), ("edits", edited, "edits"),
         ("expression", preset, "preset"), ("amount", mixed, "strength"), ("seconds", driver, "seconds"), ("fps", driver, "fps"),
@@ -287,7 +290,7 @@ def pair(info: dict) -> Subgraph:
     graph = Subgraph("Two Portraits", "Two portraits in one picture, each with the head pose and the expression of the driver.", info)
     left, right, picture = (graph.given(name, "IMAGE") for name in ("left", "right", "driver"))
     build = Builder(graph, V5)
-    halves = [build.cropped(half, what)[0] for half, what in ((left, "left portrait"), (right, "right portrait"))]
+    halves = [build.cropped(half, what)["images"] for half, what in ((left, "left portrait"), (right, "right portrait"))]
     canvas = graph.node("ImageStitch", "Side by side", 3, image1=halves[0], image2=halves[1])[0]
     driver = build.cropped(picture, "driver")
     build.prompts()
@@ -302,7 +305,7 @@ def pair(info: dict) -> Subgraph:
     white = graph.node("SolidMask", "One half", 6, value=1.0, width=SIDE, height=SIDE)[0]
     black = graph.node("SolidMask", "Nothing", 6, value=0.0, width=2 * SIDE, height=SIDE)[0]
     for place, (what, track) in enumerate(found.items()):
-        read = build.read(driver[0], driver[1], track, f", {what}")
+        read = build.read(driver["images"], driver["track"], track, f", {what}")
         drive = build.drive(encoder, read, f", {what}")
         mask = graph.node("MaskComposite", f"The {what} half", 7, destination=black, source=white, x=place * SIDE, operation="add")[0]
         apply = graph.node("SKPortraitApply", f"Act, {what}", 8, model=apply[0], drive=drive, mask=mask)
@@ -320,10 +323,11 @@ def expression(info: dict) -> Subgraph:
     graph = Subgraph("Portrait Expression", "One portrait with the expression of the sliders (HelloMeme v5); no video.", info)
     portrait = graph.given("portrait", "IMAGE")
     build = Builder(graph, V5)
-    images, track, _ = crop = build.cropped(portrait, "portrait")
+    crop = build.cropped(portrait, "portrait")
+    images, track = crop["images"], crop["track"]
     editor = graph.node("SKPortraitExpressionEditor", "Expression", 4, tall=PICTURE, portrait=images, track=track)
     build.prompts()
-    read = build.read(editor[1], editor[0], track)
+    read = build.read(editor["preview"], editor["track"], track)
     encoder = build.encoder()
     drive = build.drive(encoder, read)
     apply = build.applied(build.reference(images, track, encoder), drive)
@@ -364,10 +368,11 @@ def acted(graph: Subgraph, recipe: Recipe, picture: str = "") -> tuple[Builder, 
     portrait = graph.given("portrait", "IMAGE")
     given = graph.given(picture or "video", "IMAGE" if picture else "VIDEO")
     build = Builder(graph, recipe)
-    images, track, _ = crop = build.cropped(portrait, "portrait")
+    crop = build.cropped(portrait, "portrait")
+    images, track = crop["images"], crop["track"]
     driver = build.cropped(given, picture) if picture else build.video(given)
     build.prompts()
     encoder = build.encoder()
-    drive = build.drive(encoder, build.read(driver[0], driver[1], track))
+    drive = build.drive(encoder, build.read(driver["images"], driver["track"], track))
     apply = build.applied(build.reference(images, track, encoder), drive)
     return build, crop, driver, apply, drive

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..host.workflow import INPUTS, MUTED, OUTPUTS, beginning, followed, inputs_of, is_widget, options_of, type_of, widgets
@@ -20,6 +21,17 @@ class Wire:
     node: int
     slot: int
     type: str
+
+
+class Outputs(list[Wire]):
+    """Outputs of a node, by index or by name."""
+
+    def __init__(self, wires: Iterable[Wire], names: Sequence[str] = ()):
+        super().__init__(wires)
+        self.names = list(names)
+
+    def __getitem__(self, key):
+        return super().__getitem__(self.names.index(key) if isinstance(key, str) else key)
 
 
 @dataclass
@@ -61,7 +73,7 @@ class Graph:
         self.groups: list[tuple[str, list[int]]] = []
         self.definitions: list[dict] = []
 
-    def node(self, type_: str, title: str, column: int, models=(), tall: int = 0, **values) -> list[Wire]:
+    def node(self, type_: str, title: str, column: int, models=(), tall: int = 0, **values) -> Outputs:
         """Add a node; `values` are wires and widget values by the name of the input. Returns its outputs.
 
         Raises LookupError for an input that the node does not have.
@@ -127,13 +139,14 @@ class Graph:
         """A titled frame round nodes, given by their outputs."""
         self.groups.append((title, [made[0].node for made in wires]))
 
-    def _add(self, type_, title, column, tall, inputs, outputs, widgets, properties, values) -> list[Wire]:
+    def _add(self, type_, title, column, tall, inputs, outputs, widgets, properties, values) -> Outputs:
         number = len(self.boxes) + 1
         self.boxes[number] = Box(number, type_, title, column, tall, inputs, outputs, widgets, properties)
         for slot, entry in enumerate(inputs):
             if isinstance(wire := values.get(entry["name"]), Wire):
                 self._connect(wire, number, slot, entry)
-        return [Wire(number, slot, entry["type"]) for slot, entry in enumerate(outputs)] or [Wire(number, 0, "")]
+        wires = [Wire(number, slot, entry["type"]) for slot, entry in enumerate(outputs)]
+        return Outputs(wires or [Wire(number, 0, "")], [entry["name"] for entry in outputs])
 
     def _connect(self, wire: Wire, target: int, slot: int, entry: dict) -> None:
         link = len(self.links) + 1
