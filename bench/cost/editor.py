@@ -20,6 +20,7 @@ from ...face_tools.editing import poses
 from ...face_tools.pictures.puppet import Puppet
 from ...host import browser, installation
 from ...host.server import Server
+from ..verdict import verdict
 
 ENOUGH, ROUNDS = 0.3, 3  # seconds that a change may take; the median of so many counts
 WHOLE_WAY, DRAGGED = 1.0, ("smile", "jaw", "yaw")  # seconds to the picture on the node; the sliders that are dragged
@@ -51,8 +52,7 @@ def main(argv: list[str]) -> int:
         print(f"{'ok  ' if held else 'FAIL'} in Chromium, {name} dragged from {before:g} to {after:g}: {said}")
     if not driven:
         print("The front end was left out: there is no ComfyUI, or no Chromium.")
-    print(f"{len(CHANGES) + len(driven) - failed} passed, {failed} failed")
-    return int(failed > 0)
+    return verdict(len(CHANGES) + len(driven) - failed, failed)
 
 
 def in_the_front_end() -> list[tuple[str, float, float, bool, float]]:

@@ -29,6 +29,7 @@ from ...face_tools.trackers import sources
 from ...face_tools.trackers.faces import ModelFiles
 from ...face_tools.trackers.tracking import track_faces
 from ...host import installation
+from ..verdict import verdict
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WIDE = (1280, 720)
@@ -59,8 +60,7 @@ def main(argv: list[str]) -> int:
         if "hello-onnx" in chosen and sources.available(models)["hello-onnx"] is None:
             stages(models, list(islice(video.frames(wide[0]), STAGE_FRAMES)))
     failed = sum(not passed for passed in rows)
-    print(f"{len(rows) - failed} passed, {failed} failed")
-    return int(failed > 0)
+    return verdict(len(rows) - failed, failed)
 
 
 def pictures(clip: Path, tracker: str, models: ModelFiles, folder: str) -> list[bool]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ...host.environment import ROOT
+from ..verdict import verdict
 
 SAME = 1e-5
 WINDOW = 12 * 4 * 64 * 64 * 4  # bytes of 12 latents at 512 px
@@ -128,8 +129,7 @@ def measure(frames: int, counts: list[int], kinds: list[str]) -> bool:
             bench.clip(kind, frames, counts)
     finally:
         bench.ray.shutdown()
-    print(f"{bench.passed} passed, {bench.failed} failed")
-    return bench.failed == 0
+    return verdict(bench.passed, bench.failed) == 0
 
 
 def _interrupt() -> None:

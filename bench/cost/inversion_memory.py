@@ -19,6 +19,7 @@ from collections.abc import Callable
 from ...host.environment import ROOT
 from ...host.installation import enter, find
 from ...testing.golden import Golden
+from ..verdict import verdict
 from .memory import peak_bytes
 
 LIMIT = 2 << 30  # bytes beyond the plain run
@@ -140,8 +141,7 @@ def main(argv: list[str]) -> int:
             f"at most {LIMIT >> 20:,} MiB",
             flush=True,
         )
-    print(f"{len(ways) - failed} passed, {failed} failed")
-    return int(failed > 0)
+    return verdict(len(ways) - failed, failed)
 
 
 def _in_a_process(kind: str, options: argparse.Namespace) -> int:

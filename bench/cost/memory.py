@@ -18,6 +18,7 @@ from ...host.environment import ROOT
 from ...testing.golden import Golden
 from ...testing.golden_networks import animatediff_of, open_host, sk_motion_of
 from ...testing.golden_sampling import GoldenNoise, guider_of
+from ..verdict import verdict
 from .memory_nodes import NODES
 
 CELLS, STEPS = 16, 1  # of the square latents; steps do not add to the peak
@@ -94,8 +95,7 @@ def main(argv: list[str]) -> int:
         return 0
     chosen = [options.only] if options.only else [*MOTIONS, *NODES]
     passed = [_sampler(kind, *options.frames) if kind in MOTIONS else _node(kind, *(f // 2 for f in options.frames)) for kind in chosen]
-    print(f"{sum(passed)} passed, {len(passed) - sum(passed)} failed")
-    return int(not all(passed))
+    return verdict(sum(passed), len(passed) - sum(passed))
 
 
 def _sampler(kind: str, *lengths: int) -> bool:

@@ -30,6 +30,7 @@ from ...unet.clip.frames import COND, UNCOND, rows_of
 from ...unet.feature_cache import Placement
 from ...unet.hosts.diffusers_hooks import bound
 from ...unet.patches import DOWN, UP, Stations, Weighted
+from ..verdict import verdict
 
 WIDTHS = dict(zip((*DOWN, "mid", *UP), (320, 640, 1280, 1280, 1280, 1280, 1280, 1280, 640)))
 CELLS = dict(zip((*DOWN, "mid", *UP), (2, 4, 8, 8, 8, 8, 4, 2, 1)))  # the latent's side over the feature map's
@@ -144,8 +145,7 @@ def main(argv: list[str]) -> int:
     chosen = [options.only] if options.only else list(GENERATIONS)
     failed = sum(_counted(chosen, size) + (_timed(chosen, size // 8, options.rounds) if options.rounds else 0) for size in options.size)
     rows = len(options.size) * len(chosen) * (1 + bool(options.rounds))
-    print(f"{rows - failed} passed, {failed} failed")
-    return int(failed > 0)
+    return verdict(rows - failed, failed)
 
 
 def _counted(chosen: list[str], size: int) -> int:

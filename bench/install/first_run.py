@@ -17,6 +17,7 @@ from ...face_tools import video
 from ...host import browser, environment, installation, workflow
 from ...host.server import Server
 from ...testing import servers
+from ..verdict import verdict
 
 MOST = 8  # nodes, and wires, at the top
 PATIENCE = 900  # seconds: the first start of a fresh environment compiles everything
@@ -47,8 +48,7 @@ def main(argv: list[str]) -> int:
                 held_by |= {definition["name"]: name for definition in inner if rows[-1]}
             for name in [] if given.names else workflow.names(workflow.BLUEPRINTS):
                 rows.append(_blueprint(front, name, held_by.get(name), given.output))
-    print(f"{sum(rows)} passed, {len(rows) - sum(rows)} failed")
-    return int(not all(rows))
+    return verdict(sum(rows), len(rows) - sum(rows))
 
 
 def _opened(front: browser.FrontEnd, saved: dict, name: str) -> tuple[bool, str]:

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from ...host import environment, installation
+from ..verdict import verdict
 
 MEDIAPIPE = "mediapipe==0.10.21"
 TOLD = ("numpy", "opencv-python", "transformers", "torch")  # what other packs pin: told where a row would replace it
@@ -30,8 +31,7 @@ def main(argv: list[str]) -> int:
     beside = {folder.resolve().name: ["-r", str(folder / "requirements.txt")] for folder in given.packs} | {MEDIAPIPE: [MEDIAPIPE]}
     beside["all of them"] = [word for words in beside.values() for word in words]
     failed = sum(not _row(python, comfy, name, words) for name, words in beside.items())
-    print(f"{len(beside) - failed} passed, {failed} failed")
-    return int(failed > 0)
+    return verdict(len(beside) - failed, failed)
 
 
 def _row(python: Path, comfy: Path, name: str, words: list[str]) -> bool:

@@ -33,6 +33,7 @@ from ...testing.golden_networks import open_host
 from ..cost import overhead
 from ..cost.live_tensors import Alive
 from ..cost.memory import peak_bytes
+from ..verdict import verdict
 from .clip import GENERATION, Inputs, Sizes, now, write_weights
 
 PAPER, PUBLISHED, OFFICIAL = "paper", "published code", "official"  # the first two are names of the sampler's methods
@@ -69,8 +70,7 @@ def main(argv: list[str]) -> int:
         whole_call(options.official)
         rows = [*times(options, golden, sizes, Path(folder)), *processes(argv, folder)]
     failed = sum(not passed for passed in rows)
-    print(f"{len(rows) - failed} passed, {failed} failed")
-    return int(failed > 0)
+    return verdict(len(rows) - failed, failed)
 
 
 def open_with_pytorch_attention(golden: Golden) -> None:

@@ -24,6 +24,7 @@ from ...face_tools.trackers import mediapipe_mesh
 from ...face_tools.trackers.faces import ModelFiles
 from ...face_tools.trackers.tracking import track_faces
 from ...host import installation
+from ..verdict import verdict
 from . import probe, report
 from .probe import NAMES
 from .test_set import Act, Actor, Judge, Score, drawing, on_stage, sampling, scenes
@@ -169,5 +170,4 @@ def main(argv: list[str]) -> int:
             else:
                 clips.judged(table, world)
             report.write(table, world, curves, costs, " ".join(["drawn_heads", *argv]), GALLERY)
-    print(f"{table.passed} passed, {table.failed} failed")
-    return int(table.failed > 0)
+    return verdict(table.passed, table.failed)

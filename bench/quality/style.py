@@ -25,6 +25,7 @@ from ...train.noise import STEPS, noised, target
 from ...unet.clip.curve import Curve
 from ...unet.patches import UP
 from ...unet.strengths import Strengths
+from ..verdict import verdict
 from . import probe
 from .drawn_heads import Table
 from .probe import COLOURS, HELD_OUT
@@ -213,5 +214,4 @@ def main(argv: list[str]) -> int:
     same = all(np.array_equal(a, b) for one, two in zip(nothing, near) for a, b in zip(one, two))
     table.say("every station 0: the base's own pictures", "equal" if same else "not equal", "equal", same)
     judge(table, found)
-    print(f"{table.passed} passed, {table.failed} failed")
-    return 1 if table.failed else 0
+    return verdict(table.passed, table.failed)
