@@ -28,6 +28,7 @@ from sk_portrait.testing.real_faces import ABSENT as NO_FACES  # noqa: E402
 
 COMFY = installation.find()
 NO_COMFY, NO_BROWSER = "ComfyUI is absent", "Chromium is absent"
+LONG = {"train", "farm", "test_demo", "test_inductor"}  # folders and files that train, start Ray or compile
 # Compiled files of the checkouts that tests import do not belong into them.
 sys.pycache_prefix = sys.pycache_prefix or str(environment.CACHE / "pycache")
 
@@ -47,10 +48,12 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """A test that asks for a host fixture is a `comfy` test; all of them are skipped where there is no ComfyUI."""
+    """Mark tests that use ComfyUI's fixtures `comfy`, and those of LONG `long`; skip what needs an absent program."""
     for item in items:
         if {"comfy", "server"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("comfy")
+        if {item.path.stem, item.path.parent.name} & LONG:
+            item.add_marker("long")
         if COMFY is None and item.get_closest_marker("comfy"):
             item.add_marker(pytest.mark.skip(reason=NO_COMFY))
         elif browser.find() is None and item.get_closest_marker("browser"):
