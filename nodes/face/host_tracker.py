@@ -15,6 +15,9 @@ from ...face_tools.trackers.tiles import Finder
 
 BATCH = 16  # frames a call, as the host's own node
 SURE = 0.5  # its default confidence
+ABSENT = (
+    0.0  # logit of the mesh below which there is no face; MediaPipe leaves these out, ComfyUI's node does not
+)
 NEAR, FAR = "short", "full"  # the host's names for its two detectors
 
 
@@ -54,7 +57,9 @@ class HostTracker:
 
     def _detect(self, batch: list[np.ndarray], variant: str) -> list[list[Face]]:
         found = self._model.detect_batch(batch, num_faces=0, score_thresh=SURE, variant=variant)
-        return [[face_of(face) for face in faces] for faces in found]
+        return [
+            [face_of(face) for face in faces if face.get("presence", ABSENT) >= ABSENT] for faces in found
+        ]
 
     def close(self) -> None:
         """The host keeps the network."""
