@@ -13,8 +13,9 @@ from .sanity_checks import SURE, doubt
 from .tiles import overlap
 
 SAME = 0.1  # overlap above which two boxes belong to one face
-# Correct answers of 13 real clips, every second frame: the roll changes by 14 degrees at most, the misfit of the
-# rigid head grows by less than 0.08 cm in 99 % of the steps. Upside-down answers miss it by 0.1 to 0.9 cm more.
+# Correct answers of 13 real clips, every second frame: the roll changes by 14 degrees at most, the misfit
+# of the rigid head grows by less than 0.08 cm in 99 % of the steps. Upside-down answers miss it by 0.1 to
+# 0.9 cm more.
 ROLL_STEP, MISFIT_STEP = np.radians(45), 0.15  # cm
 TILTED = np.radians(60)  # roll in the picture that the tracker saw above which another turn fits better
 
@@ -46,7 +47,7 @@ class Continuity:
         return self._known is not None and any(self._before(face) is None for face in faces)
 
     def doubted(self, faces: list[Face], turn: int) -> list[np.ndarray]:
-        """Boxes of faces that changed as no head does, and of faces that vanished from the picture turned by `turn`."""
+        """Boxes of faces that changed as no head does or that vanished, in the picture turned by `turn`."""
         boxes = [face.box for face in faces]
         changed = [face.box for face in faces if self._changed(face, turn)]
         return changed + [known.box for known in self._known or () if not meets(known.box, boxes)]

@@ -11,17 +11,17 @@ from .schemes import scheme_of
 TILT, PICTURE = np.radians(75), np.radians(30)
 SURE, LOOK_AGAIN, POSSIBLE = 0.66, 0.99, 1.0
 FLAT = 0.35  # cosine of the yaw below which the eye line is too short to say anything
-# No head turns there and back by so much within so many seconds. Between neighbouring frames of 34 real clips a head
-# turned by 33 degrees at most; an answer that is upside down turns it by 169 or more.
+# No head turns there and back by so much within so many seconds. Between neighbouring frames of 34 real
+# clips a head turned by 33 degrees at most; an answer that is upside down turns it by 169 or more.
 JUMP, INSTANT = np.radians(50), 0.25
 
 
 def doubt(face: Face, scheme: str) -> float:
-    """How far a face's head pose is from what its landmarks show: up to SURE it fits, from POSSIBLE on it contradicts.
+    """How far the head pose is from what the landmarks show: up to SURE it fits, from POSSIBLE on it contradicts.
 
-    HelloMeme's networks measure pose and landmarks separately; MediaPipe's pose is solved from the landmarks, so it
-    always fits. The shape of the face plays no part: correct answers on narrow faces miss an average head by more
-    than wrong answers do. A tilted head is worth a second look, in the picture turned; it is no contradiction.
+    HelloMeme's networks measure pose and landmarks separately; MediaPipe's pose is solved from the landmarks, so
+    it always fits. The shape of the face plays no part: correct answers on narrow faces miss an average head by
+    more than wrong answers do. A tilted head is worth a second look in the turned picture; it is no contradiction.
     """
     wrong = _off_the_picture(face, scheme) / PICTURE if scheme == "hello222" else 0.0
     tilt = abs(float(face.rotation[2])) / TILT

@@ -138,3 +138,19 @@ def test_every_input_and_output_says_what_it_is(comfy):
         assert schema.node_id.startswith("SKPortrait") and schema.category.startswith("SK Portrait/")
         assert all(part.tooltip for part in (*schema.inputs, *schema.outputs)), schema.node_id
         assert {part.id for part in schema.inputs} == set(inspect.signature(node.execute).parameters) - OLD_NAMES.get(schema.node_id, set())
+
+
+def test_where_the_clip_cuts_to_another_person(portrait, talking):
+    """The same choice as in `tests/face/test_follow.py`, from the node."""
+    import cv2
+    import torch
+
+    face = cv2.resize(talking[0], (512, 512), interpolation=cv2.INTER_AREA)
+    other = torch.from_numpy(face[None].astype(np.float32) / 255)
+    clip = torch.cat([portrait] * 2 + [other] * 2)
+    track, measured, report = track_of(clip)
+    assert track.valid.all() and "cuts to another person at frame 2" in report
+    with pytest.raises(ValueError, match="another person from frame 2 on"):
+        track_of(clip, on_cut="stop")
+    _, measured, _ = track_of(clip, on_cut="hold")
+    assert measured[:, 0, 0].tolist() == [1, 1, 0, 0]
