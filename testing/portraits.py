@@ -10,8 +10,9 @@ from ..drawn_heads import Identity, State, draw, truth
 from ..face_tools.editing import poses
 from ..face_tools.pictures.crop import CROP_RULES, portrait_crop
 from ..face_tools.pictures.puppet import Puppet
-from ..face_tools.track import FaceTrack
-from ..face_tools.trackers.head_pose import solve
+from ..face_tools.trackers import mediapipe_mesh
+from ..face_tools.trackers.faces import ModelFiles
+from ..face_tools.trackers.tracking import track_faces
 
 Pose = dict[str, float]
 ENDS: tuple[Pose, ...] = tuple({name: end} for name in poses.NAMES for end in poses.slider(name) if end)
@@ -24,36 +25,17 @@ def drawn(seed: int, size: int, state: State | None = None) -> Puppet:
     return Puppet(draw(who, state, size), truth(who, [state], size))
 
 
-def photograph(picture: np.ndarray, size: int) -> Puppet | None:
-    """The face in an (H, W, 3) uint8 picture, tracked by mediapipe 0.10.21 and cropped, if there is one."""
-    from mediapipe.python.solutions.face_mesh import FaceMesh
-
-    height, width = picture.shape[:2]
-    with FaceMesh(static_image_mode=True, refine_landmarks=True) as mesh:
-        faces = mesh.process(picture).multi_face_landmarks
-    if not faces:
-        return None
-    landmarks = np.float32([(p.x * width, p.y * height, p.z * width) for p in faces[0].landmark])
-    rotation, translation = solve(landmarks, "mediapipe478", (width, height))
-    flat = landmarks[:, :2]
-    track = FaceTrack(
-        source="mediapipe-mesh",
-        scheme="mediapipe478",
-        fps=25.0,
-        size=(width, height),
-        valid=np.ones(1, bool),
-        box=np.concatenate([flat.min(0), flat.max(0)])[None],
-        landmarks=landmarks[None],
-        rotation=rotation[None],
-        translation=translation[None],
-    )
+def photograph(picture: np.ndarray, size: int) -> Puppet:
+    """The face in an (H, W, 3) uint8 picture, tracked by mediapipe 0.10.21 and cropped. Raises TrackError."""
+    with mediapipe_mesh.open_source(ModelFiles()) as source:
+        track = track_faces([picture], source, 25.0)
     crop = portrait_crop(track, CROP_RULES["v5"], size)
     return Puppet(crop.cut(picture), crop.track(track))
 
 
 def movement(puppet: Puppet, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
     """Change of coefficients (51,) and turn (3,) of a pose, as far as the portrait can turn."""
-    return poses.coefficients(pose), poses.reachable(poses.turn(pose)[None], puppet.rotation)[0]
+    return poses.coefficients(pose), poses.reachable(poses.turn(pose)[None], puppet.pose)[0]
 
 
 def smallest_jacobian(puppet: Puppet, pose: Pose) -> float:

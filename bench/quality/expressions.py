@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from ...face_tools.pictures.puppet import Puppet
+from ...face_tools.track import TrackError
 from ...testing import portraits
 
 SIZE, TILE = 512, 224
@@ -34,9 +35,10 @@ def main(argv: list[str]) -> int:
     folds, rows = 0, []
     print(f"{len(portraits.ENDS)} ends and {len(portraits.PAIRS)} pairs of ends per portrait")
     for path in sorted(path for path in given.folder.iterdir() if path.suffix.lower() in KINDS):
-        puppet = portraits.photograph(np.ascontiguousarray(cv2.imread(str(path))[..., ::-1]), SIZE)
-        if puppet is None:
-            print(f"{path.name}: no face was found")
+        try:
+            puppet = portraits.photograph(np.ascontiguousarray(cv2.imread(str(path))[..., ::-1]), SIZE)
+        except TrackError as error:
+            print(f"{path.name}: {error}")
             continue
         poses = (*portraits.ENDS, *portraits.PAIRS)
         values = {str(pose): portraits.smallest_jacobian(puppet, pose) for pose in poses}

@@ -97,6 +97,7 @@ class Puppet:
         self.picture, self.landmarks = picture, track.landmarks[0].astype(np.float64)
         self._size = picture.shape[1], picture.shape[0]
         self._require_face()
+        self.pose = track.rotation[0].astype(np.float64)  # from a straight look
         self.rotation = track.own_rotation[0].astype(np.float64)
         self._centre = self.landmarks.mean(0)
         upright = (self.landmarks - self._centre) * FLIP @ rotation_matrix(self.rotation)

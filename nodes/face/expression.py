@@ -87,8 +87,8 @@ class ExpressionEditor(io.ComfyNode):
         added = np.stack([poses.coefficients(pose) for pose in clip])
         wanted = np.where(added == 0, own, np.clip(own + added, 0, 1))  # 0 leaves even what lies beyond 0..1
         asked = np.stack([poses.turn(pose) for pose in clip])
-        turns = poses.reachable(asked, track.rotation[0])
-        for text in poses.shortfalls(asked, track.rotation[0]):
+        turns = poses.reachable(asked, puppet.pose)
+        for text in poses.shortfalls(asked, puppet.pose):
             notice(cls, text)
         tick, pictures = ticker(len(clip)), room(len(clip), *portrait.shape[1:3])
         for k, (change, turn) in enumerate(zip(wanted - own, turns)):
