@@ -66,14 +66,14 @@ class CodedFrame:
     def add(self, x: int, y: int, change: np.ndarray) -> None:
         """Add (h, w, 3) float32 differences of R'G'B' 0..1 at (x, y); where they are 0, nothing changes.
 
-        A chroma value is changed if all of its pixels lie inside.
+        A chroma value is changed if every pixel that shows it lies inside, those between it and its neighbours too.
         """
         matrix = np.ascontiguousarray(self.colour.encoding()[:, :3], np.float32)
         height, width = self.planes[0].shape
         for plane, difference in zip(self.planes, cv2.split(cv2.transform(change, matrix))):
             across, down = width // plane.shape[1], height // plane.shape[0]
-            left, top = -(-x // across), -(-y // down)
-            right, bottom = (x + change.shape[1]) // across, (y + change.shape[0]) // down
+            left, top = -(-(x + across - 1) // across), -(-(y + down - 1) // down)
+            right, bottom = (x + change.shape[1] - across + 1) // across, (y + change.shape[0] - down + 1) // down
             inner = difference[top * down - y : bottom * down - y, left * across - x : right * across - x]
             if inner.size:
                 small = cv2.resize(inner, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
