@@ -6,7 +6,7 @@ __all__ = ["WEB_DIRECTORY", "comfy_entrypoint"]
 
 
 async def comfy_entrypoint():
-    """Called by the host: registers the model folders and the one question that other machines ask, and returns the nodes."""
+    """Called by ComfyUI: registers the model folders and the one question that other machines ask, and returns the nodes."""
     from .nodes import SKPortraitExtension, file_hashes, folders
 
     folders.register()

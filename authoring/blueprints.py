@@ -16,7 +16,7 @@ LANDMARKER = {
     "name": "mediapipe_face_fp32.safetensors",
     "url": f"{HUB}/Comfy-Org/mediapipe/resolve/main/detection/mediapipe_face_fp32.safetensors",
     "directory": "detection",
-}  # as in the host's own blueprints
+}  # as in ComfyUI's own blueprints
 FACE_MOTION = "pd_fgc_motion"
 CLIP_VISION = {
     "name": "clip_vision_vit_h.safetensors",
@@ -42,7 +42,7 @@ class Recipe:
         return [name for name in (self.generation.motion, self.generation.animatediff) if name]
 
     def sampler(self, video: bool) -> tuple[str, str]:
-        """The host's names of the authors' sampler and scheduler; up to v4 a video is sampled with another one than a picture."""
+        """ComfyUI's names of the authors' sampler and scheduler; up to v4 a video is sampled with another one than a picture."""
         row = self.generation
         return ("euler", "normal") if video and row.animatediff else (row.sampler, row.scheduler)
 
@@ -74,7 +74,7 @@ class Builder:
         self.landmarker = graph.node("LoadMediaPipeFaceLandmarker", "Face landmarker", 0, [LANDMARKER], model_name=LANDMARKER["name"])
 
     def tracked(self, picture: Wire, what: str, **values) -> list[Wire]:
-        """A picture's face by the host's own landmarker -> its track."""
+        """A picture's face by ComfyUI's own landmarker -> its track."""
         found = self.graph.node(
             "MediaPipeFaceLandmarker", f"Find {what}", 1, face_detection_model=self.landmarker[0], image=picture, num_faces=0
         )
@@ -121,7 +121,7 @@ class Builder:
         return self.graph.node("SKPortraitEncodeDrive", f"Encode drive{what}", 6, drive_encoder=encoder, **read)[0]
 
     def reference(self, picture: Wire, track: Wire, encoder: Wire) -> Wire:
-        """The portrait, seen once; with its own drive where the generation wants it (v5c)."""
+        """The portrait, seen once; with its own drive where the version wants it (v5c)."""
         name, drive = self.recipe.generation.reference, {}
         if self.recipe.generation.driven_reference:
             what = " of the portrait"
@@ -137,7 +137,7 @@ class Builder:
         return self.graph.node("SKPortraitApply", "Apply portrait", 7, model=self.ends["model"], reference=reference, drive=drive)
 
     def still(self, model: Wire, drive: Wire) -> tuple[list[Wire], list[Wire]]:
-        """Pictures by the host's KSampler -> the sampler, the pictures."""
+        """Pictures by ComfyUI's KSampler -> the sampler, the pictures."""
         latents = self.graph.node("SKPortraitSharedNoise", "Empty latents", 7, drive=drive)
         name, scheduler = self.recipe.sampler(video=False)
         sampler = self.graph.node(
@@ -147,7 +147,7 @@ class Builder:
         return sampler, self.graph.node("VAEDecode", "Decode", 9, samples=sampler[0], vae=self.ends["vae"])
 
     def motions(self) -> list[list[Wire]]:
-        """The motion files of the generation."""
+        """The motion files of the version."""
         return [
             self.graph.node("SKPortraitLoadMotion", "HelloMeme motion", 7, [entry(name)], file=file(name)) for name in self.recipe.motions
         ]
@@ -171,7 +171,7 @@ class Builder:
         return made | motions | {"latents": latents, "pictures": pictures}
 
     def plain(self, model: Wire, latents: Wire, motion: Wire, driver: list[Wire]) -> None:
-        """The paper's two stages by the host's own KSampler, the second time over Apply Portrait Motion: muted, to take apart."""
+        """The paper's two stages by ComfyUI's own KSampler, the second time over Apply Portrait Motion: muted, to take apart."""
         graph, (sampler, scheduler) = self.graph, self.recipe.sampler(video=True)
         common = {"positive": self.positive[0], "negative": self.negative[0], "cfg": self.recipe.cfg}
         common |= {"sampler_name": sampler, "scheduler": scheduler}
@@ -192,7 +192,7 @@ SIDE = 512  # of each of two portraits in one picture
 
 
 def animation(info: dict, recipe: Recipe = V5, name: str = "Portrait Animation", plain: bool = False) -> Subgraph:
-    """A portrait and a VIDEO -> a VIDEO, by the Two-Stage Sampler. plain: beside it, muted, the same from the host's own nodes."""
+    """A portrait and a VIDEO -> a VIDEO, by the Two-Stage Sampler. plain: beside it, muted, the same from ComfyUI's own nodes."""
     how = "the paper's two stages" if recipe.generation.name in ("v1", "v2") else "key frames first, then everything between them"
     graph = Subgraph(name, f"One portrait acts like the face in a video (HelloMeme {recipe.generation.name}: {how}).", info)
     build, crop, driver, apply, drive = acted(graph, recipe)
@@ -273,7 +273,7 @@ def directed(info: dict) -> Subgraph:
 
 
 def still(info: dict, recipe: Recipe = V5, name: str = "Portrait Still") -> Subgraph:
-    """A portrait and a picture -> a picture, by the host's KSampler."""
+    """A portrait and a picture -> a picture, by ComfyUI's KSampler."""
     text = f"One portrait takes the expression and the head pose of a picture (HelloMeme {recipe.generation.name})."
     graph = Subgraph(name, text, info)
     build, crop, _, apply, drive = acted(graph, recipe, "driver")

@@ -1,6 +1,6 @@
 """`python run.py convert OFFICIAL.json`: a workflow of the official HelloMeme pack as one of ours, with the same files and settings.
 
-Its pipeline nodes become blueprints; loaders of checkpoint, LoRA and VAE become the host's own; what has no counterpart is named.
+Its pipeline nodes become blueprints; loaders of checkpoint, LoRA and VAE become ComfyUI's own; nodes without a counterpart are listed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ABSORBED = {
     "HMVideoPipelineLoader": "Load Checkpoint, Load LoRA, Load VAE, and the loaders inside the blueprint",
 }
 VIDEO_LOADERS, VIDEO_SAVERS = ("VHS_LoadVideo", "LoadVideo"), ("VHS_VideoCombine",)
-# The prompt that the official image pipeline adds for these generations.
+# The prompt that the official image pipeline adds for these versions.
 SHORT_PROMPT = "best quality, highly detailed, masterpiece, person, portrait, headshot, looking at the viewer, sharp focus."
 SHORT = ("v5b", "v5c")
 WHOLE = 10.0  # crop factor that takes the whole picture
@@ -54,7 +54,7 @@ class Conversion:
         self.made: dict[int, list[Wire]] = {}
 
     def run(self) -> tuple[dict, list[str]]:
-        """The converted workflow, and a sentence for everything that has no counterpart.
+        """The converted workflow, and one note per node without a counterpart.
 
         Raises ValueError where there is no official pipeline node.
         """
@@ -99,7 +99,7 @@ class Conversion:
         return self.nodes[source[0]]
 
     def copy(self, node: dict) -> list[Wire]:
-        """A node of the host or of another pack, as it is."""
+        """A node of ComfyUI or of another pack, as it is."""
         kind = node["type"]
         if kind not in self.info:
             self.notes.append(f"{kind} (node {node['id']}) is not installed here: left out.")
@@ -160,7 +160,7 @@ class Conversion:
         if is_video:
             inner.find("Sample the clip", "overlap", chosen["patch_overlap"])
             self.part_of_video(inner, driver_pose)
-        # Today's official code crops every generation in the same way; without its crop the whole picture is taken.
+        # Today's official code crops every version in the same way; without its crop the whole picture is taken.
         inner.find("Crop portrait", "generation", "v5")
         inner.find("Track driver" if is_video else "Crop driver", "generation", "v5")
         if not _values(pose).get("crop", True):
@@ -190,7 +190,7 @@ class Conversion:
         inner.choose("seconds", (values.get("frame_load_cap") or 0) / rate)
         inner.choose("start", (values.get("skip_first_frames") or 0) / rate)
         if not fps and (values.get("frame_load_cap") or values.get("skip_first_frames")):
-            self.notes.append("The video's part was given in frames without a frame rate: 25 a second were assumed.")
+            self.notes.append("The video's part was given in frames without a frame rate: 25 per second were assumed.")
 
     def model(self, loaded: dict) -> list[Wire]:
         """MODEL, CLIP and VAE of an official pipeline loader."""

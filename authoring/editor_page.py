@@ -46,7 +46,7 @@ def workflow(info: dict) -> dict:
 
 
 class EditorPage:
-    """The editor's workflow, open in the front end and run once, so that the portrait is in the host's cache."""
+    """The editor's workflow, open in the front end and run once, so that the portrait is in ComfyUI's cache."""
 
     def __init__(self, front: FrontEnd, info: dict):
         self.front = front

@@ -1,7 +1,7 @@
 """Derive the 33-point head template of `face_tools/trackers/template.py` and the drawn heads' mesh from pictures that we may use.
 
 `python run.py pictures face_template CLIP [MESH.npy]` reads every tenth frame of a video of one person and scikit-image's astronaut, runs
-the FaceMesh of mediapipe 0.10.21 on them, and prints the table; it writes all 478 points, symmetrised, where a file is named.
+the FaceMesh of mediapipe 0.10.21 on them, and prints the table; it writes all 478 points, symmetrised, if a file name is given.
 
 Method: generalised Procrustes (similarity) of the 3D landmarks and their mirror
 images, both persons with equal weight; axes: x along the eyes by symmetry, y along forehead (10) to chin (152), z to the viewer;

@@ -142,7 +142,7 @@ def _save(path, graph: dict) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`python run.py graphs`: start the host for its node definitions, write the files, say how large each is at the top."""
+    """`python run.py graphs`: start ComfyUI for its node definitions, write the files, say how large each is at the top."""
     import tempfile
     from pathlib import Path
 

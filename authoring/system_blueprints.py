@@ -155,7 +155,7 @@ def restyle(info: dict) -> Subgraph:
         for what, text in (("preview", shows), ("drawn", styled))
     ]
     anchored = graph.node("SKPortraitAnchorFrames", "Frames look at the person", 6, model=base.model, reference=reference)
-    blank = base.encoded(skeletons[0], "One latent a frame", 3)
+    blank = base.encoded(skeletons[0], "One latent per frame", 3)
     preview = graph.node(
         "KSampler", "Preview", 7, model=anchored[0], positive=controlled[0][0], negative=controlled[0][1], latent_image=blank, seed=1,
         steps=15, cfg=7.5, sampler_name="euler", scheduler="normal",

@@ -1,6 +1,6 @@
 """The pictures of templates, icon and banner, from drawn heads alone: `python run.py pictures thumbnails [--output DIR]`.
 
-No published weights were at hand, so the last panel is a drawing of what is asked for, or what the Expression Editor shows (the portrait
+No official weights were at hand, so the last panel is a drawing of the expected result, or what the Expression Editor shows (the portrait
 bent after its landmarks), and says so.
 """
 

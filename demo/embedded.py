@@ -1,4 +1,4 @@
-"""The demo without ComfyUI: the same faces, and the small world on diffusers' SD1.5 parts as it was trained, narrow.
+"""The demo without ComfyUI: the same faces, and the toy model on diffusers' SD1.5 parts as it was trained, narrow.
 
 For trying the pack and for scripts; artists use ComfyUI.
 """
@@ -31,9 +31,9 @@ def cropped(frames: list[np.ndarray], source, fps: float, size: int) -> tuple[li
 
 
 def demo(options: argparse.Namespace) -> int:
-    """`python run.py demo` on the embedded host; `options` as for ComfyUI."""
+    """`python run.py demo` on the diffusers backend; `options` as for ComfyUI."""
     size, steps = options.size or SIZE, options.steps or STEPS
-    print(f"ComfyUI is absent: this is the embedded host (diffusers), with {WORDS}.", flush=True)
+    print(f"ComfyUI is absent: this is the diffusers backend (diffusers), with {WORDS}.", flush=True)
     picture = np.asarray(Image.open(options.reference).convert("RGB")) if options.reference else portrait()
     clip = list(video.frames(options.driver, seconds=options.frames / FPS, fps=FPS))
     print(f"Tracking the face in the portrait and in {len(clip)} frames", flush=True)
@@ -48,5 +48,5 @@ def demo(options: argparse.Namespace) -> int:
     world = World()
     result = world.act(still, world.encode_drive(track, head_poses), Wishes(steps))
     columns = {"portrait": [still], "driver": shown, "head pose": head_poses, "result": result}
-    sheet.show(options.output, NAME, columns, f"SK Portrait on the embedded host (no ComfyUI), {len(result)} frames: {WORDS}", FPS)
+    sheet.show(options.output, NAME, columns, f"SK Portrait on the diffusers backend (no ComfyUI), {len(result)} frames: {WORDS}", FPS)
     return 0

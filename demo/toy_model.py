@@ -1,4 +1,4 @@
-"""The small world that this project trained on drawn heads (`python run.py train world`), narrow as it is shipped: the embedded host.
+"""The toy model that this project trained on drawn heads (`python run.py train world`), narrow as it is shipped: the diffusers backend.
 
 What acts here acts in ComfyUI, for which `widened` gives these networks SD1.5's shapes without changing an output.
 """
@@ -41,13 +41,13 @@ NO_TEXT = torch.zeros(1, 1, 8)  # its UNet reads none
 
 
 def portrait(size: int = 192, person: int = PERSON) -> np.ndarray:
-    """(size, size, 3) uint8: the demo's portrait where no picture is named."""
+    """(size, size, 3) uint8: the demo's default portrait."""
     return draw(Identity.of(person), State.named(mouthSmileLeft=0.3, mouthSmileRight=0.3), size)
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """As an artist would set them; `reference` and `drive` are strengths, `strengths` those of the reference by station and step."""
+    """As an artist would set them; `reference` and `drive` are strengths, `strengths` those of the reference by block boundary and step."""
 
     steps: int = STEPS
     guidance: float = 1.5
@@ -124,7 +124,7 @@ class World:
 
     @torch.no_grad()
     def act(self, picture: np.ndarray, drive: Drive, wishes: Wishes | None = None) -> list[np.ndarray]:
-        """The portrait (H, W, 3) uint8 as the drive has it, one picture a frame, every frame from one noise (Euler steps)."""
+        """The portrait (H, W, 3) uint8 as the drive has it, one picture per frame, every frame from one noise (Euler steps)."""
         from diffusers import EulerDiscreteScheduler
 
         wishes = wishes or Wishes()

@@ -1,4 +1,4 @@
-"""The small world in a real ComfyUI: its networks in SD1.5's shapes, and what an artist would change in a template to use them."""
+"""The toy model in a real ComfyUI: its networks in SD1.5's shapes, and what an artist would change in a template to use them."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class State:
     """How a head is held and what it does, in the pack's own terms.
 
     rotation:     (3,) radians, pitch yaw roll, as in FaceTrack
-    translation:  (3,) metres, as in FaceTrack; the default frames a head as the published v2 crop does
+    translation:  (3,) metres, as in FaceTrack; the default frames per head as the published v2 crop does
     coefficients: (51,) in the order of ARKIT_51, 0..1; gaze is the eyeLook group
     """
 

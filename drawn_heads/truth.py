@@ -39,7 +39,7 @@ def truth(who: Identity, states: Sequence[State], size: int, fps: float = 25.0) 
 
 
 def states_of(track: FaceTrack) -> list[State]:
-    """One state a row of any track: its head pose, and its coefficients where it has them (else a relaxed face)."""
+    """One state per row of any track: its head pose, and its coefficients where it has them (else a relaxed face)."""
     coefficients = track.coefficients if track.coefficients is not None else np.zeros((len(track), 51), np.float32)
     return [State(*row) for row in zip(track.rotation, track.translation, coefficients)]
 

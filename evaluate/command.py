@@ -126,7 +126,7 @@ def _depends_on(options, networks: Networks) -> dict:
 
 
 def _embedder(models: Path) -> tuple[embedding.FaceEmbedder | None, list[str]]:
-    """ArcFace, or None and a sentence about it."""
+    """ArcFace, or None and the reason."""
     folder = models / "insightface"
     path = embedding.find([str(folder)])
     if path is not None:

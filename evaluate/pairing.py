@@ -45,7 +45,7 @@ class Job:
 def jobs(
     results: Path, truth: Path | None, drivers: Path | None, portraits: Path | None
 ) -> tuple[list[Job], list[str]]:
-    """All results that have a truth or a driver, and one sentence for each that has not.
+    """All results that have a truth or a driver, and one note for each that has none.
 
     A file belongs to a result of the same name. For `PORTRAIT__DRIVER.mp4`, portrait and driver may carry
     their own part of the name. Raises PairingError if a folder is missing, or if no result is left.

@@ -1,4 +1,4 @@
-"""The 51 ARKit expression coefficients: their names, and the order in which the published networks expect them."""
+"""The 51 ARKit expression coefficients: their names, and the order in which the official networks expect them."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def canonical_name(name: str) -> str | None:
 
 @dataclass(frozen=True)
 class CoefficientOrder:
-    """Which coefficient stands where in the 51 numbers of the published networks.
+    """Which coefficient stands where in the 51 numbers of the official networks.
 
     names:      the 51 ARKit names in network order
-    provenance: where the order comes from, one sentence
-    measured:   True once it was recovered from the published network; False for the assumption
+    provenance: where the order comes from
+    measured:   True once it was recovered from the official network; False for the assumption
     confidence: (51,) the correlation that each name was recovered with, or empty
     """
 
@@ -108,23 +108,23 @@ def network_order(path: str | os.PathLike | None = None) -> CoefficientOrder:
 
 
 def to_network_order(coefficients: np.ndarray, order: CoefficientOrder = ASSUMED_ORDER) -> np.ndarray:
-    """(F, 51) in the order of ARKIT_51 -> (F, 51) as the published networks expect them."""
+    """(F, 51) in the order of ARKIT_51 -> (F, 51) as the official networks expect them."""
     _check_width(coefficients)
     return coefficients[..., [ARKIT_51.index(name) for name in order.names]]
 
 
 def from_network_order(raw: np.ndarray, order: CoefficientOrder = ASSUMED_ORDER) -> np.ndarray:
-    """(F, 51) as the published network gives them -> (F, 51) in the order of ARKIT_51."""
+    """(F, 51) as the official network gives them -> (F, 51) in the order of ARKIT_51."""
     _check_width(raw)
     return raw[..., [order.names.index(name) for name in ARKIT_51]]
 
 
 def experimental_note(order: CoefficientOrder) -> str | None:
-    """The sentence that a track with named coefficients (not from the published network) carries, or None once calibrated."""
+    """The sentence that a track with named coefficients (not from the official network) carries, or None once calibrated."""
     if order.measured:
         return None
     return (
-        "Experimental: the order in which the published networks expect the 51 coefficients is an assumption "
+        "Experimental: the order in which the official networks expect the 51 coefficients is an assumption "
         f"({order.provenance.removeprefix('assumed: ')}) until `python run.py calibrate CLIP` has measured it."
     )
 

@@ -43,7 +43,7 @@ def similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray) -> t
 def similarity_matrix(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Least-squares similarity of N points in the plane as a (2, 3) matrix for cv2.warpAffine.
 
-    Points that fit better mirrored (no face does) get the published code's answer, not the least-squares one.
+    Points that fit better mirrored (no face does) get the official code's answer, not the least-squares one.
     """
     u, vt, signs, scale = _procrustes(source, target, np.ones(len(source)))
     linear = scale * (u @ vt) * signs

@@ -19,7 +19,7 @@ def describe(track: FaceTrack) -> str:
         f"measured: {int(track.valid.sum())} of {len(track)} frames",
         f"head angles in degrees: {angles}",
         *filter(None, [described(track)]),
-        "expression coefficients: " + ("none (Encode Drive uses zeros)" if track.coefficients is None else "51 a frame"),
+        "expression coefficients: " + ("none (Encode Drive uses zeros)" if track.coefficients is None else "51 per frame"),
         *(f"note: {note}" for note in track.notes),
     ]
     return "\n".join(lines)

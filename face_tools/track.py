@@ -1,4 +1,4 @@
-"""FaceTrack: what is known of one face in every frame of a clip, one row a frame, always."""
+"""FaceTrack: what is known of one face in every frame of a clip, one row per frame, always."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ KINDS = {"b": "bool", "f": "float"}
 LONGEST_SIDE = 65536
 
 
-MOST_ROWS = 500_000  # two hours at 60 frames a second
+MOST_ROWS = 500_000  # two hours at 60 frames per second
 
 
 class TrackError(ValueError):
-    """A track, or the clip it was to be made from, cannot be used; the message says why in one sentence."""
+    """A track, or the clip it was to be made from, cannot be used; the message says why."""
 
 
 def require_length(rows: float, what: str) -> int:
@@ -39,7 +39,7 @@ class FaceTrack:
 
     source:        name of the tracker; a reference and a driver must carry the same one
     scheme:        name of the landmark scheme: "mediapipe478", "hello222", or "none" where there is no picture
-    fps:           frames a second
+    fps:           frames per second
     size:          (width, height) of the frames, pixels
     valid:         (F,) bool, True where the face was measured; False where the row was held or interpolated
     box:           (F, 4) float32, x0 y0 x1 y1 of the landmarks, pixels
@@ -76,7 +76,7 @@ class FaceTrack:
     def __post_init__(self) -> None:
         rows = {name: len(value) for name, value in self.arrays().items()}
         if len(set(rows.values())) != 1:
-            raise TrackError(f"A face track needs one row a frame in every array, got {rows}.")
+            raise TrackError(f"A face track needs one row per frame in every array, got {rows}.")
         if not len(self):
             raise TrackError("A face track has at least one row, and this one has none.")
         if not (np.isfinite(self.fps) and self.fps > 0):

@@ -14,7 +14,7 @@ from .atomic_write import written
 from .track import ROWS, FaceTrack, TrackError
 
 FORMAT_VERSION = 2  # 2: squares of the crop, zero of the pitch
-LARGEST = 1 << 30  # bytes of a track's arrays: two hours of 478 landmarks at 25 frames a second
+LARGEST = 1 << 30  # bytes of a track's arrays: two hours of 478 landmarks at 25 frames per second
 OPTIONAL = {"coefficients", "notes", "crop", "whole", "pitch_zero"}
 REQUIRED = {"format_version", "source", "scheme", "fps", "size", "valid", *ROWS} - OPTIONAL
 WORDS = ("source", "scheme", "fps", "size", "notes", "whole", "pitch_zero")

@@ -13,7 +13,7 @@ JOINABLE = ("mpegts",)  # formats whose parts may each have a clock of their own
 
 
 class VideoError(ValueError):
-    """A file cannot be read as a video; the message says why in one sentence."""
+    """A file cannot be read as a video; the message says why."""
 
 
 def opened(file: File):
@@ -74,7 +74,7 @@ def announced_seconds(container, stream) -> float:
 
 
 def name_of(file: File) -> str:
-    """What to call a file in a sentence."""
+    """Name of a file in a message."""
     return "The video in memory" if isinstance(file, io.BytesIO) else os.path.basename(file)
 
 

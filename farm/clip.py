@@ -18,7 +18,7 @@ from .worker import KeyFrame, Sampling
 from .worker_pool import Crew, Request
 
 KEY = "sk_portrait_farm"
-POST_CFG = "sampler_post_cfg_function"  # the host's name in model_options
+POST_CFG = "sampler_post_cfg_function"  # ComfyUI's name in model_options
 
 
 class Progress(Protocol):
@@ -32,7 +32,7 @@ class Progress(Protocol):
 
 
 class FarmedClip(Clip):
-    """The host's sampler runs here, over the whole clip, with a MODEL that is not loaded: every step's windows go to the crew."""
+    """ComfyUI's sampler runs here, over the whole clip, with a MODEL that is not loaded: every step's windows go to the crew."""
 
     def __init__(self, crew: Crew, store: Store, progress: Progress, *clip):
         """clip: the arguments of Clip."""
@@ -68,7 +68,7 @@ class FarmedClip(Clip):
     def _predict(
         self, plan: Plan, sampling: Sampling, key_frames, plain: int, executor, x: Tensor, timestep: Tensor, model_options, *rest
     ) -> Tensor:
-        """The host's PREDICT_NOISE: x (n, 4, h, w) -> what the guider makes of it."""
+        """ComfyUI's PREDICT_NOISE: x (n, 4, h, w) -> what the guider makes of it."""
         if len(model_options.get(POST_CFG, ())) > plain:
             raise ValueError("This sampler looks into the guidance, as cfg_pp ones do, and that happens on other machines: take another.")
         self.calls += 1
@@ -102,7 +102,7 @@ class FarmedClip(Clip):
 
 
 def _unloaded(executor, model, noise_shape, conds, *rest, **named):
-    """The host's PREPARE_SAMPLING: nothing is loaded where nothing is computed."""
+    """ComfyUI's PREPARE_SAMPLING: nothing is loaded where nothing is computed."""
     return model.model, conds, []
 
 

@@ -20,7 +20,7 @@ def asked(text: str) -> Asked:
 
 
 def within(wish: Asked, clip: int) -> range:
-    """The frames that are asked for, as far as the clip goes. Raises ValueError where it ends before them."""
+    """The requested frames of the clip. Raises ValueError where it ends before them."""
     first, last = wish or (0, None)
     if first >= clip:
         raise ValueError(f"The clip has frames 0 to {clip - 1}: there is no frame {first}.")

@@ -72,7 +72,7 @@ class Prepared:
         self.session.run(after, outputs, given)
 
     def sound_and_speed(self) -> tuple[Any, float]:
-        """(AUDIO of `frames` or None, frames a second) of the video, where the workflow does no more than decode and save."""
+        """(AUDIO of `frames` or None, frames per second) of the video, where the workflow does no more than decode and save."""
         maker = next(node for node, _ in graph.consumers(self.prompt, self.decode))
         inputs = self.prompt[maker]["inputs"]
         links = {name: inputs[name] for name in ("audio", "fps") if graph.is_link(inputs.get(name))}

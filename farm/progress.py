@@ -31,7 +31,7 @@ class Steps:
         self.bar.close()
 
     def step(self, *_) -> None:
-        """The host's sampler callback."""
+        """ComfyUI's sampler callback."""
         self.tick()
 
     def tick(self, steps: int = 1) -> None:

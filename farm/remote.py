@@ -26,7 +26,7 @@ Progress = Callable[[str, float], Any]  # node, share of it that is done
 
 
 class Trouble(FarmError):
-    """A server did not do what it was asked; the message names it and says what happened. status: of its answer, 0 where there is none."""
+    """A request to a server failed; the message has its address and the reason. status: of its answer, 0 where there is none."""
 
     def __init__(self, message: str, status: int = 0):
         super().__init__(message)
@@ -71,7 +71,7 @@ class Remote:
         """Write a file into the server's input folder. name: may have a folder in front, as in "folder/portrait.png"."""
         folder, _, file = name.rpartition("/")
         form = aiohttp.FormData({"type": "input", "subfolder": folder, "overwrite": "true"})
-        form.add_field("image", content, filename=file)  # the host's field for files of all kinds
+        form.add_field("image", content, filename=file)  # ComfyUI's field for files of all kinds
         await self._call("POST", "/upload/image", data=form)
 
     async def run(self, graph: Graph, progress: Progress = lambda node, share: None) -> dict[str, dict]:
@@ -159,7 +159,7 @@ class _Listener:
 
 
 def _said(body: bytes) -> str:
-    """The host's sentences about a graph that it does not take, else the begin of what it answered."""
+    """ComfyUI's sentences about a graph that it does not take, else the begin of what it answered."""
     try:
         return refusal(json.loads(body))
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -13,12 +13,12 @@ from torch import Tensor
 
 
 def as_latent(latents: Tensor) -> dict[str, Tensor]:
-    """(n, 4, h, w) as the host's Save Latent writes them, by name in the file."""
+    """(n, 4, h, w) as ComfyUI's Save Latent writes them, by name in the file."""
     return {"latent_tensor": latents.contiguous(), "latent_format_version_0": torch.tensor([])}
 
 
 def write_stages(folder: Path, stages: Sequence[Tensor]) -> Path:
-    """The video's latents and the first stage as files of the host -> that of the video."""
+    """The video's latents and the first stage as files of ComfyUI -> that of the video."""
     for name, latents in zip(("video", "stage1"), stages, strict=True):
         save_file(as_latent(latents), folder / f"{name}.latent")
     return folder / "video.latent"

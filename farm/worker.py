@@ -46,7 +46,7 @@ class Sampling(NamedTuple):
 
 
 class KeyFrame(NamedTuple):
-    """A finished frame (4, h, w), and the stations at which windows want to see what the UNet sees in it."""
+    """A finished frame (4, h, w), and the block boundaries at which windows want to see what the UNet sees in it."""
 
     latent: Tensor
     sites: tuple[str, ...]
@@ -103,7 +103,7 @@ class Worker:
 
 
 class OpenRun:
-    """A sampling run of the host that waits for windows instead of stepping by itself: everything that nodes do once a run is done once,
+    """A sampling run of ComfyUI that waits for windows instead of stepping by itself: everything that nodes do once a run is done once,
     and everything that they do at a call sees the run's own noise levels, conditions and window."""
 
     def __init__(self, clip, sampling: Sampling, key_frames):
@@ -134,7 +134,7 @@ class OpenRun:
     def _sample(self, guider, start: Tensor, sigmas: Tensor, seed: int) -> None:
         try:
             guider.sample(start, start, _Waiting(self._serve), sigmas, disable_pbar=True, seed=seed)
-        except BaseException as error:  # noqa: B036  (the host's interrupt is one; the asking thread raises it)
+        except BaseException as error:  # noqa: B036  (ComfyUI's interrupt is one; the asking thread raises it)
             self.answered.put(error)
 
     def _serve(self, denoise: Callable[[Tensor, Tensor], Tensor], device: torch.device) -> None:
@@ -151,6 +151,6 @@ class _Waiting:
         self.serve = serve
 
     def sample(self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False) -> Tensor:
-        """The host's interface of samplers. The result is not used."""
+        """ComfyUI's interface of samplers. The result is not used."""
         self.serve(lambda x, level: model_wrap(x, level, **extra_args), noise.device)
         return noise

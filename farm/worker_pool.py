@@ -250,7 +250,7 @@ class Crew:
         starting = errand.request is None
         self.losses[errand.worker if starting else errand.request] += 1
         if not starting:
-            log.warning("A worker was lost; what it was asked for is asked of another.")
+            log.warning("A worker was lost; its tasks go to another one.")
             if self.losses[errand.request] >= TRIES:
                 raise FarmError(f"The same windows were lost with their worker {TRIES} times: {reason(error)}")
         elif self.losses[errand.worker] >= TRIES:

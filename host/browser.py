@@ -1,4 +1,4 @@
-"""ComfyUI's real front end in headless Chromium: loads workflows, says what is wrong with them, takes their picture."""
+"""ComfyUI's real front end in headless Chromium: loads workflows, reports their errors, takes screenshots."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class FrontEnd:
         return self.page.evaluate("() => JSON.parse(JSON.stringify(window.app.graph.serialize()))")
 
     def run(self) -> dict:
-        """Press the front end's own Run button and wait: {"ok": True, "outputs": {node: its files}}, or "error" with the host's."""
+        """Press the front end's own Run button and wait: {"ok": True, "outputs": {node: its files}}, or "error" with ComfyUI's."""
         self.page.evaluate(LISTEN)
         with self.page.expect_response(lambda reply: reply.url == f"{self.url}/api/prompt" and reply.request.method == "POST") as asked:
             self.page.get_by_test_id("queue-button").click()

@@ -1,6 +1,6 @@
 """Where ComfyUI is: found, else installed by the official comfy-cli, else absent and said so. Standard library only.
 
-`COMFYUI_PATH=none` means "there is no ComfyUI": everything that can then runs on the embedded host.
+`COMFYUI_PATH=none` means "there is no ComfyUI": everything that can then runs on the diffusers backend.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OWN_COPY = environment.CACHE / "ComfyUI"
 ABSENT = """ComfyUI is not on this machine and could not be installed ({reason}). Three ways out: (1) set COMFYUI_PATH to a
 ComfyUI folder, the one with main.py; (2) put ComfyUI into ~/comfy/ComfyUI, for example with `git clone
 https://github.com/comfyanonymous/ComfyUI ~/comfy/ComfyUI`; (3) put this folder into the custom_nodes of a ComfyUI
-that you have. Until then everything that can do so runs on the embedded host (diffusers), which is for trying the
+that you have. Until then everything that can do so runs on the diffusers backend (diffusers), which is for trying the
 networks and for scripts; artists use ComfyUI.
 """
 
@@ -47,7 +47,7 @@ def find() -> Path | None:
 
 
 def find_or_end() -> Path:
-    """As `find`, for a bench that cannot do without; ends the command with a sentence where nothing is found."""
+    """As `find`; ends the command with a message if there is no ComfyUI."""
     folder = find()
     if folder is None:
         raise SystemExit("This bench needs ComfyUI, which was not found; COMFYUI_PATH names its folder.")
@@ -58,7 +58,7 @@ def find_or_install() -> Path | None:
     """As `find`, but tries comfy-cli where nothing is found, and explains the ways out where that fails too."""
     folder = find()
     if folder is None and os.environ.get("COMFYUI_PATH", "").lower() == "none":
-        print("COMFYUI_PATH=none: running without ComfyUI, on the embedded host.", flush=True)
+        print("COMFYUI_PATH=none: running without ComfyUI, on the diffusers backend.", flush=True)
         return None
     if folder is None:
         try:

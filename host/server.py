@@ -27,7 +27,7 @@ FOLDERS = ("custom_nodes", "input", "output", "temp", "user", "models")
 
 
 class RunError(RuntimeError):
-    """A graph was refused, failed or was interrupted; `details` is the host's own record of it."""
+    """A graph was rejected, failed or was interrupted; `details` is ComfyUI's own record of it."""
 
     def __init__(self, message: str, details: dict):
         super().__init__(message)
@@ -35,7 +35,7 @@ class RunError(RuntimeError):
 
 
 def link_pack(base: Path) -> Path:
-    """Make the host's folders under `base`, with this checkout in custom_nodes/sk-portrait."""
+    """Make ComfyUI's folders under `base`, with this checkout in custom_nodes/sk-portrait."""
     for name in FOLDERS:
         (base / name).mkdir(parents=True, exist_ok=True)
     pack = base / "custom_nodes" / "sk-portrait"
@@ -135,7 +135,7 @@ class Server:
         return json.loads(self._open(path))
 
     def object_info(self) -> dict:
-        """Every node the host knows: {class name: {"input": ..., "output": ..., "output_tooltips": ...}}."""
+        """Every node ComfyUI knows: {class name: {"input": ..., "output": ..., "output_tooltips": ...}}."""
         return self.get("/object_info")
 
     @cached_property
@@ -156,7 +156,7 @@ class Server:
             raise RunError(refusal(details), details) from None
 
     def history(self, prompt_id: str) -> dict | None:
-        """The host's record of a finished graph, or None while it waits or runs."""
+        """ComfyUI's record of a finished graph, or None while it waits or runs."""
         return self.get(f"/history/{prompt_id}").get(prompt_id)
 
     def wait(self, prompt_id: str, timeout: float = 3600) -> dict:
@@ -187,7 +187,7 @@ class Server:
     # Progress -----------------------------------------------------------------------------------------------------------------
 
     def run(self, graph: dict, progress: Callable[[str, int, int], None] | None = None, timeout: float = 3600) -> dict:
-        """Queue a graph and return its outputs; `progress(node id, value, maximum)` is called as the host reports it."""
+        """Queue a graph and return its outputs; `progress(node id, value, maximum)` is called as ComfyUI reports it."""
         if progress is None:
             return self.wait(self.queue(graph), timeout)
         prompt_id = asyncio.run(self._follow(graph, progress, timeout))
@@ -220,7 +220,7 @@ class Server:
 
 
 def refusal(details: dict) -> str:
-    """What the host says of a graph that it does not take."""
+    """What ComfyUI says of a graph that it does not take."""
     sentences = [
         f"{record.get('class_type')} ({node}): {error['message']} {error.get('details', '')}".strip()
         for node, record in (details.get("node_errors") or {}).items()
@@ -230,7 +230,7 @@ def refusal(details: dict) -> str:
 
 
 def failure(record: dict) -> tuple[str, dict]:
-    """What the host's record says of a graph that did not end well, and its details."""
+    """What ComfyUI's record says of a graph that did not end well, and its details."""
     for kind, data in record["status"]["messages"]:
         if kind == "execution_error":
             return f"{data['node_type']} ({data['node_id']}): {data['exception_message'].strip()}", data

@@ -164,7 +164,7 @@ def flat(workflow: dict) -> dict:
 def to_api(workflow: dict, object_info: dict) -> dict:
     """{node id: {"class_type", "inputs"}} of a saved workflow, by the node definitions of GET /object_info.
 
-    Raises ValueError that names a node class which the host does not know, or a node that is bypassed.
+    Raises ValueError that names a node class which ComfyUI does not know, or a node that is bypassed.
     """
     workflow = flat(workflow)
     sources = {link[0]: [link[1], link[2]] for link in workflow["links"]}
@@ -174,7 +174,7 @@ def to_api(workflow: dict, object_info: dict) -> dict:
         if kind in NOTES:
             continue
         if kind not in object_info:
-            raise ValueError(f"The host has no node {kind!r}, which the workflow uses in node {node['id']}.")
+            raise ValueError(f"ComfyUI has no node {kind!r}, which the workflow uses in node {node['id']}.")
         info = object_info[kind]
         links = {entry["name"]: sources[entry["link"]] for entry in node.get("inputs", ()) if entry.get("link") in sources}
         inputs = to_values(node, info) | links  # a link to an old name of an input stays, as in the front end

@@ -1,4 +1,4 @@
-"""What the nodes insist on, each with one sentence."""
+"""Input checks of the nodes."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def require_frames(what: str, frames: int, other: str, needed: int) -> None:
 
 
 def require_expression(track, clip_vision, patches: dict, still_face: bool) -> None:
-    """Raise ValueError where nothing but zeros would drive the face, unless that was asked for."""
+    """Raise ValueError if the driving features are all zero, unless that is allowed."""
     pictures = clip_vision is not None and all(images is not None for images in patches.values())
     if track.coefficients is None and not pictures and not still_face:
         raise ValueError(
@@ -94,7 +94,7 @@ def require_one_size(reference, size: tuple[int, int], what: str) -> None:
 
 
 def require_pair(adapter, drive) -> None:
-    """Raise ValueError unless a reference adapter and a drive share a generation; the sentence says which pairs do."""
+    """Raise ValueError unless a reference adapter and a drive share a version; the sentence says which pairs do."""
     if not set(adapter.generations) & set(drive.generations):
         pairs = "; ".join(
             f"{row.name}: {row.reference} with {' or '.join(dict.fromkeys((row.coefficients_drive, row.motion_drive)))}"

@@ -13,7 +13,7 @@ EXTENSIONS = {
 
 
 def register() -> None:
-    """Add the folders to the host's, beside what extra_model_paths.yaml already gives them."""
+    """Add the folders to ComfyUI's, beside what extra_model_paths.yaml already gives them."""
     for name, extensions in EXTENSIONS.items():
         folder_paths.add_model_folder_path(name, os.path.join(folder_paths.models_dir, name))
         paths, known = folder_paths.folder_names_and_paths[name]
@@ -21,7 +21,7 @@ def register() -> None:
 
 
 def files(folder: str) -> list[str]:
-    """Names of the files in a model folder, as the host lists them."""
+    """Names of the files in a model folder, as ComfyUI lists them."""
     return folder_paths.get_filename_list(folder)
 
 

@@ -9,7 +9,7 @@ import folder_paths
 
 from .folders import spellings
 
-OUTPUT = " [output]"  # the host's mark of a file in the output folder
+OUTPUT = " [output]"  # ComfyUI's mark of a file in the output folder
 ENDINGS = (".csv", ".json", ".npz")
 SETTLED = 2e9  # nanoseconds after which a folder's time tells of every change: two within one tick of the clock look like one
 
@@ -17,7 +17,7 @@ _known: dict[tuple[int, int], tuple[int, list[str], list[str], list[str]]] = {} 
 
 
 def listed(*endings: str, output: bool = False) -> list[str]:
-    """Files of these ENDINGS in the input folder, and those of the output folder with the host's mark."""
+    """Files of these ENDINGS in the input folder, and those of the output folder with ComfyUI's mark."""
     names = files_in(folder_paths.get_input_directory(), endings)
     return names + ([name + OUTPUT for name in files_in(folder_paths.get_output_directory(), endings)] if output else [])
 

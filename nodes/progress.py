@@ -16,7 +16,7 @@ def stop_at_cancel() -> None:
 
 
 def ticker(total: int):
-    """A callback tick(done) that moves the host's progress bar and raises where the user pressed Cancel."""
+    """A callback tick(done) that moves ComfyUI's progress bar and raises where the user pressed Cancel."""
     bar = comfy.utils.ProgressBar(total)
 
     def tick(done: int) -> None:
@@ -27,7 +27,7 @@ def ticker(total: int):
 
 
 def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """The frames in threads of `face_tools.threaded_map`, each thread in the host's inference mode: an IMAGE is filled in no other."""
+    """The frames in threads of `face_tools.threaded_map`, each thread in ComfyUI's inference mode: an IMAGE is filled in no other."""
     return threads.ahead(torch.inference_mode()(work), items)
 
 

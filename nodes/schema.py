@@ -1,4 +1,4 @@
-"""Node schemas that an old host accepts as well as a new one."""
+"""Node schemas that an old ComfyUI accepts as well as a new one."""
 
 import inspect
 

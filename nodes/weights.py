@@ -1,4 +1,4 @@
-"""Model files and networks in the host's memory management: what every system's loader does."""
+"""Model files and networks in ComfyUI's memory management: what every system's loader does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 
 def read_state(path: str, name: str, page: str, error: type[Exception]) -> dict:
-    """What a model file holds, weights only. Raises `error` with one sentence where it cannot be read; page: where it is published."""
+    """Contents of a model file, weights only. Raises `error` if it cannot be read; page: where it is published."""
     try:
         return comfy.utils.load_torch_file(path, safe_load=True)
     except Exception as fault:  # each format has its own for a file that is cut short, or is a web page
@@ -22,7 +22,7 @@ def read_state(path: str, name: str, page: str, error: type[Exception]) -> dict:
 
 
 def kept_in(weights: int) -> torch.dtype:
-    """The dtype of a network with so many weights: what the host takes for UNets, but never 8 bits, which would tell in the features
+    """The dtype of a network with so many weights: what ComfyUI takes for UNets, but never 8 bits, which would tell in the features
     and save little beside the UNet."""
     dtype = comfy.model_management.unet_dtype(model_params=weights)
     if dtype.itemsize > 1:
@@ -31,8 +31,8 @@ def kept_in(weights: int) -> torch.dtype:
 
 
 def patcher_of(module: torch.nn.Module) -> comfy.model_patcher.ModelPatcher:
-    """The ModelPatcher by which the host loads, offloads and counts a network: the newest kind that the host has, since one model of
-    the old kind among those that are loaded makes the host free memory in the old way."""
+    """The ModelPatcher by which ComfyUI loads, offloads and counts a network: the newest kind that ComfyUI has, since one model of
+    the old kind among those that are loaded makes ComfyUI free memory in the old way."""
     device, offload = comfy.model_management.get_torch_device(), comfy.model_management.unet_offload_device()
     kind = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
     return kind(module, load_device=device, offload_device=offload)

@@ -43,14 +43,14 @@ def _beside(own: KeysValues, reference: KeysValues) -> KeysValues:
 
 
 class Knit(nn.Module):
-    """Mixin of the modules that knit: `line_attentions` (row, column), one `norm` and one positional `table` for both."""
+    """Mixin of the SK attention modules: `line_attentions` (row, column), one `norm` and one positional `table` for both."""
 
     def line_attentions(self) -> tuple[Attention, Attention]:
         raise NotImplementedError
 
     def knit(self, x: Tensor, reference: Knitted | None = None) -> Tensor:
         """x (B, C, H, W) -> (B, C, H, W). With a reference, every line is continued by the reference's same line;
-        queries come from x alone: the reference half of the published result is thrown away, so it is not computed."""
+        queries come from x alone: the reference half of the official result is thrown away, so it is not computed."""
         row_attention, column_attention = self.line_attentions()
         x = rearrange(x, "b c h w -> b h w c")
         places = reference and reference.places
@@ -97,7 +97,7 @@ class Knit(nn.Module):
 
 
 class SKReferenceAttention(Knit):
-    """Reference attention of v1-v4 (and, with a LinearTable, of v5): h + proj(knit(h beside the reference))."""
+    """Reference attention of v1-v4 (and, with a LinearTable, of v5): h + proj(SK attention of h beside the reference)."""
 
     def __init__(self, dim: int, table_length: int = 128, operations=nn):
         super().__init__()
@@ -137,7 +137,7 @@ class SKReferenceAttentionV5(SKReferenceAttention):
 
 
 class STKAttention(Knit):
-    """v5's building block: conv_in, knit, proj, with or without the residual. Published as STKAttentionV5."""
+    """v5's building block: conv_in, SK attention, proj, with or without the residual. Published as STKAttentionV5."""
 
     def __init__(self, dim: int, mid: int | None = None, operations=nn):
         super().__init__()
@@ -174,7 +174,7 @@ class STKReferenceModule(nn.Module):
         return self.attn.project(self.attn_ref(reference, residual=False))
 
     def of_parts(self, knitted: Knitted, parts: Sequence[Area], like: Tensor) -> Knitted:
-        """As of `Knit`."""
+        """See `Knit`."""
         return self.attn.of_parts(knitted, parts, like)
 
     def forward(self, h: Tensor, reference: Knitted) -> Tensor:

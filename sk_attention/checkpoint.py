@@ -1,4 +1,4 @@
-"""Loads a published file: recognises it by its keys, builds the network from its shapes, insists on every tensor."""
+"""Loads a official file: recognises it by its keys, builds the network from its shapes, insists on every tensor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .published_files import PARTS, CheckpointError, Part, Shapes
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A network with what it was recognised as. `generations` is narrowed by the file's published name where its keys fit more than one."""
+    """A network and its kind. `generations` is narrowed by the file's official name where its keys fit more than one."""
 
     module: nn.Module
     part: Part
@@ -40,7 +40,7 @@ def read(path: str | os.PathLike) -> dict[str, Tensor]:
 def load(state: Mapping[str, Tensor], file: str, operations=nn, dtype: torch.dtype | None = None) -> Loaded:
     """The network of a published state dict; AnimateDiff's own names count as published.
 
-    Raises CheckpointError: no published file has such keys (the nearest is named), or a tensor is missing, foreign or misshapen.
+    Raises CheckpointError: no official file has such keys (the message names the nearest), or a tensor is missing, foreign or misshapen.
     """
     animatediffs_names = in_own_names(state)
     if animatediffs_names:
@@ -61,7 +61,7 @@ def load(state: Mapping[str, Tensor], file: str, operations=nn, dtype: torch.dty
 
 
 def recognise(shapes: Shapes, file: str) -> Part:
-    """The published part that has such keys. Raises CheckpointError that names the nearest one and quotes the keys that decided."""
+    """The official part that has such keys. Raises CheckpointError that names the nearest one and quotes the keys that decided."""
     for part in PARTS:
         if part.matches(shapes):
             return part
@@ -78,7 +78,7 @@ def recognise(shapes: Shapes, file: str) -> Part:
 
 @cache
 def published_names(part: Part) -> frozenset[str]:
-    """Names of the tensors of a part, from the network itself at its published sizes."""
+    """Names of the tensors of a part, from the network itself at its official sizes."""
     with torch.device("meta"):
         return frozenset(part.build(part.published).state_dict())
 
@@ -108,7 +108,7 @@ def _require_weights(state: Mapping[str, Tensor], where: str) -> None:
 
 
 def _narrowed(part: Part, file: str) -> tuple[str, ...]:
-    """The generations whose published repository stands in the file's path, or all of the part's."""
+    """The versions whose official repository stands in the file's path, or all of the part's."""
     words = set(re.split(r"[^A-Za-z0-9_]", file))
     named = tuple(name for name, repository in part.repositories.items() if repository in words)
     return named or part.generations

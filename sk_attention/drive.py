@@ -1,4 +1,4 @@
-"""HMControlNet, every generation: head-pose picture and expression -> features that are added at the stations (section 3.3).
+"""HMControlNet, every version: head-pose picture and expression -> features that are added at the block boundaries (section 3.3).
 
 Axis letters: F frames (each is independent), n expression tokens, D token width.
 """
@@ -33,7 +33,7 @@ CELL = 8  # pixels of a latent's cell
 
 @dataclass(frozen=True)
 class Expression:
-    """What the face does, in one of the two published kinds; the other is None.
+    """What the face does, in one of the two official kinds; the other is None.
 
     coefficients: (F, 51) in the order of the networks, 0..1, together with
     patches:      (F, 3, 1024) CLIP embeddings of left eye, right eye, mouth
@@ -62,9 +62,9 @@ class Expression:
 class Drive:
     """Drive features of a clip.
 
-    features: station -> (F, C, h, w)
-    null:     station -> (1 or F, C, h, w), of the empty picture and expression; one row serves every frame
-    generations: of the encoder
+    features: block boundary -> (F, C, h, w)
+    null:     block boundary -> (1 or F, C, h, w), of the empty picture and expression; one row serves every frame
+    versions: of the encoder
     size:     (height, width) of the latent that the head-pose pictures were drawn for, None where that is not known
     """
 
@@ -89,7 +89,7 @@ class DriveAction:
         self._looked = False  # at what is sampled, in this run
 
     def prepare(self, rows: Rows, placement: Placement) -> tuple[Mapping[str, Tensor], ...]:
-        """For each chunk, station -> (chunk or 1, C, h, w). Raises FrameCountError, or ValueError for a picture of another shape."""
+        """For each chunk, block boundary -> (chunk or 1, C, h, w). Raises FrameCountError, or ValueError for a picture of another shape."""
         if len(self.drive) > 1:
             rows.require_clip(len(self.drive), "drive")
         if not self._looked:
@@ -137,7 +137,7 @@ class DriveAction:
 
 
 class KnitDriveEncoder(nn.Module):
-    """v1, v2, v3: a chain of cross-attending blocks, each of which emits the feature of one station.
+    """v1, v2, v3: a chain of cross-attending blocks, each of which emits the feature of one block boundary.
 
     widths:   of conv_in and of every block
     stations: of the blocks, in order
@@ -185,7 +185,7 @@ class KnitDriveEncoder(nn.Module):
         return self.exp_proj(torch.cat([patches, coefficients], dim=1))
 
     def forward(self, picture: Tensor, expression: Expression) -> dict[str, Tensor]:
-        """picture (F, 3, H, W), RGB in -1..1, background -1 -> station -> (F, C, h, w)."""
+        """picture (F, 3, H, W), RGB in -1..1, background -1 -> block boundary -> (F, C, h, w)."""
         x = self.conv_in(_shrink(picture, self.prescale))
         tokens = self.tokens(expression, x)
         features = {}
@@ -225,7 +225,7 @@ class SmallUnet(nn.Module):
 
 
 class BaseDriveEncoder(nn.Module):
-    """v4, v5: 16 expression tokens, a small UNet, and a projection (another file) of its features to the stations."""
+    """v4, v5: 16 expression tokens, a small UNet, and a projection (another file) of its features to the block boundaries."""
 
     kinds = ("coefficients", "face_motion")
 
@@ -263,11 +263,11 @@ class BaseDriveEncoder(nn.Module):
         return self.ctrl_attn(x, self.tokens(expression, x))
 
     def forward(self, picture: Tensor, expression: Expression) -> dict[str, Tensor]:
-        """picture (F, 3, H, W), RGB in -1..1 -> station -> (F, C, h, w)."""
+        """picture (F, 3, H, W), RGB in -1..1 -> block boundary -> (F, C, h, w)."""
         return self.projection(self.base(picture, expression))
 
 
-# Map of the published projections -> (feature of the base net, station).
+# Map of the published projections -> (feature of the base net, block boundary).
 PROJECTION_MAPS = {
     "map1280_to_1280": (0, "up_0"),
     "map640_to_1280": (1, "up_1"),
@@ -293,7 +293,7 @@ class KnitProjector(nn.Module):
 
 
 class Projection(nn.Module):
-    """Features of the base net -> stations. `widths`: map name -> (in, out) of v4's plain convolutions, (in, out, mid) of v5's."""
+    """Features of the base net -> block boundaries. `widths`: map name -> (in, out) of v4's plain convolutions, (in, out, mid) of v5's."""
 
     def __init__(self, widths: Mapping[str, Sequence[int]], operations=nn):
         super().__init__()

@@ -21,7 +21,7 @@ from ..unet.networks.layers import Attention, FeedForward, SinusoidalTable, conv
 from ..unet.patches import MOTION, Call
 
 Pads = Mapping[str, Tensor]
-KeyFrames = dict[int, Mapping[int, Mapping[str, Tensor]]]  # frame -> branch -> station -> features (c, h, w)
+KeyFrames = dict[int, Mapping[int, Mapping[str, Tensor]]]  # frame -> branch -> block boundary -> features (c, h, w)
 
 
 class SKMotionModule(nn.Module):
@@ -85,7 +85,7 @@ BLOCKS = {"timed": SKMotionModule, "doubled": SKMotionModuleV5}
 
 
 class SKMotion(nn.Module):
-    """The motion adapter: one module per station, `motion_down.i` after down block i and `motion_up.i` before up block i."""
+    """The motion adapter: one module per block boundary, `motion_down.i` after down block i and `motion_up.i` before up block i."""
 
     def __init__(self, block: str, down: Sequence[int], up: Sequence[int], operations=nn, **block_options):
         """block: a key of BLOCKS; down, up: widths of the modules in checkpoint order."""
@@ -108,13 +108,13 @@ class SKMotion(nn.Module):
         return self.block == "timed"
 
     def stations(self) -> dict[str, nn.Module]:
-        """Modules by station: down_0, down_1, ... up_0, up_1, ..."""
+        """Modules by block boundary: down_0, down_1, ... up_0, up_1, ..."""
         sides = {"down": self.motion_down, "up": self.motion_up}
         return {f"{side}_{i}": module for side, modules in sides.items() for i, module in enumerate(modules)}
 
 
 class MotionAction:
-    """SK motion as an action: at each station the frames of a chunk attend to each other and to the key frames at its ends."""
+    """SK motion as an action: at each block boundary the frames of a chunk attend to each other and to the key frames at its ends."""
 
     order = MOTION
 
@@ -124,7 +124,7 @@ class MotionAction:
         self._pads: dict[tuple, Pads] = {}  # (ends of the window, chunks of the call, where) -> what was made for them in this run
 
     def prepare(self, rows: Rows, placement: Placement) -> Pads | None:
-        """Station -> (chunks, 2, c, h, w), or None where the frames at the ends are no key frames."""
+        """Block boundary -> (chunks, 2, c, h, w), or None where the frames at the ends are no key frames."""
         ends = rows.window[0], rows.window[-1]
         if not all(end in self.key_frames for end in ends):
             return None

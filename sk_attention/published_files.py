@@ -1,4 +1,4 @@
-"""Every published file of HelloMeme, recognised by its own keys and built from its own shapes."""
+"""Every official file of HelloMeme, recognised by its own keys and built from its own shapes."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Shapes(dict):
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One kind of published file.
+    """One kind of official file.
 
     marks, lacks: keys that are there, and that are not, in this kind and in no other
     repository:   field of a `Generation` row that names where it is published
     network:      its class; `fixed` are the arguments that make this kind, `sizes` reads the others from the shapes of a file,
-                  `published` are those of the published files
+                  `published` are those of the official files
     """
 
     kind: str
@@ -278,5 +278,5 @@ PARTS = (
 
 
 def find_part(kind: str, generation: str, repository: str | None = None) -> Part:
-    """The row of a kind and generation; `repository` tells apart v1's and v2's two drive encoders."""
+    """The row of a kind and version; `repository` tells apart v1's and v2's two drive encoders."""
     return next(p for p in PARTS if p.kind == kind and generation in p.generations and repository in (None, p.repository))

@@ -15,7 +15,7 @@ from ..unet.feature_cache import Placement
 from ..unet.patches import REFERENCE, Call
 from .attention import Knitted, SKReferenceAttention, SKReferenceAttentionV5, STKReferenceModule
 
-Features = Mapping[str, Tensor]  # station name -> tensor
+Features = Mapping[str, Tensor]  # block boundary name -> tensor
 
 # Constructor of one site's module, from its width.
 BLOCKS = {"sinusoidal": SKReferenceAttention, "linear": SKReferenceAttentionV5, "self_attended": STKReferenceModule}
@@ -25,10 +25,10 @@ BLOCKS = {"sinusoidal": SKReferenceAttention, "linear": SKReferenceAttentionV5, 
 class Reference:
     """What the UNet saw in the portrait.
 
-    features: station -> (2, C, h, w), one row per branch in the order of `frames.COND, UNCOND`: the portrait under the positive
+    features: block boundary -> (2, C, h, w), one row per branch in the order of `frames.COND, UNCOND`: the portrait under the positive
               prompt, an empty latent under the negative one (section 3.2)
     size:     (height, width) of the latent
-    adapter:  who attends to it: `module` is the ReferenceAdapter, `generations` what it was recognised as
+    adapter:  who attends to it: `module` is the ReferenceAdapter, `generations` its versions
     """
 
     features: Features
@@ -37,7 +37,7 @@ class Reference:
 
 
 class ReferenceAdapter(nn.Module):
-    """The modules of one published reference adapter, by station. Names of parameters are the checkpoint's."""
+    """The modules of one official reference adapter, by block boundary. Names of parameters are the checkpoint's."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class ReferenceAdapter(nn.Module):
         operations=nn,
         **block_options,
     ):
-        """up, down: widths of the modules in checkpoint order; first_up: station of `reference_modules_up.0` (v1, v2: 1)."""
+        """up, down: widths of the modules in checkpoint order; first_up: block boundary of `reference_modules_up.0` (v1, v2: 1)."""
         super().__init__()
 
         def modules(widths):
@@ -70,7 +70,7 @@ class ReferenceAdapter(nn.Module):
 
     @property
     def sites(self) -> dict[str, nn.Module]:
-        """Station name -> module that acts there. v1's fourth down module is in the checkpoint and never called."""
+        """Block boundary -> its module. v1's fourth down module is in the checkpoint and never called."""
         sites = {f"up_{self.first_up + i}": module for i, module in enumerate(self.reference_modules_up)}
         sites |= {f"down_{i}": module for i, module in enumerate(getattr(self, "reference_modules_down", [])) if i < 3}
         if hasattr(self, "reference_modules_mid"):
@@ -79,7 +79,7 @@ class ReferenceAdapter(nn.Module):
 
 
 class Beside(NamedTuple):
-    """What the chunks of a UNet call attend to: their branches, what they show, and station -> the keys and values of each."""
+    """What the chunks of a UNet call attend to: their branches, what they show, and block boundary -> the keys and values of each."""
 
     chunks: tuple[int, ...]
     views: tuple[View, ...] | None
@@ -87,7 +87,7 @@ class Beside(NamedTuple):
 
 
 class ReferenceAction:
-    """At each station of the adapter, lets the target attend to the reference. Keys and values are projected once per run."""
+    """At each block boundary of the adapter, lets the target attend to the reference. Keys and values are projected once per run."""
 
     order = REFERENCE
 
@@ -97,7 +97,7 @@ class ReferenceAction:
         self._projected: dict[tuple, Beside] = {}  # by what the chunks of a call are, and where
 
     def prepare(self, rows: Rows, placement: Placement) -> Beside:
-        """What the chunks attend to at each station. Raises ValueError for a picture of another shape than the portrait's."""
+        """What the chunks attend to at each block boundary. Raises ValueError for a picture of another shape than the portrait's."""
         if not self._projected and rows.views:
             notice_size(self.reference.features, rows.views[0], "reference", "encode the portrait at the size that is sampled")
         key = (rows.chunks, rows.views, placement.there)
@@ -124,7 +124,7 @@ class ReferenceAction:
         dtype: torch.dtype,
         size: Size | None = None,
     ) -> Knitted:
-        """Keys and values of each chunk's reference at a station; size: of h there, where it is not what the view says."""
+        """Keys and values of each chunk's reference at a block boundary; size: of h there, where it is not what the view says."""
         module = self.sites[station]
         features = self.reference.features[station][list(chunks)].to(device, dtype)
         if views is None:

@@ -1,6 +1,6 @@
-"""The published generations of HelloMeme, one row each; a generation is a row here and nothing else.
+"""The official versions of HelloMeme, one row each; a version is a row here and nothing else.
 
-Repositories are those of https://huggingface.co/songkey; sampler and scheduler are the host's names for what the authors use.
+Repositories are those of https://huggingface.co/songkey; sampler and scheduler are ComfyUI's names for what the authors use.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ PAGE = "https://huggingface.co/songkey/"
 
 @dataclass(frozen=True)
 class Generation:
-    """One published generation.
+    """One official version.
 
     reference, coefficients_drive, motion_drive, projection, motion, animatediff, face_motion: its repositories ("" = has none)
     sampler, scheduler: of a single picture; video of v1-v4 uses euler, normal

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-# The host waits for the device in these: it reads a number, or must know how many there are.
+# ComfyUI causes a GPU synchronisation in these: it reads a number, or must know how many there are.
 WAITS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::equal", "aten::unique2"}
 SENT = {"aten::lift_fresh"}  # a tensor made of Python's numbers
 

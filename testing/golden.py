@@ -1,4 +1,4 @@
-"""The golden tensors of the published modules, and networks with weights made by the same rule (tests/golden/README.md)."""
+"""The golden tensors of the official modules, and networks with weights made by the same rule (tests/golden/README.md)."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class Golden:
         return fill(network, self.salt, prefix)
 
     def loaded(self, prefix: str, part: Part, sizes: Mapping[str, Any], operations=nn) -> Loaded:
-        """A part at some sizes with weights by the rule, through the pack's own loader."""
+        """A part at some sizes with deterministic random weights, through the pack's own loader."""
         return load(self.fill(part.build(sizes), prefix).state_dict(), prefix, operations)
 
     def unet_weights(self) -> dict[str, Tensor]:
-        """The narrow SD1.5 UNet, LDM names."""
+        """The tiny SD1.5 UNet, LDM names."""
         return self.weights("unet", {key: tuple(shape) for key, shape in self.index["unet_ldm_shapes"].items()})

@@ -39,13 +39,13 @@ SOURCE = {"v1": "unet_v1", "v2": "unet_v2", "v3": "unet_v3", "v5": "unet_v3", "v
 
 
 def reference_of(golden: Golden, generation: str, host, features: dict[str, Tensor], latent: Tensor) -> Reference:
-    """Features with the golden reference adapter at the narrow UNet's widths."""
+    """Features with the golden reference adapter at the tiny UNet's widths."""
     loaded = golden.loaded(f"adapter_{generation}", find_part(REFERENCE, generation), SIZES[generation], host.operations)
     return Reference({station: t[HALVES] for station, t in features.items()}, tuple(latent.shape[-2:]), loaded)
 
 
 def drives_of(t: dict[str, Tensor]) -> list[Weighted]:
-    """One action per family of golden control keys: `control.down_0`, `control.up2_v2_3`, ... -> stations."""
+    """One action per family of golden control keys: `control.down_0`, `control.up2_v2_3`, ... -> block boundaries."""
     families: dict[str, dict[str, Tensor]] = {}
     for key, value in t.items():
         if key.startswith("control."):
@@ -86,13 +86,13 @@ def open_host(host: str, golden: Golden):
 
 
 def sk_motion_of(golden: Golden, generation: str, host) -> Loaded:
-    """The golden SK motion adapter at the narrow UNet's widths."""
+    """The golden SK motion adapter at the tiny UNet's widths."""
     sizes = {"down": WIDTHS, "up": (128, 128, 128, 64)} | ({"embedding_dim": EMBEDDING} if generation == "v3" else {})
     return golden.loaded(f"motion_{generation}", find_part(MOTION, generation), sizes, host.operations)
 
 
 def animatediff_of(golden: Golden, host) -> Loaded:
-    """The golden AnimateDiff at the narrow UNet's widths, whose names stand beside the golden data."""
+    """The golden AnimateDiff at the tiny UNet's widths, whose names stand beside the golden data."""
     loaded = golden.loaded("animatediff", find_part(ANIMATEDIFF, "v2"), {"down": WIDTHS, "up": WIDTHS[::-1]}, host.operations)
     assert loaded.module.state_dict().keys() == json.loads((DEFAULT / "animatediff_keys.json").read_text()).keys()
     return loaded
@@ -100,7 +100,7 @@ def animatediff_of(golden: Golden, host) -> Loaded:
 
 @contextmanager
 def moving_forward(host, temporal: Weighted):
-    """The host's `forward` with AnimateDiff in the blocks."""
+    """ComfyUI's `forward` with AnimateDiff in the blocks."""
     if host.name == "diffusers":
         with moving(host.unet, temporal, {"cond_or_uncond": [UNCOND, COND]}):
             yield host.forward

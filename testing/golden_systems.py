@@ -24,7 +24,7 @@ TABLE_LENGTH = 24
 
 
 def wplus_of(golden: Golden, host) -> WPlus:
-    """The golden adapter at the narrow UNet's widths, through the pack's own loader."""
+    """The golden adapter at the tiny UNet's widths, through the pack's own loader."""
     network = WPlus(TEXT_WIDTH, CROSS_ATTENTIONS, host.operations)
     golden.fill(network.w_proj, "wplus_proj")
     golden.fill(network.wplus_adapter, "wplus_adapter")
@@ -36,7 +36,7 @@ def keys_of(golden: Golden) -> dict:
 
 
 def extra_weights(golden: Golden) -> dict[str, Tensor]:
-    """What X-Dyna adds to the narrow UNet, published names."""
+    """What X-Dyna adds to the tiny UNet, official names."""
     shapes = {key: tuple(shape) for key, shape in keys_of(golden)["xdyna_unet_extra_shapes"].items() if not key.endswith(".pe")}
     return golden.weights("xdyna_unet", shapes)
 
@@ -66,7 +66,7 @@ def loaded(adapter: DynamicsAdapter, motion: AnimateDiff | None, resampler: Resa
 
 
 def controlnet_of(golden: Golden, kind: str):
-    """A golden ControlNet as the host's own class, which takes the hint's channels from the weights."""
+    """A golden ControlNet as ComfyUI's own class, which takes the hint's channels from the weights."""
     import comfy.cldm.cldm
     import comfy.model_detection
     import comfy.ops

@@ -1,4 +1,4 @@
-"""Which weights a workflow runs with: the real ones where all of them lie in the host's model folders, else synthetic ones."""
+"""Which weights a workflow runs with: the real ones where all of them lie in ComfyUI's model folders, else synthetic ones."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def named(graph: dict) -> Iterator[tuple[dict, str, str]]:
 
 
 def missing(graph: dict, object_info: dict) -> list[str]:
-    """Weights that a graph names and the host does not list."""
+    """Weights that a graph names and ComfyUI does not list."""
     return [name for node, widget, name in named(graph) if name not in offered(object_info, node["class_type"], widget)]
 
 

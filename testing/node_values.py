@@ -67,7 +67,7 @@ def _face_landmarks() -> list:
 
 
 class _Eye:
-    """A CLIP vision model that sees nothing: `width` numbers a picture, 32 a patch."""
+    """A CLIP vision model that sees nothing: `width` numbers per picture, 32 a patch."""
 
     load_device = torch.device("cpu")
 

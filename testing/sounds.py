@@ -1,4 +1,4 @@
-"""Films with any sound: one tone per channel, so that each can be told from the others."""
+"""Films with any sound: one tone per channel, so that channels can be distinguished."""
 
 from __future__ import annotations
 

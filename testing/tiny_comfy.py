@@ -23,7 +23,7 @@ operations = comfy.ops.manual_cast
 def patcher(
     weights: dict[str, Tensor], dtype: torch.dtype = torch.float32, cast: torch.dtype | None = None
 ) -> comfy.model_patcher.ModelPatcher:
-    """A MODEL of the host around its UNet class, from a state dict in LDM names. dtype: of its weights; cast: what it computes in,
+    """A MODEL of ComfyUI around its UNet class, from a state dict in LDM names. dtype: of its weights; cast: what it computes in,
     None = the same."""
     patcher = unfilled(comfy.model_detection.detect_unet_config(weights, ""), dtype, cast)
     missing = patcher.model.diffusion_model.load_state_dict(weights, strict=True)
@@ -34,7 +34,7 @@ def patcher(
 def unfilled(
     config: dict, dtype: torch.dtype, cast: torch.dtype | None = None, custom_operations=None
 ) -> comfy.model_patcher.ModelPatcher:
-    """A MODEL by the host's description of its UNet, whose weights hold whatever lay in memory; custom_operations: its layers."""
+    """A MODEL by ComfyUI's description of its UNet, whose weights hold whatever lay in memory; custom_operations: its layers."""
     sd15 = comfy.supported_models.SD15(dict(config))
     sd15.custom_operations = custom_operations
     sd15.unet_config["dtype"] = dtype
@@ -53,7 +53,7 @@ class ComfyHost:
         self.patcher = patcher(weights)
 
     def features(self, latent: Tensor, context: Tensor) -> dict[str, Tensor]:
-        """latent (2, 4, h, w), context (2, t, D), branches in the order [uncond, cond] -> station -> (2, C, h, w)."""
+        """latent (2, 4, h, w), context (2, t, D), branches in the order [uncond, cond] -> block boundary -> (2, C, h, w)."""
         comfy.model_management.load_models_gpu([self.patcher], force_full_load=True)
         halves = []
         for branch, z, text in zip((UNCOND, COND), latent, context):
@@ -80,7 +80,7 @@ class ComfyHost:
         device = model.load_device
         timesteps = torch.full((len(x),), float(timestep), device=device)
         sigmas = model.get_model_object("model_sampling").sigma(timesteps)
-        # The wrappers go where the host's sampler puts them.
+        # The wrappers go where ComfyUI's sampler puts them.
         told = {"cond_or_uncond": list(branches), "sigmas": sigmas, "wrappers": model.wrappers}
         options = model.model_options["transformer_options"] | told
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The narrow golden UNet on the embedded host: diffusers' UNet2DConditionModel."""
+"""The narrow golden UNet on the diffusers backend: diffusers' UNet2DConditionModel."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DiffusersHost:
         self.unet = unet(settings, weights)
 
     def features(self, latent: Tensor, context: Tensor) -> dict[str, Tensor]:
-        """latent (2, 4, h, w), context (2, t, D), branches in the order [uncond, cond] -> station -> (2, C, h, w)."""
+        """latent (2, 4, h, w), context (2, t, D), branches in the order [uncond, cond] -> block boundary -> (2, C, h, w)."""
         halves = [plain_features(self.unet, z[None], text[None], b) for b, z, text in zip((UNCOND, COND), latent, context)]
         return {station: torch.cat([half[station] for half in halves]) for station in halves[0]}
 

@@ -1,4 +1,4 @@
-"""A narrow SD1.5 in the real host, with narrow published networks, for tests of the nodes. Weights by the rule of tests/golden."""
+"""A tiny SD1.5 in the real ComfyUI, with narrow official networks, for tests of the nodes. Weights by the rule of tests/golden."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def normal(name: str, *shape: int) -> torch.Tensor:
 
 
 def drive(frames: int, generation: str = "v2", cells: int = CELLS) -> Drive:
-    """A drive of so many frames with random features of the size that the UNet has at each station."""
+    """A drive of so many frames with random features of the size that the UNet has at each block boundary."""
     stations = DRIVEN.get(generation, tuple(WIDTHS))
 
     def features(name: str, rows: int) -> dict[str, torch.Tensor]:
@@ -41,7 +41,7 @@ def prompt(name: str) -> list:
 
 
 class Host:
-    """The host's MODEL and our nodes; needs ComfyUI in this process."""
+    """ComfyUI's MODEL and our nodes; needs ComfyUI in this process."""
 
     def __init__(self):
         from sk_portrait.nodes.hellomeme import apply, encode
@@ -72,7 +72,7 @@ class Host:
         return self.apply_node.execute(model or self.model, *strengths, *span, reference, drive, mask)[0]
 
     def sample(self, model, frames: int = 3, cells: int = CELLS, cfg: float = 2.0, steps: int = 2, noise=None, sampler: str = "euler"):
-        """What the host's KSampler makes of an empty latent batch."""
+        """What ComfyUI's KSampler makes of an empty latent batch."""
         import comfy.sample
 
         noise = normal("noise", frames, 4, cells, cells) if noise is None else noise

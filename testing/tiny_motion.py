@@ -9,7 +9,7 @@ from sk_portrait.testing.tiny_models import CELLS, GOLDEN, Host, normal, prompt
 
 
 class MovingHost(Host):
-    """The host's MODEL with our motion nodes; needs ComfyUI in this process."""
+    """ComfyUI's MODEL with our motion nodes; needs ComfyUI in this process."""
 
     def __init__(self):
         super().__init__()

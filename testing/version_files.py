@@ -1,4 +1,4 @@
-"""Files of every published generation at the width of the synthetic checkpoint, under their published names."""
+"""Files of every official version at the width of the synthetic checkpoint, under their official names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PLACE = "every_generation"  # a folder of their own in models/sk_portrait
 
 
 def write(folder: Path, generation: str, repository: str) -> str:
-    """One file; its name as the host lists it. repository: field of a Generation row."""
+    """One file; its name as ComfyUI lists it. repository: field of a row in the versions table."""
     name = getattr(GENERATIONS[generation], repository)
     path = folder / PLACE / f"{name}.safetensors"
     if not path.exists():
@@ -22,6 +22,6 @@ def write(folder: Path, generation: str, repository: str) -> str:
 
 
 def write_pair(folder: Path, row: Generation) -> dict[str, str]:
-    """What portrait_image loads for a generation: input of the loaders -> file."""
+    """Files of portrait_image for one version: input of the loaders -> file."""
     files = {"adapter": write(folder, row.name, "reference"), "drive_encoder": write(folder, row.name, "coefficients_drive")}
     return files | {"projection": write(folder, row.name, "projection") if row.projection else "none"}

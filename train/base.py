@@ -63,7 +63,7 @@ class Base:
         return tuple(shape(f"input_blocks.{block}.0.out_layers.3.weight")[0] for block in (1, 4, 7, 10))
 
     def sizes(self, part: Part) -> dict:
-        """Sizes of a part that fit this UNet: the published ones for SD1.5's own widths."""
+        """Sizes of a part that fit this UNet: the official ones for SD1.5's own widths."""
         return fitted(part, self.widths)
 
     def unet(self) -> nn.Module:
@@ -111,7 +111,7 @@ class Autoencoder:
         self.tiny = any(key.startswith("taesd_") for key in state)
         if self.tiny:
             scale = {name: float(state.get(f"vae_{name}", default)) for name, default in (("scale", 1.0), ("shift", 0.0))}
-            self.factor, self.shift = SCALE / scale["scale"], scale["shift"] * SCALE  # as the host reads a tiny autoencoder
+            self.factor, self.shift = SCALE / scale["scale"], scale["shift"] * SCALE  # as ComfyUI reads a tiny autoencoder
             self.module = TinyAutoencoder.full()
             self.module.load_state_dict({key: value for key, value in state.items() if key.startswith("taesd_")})
         else:

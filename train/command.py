@@ -1,7 +1,7 @@
 """Train HelloMeme's networks (paper, sections 3.6 and 4.1). Any of these runs again goes on where it stopped:
 
     python run.py train data CLIPS --out DATA --base CHECKPOINT [--clip-vision FILE]
-    python run.py train portrait --data DATA --base CHECKPOINT --out FOLDER [--generation v2] [--start FILE ...]
+    python run.py train portrait --data DATA --base CHECKPOINT --out FOLDER [--version v2] [--start FILE ...]
     python run.py train motion --data DATA --base CHECKPOINT --out FOLDER --start REFERENCE --start DRIVE [--start MOTION]
     python run.py train world --out FOLDER [--minutes AUTOENCODER JOINT MOTION]
     python run.py train widen WORLD --out FOLDER
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         part.add_argument("--data", type=Path, required=True, help="folder that `train data` made")
         part.add_argument("--base", type=Path, required=True, help="the SD1.5 checkpoint that stays frozen")
         part.add_argument("--generation", default="v2", choices=portraits.GENERATIONS)
-        part.add_argument("--start", type=Path, action="append", default=[], help="a published file to go on from; may be repeated")
+        part.add_argument("--start", type=Path, action="append", default=[], help="a official file to go on from; may be repeated")
         part.add_argument("--target", default="eps", choices=("eps", "v"), help="v for bases of v-prediction (default: %(default)s)")
         part.add_argument("--steps", type=int, default=recipe["steps"], help="(default: %(default)s)")
         part.add_argument("--batch", type=int, default=recipe["batch"], help="samples of a step, all GPUs together (default: %(default)s)")
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         part.add_argument("--save", type=int, default=500, help="steps between checkpoints (default: %(default)s)")
         part.add_argument("--sheet", type=int, default=1000, help="steps between sheets of samples, 0 = none (default: %(default)s)")
 
-    small = parts.add_parser("world", help="the small world of drawn heads, from nothing")
+    small = parts.add_parser("world", help="the toy model of drawn heads, from nothing")
     of = ("AUTOENCODER", "REHEARSAL", "JOINT", "MOTION", "KEY_FRAMES")
     small.add_argument("--people", type=int, default=6000, help="people drawn in pairs of moments (default: %(default)s)")
     small.add_argument("--clips", type=int, default=400, help="people drawn in neighbouring frames (default: %(default)s)")
@@ -127,7 +127,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _write(networks: dict[str, torch.nn.Module], out: Path) -> list[Path]:
-    """Each network under its published name, a projection apart from its encoder."""
+    """Each network under its official name, a projection apart from its encoder."""
     paths = []
     for name, network in networks.items():
         state = {key: value for key, value in network.state_dict().items() if not key.startswith("projection.")}

@@ -77,7 +77,7 @@ def _about(path: Path) -> tuple[list[dict], dict[str, str]]:
 
 
 class Clips:
-    """The clips of a folder of shards. `clips[k]` reads from clip k only the frames that are asked for."""
+    """The clips of a folder of shards. `clips[k]` reads from clip k only the requested frames."""
 
     def __init__(self, folder: Path):
         paths = shards(folder)

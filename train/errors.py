@@ -1,4 +1,4 @@
-"""What a person who trains is told in one sentence."""
+"""Errors of the trainer."""
 
 
 class TrainError(RuntimeError):

@@ -18,13 +18,13 @@ FRAMES = 16  # neighbours in one sample
 
 
 def kinds(generation: str) -> dict[str, Part]:
-    """Repository -> part, of the temporal modules of a generation."""
+    """Repository -> part, of the temporal modules of a version."""
     found = [part for part in PARTS if part.kind in (MOTION, ANIMATEDIFF) and generation in part.generations]
     return {part.repositories[generation]: part for part in found}
 
 
 def networks(generation: str, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]) -> dict[str, nn.Module]:
-    """Repository -> temporal modules of a generation."""
+    """Repository -> temporal modules of a version."""
     return {repository: network(part, start, sizes) for repository, part in kinds(generation).items()}
 
 
@@ -41,7 +41,7 @@ def network(part: Part, start: Mapping[Part, Path], sizes: Callable[[Part], Mapp
 
 
 def require_trained(generation: str, start: Mapping[Part, Path]) -> None:
-    """Raise TrainError unless every network that motion is tuned on is named."""
+    """Raise TrainError unless every network that motion is tuned on is given."""
     for repository, part in published(generation).items():
         if part not in start:
             raise TrainError(f"Motion is tuned on trained networks: name the {part} with --start ({repository}.safetensors).")

@@ -1,4 +1,4 @@
-"""The noise that SD1.5 is trained with, and what the network is asked for: the noise (eps), or the velocity of v-prediction."""
+"""The noise that SD1.5 is trained with, and the network's target: the noise (eps), or the velocity of v-prediction."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class Portrait(nn.Module):
         return None if self.text is None else self.text[dropped.long()]
 
     def features(self, portraits: Tensor, dropped: Tensor, sites: Container[str], live: bool = False) -> dict[str, Tensor]:
-        """(R, 4, h, w) clean latents, (R,) which of them are empty -> station -> (R, C, h, w) at timestep 0. live: with a graph."""
+        """(R, 4, h, w) clean latents, (R,) which of them are empty -> block boundary -> (R, C, h, w) at timestep 0. live: with a graph."""
         look = _Look(sites)
         with torch.set_grad_enabled(live and torch.is_grad_enabled()), bound(self.unet, [Weighted(look)], OPTIONS):
             try:
@@ -170,7 +170,7 @@ class Portrait(nn.Module):
             return self.unet(noisy, timesteps, encoder_hidden_states=self._prompt(batch.dropped[batch.owner])).sample
 
     def _pads(self, network: SKMotion, batch: Batch) -> dict[str, Tensor]:
-        """Station -> (R, 2, C, h, w): what the UNet sees in the first and the last frame of each clip, in nothing where it was dropped."""
+        """Block boundary -> (R, 2, C, h, w) of the first and last frame of each clip; of nothing where it was dropped."""
         clips = batch.latents.unflatten(0, (len(batch.portraits), -1))
         ends = (clips[:, [0, -1]] * ~batch.dropped[:, None, None, None, None]).flatten(0, 1)
         seen = self.features(ends, batch.dropped.repeat_interleave(2), network.stations())

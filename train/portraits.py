@@ -1,4 +1,4 @@
-"""Reference adapter and drive encoder of one generation, trained on pairs of frames of one clip (paper, section 4.1)."""
+"""Reference adapter and drive encoder of one version, trained on pairs of frames of one clip (paper, section 4.1)."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Pick(NamedTuple):
 
 
 def published(generation: str) -> dict[str, Part]:
-    """Repository -> part, of what is trained for a generation: reference adapter, drive encoder, and its projection where it has one."""
+    """Repository -> part, of what is trained for one version: reference adapter, drive encoder, and its projection where it has one."""
     parts = [find_part(REFERENCE, generation), find_part(DRIVE, generation, "coefficients_drive")]
     parts += [find_part(PROJECTION, generation)] if generation == "v4" else []
     return {part.repositories[generation]: part for part in parts}
 
 
 def given(files: Sequence[Path]) -> dict[Part, Path]:
-    """What the files to start from are. Raises TrainError for one that is missing or no published file."""
+    """What the files to start from are. Raises TrainError for one that is missing or no official file."""
     found = {}
     for path in files:
         if not path.is_file():
@@ -67,14 +67,14 @@ def networks(generation: str, start: Mapping[Part, Path], sizes: Callable[[Part]
 
 
 def require_generation(generation: str, start: Mapping[Part, Path]) -> None:
-    """Raise TrainError where a file to start from is of another generation."""
+    """Raise TrainError where a file to start from is of another version."""
     for part, path in start.items():
         if generation not in part.generations:
             raise TrainError(f"{path} is a {part}; what is trained here is {generation}.")
 
 
 def from_file(path: Path) -> nn.Module:
-    """A published network, in float32. Raises TrainError where a tensor is missing or misshapen."""
+    """A official network, in float32. Raises TrainError where a tensor is missing or misshapen."""
     try:
         return load(read(path), f"{path}").module.float()
     except CheckpointError as error:

@@ -1,6 +1,6 @@
 """`python run.py train data CLIPS --out FOLDER`: real clips as training data, tracked, cropped and encoded once.
 
-A clip that cannot be used is listed with its reason; no clip and no frame is dropped in silence.
+A clip that cannot be used is listed with its reason; no clip or frame is dropped silently.
 """
 
 from __future__ import annotations

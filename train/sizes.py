@@ -1,4 +1,4 @@
-"""Sizes of the published parts for UNets of other widths than SD1.5's own."""
+"""Sizes of the official parts for UNets of other widths than SD1.5's own."""
 
 from __future__ import annotations
 

@@ -76,11 +76,11 @@ class Way(NamedTuple):
 LCM, HYPER = (4, 8), (4, 4)
 WAYS = (
     Way("two stages", "v2", two_stages),
-    Way("two stages, published code", "v2", two_stages, True),
+    Way("two stages, official code", "v2", two_stages, True),
     Way("two stages, LCM, 4 and 8 steps", "v2", two_stages, few=LCM),
     Way("two stages, Hyper-SD or TCD, 4 and 4", "v2", two_stages, few=HYPER),
     Way("key frames", "v5", tree),
-    Way("key frames, published code", "v5", tree, True),
+    Way("key frames, official code", "v5", tree, True),
     Way("key frames, LCM, 8 steps", "v5", tree, few=LCM),
     Way("key frames, Hyper-SD or TCD, 4 steps", "v5", tree, few=HYPER),
 )

@@ -1,6 +1,6 @@
 """How long the Expression Editor takes from a moved slider to the new preview: `python run.py bench editor [--size N]`.
 
-First what the node does at each change, in seconds of one CPU core, its input being in the host's cache: the mesh of the portrait, the
+First what the node does at each change, in seconds of one CPU core, its input being in ComfyUI's cache: the mesh of the portrait, the
 moved landmarks, the bent picture. Then the whole way, where there are a ComfyUI and Chromium: a slider is dragged in the front end, and
 the clock runs from pressing Run until the new picture is on the node.
 """

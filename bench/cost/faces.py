@@ -39,7 +39,7 @@ TRACKED = {"mediapipe-mesh": 120.0}  # frames of 720p a second that a tracker sh
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench faces", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--source", choices=sources.MODULES, help="one tracker alone; also one that must be asked for by name")
+    parser.add_argument("--source", choices=sources.MODULES, help="one tracker alone; also one that never runs by default")
     parser.add_argument("--models", help="folder of face models (default: models/face_tools of ComfyUI)")
     parser.add_argument("--frames", type=int, nargs=2, default=(100, 2000), help="two lengths of the 720p clip (default: 100 2000)")
     parser.add_argument("--one", nargs=2, metavar=("SOURCE", "CLIP"), help=argparse.SUPPRESS)
@@ -74,7 +74,7 @@ def pictures(clip: Path, tracker: str, models: ModelFiles, folder: str) -> list[
     for name, milliseconds in costs.items():
         goal = faces_nodes.GOALS.get(name)
         judged = "" if goal is None else f", goal {goal:g}: {_judged(milliseconds <= goal)}"
-        print(f"{name:<37} {milliseconds:6.1f} ms a frame at 720p{judged}", flush=True)
+        print(f"{name:<37} {milliseconds:6.1f} ms per frame at 720p{judged}", flush=True)
     return [costs[name] <= goal for name, goal in faces_nodes.GOALS.items()]
 
 
@@ -88,7 +88,7 @@ def default_folder() -> str:
 
 
 def may_run(name: str, models: ModelFiles, named: bool) -> bool:
-    """Print why a tracker is left out; one that sends something anywhere runs only if it was named."""
+    """Print why a tracker is left out; one that sends data runs only if chosen by name."""
     reason = sources.available(models)[name] or (None if named else sources.consent(name))
     if reason:
         print(f"{name:<16} left out: {reason}")
@@ -128,7 +128,7 @@ def measure(name: str, clip: str, models: ModelFiles) -> dict[str, float]:
 
 
 def compare(name: str, talk: Path, wide: list[Path], models: ModelFiles) -> list[bool]:
-    """Print one row a clip, and whether memory is flat and the goal for 720p holds."""
+    """Print one row per clip, and whether memory is flat and the goal for 720p holds."""
     rows = []
     for label, clip in [("talking head", talk), *(("720p", path) for path in wide)]:
         command = [sys.executable, str(ROOT / "run.py"), "bench", "faces", "--models", models.folders[0], "--one", name, str(clip)]
@@ -146,12 +146,12 @@ def compare(name: str, talk: Path, wide: list[Path], models: ModelFiles) -> list
     if name not in TRACKED:
         return [growth < allowed]
     rate, goal = many["frames"] / many["seconds"], TRACKED[name]
-    print(f"{name:<16} {rate:.1f} frames a second at 720p, goal {goal:g}: {_judged(rate >= goal)}")
+    print(f"{name:<16} {rate:.1f} frames per second at 720p, goal {goal:g}: {_judged(rate >= goal)}")
     return [growth < allowed, rate >= goal]
 
 
 def stages(models: ModelFiles, frames: list[np.ndarray]) -> None:
-    """Print milliseconds a frame of each of the official tool's networks, and of its whole pass over a clip."""
+    """Print milliseconds per frame of each of the official tool's networks, and of its whole pass over a clip."""
     from ...face_tools.trackers.head_pose import focal_length
     from ...face_tools.trackers.onnx_face import FACE_SIZE, LANDMARK_SIZE, UPRIGHT_MARGIN, cut_around_box, pose_cut, take, upright_cut
 
@@ -174,4 +174,4 @@ def stages(models: ModelFiles, frames: list[np.ndarray]) -> None:
             cost[name] = 1000 * (time.perf_counter() - start) / len(pictures)
     whole = 2 * (cost["detector"] + cost["landmarks"]) + cost["3DMM"] + cost["coefficients"]
     parts = ", ".join(f"{name} {milliseconds:.1f}" for name, milliseconds in cost.items())
-    print(f"{'official stages':<16} ms a frame at 720p: {parts}; its two passes together {whole:.1f} ms, {1000 / whole:.1f} frames/s")
+    print(f"{'official stages':<16} ms per frame at 720p: {parts}; its two passes together {whole:.1f} ms, {1000 / whole:.1f} frames/s")

@@ -1,4 +1,4 @@
-"""Milliseconds a frame of the nodes that make and paste pictures, on frames of 720p as the host hands them over."""
+"""Milliseconds a frame of the nodes that make and paste pictures, on frames of 720p as ComfyUI hands them over."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GOALS = {"Paste Portrait Back": 10.0, "Paste Portrait Back, colours matched": 15
 
 
 def costs(clip: Path, tracker: str, models: ModelFiles, folder: str) -> dict[str, float] | None:
-    """Node -> milliseconds a frame, the best of five runs; None without ComfyUI, whose nodes they are."""
+    """Node -> milliseconds per frame, the best of five runs; None without ComfyUI, whose nodes they are."""
     comfy = find()
     if comfy is None:
         return None

@@ -1,6 +1,6 @@
 """`python run.py bench farm`: what one clip costs on workers of this machine, and whether it is what one process gives.
 
-python run.py bench farm [--frames 1000] [--workers 1 2 4] [--only v2|v5]   with narrow networks (synthetic weights)
+python run.py bench farm [--frames 1000] [--workers 1 2 4] [--only v2|v5]   with tiny models (synthetic weights)
 python run.py bench farm --simulate [--window SECONDS] [--output FILE]        8 to 256 workers, from the figures below
 
 Each clip runs in one process, then on so many workers, then on the most with one of them killed in the middle, then interrupted and
@@ -152,7 +152,7 @@ def simulated(window: float, wire: float, output: Path) -> int:
 
     taken, join = (min(times) for times in zip(*(joining() for _ in range(5)), strict=True))  # the least: what else runs here is no cost
     costs = Costs(window, request=0.002, taken=taken, join=join, start=60.0, bytes=WINDOW, wire=wire * 1e9 / 8)
-    print(f"assumed: {window} s a window, {wire:g} Gbit/s; measured, of the driver: {taken * 1e3:.1f} + {join * 1e3:.1f} ms a window")
+    print(f"assumed: {window} s a window, {wire:g} Gbit/s; measured, of the driver: {taken * 1e3:.1f} + {join * 1e3:.1f} ms per window")
     print("\n".join(plot(costs, output)))
     print(output)
     return 0

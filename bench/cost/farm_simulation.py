@@ -30,7 +30,7 @@ class Costs:
     join     of the driver, for a window's share in blending, and in the disk for the whole
     start    until a worker answers its first request
     bytes    of a window, each way
-    wire     bytes a second that go in and out of the driver, each way
+    wire     bytes per second that go in and out of the driver, each way
     """
 
     window: float
@@ -162,7 +162,7 @@ class _Step:
         return min((since + limit for since, _ in self._slow() if since + limit > time), default=time + limit)
 
     def _slow(self) -> list[tuple[float, int]]:
-        """Parts that one worker alone was asked for: (since, part)."""
+        """Parts assigned to a single worker: (since, part)."""
         asked = Counter(part for _, part in self.asked)
         return [(since, part) for (_, part), since in self.asked.items() if part in self.missing and asked[part] == 1]
 

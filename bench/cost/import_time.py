@@ -1,6 +1,6 @@
 """`python run.py bench import`: what importing the pack adds to the start of ComfyUI. It must stay below half a second.
 
-Each measurement is a fresh process that has imported the host's own modules first, then loads the pack as the host does:
+Each measurement is a fresh process that has imported ComfyUI's own modules first, then loads the pack as ComfyUI does:
 import, `comfy_entrypoint()`, and the schema of every node.
 """
 
@@ -59,5 +59,5 @@ def main(argv: list[str]) -> int:
     seconds, (_, count, added) = [run[0] for run in runs], runs[0]
     heavy = [name for name in HEAVY if name in added]
     print(f"{count} nodes; seconds: {', '.join(f'{s:.3f}' for s in seconds)} (limit {LIMIT})")
-    print(f"heavy modules that the host had not loaded: {', '.join(heavy) or 'none'}")
+    print(f"heavy modules that ComfyUI had not loaded: {', '.join(heavy) or 'none'}")
     return int(max(seconds) >= LIMIT or bool(heavy))

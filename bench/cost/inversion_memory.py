@@ -28,7 +28,7 @@ WIDTH, TEXT = 320, (77, 768)  # channels at the top of SD1.5, and what it reads
 
 
 class Run:
-    """One run with guidance: plain, or beside an inverted clip and its reference. Needs the host in this process."""
+    """One run with guidance: plain, or beside an inverted clip and its reference. Needs ComfyUI in this process."""
 
     def __init__(self, kind: str, frames: int, cells: int, steps: int, dtype):
         import comfy.model_detection
@@ -74,7 +74,7 @@ class Run:
         return alive.peak + self.trajectory
 
     def measured(self) -> int:
-        """Bytes of this process at the peak of one step of the host's sampler."""
+        """Bytes of this process at the peak of one step of ComfyUI's sampler."""
         import comfy.samplers
         import torch
 

@@ -2,7 +2,7 @@
 
 python run.py bench memory [--frames 100 1000] [--only v2|v3|v5|"Crop Portrait"|...]
 
-v2, v3 and v5 are the Two-Stage Sampler. Narrow weights on the real host. Every run is a process of its own, since a peak never falls. What
+v2, v3 and v5 are the Two-Stage Sampler. Narrow weights on the real ComfyUI. Each run is its own process, since a peak never falls. What
 a frame must cost is counted from the tensors themselves: of the sampler, its drive features, its share of the key frames' features and
 its latents in the sampler's hands; of the other nodes, what they take and give (at half the lengths: whole pictures weigh more).
 """
@@ -23,7 +23,7 @@ from .memory_nodes import NODES
 
 CELLS, STEPS = 16, 1  # of the square latents; steps do not add to the peak
 LATENT = 4 * CELLS * CELLS * 4  # bytes of one frame's latent
-LATENTS = 24  # of them at a time: noise, start, x, cond, uncond, denoised, fused and the host's copies of these
+LATENTS = 24  # of them at a time: noise, start, x, cond, uncond, denoised, fused and ComfyUI's copies of these
 DEARER = 1.1  # times what is counted, at the most
 MOTIONS = {
     "v2": lambda golden, host: [animatediff_of(golden, host)],
@@ -115,7 +115,7 @@ def _judged(name: str, lengths: tuple[int, ...], few: dict, many: dict, counted:
     passed = slope <= DEARER * counted
     print(
         f"{'pass' if passed else 'FAIL'} {name}: {few['peak'] / 2**20:.0f} MiB at {lengths[0]} frames, {many['peak'] / 2**20:.0f} MiB at "
-        f"{lengths[1]}: {slope:,.0f} bytes a frame; {what} are {counted:,.0f}",
+        f"{lengths[1]}: {slope:,.0f} bytes per frame; {what} are {counted:,.0f}",
         flush=True,
     )
     return passed

@@ -64,7 +64,7 @@ def pasted(frames: int) -> list[Tensor]:
 
 
 def encoded(frames: int) -> list[Tensor]:
-    """Encode Drive, v2, of a narrow UNet."""
+    """Encode Drive, v2, of a tiny UNet."""
     from ...nodes.hellomeme.encode import EncodeDrive
     from ...nodes.hellomeme.face_motion import FaceMotion
     from ...nodes.hellomeme.networks import managed

@@ -3,7 +3,7 @@
 python run.py bench overhead [--size 512 256] [--only v2] [--rounds 3]
 
 Arithmetic runs on torch's meta device: every operation is counted and none is computed. `least` is what the mathematics of the module
-asks for with nothing computed twice: the formula of `least`, from the widths of the published file. What is projected once a sampling
+asks for with nothing computed twice: the formula of `least`, from the widths of the official file. What is projected once a sampling
 run stands apart. With --rounds the same UNet also runs with random weights, bare and patched in turn, and the median ratio of process
 time is printed with its spread.
 """
@@ -56,7 +56,7 @@ def sd15(device: str) -> nn.Module:
 
 
 def actions_of(generation: str, cells: int, device: str, frames: int = 1) -> list[Weighted]:
-    """Reference and drive of a published generation at its full size, for so many latents of `cells` a side."""
+    """Reference and drive of a official version at its full size, for so many latents of `cells` a side."""
     part = find_part(REFERENCE, generation)
     with torch.device(device):
         adapter = fold(part.build(part.published).eval().requires_grad_(False))
@@ -139,7 +139,7 @@ def ratios(step: Step, actions: list[Weighted], rounds: int) -> list[float]:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench overhead", description=__doc__)
     parser.add_argument("--size", type=int, nargs="+", default=[512], help="pixels a side (default: 512)")
-    parser.add_argument("--only", choices=GENERATIONS, help="one generation alone")
+    parser.add_argument("--only", choices=GENERATIONS, help="one version alone")
     parser.add_argument("--rounds", type=int, default=0, help="pairs of calls whose time is compared (default: none)")
     options = parser.parse_args(argv)
     chosen = [options.only] if options.only else list(GENERATIONS)
@@ -149,7 +149,7 @@ def main(argv: list[str]) -> int:
 
 
 def _counted(chosen: list[str], size: int) -> int:
-    """Print what each generation adds to the arithmetic of a call; how many add too much."""
+    """Print what each version adds to the arithmetic of a call; how many add too much."""
     cells, failed = size // 8, 0
     step = Step(sd15("meta"), cells, "meta")
     bare = counted(step)
@@ -168,7 +168,7 @@ def _counted(chosen: list[str], size: int) -> int:
 
 
 def _timed(chosen: list[str], cells: int, rounds: int) -> int:
-    """Print what each generation adds to the time of a call; how many add too much."""
+    """Print what each version adds to the time of a call; how many add too much."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     step, failed = Step(sd15(device), cells, device), 0
     for generation in chosen:

@@ -1,4 +1,4 @@
-"""One clip for `bench official`: narrow networks as files in the published names, and the inputs that both sides take."""
+"""One clip for `bench official`: tiny models as files in the official names, and the inputs that both sides take."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Sizes:
 
 
 def write_weights(folder: Path, golden: Golden, sizes: Sizes, unet_shapes: Callable[[int], dict[str, tuple[int, ...]]]) -> None:
-    """Files of weights by the rule: unet (LDM names), reference, drive, motion (published names)."""
+    """Files of deterministic random weights: unet (LDM names), reference, drive, motion (official names)."""
     widths = sizes.widths
     parts = {
         "reference": (find_part(REFERENCE, GENERATION), {"up": (widths[3], widths[2], widths[1])}),

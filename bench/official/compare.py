@@ -1,12 +1,12 @@
-"""Time and memory against the published HelloMeme pipeline, on the same weights, latents, steps and dtype.
+"""Time and memory against the official HelloMeme pipeline, on the same weights, latents, steps and dtype.
 
 python run.py bench official --official PATH [--width 64] [--size 256] [--frames 20] [--steps 4] [--rounds 3]
 
-PATH is your own copy of ComfyUI_HelloMeme. Both sides sample one v2 clip (narrow networks with weights by a rule, CFG, fp32, PyTorch's
+PATH is your copy of ComfyUI_HelloMeme. Both sides sample one v2 clip (tiny models with deterministic random weights, CFG, fp32, PyTorch's
 attention) in turn in one process; a ratio is the published seconds over ours, their median over the rounds with its spread. `paper` is
-our sampler as it is, `published code` does what the published one does, whose latents it must then give. `arithmetic` is the published
+our sampler as it is, `official code` does what the published one does, whose latents it must then give. `arithmetic` is the published
 FLOPs over ours: how many times as fast the same kernels can be. Start-up and peaks are those of processes of their own: loading beyond
-the host's own start, and all tensors that are alive at once while loading and sampling, weights included.
+ComfyUI's own start, and all tensors that are alive at once while loading and sampling, weights included.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ..cost.memory import peak_bytes
 from ..verdict import verdict
 from .clip import GENERATION, Inputs, Sizes, now, write_weights
 
-PAPER, PUBLISHED, OFFICIAL = "paper", "published code", "official"  # the first two are names of the sampler's methods
+PAPER, PUBLISHED, OFFICIAL = "paper", "official code", "official"  # the first two are names of the sampler's methods
 PARTS = ("reference", "encoders", "stage 1", "stage 2")
 LEAST = {PAPER: {"stage 1": 2.5, "stage 2": 1.8}, PUBLISHED: {"stage 1": 1.3, "stage 2": 1.15}}
 TOLERANCE = 1e-3  # of the largest latent
@@ -74,8 +74,8 @@ def main(argv: list[str]) -> int:
 
 
 def open_with_pytorch_attention(golden: Golden) -> None:
-    """Open the host with the attention that it takes on a GPU: on a CPU it would take one that saves memory and costs time, while the
-    published pipeline's diffusers takes PyTorch's everywhere."""
+    """Open ComfyUI with the attention that it takes on a GPU: on a CPU it would take one that saves memory and costs time, while the
+    official pipeline's diffusers takes PyTorch's everywhere."""
     enter(find_or_end(), tempfile.mkdtemp())
     from comfy.cli_args import args
 
@@ -107,7 +107,7 @@ def whole_call(official: str) -> None:
 
 
 def times(options: argparse.Namespace, golden: Golden, sizes: Sizes, folder: Path) -> list[bool]:
-    """Print the ratio of every part, and whether what is asked of it holds."""
+    """Print the ratio of every part, and whether it meets its limit."""
     inputs = Inputs.of(golden, sizes)
     samplers = {side: opened(side, options.official, folder, golden, sizes) for side in (OFFICIAL, PAPER, PUBLISHED)}
     latents, flops = {}, {}
@@ -175,7 +175,7 @@ def opened(side: str, official: str, folder: Path, golden: Golden, sizes: Sizes)
 
 
 def alone(side: str, folder: str, official: str, golden: Golden, sizes: Sizes) -> dict[str, float]:
-    """Start-up seconds beyond the host's, and peaks in bytes, of one side in this process. Steps do not add to a peak."""
+    """Start-up seconds beyond ComfyUI's, and peaks in bytes, of one side in this process. Steps do not add to a peak."""
     inputs = Inputs.of(golden, sizes)
     before = now()
     with Alive() as alive:

@@ -1,4 +1,4 @@
-"""The same clip through this pack: its own loader, encoders and Two-Stage Sampler on the real host."""
+"""The same clip through this pack: its own loader, encoders and Two-Stage Sampler on the real ComfyUI."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...testing.golden import Golden
 from ...testing.golden_sampling import LATENT_SCALE, GoldenNoise
 from .clip import CFG, OVERLAP, WINDOW, Clock, Inputs, Sizes, Watch, now, read
 
-LONGEST_FIRST = 10  # steps of the published first stage
+LONGEST_FIRST = 10  # steps of the official first stage
 
 
 class Ours:

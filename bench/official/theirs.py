@@ -1,4 +1,4 @@
-"""The published pipeline of a user's own copy, as it is: HMVideoPipeline of ComfyUI_HelloMeme with narrow networks.
+"""The official pipeline of a user's own copy, as it is: HMVideoPipeline of ComfyUI_HelloMeme with tiny models.
 
 Only what it would download, decode and encode with a VAE, and show as progress, is stood in for.
 """
@@ -24,7 +24,7 @@ from .clip import CFG, GENERATION, HIDDEN, OVERLAP, Clock, Inputs, Sizes, Watch,
 class Official:
     """The pipeline, loaded; `sample` gives the video's latents."""
 
-    name = "published pipeline"
+    name = "official pipeline"
 
     def __init__(self, path: str, folder: Path, golden: Golden, sizes: Sizes, device: torch.device):
         from diffusers import EulerDiscreteScheduler
@@ -70,12 +70,12 @@ class Official:
             device=self.device,
         )
         spent = dict(self.watch.spent)
-        spent["stage 1"] -= spent["encoders"]  # the published code encodes the drive frame by frame in its first stage
+        spent["stage 1"] -= spent["encoders"]  # the official code encodes the drive frame by frame in its first stage
         return latents[0].transpose(0, 1)[: self.sizes.frames], spent
 
 
 def call_at_full_size(path: str, size: int) -> float:
-    """FLOPs of a call of the published first stage's UNet at its full size: one picture of `size` pixels a side, both halves of guidance,
+    """FLOPs of a call of the official first stage's UNet at its full size: one picture of `size` pixels a side, both halves of guidance,
     with the reference."""
     sys.path.insert(0, path)
     models = importlib.import_module("hellomeme.models")

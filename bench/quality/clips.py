@@ -1,6 +1,6 @@
-"""Whole clips of the small world in ComfyUI: two stages and key frames against frames alone, and the seams of their windows.
+"""Whole clips of the toy model in ComfyUI: two stages and key frames against frames alone, and the seams of their windows.
 
-The networks run narrow in the host's own UNet class; only its timestep keeps SD1.5's width, as in training.
+The networks run narrow in ComfyUI's own UNet class; only its timestep keeps SD1.5's width, as in training.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .probe import HELD_OUT
 from .test_set import Pictures
 
 FRAMES, FPS, LENGTH, OVERLAP = 40, 15.0, 12, 4
-PROMPT = [[torch.zeros(1, 77, 768), {}]]  # the small world hears no words
+PROMPT = [[torch.zeros(1, 77, 768), {}]]  # the toy model hears no words
 SEAM = 1.2  # a seam may change this much more than elsewhere
 
 
@@ -70,8 +70,8 @@ def judged(table, world: World, people: int = 3) -> list[Clip]:
 
 
 def host_model(world: World):
-    """The small world's UNet as a MODEL; the host must have been entered."""
-    import comfy.sd  # noqa: F401  (before the nodes: the host's order of imports)
+    """The toy model's UNet as a MODEL; ComfyUI must have been entered."""
+    import comfy.sd  # noqa: F401  (before the nodes: ComfyUI's order of imports)
     from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 
     from ...testing.tiny_comfy import operations, patcher
@@ -89,7 +89,7 @@ def host_model(world: World):
 
 
 def network(world: World, kind: str):
-    """One of the small world's other networks, as a loader gives it."""
+    """One of the toy model's other networks, as a loader gives it."""
     from ...nodes.hellomeme.networks import managed
     from ...sk_attention.checkpoint import load
 
@@ -97,7 +97,7 @@ def network(world: World, kind: str):
 
 
 class Take(NamedTuple):
-    """One person's motion as drawn, and what the host samples it with: a MODEL under Apply, NOISE, Portrait Shared Noise."""
+    """One person's motion as drawn, and what ComfyUI samples it with: a MODEL under Apply, NOISE, Portrait Shared Noise."""
 
     drawn: Pictures
     model: Any

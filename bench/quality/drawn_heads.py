@@ -1,4 +1,4 @@
-"""`python run.py bench drawn_heads`: does it mean what it says? The trained small world on people and motions that no training has seen.
+"""`python run.py bench drawn_heads`: does it mean what it says? The trained toy model on people and motions that no training has seen.
 
 Head pose, coefficients and identity are read back from the pictures by a small network trained on drawings (`bench probe`), whose own
 error stands in the first row. `--short` is what the tests run; the long form writes bench/quality/REPORT.md with its pictures.
@@ -111,7 +111,7 @@ def strengths(table: Table, judge: Judge, act: Act) -> None:
 
 
 def real_track(frames: int) -> FaceTrack:
-    """A real talking head, 15 frames a second, in the middle of a picture of the small world's size."""
+    """A real talking head, 15 frames per second, in the middle of a picture of the toy model's size."""
     path = material.driver()
     with mediapipe_mesh.open_source(ModelFiles()) as source:
         track = approximate_coefficients(track_faces(islice(video.frames(path, fps=FPS), frames), source, FPS))
@@ -153,7 +153,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--drawn", action="store_true", help="let the drawing program act: what a perfect actor scores")
     parser.add_argument("--people", type=int, default=100, help="people on the stage (default: %(default)s)")
     parser.add_argument("--moments", type=int, default=2, help="moments of each one's motion (default: %(default)s)")
-    parser.add_argument("--frames", type=int, default=120, help="frames of the real clip, 15 a second (default: %(default)s)")
+    parser.add_argument("--frames", type=int, default=120, help="frames of the real clip, 15 per second (default: %(default)s)")
     options = parser.parse_args(argv)
     world = World()
     actor = drawing if options.drawn else sampling(world)

@@ -1,8 +1,8 @@
-"""What skipping steps saves of a clip and costs of its pictures: the host's EasyCache against fewer steps, on drawn heads.
+"""What skipping steps saves of a clip and costs of its pictures: ComfyUI's EasyCache against fewer steps, on drawn heads.
 
 python run.py bench easy_cache [--frames 24] [--people 2]
 
-Two stages of v2's kind in ComfyUI with the small world's weights, CFG 1.5, one noise for all frames. Rows are those that went through the
+Two stages of v2's kind in ComfyUI with the toy model's weights, CFG 1.5, one noise for all frames. Rows are those that went through the
 UNet, for one frame of the clip. PSNR is that to the drawn truth, and to the pictures of 25 steps without a cache (infinite to itself).
 """
 
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
         drawn = np.mean([close(pictures, truth) for _, pictures, truth in takes])
         full = np.mean([close(pictures, best[1]) for (_, pictures, _), (best, *_) in zip(takes, people, strict=True)])
         name = f"{steps} steps" + (f", EasyCache {threshold:g}" if threshold else "")
-        print(f"{name:24} {rows:6.1f} rows a frame   PSNR {drawn:.2f} dB to the drawn, {full:.1f} to {FULL} steps", flush=True)
+        print(f"{name:24} {rows:6.1f} rows per frame   PSNR {drawn:.2f} dB to the drawn, {full:.1f} to {FULL} steps", flush=True)
     return 0
 
 

@@ -1,6 +1,6 @@
-"""`python run.py bench style`: what Portrait Strengths does for a stylised checkpoint, measured on the small world.
+"""`python run.py bench style`: what Portrait Strengths does for a stylised checkpoint, measured on the toy model.
 
-The style is synthetic: a LoRA of rank 4 teaches the small world's base to draw as on blue prints. In each row people act who were in
+The style is synthetic: a LoRA of rank 4 teaches the toy model's base to draw as on blue prints. In each row people act who were in
 no training. Identity is read from the pictures by the network of `bench probe`; style is the statistics of the autoencoder's features,
 between two ends: 0 is the plain base under Apply, 1 the styled base without HelloMeme.
 """
@@ -94,7 +94,7 @@ def _people(part: int = 50) -> Iterable[Pictures]:
 
 @dataclass(frozen=True)
 class Base(World):
-    """The small world with another base. seen_by: whose base looks at the portrait, None = its own."""
+    """The toy model with another base. seen_by: whose base looks at the portrait, None = its own."""
 
     net: nn.Module | None = None
     seen_by: World | None = None
@@ -212,6 +212,6 @@ def main(argv: list[str]) -> int:
     table = Table()
     nothing = act(look[True], strengths=without(*UP), drive=0.0)
     same = all(np.array_equal(a, b) for one, two in zip(nothing, near) for a, b in zip(one, two))
-    table.say("every station 0: the base's own pictures", "equal" if same else "not equal", "equal", same)
+    table.say("every block boundary 0: the base's own pictures", "equal" if same else "not equal", "equal", same)
     judge(table, found)
     return verdict(table.passed, table.failed)

@@ -68,7 +68,7 @@ class Score:
 
 
 class Judge:
-    """Reads pictures of all scenes, one list a scene, against what was asked of them and against what the drawing program draws."""
+    """Reads pictures of all scenes, one list per scene, and compares them with the truth and with the drawing itself."""
 
     def __init__(self, stage: Sequence[Scene], gallery: int):
         self.network, self.stage = probe.load(), stage
@@ -104,13 +104,13 @@ class Judge:
 
 
 class Actor(Protocol):
-    """Makes a scene's person do what a track says, as an artist wishes it."""
+    """Makes a scene's person follow a track with some options."""
 
     def __call__(self, scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures: ...
 
 
 def sampling(world: World) -> Actor:
-    """The small world as an actor, on the embedded host."""
+    """The toy model as an actor, on the diffusers backend."""
 
     def act(scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures:
         boxes = [draw_box(turn, place, (SIZE, SIZE)) for turn, place in zip(track.rotation, track.translation)]
@@ -120,7 +120,7 @@ def sampling(world: World) -> Actor:
 
 
 def drawing(scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures:
-    """The drawing program as an actor who does what is asked: strengths are shares of the way, without a reference it is a stranger."""
+    """The drawing program as a perfect generator: strengths interpolate, and without a reference it draws a stranger."""
     states = states_of(track.replace(rotation=wishes.drive * track.rotation, coefficients=np.clip(wishes.drive * track.coefficients, 0, 1)))
     own, stranger = ([draw(who, state, SIZE) for state in states] for who in (scene.who, Identity.of(0)))
     share = min(wishes.reference, 1.0)
@@ -128,7 +128,7 @@ def drawing(scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures:
 
 
 def copying(scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures:
-    """The laziest actor: the portrait, whatever is asked."""
+    """A generator that copies the portrait."""
     return [scene.portrait] * len(track)
 
 
@@ -138,7 +138,7 @@ Act = Callable[..., Score]
 def on_stage(actor: Actor, judge: Judge, usual: Wishes) -> Act:
     """A function that lets every scene act and judges it.
 
-    It takes `change(track)`, what the actor is told instead of the truth, and the wishes.
+    It takes `change(track)`, the track that the generator gets instead of the truth, and the options.
     """
 
     def act(change: Callable[[FaceTrack], FaceTrack] = lambda track: track, wishes: Wishes = usual) -> Score:

@@ -1,4 +1,4 @@
-"""Faults that can be named: each detector looks for one kind and says in which frames it is."""
+"""Fault detectors: each finds one kind of fault and lists its frames."""
 
 from __future__ import annotations
 

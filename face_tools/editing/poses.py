@@ -65,7 +65,7 @@ def reachable(turns: np.ndarray, own: np.ndarray) -> np.ndarray:
 
 
 def shortfalls(turns: np.ndarray, own: np.ndarray) -> list[str]:
-    """One sentence for each angle of (F, 3) radians that `reachable` limits."""
+    """One note per angle of (F, 3) radians that `reachable` limits."""
     limited = np.degrees(reachable(turns, own))
     asked, own = np.degrees(turns), np.degrees(own)
     worst = np.abs(asked - limited).argmax(0)
@@ -102,7 +102,7 @@ def key_poses(text: str) -> list[tuple[float, dict[str, float]]]:
 
 
 def clip(base: Mapping[str, float], poses: list[tuple[float, dict[str, float]]], fps: float, loop: bool) -> list[dict[str, float]]:
-    """One pose a frame, eased from each key pose to the next; what a key pose does not name is taken from `base`.
+    """One pose a frame, eased from each key pose to the next; values missing from a key pose come from `base`.
 
     Without key poses the clip is `base` alone. loop: after the last pose the first comes again, in the time of the first step, so that
     the clip can be repeated. Raises TrackError for a clip of more than MAX_FRAMES.

@@ -87,7 +87,7 @@ def cross_fade(a: FaceTrack, b: FaceTrack, frames: int) -> FaceTrack:
     a.require_source(b)
     if (a.fps, a.size) != (b.fps, b.size):
         raise TrackError(
-            f"These tracks run at {a.fps:g} and {b.fps:g} frames a second over pictures of {a.size} and {b.size}; "
+            f"These tracks run at {a.fps:g} and {b.fps:g} frames per second over pictures of {a.size} and {b.size}; "
             "retime or crop one of them first."
         )
     if (a.coefficients is None) != (b.coefficients is None):

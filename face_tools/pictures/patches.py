@@ -22,7 +22,7 @@ PATCH, WINDOW, BLUR = 224, 256, (5, 5)
 TAPS = 4  # pixels beside a point that bicubic interpolation may read, and one for rounding
 SMALLEST = 1.0  # pixels that a face spans at least
 MARGIN = 1.2  # side of a patch over the longer side of its landmarks
-REGIONS = ("left_eye", "right_eye", "mouth")  # published order
+REGIONS = ("left_eye", "right_eye", "mouth")  # official order
 MOTION_CROP = "motion_crop"
 
 
@@ -73,7 +73,7 @@ class PatchPlan:
 
     @cached_property
     def _from_frame(self) -> dict[str, np.ndarray]:
-        """Picture -> (F, 2, 3) frame -> window of a region, or crop. The published code draws the upright face in between."""
+        """Picture -> (F, 2, 3) frame -> window of a region, or crop. The official code draws the upright face in between."""
         return {name: _composed(window, self.face) for name, window in self.windows.items()} | {MOTION_CROP: self.motion}
 
     @cached_property
@@ -110,7 +110,7 @@ def plan_patches(track: FaceTrack) -> PatchPlan:
     Raises TrackError for a track without landmarks, or with a face of no size.
     """
     scheme = scheme_of(track.scheme)
-    # Published code stretches the template with the frame; a square keeps the face's shape, and equals it for a square frame.
+    # Official code stretches the template with the frame; a square keeps the face's shape, and equals it for a square frame.
     side = min(track.size)
     spans = np.ptp(track.landmarks[..., :2], axis=1).min(1)
     if spans.min(initial=np.inf) < SMALLEST:

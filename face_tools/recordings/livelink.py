@@ -18,7 +18,7 @@ TIME, HEAD = "timecode", ("headpitch", "headyaw", "headroll")
 # Which way the app's head angles turn is not documented: taken to be ours until a take with a known motion says otherwise.
 HEAD_SIGNS = np.array([1.0, 1.0, 1.0])
 DAY = 86400.0
-MILLISECONDS_FROM = 240  # no take has that many frames a second, so a last field above it counts milliseconds
+MILLISECONDS_FROM = 240  # no take has that many frames per second, so a last field above it counts milliseconds
 
 
 def read_live_link(path: str | os.PathLike, take_fps: float = TAKE_FPS) -> Recording:
@@ -134,11 +134,11 @@ def _fields(code: str) -> list[float]:
 def _rate_notes(frames: np.ndarray, whole_seconds: np.ndarray, take_fps: float) -> tuple[str, ...]:
     highest = int(frames.max())
     if highest >= take_fps:
-        return (f"The timecode counts up to frame {highest} within a second, more than {take_fps:g} frames a second allow.",)
+        return (f"The timecode counts up to frame {highest} within a second, more than {take_fps:g} frames per second allow.",)
     # The first and last second may be cut short, so only a take with a full second between them tells its rate.
     if np.ptp(whole_seconds) >= 2 and highest < take_fps / 2:
         return (
             f"The timecode never counts beyond frame {highest} within a second: the take was probably recorded "
-            f"at {highest + 1} frames a second, not at {take_fps:g}.",
+            f"at {highest + 1} frames per second, not at {take_fps:g}.",
         )
     return ()

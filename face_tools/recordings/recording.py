@@ -11,7 +11,7 @@ from ..track import FaceTrack, TrackError, require_length
 
 NO_LANDMARKS = "none"  # landmark scheme of a track that has no picture
 SIZE = (512, 512)
-# Such a track has no place in a picture either: a head straight ahead whose box is the third of the frame that the published crop
+# Such a track has no place in a picture either: a head straight ahead whose box is the third of the frame that the official crop
 # rule gives it, at the depth where a head of average width looks that large.
 BOX = (171.0, 171.0, 341.0, 341.0)
 TRANSLATION = (0.0, 0.0, -4.0)
@@ -45,7 +45,7 @@ class Recording:
     ) -> FaceTrack:
         """Sample the recording at `fps`, linear in time. Frame 0 lies `offset` seconds after the recording's first sample.
 
-        A negative offset holds the first sample until the recording starts. Held rows and rows inside a gap are not `valid`.
+        A negative offset holds the first sample until the recording starts. Repeated frames and frames inside a gap are not `valid`.
         Raises TrackError where the offset lies behind the end, or the track would be longer than any.
         """
         if fps <= 0:

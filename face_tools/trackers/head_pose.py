@@ -61,7 +61,7 @@ def move_translation(
     """Translation (..., 3) of a (width, height) picture, expressed for another picture of the same scene.
 
     scale is pixels of the new picture per pixel of the old one; the new picture's centre lies at `centre` of the old.
-    The published crop-to-frame rule is this with equal focal lengths: tz' = scale*tz, tx' = tx + (new centre offset).
+    The official crop-to-frame rule is this with equal focal lengths: tz' = scale*tz, tx' = tx + (new centre offset).
     """
     x, y, z = np.moveaxis(np.asarray(translation, np.float64), -1, 0)
     metres = -z / focal_length(size)  # metres per pixel at the face

@@ -1,4 +1,4 @@
-"""The host's own FACE_LANDMARKS (ComfyUI 0.23 and later) as a source: no package and no model of ours."""
+"""ComfyUI's own FACE_LANDMARKS (ComfyUI 0.23 and later) as a source: no package and no model of ours."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class HostLandmarks:
             height, width = payload["image_size"]
             self._frames = list(payload["frames"])
         except (TypeError, KeyError, ValueError):
-            raise TrackError(f"These are not the host's face landmarks: expected {FORM}.") from None
+            raise TrackError(f"These are not ComfyUI's face landmarks: expected {FORM}.") from None
         self.size = int(width), int(height)
         self.notes = tuple(filter(None, [experimental_note(order)]))
 
@@ -50,7 +50,7 @@ class HostLandmarks:
             yield self.faces(k)
 
     def glance(self, frame: np.ndarray) -> list[Face]:
-        """None: the host has looked already, at the picture as it is."""
+        """None: ComfyUI has looked already, at the picture as it is."""
         return []
 
     def close(self) -> None:
@@ -75,16 +75,16 @@ def face_of(face: dict) -> Face:
         solid = np.asarray(face["landmarks_3d"], np.float32)
         shapes, score = face["blendshapes"], float(face["score"])
     except (TypeError, KeyError):
-        raise TrackError(f"These are not the host's face landmarks: expected {FORM}.") from None
+        raise TrackError(f"These are not ComfyUI's face landmarks: expected {FORM}.") from None
     if flat.shape != (478, 2) or solid.shape != (478, 3):
         raise TrackError(f"Expected 478 landmarks in 2D and 3D, got {flat.shape} and {solid.shape}.")
     spread = min(np.ptp(points, axis=0)[:2].min() for points in (flat, solid))
     if not (np.isfinite(flat).all() and np.isfinite(solid).all() and spread > 0):
-        raise TrackError("The host's face landmarks are no face: they lie on a line, or hold numbers that are not finite.")
+        raise TrackError("ComfyUI's face landmarks are no face: they lie on a line, or hold numbers that are not finite.")
     # landmarks_3d lie in the network's own upright picture: only their depth is new, on the scale of that picture.
     scale = np.linalg.norm(flat - flat.mean(0)) / np.linalg.norm(solid[:, :2] - solid[:, :2].mean(0))
     landmarks = np.concatenate([flat, solid[:, 2:] * scale], 1).astype(np.float32)
     absent = [name for name in ARKIT_51 if name not in shapes]
     if absent:
-        raise TrackError(f"The host's face landmarks lack the blendshapes {', '.join(absent)}.")
+        raise TrackError(f"ComfyUI's face landmarks lack the blendshapes {', '.join(absent)}.")
     return Face(landmarks, coefficients=np.float32([shapes[name] for name in ARKIT_51]), score=score)

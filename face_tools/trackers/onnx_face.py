@@ -1,4 +1,4 @@
-"""The published networks that read one face: 222 landmarks, 3DMM head pose, 51 ARKit coefficients, and the cuts they look at."""
+"""The official networks that read one face: 222 landmarks, 3DMM head pose, 51 ARKit coefficients, and the cuts they look at."""
 
 from __future__ import annotations
 

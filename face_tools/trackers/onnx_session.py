@@ -54,7 +54,7 @@ class OnnxNet:
 
 
 def provider_note(nets: list[OnnxNet]) -> str:
-    """One sentence: on which provider the nets run, and why not on CUDA where that was asked for."""
+    """A note: the provider of the networks, and why it is not CUDA if that was requested."""
     used = sorted({net.provider for net in nets})
     note = f"ONNX models run on {' and '.join(used)}."
     if any(net.provider != net.wanted for net in nets):

@@ -1,4 +1,4 @@
-"""The published HelloMeme ONNX set as a tracker: detector, 222 landmarks, 3DMM head pose, ARKit coefficients, in one pass."""
+"""The official HelloMeme ONNX set as a tracker: detector, 222 landmarks, 3DMM head pose, ARKit coefficients, in one pass."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NAME = "hello-onnx"
 NAMED_BY = "The network's coefficients are named by"
 BATCH = 16  # faces that wait for the pose and coefficient networks; only their two 224 px cuts are kept
 
-# The published rule drops a track below a probability of 0.0001 (never) or a side of 96 px (small faces, always).
+# The official rule drops a track below a probability of 0.0001 (never) or a side of 96 px (small faces, always).
 MIN_PROBABILITY, MIN_SIDE = 0.1, 16
 SAME_FACE = 0.12  # two tracks that overlap more are one face; the larger one stays (published)
 

@@ -20,7 +20,7 @@ MODULES = {
     "mediapipe-mesh": ".mediapipe_mesh",
 }
 ALLOWED = "SK_PORTRAIT_ALLOW_METRICS"  # set on the artist's own machine: a tracker may send what its `consent` says
-AUTO = "auto"  # the order of MODULES: coefficients of the published nets first, then MediaPipe's, then none
+AUTO = "auto"  # the order of MODULES: coefficients of the official nets first, then MediaPipe's, then none
 
 
 def _module(name: str):

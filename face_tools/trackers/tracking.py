@@ -1,4 +1,4 @@
-"""From frames to a FaceTrack: one person, one row a frame, and a stated policy for frames in which no face was seen."""
+"""From frames to a FaceTrack: one person, one row per frame, and a stated policy for frames in which no face was seen."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class DrawnHead(io.ComfyNode):
                 FaceTrackType.Input(
                     "track",
                     optional=True,
-                    tooltip="Head pose, place and expression, one picture a row. A track of a whole video puts the head where the face "
+                    tooltip="Head pose, place and expression, one picture per row. A track of a whole video puts the head where the face "
                     "is in the frame's middle square: crop first for a portrait.",
                 ),
             ],

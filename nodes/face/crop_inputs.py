@@ -15,7 +15,7 @@ CROP_INPUTS = [
         options=list(CROP_RULES),
         default="v5",
         tooltip="Whose margin to use: the square is 2.2 (v1), 2.3 (v2 to v4) or 3.0 (v5) times the face. "
-        "Today's published code uses 3.0 for all of them.",
+        "Today's official code uses 3.0 for all of them.",
     ),
     io.Float.Input(
         "factor",
@@ -23,7 +23,7 @@ CROP_INPUTS = [
         min=0.0,
         max=10.0,
         step=0.05,
-        tooltip="Side of the square in face sizes; 0: the generation's own.",
+        tooltip="Side of the square in face sizes; 0: the version's own.",
         **RARE,
     ),
     io.Int.Input(

@@ -103,7 +103,7 @@ class RetimeTrack(io.ComfyNode):
             inputs=[
                 FaceTrackType.Input("track", tooltip="The track to retime."),
                 io.Float.Input("speed", default=1.0, min=0.01, max=100.0, step=0.01, tooltip="2 is twice as fast."),
-                io.Float.Input("fps", default=0.0, min=0.0, max=1000.0, step=0.01, tooltip="New frames a second; 0 keeps the rate."),
+                io.Float.Input("fps", default=0.0, min=0.0, max=1000.0, step=0.01, tooltip="New frames per second; 0 keeps the rate."),
                 io.Int.Input("first", default=0, min=0, max=100_000, tooltip="First frame to keep, counted from 0."),
                 io.Int.Input("last", default=-1, min=-1, max=100_000, tooltip="Last frame to keep; -1 is the end."),
                 io.Combo.Input(

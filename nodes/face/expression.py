@@ -62,10 +62,10 @@ class ExpressionEditor(io.ComfyNode):
                     default="",
                     multiline=True,
                     tooltip="Empty: one picture. Else lines of SECONDS: NAME=VALUE ..., as in `0: jaw=0` and `0.8: jaw=1 yaw=15`; "
-                    "the clip eases from one to the next. What a line does not name is taken from the sliders.",
+                    "the clip eases from one to the next. Missing values come from the sliders.",
                 ),
                 io.Boolean.Input("loop", default=False, tooltip="Key poses: end as the clip began, so that it can be repeated.", **RARE),
-                io.Float.Input("fps", default=15.0, min=1.0, max=120.0, step=1.0, tooltip="Key poses: frames a second.", **RARE),
+                io.Float.Input("fps", default=15.0, min=1.0, max=120.0, step=1.0, tooltip="Key poses: frames per second.", **RARE),
             ],
             outputs=[
                 FaceTrackType.Output(display_name="track", tooltip="The posed face: one frame, or all frames of the clip."),

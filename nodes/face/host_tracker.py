@@ -1,4 +1,4 @@
-"""The host's own face landmarker as a tracker of frames that come one after the other."""
+"""ComfyUI's own face landmarker as a tracker of frames that come one after the other."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ...face_tools.trackers.faces import Detection, Face
 from ...face_tools.trackers.host_landmarks import NAME, SCHEME, HostLandmarks, face_of, posed
 from ...face_tools.trackers.tiles import Finder
 
-BATCH = 16  # frames a call, as the host's own node
+BATCH = 16  # frames per call, as ComfyUI's own node
 SURE = 0.5  # its default confidence
 ABSENT = (
     0.0  # logit of the mesh below which there is no face; MediaPipe leaves these out, ComfyUI's node does not
 )
-NEAR, FAR = "short", "full"  # the host's names for its two detectors
+NEAR, FAR = "short", "full"  # ComfyUI's names for its two detectors
 
 
 class HostTracker:
@@ -62,7 +62,7 @@ class HostTracker:
         ]
 
     def close(self) -> None:
-        """The host keeps the network."""
+        """ComfyUI keeps the network."""
 
     def __enter__(self) -> HostTracker:
         return self

@@ -166,7 +166,7 @@ class PreviewPatches(io.ComfyNode):
             description="Shows what a patches wire carries: left eye, right eye and mouth of every frame, side by side.",
             is_output_node=True,
             inputs=[FacePatchesType.Input("patches", tooltip="From Face Patches.")],
-            outputs=[io.Image.Output(display_name="images", tooltip="One picture a frame: left eye, right eye, mouth.")],
+            outputs=[io.Image.Output(display_name="images", tooltip="One picture per frame: left eye, right eye, mouth.")],
         )
 
     @classmethod

@@ -34,7 +34,7 @@ def path_of(file: str) -> str:
 
 
 def content_of(file: str) -> str:
-    """A digest by which the host knows that a file has changed."""
+    """A digest by which ComfyUI knows that a file has changed."""
     digest = hashlib.sha256()
     with open(path_of(file), "rb") as opened:
         while block := opened.read(1 << 20):
@@ -43,7 +43,7 @@ def content_of(file: str) -> str:
 
 
 class FileNode(io.ComfyNode):
-    """A node with a `file` that may appear while the host runs: it is checked when the graph is, not against the list of the start."""
+    """A node with a `file` that may appear while ComfyUI runs: it is checked when the graph is, not against the list of the start."""
 
     @classmethod
     def validate_inputs(cls, file):
@@ -71,14 +71,14 @@ class ImportLiveLinkFace(FileNode):
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Combo.Input("file", options=listed(".csv", ".json"), tooltip="A .csv or .json in ComfyUI's input folder."),
-                io.Float.Input("fps", default=25.0, min=0.1, max=1000.0, step=0.01, tooltip="Frames a second of the track to make."),
+                io.Float.Input("fps", default=25.0, min=0.1, max=1000.0, step=0.01, tooltip="Frames per second of the new track."),
                 io.Float.Input(
                     "take_fps",
                     default=TAKE_FPS,
                     min=1.0,
                     max=1000.0,
                     step=0.01,
-                    tooltip="Frames a second that the CSV's timecode counts: 60 unless the app was set otherwise. JSON ignores it.",
+                    tooltip="Frames per second of the CSV's timecode: 60 unless the app was set otherwise. Ignored for JSON.",
                 ),
                 io.Float.Input(
                     "offset",
@@ -161,7 +161,7 @@ class SaveTrack(io.ComfyNode):
         output = folder_paths.get_output_directory()
         try:
             folder, name, number, _, _ = folder_paths.get_save_image_path(with_dates(filename_prefix), output, *track.size)
-        except Exception as error:  # the host has a bare one for a folder that lies outside
+        except Exception as error:  # ComfyUI has a bare one for a folder that lies outside
             reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
             raise ValueError(f"filename_prefix {filename_prefix[:60]!r} cannot be used in {output}: {reason}") from None
         path = os.path.join(folder, f"{name}_{number:05}_.npz")

@@ -35,7 +35,7 @@ SOURCE = io.Combo.Input(
     tooltip="The face tracker. auto takes the HelloMeme ONNX models where they lie in models/face_tools, else MediaPipe. "
     "Use the same one for the reference and the driver. MediaPipe 1.x sends usage metrics to Google: see the help page.",
 )
-FPS = io.Float.Input("fps", default=25.0, min=0.1, max=1000.0, step=0.01, tooltip="Frames a second of the clip.")
+FPS = io.Float.Input("fps", default=25.0, min=0.1, max=1000.0, step=0.01, tooltip="Frames per second of the clip.")
 WHICH = [
     io.Combo.Input(
         "face", options=list(RULES), tooltip="Which face to take in the first frame that shows one; that person is then followed."
@@ -75,17 +75,17 @@ CUT = io.Combo.Input(
     "returns. The report names the frames.",
 )
 TRACK = FaceTrackType.Output(display_name="track", tooltip="One row for every frame: landmarks, head pose, expression coefficients.")
-MEASURED = io.Mask.Output(display_name="measured", tooltip="White where the face was measured, black where the row was bridged.")
+MEASURED = io.Mask.Output(display_name="measured", tooltip="White where the face was detected, black where it was filled in.")
 REPORT = io.String.Output(display_name="report", tooltip="What was found: source, range of head angles, missed frames, notes.")
 
 
 def model_files() -> ModelFiles:
-    """The host's folders for face models."""
+    """ComfyUI's folders for face models."""
     return ModelFiles(tuple(folder_paths.get_folder_paths(FACE_TOOLS)))
 
 
 def tracker_of(source: str, face_detection_model) -> Source:
-    """The host's own landmarker where it is wired, else the tracker `source`. Raises TrackError where it cannot run."""
+    """ComfyUI's own landmarker where it is wired, else the tracker `source`. Raises TrackError where it cannot run."""
     if face_detection_model is not None:
         return HostTracker(face_detection_model, coefficient_order(), pitch_zero(COMFYUI))
     return sources.open_source(source, model_files())
@@ -101,7 +101,7 @@ def finished(node, track: FaceTrack, coefficients: FaceTrack | None) -> tuple[Fa
 
 
 def measured_mask(track: FaceTrack) -> torch.Tensor:
-    """(F, H, W) MASK of whole frames; a view that takes one number a frame."""
+    """(F, H, W) MASK of whole frames; a view that takes one number per frame."""
     width, height = track.size
     return torch.from_numpy(track.valid).float()[:, None, None].expand(-1, height, width)
 
@@ -162,7 +162,7 @@ class TrackVideo(io.ComfyNode):
             inputs=[
                 io.Video.Input("video", tooltip="The driving video, from Load Video."),
                 io.Float.Input(
-                    "fps", default=0.0, min=0.0, max=1000.0, step=0.01, tooltip="Frames a second to sample; 0 takes the video's own."
+                    "fps", default=0.0, min=0.0, max=1000.0, step=0.01, tooltip="Frames per second to sample; 0 takes the video's own."
                 ),
                 io.Float.Input("start", default=0.0, min=0.0, max=86400.0, step=0.01, tooltip="Seconds to skip at the beginning."),
                 io.Float.Input("seconds", default=0.0, min=0.0, max=86400.0, step=0.01, tooltip="Seconds to read; 0 reads to the end."),
@@ -180,7 +180,7 @@ class TrackVideo(io.ComfyNode):
                 CropType.Output(display_name="crop", tooltip="Where the square lies in the video, for Paste Portrait Back."),
                 MEASURED,
                 io.Audio.Output(display_name="audio", tooltip="The video's sound over these frames; nothing where it has none."),
-                io.Float.Output(display_name="fps", tooltip="Frames a second of the images: give it to Create Video."),
+                io.Float.Output(display_name="fps", tooltip="Frames per second of the images: give it to Create Video."),
                 REPORT,
             ],
             hidden=[io.Hidden.unique_id],
@@ -236,7 +236,7 @@ class TrackFromLandmarks(io.ComfyNode):
             node_id="SKPortraitTrackFromLandmarks",
             display_name="Track Face from Landmarks",
             category="SK Portrait/face",
-            description="Makes a track of the host's own face landmarks (Detect Face Landmarks, ComfyUI 0.23 and later): nothing to "
+            description="Makes a track of ComfyUI's own face landmarks (Detect Face Landmarks, ComfyUI 0.23 and later): nothing to "
             "install. Set that node to find all faces of the clip and to leave missing frames empty.",
             search_aliases=["mediapipe", "face landmarks", "blendshapes"],
             inputs=[

@@ -34,15 +34,15 @@ class InvertFrames(io.ComfyNode):
                 io.Model.Input("model", tooltip="The SD1.5 MODEL that will draw, without Anchor Frames."),
                 io.Conditioning.Input("positive", tooltip="What the clip shows. ControlNets in it are left out."),
                 io.Sigmas.Input("sigmas", tooltip="Of the sampling to come: the same ones go into the sampler, which must be euler."),
-                io.Latent.Input("frames", optional=True, tooltip="The encoded clip, one latent a frame, at the size that will be sampled."),
-                io.Image.Input("images", optional=True, tooltip="Or its pictures, one a frame, at that size. With vae."),
+                io.Latent.Input("frames", optional=True, tooltip="The encoded clip, one latent per frame, at the sampled size."),
+                io.Image.Input("images", optional=True, tooltip="Or its pictures, one per frame, at that size. With vae."),
                 io.Vae.Input("vae", optional=True, tooltip="Of the SD1.5 checkpoint; encodes the images."),
                 io.Latent.Input("reference", optional=True, tooltip="One picture that every frame attends to besides itself."),
                 FIRST_LEVEL,
                 io.Combo.Input(
                     "timestep",
                     options=[HERE, ABOVE],
-                    tooltip="Which timestep the UNet is told on each level: its own, or that of the level above (FateZero's order).",
+                    tooltip="Timestep that the UNet gets at each level: its own, or that of the level above (FateZero's order).",
                 ),
             ],
             outputs=[
@@ -98,7 +98,7 @@ def clip_of(frames: dict | None, images: torch.Tensor | None, vae) -> dict:
 
 
 def _upwards(model, text, samples, levels, asked, reached) -> torch.Tensor:
-    """(K + 1, F, 4, h, w) of clean latents (F, 4, h, w), by the host's own sampling without guidance."""
+    """(K + 1, F, 4, h, w) of clean latents (F, 4, h, w), by ComfyUI's own sampling without guidance."""
     path = []
 
     def climb_in_host(denoiser, x, sigmas, extra_args, callback, disable) -> torch.Tensor:

@@ -29,14 +29,14 @@ class Apply(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
                 ReferenceType.Input("reference", optional=True, tooltip="From Encode Portrait Reference: who it is."),
-                DriveType.Input("drive", optional=True, tooltip="From Encode Portrait Drive: what the face does, one row a frame."),
+                DriveType.Input("drive", optional=True, tooltip="From Encode Portrait Drive: what the face does, one row per frame."),
                 io.Float.Input(
                     "reference_strength",
                     default=1.0,
                     min=0.0,
                     max=2.0,
                     step=0.01,
-                    tooltip="1 is the published network. Less lets a stylised checkpoint show through; 0 switches it off.",
+                    tooltip="1 is the official network. Less lets a stylised checkpoint show through; 0 switches it off.",
                 ),
                 io.Float.Input(
                     "drive_strength",
@@ -44,10 +44,10 @@ class Apply(io.ComfyNode):
                     min=0.0,
                     max=2.0,
                     step=0.01,
-                    tooltip="1 is the published network, 0 switches the drive off.",
+                    tooltip="1 is the official network, 0 switches the drive off.",
                 ),
                 *SPAN,
-                io.Mask.Input("mask", optional=True, tooltip="White where it acts; one mask, or one a frame. None: everywhere."),
+                io.Mask.Input("mask", optional=True, tooltip="White where it acts; one mask, or one per frame. None: everywhere."),
                 StrengthsType.Input(
                     "reference_strengths", optional=True, tooltip="From Portrait Strengths: by level, step or frame, times the strength."
                 ),
@@ -103,10 +103,10 @@ class SharedNoise(io.ComfyNode):
             inputs=[
                 DriveType.Input("drive", tooltip="Its number of frames is the batch that comes out, its size the size."),
                 io.Latent.Input(
-                    "latent", optional=True, tooltip="One picture (the encoded portrait, say), or one latent a frame. None: empty ones."
+                    "latent", optional=True, tooltip="One picture (the encoded portrait, say), or one latent per frame. None: empty ones."
                 ),
             ],
-            outputs=[io.Latent.Output(display_name="latent", tooltip="One row a frame, all with the batch index of the first.")],
+            outputs=[io.Latent.Output(display_name="latent", tooltip="One row per frame, all with the batch index of the first.")],
         )
 
     @classmethod
@@ -116,7 +116,7 @@ class SharedNoise(io.ComfyNode):
         frames, samples = len(drive), latent["samples"]
         require_latent(samples, "latent")
         if len(samples) not in (1, frames):
-            raise ValueError(f"The latent batch has {len(samples)} rows and the drive has {frames} frames: give one, or one a frame.")
+            raise ValueError(f"The latent batch has {len(samples)} rows and the drive has {frames} frames: give one, or one per frame.")
         if drive.size and tuple(samples.shape[-2:]) != drive.size:
             (height, width), drawn = samples.shape[-2:], drive.size
             raise ValueError(

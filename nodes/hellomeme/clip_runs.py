@@ -1,4 +1,4 @@
-"""Sampling runs over frames of one clip, each with the host's own sampling: any GUIDER, SAMPLER and SIGMAS."""
+"""Sampling runs over frames of one clip, each with ComfyUI's own sampling: any GUIDER, SAMPLER and SIGMAS."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Progress:
         self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
 
     def step(self, step: int, x0: Tensor, x: Tensor, steps: int) -> None:
-        """The host's sampler callback; stops at Cancel."""
+        """ComfyUI's sampler callback; stops at Cancel."""
         comfy.model_management.throw_exception_if_processing_interrupted()
         shown = min(self.shown, len(x0) - 1)
         preview = self.previewer.decode_latent_to_preview_image("JPEG", x0[shown : shown + 1]) if self.previewer else None
@@ -50,11 +50,11 @@ class Progress:
 class Clip:
     """A clip that is sampled in several runs.
 
-    latent:  (n, 4, h, w), one a frame
+    latent:  (n, 4, h, w), one per frame
     mask:    the latent's noise mask (1 or n, ...), or None
     motions: what moves the runs that move
     smooth:  fade overlapping windows, else average them
-    exact:   start from noise x sigma as the published code does; the host starts from noise x sqrt(1 + sigma^2) at full noise
+    exact:   start from noise x sigma as the official code does; ComfyUI starts from noise x sqrt(1 + sigma^2) at full noise
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Clip:
         return model
 
     def look(self, latents: Mapping[int, Tensor], sites: Container[str]) -> KeyFrames:
-        """What the plain UNet sees in finished frames: frame -> branch -> station -> features, kept on the offload device.
+        """What the plain UNet sees in finished frames: frame -> branch -> block boundary -> features, kept on the offload device.
 
         The uncond half is an empty latent under the negative prompt, one and the same for every frame that has the same prompt. Frames
         go one by one: the UNet gives other last bits for other batches, and a resumed run must see what the first one saw.
@@ -160,14 +160,14 @@ class Clip:
         return key_frames
 
     def _texts(self, name: str) -> Sequence[Tensor]:
-        """Embeddings (t, D) of the first entry of a conditioning, one for all frames or one a frame; none where there is none."""
+        """Embeddings (t, D) of the first entry of a conditioning, one for all frames or one per frame; none where there is none."""
         entries = self.guider.original_conds.get(name)
         return entries[0].get("cross_attn", ()) if entries else ()
 
     def _start_factor(self, sigmas: Tensor) -> float:
         sigma = float(sigmas[0])
         sigma_max = float(self.guider.model_patcher.get_model_object("model_sampling").sigma_max)
-        at_full_noise = sigma > sigma_max or math.isclose(sigma, sigma_max, rel_tol=1e-5)  # as the host decides
+        at_full_noise = sigma > sigma_max or math.isclose(sigma, sigma_max, rel_tol=1e-5)  # as ComfyUI decides
         return sigma / math.sqrt(1 + sigma**2) if self.exact and at_full_noise else 1.0
 
     def _mask_of(self, frames: Sequence[int]) -> Tensor | None:

@@ -12,7 +12,7 @@ from ...unet.clip.keyframes import batches, key_frame_levels, published_padding,
 from ...unet.clip.windows import Plan
 from .clip_runs import Clip, steps_of
 
-Stages = tuple[Tensor, Tensor]  # (the video, the first stage), each one latent a frame
+Stages = tuple[Tensor, Tensor]  # (the video, the first stage), each one latent per frame
 
 
 class TwoStages:
@@ -21,7 +21,7 @@ class TwoStages:
     published: frames start from the finished one before them, the last window is padded
     shared:    part of the second stage's noise that all frames have in common, 0..1
     first:     (n, 4, h, w) of an earlier first stage, or None. Raises ValueError where it is of another length
-    wanted:    the frames that are sampled and given back, or None for all. Raises ValueError for the published order, where each frame
+    wanted:    the frames that are sampled and given back, or None for all. Raises ValueError for the official order, where each frame
                needs all before it
     first_frames: those that the first stage holds
     steps:     of the sampler, over both stages
@@ -40,7 +40,7 @@ class TwoStages:
         wanted: range | None,
     ):
         if published and wanted:
-            raise ValueError("A part of a clip needs method paper: with published code every frame starts from the one before it.")
+            raise ValueError("A part of a clip needs method paper: with official code every frame starts from the one before it.")
         if first is not None and len(first) != frames:
             raise ValueError(f"stage1 holds {len(first)} frames and the clip has {frames}: they must be equal.")
         self.first_sigmas, self.sigmas, self.first = first_sigmas, sigmas, first

@@ -34,7 +34,7 @@ class EncodeReference(io.ComfyNode):
             display_name="Encode Portrait Reference",
             category="SK Portrait/encode",
             description="Looks once at the portrait with the UNet of this MODEL and keeps what it saw. Wire the MODEL with your LoRA "
-            "to let the LoRA colour the identity, the plain one to keep it out. The host caches the result while only the drive changes.",
+            "to let the LoRA colour the identity, the plain one to keep it out. ComfyUI caches the result while only the drive changes.",
             search_aliases=["HelloMeme", "reference", "identity", "portrait"],
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL. Its LoRAs count; attention patches of other nodes do not."),
@@ -63,7 +63,7 @@ class EncodeReference(io.ComfyNode):
         for name, conditioning in (("positive", positive), ("negative", negative)):
             if (count := len(conditioning[0][0])) != 1:
                 raise ValueError(
-                    f"The {name} prompt is {count} prompts in a batch, one a frame; the reference is one picture: wire the prompt of the "
+                    f"The {name} prompt is {count} prompts in a batch, one per frame; the reference is one picture: wire the prompt of the "
                     "portrait. The sampler takes the batch."
                 )
         if drive is None and all(GENERATIONS[name].driven_reference for name in adapter.generations):
@@ -86,7 +86,7 @@ class EncodeReference(io.ComfyNode):
 
 
 def _features(model, sites, samples, prompts, drive) -> dict[str, torch.Tensor]:
-    """station -> (2, C, h, w) in the order of the branches, on the offload device."""
+    """Block boundary -> (2, C, h, w), cond and uncond, on the offload device."""
     plain = load_plain(model)
     base, device = plain.model, plain.load_device
     clean = base.process_latent_in(samples).to(device)
@@ -112,13 +112,13 @@ class EncodeDrive(io.ComfyNode):
             search_aliases=["HelloMeme", "drive", "expression", "HMControlNet"],
             inputs=[
                 DriveEncoderType.Input("drive_encoder", tooltip="From Load Portrait Drive Encoder."),
-                io.Image.Input("head_pose", tooltip="From Draw Head Pose, at the size you will sample; one picture a frame."),
+                io.Image.Input("head_pose", tooltip="From Draw Head Pose, at the size you will sample; one picture per frame."),
                 FaceTrackType.Input("track", tooltip="The driver's track: its coefficients are the expression."),
                 io.ClipVision.Input("clip_vision", optional=True, tooltip="CLIP ViT-H (the image encoder of IP-Adapter), for the patches."),
-                FacePatchesType.Input("patches", optional=True, tooltip="From Face Patches: eyes and mouth, one picture a frame."),
-                io.Image.Input("left_eye", optional=True, tooltip="An edited picture a frame, in place of the one in patches."),
-                io.Image.Input("right_eye", optional=True, tooltip="An edited picture a frame, in place of the one in patches."),
-                io.Image.Input("mouth", optional=True, tooltip="An edited picture a frame, in place of the one in patches."),
+                FacePatchesType.Input("patches", optional=True, tooltip="From Face Patches: eyes and mouth, one picture per frame."),
+                io.Image.Input("left_eye", optional=True, tooltip="An edited picture per frame, in place of the one in patches."),
+                io.Image.Input("right_eye", optional=True, tooltip="An edited picture per frame, in place of the one in patches."),
+                io.Image.Input("mouth", optional=True, tooltip="An edited picture per frame, in place of the one in patches."),
                 FaceMotionType.Input("face_motion", optional=True, tooltip="From Face Motion (PD-FGC); replaces coefficients and patches."),
                 io.Boolean.Input(
                     "still_face",
@@ -222,7 +222,7 @@ def _embed_patches(node, clip_vision, patches: dict, frames: int) -> torch.Tenso
     embedded = torch.cat(embeddings).float()
     if embedded.shape[-1] != EMBEDDING:
         raise ValueError(
-            f"This CLIP vision model gives {embedded.shape[-1]} numbers a picture; HelloMeme was trained with CLIP ViT-H, {EMBEDDING}."
+            f"This CLIP vision model gives {embedded.shape[-1]} numbers per picture; HelloMeme was trained with CLIP ViT-H, {EMBEDDING}."
         )
     return embedded.unflatten(0, (-1, len(views)))[torch.tensor(changes).cumsum(0) - 1]
 

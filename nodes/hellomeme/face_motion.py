@@ -37,7 +37,7 @@ class EncodeFaceMotion(io.ComfyNode):
             search_aliases=["HelloMeme", "PD-FGC", "pd_fgc_motion", "expression"],
             inputs=[
                 io.Combo.Input("file", options=options(FACE_MOTION), tooltip="pd_fgc_motion in models/sk_portrait."),
-                io.Image.Input("motion_crop", tooltip="From Face Patches: the aligned face, 224 pixels a side, one picture a frame."),
+                io.Image.Input("motion_crop", tooltip="From Face Patches: the aligned face, 224 pixels a side, one picture per frame."),
             ],
             outputs=[
                 FaceMotionType.Output(display_name="face_motion", tooltip="For Encode Portrait Drive; replaces coefficients and patches.")

@@ -1,4 +1,4 @@
-"""The published files that lie in models/sk_portrait, under the names of their pages, whatever a download called them.
+"""The official files that lie in models/sk_portrait, under the names of their pages, whatever a download called them.
 
 Every repository of the authors holds one file of the same name. `hm2_reference/diffusion_pytorch_model.safetensors` (a folder a
 repository) is listed as `hm2_reference.safetensors`, and so is a bare `diffusion_pytorch_model (1).safetensors` whose header says so.
@@ -25,7 +25,7 @@ TODAY = ("v5", "v5b", "v5c", "v4", "v3", "v2", "v1")  # what is offered first
 
 
 def catalogue() -> dict[str, str]:
-    """Name in the lists -> file, as the host lists it. A file that has a name of its own keeps it."""
+    """Name in the lists -> file, as ComfyUI lists it. A file that has a name of its own keeps it."""
     found, nameless = {}, []
     for file in files(NETWORKS):
         folder, stem, ending = _split(file)
@@ -43,7 +43,7 @@ def catalogue() -> dict[str, str]:
 
 
 def options(*kinds: str) -> list[str]:
-    """The files an artist can choose: those whose header says one of `kinds`, and those that have none; today's generation first."""
+    """The files an artist can choose: those whose header says one of `kinds`, and those that have none; today's version first."""
     offered = {name: _parts(file) for name, file in catalogue().items()}
     fitting = [name for name, parts in offered.items() if not kinds or parts is None or {part.kind for part in parts} & set(kinds)]
     order = [page for generation in TODAY for page in vars(GENERATIONS[generation]).values()]
@@ -62,7 +62,7 @@ def listed_as(name: str) -> str:
 
 
 def unknown(name: str) -> str | None:
-    """One sentence where the file is not in the folder (used by validate_inputs), else None."""
+    """Error message if the file is not in the folder (for validate_inputs), else None."""
     try:
         locate(name)
     except FileNotFoundError as error:
@@ -82,20 +82,20 @@ def page(name: str) -> str:
 
 
 def _split(file: str) -> tuple[str, str, str]:
-    """Folder (with slashes), stem and ending of a file as the host lists it."""
+    """Folder (with slashes), stem and ending of a file as ComfyUI lists it."""
     folder, base = os.path.split(file.replace("\\", "/"))
     return (folder, *os.path.splitext(base))
 
 
 def _rank(order: list, repository: str) -> int:
-    """Where a file stands in a list: today's generation first, then other published files, at last what may be anything."""
+    """Where a file stands in a list: today's version first, then other official files, at last what may be anything."""
     if not repository:
         return len(order) + 1
     return order.index(repository) if repository in order else len(order)
 
 
 def _parts(file: str):
-    """The published parts that a file's header fits, none for a foreign one; None where it has no header to read."""
+    """The official parts that a file's header fits, none for a foreign one; None where it has no header to read."""
     path = folder_paths.get_full_path(NETWORKS, file)
     if path is None or not path.endswith(".safetensors"):
         return None

@@ -1,4 +1,4 @@
-"""Loader nodes: published files by their own keys."""
+"""Loader nodes: official files by their own keys."""
 
 import comfy.ops
 from comfy_api.latest import io
@@ -31,7 +31,7 @@ class LoadAdapter(io.ComfyNode):
             node_id="SKPortraitLoadAdapter",
             display_name="Load Portrait Adapter",
             category="SK Portrait/load",
-            description="Loads a published HelloMeme reference adapter of any generation; the file's own keys say which.",
+            description="Loads a official HelloMeme reference adapter of any version; the file's own keys say which.",
             search_aliases=["HelloMeme", "hm_reference", "reference adapter"],
             inputs=[
                 io.Combo.Input(
@@ -42,7 +42,7 @@ class LoadAdapter(io.ComfyNode):
                 )
             ],
             outputs=[
-                AdapterType.Output(display_name="adapter", tooltip="For Encode Portrait Reference. The host loads and offloads it."),
+                AdapterType.Output(display_name="adapter", tooltip="For Encode Portrait Reference. ComfyUI loads and offloads it."),
                 RECOGNISED,
             ],
         )
@@ -65,7 +65,7 @@ class LoadDriveEncoder(io.ComfyNode):
             node_id="SKPortraitLoadDriveEncoder",
             display_name="Load Portrait Drive Encoder",
             category="SK Portrait/load",
-            description="Loads a published HelloMeme drive encoder (HMControlNet). v4 and later are two files: base and projection.",
+            description="Loads a official HelloMeme drive encoder (HMControlNet). v4 and later are two files: base and projection.",
             search_aliases=["HelloMeme", "hm_control", "HMControlNet"],
             inputs=[
                 io.Combo.Input(
@@ -82,7 +82,7 @@ class LoadDriveEncoder(io.ComfyNode):
                 ),
             ],
             outputs=[
-                DriveEncoderType.Output(display_name="drive_encoder", tooltip="For Encode Portrait Drive. The host loads and offloads it."),
+                DriveEncoderType.Output(display_name="drive_encoder", tooltip="For Encode Portrait Drive. ComfyUI loads and offloads it."),
                 RECOGNISED,
             ],
         )

@@ -77,14 +77,14 @@ class ApplyMotion(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, as a rule with Apply on it."),
                 MotionType.Input("motion", tooltip="From Load Portrait Motion. v3 and v4 have two files: apply both, one after the other."),
-                io.Float.Input("strength", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="1 is the published module, 0 is none."),
+                io.Float.Input("strength", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="1 is the official module, 0 is none."),
                 *SPAN,
                 WINDOW_LENGTH,
                 OVERLAP,
                 io.Combo.Input(
                     "blend",
                     options=[SMOOTH, FLAT],
-                    tooltip="How shared frames are mixed: faded from one window to the next, or averaged as in the published code.",
+                    tooltip="How shared frames are mixed: faded from one window to the next, or averaged as in the official code.",
                     **RARE,
                 ),
             ],

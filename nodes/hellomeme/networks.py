@@ -1,4 +1,4 @@
-"""Networks of models/sk_portrait in the host's memory management."""
+"""Networks of models/sk_portrait in ComfyUI's memory management."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .library import locate, page
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A loaded network and the ModelPatcher by which the host loads, offloads and counts it."""
+    """A loaded network and the ModelPatcher by which ComfyUI loads, offloads and counts it."""
 
     loaded: checkpoint.Loaded
     patcher: comfy.model_patcher.ModelPatcher
@@ -38,7 +38,7 @@ class Network:
 def open_network(name: str, *kinds: str, alone: str = "") -> Network:
     """Load a file and insist on what it is.
 
-    Raises FileNotFoundError, or checkpoint.CheckpointError where the file is none of `kinds`; `alone` says what to do with another.
+    Raises FileNotFoundError, or checkpoint.CheckpointError where the file is none of `kinds`; `alone` is the remedy for another file.
     """
     state = read_state(locate(name), name, page(name), checkpoint.CheckpointError)
     dtype = kept_in(sum(value.numel() for value in state.values()))
@@ -58,20 +58,20 @@ def load_plain(model) -> comfy.model_patcher.ModelPatcher:
 
 
 def join(base: Network, projection: Network) -> Network:
-    """A base drive encoder with its projection inside, as one network of the host.
+    """A base drive encoder with its projection inside, as one network of ComfyUI.
 
-    Raises checkpoint.CheckpointError where they are of different generations.
+    Raises checkpoint.CheckpointError where they are of different versions.
     """
     shared = tuple(name for name in base.generations if name in projection.generations)
     if not shared:
         raise checkpoint.CheckpointError(
             f"{base.loaded.file} is a {base.loaded} and {projection.loaded.file} is a {projection.loaded}: "
-            "base and projection must be of one generation."
+            "base and projection must be of one version."
         )
     base.module.projection = projection.module
     return managed(replace(base.loaded, generations=shared))
 
 
 def managed(loaded: checkpoint.Loaded) -> Network:
-    """A loaded network in the host's memory management."""
+    """A loaded network in ComfyUI's memory management."""
     return Network(loaded, patcher_of(loaded.module))

@@ -34,7 +34,7 @@ class PartNoise:
 
 
 def part_of(rows, part: Part | None):
-    """The part's rows of something that has one a frame of the clip; anything else, and without a part, as it is."""
+    """The part's rows of something that has one per frame of the clip; anything else, and without a part, as it is."""
     return rows if part is None or len(rows) != part.clip else rows[part.frames.start : part.frames.stop]
 
 
@@ -49,9 +49,9 @@ class ClipPart(io.ComfyNode):
             "takes the part; for a KSampler the drive, the latents and the noise of these frames in the whole clip come out too. Put "
             "together with Portrait Join Clip.",
             search_aliases=["HelloMeme", "split", "segment", "chunk", "long video"],
-            is_output_node=True,  # so that the host repeats what it tells though it has the part already
+            is_output_node=True,  # so that ComfyUI repeats what it tells though it has the part already
             inputs=[
-                io.Latent.Input("latent", tooltip="Of the whole clip, one a frame, from Portrait Shared Noise."),
+                io.Latent.Input("latent", tooltip="Of the whole clip, one per frame, from Portrait Shared Noise."),
                 io.Int.Input("first", default=0, min=0, max=2**20, tooltip="First frame of the part, counted from 0."),
                 io.Int.Input("count", default=250, min=1, max=2**20, tooltip="Frames of the part; the last one may be shorter."),
                 io.Int.Input(
@@ -69,7 +69,7 @@ class ClipPart(io.ComfyNode):
             outputs=[
                 io.Noise.Output(display_name="noise", tooltip="For SamplerCustomAdvanced, where noise is wired."),
                 DriveType.Output(display_name="drive", tooltip="For Apply Portrait, where drive is wired."),
-                io.Latent.Output(display_name="latent", tooltip="For a KSampler, one a frame with the margin."),
+                io.Latent.Output(display_name="latent", tooltip="For a KSampler, one per frame with the margin."),
                 ClipPartType.Output(display_name="part", tooltip="For the Portrait Two-Stage Sampler, and for Portrait Join Clip."),
             ],
         )

@@ -26,17 +26,17 @@ class PortraitStrengths(io.ComfyNode):
             display_name="Portrait Strengths",
             category="SK Portrait",
             description="How strongly reference or drive act by level of the UNet, by step and by frame, for Apply Portrait: the means to "
-            "keep the look of a stylised checkpoint. All of it is multiplied; 0 leaves the MODEL's own result, bit for bit, there.",
+            "keep the look of a stylised checkpoint. All of it is multiplied; 0 leaves the MODEL's own result, bit-identically, there.",
             search_aliases=["HelloMeme", "style", "stylised checkpoint", "strength schedule", "block weights"],
             inputs=[
-                _level("down", "On the way down of the UNet: v1's reference, and the drive of all generations but v2."),
+                _level("down", "On the way down of the UNet: v1's reference, and the drive of all versions but v2."),
                 _level("mid", "In the middle of the UNet: v1's reference and nothing else."),
                 _level("up", "On the way up of the UNet: every reference, and every drive but v1's."),
                 io.String.Input(
                     "stations",
                     default="",
                     multiline=True,
-                    tooltip="Single stations, times their level: up_1: 0.5, up_3: 0. Up_0 is the coarsest, up_3 the finest.",
+                    tooltip="Single block boundaries, times their level: up_1: 0.5, up_3: 0. Up_0 is the coarsest, up_3 the finest.",
                     **RARE,
                 ),
                 io.String.Input(
@@ -58,7 +58,7 @@ class PortraitStrengths(io.ComfyNode):
                     tooltip="Numbers instead of steps, spread evenly over the sampling. For exactly one per "
                     "step, connect sigmas as well.",
                 ),
-                FloatsType.Input("per_frame", optional=True, tooltip="Numbers instead of frames: one a frame of the clip."),
+                FloatsType.Input("per_frame", optional=True, tooltip="Numbers instead of frames: one per frame of the clip."),
                 io.Sigmas.Input(
                     "sigmas",
                     optional=True,
@@ -76,7 +76,7 @@ class PortraitStrengths(io.ComfyNode):
         cls, down, mid, up, stations, steps, frames, per_step=None, per_frame=None, sigmas=None
     ) -> io.NodeOutput:
         levels = dict.fromkeys(DOWN, down) | {"mid": mid} | dict.fromkeys(UP, up)
-        wanted = f"no station; write STATION: STRENGTH, such as up_3: 0.5. Stations: {', '.join(STATIONS)}."
+        wanted = f"no block boundary; write STATION: STRENGTH, such as up_3: 0.5. Block boundaries: {', '.join(STATIONS)}."
         single = pairs(stations, "|".join(STATIONS), wanted)
         return io.NodeOutput(
             Strengths(
@@ -89,9 +89,9 @@ class PortraitStrengths(io.ComfyNode):
 
 
 def curve_of(what: str, text: str, listed: Sequence[float] | None) -> Curve | None:
-    """The strength over the steps or frames, None where nothing is said.
+    """The strength over steps or frames, None if not given.
 
-    Raises ValueError where it is said twice, or by what is no number.
+    Raises ValueError if it is given twice or is not a number.
     """
     if listed is None:
         return Curve.parse(text, f"{'PERCENT' if what == 'step' else 'FRAME'}: STRENGTH") if text.strip() else None

@@ -1,4 +1,4 @@
-"""The Two-Stage Sampler: a video from stills and motion (HelloMeme, section 3.5), on the host's own sampling."""
+"""The Two-Stage Sampler: a video from stills and motion (HelloMeme, section 3.5), on ComfyUI's own sampling."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .clip_stages import KeyFrameTree, TwoStages, thinned
 from .motion import OVERLAP
 from .parts import part_of
 
-PAPER, PUBLISHED = "paper", "published code"
+PAPER, PUBLISHED = "paper", "official code"
 
 
 class TwoStageSampler(io.ComfyNode):
@@ -59,7 +59,7 @@ class TwoStageSampler(io.ComfyNode):
                     "method",
                     options=[PAPER, PUBLISHED],
                     tooltip="paper: one shared noise for all frames of the first stage, faded windows, full windows to the end. "
-                    "published code: each frame starts from the one before it, averaged windows, a padded or short last window.",
+                    "official code: each frame starts from the one before it, averaged windows, a padded or short last window.",
                     **RARE,
                 ),
                 io.Float.Input(
@@ -74,7 +74,7 @@ class TwoStageSampler(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Latent.Output(display_name="latent", tooltip="The video, one latent a frame."),
+                io.Latent.Output(display_name="latent", tooltip="The video, one latent per frame."),
                 io.Latent.Output(
                     display_name="stage1",
                     tooltip="After the first stage: every frame (v1, v2), or the key frames of the last level. Save it to resume from it.",
@@ -111,7 +111,7 @@ def prepare(
 ) -> tuple[TwoStages | KeyFrameTree, Clip]:
     """The order in which a clip is sampled, and the clip, from the inputs of the node; `order.sample(clip, noise)` samples it.
 
-    make_clip takes the arguments of Clip. Raises ValueError, with one sentence, for inputs that do not fit together.
+    make_clip takes the arguments of Clip. Raises ValueError for inputs that do not fit together.
     """
     model = guider.model_patcher
     require_sd15(model)

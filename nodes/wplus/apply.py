@@ -41,8 +41,8 @@ class ApplyWPlus(io.ComfyNode):
                     min=-4.0,
                     max=4.0,
                     step=0.01,
-                    tooltip="How strongly it acts; a direction alone looks natural from about -0.7 to 0.7, a person takes 1. 0: the "
-                    "MODEL's own result, bit for bit. Multiplies the lambdas of frames where there are any.",
+                    tooltip="How strongly it acts; a direction alone looks natural from about -0.7 to 0.7, per person takes 1. 0: the "
+                    "MODEL's own result, bit-identically. Multiplies the lambdas of frames where there are any.",
                 ),
                 io.Combo.Input(
                     "sign_mode",
@@ -76,8 +76,8 @@ class ApplyWPlus(io.ComfyNode):
                     default="mouthSmile",
                     tooltip="With a track: the coefficient of the driver that is the lambda of each frame. Both sides are averaged.",
                 ),
-                FaceTrackType.Input("track", optional=True, tooltip="The portrait smiles when the driver smiles. One row a frame."),
-                FloatsType.Input("lambdas", optional=True, tooltip="One number a frame, from any node that gives FLOATS."),
+                FaceTrackType.Input("track", optional=True, tooltip="The portrait smiles when the driver smiles. One row per frame."),
+                FloatsType.Input("lambdas", optional=True, tooltip="One number per frame, from any node that gives FLOATS."),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was.")],
         )

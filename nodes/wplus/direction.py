@@ -32,7 +32,7 @@ class WPlusDirection(io.ComfyNode):
                     "file",
                     options=files(DIRECTIONS),
                     tooltip="A .pt, .pth, .npy or .safetensors of models/wplus_directions that holds a direction or a w+ code, [512] or "
-                    f"[18, 512] (one a frame: [F, 18, 512]), or GANSpace's ffhq_pca.pt. Published ones: {PAGE}.",
+                    f"[18, 512] (one per frame: [F, 18, 512]), or GANSpace's ffhq_pca.pt. Official ones: {PAGE}.",
                 ),
                 io.Float.Input(
                     "alpha",
@@ -66,7 +66,7 @@ class WPlusDirection(io.ComfyNode):
         else:
             added = alpha * within(whole(content, file), first_layer, end_layer)
         if base is not None and {len(added), len(base)} - {1, max(len(added), len(base))}:
-            raise ValueError(f"{file} holds {len(added)} codes and the base has {len(base)}: give one, or one a frame in both.")
+            raise ValueError(f"{file} holds {len(added)} codes and the base has {len(base)}: give one, or one per frame in both.")
         return io.NodeOutput(added if base is None else base + added)
 
 

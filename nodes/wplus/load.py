@@ -1,4 +1,4 @@
-"""Load W+: the published adapter file."""
+"""Load W+: the official adapter file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE = "https://github.com/csxmli2016/w-plus-adapter/releases"
 
 @dataclass(frozen=True, eq=False)
 class WPlusNetwork:
-    """The adapter, and the ModelPatcher by which the host loads, offloads and counts it."""
+    """The adapter, and the ModelPatcher by which ComfyUI loads, offloads and counts it."""
 
     module: WPlus
     patcher: ModelPatcher
@@ -42,7 +42,7 @@ class LoadWPlus(io.ComfyNode):
                     tooltip=f"wplus_adapter.bin or wplus_adapter_stage1.bin in models/sk_portrait, from {PAGE}.",
                 )
             ],
-            outputs=[WPlusType.Output(display_name="wplus", tooltip="For Apply W+. The host loads and offloads it.")],
+            outputs=[WPlusType.Output(display_name="wplus", tooltip="For Apply W+. ComfyUI loads and offloads it.")],
         )
 
     @classmethod
@@ -56,7 +56,7 @@ class LoadWPlus(io.ComfyNode):
 
 
 def managed(module: WPlus) -> WPlusNetwork:
-    """A loaded adapter in the host's memory management."""
+    """A loaded adapter in ComfyUI's memory management."""
     return WPlusNetwork(module, patcher_of(module))
 
 

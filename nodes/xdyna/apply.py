@@ -80,8 +80,8 @@ class XDynaApply(io.ComfyNode):
                     min=0.0,
                     max=2.0,
                     step=0.01,
-                    tooltip="How strongly the frames take after picture and tokens; 1 is the published network. 0: the MODEL's own "
-                    "result, bit for bit.",
+                    tooltip="How strongly the frames take after picture and tokens; 1 is the official network. 0: the MODEL's own "
+                    "result, bit-identically.",
                 ),
                 io.Combo.Input(
                     "group_norm",

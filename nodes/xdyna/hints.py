@@ -93,11 +93,11 @@ class XDynaHints(io.ComfyNode):
                 io.Image.Input(
                     "pose",
                     optional=True,
-                    tooltip="Body skeletons without the head's points (OpenPose's colours on black), one a frame, in the sampled shape.",
+                    tooltip="Body skeletons without the head's points (OpenPose's colours on black), one per frame, in the sampled shape.",
                 ),
                 io.ControlNet.Input("face_control", optional=True, tooltip="X-Dyna's S-Face ControlNet."),
-                io.Image.Input("local", optional=True, tooltip="From S-Face Crop: eyes and mouth, one picture a frame."),
-                io.Image.Input("whole", optional=True, tooltip="From S-Face Crop: the whole face, one picture a frame."),
+                io.Image.Input("local", optional=True, tooltip="From S-Face Crop: eyes and mouth, one picture per frame."),
+                io.Image.Input("whole", optional=True, tooltip="From S-Face Crop: the whole face, one picture per frame."),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="For the sampler."),
@@ -164,7 +164,7 @@ def controlled(conds, control, pictures: torch.Tensor, strength: float, kind: st
         entries = []
         for embedding, settings in cond:
             earlier = settings.get("control")
-            if earlier not in chained:  # the host runs cond and uncond together only where both hold one object
+            if earlier not in chained:  # ComfyUI runs cond and uncond together only where both hold one object
                 chained[earlier] = control.copy().set_cond_hint(hint, strength)
                 chained[earlier].set_previous_controlnet(earlier)
             entries.append([embedding, settings | {"control": chained[earlier], "control_apply_to_uncond": False}])

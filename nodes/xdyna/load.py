@@ -15,7 +15,7 @@ KINDS = {3: "pose ControlNet", 6: "S-Face ControlNet"}  # by the channels of its
 
 
 def found(folder: str, *named: tuple[str, str]) -> bool | str:
-    """True where every (file, page) lies in the folder, else one sentence (for validate_inputs)."""
+    """True if every (file, page) is in the folder, else an error message (for validate_inputs)."""
     return next((sentence for name, page in named if (sentence := absent(folder, name, page))), True)
 
 
@@ -27,7 +27,7 @@ class LoadXDyna(io.ComfyNode):
             display_name="Load X-Dyna",
             category="SK Portrait/load",
             description="Loads X-Dyna, which animates one picture of a person, clothes, hair and background with it. Of the UNet file it "
-            "takes what X-Dyna added to SD1.5; the rest stays your checkpoint's. The published weights are a re-train on public data.",
+            "takes what X-Dyna added to SD1.5; the rest stays your checkpoint's. The official weights are a re-train on public data.",
             search_aliases=["X-Dyna", "Dynamics-Adapter", "human animation"],
             inputs=[
                 io.Combo.Input(
@@ -49,7 +49,7 @@ class LoadXDyna(io.ComfyNode):
                 ),
             ],
             outputs=[
-                XDynaType.Output(display_name="xdyna", tooltip="For X-Dyna Tokens and X-Dyna Apply. The host loads and offloads it."),
+                XDynaType.Output(display_name="xdyna", tooltip="For X-Dyna Tokens and X-Dyna Apply. ComfyUI loads and offloads it."),
                 io.String.Output(display_name="recognised_as", tooltip="Which part came from which file, and what is absent."),
             ],
         )

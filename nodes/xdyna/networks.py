@@ -1,4 +1,4 @@
-"""X-Dyna's files, read and put into the host's memory management."""
+"""X-Dyna's files, read and put into ComfyUI's memory management."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOTION_PAGE = "https://huggingface.co/guoyww/animatediff"
 @dataclass(frozen=True, eq=False)
 class XDyna:
     """A loaded X-Dyna: patchers of the Dynamics-Adapter with its image attention, and of the Resampler; its motion modules, None
-    where no file brought any; a sentence on what came from which file."""
+    where no file brought any; a note on what came from which file."""
 
     adapter: comfy.model_patcher.ModelPatcher
     resampler: comfy.model_patcher.ModelPatcher
@@ -43,7 +43,7 @@ def read(folder: str, name: str, page: str) -> dict:
 
 
 def open_xdyna(file: str, tokens_file: str, motion_file: str = NONE) -> XDyna:
-    """X-Dyna from its UNet file, from ip-adapter-plus_sd15, and its motion modules from another file where one is named."""
+    """X-Dyna from its UNet file, from ip-adapter-plus_sd15, and its motion modules from another file if one is given."""
     parts = checkpoint.split(read(NETWORKS, file, PAGE), file)
     tokens = checkpoint.split_tokens(read(NETWORKS, tokens_file, TOKENS_PAGE), tokens_file)
     image, image_file = (parts.image, file) if parts.image else (tokens.image, tokens_file)

@@ -25,7 +25,7 @@ class BlurredStart(io.ComfyNode):
                     "seed", default=40, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True, tooltip="Of what is blurred where."
                 ),
             ],
-            outputs=[io.Latent.Output(display_name="latent", tooltip="One row a frame, for a sampler that adds noise.")],
+            outputs=[io.Latent.Output(display_name="latent", tooltip="One row per frame, for a sampler that adds noise.")],
         )
 
     @classmethod

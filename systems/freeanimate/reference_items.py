@@ -2,8 +2,8 @@
 
     [frames, reference] of uncond, [frames, reference] of cond, [preview, its reference]
 
-All chunks are of one size, and the host is told of the last one as of one more condition, so that other packs count right. Nothing of
-the host is imported: executors come in as arguments. Axis letters: F frames of a chunk, h w cells.
+All chunks are of one size, and the last one is published as one more condition, so that other packs count right. Nothing of
+ComfyUI is imported: executors come in as arguments. Axis letters: F frames of a chunk, h w cells.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Preview:
 
 @dataclass(frozen=True, eq=False)
 class AnchorRows:
-    """DIFFUSION_MODEL wrapper of the host.
+    """DIFFUSION_MODEL wrapper of ComfyUI.
 
     reference: noise level -> (1, 4, h, w) in the UNet's own scale, None = no anchor
     preview:   None = RA-SA alone
@@ -89,7 +89,7 @@ class AnchorRows:
     span: tuple[float, float] | None = None
 
     def __deepcopy__(self, memo) -> AnchorRows:
-        return self  # old hosts deep-copy model_options at every clone
+        return self  # old versions of ComfyUI deep-copy model_options at every clone
 
     def seen(self, frames: int) -> int:
         """Rows that the UNet sees for a chunk of so many frames: the preview is a third chunk beside those of cond and uncond."""
@@ -120,7 +120,7 @@ class AnchorRows:
 
 
 class _Row(NamedTuple):
-    """One row that rides along: latent (1, 4, h, w), timestep (1,), text (1, t, D)."""
+    """One extra item: latent (1, 4, h, w), timestep (1,), text (1, t, D)."""
 
     latent: Tensor
     timestep: Tensor

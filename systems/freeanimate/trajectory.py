@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-LOWEST = 1e-4  # noise level that stands for none: the host's FlipSigmas begins there too
-SLACK = 1e-3  # of a noise level: the host may compute in another precision than it announces
+LOWEST = 1e-4  # noise level that stands for none: ComfyUI's FlipSigmas begins there too
+SLACK = 1e-3  # of a noise level: ComfyUI may compute in another precision than it announces
 
 
 class ScheduleError(ValueError):
@@ -22,7 +22,7 @@ class ScheduleError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """latents (K + 1, F, 4, h, w) at the rising noise levels `sigmas`; `timesteps` (K + 1,) at which the UNet was asked on each.
+    """latents (K + 1, F, 4, h, w) at the rising noise levels `sigmas`; `timesteps` (K + 1,) of the UNet call at each level.
 
     context: (1, t, D) text of the prompt that the clip was inverted with
     anchor:  (K + 1, 1, 4, h, w) the reference on its own way, None without one
@@ -82,8 +82,8 @@ def climb(
 ) -> Tensor:
     """Euler upwards from clean latents x (F, 4, h, w) -> (K + 1, F, 4, h, w), one for each of the rising `sigmas`, on the CPU.
 
-    asked:   the noise levels whose timestep the UNet is told on each level
-    denoise: (latents, noise level) -> what the UNet takes for clean. It is asked at that level in the scale of that level, so that the
+    asked:   the noise levels whose timestep the UNet gets at each level
+    denoise: (latents, noise level) -> the UNet's prediction of the clean latents, at the level and in the scale of that level, so that the
              UNet sees x as it is and eps loses no digits where sigma is small
     reached: called with the number of a level before its step
     """

@@ -17,7 +17,7 @@ from ...unet.networks.layers import HEADS
 LAYERS, WIDTH = 18, 512  # of a w+ code
 TOKENS = ((0, 4), (4, 8), (8, 12), (12, 18))  # the layers of each token, from coarse to fine
 
-# The published number of a module -> the layer that it follows, as (side, UNet block, layer).
+# The official number of a module -> the layer that it follows, as (side, UNet block, layer).
 PLACES = {
     **{1 + 4 * block + 2 * layer: ("down", block, layer) for block in range(3) for layer in range(2)},
     **{13 + 6 * block + 2 * layer: ("up", 1 + block, layer) for block in range(3) for layer in range(3)},
@@ -78,7 +78,7 @@ class WPlusFileError(ValueError):
 
 
 def load(state: Mapping, file: str, operations=nn, dtype: torch.dtype | None = None) -> WPlus:
-    """The adapter of a published file: `{"w_proj": tensors, "wplus_adapter": tensors}`, or the same in flat names.
+    """The adapter of a official file: `{"w_proj": tensors, "wplus_adapter": tensors}`, or the same in flat names.
 
     Raises WPlusFileError that names a tensor which is missing, foreign or misshapen.
     """

@@ -26,7 +26,7 @@ class GANSpaceRow(NamedTuple):
 
 
 def whole(code: Tensor, what: str) -> Tensor:
-    """Codes or directions for all layers, (R, L, 512), of shape (512,), (1, 512), (18, 512) or (R, 18, 512), R one or one a frame; a
+    """Codes or directions for all layers, (R, L, 512), of shape (512,), (1, 512), (18, 512) or (R, 18, 512), R one or one per frame; a
     single row serves every layer.
 
     Raises ValueError for another shape.

@@ -33,11 +33,11 @@ class WPlusAction(AttentionAction):
     """w: (1 or F, L, 512), a code, or a direction by itself.
 
     lambdas: of the frames
-    uncond: whether the other half of guidance attends too, to the tokens of w = 0, as in the published code
+    uncond: whether the other half of guidance attends too, to the tokens of w = 0, as in the official code
     turn:   a frame of negative lambda attends to the tokens of -w with the lambda's size. Another edit: the tokens of -w are not the
             negative of those of w, since a norm follows
     delay:  part of the sampling, 0..1, in which lambda is still 0; 0 = no delay. If step i of N lies at
-            i / N, these are the steps up to int(delay x N), as in the published code
+            i / N, these are the steps up to int(delay x N), as in the official code
     span:   (start, end) part of the sampling in which it acts, None = always
     """
 

@@ -1,7 +1,7 @@
 """X-Dyna's Dynamics-Adapter and its image attention (arXiv 2501.10021, section 3.2): what a frame takes from the reference picture.
 
 Both follow the sixteen attentions of an SD1.5 UNet with layers of their own and leave its weights alone. Parameters carry the names
-of the published UNet file. Axis letters: B rows of the batch, V = chunks of it, each with its own reference row, n cells, C channels
+of the official UNet file. Axis letters: B rows of the batch, V = chunks of it, each with its own reference row, n cells, C channels
 of a block, D width of the text, h heads.
 """
 
@@ -25,7 +25,7 @@ TOKENS = 16  # of a picture
 
 
 def path(place: Place) -> str:
-    """Published name of the transformer block at a place."""
+    """Official name of the transformer block at a place."""
     side, block, layer = place
     where = "mid_block" if side == "mid" else f"{side}_blocks.{block}"
     return f"{where}.attentions.{layer}.transformer_blocks.0"
@@ -71,7 +71,7 @@ class ImageTerm(nn.Module):
 
 
 class _Named(nn.Module):
-    """Modules under dotted paths, as the published UNet names them."""
+    """Modules under dotted paths, as the official UNet names them."""
 
     def put(self, name: str, module: nn.Module) -> None:
         first, _, rest = name.partition(".")

@@ -26,7 +26,7 @@ class XDynaFileError(ValueError):
 
 
 class Parts(NamedTuple):
-    """What a UNet file holds, published names; a part that it lacks is empty."""
+    """What a UNet file holds, official names; a part that it lacks is empty."""
 
     reference: dict[str, Tensor]
     image: dict[str, Tensor]

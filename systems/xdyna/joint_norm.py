@@ -1,6 +1,6 @@
 """The group norms of X-Dyna's UNet: one mean and one spread for the reference and all frames of a window together.
 
-The published UNet carries the frames in a dimension of their own through the norms of its ResNet blocks and of its output. Here torch's
+The official UNet carries the frames in a dimension of their own through the norms of its ResNet blocks and of its output. Here torch's
 module hooks bring them together for one UNet call, so that nothing stays in a UNet which other MODELs share.
 """
 

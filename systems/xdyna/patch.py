@@ -1,6 +1,6 @@
-"""X-Dyna in a UNet call of the host: a row for the reference in every chunk, and what the frames take from it and from its tokens.
+"""X-Dyna in a UNet call of ComfyUI: a row for the reference in every chunk, and what the frames take from it and from its tokens.
 
-Nothing of the host is imported: the UNet's own layers come in with the call.
+Imports nothing from ComfyUI: the UNet's own layers come in with the call.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Dynamics(AttentionAction):
 
     reference:  (1, 4, h, w) its latent in the UNet's own scale; it stays clean at every timestep
     tokens:     (2, 16, D) of the picture and of none, in the order of the branches; None: text alone
-    strength:   of both; 1 is the published network
+    strength:   of both; 1 is the official network
     joint:      whether the group norms see reference and frames together, as published; else row by row
     """
 
@@ -42,10 +42,10 @@ class Dynamics(AttentionAction):
     joint: bool = True
 
     def __deepcopy__(self, memo) -> Dynamics:
-        return self  # the host deep-copies model_options at every clone
+        return self  # ComfyUI deep-copies model_options at every clone
 
     def call(self, executor: Callable, x: Tensor, timesteps: Tensor, context: Tensor, y, control, options: Mapping, **others) -> Tensor:
-        """DIFFUSION_MODEL wrapper of the host. Raises ValueError where the reference is of another size than what is sampled."""
+        """DIFFUSION_MODEL wrapper of ComfyUI. Raises ValueError where the reference is of another size than what is sampled."""
         if x.shape[1:] != self.reference.shape[1:]:
             (h, w), (rh, rw) = x.shape[-2:], self.reference.shape[-2:]
             raise ValueError(

@@ -49,7 +49,7 @@ def crops(faces: Faces, size: tuple[int, int]) -> Crops:
     eighth of what is left of it to either side of each centre."""
     low, high = faces.box[:, :2], faces.box[:, 2:]
     centre, length = (low + high) / 2, (high - low).max(1, keepdims=True)
-    # Truncated towards zero before it is cut off, as the published code does.
+    # Truncated towards zero before it is cut off, as the official code does.
     box = np.concatenate([centre - length * (LEFT, TOP), centre + length * (RIGHT, BOTTOM)], 1).astype(np.int64)
     box = np.clip(box, 0, (*size, *size)) * faces.found[:, None]
     half = ((box[:, 2:] - box[:, :2]) * PATCH).astype(np.int64)

@@ -50,7 +50,7 @@ class Scene:
         return comfy.samplers.calculate_sigmas(self.model.get_model_object("model_sampling"), "normal", self.steps)
 
     def samples(self) -> Tensor:
-        """What the host makes of it."""
+        """What ComfyUI makes of it."""
         guider = (self.guider or cfg_guider)(self)
         return guider.sample(
             self.noise,
@@ -87,13 +87,13 @@ def torch_compiled(model, backend: str | Callable):
     except ImportError:
         pytest.skip("this ComfyUI has no usable TorchCompileModel")
     compiled = model.clone()
-    dropped = getattr(nodes_torch_compile, "skip_torch_compile_dict", None)  # older hosts keep all guards
+    dropped = getattr(nodes_torch_compile, "skip_torch_compile_dict", None)  # older versions of ComfyUI keep all guards
     set_torch_compile_wrapper(model=compiled, backend=backend, options={"guard_filter_fn": dropped} if dropped else None)
     return compiled
 
 
 class Lab(MovingHost):
-    """The host with a clip: a portrait, its drive, one noise a frame."""
+    """ComfyUI with a clip: a portrait, its drive, one noise a frame."""
 
     def __init__(self):
         super().__init__()
@@ -118,7 +118,7 @@ class Lab(MovingHost):
         return scene
 
     def whole(self, wear: Wear | None = None) -> Tensor:
-        """What the host makes of all frames in one batch, made once."""
+        """What ComfyUI makes of all frames in one batch, made once."""
         if wear not in self._wholes:
             self._wholes[wear] = self.scene(wear).samples()
         return self._wholes[wear]
@@ -131,7 +131,7 @@ class Lab(MovingHost):
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """While open, the host sees no memory to sample two conditions together."""
+        """While open, ComfyUI sees no memory to sample two conditions together."""
         model = type(self.model.model)
         required = model.memory_required
         model.memory_required = lambda self, *args, **kwargs: 1 << 60
@@ -142,7 +142,7 @@ class Lab(MovingHost):
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
-        """While open, the host puts the conditions of a step into the batch in the other order."""
+        """While open, ComfyUI puts the conditions of a step into the batch in the other order."""
         together = comfy.samplers.calc_cond_batch
         comfy.samplers.calc_cond_batch = lambda model, conds, *others: together(model, conds[::-1], *others)[::-1]
         try:

@@ -38,7 +38,7 @@ def peer(name: str) -> ModuleType:
 
 @functools.cache
 def ipadapter_file() -> dict[str, dict[str, torch.Tensor]]:
-    """An IPAdapter for the narrow UNet, with fixed random weights."""
+    """An IPAdapter for the tiny UNet, with fixed random weights."""
     shapes = {"proj.weight": (4 * 64, EMBEDDING), "proj.bias": (4 * 64,), "norm.weight": (64,), "norm.bias": (64,)}
     keys = {f"{2 * i + 1}.to_{side}_ip.weight": (width, 64) for i, width in enumerate(CROSS_ATTENTIONS) for side in "kv"}
     return {
@@ -80,7 +80,7 @@ def advanced_controlnet(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 WEARS: dict[str, Wear] = {
     "IPAdapter, an embedding a frame": ipadapter(embeds),
-    "IPAdapter, a mask a frame": ipadapter(masks),
+    "IPAdapter, a mask per frame": ipadapter(masks),
     "IPAdapter, a weight a frame": ipadapter(weights),
-    "Advanced-ControlNet, a picture a frame": advanced_controlnet,
+    "Advanced-ControlNet, a picture per frame": advanced_controlnet,
 }

@@ -114,13 +114,13 @@ def both(*wears: Wear) -> Wear:
 
 
 ALONE: dict[str, Wear] = {
-    "W+, a lambda a frame": wplus,
+    "W+, a lambda per frame": wplus,
     "Anchor Frames": anchored,
     "Apply Inversion": boosted,
     "X-Dyna": xdyna,
 }
 COMBINED: dict[str, Wear] = {
-    "W+, a lambda a frame, and LoRA": both(lora, wplus),
+    "W+, a lambda per frame, and LoRA": both(lora, wplus),
     "Anchor Frames and ControlNet": both(controlnet, anchored),
     "W+ and Anchor Frames": both(wplus, anchored),
     "IPAdapter, then W+": both(ipadapter(embeds), wplus),

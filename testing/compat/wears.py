@@ -19,7 +19,7 @@ from .lab import CELLS, EXTRAS, FRAMES, PIXELS, Lab, Scene, Wear, call
 
 
 def lora_weights() -> dict[str, torch.Tensor]:
-    """A LoRA file for one layer of the narrow UNet."""
+    """A LoRA file for one layer of the tiny UNet."""
     layer = "diffusion_model.input_blocks.4.1.proj_in"
     return {f"{layer}.lora_up.weight": normal("lora up", 64, 4) / 4, f"{layer}.lora_down.weight": normal("lora down", 4, 64) / 4}
 
@@ -71,18 +71,18 @@ def inpaint(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 
 def prompts(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    """Prompt travel: the host repeats too few prompts for the frames."""
+    """Prompt travel: ComfyUI repeats too few prompts for the frames."""
     travel = normal("travel", FRAMES - 2, 7, 64)[[frame % (FRAMES - 2) for frame in frames]]
     scene.positive = [[travel, {}]]
 
 
 def few_prompts(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    """As `prompts`, but left to the host to repeat."""
+    """As `prompts`, but left to ComfyUI to repeat."""
     prompts(lab, scene, range(FRAMES - 2) if len(frames) == FRAMES else frames)
 
 
 def hints(frames: Sequence[int]) -> torch.Tensor:
-    """A picture a frame for a ControlNet."""
+    """A picture per frame for a ControlNet."""
     return normal("hints", FRAMES, 3, PIXELS, PIXELS)[list(frames)]
 
 
@@ -95,7 +95,7 @@ def controlled(scene: Scene, control, pictures: torch.Tensor, made: Callable = l
 
 
 def controlnet_of(lab: Lab) -> comfy.controlnet.ControlNet:
-    """A ControlNet for the narrow UNet."""
+    """A ControlNet for the tiny UNet."""
     unet = lab.model.model.model_config.unet_config
     config = {key: value for key, value in unet.items() if key not in ("out_channels", "dtype", "transformer_depth_output")}
     network = ControlNet(hint_channels=3, dtype=torch.float32, operations=lab.operations, **config)
@@ -123,13 +123,13 @@ def fill(network: torch.nn.Module) -> None:
 
 
 def masked(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    """A mask a frame on the positive prompt."""
+    """A mask per frame on the positive prompt."""
     mask = torch.rand(FRAMES, PIXELS, PIXELS, generator=torch.Generator().manual_seed(3))[list(frames)]
     scene.positive = [[text, extra | {"mask": mask, "mask_strength": 1.0}] for text, extra in scene.positive]
 
 
 def strengths(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    """A second reference, by station, step and frame."""
+    """A second reference, by block boundary, step and frame."""
     of_frames = (0.0, 0.3, 1.0, 0.6, 1.2)
     by = Strengths({"up_2": 0.5}, Curve((1.0, 0.4)), Curve(tuple(of_frames[frame] for frame in frames)))
     scene.model = lab.apply_node.execute(scene.model, 1.0, 1.0, 0.0, 1.0, lab.portrait, reference_strengths=by)[0]
@@ -137,7 +137,7 @@ def strengths(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 WEARS: dict[str, Wear | None] = {
     "Apply alone": None,
-    "Portrait Strengths by station, step and frame": strengths,
+    "Portrait Strengths by block boundary, step and frame": strengths,
     "LoRA": lora,
     "hook LoRA": hook_lora,
     "FreeU": freeu,
@@ -145,11 +145,11 @@ WEARS: dict[str, Wear | None] = {
     "RescaleCFG": rescale,
     "HyperTile": hypertile,
     "deep shrink": deep_shrink,
-    "inpainting, a mask a frame": inpaint,
-    "Differential Diffusion, a mask a frame": differential,
-    "prompt a frame": prompts,
+    "inpainting, a mask per frame": inpaint,
+    "Differential Diffusion, a mask per frame": differential,
+    "prompt per frame": prompts,
     "prompts fewer than frames": few_prompts,
-    "prompt mask a frame": masked,
-    "ControlNet, a picture a frame": controlnet,
-    "T2I adapter, a picture a frame": t2i_adapter,
+    "prompt mask per frame": masked,
+    "ControlNet, a picture per frame": controlnet,
+    "T2I adapter, a picture per frame": t2i_adapter,
 }

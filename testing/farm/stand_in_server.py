@@ -20,7 +20,7 @@ MODELS, INPUTS = {"sd15.safetensors": "aaaa"}, {"faces/portrait.png": "bbbb"}
 
 
 class StandIn:
-    """fault: "" or what happens to the parts that it is asked for; one that "tires" hangs after the first."""
+    """fault: "" or what happens to its parts; one that "tires" hangs after the first."""
 
     def __init__(self, fault: str = "", clip: int = CLIP, models: Mapping = MODELS, inputs: Mapping = INPUTS, pack: bool = True):
         self.fault, self.clip, self.models, self.inputs, self.pack = fault, clip, dict(models), dict(inputs), pack

@@ -1,7 +1,7 @@
-"""Synthetic weights in the published formats, for machines without the real ones. Every picture made with them is noise.
+"""Synthetic weights in the official formats, for machines without the real ones. Every picture made with them is noise.
 
 A checkpoint of 240 M parameters takes a few megabytes here: each tensor is a strided view of a small block of random
-numbers, which `torch.load` restores as it is and the host copies into its own dense parameters.
+numbers, which `torch.load` restores as it is and ComfyUI copies into its own dense parameters.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class SharedViews:
         embedding = "embedding" in key and "patch" not in key
         name, scale = ("embedding", 0.02) if embedding else (f"fan-in {row}", row**-0.5)
         block = self._block(name, max(BLOCK, 2 * row), 0.0, scale)
-        # Rows overlap, each a step further into the block, so that no two are equal.
+        # Rows overlap, each per step further into the block, so that no two are equal.
         step = (len(block) - row) // shape[0] or 1
         return block.as_strided(shape, (step, *(math.prod(shape[axis + 1 :]) for axis in range(1, len(shape)))))
 
@@ -76,7 +76,7 @@ def clip_vision(folder: Path) -> Path:
 
 
 def face_landmarker(folder: Path) -> Path | None:
-    """The host's own, for LoadMediaPipeFaceLandmarker; None on a host that has none."""
+    """ComfyUI's own, for LoadMediaPipeFaceLandmarker; None on a host that has none."""
     comfy = installation.find()
     if comfy is None or not (comfy / landmarker.FILE).is_file():
         return None

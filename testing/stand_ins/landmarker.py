@@ -1,7 +1,7 @@
-"""A stand-in for the weights of the host's face landmarker: it finds a face in the middle of every picture, always the same.
+"""A stand-in for the weights of ComfyUI's face landmarker: it finds a face in the middle of every picture, always the same.
 
-Made with the host's own classes, every weight zero except the few biases that say so. For machines without the real file; what
-is real is the path: the host's loader, its node, and everything after them.
+Made with ComfyUI's own classes, every weight zero except the few biases that say so. For machines without the real file; what
+is real is the path: ComfyUI's loader, its node, and everything after them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SURE, NEVER = 8.0, -50.0
 
 
 def write(path: Path, comfy: Path) -> None:
-    """Save the stand-in as the host's loader takes it. Raises FileNotFoundError on a host without the landmarker."""
+    """Save the stand-in as ComfyUI's loader takes it. Raises FileNotFoundError on a host without the landmarker."""
     import torch
     from safetensors.torch import save_file
 

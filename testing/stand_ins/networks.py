@@ -1,4 +1,4 @@
-"""Published HelloMeme networks at the width of a narrow UNet, with weights by the rule: for the demo and the tests."""
+"""Official HelloMeme networks at the width of a tiny UNet, with deterministic random weights: for the demo and the tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OUT = 32  # width of their last feature
 
 
 def part_of(repository: str) -> Part:
-    """The table's row for a published repository, such as hm2_reference."""
+    """The table's row for a official repository, such as hm2_reference."""
     return next(part for part in PARTS if repository in part.repositories.values())
 
 
@@ -38,11 +38,11 @@ def sizes(part: Part, width: int = WIDTH) -> dict[str, Any]:
 
 
 def build(repository: str, width: int = WIDTH):
-    """The network of a published repository at a width."""
+    """The network of a official repository at a width."""
     part = part_of(repository)
     return fill(part.build(sizes(part, width)), SALT, repository)
 
 
 def write(path: Path, repository: str) -> None:
-    """Save a published repository's network at the width of the synthetic checkpoint."""
+    """Save a official repository's network at the width of the synthetic checkpoint."""
     save_file(build(repository).state_dict(), path)

@@ -148,7 +148,7 @@ def board(values, side=160):
 
 
 def write_all(folder, batch="N"):
-    """The four files under their published names."""
+    """The four files under their official names."""
     detector(folder / "hello_face_det.onnx", half_side=1.0)
     landmarks(folder / "hello_face_landmark.onnx", batch)
     pose(folder / "hello_3dmm.onnx", batch)

@@ -1,6 +1,6 @@
 """Names and shapes of the synthetic checkpoint and CLIP vision model.
 
-The host recognises a checkpoint by its names and shapes. SD1.5 needs 320 channels at the top and a context of 768; below that
+ComfyUI recognises a checkpoint by its names and shapes. SD1.5 needs 320 channels at the top and a context of 768; below that
 every level may stay 320 wide, which makes a true 12/1/12 block UNet of 111 M parameters that two CPU cores can run.
 """
 
@@ -82,7 +82,7 @@ def controlnet(channels: int, c: int = WIDTH) -> Shapes:
 
 
 def clip_text() -> Shapes:
-    """SD1.5's text encoder, whose width the host fixes."""
+    """SD1.5's text encoder, whose width ComfyUI fixes."""
     layer = {f"self_attn.{x}": _linear(CONTEXT, CONTEXT) for x in ("q_proj", "k_proj", "v_proj", "out_proj")}
     layer |= {"layer_norm1": _norm(CONTEXT), "layer_norm2": _norm(CONTEXT)}
     layer |= {"mlp.fc1": _linear(CONTEXT, 4 * CONTEXT), "mlp.fc2": _linear(4 * CONTEXT, CONTEXT)}
@@ -92,7 +92,7 @@ def clip_text() -> Shapes:
 
 
 def tiny_vae() -> Shapes:
-    """The tiny autoencoder (TAESD) that the host accepts inside a checkpoint."""
+    """The tiny autoencoder (TAESD) that ComfyUI accepts inside a checkpoint."""
     block = _join({f"conv.{i}": _conv(64, 64) for i in (0, 2, 4)})
     half = _conv(64, 64, bias=False)
     encoder = {0: _conv(3, 64), 14: _conv(64, 4)} | {i: half if i in (2, 6, 10) else block for i in range(1, 14)}
@@ -104,6 +104,6 @@ def tiny_vae() -> Shapes:
 
 
 def published(name: str) -> Shapes:
-    """State-dict names and shapes of a published part, from tests/manifests."""
+    """State-dict names and shapes of a official part, from tests/manifests."""
     tensors = json.loads((ROOT / "tests" / "manifests" / f"{name}.json").read_text(encoding="utf-8"))["tensors"]
     return {key: tuple(entry["shape"]) for key, entry in tensors.items()}

@@ -1,4 +1,4 @@
-"""Synthetic W+ files in the published formats, as wide as the synthetic checkpoint. Every picture made with them is noise."""
+"""Synthetic W+ files in the official formats, as wide as the synthetic checkpoint. Every picture made with them is noise."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def direction() -> Shapes:
     return {"direction": (1, CODE)}
 
 
-# Published name -> its tensors.
+# Official name -> its tensors.
 FILES = {"wplus_adapter.bin": adapter, "smile.pt": direction, "age.pt": direction}

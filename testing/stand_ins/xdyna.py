@@ -1,4 +1,4 @@
-"""Synthetic X-Dyna files in the published formats, as wide as the synthetic checkpoint. Every picture made with them is noise."""
+"""Synthetic X-Dyna files in the official formats, as wide as the synthetic checkpoint. Every picture made with them is noise."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def tokens(context: int = CONTEXT) -> Shapes:
         return _shapes(Resampler(STATES, INSIDE, context, 1, INSIDE, INSIDE // 64, QUERIES, 4 * INSIDE), "image_proj.")
 
 
-# Published name -> its tensors.
+# Official name -> its tensors.
 FILES = {
     "unet-checkpoint-epoch-5.ckpt": unet,
     "ip-adapter-plus_sd15.safetensors": tokens,

@@ -16,24 +16,24 @@ from sk_portrait.testing.compat.lab import FRAMES, OVERLAP, TOLERANCE, WINDOW, L
 SYSTEM_TOLERANCE = 1e-5  # of each of our systems, however ComfyUI batches its frames
 OURS, PEERS = systems.ALONE, peers.WEARS
 ALL = wears.WEARS | OURS | systems.COMBINED | PEERS
-IN_HOST_WINDOWS = ("Apply alone", "ControlNet, a picture a frame", "T2I adapter, a picture a frame", *OURS, *PEERS)
+IN_HOST_WINDOWS = ("Apply alone", "ControlNet, a picture per frame", "T2I adapter, a picture per frame", *OURS, *PEERS)
 QUICK = {  # what is not `slow`, besides all of OURS
     "alone": {"X-Dyna with S-Face by a face track, and LoRA", "FreeU", "deep shrink"},
     "windows": {
-        "Portrait Strengths by station, step and frame",
+        "Portrait Strengths by block boundary, step and frame",
         "prompts fewer than frames",
-        "ControlNet, a picture a frame",
-        "T2I adapter, a picture a frame",
+        "ControlNet, a picture per frame",
+        "T2I adapter, a picture per frame",
         "IPAdapter, an embedding a frame",
-        "Advanced-ControlNet, a picture a frame",
+        "Advanced-ControlNet, a picture per frame",
     },
     "tree": {
-        "Portrait Strengths by station, step and frame",
-        "prompt a frame",
-        "inpainting, a mask a frame",
-        "IPAdapter, a mask a frame",
+        "Portrait Strengths by block boundary, step and frame",
+        "prompt per frame",
+        "inpainting, a mask per frame",
+        "IPAdapter, a mask per frame",
     },
-    "host windows": {"ControlNet, a picture a frame"},
+    "host windows": {"ControlNet, a picture per frame"},
     "apart": {"hook LoRA"},
     "other order": set(),
 }

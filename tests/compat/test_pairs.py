@@ -42,7 +42,7 @@ SYSTEMS: dict[str, Wear] = {
     "ControlNet": controlnet,
     "IPAdapter": ipadapter(embeds),
 }
-OTHERS = {"ControlNet", "IPAdapter"}  # of the host and of other packs
+OTHERS = {"ControlNet", "IPAdapter"}  # of ComfyUI and of other packs
 MOVING = {"AnimateDiff", "SK motion"}  # frames see each other
 BRING_ROWS = {"X-Dyna", "Anchor Frames", "Apply Inversion"}
 IN_TURN = ({"W+"}, {"W+", "X-Dyna"}, {"W+", "IPAdapter"})  # W+ looks at what those before it made of the text: their order is a choice

@@ -56,7 +56,7 @@ def test_contexts_of_animatediff_evolved_are_the_whole_batch(lab, node, inputs):
 
 
 def gguf_file(folder: Path) -> Path:
-    """The narrow UNet as a GGUF file: what it multiplies with in blocks of 8 bits, its convolutions in 16."""
+    """The tiny UNet as a GGUF file: what it multiplies with in blocks of 8 bits, its convolutions in 16."""
     import gguf
 
     writer = gguf.GGUFWriter(folder / "narrow.gguf", "sd1")

@@ -21,7 +21,7 @@ def clips():
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A folder with random weights under the published names."""
+    """A folder with random weights under the official names."""
     folder = tmp_path_factory.mktemp("weights")
     (folder / "checkpoints").mkdir()
     torch.manual_seed(0)

@@ -237,7 +237,7 @@ def test_only_like_joins_like():
     a = make(10)
     with pytest.raises(TrackError, match="different sources, 'test' and 'other'"):
         cross_fade(a, make(10, source="other"), 2)
-    with pytest.raises(TrackError, match="25 and 30 frames a second"):
+    with pytest.raises(TrackError, match="25 and 30 frames per second"):
         cross_fade(a, make(10, fps=30.0), 2)
     with pytest.raises(TrackError, match="Only one of the two"):
         cross_fade(a, make(10, coefficients=False), 2)

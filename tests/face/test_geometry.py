@@ -1,4 +1,4 @@
-"""Head pose, box, crop and patches against the published code's own numbers, and against what a mirror does."""
+"""Head pose, box, crop and patches against the official code's own numbers, and against what a mirror does."""
 
 import json
 from pathlib import Path

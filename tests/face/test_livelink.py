@@ -140,7 +140,7 @@ def test_a_wrong_take_rate_is_noticed():
     at_60 = [timecode(k, 60) for k in range(240)]
     at_30 = [timecode(k, 30) for k in range(120)]
     assert "up to frame 59 within a second, more than 30" in seconds(at_60, 30)[1][0]
-    assert "probably recorded at 30 frames a second, not at 60" in seconds(at_30, 60)[1][0]
+    assert "probably recorded at 30 frames per second, not at 60" in seconds(at_30, 60)[1][0]
     assert seconds(at_60, 60)[1] == seconds(at_30, 30)[1] == ()
 
 

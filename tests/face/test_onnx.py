@@ -1,4 +1,4 @@
-"""The published ONNX set as a tracker, on tiny graphs of the published shapes, and its geometry on golden values."""
+"""The published ONNX set as a tracker, on tiny graphs of the official shapes, and its geometry on golden values."""
 
 import json
 from pathlib import Path

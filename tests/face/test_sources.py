@@ -127,7 +127,7 @@ def test_the_tasks_source_gives_pixels_pose_and_named_coefficients():
 
 
 def payload(frames) -> dict:
-    """The host's FACE_LANDMARKS: pixels, and the network's own upright 192 px picture."""
+    """ComfyUI's FACE_LANDMARKS: pixels, and the network's own upright 192 px picture."""
     return {
         "frames": [[host_face(points) for points in frame] for frame in frames],
         "image_size": (360, 640),
@@ -166,7 +166,7 @@ def test_people_are_followed_without_pictures_too():
 
 @pytest.mark.parametrize("wrong", [None, {}, {"frames": [[{"landmarks_xy": 1}]], "image_size": (360, 640)}])
 def test_something_else_is_not_the_hosts_landmarks(wrong):
-    with pytest.raises(TrackError, match="not the host's face landmarks: expected"):
+    with pytest.raises(TrackError, match="not ComfyUI's face landmarks: expected"):
         track_faces([np.zeros((360, 640, 3), np.uint8)], HostLandmarks(wrong, ASSUMED_ORDER), 25.0)
 
 

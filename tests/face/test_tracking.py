@@ -1,4 +1,4 @@
-"""One person, one row a frame: what happens to missed frames, several people, small faces, and the real talking head."""
+"""One person, one row per frame: what happens to missed frames, several people, small faces, and the real talking head."""
 
 import weakref
 

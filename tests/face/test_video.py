@@ -127,7 +127,7 @@ def test_a_file_that_was_cut_short_is_an_error_not_a_shorter_clip(tmp_path):
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
-    """Two minutes at 25 frames a second with sound, a key frame every half second; its grey level tells the second."""
+    """Two minutes at 25 frames per second with sound, a key frame every half second; its grey level tells the second."""
     frames = [numbered(second % 30) for second in range(120) for _ in range(25)]
     return write_video(tmp_path_factory.mktemp("film") / "film.mp4", frames, tone_seconds=120.0)
 

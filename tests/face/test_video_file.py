@@ -50,7 +50,7 @@ def test_no_frame_is_an_error(tmp_path):
 
 
 class Cancelled(Exception):
-    """As the host raises it."""
+    """As ComfyUI raises it."""
 
 
 def test_what_stops_the_frames_leaves_no_half_video(tmp_path):

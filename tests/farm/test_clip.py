@@ -1,4 +1,4 @@
-"""Clips on real workers, each with its own ComfyUI: the numbers of one machine, whatever happens on the way. Narrow networks."""
+"""Clips on real workers, each with its own ComfyUI: the numbers of one machine, whatever happens on the way. Tiny models."""
 
 from __future__ import annotations
 

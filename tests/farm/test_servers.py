@@ -1,4 +1,4 @@
-"""A clip on two real ComfyUI servers, by the command: what one of them gives, whatever happens to the other. Narrow networks."""
+"""A clip on two real ComfyUI servers, by the command: what one of them gives, whatever happens to the other. Tiny models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sk_portrait.testing.farm import graphs
 pytestmark = pytest.mark.comfy
 
 FRAMES = 48
-SEAM = 0.02  # of the largest number, in two steps of narrow networks; a clip of another seed differs by 1
+SEAM = 0.02  # of the largest number, in two steps of tiny models; a clip of another seed differs by 1
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Apply beside the host's own LoRA and ControlNet nodes, on the real server: each still acts, in any order."""
+"""Apply beside ComfyUI's own LoRA and ControlNet nodes, on the real server: each still acts, in any order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def tools(stocked):
 
 
 def with_lora(graph: dict, strength: float = 1.0) -> dict:
-    """The MODEL that Apply takes goes through the host's LoRA node first."""
+    """The MODEL that Apply takes goes through ComfyUI's LoRA node first."""
     apply = graph[workflow.node_id(graph, "SKPortraitApply")]["inputs"]
     graph["lora"] = {
         "class_type": "LoraLoaderModelOnly",
@@ -41,7 +41,7 @@ def with_lora(graph: dict, strength: float = 1.0) -> dict:
 
 
 def with_lora_behind(graph: dict) -> dict:
-    """The patched MODEL goes through the host's LoRA node."""
+    """The patched MODEL goes through ComfyUI's LoRA node."""
     sampler = graph[workflow.node_id(graph, "KSampler")]["inputs"]
     graph["lora"] = {"class_type": "LoraLoaderModelOnly", "inputs": {"model": sampler["model"], "lora_name": LORA, "strength_model": 1.0}}
     sampler["model"] = ["lora", 0]
@@ -49,7 +49,7 @@ def with_lora_behind(graph: dict) -> dict:
 
 
 def with_controlnet(graph: dict, strength: float = 0.5) -> dict:
-    """The prompts go through the host's ControlNet node, with the head-pose pictures as hints."""
+    """The prompts go through ComfyUI's ControlNet node, with the head-pose pictures as hints."""
     sampler = graph[workflow.node_id(graph, "KSampler")]["inputs"]
     graph["net"] = {"class_type": "ControlNetLoader", "inputs": {"control_net_name": checkpoint.CONTROLNET}}
     hint = [workflow.node_id(graph, "SKPortraitDrawHeadPose"), 0]

@@ -1,4 +1,4 @@
-"""What the host tells the front end about the pack."""
+"""What ComfyUI tells the front end about the pack."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""portrait_image.json with every published generation, on the real server: a test over the table."""
+"""portrait_image.json with every official version, on the real server: a test over the table."""
 
 from __future__ import annotations
 

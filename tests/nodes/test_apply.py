@@ -1,4 +1,4 @@
-"""The patched MODEL on the real host: identity where nothing acts, exactness however the host batches, one sentence for bad input."""
+"""The patched MODEL on the real ComfyUI: identity where nothing acts, exactness however ComfyUI batches, one sentence for bad input."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_cond_and_uncond_apart_are_cond_and_uncond_together(host, reference, mon
         return forward(self, x, *args, **kwargs)
 
     monkeypatch.setattr(type(patched.model.diffusion_model), "forward", counting)
-    monkeypatch.setattr(type(patched.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # the host then splits
+    monkeypatch.setattr(type(patched.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # ComfyUI then splits
     apart = host.sample(patched)
     assert set(calls) == {3}
     assert relative_error(apart, together) < 1e-5
@@ -179,7 +179,7 @@ class TestBadInput:
     def test_a_prompt_a_frame_for_the_one_picture_of_the_reference(self, host):
         travel = [[normal("travel", 5, 7, 64), {}]]
         latent = {"samples": normal("one", 1, 4, 16, 16)}
-        with pytest.raises(ValueError, match="The positive prompt is 5 prompts in a batch, one a frame; the reference is one picture"):
+        with pytest.raises(ValueError, match="The positive prompt is 5 prompts in a batch, one per frame; the reference is one picture"):
             host.encode_node.execute(host.model, host.adapter("v2"), travel, prompt("-"), latent)
 
     def test_a_mask_of_another_length(self, host, reference):

@@ -1,4 +1,4 @@
-"""Compare Performance on the real host, with the built-in mesh as its tracker."""
+"""Compare Performance on the real ComfyUI, with the built-in mesh as its tracker."""
 
 import json
 

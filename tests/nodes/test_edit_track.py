@@ -1,4 +1,4 @@
-"""The nodes that edit, show, read and write tracks, on the real host."""
+"""The nodes that edit, show, read and write tracks, on the real ComfyUI."""
 
 import inspect
 import os
@@ -164,7 +164,7 @@ def test_a_recording_is_imported_and_its_oddities_are_told(nodes, folders):
     assert node.define_schema().inputs[0].options == ["take.csv"]
     track, report = node.execute("take.csv", 15.0, 60.0, 0.5, "expression and head angles").args
     assert track.fps == 15 and track.rotation[0, 1] == pytest.approx(0.2)
-    assert "probably recorded at 30 frames a second" in report and "Experimental" in report
+    assert "probably recorded at 30 frames per second" in report and "Experimental" in report
     track, _ = node.execute("take.csv", 15.0, 30.0, 0.0, "expression").args
     assert not track.rotation.any() and len(track) == 45
 

@@ -1,4 +1,4 @@
-"""Encode Drive and Encode Reference on the real host: what is missing is said, what does not fit is refused in one sentence."""
+"""Encode Drive and Encode Reference on the real ComfyUI: what is missing is said, what does not fit is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_drive_of_zeros_is_an_error_unless_it_was_asked_for(nodes, encoders, c
 def test_named_coefficients_are_marked_experimental_until_calibrated(nodes, encoders, caplog):
     with caplog.at_level(logging.WARNING):
         encode(nodes, encoders["coefficients"])
-    assert "Experimental: the order in which the published networks expect the 51 coefficients is an assumption" in caplog.text
+    assert "Experimental: the order in which the official networks expect the 51 coefficients is an assumption" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_named_coefficients_are_marked_experimental_until_calibrated(nodes, enco
     [
         ({"of": track(2)}, "The track has 2 frames and the head pose has 3"),
         ({"clip_vision": clip_vision(), **patches(4)}, "The left_eye has 4 frames and the head pose has 3"),
-        ({"clip_vision": clip_vision(768), **patches()}, "gives 768 numbers a picture; HelloMeme was trained with CLIP ViT-H, 1024"),
+        ({"clip_vision": clip_vision(768), **patches()}, "gives 768 numbers per picture; HelloMeme was trained with CLIP ViT-H, 1024"),
         (
             {"face_motion": SimpleNamespace(codes=torch.zeros(FRAMES, 548), null=torch.zeros(1, 548))},
             "is a v2 drive encoder that takes coefficients and patches only",

@@ -1,4 +1,4 @@
-"""The face nodes on the real host, called as the host calls them."""
+"""The face nodes on the real ComfyUI, called as ComfyUI calls them."""
 
 import inspect
 
@@ -69,7 +69,7 @@ def test_a_video_is_tracked_and_cropped_as_a_stream(comfy, tmp_path, talking):
     assert len(track) == 6 and track.size == (256, 256) and "6 of 6" in report
     assert audio["waveform"].shape == (1, 1, 8000) and audio["sample_rate"] == 16000
     assert crop.frame == (192, 144)
-    # The same clip held in memory by the host gives the same rows.
+    # The same clip held in memory by ComfyUI gives the same rows.
     held = InputImpl.VideoFromComponents(video.get_components())
     again = TrackVideo.execute(held, **part, **which, **crop_inputs).args
     assert len(again[1]) == 6 and np.abs(again[1].rotation - track.rotation).max() < 0.1

@@ -1,4 +1,4 @@
-"""Published files are found under the names of their pages, whatever a download called them, and lists hold what fits."""
+"""Official files are found under the names of their pages, whatever a download called them, and lists hold what fits."""
 
 import shutil
 

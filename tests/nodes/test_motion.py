@@ -1,4 +1,4 @@
-"""Load Motion and Apply Motion on the real host: seams, strength, windows, ControlNet pictures."""
+"""Load Motion and Apply Motion on the real ComfyUI: seams, strength, windows, ControlNet pictures."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_model_is_the_same_before_and_after_its_clone_moved(host, animatedif
 def test_cond_and_uncond_apart_are_cond_and_uncond_together(host, kind, monkeypatch):
     moving = host.move(host.motion(kind), 4, 2)
     together = host.sample(moving, 6, SMALL)
-    monkeypatch.setattr(type(moving.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # the host then splits
+    monkeypatch.setattr(type(moving.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # ComfyUI then splits
     apart = host.sample(moving, 6, SMALL)
     assert relative_error(apart, together) < 1e-5
 
@@ -97,7 +97,7 @@ def test_modules_stand_after_the_layers_and_before_what_changes_the_size(host):
 
     before = layers()
     injection.inject(host.model)
-    injection.inject(host.model)  # the host may do so twice
+    injection.inject(host.model)  # ComfyUI may do so twice
     moving = layers()
     injection.eject(host.model)
     assert layers() == before
@@ -140,7 +140,7 @@ def noting(pictures, previous=None):
         resized: list = []
 
         def get_control(self, x_noisy, *args):
-            if self.cond_hint is None:  # the host's own resize their pictures then
+            if self.cond_hint is None:  # ComfyUI's own resize their pictures then
                 self.cond_hint = self.cond_hint_original
                 self.resized.append(len(self.cond_hint))
             if self.previous_controlnet:
@@ -157,7 +157,7 @@ def test_controlnets_see_the_pictures_of_each_window(host, animatediff):
     import comfy.sample
 
     inner = noting(torch.arange(10.0).view(-1, 1, 1, 1))
-    outer = noting(torch.arange(3.0).view(-1, 1, 1, 1), inner)  # fewer pictures than frames: the host begins them again
+    outer = noting(torch.arange(3.0).view(-1, 1, 1, 1), inner)  # fewer pictures than frames: ComfyUI begins them again
     positive, negative = ([[text, {"control": outer}] for text, _ in prompt(sign)] for sign in "+-")
     noise = normal("noise", 10, 4, SMALL, SMALL)
     moving = host.move(animatediff, 4, 1)

@@ -27,7 +27,7 @@ def host(comfy) -> MovingHost:
 
 @pytest.fixture(scope="module")
 def evolved(comfy):
-    """The pack, imported as the host imports it."""
+    """The pack, imported as ComfyUI imports it."""
     name = "animatediff_evolved"
     spec = importlib.util.spec_from_file_location(name, Path(FOLDER) / "__init__.py", submodule_search_locations=[FOLDER])
     module = sys.modules[name] = importlib.util.module_from_spec(spec)

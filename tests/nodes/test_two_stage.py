@@ -1,4 +1,4 @@
-"""The Two-Stage Sampler on the real host: every length, one result for one seed, resume, Cancel."""
+"""The Two-Stage Sampler on the real ComfyUI: every length, one result for one seed, resume, Cancel."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_every_length_of_clip(host, motions, kind, frames):
 @pytest.mark.parametrize("frames", [1, 3, 13, 23])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_published_method_no_longer_fails_at_the_lengths_where_its_code_does(host, motions, kind, frames):
-    video, _ = host.video(motions[kind], frames, cells=SMALL, method="published code")
+    video, _ = host.video(motions[kind], frames, cells=SMALL, method="official code")
     assert video.shape[0] == frames and torch.isfinite(video).all()
 
 
@@ -50,7 +50,7 @@ def test_the_seed_alone_decides(host, motions, kind):
     assert not torch.allclose(one, host.video(motions[kind], 14, cells=SMALL, seed=6)[0])
 
 
-@pytest.mark.parametrize("method", ["paper", "published code"])
+@pytest.mark.parametrize("method", ["paper", "official code"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_saved_first_stage_resumes_to_the_same_video(host, motions, kind, method):
     video, first = host.video(motions[kind], 14, cells=SMALL, method=method)
@@ -94,7 +94,7 @@ def test_any_guider_and_any_sampler(host, motions, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_steps_leave_the_clip_as_it_is(host, motions, kind, monkeypatch):
-    monkeypatch.setattr(host, "sigmas", lambda steps: torch.tensor([]))  # what the host's schedulers give at denoise 0
+    monkeypatch.setattr(host, "sigmas", lambda steps: torch.tensor([]))  # what ComfyUI's schedulers give at denoise 0
     clip = {"samples": normal("clip", 14, 4, SMALL, SMALL)}
     video, _ = host.video(motions[kind], 14, latent_image=clip)
     assert torch.equal(video, clip["samples"])

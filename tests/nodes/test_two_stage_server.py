@@ -82,5 +82,5 @@ def test_cancel_in_each_stage_stops_the_run_and_the_next_one_is_right(server, mo
         assert reached.is_set() and max(seen) <= at + 1
     steps = []
     again = server.run(graph(1, "again"), lambda node, value, maximum: steps.append(value) if node == "video" else None)
-    assert max(steps) == 2 * STEPS  # sampled again, not from the host's cache
+    assert max(steps) == 2 * STEPS  # sampled again, not from ComfyUI's cache
     assert right.equal(video(server, again))

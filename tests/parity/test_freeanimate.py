@@ -1,4 +1,4 @@
-"""Parity of RA-SA and IBA with their formulas (no code of FreeAnimate is published), on the real host."""
+"""Parity of RA-SA and IBA with their formulas (no code of FreeAnimate is published), on the real ComfyUI."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def _expression(t: dict[str, Tensor], motion: bool) -> Expression:
 
 
 def _knit_drive(name: str, generation: str, repository: str, keys: dict[str, str]):
-    """keys: station -> name of the golden output."""
+    """keys: block boundary -> name of the golden output."""
 
     def case(golden: Golden, host) -> Compared:
         t = golden.tensors(name)

@@ -1,4 +1,4 @@
-"""Parity of the W+ adapter: its modules and directions, and on the real host whole UNets and the sampler."""
+"""Parity of the W+ adapter: its modules and directions, and on the real ComfyUI whole UNets and the sampler."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _sample(golden: Golden, host) -> Compared:
         guider = comfy.samplers.CFGGuider(model)
         guider.set_conds(positive, negative)
         guider.set_cfg(settings["cfg"])
-        # The published start is noise x sqrt(sigma0^2 + 1), the host's is noise x sigma0 unless it begins at its own largest sigma.
+        # The published start is noise x sqrt(sigma0^2 + 1), ComfyUI's is noise x sigma0 unless it begins at its own largest sigma.
         start = t["noise"] * settings["init_noise_sigma"] / sigmas[0]
         empty = torch.zeros_like(start)
         sampled = guider.sample(start, empty, comfy.samplers.sampler_object("euler"), sigmas, disable_pbar=True, seed=0)

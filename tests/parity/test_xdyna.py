@@ -19,7 +19,7 @@ from sk_portrait.unet.networks.animatediff import TemporalTransformer
 from sk_portrait.unet.networks.layers import Attention
 
 Compared = Iterator[tuple[str, Tensor, Tensor]]  # (key of the output, ours, reference)
-EYES_AND_MOUTH = (slice(43, 48), slice(37, 42), slice(49, 68))  # of the 68 landmarks, as the published code cuts them
+EYES_AND_MOUTH = (slice(43, 48), slice(37, 42), slice(49, 68))  # of the 68 landmarks, as the official code cuts them
 
 HINTS, HINT_FRAMES = ("pose", "global", "local"), (4, 6, 20)
 
@@ -82,7 +82,7 @@ def _face(golden: Golden, host) -> Compared:
     box = np.concatenate([points.min(1), points.max(1)], axis=1)
     centres = np.stack([points[:, part].mean(1) for part in EYES_AND_MOUTH], axis=1)
     for k in np.flatnonzero(~t["found"].numpy()):
-        centres[k] = centres[k - 1]  # the published code keeps the last centre
+        centres[k] = centres[k - 1]  # the official code keeps the last centre
     crops = sface.crops(sface.Faces(t["found"].numpy(), box, centres), (frames.shape[2], frames.shape[1]))
     for name in ("box", "centre", "half"):
         yield name, torch.from_numpy(getattr(crops, name)), t[name]

@@ -1,4 +1,4 @@
-"""The bench of meaning can tell, and the small world means what it says: the short form of `python run.py bench drawn_heads`."""
+"""The bench of meaning can tell, and the toy model means what it says: the short form of `python run.py bench drawn_heads`."""
 
 import numpy as np
 import pytest

@@ -37,7 +37,7 @@ FIELDS = {
     "a flat rotation": ({"rotation": np.ones(4, np.float32)}, r"rotation .* is \(4, 3\) float, got \(4,\)"),
     "whole numbers": ({"box": np.ones((4, 4), np.int64)}, "box .* float, got .* int64"),
     "NaN": ({"translation": ROWS * NAN}, "translation of a face track must be finite, and row 0"),
-    "arrays of different lengths": ({"valid": np.ones(3, bool)}, "one row a frame in every array"),
+    "arrays of different lengths": ({"valid": np.ones(3, bool)}, "one row per frame in every array"),
     "fifty coefficients": ({"coefficients": np.ones((4, 50), np.float32)}, r"coefficients .* \(4, 51\) float"),
     "a foreign field": ({"extra": np.ones(3)}, "extra does not belong to one"),
     "a number for a name": ({"source": np.float64(3)}, "is not a word"),

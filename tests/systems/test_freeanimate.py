@@ -1,4 +1,4 @@
-"""RA-SA and IBA on the real host: the way up and down again, who may be beside, bad input. test_compose: exactness."""
+"""RA-SA and IBA on the real ComfyUI: the way up and down again, who may be beside, bad input. test_compose: exactness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""W+ on the real host: what the sliders promise, other packs beside it, one sentence for bad input. test_compose: exactness."""
+"""W+ on the real ComfyUI: what the sliders promise, other packs beside it, one sentence for bad input. test_compose: exactness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""X-Dyna on the real host: identity where nothing acts, however the host batches, who it goes with, one sentence for bad input."""
+"""X-Dyna on the real ComfyUI: identity where nothing acts, however ComfyUI batches, who it goes with, one sentence for bad input."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_cond_and_uncond_apart_are_cond_and_uncond_together(host, patched, monke
         return run(self, x, *args, **kwargs)
 
     monkeypatch.setattr(type(model.model.diffusion_model), "_forward", counting)
-    monkeypatch.setattr(type(model.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # the host then splits
+    monkeypatch.setattr(type(model.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # ComfyUI then splits
     assert relative_error(host.sample(model), together) < 1e-5
     assert set(sizes) == {FRAMES + 1}  # the reference rides along in each half
 
@@ -223,7 +223,7 @@ def test_the_start_is_the_reference_by_halves():
 
 
 def control(channels: int):
-    """A ControlNet of the host that takes pictures of so many channels."""
+    """A ControlNet of ComfyUI that takes pictures of so many channels."""
     import comfy.controlnet
 
     from sk_portrait.testing.golden_systems import controlnet_of
@@ -239,7 +239,7 @@ def test_both_controlnets_sum_on_both_halves_of_guidance(host, comfy):
         prompt("+"), prompt("-"), 1.0, 0.5, control(3), pictures["pose"], control(6), pictures["local"], pictures["whole"]
     ).args
     face = positive[0][1]["control"]
-    assert face is negative[0][1]["control"]  # or the host could not run the halves together
+    assert face is negative[0][1]["control"]  # or ComfyUI could not run the halves together
     assert (face.strength, face.cond_hint_original.shape[1]) == (0.5, 6)
     assert (face.previous_controlnet.strength, face.previous_controlnet.cond_hint_original.shape[1]) == (1.0, 3)
     assert face.cond_hint_original[:, :3].amin() == 0 and face.cond_hint_original[:, :3].amax() == 1

@@ -240,7 +240,7 @@ def load_wide(part, narrow):
 
 @pytest.fixture(scope="module")
 def narrow():
-    """UNet and autoencoder of the small world, and their file."""
+    """UNet and autoencoder of the toy model, and their file."""
     torch.manual_seed(0)
     unet, small = definition.unet().eval(), TinyAutoencoder.small().eval()
     return unet, small, definition.narrow_base(unet, small)
@@ -346,7 +346,7 @@ def test_a_clip_without_a_face_is_listed_with_its_reason(tmp_path):
     assert len(bad) == 1 and bad[0][0].name == "wall.mp4" and "face" in bad[0][1]
 
 
-# The small world --------------------------------------------------------------------------------------------------------------
+# The toy model --------------------------------------------------------------------------------------------------------------
 
 
 def test_the_small_world_is_made_and_made_again_from_where_it_stopped(tmp_path, monkeypatch):

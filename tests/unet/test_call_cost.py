@@ -98,7 +98,7 @@ def bare(host):
 
 
 def calls_under(measure: type, host, model, monkeypatch) -> list:
-    """A measure of every UNet call of a sampling run, with the host's own part."""
+    """A measure of every UNet call of a sampling run, with ComfyUI's own part."""
     calls, apply = [], host.model.model.apply_model
 
     def counted(*args, **kwargs):
@@ -118,7 +118,7 @@ def costs_of_calls(*host_model_monkeypatch) -> list[Counter]:
 
 
 def test_our_modules_need_no_more_memory_at_a_time_than_the_unets_own_layers(host, bare, moved, monkeypatch):
-    """So the host's estimate of a call holds: ours run between its layers. The first step keeps keys and values of the reference."""
+    """So ComfyUI's estimate of a call holds: ours run between its layers. The first step keeps keys and values of the reference."""
     plain, calls = ([peak.most for peak in calls_under(Peak, host, model, monkeypatch)] for model in (bare, moved))
     assert max(calls[WINDOWS:]) <= max(plain) and max(calls) < 1.05 * max(plain)
 
@@ -139,13 +139,13 @@ def test_a_span_is_not_looked_up_in_a_call(host, bare, far_drive, monkeypatch):
 
 
 def test_a_compiled_unet_finds_every_windows_own_drive(host, moved, monkeypatch):
-    """The host's TorchCompileModel drops its guards on transformer_options: what changes with the window must not hide there."""
+    """ComfyUI's TorchCompileModel drops its guards on transformer_options: what changes with the window must not hide there."""
     pytest.importorskip("comfy_extras.nodes_torch_compile")
     import comfy.ldm.modules.attention as attention
 
     from sk_portrait.testing.compat.lab import torch_compiled
 
-    # What the host takes on a GPU; its attention for a CPU asks the system for free memory, which breaks the graph by itself.
+    # What ComfyUI takes on a GPU; its attention for a CPU asks the system for free memory, which breaks the graph by itself.
     monkeypatch.setattr(attention, "optimized_attention", attention.attention_pytorch)
     graphs = []
 

@@ -1,4 +1,4 @@
-"""Rows that ride along in a UNet call: who else is on the MODEL neither sees nor loses a frame."""
+"""Rows that are extra items in a UNet call: who else is on the MODEL neither sees nor loses a frame."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_rows_that_nobody_attends_to_change_nothing(host, extra):
 
 
 def test_the_host_makes_room_for_them_and_for_no_more_than_a_window(host, monkeypatch):
-    """The shape that the host estimates its memory with, before sampling."""
+    """The shape that ComfyUI estimates its memory with, before sampling."""
     import comfy.sampler_helpers
 
     asked, estimate = [], comfy.sampler_helpers.estimate_memory

@@ -1,4 +1,4 @@
-"""Which row is which frame: one answer for plain batches, split guidance, the host's windows and AnimateDiff-Evolved's."""
+"""Which row is which frame: one answer for plain batches, split guidance, ComfyUI's windows and AnimateDiff-Evolved's."""
 
 from __future__ import annotations
 

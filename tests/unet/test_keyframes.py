@@ -1,4 +1,4 @@
-"""Windows and key-frame trees: what holds for every length of clip, and the published layouts where the published code works."""
+"""Windows and key-frame trees: what holds for every length of clip, and the published layouts where the official code works."""
 
 import math
 from itertools import pairwise

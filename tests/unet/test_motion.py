@@ -1,4 +1,4 @@
-"""Motion modules against the published ones, and files in every naming."""
+"""Motion modules against the official ones, and files in every naming."""
 
 import json
 import re
@@ -20,7 +20,7 @@ SALT = json.loads((GOLDEN / "index.json").read_text())["salt"]
 
 
 def by_rule(module, prefix):
-    """The module with weights by the rule; positional tables keep their own values."""
+    """The module with deterministic random weights; positional tables keep their own values."""
     state = {
         key: value if key.endswith(".pe") else torch.from_numpy(rule_tensor(SALT, prefix, key, tuple(value.shape)))
         for key, value in module.state_dict().items()
@@ -45,7 +45,7 @@ def test_sk_motion_v5_equals_the_published_module_with_and_without_pads():
 
 
 def narrow_animatediff():
-    """The state dict of the golden AnimateDiff case in diffusers' names, with weights by the rule."""
+    """The state dict of the golden AnimateDiff case in diffusers' names, with deterministic random weights."""
     shapes = json.loads((GOLDEN / "animatediff_keys.json").read_text())
     return {key: torch.from_numpy(rule_tensor(SALT, "animatediff", key, tuple(shape))) for key, shape in shapes.items()}
 
@@ -79,7 +79,7 @@ def test_animatediffs_own_names_become_diffusers_names():
 
 
 def test_files_in_animatediffs_own_names_take_their_norms_frame_by_frame():
-    """As AnimateDiff's own code does; published HelloMeme files were tuned under diffusers, which takes them over all frames."""
+    """As AnimateDiff's own code does; official HelloMeme files were tuned under diffusers, which takes them over all frames."""
     state = narrow_animatediff()
     for names, over_frames in ((state, True), (in_animatediffs_names(state), False)):
         sites = load(names, "motion.safetensors").module.sites()

@@ -94,7 +94,7 @@ def test_a_part_of_a_tree_has_the_key_frames_of_the_clip(comfy):
 def test_a_part_that_cannot_be_is_said(comfy):
     _, _, one = sampled("animatediff", steps=1)
     with pytest.raises(ValueError, match="method paper"):
-        one(0, 10, 4, method="published code")
+        one(0, 10, 4, method="official code")
     with pytest.raises(ValueError, match="clip of 30 frames and latent_image has 12"):
         host = MovingHost()
         host.video([host.motion("animatediff")], 12, cells=CELLS, part=Part.of(30, 0, 10, 4))

@@ -1,4 +1,4 @@
-"""Every published file is recognised by its own keys, built from its own shapes, and nothing in it is left out."""
+"""Every official file is recognised by its own keys, built from its own shapes, and nothing in it is left out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sk_portrait.sk_attention.versions import GENERATIONS
 
 MANIFESTS = Path(__file__).parent.parent / "manifests"
 
-# Manifest -> (generations that its keys fit, kind).
+# Manifest -> (versions that its keys fit, kind).
 FILES = {
     "v1_reference": (("v1",), "reference adapter"),
     "v2_reference": (("v2",), "reference adapter"),
@@ -45,7 +45,7 @@ def state(name: str) -> dict[str, torch.Tensor]:
 
 
 def load_shape(tensors: dict, file: str):
-    """Load without storage: the networks have hundreds of millions of weights."""
+    """Load without storage: the networks have hundreds of M parameters."""
     with torch.device("meta"):
         return load(tensors, file)
 

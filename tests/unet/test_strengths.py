@@ -1,4 +1,4 @@
-"""Portrait Strengths: by level, step and frame; where it is 0 the MODEL's own result stands, bit for bit."""
+"""Portrait Strengths: by level, step and frame; where it is 0 the MODEL's own result stands, bit-identically."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class TestOnTheHost:
     @pytest.mark.parametrize(
         ("wishes", "words"),
         [
-            ({"stations": "up_4: 1"}, "'up_4: 1' is no station; write STATION: STRENGTH"),
+            ({"stations": "up_4: 1"}, "'up_4: 1' is no block boundary; write STATION: STRENGTH"),
             ({"steps": "half: 1"}, "'half: 1' is no key frame; write PERCENT: STRENGTH"),
             ({"steps": "0: 1", "per_step": [1.0]}, "said by steps and by per_step"),
             ({"per_frame": [float("nan")]}, "it must be a list of numbers"),

@@ -12,7 +12,7 @@ from sk_portrait.unet.clip.windows import Window, cut_conds, tell_window
 
 @dataclass
 class Cond:
-    """As the host's CONDRegular."""
+    """As ComfyUI's CONDRegular."""
 
     cond: torch.Tensor
 

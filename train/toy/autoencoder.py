@@ -1,6 +1,6 @@
-"""The small world's autoencoder: the host's tiny one (TAESD's names and shapes), with fewer channels where pictures are large.
+"""The toy model's autoencoder: ComfyUI's tiny one (TAESD's names and shapes), with fewer channels where pictures are large.
 
-Layers that a small world does not need are left out; `world.wide_base` puts them back as layers that change nothing.
+Layers that a toy model does not need are left out; `world.wide_base` puts them back as layers that change nothing.
 It starts as a plain enlargement of the shrunk picture, so that a short training is spent on what that lacks.
 """
 
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from ...unet.networks.layers import conv3x3
 
-FULL = 64  # channels of the host's, at every level
+FULL = 64  # channels of ComfyUI's, at every level
 WIDTHS = (16, 32, 32, 64)  # of the levels, from the picture to the latent
-BOUND = 3.0  # the host bounds latents to +-3 by a soft clamp before it decodes
+BOUND = 3.0  # ComfyUI bounds latents to +-3 by a soft clamp before it decodes
 MEAN, DEVIATION = 0.55, 0.27  # of a picture's colours
 
 
@@ -71,7 +71,7 @@ class TinyAutoencoder(nn.Module):
 
     @classmethod
     def full(cls, width: int = FULL) -> TinyAutoencoder:
-        """As the host has it."""
+        """As ComfyUI has it."""
 
         def blocks(count: int) -> list[nn.Module]:
             return [Block(width) for _ in range(count)]
@@ -88,7 +88,7 @@ class TinyAutoencoder(nn.Module):
 
     @classmethod
     def small(cls, widths: Sequence[int] = WIDTHS) -> TinyAutoencoder:
-        """The small world's, its latents of about unit deviation from the start."""
+        """The toy model's, its latents of about unit deviation from the start."""
         a, b, c, d = widths
         none = nn.Identity
         encoder = [

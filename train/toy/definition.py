@@ -1,4 +1,4 @@
-"""The networks of the small world, narrow: trained on two cores, and by `widen` exactly the same in SD1.5's shapes."""
+"""The networks of the toy model, narrow: trained on two cores, and by `widen` exactly the same in SD1.5's shapes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ..sizes import fitted
 from .autoencoder import TinyAutoencoder
 from .widen import widened
 
-TIMES = 10  # every width is a tenth of what the host asks for
-WIDTHS = (32, 64, 64, 64)  # of the UNet's levels; the host asks for 320 at the first, and takes 640 at the others
+TIMES = 10  # every width is a tenth of what ComfyUI asks for
+WIDTHS = (32, 64, 64, 64)  # of the UNet's levels; ComfyUI asks for 320 at the first, and takes 640 at the others
 GENERATION, KEY_FRAMES = "v2", "v3"
 BASE, FIRST_STAGE = "world_base.safetensors", "first_stage_model."
 # Layers of SD1.5 that so small a world does not need; in a file of SD1.5's shapes their weights are zero, which adds nothing.
@@ -74,7 +74,7 @@ def key_frames() -> Part:
 
 
 def repository(part: Part) -> str:
-    """The published name of a part of the world."""
+    """The official name of a part of the world."""
     return part.repositories[GENERATION if GENERATION in part.generations else KEY_FRAMES]
 
 
@@ -107,7 +107,7 @@ def narrow_autoencoder(narrow: Mapping[str, Tensor]) -> TinyAutoencoder:
 
 
 def wide_base(narrow: Mapping[str, Tensor], times: int = TIMES) -> dict[str, Tensor]:
-    """The checkpoint that the host takes for SD1.5, without a text encoder: what it says is multiplied by zero."""
+    """The checkpoint that ComfyUI takes for SD1.5, without a text encoder: what it says is multiplied by zero."""
     with torch.device("meta"):
         wide = plain_unet([width * times for width in WIDTHS]).state_dict()
         full = TinyAutoencoder.full().state_dict()
@@ -138,7 +138,7 @@ def _block(key: str) -> str:
 
 
 def _wide_autoencoder(small: Mapping[str, Tensor], shapes) -> dict[str, Tensor]:
-    """The host's tiny autoencoder from the small one. Its first convolution hands the picture on, unchanged, in three channels."""
+    """ComfyUI's tiny autoencoder from the small one. Its first convolution hands the picture on, unchanged, in three channels."""
     first, half = "taesd_encoder.0.weight", "taesd_encoder.2.weight"
     rest = {key: shape for key, shape in shapes.items() if key not in (first, half)}
     silent = {key for key in rest if key not in small}
@@ -147,7 +147,7 @@ def _wide_autoencoder(small: Mapping[str, Tensor], shapes) -> dict[str, Tensor]:
     wide[first][range(3), range(3), 1, 1] = 1
     wide[half] = torch.zeros(shapes[half])
     wide[half][:, :3] = small[half].repeat_interleave(shapes[half][0] // small[half].shape[0], 0)
-    # The UNet's latents are the autoencoder's own: the host divides by this on the way in and multiplies by SD1.5's scale.
+    # The UNet's latents are the autoencoder's own: ComfyUI divides by this on the way in and multiplies by SD1.5's scale.
     return wide | {"vae_scale": torch.tensor(0.18215)}
 
 

@@ -1,4 +1,4 @@
-"""What the small world is made of: drawn people, as files of pictures with the truth of each."""
+"""What the toy model is made of: drawn people, as files of pictures with the truth of each."""
 
 from __future__ import annotations
 

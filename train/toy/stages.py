@@ -1,4 +1,4 @@
-"""`python run.py train world --out FOLDER`: the small world from nothing, stage after stage.
+"""`python run.py train world --out FOLDER`: the toy model from nothing, stage after stage.
 
 Drawings, autoencoder, latents; the drive encoder's rehearsal; base, reference adapter and drive encoder jointly; then AnimateDiff's
 modules, and SK motion between key frames, each with everything else frozen. Every stage resumes, and a finished one is skipped; the

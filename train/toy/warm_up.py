@@ -29,7 +29,7 @@ class Place(NamedTuple):
 
 
 class Rehearsed(nn.Module):
-    """The loss of what is read in a drive encoder's features: at each station the latent, packed into the station's cells.
+    """The loss of what is read in a drive encoder's features: the latent at each block boundary.
 
     drive, of pictures (B, 3, H, W) and coefficients (B, 51); latents (B, 4, h, w); mask (B, 1, h, w) of eyes and mouth
     """
@@ -45,7 +45,7 @@ class Rehearsed(nn.Module):
         )
 
     def answers(self, pictures: Tensor, coefficients: Tensor, cells: int) -> dict[str, Tensor]:
-        """Station -> (B, 4, cells, cells)."""
+        """Block boundary -> (B, 4, cells, cells)."""
         features = self.drive(pictures, Expression.without_patches(coefficients))
         return {name: F.pixel_shuffle(head(features[name]), cells // features[name].shape[-1]) for name, head in self.heads.items()}
 

@@ -1,6 +1,6 @@
 """Exact widening: every channel becomes r equal neighbours, and no output changes (Net2Net, arXiv 1511.05641, all channels alike).
 
-A file of a narrow network becomes one of a wide network's shapes. Which axes grow, and how often, is read from the two shapes: an
+A file of a tiny model becomes one of a wide network's shapes. Which axes grow, and how often, is read from the two shapes: an
 axis that is no channel (latents, text, timestep sinusoid, tokens) is equal in both and stays. Only tables that a checkpoint holds
 can grow with it: v5 computes its tables from the width, so v5 cannot be widened.
 """
@@ -21,13 +21,13 @@ class WideningError(ValueError):
 
 
 def widened(narrow: Mapping[str, Tensor], shapes: Shapes, silent: Container[str] = ()) -> dict[str, Tensor]:
-    """The tensors of a narrow network at `shapes` (name -> shape).
+    """The tensors of a tiny model at `shapes` (name -> shape).
 
-    silent: tensors that the narrow network may lack; they are zero, so that their layer adds nothing
+    silent: tensors that the tiny model may lack; they are zero, so that their layer adds nothing
     Raises WideningError: a tensor is missing or foreign, or a width is no multiple of the narrow one.
     """
     if foreign := sorted(narrow.keys() - shapes.keys()):
-        raise WideningError(f"{foreign[0]!r} (and {len(foreign) - 1} more) of the narrow network is not in the wide one.")
+        raise WideningError(f"{foreign[0]!r} (and {len(foreign) - 1} more) of the tiny model is not in the wide one.")
     wide = {}
     for key, shape in shapes.items():
         if key in narrow:
@@ -35,7 +35,7 @@ def widened(narrow: Mapping[str, Tensor], shapes: Shapes, silent: Container[str]
         elif key in silent:
             wide[key] = torch.zeros(shape)
         else:
-            raise WideningError(f"The narrow network lacks {key!r}.")
+            raise WideningError(f"The tiny model lacks {key!r}.")
     return wide
 
 

@@ -14,7 +14,7 @@ from .run import Area
 log = logging.getLogger(__name__)
 
 CELL = 8  # pixels
-# How often the UNet has halved the latent where the station stands; an odd side is rounded up at each.
+# How often the UNet has halved the latent where the block boundary stands; an odd side is rounded up at each.
 HALVINGS = {"down_0": 1, "down_1": 2, "down_2": 3, "down_3": 3, "mid": 3, "up_0": 3, "up_1": 2, "up_2": 1, "up_3": 0}
 
 Size = tuple[int, int]  # (height, width)
@@ -37,11 +37,11 @@ class View(NamedTuple):
         return whole if self.area is None else cut(whole, Area(*(CELL * side for side in self.area)))
 
     def whole(self, station: str) -> Size:
-        """The whole picture in cells of the UNet at a station."""
+        """The whole picture in cells of the UNet at a block boundary."""
         return _halved(self.size, HALVINGS[station])
 
     def at(self, station: str, seen: Size | None = None) -> tuple[Size, Area]:
-        """The whole picture and what is shown of it, in cells of the UNet at a station; seen: what is shown there, where a node has
+        """The whole picture and what is shown of it, in cells of the UNet at a block boundary; seen: what is shown there, where a node has
         resized it inside of the UNet. A part that begins between two cells begins at the nearer one."""
         shown = _halved(self.shown, HALVINGS[station])
         seen = seen or shown
@@ -52,8 +52,8 @@ class View(NamedTuple):
 
 
 def notice_size(features: Mapping[str, Tensor], view: View, what: str, remedy: str) -> None:
-    """Log that station -> features (n, C, h, w) were made at another size than is sampled. Raises ValueError where the picture has
-    another shape. The remedy is a sentence's end."""
+    """Log that block boundary -> features (n, C, h, w) were made at another size than is sampled. Raises ValueError where the picture has
+    another shape. `remedy` ends the message."""
     station = min(features, key=HALVINGS.get)
     size, whole = tuple(features[station].shape[-2:]), view.whole(station)
     if size == whole:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SHORTEST_TREE_WINDOW = 4  # with 3 frames a window the ends of the windows can be as many as the frames, and the tree never ends
+SHORTEST_TREE_WINDOW = 4  # with 3 frames per window the ends of the windows can be as many as the frames, and the tree never ends
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def batches(n: int, size: int) -> tuple[range, ...]:
 def published_padding(n: int, length: int = 12, overlap: int = 4) -> Padding:
     """Windows of the published v1 and v2 video pipeline: at least one padding frame, a copy of the last but one latent.
 
-    The published code clamps the overlap to 0..length/2-1 and fails for clips shorter than it; here such a clip is padded to one
+    The official code clamps the overlap to 0..length/2-1 and fails for clips shorter than it; here such a clip is padded to one
     window.
     """
     overlap = min(max(0, overlap), length // 2 - 1)
@@ -128,7 +128,7 @@ def key_frame_levels(n: int, length: int = 12, margins: bool = False, published:
     one window holds a level. `margins` (v3, v4) puts a run without motion below that: its first and last frame, both from the
     first frame of the noise.
 
-    `published` cuts the last window short, as the published pipelines do (and drops a window of one frame, on which v3 and v4
+    `published` cuts the last window short, as the official pipelines do (and drops a window of one frame, on which v3 and v4
     fail); ours shortens all alike, see `chain`. Raises ValueError for n < 1 or length < 4.
     """
     _check(n, length, 1)

@@ -1,5 +1,5 @@
 """Puts AnimateDiff's modules into the blocks of ComfyUI's UNet: the one kind of module that sits between a block's layers and its
-Upsample, where the host has no hook but offers injections.
+Upsample, where ComfyUI has no hook but offers injections.
 
 What is injected is a marker without weights: the UNet's state dict, size and LoRA names never see the modules. Nothing of the
 host is imported.
@@ -54,12 +54,12 @@ class Marker(nn.Module):
         return self
 
     def forward(self, h: Tensor) -> Tensor:
-        """Without the handler there is no knowing the frames, and the host always finds the handler."""
+        """Without the handler there is no knowing the frames, and ComfyUI always finds the handler."""
         return h
 
 
 def handle(layer: Marker, h: Tensor, emb: Tensor, context: Tensor, options: Mapping, *_) -> Tensor:
-    """The host's forward_timestep_embed patch for markers."""
+    """ComfyUI's forward_timestep_embed patch for markers."""
     return on_frames(partial(options[KEY].only, layer.weighted, layer.place), h, options)
 
 
@@ -92,7 +92,7 @@ class Injection:
 def attach(patcher: Any, weighted: Weighted, patchers: Iterable[Any] = (), free_memory: FreeMemory = unlimited) -> None:
     """Give a freshly cloned MODEL a TemporalAction. patchers, free_memory: as of `bind`.
 
-    The host leaves injections in the UNet after a run, until another MODEL is loaded. Ours are there only while a run lasts: markers
+    ComfyUI leaves injections in the UNet after a run, until another MODEL is loaded. Ours are there only while a run lasts: markers
     in the middle of a block shift the names of the layers behind them, which a LoRA loader would see.
     """
     bind(patcher, [weighted], patchers, free_memory)
@@ -106,7 +106,7 @@ def attach(patcher: Any, weighted: Weighted, patchers: Iterable[Any] = (), free_
 
 
 def block_at(unet: nn.Module, place: Place) -> nn.Sequential:
-    """(side, block, layer) of diffusers as the host counts: three blocks a level, on the way down the third is a Downsample."""
+    """(side, block, layer) of diffusers as ComfyUI counts: three blocks a level, on the way down the third is a Downsample."""
     side, block, layer = place
     if side == "mid":
         return unet.middle_block

@@ -1,4 +1,4 @@
-"""Binds the stations to a diffusers UNet2DConditionModel by torch's own module hooks: the embedded host, for scripts and demos.
+"""Binds the block boundaries to a diffusers UNet2DConditionModel by torch's own module hooks: the diffusers backend, for scripts and demos.
 
 Nothing of diffusers is imported: the UNet comes in as an argument.
 """
@@ -21,7 +21,7 @@ from ..patches import Call, Capture, Stations, Weighted
 def bound(unet: nn.Module, actions: Iterable[Weighted], options: Mapping[str, Any]) -> Iterator[nn.Module]:
     """While open, every call of `unet` runs the actions; afterwards the UNet is as it was.
 
-    options: as the host's transformer_options: `cond_or_uncond`, `context_window`; inside a run also the run, `uuids` and `sigmas`.
+    options: as ComfyUI's transformer_options: `cond_or_uncond`, `context_window`; inside a run also the run, `uuids` and `sigmas`.
     """
     binding = _Binding(Stations(actions), options)
     hooks = [
@@ -40,7 +40,7 @@ def bound(unet: nn.Module, actions: Iterable[Weighted], options: Mapping[str, An
 
 @torch.no_grad()
 def plain_features(unet: nn.Module, latents: Tensor, context: Tensor, branch: int = COND) -> dict[str, Tensor]:
-    """What one forward at timestep 0 over clean latents (N, 4, h, w), context (1 or N, t, D), shows at every station."""
+    """What one forward at timestep 0 over clean latents (N, 4, h, w), context (1 or N, t, D), shows at every block boundary."""
     capture = Capture()
     with bound(unet, [Weighted(capture)], {"cond_or_uncond": [branch]}):
         unet(latents, 0, encoder_hidden_states=context.expand(len(latents), -1, -1))

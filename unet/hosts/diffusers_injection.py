@@ -1,4 +1,4 @@
-"""Binds AnimateDiff's modules to a diffusers UNet2DConditionModel, beside `diffusers.py`: the embedded host.
+"""Binds AnimateDiff's modules to a diffusers UNet2DConditionModel, beside `diffusers.py`: the diffusers backend.
 
 Nothing of diffusers is imported: the UNet comes in as an argument.
 """
@@ -19,7 +19,7 @@ from .comfy_injection import Place
 
 @contextmanager
 def moving(unet: nn.Module, weighted: Weighted, options: Mapping[str, Any]) -> Iterator[nn.Module]:
-    """While open, every call of `unet` runs a TemporalAction after each of its layers. options: as the host's transformer_options."""
+    """While open, every call of `unet` runs a TemporalAction after each of its layers. options: as ComfyUI's transformer_options."""
     stations = Stations([weighted])
 
     def after(place: Place):

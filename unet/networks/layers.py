@@ -1,7 +1,7 @@
 """The small parts that every HelloMeme network is made of.
 
-Names of parameters are those of the published checkpoints. Every layer takes `operations`: torch.nn, or the host's class of the
-same layers (comfy.ops.manual_cast), so that the host can keep weights in one dtype or device and compute in another.
+Names of parameters are those of the official checkpoints. Every layer takes `operations`: torch.nn, or ComfyUI's class of the
+same layers (comfy.ops.manual_cast), so that ComfyUI can keep weights in one dtype or device and compute in another.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class SinusoidalTable(nn.Module):
     """Interleaved table of v1-v4 (`pe` (1, L, C) in the checkpoint): pe[p, 2i] = sin(p w_i), pe[p, 2i+1] = cos(p w_i).
 
     The networks were trained with the L positions of the checkpoint. Beyond them the same formula goes on: an extrapolation, and
-    the published code stops there.
+    the official code stops there.
     """
 
     def __init__(self, dim: int, length: int):
