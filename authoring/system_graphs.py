@@ -81,7 +81,7 @@ def xdyna_video(info: dict) -> Graph:
         "skeletons on black without the head's points: make it with any pose node from the face video, cut to the same shape. Prompts "
         "stay empty: guidance acts through the image tokens.",
         "A person comes to life",
-        "`width` and `height` (512 x 896 is what it was trained at), then `pose_strength` and `face_strength` (0: without).",
+        "`width` and `height` (the official example has 512 x 896), then `pose_strength` and `face_strength` (0: without).",
         person=_image(graph, "Person"), sd15=checkpoint(graph, 0), face=_video(graph, "Face video", "driver.mp4"),
         pose=_video(graph, "Pose video (skeletons)", "pose.mp4"),
     )  # fmt: skip

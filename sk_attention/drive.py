@@ -120,7 +120,7 @@ class DriveAction:
         return h
 
     def _of(self, branch: int) -> Tensor:
-        """One station's features of a branch."""
+        """Features of one boundary, for cond or uncond."""
         return next(iter((self.drive.null if branch == UNCOND else self.drive.features).values()))
 
     def _look(self, rows: Rows) -> None:

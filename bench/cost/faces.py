@@ -3,7 +3,7 @@ that cut, draw and paste pictures of that clip.
 
 python run.py bench faces [--source NAME] [--models FOLDER] [--frames 100 2000]
 
-Frames a second include reading the video. Every run is a process of its own, since a peak never falls. Memory is flat where the
+Frames per second include reading the video. Every run is a process of its own, since a peak never falls. Memory is flat where the
 peaks at both lengths of the 720p clip differ by less than a tenth plus the track itself. A row with a goal judges: the goals are for two
 cores. Where the HelloMeme models lie in FOLDER,
 the stages of the official tool (a frame at a time; detector and landmarks on every frame, twice) are timed as well.

@@ -81,7 +81,7 @@ def losses(table: Table, judge: Judge, act: Act) -> None:
     """What is taken away is lost, and only that."""
     own = act()
     moved = judge.amplitude(own)
-    table.above("turns, of what was asked", moved, 0.6)
+    table.above("turns, share of the requested angle", moved, 0.6)
     table.below("drive off: turns", judge.amplitude(act(wishes=replace(USUAL, drive=0.0))), 0.2)
     nobody = act(wishes=replace(USUAL, reference=0.0))
     table.below("reference off: identity", nobody.found, 0.5 * own.found)

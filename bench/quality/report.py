@@ -31,7 +31,7 @@ roll in degrees. AED: mean error of the eleven coefficients. Identity: share fou
 |---|---|---|
 {rows}
 
-![Portraits, what was asked, and what the toy model made](pictures/actors.png)
+![Portraits, requested pose, and result of the toy model](pictures/actors.png)
 
 From above: the portrait, the drawn truth, the result. Frames alone, without motion modules.
 

@@ -123,7 +123,7 @@ class Source(Protocol):
 
 @runtime_checkable
 class Detects(Protocol):
-    """A source whose detector can be asked by itself, at a fraction of the cost of `glance`."""
+    """A source whose detector can run alone, at a fraction of the cost of `glance`."""
 
     def detect(self, frame: np.ndarray) -> list[Detection]:
         """The faces of one whole frame, without a search in tiles; also while a clip is being tracked."""

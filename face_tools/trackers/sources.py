@@ -39,7 +39,7 @@ def available(models: ModelFiles) -> dict[str, str | None]:
 
 
 def choose(models: ModelFiles) -> str:
-    """The first tracker that can run here and sends nothing anywhere. Raises TrackError that says what each one lacks."""
+    """The first tracker that can run here and sends nothing anywhere. Raises TrackError with the missing parts of each one."""
     reasons = {}
     for name in MODULES:
         reasons[name] = _module(name).missing(models) or consent(name)

@@ -244,7 +244,7 @@ class TrackFromLandmarks(io.ComfyNode):
                 FPS,
                 *WHICH,
                 io.Image.Input(
-                    "images", optional=True, tooltip="The frames of the clip: with them, people who cross are told apart by their looks."
+                    "images", optional=True, tooltip="The frames of the clip: with them, people who cross are distinguished by their looks."
                 ),
                 COEFFICIENTS,
                 CUT,

@@ -94,7 +94,7 @@ def _branches(options: Mapping[str, Any]) -> tuple[int, ...]:
     if run is not None:
         if not (ids := options.get("uuids")):
             raise GuiderError(
-                "Another node calls the UNet without `uuids`, so cond and uncond cannot be told apart. Remove or bypass that node."
+                "Another node calls the UNet without `uuids`, so cond and uncond are unknown. Remove or bypass that node."
             )
         return tuple(_branch(run, one) for one in ids)
     numbers = options.get("cond_or_uncond") or (COND,)
