@@ -94,6 +94,8 @@ class ComparisonGrid(io.ComfyNode):
     @classmethod
     def execute(cls, sheets, columns) -> io.NodeOutput:
         pictures = [picture[..., :3] for sheet in sheets for picture in sheet]
+        if not pictures:
+            raise ValueError("There is no sheet to join. Connect the sheet of Compare Performance.")
         height, width = (max(picture.shape[axis] for picture in pictures) for axis in (0, 1))
         across = min(columns[0], len(pictures))
         grid = torch.ones(-(-len(pictures) // across) * height, across * width, 3)

@@ -50,6 +50,8 @@ def run(node: type, inputs: dict[str, Any]) -> list:
         checked = signature(node.validate_inputs).parameters
         if checked.keys() <= inputs.keys() and node.validate_inputs(**{name: inputs[name] for name in checked}) is not True:
             return []
+        if node.define_schema().is_input_list:  # ComfyUI passes it a list per input
+            inputs = {name: [value] for name, value in inputs.items()}
         return list(node.execute(**inputs).args or ())
     except Exception as error:
         if not is_ours(error):

@@ -85,7 +85,7 @@ def test_a_face_of_no_size_in_face_patches():
 
 def test_a_mask_with_nan_in_paste_back():
     images = grey()
-    portraits, _, square = crop(images).args
+    portraits, _, square, _ = crop(images).args
     with pytest.raises(ValueError, match="The mask holds values that are no numbers"):
         node("SKPortraitPasteBack").execute(images, portraits, square, 0.1, 0.0, torch.full((1, 8, 8), float("nan")))
 

@@ -31,7 +31,7 @@ def _run(name: str, *inputs):
 
 
 def _paste():
-    portraits, _, square = crop(grey(2)).args
+    portraits, _, square, _ = crop(grey(2)).args
     return _run("PasteBack", grey(2), portraits, square, 0.1, 0.0)
 
 
