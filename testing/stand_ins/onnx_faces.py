@@ -60,8 +60,8 @@ def detector(path, half_side=2.0):
         )  # fmt: skip
         brightness = g.add("Slice", brightness, g.constant([0, 0], np.int64), g.constant([rows, columns], np.int64),
                            g.constant([2, 3], np.int64))  # fmt: skip
-        active = 6.0 if stride == 32 else 0.0
-        score = g.add("Sigmoid", g.add("Sub", g.add("Mul", brightness, active), 3.0))
+        active = 12.0 if stride == 32 else 0.0
+        score = g.add("Sigmoid", g.add("Sub", g.add("Mul", brightness, active), 4.0))
         scores[g.add("Reshape", score, g.constant((1, rows * columns, 1), np.int64))] = (rows * columns, 1)
         logits = np.full((1, rows * columns, 4, 8), -50, np.float32)
         low = int(half_side)
