@@ -84,7 +84,7 @@ def test_face_motion_drives_a_generation_that_takes_both_kinds(stocked, small_gr
         (("reference", "v3"), ("coefficients_drive", "v5"), "v5", "A v3 reference and a v5 or v5b drive do not belong together.*Pairs"),
         (("reference", "v1"), ("coefficients_drive", "v2"), None, "A v1 reference and a v2 drive do not belong together.*Pairs"),
         (("reference", "v4"), ("coefficients_drive", "v4"), None, "needs its projection file beside it: hm4_control_proj"),
-        (("reference", "v4"), ("coefficients_drive", "v4"), "v5", "base and projection must be of one generation"),
+        (("reference", "v4"), ("coefficients_drive", "v4"), "v5", "base and projection must be of one version"),
         (("coefficients_drive", "v2"), ("coefficients_drive", "v2"), None, "v2 drive encoder, and this input takes a reference adapter"),
     ],
 )
