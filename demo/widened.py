@@ -40,9 +40,7 @@ def use(graph: dict, info: dict, tracker: Tracker) -> None:
     """
 
     def added(name: str, kind: str, title: str, **inputs) -> str:
-        widgets = {key: workflow.beginning(spec) for key, spec in workflow.inputs_of(info[kind]).items()}
-        known = {key: value for key, value in widgets.items() if value is not None}
-        graph[name] = {"class_type": kind, "inputs": known | inputs, "_meta": {"title": title}}
+        graph[name] = {"class_type": kind, "inputs": workflow.to_values({}, info[kind]) | inputs, "_meta": {"title": title}}
         return name
 
     def only(kind: str) -> dict:
