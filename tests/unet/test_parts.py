@@ -25,6 +25,15 @@ def test_parts_of_one_clip_are_that_clip_in_every_bit():
     assert torch.equal(joined.latents, clip) and joined.missing == () and joined.seam[1] == 0.0
 
 
+def test_the_order_in_which_parts_arrive_is_not_in_the_clip():
+    parts = [Part.of(48, start, 16, 16) for start in (0, 16, 32)]  # the first two begin with the same frame
+    sampled = [(part, normal(str(part.keeps), len(part.frames), 4, 8, 8)) for part in parts]
+    joined = join(sampled)
+    for order in ((1, 0, 2), (2, 1, 0), (1, 2, 0)):
+        other = join([sampled[index] for index in order])
+        assert torch.equal(other.latents, joined.latents) and other.seam == joined.seam
+
+
 def test_a_join_says_what_is_missing_and_where_parts_differ():
     ones = torch.full((30, 4, 8, 8), 1.0)
     clip = normal("clip", 30, 4, 8, 8)

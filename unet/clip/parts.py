@@ -52,8 +52,10 @@ class Joined:
 def join(parts: Sequence[tuple[Part, Tensor]]) -> Joined:
     """Parts with their latents (len(part.frames), 4, h, w), faded into each other over the frames that they share.
 
+    The order in which the parts are given does not matter, to the last bit.
     Raises ValueError for parts of different clips or sizes.
     """
+    parts = sorted(parts, key=lambda one: (one[0].keeps.start, one[0].keeps.stop))
     (first, like), *_ = parts
     for part, latents in parts:
         if part.clip != first.clip or latents.shape[1:] != like.shape[1:]:
@@ -66,7 +68,7 @@ def join(parts: Sequence[tuple[Part, Tensor]]) -> Joined:
     whole, weight = torch.zeros(first.clip, *like.shape[1:]), torch.zeros(first.clip, 1, 1, 1)
     scale, seam = max(float(like.std()), 1e-12), None
     covered: set[int] = set()
-    for part, latents in sorted(parts, key=lambda one: one[0].frames.start):
+    for part, latents in parts:
         for frame in covered & set(part.frames):
             difference = float((whole[frame] - latents[frame - part.frames.start].cpu()).square().mean().sqrt()) / scale
             seam = max(seam or (frame, 0.0), (frame, difference), key=lambda one: one[1])
