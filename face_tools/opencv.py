@@ -7,7 +7,6 @@ Four distributions install the same module `cv2` and overwrite each other, so th
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from importlib import metadata
 from types import ModuleType
@@ -60,7 +59,7 @@ def installed() -> dict[str, str]:
 
 def pip_command() -> list[str]:
     """The command that installs OpenCV, or repairs what is installed, and leaves NumPy as it is."""
-    pip = ["pip"] if importlib.util.find_spec("pip") else ["uv", "pip"]
+    pip = ["pip"] if _version("pip") else ["uv", "pip"]
     present, numpy = installed(), _version("numpy")
     name = next(iter(present), USUAL).removesuffix("-headless") + "-headless"
     return [

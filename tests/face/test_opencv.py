@@ -37,11 +37,15 @@ except Exception as error:
 """
 
 
+def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+
+
 @pytest.fixture
 def environment(monkeypatch):
     """environment(error or version, **distributions): what `import cv2` does, and what pip has installed."""
 
-    def make(found: Exception | str, **distributions: str) -> None:
+    def make(found: Exception | str, pip: str | None = "25.0", **distributions: str) -> None:
         def imported(name: str):
             if isinstance(found, Exception):
                 raise found
@@ -52,7 +56,7 @@ def environment(monkeypatch):
                 raise metadata.PackageNotFoundError(name)
             return versions[name]
 
-        versions = {name.replace("_", "-"): version for name, version in distributions.items()}
+        versions = {name.replace("_", "-"): version for name, version in distributions.items()} | ({"pip": pip} if pip else {})
         monkeypatch.setattr(opencv.importlib, "import_module", imported)
         monkeypatch.setattr(opencv.metadata, "version", version)
 
@@ -103,10 +107,16 @@ def test_a_broken_one_is_left_with_the_command_that_repairs_it(environment, inst
     assert f'--force-reinstall "{name}-headless>=4.8,<6" numpy==2.2.6 and restart ComfyUI' in said
 
 
-def test_an_environment_of_uv_is_served_by_uv(environment, install, monkeypatch):
-    environment(MISSING)
-    monkeypatch.setattr(opencv.importlib.util, "find_spec", lambda name: None)
+def test_an_environment_without_pip_is_served_by_uv(environment, install):
+    environment(MISSING, pip=None)
     assert install()[1:5] == ["-m", "uv", "pip", "install"]
+
+
+def test_the_advice_leaves_setuptools_usable():
+    """Even to look for pip's module makes setuptools switch its distutils off, and torch.compile's own compiler needs it."""
+    code = "from sk_portrait.face_tools import opencv; opencv.pip_command(); import setuptools"
+    done = run_python(f"import sys; sys.path.insert(0, {str(ROOT)!r}); import run; run.load_pack(); {code}")
+    assert done.returncode == 0, done.stderr
 
 
 def test_debuggers_and_copiers_do_not_need_it(environment):
@@ -115,8 +125,7 @@ def test_debuggers_and_copiers_do_not_need_it(environment):
 
 
 def test_without_it_all_nodes_load_and_those_that_need_it_say_what_to_do(comfy, tmp_path):
-    command = [sys.executable, "-c", WITHOUT_OPENCV, str(ROOT), str(comfy), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = run_python(WITHOUT_OPENCV, str(ROOT), str(comfy), str(tmp_path))
     assert done.returncode == 0, done.stderr
     loaded, error = done.stdout.splitlines()[-2:]
     assert int(loaded.split()[0]) > 40 and error.startswith("OpenCVError ") and " -m pip install " in error
