@@ -13,8 +13,9 @@ from ..host import installation
 from ..host.workflow import NOTES, to_values
 from ..sk_attention.versions import GENERATIONS, PAGE
 from . import blueprints
-from .blueprints import PICTURE, PROMPT, Recipe
+from .builder import PICTURE
 from .graph_writer import Graph, Wire
+from .recipes import PROMPT, Recipe
 
 PIPELINES = {"HMPipelineImage": ("hm_image_pipeline", False), "HMPipelineVideo": ("hm_video_pipeline", True)}
 # Widgets of the official nodes in the order in which a saved workflow lists them; the front end keeps one more behind a seed.

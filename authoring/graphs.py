@@ -7,7 +7,7 @@ import json
 from ..host import installation
 from ..host.workflow import BLUEPRINTS, TEMPLATES
 from . import blueprints, sweep_graph, system_graphs
-from .blueprints import PICTURE, SMALL_PICTURE, VIDEO, checkpoint
+from .builder import PICTURE, SMALL_PICTURE, VIDEO, checkpoint
 from .graph_writer import Graph, Subgraph
 from .notes import note
 

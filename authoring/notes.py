@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from ..host.workflow import models
-from .blueprints import LANDMARKER
 from .graph_writer import Graph
+from .recipes import LANDMARKER
 
 FIRST = """## {title}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .blueprints import PICTURE, V5, acted, checkpoint
+from .builder import PICTURE, acted, checkpoint
 from .graph_writer import Graph, Subgraph
 from .notes import note
+from .recipes import V5
 
 VALUES = "0.5, 1, 1.5"
 SWEPT = ("drive_strength", "reference_strength", "cfg", "steps")  # outputs of the sweep, and widgets they drive

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .blueprints import CLIP_VISION, HUB, LANDMARKER, V2, entry, file
 from .graph_writer import Subgraph, Wire
+from .recipes import CLIP_VISION, HUB, LANDMARKER, V2, entry, file
 
 WPLUS_PAGE, XDYNA_PAGE = "https://github.com/csxmli2016/w-plus-adapter", f"{HUB}/Boese0601/X-Dyna"
 WPLUS = {"name": "wplus_adapter.bin", "url": f"{WPLUS_PAGE}/releases/download/v1/wplus_adapter.bin", "directory": "sk_portrait"}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .blueprints import HUB, PICTURE, VIDEO, checkpoint
+from .builder import PICTURE, VIDEO, checkpoint
 from .graph_writer import Graph, Subgraph, Wire
 from .notes import note
+from .recipes import HUB
 from .system_blueprints import cleanup, restyle, sliders, whole_person
 
 OPENPOSE = {

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from ..unet.networks.animatediff import TABLE, AnimateDiff
-from .drive import PROJECTION_MAPS, BaseDriveEncoder, KnitDriveEncoder, Projection
+from .drive_encoders import PROJECTION_MAPS, BaseDriveEncoder, KnitDriveEncoder, Projection
 from .fan import FanEncoder
 from .motion import SKMotion
 from .reference import ReferenceAdapter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..sk_attention.drive import PROJECTION_MAPS
+from ..sk_attention.drive_encoders import PROJECTION_MAPS
 from ..sk_attention.published_files import DRIVE, MOTION, PROJECTION, Part
 
 SD15 = (320, 640, 1280, 1280)

@@ -68,7 +68,7 @@ def encoded(frames: int) -> list[Tensor]:
     from ...nodes.hellomeme.encode import EncodeDrive
     from ...nodes.hellomeme.face_motion import FaceMotion
     from ...nodes.hellomeme.networks import managed
-    from ...sk_attention.drive import FACE_MOTION
+    from ...sk_attention.drive_encoders import FACE_MOTION
     from ...sk_attention.published_files import DRIVE, find_part
     from ...testing.golden import Golden
     from ...testing.tiny_comfy import operations

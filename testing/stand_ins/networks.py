@@ -7,7 +7,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from ...sk_attention.drive import PROJECTION_MAPS
+from ...sk_attention.drive_encoders import PROJECTION_MAPS
 from ...sk_attention.published_files import DRIVE, PARTS, PROJECTION, Part
 from ..rule import fill
 from .shapes import WIDTH

@@ -15,7 +15,8 @@ from sk_portrait.sk_attention.attention import (
     STKCrossAttention,
     STKReferenceModule,
 )
-from sk_portrait.sk_attention.drive import Expression, SmallUnet
+from sk_portrait.sk_attention.drive import Expression
+from sk_portrait.sk_attention.drive_encoders import SmallUnet
 from sk_portrait.sk_attention.fan import CROP
 from sk_portrait.sk_attention.motion import SKMotionModule, SKMotionModuleV5
 from sk_portrait.sk_attention.published_files import DRIVE, FACE_MOTION, PROJECTION, find_part

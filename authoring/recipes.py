@@ -1,0 +1,60 @@
+"""What graphs are made with: the published files of a version, their downloads, the authors' settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..sk_attention.versions import GENERATIONS, Generation
+
+HUB = "https://huggingface.co"
+PROMPT = (
+    "(best quality), highly detailed, ultra-detailed, headshot, person, well-placed five sense organs, looking at the viewer, "
+    "centered composition, sharp focus, realistic skin texture"
+)
+LANDMARKER = {
+    "name": "mediapipe_face_fp32.safetensors",
+    "url": f"{HUB}/Comfy-Org/mediapipe/resolve/main/detection/mediapipe_face_fp32.safetensors",
+    "directory": "detection",
+}  # as in ComfyUI's own blueprints
+FACE_MOTION = "pd_fgc_motion"
+CLIP_VISION = {
+    "name": "clip_vision_vit_h.safetensors",
+    "url": f"{HUB}/lllyasviel/misc/resolve/main/clip_vision_vit_h.safetensors",
+    "directory": "clip_vision",
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a graph is made with. face_motion: the expression is read by Face Motion, else from coefficients and patches (CLIP)."""
+
+    generation: Generation
+    cfg: float = 1.5
+    face_motion: bool = True
+
+    @property
+    def encoder(self) -> str:
+        return self.generation.motion_drive if self.face_motion else self.generation.coefficients_drive
+
+    @property
+    def motions(self) -> list[str]:
+        return [name for name in (self.generation.motion, self.generation.animatediff) if name]
+
+    def sampler(self, video: bool) -> tuple[str, str]:
+        """ComfyUI's names of the authors' sampler and scheduler; up to v4 a video is sampled with another one than a picture."""
+        row = self.generation
+        return ("euler", "normal") if video and row.animatediff else (row.sampler, row.scheduler)
+
+
+V5, V2 = Recipe(GENERATIONS["v5"]), Recipe(GENERATIONS["v2"], cfg=2.0)
+
+
+def file(repository: str) -> str:
+    """How a loader lists the file of a repository."""
+    return f"{repository}.safetensors" if repository else "none"
+
+
+def entry(repository: str) -> dict:
+    """What the front end needs in order to offer the download."""
+    url = f"{HUB}/songkey/{repository}/resolve/main/diffusion_pytorch_model.safetensors"
+    return {"name": file(repository), "url": url, "directory": "sk_portrait"}
