@@ -36,7 +36,9 @@ FAST = "--fast"  # of `test`: under three minutes, and no ComfyUI
 def load_pack():
     """Register the repository root as the package `sk_portrait`, as ComfyUI does under another name. Safe to repeat."""
     if PACK not in sys.modules:
-        spec = importlib.util.spec_from_file_location(PACK, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+        spec = importlib.util.spec_from_file_location(
+            PACK, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+        )
         module = sys.modules[PACK] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     return sys.modules[PACK]

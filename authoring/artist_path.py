@@ -48,10 +48,16 @@ def pictures() -> dict[str, np.ndarray]:
         "tracked": draw_plot(tracked, names, (1000, 400)),
         "edited": draw_plot(edited, names, (1000, 400)),
         "mixed": draw_plot(mixed, names, (1000, 400)),
-        "head_pose": np.vstack([np.hstack([_head_pose(track, k) for k in SHOWN]) for track in (edited, mixed)]),
+        "head_pose": np.vstack(
+            [np.hstack([_head_pose(track, k) for k in SHOWN]) for track in (edited, mixed)]
+        ),
     }
 
 
 def _head_pose(track, k: int) -> np.ndarray:
     cropped = portrait_crop(track, CROP_RULES["v5"]).track(track)
-    return cv2.resize(draw_box(cropped.rotation[k], driven_translation(cropped)[k]), (HEIGHT, HEIGHT), interpolation=cv2.INTER_AREA)
+    return cv2.resize(
+        draw_box(cropped.rotation[k], driven_translation(cropped)[k]),
+        (HEIGHT, HEIGHT),
+        interpolation=cv2.INTER_AREA,
+    )

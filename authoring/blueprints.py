@@ -7,13 +7,23 @@ from .graph_writer import Subgraph, Wire
 from .recipes import V2, V5, Recipe
 
 
-def animation(info: dict, recipe: Recipe = V5, name: str = "Portrait Animation", plain: bool = False) -> Subgraph:
+def animation(
+    info: dict, recipe: Recipe = V5, name: str = "Portrait Animation", plain: bool = False
+) -> Subgraph:
     """A portrait and a VIDEO -> a VIDEO, by the Two-Stage Sampler. plain: beside it, muted, the same from ComfyUI's own nodes."""
-    how = "the paper's two stages" if recipe.generation.name in ("v1", "v2") else "key frames first, then everything between them"
-    graph = Subgraph(name, f"One portrait acts like the face in a video (HelloMeme {recipe.generation.name}: {how}).", info)
+    how = (
+        "the paper's two stages"
+        if recipe.generation.name in ("v1", "v2")
+        else "key frames first, then everything between them"
+    )
+    graph = Subgraph(
+        name, f"One portrait acts like the face in a video (HelloMeme {recipe.generation.name}: {how}).", info
+    )
     build, crop, driver, apply, drive = acted(graph, recipe)
     made = build.clip(apply[0], drive)
-    result = graph.node("CreateVideo", "Video", 11, images=made["pictures"][0], fps=driver["fps"], audio=driver["audio"])
+    result = graph.node(
+        "CreateVideo", "Video", 11, images=made["pictures"][0], fps=driver["fps"], audio=driver["audio"]
+    )
     if plain:
         build.plain(apply[0], made["latents"][0], made["motion"][0], driver)
     for promoted, node, widget in (
@@ -31,7 +41,11 @@ def two_stages(info: dict) -> Subgraph:
 
 def film(info: dict) -> Subgraph:
     """A stretch of a film with another face: tracked, cropped, sampled, pasted back."""
-    graph = Subgraph("Portrait in a Film", "Gives the person in a stretch of a film another face, and pastes it back with the sound.", info)
+    graph = Subgraph(
+        "Portrait in a Film",
+        "Gives the person in a stretch of a film another face, and pastes it back with the sound.",
+        info,
+    )
     portrait, video = graph.given("portrait", "IMAGE"), graph.given("film", "VIDEO")
     build = Builder(graph, V5)
     crop = build.cropped(portrait, "portrait")
@@ -39,13 +53,25 @@ def film(info: dict) -> Subgraph:
     driver = build.video(video, "Track the face in the film")
     build.prompts()
     read = build.read(driver["images"], driver["track"], driver["track"])
-    graph.node("SKPortraitPreviewPatches", "Look at eyes and mouth", 5, tall=PICTURE, patches=build.patches["patches"])
+    graph.node(
+        "SKPortraitPreviewPatches",
+        "Look at eyes and mouth",
+        5,
+        tall=PICTURE,
+        patches=build.patches["patches"],
+    )
     encoder = build.encoder()
     drive = build.drive(encoder, read)
     apply = build.applied(build.reference(images, track, encoder), drive)
     made = build.clip(apply[0], drive)
     pasted = graph.node(
-        "SKPortraitPasteBackVideo", "Paste back", 11, video=video, portraits=made["pictures"][0], crop=driver["crop"], colour_match=0.5
+        "SKPortraitPasteBackVideo",
+        "Paste back",
+        11,
+        video=video,
+        portraits=made["pictures"][0],
+        crop=driver["crop"],
+        colour_match=0.5,
     )
     for promoted, node, widget in (
         ("prompt", build.positive, "text"), ("start", driver, "start"), ("seconds", driver, "seconds"), ("fps", driver, "fps"),
@@ -59,25 +85,50 @@ def film(info: dict) -> Subgraph:
 
 def directed(info: dict) -> Subgraph:
     """A video's performance, corrected by hand: its coefficients are edited and mixed, so they drive instead of Face Motion."""
-    graph = Subgraph("Portrait Directed", "A portrait acts like a video whose expression was corrected: smoothed, scaled, mixed.", info)
+    graph = Subgraph(
+        "Portrait Directed",
+        "A portrait acts like a video whose expression was corrected: smoothed, scaled, mixed.",
+        info,
+    )
     portrait, video = graph.given("portrait", "IMAGE"), graph.given("video", "VIDEO")
     build = Builder(graph, Recipe(V5.generation, V5.cfg, face_motion=False))
     crop = build.cropped(portrait, "portrait")
     images, track = crop["images"], crop["track"]
-    recording = graph.node("SKPortraitImportLiveLinkFace", "A phone's recording (unmute: Ctrl+M)", 1, file="take.csv")
+    recording = graph.node(
+        "SKPortraitImportLiveLinkFace", "A phone's recording (unmute: Ctrl+M)", 1, file="take.csv"
+    )
     graph.mute(recording)
     driver = build.video(video, coefficients=recording[0])
-    edited = graph.node("SKPortraitEditTrack", "Edit the track", 3, track=driver["track"], smooth_pose=1.0, smooth_expression=0.5)
+    edited = graph.node(
+        "SKPortraitEditTrack",
+        "Edit the track",
+        3,
+        track=driver["track"],
+        smooth_pose=1.0,
+        smooth_expression=0.5,
+    )
     preset = graph.node("SKPortraitPresetExpression", "An expression to add", 3, preset="smile")
-    mixed = graph.node("SKPortraitMixTracks", "Add it", 4, track=edited[0], other=preset[0], mode="add its expression", strength=0.3)
-    graph.node("SKPortraitPreviewTrack", "Look at it", 5, tall=PICTURE, track=mixed[0], images=driver["images"])
+    mixed = graph.node(
+        "SKPortraitMixTracks",
+        "Add it",
+        4,
+        track=edited[0],
+        other=preset[0],
+        mode="add its expression",
+        strength=0.3,
+    )
+    graph.node(
+        "SKPortraitPreviewTrack", "Look at it", 5, tall=PICTURE, track=mixed[0], images=driver["images"]
+    )
     build.prompts()
     pose = graph.node("SKPortraitDrawHeadPose", "Head pose", 5, track=mixed[0], portrait_track=track)
     encoder = build.encoder()
     drive = build.drive(encoder, {"head_pose": pose[0], "track": mixed[0]})
     apply = build.applied(build.reference(images, track, encoder), drive)
     made = build.clip(apply[0], drive)
-    result = graph.node("CreateVideo", "Video", 11, images=made["pictures"][0], fps=driver["fps"], audio=driver["audio"])
+    result = graph.node(
+        "CreateVideo", "Video", 11, images=made["pictures"][0], fps=driver["fps"], audio=driver["audio"]
+    )
     for promoted, node, widget in (
         ("smooth_pose", edited, "smooth_pose"), ("blink", edited, "blink"), ("jaw", edited, "jaw"), ("edits", edited, "edits"),
         ("expression", preset, "preset"), ("amount", mixed, "strength"), ("seconds", driver, "seconds"), ("fps", driver, "fps"),
@@ -103,10 +154,17 @@ def still(info: dict, recipe: Recipe = V5, name: str = "Portrait Still") -> Subg
 
 def pair(info: dict) -> Subgraph:
     """Two portraits side by side in one picture, each masked to its half, both with the expression of one driver."""
-    graph = Subgraph("Two Portraits", "Two portraits in one picture, each with the head pose and the expression of the driver.", info)
+    graph = Subgraph(
+        "Two Portraits",
+        "Two portraits in one picture, each with the head pose and the expression of the driver.",
+        info,
+    )
     left, right, picture = (graph.given(name, "IMAGE") for name in ("left", "right", "driver"))
     build = Builder(graph, V5)
-    halves = [build.cropped(half, what)["images"] for half, what in ((left, "left portrait"), (right, "right portrait"))]
+    halves = [
+        build.cropped(half, what)["images"]
+        for half, what in ((left, "left portrait"), (right, "right portrait"))
+    ]
     canvas = graph.node("ImageStitch", "Side by side", 3, image1=halves[0], image2=halves[1])[0]
     driver = build.cropped(picture, "driver")
     build.prompts()
@@ -116,14 +174,26 @@ def pair(info: dict) -> Subgraph:
         "right": build.tracked(canvas, "right face", face="by number", face_number=2)[0],
     }
     apply = graph.node(
-        "SKPortraitApply", "Both faces", 7, model=build.ends["model"], reference=build.reference(canvas, found["left"], encoder)
+        "SKPortraitApply",
+        "Both faces",
+        7,
+        model=build.ends["model"],
+        reference=build.reference(canvas, found["left"], encoder),
     )
     white = graph.node("SolidMask", "One half", 6, value=1.0, width=SIDE, height=SIDE)[0]
     black = graph.node("SolidMask", "Nothing", 6, value=0.0, width=2 * SIDE, height=SIDE)[0]
     for place, (what, track) in enumerate(found.items()):
         read = build.read(driver["images"], driver["track"], track, f", {what}")
         drive = build.drive(encoder, read, f", {what}")
-        mask = graph.node("MaskComposite", f"The {what} half", 7, destination=black, source=white, x=place * SIDE, operation="add")[0]
+        mask = graph.node(
+            "MaskComposite",
+            f"The {what} half",
+            7,
+            destination=black,
+            source=white,
+            x=place * SIDE,
+            operation="add",
+        )[0]
         apply = graph.node("SKPortraitApply", f"Act, {what}", 8, model=apply[0], drive=drive, mask=mask)
         graph.promote(f"{what}_strength", apply, "drive_strength")
     sampler, pictures = build.still(apply[0], drive)
@@ -136,12 +206,18 @@ def pair(info: dict) -> Subgraph:
 
 
 def expression(info: dict) -> Subgraph:
-    graph = Subgraph("Portrait Expression", "One portrait with the expression of the sliders (HelloMeme v5); no video.", info)
+    graph = Subgraph(
+        "Portrait Expression",
+        "One portrait with the expression of the sliders (HelloMeme v5); no video.",
+        info,
+    )
     portrait = graph.given("portrait", "IMAGE")
     build = Builder(graph, V5)
     crop = build.cropped(portrait, "portrait")
     images, track = crop["images"], crop["track"]
-    editor = graph.node("SKPortraitExpressionEditor", "Expression", 4, tall=PICTURE, portrait=images, track=track)
+    editor = graph.node(
+        "SKPortraitExpressionEditor", "Expression", 4, tall=PICTURE, portrait=images, track=track
+    )
     build.prompts()
     read = build.read(editor["preview"], editor["track"], track)
     encoder = build.encoder()
@@ -164,5 +240,17 @@ def _promote_still(graph: Subgraph, build: Builder, crop: list[Wire], sampler: l
         graph.promote(name, node, widget)
 
 
-SLIDERS = ("pitch", "yaw", "roll", "blink_left", "blink_right", "look_sideways", "look_up", "brows", "jaw", "smile", "pucker")
+SLIDERS = (
+    "pitch",
+    "yaw",
+    "roll",
+    "blink_left",
+    "blink_right",
+    "look_sideways",
+    "look_up",
+    "brows",
+    "jaw",
+    "smile",
+    "pucker",
+)
 SHIPPED = (animation, still, expression)  # in the front end's list of blueprints

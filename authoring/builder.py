@@ -5,7 +5,10 @@ from __future__ import annotations
 from .graph_writer import Graph, Outputs, Subgraph, Wire
 from .recipes import CLIP_VISION, FACE_MOTION, HUB, LANDMARKER, PROMPT, Recipe, entry, file
 
-PICTURE, SMALL_PICTURE = 260, 220  # heights of a picture in a node: of any, and the least that the front end gives a still one
+PICTURE, SMALL_PICTURE = (
+    260,
+    220,
+)  # heights of a picture in a node: of any, and the least that the front end gives a still one
 VIDEO = 330  # of a square video with its buttons
 SIDE = 512  # of each of two portraits in one picture
 STAGES = (("1 · Find and crop the faces", 0, 3), ("2 · Read what they do", 4, 6), ("3 · Draw it", 7, 11))
@@ -17,20 +20,39 @@ class Builder:
     def __init__(self, graph: Subgraph, recipe: Recipe):
         self.graph, self.recipe, self.crop = graph, recipe, recipe.generation.name
         graph.stages = STAGES
-        self.ends = {name: graph.given(name, kind) for name, kind in (("model", "MODEL"), ("clip", "CLIP"), ("vae", "VAE"))}
-        self.landmarker = graph.node("LoadMediaPipeFaceLandmarker", "Face landmarker", 0, [LANDMARKER], model_name=LANDMARKER["name"])
+        self.ends = {
+            name: graph.given(name, kind)
+            for name, kind in (("model", "MODEL"), ("clip", "CLIP"), ("vae", "VAE"))
+        }
+        self.landmarker = graph.node(
+            "LoadMediaPipeFaceLandmarker", "Face landmarker", 0, [LANDMARKER], model_name=LANDMARKER["name"]
+        )
 
     def tracked(self, picture: Wire, what: str, **values) -> list[Wire]:
         """A picture's face by ComfyUI's own landmarker -> its track."""
         found = self.graph.node(
-            "MediaPipeFaceLandmarker", f"Find {what}", 1, face_detection_model=self.landmarker[0], image=picture, num_faces=0
+            "MediaPipeFaceLandmarker",
+            f"Find {what}",
+            1,
+            face_detection_model=self.landmarker[0],
+            image=picture,
+            num_faces=0,
         )
-        return self.graph.node("SKPortraitTrackFromLandmarks", f"Track {what}", 2, face_landmarks=found[0], images=picture, **values)
+        return self.graph.node(
+            "SKPortraitTrackFromLandmarks",
+            f"Track {what}",
+            2,
+            face_landmarks=found[0],
+            images=picture,
+            **values,
+        )
 
     def cropped(self, picture: Wire, what: str) -> Outputs:
         """A picture cropped to its face -> images, track, crop, report."""
         track = self.tracked(picture, what)
-        return self.graph.node("SKPortraitCropPortrait", f"Crop {what}", 3, images=picture, track=track[0], generation=self.crop)
+        return self.graph.node(
+            "SKPortraitCropPortrait", f"Crop {what}", 3, images=picture, track=track[0], generation=self.crop
+        )
 
     def video(self, video: Wire, title: str = "Track driver", **wires: Wire) -> Outputs:
         """A driving video, streamed -> images, track, crop, measured, audio, fps, report."""
@@ -41,11 +63,22 @@ class Builder:
 
     def read(self, images: Wire, track: Wire, portrait_track: Wire, what: str = "") -> dict[str, Wire]:
         """What the drive encoder reads of a clip: head pose and expression."""
-        pose = self.graph.node("SKPortraitDrawHeadPose", f"Head pose{what}", 4, track=track, portrait_track=portrait_track)
-        self.patches = patches = self.graph.node("SKPortraitFacePatches", f"Eyes, mouth, face{what}", 4, images=images, track=track)
+        pose = self.graph.node(
+            "SKPortraitDrawHeadPose", f"Head pose{what}", 4, track=track, portrait_track=portrait_track
+        )
+        self.patches = patches = self.graph.node(
+            "SKPortraitFacePatches", f"Eyes, mouth, face{what}", 4, images=images, track=track
+        )
         if not self.recipe.face_motion:
-            vision = self.graph.node("CLIPVisionLoader", f"CLIP ViT-H{what}", 5, [CLIP_VISION], clip_name=CLIP_VISION["name"])
-            return {"head_pose": pose[0], "track": track, "patches": patches["patches"], "clip_vision": vision[0]}
+            vision = self.graph.node(
+                "CLIPVisionLoader", f"CLIP ViT-H{what}", 5, [CLIP_VISION], clip_name=CLIP_VISION["name"]
+            )
+            return {
+                "head_pose": pose[0],
+                "track": track,
+                "patches": patches["patches"],
+                "clip_vision": vision[0],
+            }
         motion = self.graph.node(
             "SKPortraitFaceMotion", f"Face motion{what}", 5, [entry(FACE_MOTION)], PICTURE, file=file(FACE_MOTION),
             motion_crop=patches["motion_crop"],
@@ -62,10 +95,18 @@ class Builder:
         """The drive encoder."""
         both = self.recipe.encoder, self.recipe.generation.projection
         names, chosen = filter(None, both), dict(zip(("file", "projection"), map(file, both)))
-        return self.graph.node("SKPortraitLoadDriveEncoder", "HelloMeme drive encoder", 5, [entry(name) for name in names], **chosen)[0]
+        return self.graph.node(
+            "SKPortraitLoadDriveEncoder",
+            "HelloMeme drive encoder",
+            5,
+            [entry(name) for name in names],
+            **chosen,
+        )[0]
 
     def drive(self, encoder: Wire, read: dict[str, Wire], what: str = "") -> Wire:
-        return self.graph.node("SKPortraitEncodeDrive", f"Encode drive{what}", 6, drive_encoder=encoder, **read)[0]
+        return self.graph.node(
+            "SKPortraitEncodeDrive", f"Encode drive{what}", 6, drive_encoder=encoder, **read
+        )[0]
 
     def reference(self, picture: Wire, track: Wire, encoder: Wire) -> Wire:
         """The portrait, seen once; with its own drive where the version wants it (v5c)."""
@@ -73,7 +114,9 @@ class Builder:
         if self.recipe.generation.driven_reference:
             what = " of the portrait"
             drive["drive"] = self.drive(encoder, self.read(picture, track, track, what), what)
-        adapter = self.graph.node("SKPortraitLoadAdapter", "HelloMeme adapter", 4, [entry(name)], file=file(name))
+        adapter = self.graph.node(
+            "SKPortraitLoadAdapter", "HelloMeme adapter", 4, [entry(name)], file=file(name)
+        )
         latent = self.graph.node("VAEEncode", "Encode portrait", 4, pixels=picture, vae=self.ends["vae"])
         return self.graph.node(
             "SKPortraitEncodeReference", "Encode reference", 6, model=self.ends["model"], adapter=adapter[0],
@@ -81,7 +124,9 @@ class Builder:
         )[0]  # fmt: skip
 
     def applied(self, reference: Wire, drive: Wire) -> list[Wire]:
-        return self.graph.node("SKPortraitApply", "Apply portrait", 7, model=self.ends["model"], reference=reference, drive=drive)
+        return self.graph.node(
+            "SKPortraitApply", "Apply portrait", 7, model=self.ends["model"], reference=reference, drive=drive
+        )
 
     def still(self, model: Wire, drive: Wire) -> tuple[list[Wire], list[Wire]]:
         """Pictures by ComfyUI's KSampler -> the sampler, the pictures."""
@@ -96,7 +141,8 @@ class Builder:
     def motions(self) -> list[list[Wire]]:
         """The motion files of the version."""
         return [
-            self.graph.node("SKPortraitLoadMotion", "HelloMeme motion", 7, [entry(name)], file=file(name)) for name in self.recipe.motions
+            self.graph.node("SKPortraitLoadMotion", "HelloMeme motion", 7, [entry(name)], file=file(name))
+            for name in self.recipe.motions
         ]
 
     def clip(self, model: Wire, drive: Wire) -> dict[str, list[Wire]]:
@@ -107,13 +153,23 @@ class Builder:
         made = {
             "noise": graph.node("RandomNoise", "Noise", 8, noise_seed=1),
             "guider": graph.node(
-                "CFGGuider", "Guidance", 8, model=model, positive=self.positive[0], negative=self.negative[0], cfg=self.recipe.cfg
+                "CFGGuider",
+                "Guidance",
+                8,
+                model=model,
+                positive=self.positive[0],
+                negative=self.negative[0],
+                cfg=self.recipe.cfg,
             ),
             "sampler": graph.node("KSamplerSelect", "Sampler", 8, sampler_name=sampler),
-            "sigmas": graph.node("BasicScheduler", "Steps", 8, model=model, scheduler=scheduler, steps=25, denoise=1.0),
+            "sigmas": graph.node(
+                "BasicScheduler", "Steps", 8, model=model, scheduler=scheduler, steps=25, denoise=1.0
+            ),
         }
         wires = {name: wires[0] for name, wires in (made | motions).items()}
-        video = graph.node("SKPortraitTwoStageSampler", "Sample the clip", 9, latent_image=latents[0], **wires)
+        video = graph.node(
+            "SKPortraitTwoStageSampler", "Sample the clip", 9, latent_image=latents[0], **wires
+        )
         pictures = graph.node("VAEDecode", "Decode", 10, samples=video[0], vae=self.ends["vae"])
         return made | motions | {"latents": latents, "pictures": pictures}
 
@@ -122,15 +178,37 @@ class Builder:
         graph, (sampler, scheduler) = self.graph, self.recipe.sampler(video=True)
         common = {"positive": self.positive[0], "negative": self.negative[0], "cfg": self.recipe.cfg}
         common |= {"sampler_name": sampler, "scheduler": scheduler}
-        first = graph.node("KSampler", "Stage 1: every frame alone", 12, model=model, latent_image=latents, seed=1, steps=10, **common)
+        first = graph.node(
+            "KSampler",
+            "Stage 1: every frame alone",
+            12,
+            model=model,
+            latent_image=latents,
+            seed=1,
+            steps=10,
+            **common,
+        )
         moving = graph.node("SKPortraitApplyMotion", "Apply motion", 12, model=model, motion=motion)
-        second = graph.node("KSampler", "Stage 2: all of them", 13, model=moving[0], latent_image=first[0], seed=2, steps=25, **common)
+        second = graph.node(
+            "KSampler",
+            "Stage 2: all of them",
+            13,
+            model=moving[0],
+            latent_image=first[0],
+            seed=2,
+            steps=25,
+            **common,
+        )
         pictures = graph.node("VAEDecode", "Decode", 14, samples=second[0], vae=self.ends["vae"])
-        video = graph.node("CreateVideo", "Video", 15, images=pictures[0], fps=driver["fps"], audio=driver["audio"])
+        video = graph.node(
+            "CreateVideo", "Video", 15, images=pictures[0], fps=driver["fps"], audio=driver["audio"]
+        )
         parts = first, moving, second, pictures, video
         for made in parts:
             graph.mute(made)
-        graph.group("The same from plain nodes: select all, Ctrl+M, and wire its video into the output", *parts)
+        graph.group(
+            "The same from plain nodes: select all, Ctrl+M, and wire its video into the output", *parts
+        )
 
 
 def checkpoint(graph: Graph, column: int) -> list[Wire]:
@@ -141,7 +219,9 @@ def checkpoint(graph: Graph, column: int) -> list[Wire]:
     return graph.node("CheckpointLoaderSimple", "SD1.5 checkpoint", column, [model], ckpt_name=name)
 
 
-def acted(graph: Subgraph, recipe: Recipe, picture: str = "") -> tuple[Builder, list[Wire], list[Wire], list[Wire], Wire]:
+def acted(
+    graph: Subgraph, recipe: Recipe, picture: str = ""
+) -> tuple[Builder, list[Wire], list[Wire], list[Wire], Wire]:
     """The way from a portrait and a VIDEO (or a picture of that name) to the patched MODEL.
 
     Returns the builder, the nodes that crop the portrait, read the driver and apply, and the drive.

@@ -37,7 +37,9 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("clip", type=Path)
     parser.add_argument("--named", type=Path, help="CSV, JSON or .npz with the clip's named coefficients")
-    parser.add_argument("--models", type=Path, help="folder with the face models (default: models/face_tools of ComfyUI)")
+    parser.add_argument(
+        "--models", type=Path, help="folder with the face models (default: models/face_tools of ComfyUI)"
+    )
     parser.add_argument("--output", type=Path, help=f"the order (default: {ORDER_FILE} beside the models)")
     options = parser.parse_args(argv)
     folder = options.models or _default_folder()

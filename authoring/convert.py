@@ -20,10 +20,47 @@ from .recipes import PROMPT, Recipe
 PIPELINES = {"HMPipelineImage": ("hm_image_pipeline", False), "HMPipelineVideo": ("hm_video_pipeline", True)}
 # Widgets of the official nodes in the order in which a saved workflow lists them; the front end keeps one more behind a seed.
 WIDGETS = {
-    "HMPipelineImage": ("trans_ratio", "prompt", "negative_prompt", "steps", "seed", "", "guidance_scale", "gpu_id"),
-    "HMPipelineVideo": ("trans_ratio", "patch_overlap", "prompt", "negative_prompt", "steps", "seed", "", "guidance_scale", "gpu_id"),
-    "HMImagePipelineLoader": ("checkpoint", "lora", "vae", "version", "stylize", "deployment", "lora_scale", "dtype"),
-    "HMVideoPipelineLoader": ("checkpoint", "lora", "vae", "version", "stylize", "deployment", "lora_scale", "dtype"),
+    "HMPipelineImage": (
+        "trans_ratio",
+        "prompt",
+        "negative_prompt",
+        "steps",
+        "seed",
+        "",
+        "guidance_scale",
+        "gpu_id",
+    ),
+    "HMPipelineVideo": (
+        "trans_ratio",
+        "patch_overlap",
+        "prompt",
+        "negative_prompt",
+        "steps",
+        "seed",
+        "",
+        "guidance_scale",
+        "gpu_id",
+    ),
+    "HMImagePipelineLoader": (
+        "checkpoint",
+        "lora",
+        "vae",
+        "version",
+        "stylize",
+        "deployment",
+        "lora_scale",
+        "dtype",
+    ),
+    "HMVideoPipelineLoader": (
+        "checkpoint",
+        "lora",
+        "vae",
+        "version",
+        "stylize",
+        "deployment",
+        "lora_scale",
+        "dtype",
+    ),
     "GetHeadPose": ("crop",),
 }
 # What happens to the other official nodes.
@@ -41,7 +78,10 @@ VIDEO_LOADERS, VIDEO_SAVERS = ("VHS_LoadVideo", "LoadVideo"), ("VHS_VideoCombine
 SHORT_PROMPT = "best quality, highly detailed, masterpiece, person, portrait, headshot, looking at the viewer, sharp focus."
 SHORT = ("v5b", "v5c")
 WHOLE = 10.0  # crop factor that takes the whole picture
-NOWHERE = {"stylize": "x1", "gpu_id": 0}  # settings without a counterpart, and the value at which nothing is lost
+NOWHERE = {
+    "stylize": "x1",
+    "gpu_id": 0,
+}  # settings without a counterpart, and the value at which nothing is lost
 
 
 class Conversion:
@@ -60,7 +100,9 @@ class Conversion:
         Raises ValueError where there is no official pipeline node.
         """
         if not any(node["type"] in PIPELINES for node in self.nodes.values()):
-            raise ValueError(f"This workflow has none of {', '.join(PIPELINES)}: it is not one of the official HelloMeme pack.")
+            raise ValueError(
+                f"This workflow has none of {', '.join(PIPELINES)}: it is not one of the official HelloMeme pack."
+            )
         for number in self.nodes:
             self.convert(number)
         return self.graph.saved(), self.notes
@@ -109,11 +151,18 @@ class Conversion:
         for name, wire in wires.items():
             if wire is not None and wire.type == "VIDEO" and self.accepts(kind, name, "IMAGE"):
                 wires[name] = self.pictures(wire)
-        values = to_values(node, self.info[kind]) | {name: wire for name, wire in wires.items() if wire is not None}
-        return self.graph.node(kind, node.get("title") or kind, self.graph.after(*wires.values()), tall=PICTURE, **values)
+        values = to_values(node, self.info[kind]) | {
+            name: wire for name, wire in wires.items() if wire is not None
+        }
+        return self.graph.node(
+            kind, node.get("title") or kind, self.graph.after(*wires.values()), tall=PICTURE, **values
+        )
 
     def accepts(self, kind: str, name: str, type_: str) -> bool:
-        spec = {**self.info[kind]["input"].get("required", {}), **self.info[kind]["input"].get("optional", {})}.get(name, [""])
+        spec = {
+            **self.info[kind]["input"].get("required", {}),
+            **self.info[kind]["input"].get("optional", {}),
+        }.get(name, [""])
         return spec[0] == type_
 
     def pictures(self, video: Wire) -> Wire:
@@ -130,11 +179,17 @@ class Conversion:
         if video is None:
             return []
         if video.type == "IMAGE":
-            video = self.graph.node("CreateVideo", "Video", self.graph.after(video), images=video, fps=float(values.get("frame_rate", 8)))[
-                0
-            ]
+            video = self.graph.node(
+                "CreateVideo",
+                "Video",
+                self.graph.after(video),
+                images=video,
+                fps=float(values.get("frame_rate", 8)),
+            )[0]
         prefix = values.get("filename_prefix", "sk_portrait/converted")
-        return self.graph.node("SaveVideo", "Result", self.graph.after(video), tall=PICTURE, video=video, filename_prefix=prefix)
+        return self.graph.node(
+            "SaveVideo", "Result", self.graph.after(video), tall=PICTURE, video=video, filename_prefix=prefix
+        )
 
     # The pipeline ------------------------------------------------------------------------------------------------------------------
 
@@ -148,10 +203,16 @@ class Conversion:
         face_motion = self.official(node, "drive_expression")["type"] == "GetExpression2"
         for name, harmless in NOWHERE.items():
             if (loaded | chosen).get(name, harmless) != harmless:
-                self.notes.append(f"{name} = {(loaded | chosen)[name]} (node {node['id']}) has no counterpart: left out.")
+                self.notes.append(
+                    f"{name} = {(loaded | chosen)[name]} (node {node['id']}) has no counterpart: left out."
+                )
         recipe = Recipe(GENERATIONS[loaded["version"]], chosen["guidance_scale"], face_motion)
         make = blueprints.animation if is_video else blueprints.still
-        inner = make(self.info, recipe, f"{'Portrait Animation' if is_video else 'Portrait Still'} {node['id']} ({loaded['version']})")
+        inner = make(
+            self.info,
+            recipe,
+            f"{'Portrait Animation' if is_video else 'Portrait Still'} {node['id']} ({loaded['version']})",
+        )
         default = SHORT_PROMPT if loaded["version"] in SHORT and not is_video else PROMPT
         inner.choose("prompt", ", ".join(filter(None, (chosen["prompt"], default))))
         inner.choose("steps", chosen["steps"])
@@ -171,12 +232,20 @@ class Conversion:
         model = self.model(loaded)
         driver = self.wire(driver_pose, "images")
         if is_video and driver is not None and driver.type == "IMAGE":
-            driver = self.graph.node("CreateVideo", "Driver", self.graph.after(driver), images=driver, fps=15.0)[0]
+            driver = self.graph.node(
+                "CreateVideo", "Driver", self.graph.after(driver), images=driver, fps=15.0
+            )[0]
         wires = {"portrait": self.wire(pose, "images"), ("video" if is_video else "driver"): driver}
-        wires = {name: wire for name, wire in (wires | dict(zip(("model", "clip", "vae"), model))).items() if wire is not None}
+        wires = {
+            name: wire
+            for name, wire in (wires | dict(zip(("model", "clip", "vae"), model))).items()
+            if wire is not None
+        }
         made = self.graph.subgraph(inner, self.graph.after(*wires.values()), tall=120, **wires)
         if (node["id"], 1) in self.readers:
-            self.notes.append(f"The LATENT of {node['type']} (node {node['id']}) is inside the blueprint: open it to wire it.")
+            self.notes.append(
+                f"The LATENT of {node['type']} (node {node['id']}) is inside the blueprint: open it to wire it."
+            )
         return made[:1]
 
     def part_of_video(self, inner, driver_pose: dict) -> None:
@@ -191,7 +260,9 @@ class Conversion:
         inner.choose("seconds", (values.get("frame_load_cap") or 0) / rate)
         inner.choose("start", (values.get("skip_first_frames") or 0) / rate)
         if not fps and (values.get("frame_load_cap") or values.get("skip_first_frames")):
-            self.notes.append("The video's part was given in frames without a frame rate: 25 per second were assumed.")
+            self.notes.append(
+                "The video's part was given in frames without a frame rate: 25 per second were assumed."
+            )
 
     def model(self, loaded: dict) -> list[Wire]:
         """MODEL, CLIP and VAE of an official pipeline loader."""
@@ -200,7 +271,14 @@ class Conversion:
             name = self.file(loaded["lora"], "loras")
             strength = loaded["lora_scale"]
             model[:2] = self.graph.node(
-                "LoraLoader", "LoRA", 1, model=model[0], clip=model[1], lora_name=name, strength_model=strength, strength_clip=strength
+                "LoraLoader",
+                "LoRA",
+                1,
+                model=model[0],
+                clip=model[1],
+                lora_name=name,
+                strength_model=strength,
+                strength_clip=strength,
             )
         vae = loaded["vae"] or "same as checkpoint"
         if vae.startswith("[checkpoint] "):
@@ -228,7 +306,11 @@ class Conversion:
 
 def _values(node: dict) -> dict:
     """Widget values of an official node by name."""
-    return {name: value for name, value in zip(WIDGETS.get(node["type"], ()), node.get("widgets_values") or ()) if name}
+    return {
+        name: value
+        for name, value in zip(WIDGETS.get(node["type"], ()), node.get("widgets_values") or ())
+        if name
+    }
 
 
 def main(argv: list[str]) -> int:
@@ -238,8 +320,12 @@ def main(argv: list[str]) -> int:
     from ..host.server import Server
 
     parser = argparse.ArgumentParser(prog="python run.py convert", description=__doc__)
-    parser.add_argument("official", type=Path, help="a workflow saved with the official pack, in the front end's format")
-    parser.add_argument("--output", type=Path, help="where to write ours (default: beside it, with _sk_portrait in its name)")
+    parser.add_argument(
+        "official", type=Path, help="a workflow saved with the official pack, in the front end's format"
+    )
+    parser.add_argument(
+        "--output", type=Path, help="where to write ours (default: beside it, with _sk_portrait in its name)"
+    )
     options = parser.parse_args(argv)
     comfy = installation.find()
     if comfy is None:

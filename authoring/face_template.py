@@ -25,7 +25,12 @@ EYE_SPAN_CM = 8.89
 def _mirror(shape: np.ndarray) -> np.ndarray:
     """The shape as a mirror shows it: (34, 3), POINTS and the chin."""
     middle, pairs = len(MIDLINE), len(PAIRS)
-    order = [*range(middle), *range(middle + pairs, middle + 2 * pairs), *range(middle, middle + pairs), middle + 2 * pairs]
+    order = [
+        *range(middle),
+        *range(middle + pairs, middle + 2 * pairs),
+        *range(middle, middle + pairs),
+        middle + 2 * pairs,
+    ]
     return shape[order] * [-1.0, 1.0, 1.0]
 
 
@@ -83,7 +88,10 @@ def main(argv: list[str]) -> int:
 
     with mediapipe_mesh.open_source(ModelFiles()) as source:
         clip = [frame for k, frame in enumerate(video.frames(argv[0])) if k % 10 == 0]
-        people = [[faces[0].landmarks for faces in source.track(frames) if faces] for frames in ([astronaut()], clip)]
+        people = [
+            [faces[0].landmarks for faces in source.track(frames) if faces]
+            for frames in ([astronaut()], clip)
+        ]
     people = [np.array(person) for person in people]
     for point, (x, y, z) in zip(POINTS, derive(people)):
         print(f"    {point}: ({x:.3f}, {y:.3f}, {z:.3f}),")

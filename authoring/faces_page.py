@@ -41,7 +41,9 @@ def pictures() -> dict[str, np.ndarray]:
     faded = (frame * (0.25 + 0.75 * mask[..., None])).astype(np.uint8)
     return {
         "crop": np.hstack([_small(squares), _small(cut), _small(faded)]),
-        "pose_and_patches": np.hstack([_small(p) for p in (cv2.addWeighted(cut, 0.5, pose, 1, 0), pose, *patches.values())]),
+        "pose_and_patches": np.hstack(
+            [_small(p) for p in (cv2.addWeighted(cut, 0.5, pose, 1, 0), pose, *patches.values())]
+        ),
     }
 
 

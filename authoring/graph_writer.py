@@ -6,7 +6,18 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..host.workflow import INPUTS, MUTED, OUTPUTS, beginning, followed, inputs_of, is_widget, options_of, type_of, widgets
+from ..host.workflow import (
+    INPUTS,
+    MUTED,
+    OUTPUTS,
+    beginning,
+    followed,
+    inputs_of,
+    is_widget,
+    options_of,
+    type_of,
+    widgets,
+)
 
 WIDTH, GAP_X, GAP_Y, TITLE, ROW = 320, 90, 60, 30, 26
 INNER = 100  # more than a subgraph has nodes
@@ -81,18 +92,39 @@ class Graph:
         info = self.info[type_]
         declared = inputs_of(info)
         if unknown := values.keys() - declared.keys():
-            raise LookupError(f"{type_} has no input {', '.join(sorted(unknown))}; it has {', '.join(declared)}.")
-        inputs = [{"name": name, "type": type_of(spec), "link": None} for name, spec in declared.items() if not is_widget(spec)]
+            raise LookupError(
+                f"{type_} has no input {', '.join(sorted(unknown))}; it has {', '.join(declared)}."
+            )
+        inputs = [
+            {"name": name, "type": type_of(spec), "link": None}
+            for name, spec in declared.items()
+            if not is_widget(spec)
+        ]
         saved, places = [], {}
-        for widget in widgets(info, lambda name, spec, _: beginning(spec) if isinstance(values.get(name), Wire | None) else values[name]):
-            inputs.append({"name": widget.name, "type": type_of(widget.spec), "link": None, "widget": {"name": widget.name}})
+        for widget in widgets(
+            info,
+            lambda name, spec, _: (
+                beginning(spec) if isinstance(values.get(name), Wire | None) else values[name]
+            ),
+        ):
+            inputs.append(
+                {
+                    "name": widget.name,
+                    "type": type_of(widget.spec),
+                    "link": None,
+                    "widget": {"name": widget.name},
+                }
+            )
             places[widget.name] = len(saved)
             saved.append(widget.value)
             if followed(widget):
                 saved.append("fixed")
             if {"image_upload", "video_upload"} & options_of(widget.spec).keys():
                 saved.append("image")
-        outputs = [{"name": name, "type": kind, "links": []} for name, kind in zip(info["output_name"], info["output"])]
+        outputs = [
+            {"name": name, "type": kind, "links": []}
+            for name, kind in zip(info["output_name"], info["output"])
+        ]
         properties = {"Node name for S&R": type_} | ({"models": list(models)} if models else {})
         made = self._add(type_, title, column, tall, inputs, outputs, saved, properties, values)
         self.boxes[made[0].node].places = places
@@ -131,8 +163,12 @@ class Graph:
             | ({"widget": {"name": slot["name"]}} if slot["name"] in inner.promoted else {})
             for slot in definition["inputs"]
         ]
-        outputs = [{"name": slot["name"], "type": slot["type"], "links": []} for slot in definition["outputs"]]
-        properties = {"proxyWidgets": [[str(first + node), widget] for node, widget in inner.promoted.values()]}
+        outputs = [
+            {"name": slot["name"], "type": slot["type"], "links": []} for slot in definition["outputs"]
+        ]
+        properties = {
+            "proxyWidgets": [[str(first + node), widget] for node, widget in inner.promoted.values()]
+        }
         return self._add(definition["id"], inner.name, column, tall, inputs, outputs, [], properties, wires)
 
     def group(self, title: str, *wires: list[Wire]) -> None:
@@ -174,7 +210,10 @@ class Graph:
 
     def _frames(self) -> list[tuple[str, list[int]]]:
         """Titles and nodes of all frames: those round columns, and the groups."""
-        whole = ((title, [n for n, box in self.boxes.items() if first <= box.column <= last]) for title, first, last in self.stages)
+        whole = (
+            (title, [n for n, box in self.boxes.items() if first <= box.column <= last])
+            for title, first, last in self.stages
+        )
         return [frame for frame in (*whole, *self.groups) if frame[1]]
 
     def _groups(self) -> list[dict]:
@@ -182,8 +221,19 @@ class Graph:
         for number, (title, members) in enumerate(self._frames(), 1):
             boxes = [self.boxes[member] for member in members]
             left, top = min(box.pos[0] for box in boxes) - 20, min(box.pos[1] for box in boxes) - 80
-            right, bottom = max(box.pos[0] + box.size[0] for box in boxes) + 20, max(box.pos[1] + box.size[1] for box in boxes) + 20
-            saved.append({"id": number, "title": title, "bounding": [left, top, right - left, bottom - top], "color": COLOUR, "flags": {}})
+            right, bottom = (
+                max(box.pos[0] + box.size[0] for box in boxes) + 20,
+                max(box.pos[1] + box.size[1] for box in boxes) + 20,
+            )
+            saved.append(
+                {
+                    "id": number,
+                    "title": title,
+                    "bounding": [left, top, right - left, bottom - top],
+                    "color": COLOUR,
+                    "flags": {},
+                }
+            )
         return saved
 
     def saved(self) -> dict:
@@ -235,7 +285,12 @@ class Subgraph(Graph):
         self.boxes[wire.node].outputs[wire.slot]["links"].append(link)
 
     def _end(self, name: str, type_: str) -> dict:
-        return {"id": str(uuid.uuid5(SPACE, f"{self.name}/{name}")), "name": name, "label": name.replace("_", " "), "type": type_}
+        return {
+            "id": str(uuid.uuid5(SPACE, f"{self.name}/{name}")),
+            "name": name,
+            "label": name.replace("_", " "),
+            "type": type_,
+        }
 
     def definition(self, first: int) -> dict:
         """What a workflow keeps of it. first: added to the numbers of its nodes, which the front end wants to be like no others."""
@@ -257,7 +312,12 @@ class Subgraph(Graph):
                 for k, entry in enumerate(self.ends[side])
             ]  # fmt: skip
             ends[side] = {"id": number, "bounding": [x, 0, 160, 40 + 20 * len(slots[side])]}
-        state = {"lastGroupId": len(self._frames()), "lastNodeId": first + len(nodes), "lastLinkId": len(links), "lastRerouteId": 0}
+        state = {
+            "lastGroupId": len(self._frames()),
+            "lastNodeId": first + len(nodes),
+            "lastLinkId": len(links),
+            "lastRerouteId": 0,
+        }
         return {
             "id": str(uuid.uuid5(SPACE, self.name)), "version": 1, "state": state, "revision": 0, "config": {}, "name": self.name,
             "description": self.description, "inputNode": ends["inputs"], "outputNode": ends["outputs"], **slots, "widgets": [],

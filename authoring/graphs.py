@@ -12,14 +12,24 @@ from .graph_writer import Graph, Subgraph
 from .notes import note
 
 
-def _video(name: str, info: dict, inner: Subgraph, title: str, what: str, first: str, film: bool = False) -> Graph:
+def _video(
+    name: str, info: dict, inner: Subgraph, title: str, what: str, first: str, film: bool = False
+) -> Graph:
     graph = Graph(name, info)
     portrait = graph.node("LoadImage", "Portrait", 0, tall=PICTURE, image="portrait.png")
     model = checkpoint(graph, 0)
     video = graph.node("LoadVideo", "Film" if film else "Driving video", 0, tall=PICTURE, file="driver.mp4")
-    wires = {"model": model[0], "clip": model[1], "vae": model[2], "portrait": portrait[0], "film" if film else "video": video[0]}
+    wires = {
+        "model": model[0],
+        "clip": model[1],
+        "vae": model[2],
+        "portrait": portrait[0],
+        "film" if film else "video": video[0],
+    }
     made = graph.subgraph(inner, 1, tall=120, **wires)
-    saved = graph.node("SaveVideo", "Result", 2, tall=VIDEO, video=made[0], filename_prefix=f"sk_portrait/{name}")
+    saved = graph.node(
+        "SaveVideo", "Result", 2, tall=VIDEO, video=made[0], filename_prefix=f"sk_portrait/{name}"
+    )
     graph.group("1 · Your files", portrait, model, video)
     graph.group("2 · SK Portrait", made)
     graph.group("3 · Result", saved)
@@ -68,12 +78,19 @@ def _image(name: str, info: dict, inner: Subgraph, title: str, what: str, first:
     graph = Graph(name, info)
     portrait = graph.node("LoadImage", "Portrait", 0, tall=PICTURE, image="portrait.png")
     model = checkpoint(graph, 0)
-    wires, own = {"model": model[0], "clip": model[1], "vae": model[2], "portrait": portrait[0]}, [portrait, model]
+    wires, own = (
+        {"model": model[0], "clip": model[1], "vae": model[2], "portrait": portrait[0]},
+        [portrait, model],
+    )
     if driver:
         own.append(graph.node("LoadImage", "Driver: whose expression", 0, tall=PICTURE, image="driver.png"))
         wires["driver"] = own[-1][0]
     made = graph.subgraph(inner, 1, tall=120, **wires)
-    saved = [graph.node("SaveImage", "Result", 2, tall=PICTURE, images=made[0], filename_prefix=f"sk_portrait/{name}")]
+    saved = [
+        graph.node(
+            "SaveImage", "Result", 2, tall=PICTURE, images=made[0], filename_prefix=f"sk_portrait/{name}"
+        )
+    ]
     if not driver:
         saved.append(graph.node("PreviewImage", "What was asked for", 2, tall=PICTURE, images=made[1]))
     graph.group("1 · Your files", *own)
@@ -93,12 +110,24 @@ def portrait_image(info: dict) -> Graph:
 
 def portrait_pair(info: dict) -> Graph:
     graph = Graph("portrait_pair", info)
-    portraits = [graph.node("LoadImage", f"{side} portrait", 0, tall=SMALL_PICTURE, image="portrait.png") for side in ("Left", "Right")]
+    portraits = [
+        graph.node("LoadImage", f"{side} portrait", 0, tall=SMALL_PICTURE, image="portrait.png")
+        for side in ("Left", "Right")
+    ]
     driver = graph.node("LoadImage", "Driver: whose expression", 0, tall=SMALL_PICTURE, image="driver.png")
     model = checkpoint(graph, 0)
-    wires = {"left": portraits[0][0], "right": portraits[1][0], "driver": driver[0], "model": model[0], "clip": model[1], "vae": model[2]}
+    wires = {
+        "left": portraits[0][0],
+        "right": portraits[1][0],
+        "driver": driver[0],
+        "model": model[0],
+        "clip": model[1],
+        "vae": model[2],
+    }
     made = graph.subgraph(blueprints.pair(info), 1, tall=120, **wires)
-    saved = graph.node("SaveImage", "Result", 2, tall=PICTURE, images=made[0], filename_prefix="sk_portrait/pair")
+    saved = graph.node(
+        "SaveImage", "Result", 2, tall=PICTURE, images=made[0], filename_prefix="sk_portrait/pair"
+    )
     graph.group("1 · Your files", *portraits, model, driver)
     graph.group("2 · SK Portrait", made)
     graph.group("3 · Result", saved)

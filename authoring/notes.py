@@ -29,7 +29,10 @@ PAGE_ENDS = re.compile(r"/(?:resolve|releases|raw)/")  # behind these an address
 
 
 # What the front end's download takes (0.29); other files are linked in the note.
-OFFERED_HOSTS, OFFERED_ENDINGS = ("https://huggingface.co/", "https://civitai.com/"), (".safetensors", ".sft", ".ckpt", ".pth", ".pt")
+OFFERED_HOSTS, OFFERED_ENDINGS = (
+    ("https://huggingface.co/", "https://civitai.com/"),
+    (".safetensors", ".sft", ".ckpt", ".pth", ".pt"),
+)
 BY_HAND = """
 ComfyUI does not offer what lies elsewhere; click on it:
 
@@ -53,5 +56,7 @@ def note(graph: Graph, title: str, what: str, first: str, column: int) -> None:
             rest.append(f"- `models/{folder}/{name}`: [{name}]({url})")
     by_hand = BY_HAND.format(files="\n".join(rest)) if rest else ""
     needs = LANDMARKS if any(folder == LANDMARKER["directory"] for (folder, _), _ in named) else ALONE
-    text = FIRST.format(title=title, what=what, first=first, files="\n".join(offers), by_hand=by_hand, needs=needs)
+    text = FIRST.format(
+        title=title, what=what, first=first, files="\n".join(offers), by_hand=by_hand, needs=needs
+    )
     graph.note(text, column, 460)

@@ -8,7 +8,12 @@ from .notes import note
 from .recipes import V5
 
 VALUES = "0.5, 1, 1.5"
-SWEPT = ("drive_strength", "reference_strength", "cfg", "steps")  # outputs of the sweep, and widgets they drive
+SWEPT = (
+    "drive_strength",
+    "reference_strength",
+    "cfg",
+    "steps",
+)  # outputs of the sweep, and widgets they drive
 WHAT = (
     "The same second of video is sampled once per value of one setting, from the same noise. Each column of the result "
     "has its value and its figures in the first line: pose distance (degrees), expression distance, how well the jaw "

@@ -8,7 +8,11 @@ from .graph_writer import Subgraph, Wire
 from .recipes import CLIP_VISION, HUB, LANDMARKER, V2, entry, file
 
 WPLUS_PAGE, XDYNA_PAGE = "https://github.com/csxmli2016/w-plus-adapter", f"{HUB}/Boese0601/X-Dyna"
-WPLUS = {"name": "wplus_adapter.bin", "url": f"{WPLUS_PAGE}/releases/download/v1/wplus_adapter.bin", "directory": "sk_portrait"}
+WPLUS = {
+    "name": "wplus_adapter.bin",
+    "url": f"{WPLUS_PAGE}/releases/download/v1/wplus_adapter.bin",
+    "directory": "sk_portrait",
+}
 XDYNA = [
     {
         "name": "unet-checkpoint-epoch-5.ckpt",
@@ -26,7 +30,10 @@ CONTROLS = {
     "face": ("controlnet_face", "controlnet-face-checkpoint-epoch-2.ckpt"),
 }
 SIZE, FRAMES, FPS = 512, 16, 8.0
-SLIDERS = {"smile": (1.0, "0: -0.7, 8: 0.7, 15: -0.7"), "age": (0.0, "")}  # direction -> lambda, and its key frames
+SLIDERS = {
+    "smile": (1.0, "0: -0.7, 8: 0.7, 15: -0.7"),
+    "age": (0.0, ""),
+}  # direction -> lambda, and its key frames
 NEGATIVE = "monochrome, lowres, bad anatomy, worst quality, low quality"
 
 
@@ -54,7 +61,13 @@ class Base:
     @classmethod
     def of(cls, name: str, description: str, info: dict) -> Base:
         graph = Subgraph(name, description, info)
-        return cls(graph, *(graph.given(given, kind) for given, kind in (("model", "MODEL"), ("clip", "CLIP"), ("vae", "VAE"))))
+        return cls(
+            graph,
+            *(
+                graph.given(given, kind)
+                for given, kind in (("model", "MODEL"), ("clip", "CLIP"), ("vae", "VAE"))
+            ),
+        )
 
     def text(self, title: str, column: int, text: str) -> list[Wire]:
         return self.graph.node("CLIPTextEncode", title, column, tall=80, clip=self.clip, text=text)
@@ -68,7 +81,9 @@ class Base:
     def first_frames(self, video: Wire, what: str) -> tuple[list[Wire], list[Wire], list[Wire]]:
         """Of a VIDEO: its components, its first frames, and these at the size that is sampled."""
         parts = self.graph.node("GetVideoComponents", f"Frames of {what}", 0, video=video)
-        some = self.graph.node("ImageFromBatch", f"First frames of {what}", 1, image=parts[0], batch_index=0, length=FRAMES)
+        some = self.graph.node(
+            "ImageFromBatch", f"First frames of {what}", 1, image=parts[0], batch_index=0, length=FRAMES
+        )
         return parts, some, self.sized(some[0], what, 2)
 
     def sized(self, pictures: Wire, what: str, column: int, **size: Wire) -> list[Wire]:
@@ -85,9 +100,15 @@ class Base:
 
 def sliders(info: dict) -> Subgraph:
     """Two sliders on a clip of AnimateDiff, the first of which moves."""
-    base = Base.of("Expression Sliders", "A clip from a prompt whose smile and age follow sliders, frame by frame (W+).", info)
+    base = Base.of(
+        "Expression Sliders",
+        "A clip from a prompt whose smile and age follow sliders, frame by frame (W+).",
+        info,
+    )
     graph = base.graph
-    positive = base.text("Prompt", 0, "photo of a woman, head and shoulders, looking at the viewer, soft light")
+    positive = base.text(
+        "Prompt", 0, "photo of a woman, head and shoulders, looking at the viewer, soft light"
+    )
     negative = base.text("Negative prompt", 0, NEGATIVE)
     empty = graph.node("EmptyLatentImage", "Empty latents", 0, width=SIZE, height=SIZE, batch_size=FRAMES)
     frames = V2.generation.animatediff
@@ -96,7 +117,9 @@ def sliders(info: dict) -> Subgraph:
     model = graph.node("SKPortraitApplyMotion", "Let it move", 1, model=base.model, motion=motion[0])[0]
     steered = {}
     for column, (name, (strength, curve)) in enumerate(SLIDERS.items(), 2):
-        edit = graph.node("SKPortraitWPlusDirection", f"Direction: {name}", column - 1, [direction(name)], file=f"{name}.pt")
+        edit = graph.node(
+            "SKPortraitWPlusDirection", f"Direction: {name}", column - 1, [direction(name)], file=f"{name}.pt"
+        )
         steered[name] = graph.node(
             "SKPortraitApplyWPlus", f"Slider: {name}", column, tall=60, model=model, wplus=adapter[0], w=edit[0], strength=strength,
             curve=curve,
@@ -122,11 +145,20 @@ def redrawn(
     """Invert a clip and draw it again -> the steps, Apply Inversion, the sampler and the pictures. clip: its wires into Invert Frames.
     shows: prompt of the clip as it is. drawn_as: positive and negative of the new one. until: self_until and cross_until."""
     graph = base.graph
-    steps = graph.node("BasicScheduler", "Steps, up and down", 5, model=base.model, scheduler="normal", steps=25, denoise=1.0)
+    steps = graph.node(
+        "BasicScheduler", "Steps, up and down", 5, model=base.model, scheduler="normal", steps=25, denoise=1.0
+    )
     path = graph.node(
         "SKPortraitInvertFrames", "Back into noise", 6, model=base.model, positive=shows, sigmas=steps[0], reference=reference, **clip
     )  # fmt: skip
-    boosted = graph.node("SKPortraitApplyInversion", "With its layout and motion", 7, model=base.model, trajectory=path[0], **until)
+    boosted = graph.node(
+        "SKPortraitApplyInversion",
+        "With its layout and motion",
+        7,
+        model=base.model,
+        trajectory=path[0],
+        **until,
+    )
     euler = graph.node("KSamplerSelect", "Euler", 7, sampler_name="euler")
     sampler = graph.node(
         "SamplerCustom", "Draw it again", 8, model=boosted[0], add_noise=False, cfg=7.5, sampler=euler[0], sigmas=steps[0],
@@ -140,21 +172,34 @@ def restyle(info: dict) -> Subgraph:
     text = "A person follows a pose video in any style, without training (FreeAnimate): a preview first, then the clip over it."
     base = Base.of("Pose Restyle", text, info)
     graph = base.graph
-    picture, pose, net = (graph.given(*given) for given in (("person", "IMAGE"), ("pose", "VIDEO"), ("control_net", "CONTROL_NET")))
+    picture, pose, net = (
+        graph.given(*given)
+        for given in (("person", "IMAGE"), ("pose", "VIDEO"), ("control_net", "CONTROL_NET"))
+    )
     parts, some, skeletons = base.first_frames(pose, "the pose")
     size = graph.node("GetImageSize", "Size and number", 3, image=skeletons[0])
     scaled = base.sized(picture, "the person", 4, width=size[0], height=size[1])
     reference = base.encoded(scaled[0], "Encode the person", 5)
     shows = base.text("What the person looks like", 2, "photo of a person dancing, full body")
-    styled = base.text("What is drawn", 2, "oil painting of a person dancing, full body, visible brush strokes")
+    styled = base.text(
+        "What is drawn", 2, "oil painting of a person dancing, full body, visible brush strokes"
+    )
     negative = base.text("Negative prompt", 2, NEGATIVE)
     controlled = [
         graph.node(
-            "ControlNetApplyAdvanced", f"Pose, {what}", 3, positive=text[0], negative=negative[0], control_net=net, image=skeletons[0]
+            "ControlNetApplyAdvanced",
+            f"Pose, {what}",
+            3,
+            positive=text[0],
+            negative=negative[0],
+            control_net=net,
+            image=skeletons[0],
         )
         for what, text in (("preview", shows), ("drawn", styled))
     ]
-    anchored = graph.node("SKPortraitAnchorFrames", "Frames look at the person", 6, model=base.model, reference=reference)
+    anchored = graph.node(
+        "SKPortraitAnchorFrames", "Frames look at the person", 6, model=base.model, reference=reference
+    )
     blank = base.encoded(skeletons[0], "One latent per frame", 3)
     preview = graph.node(
         "KSampler", "Preview", 7, model=anchored[0], positive=controlled[0][0], negative=controlled[0][1], latent_image=blank, seed=1,
@@ -185,7 +230,9 @@ def cleanup(info: dict) -> Subgraph:
     size = graph.node("GetImageSize", "Size and number", 3, image=frames[0])
     scaled = base.sized(portrait, "the portrait", 4, width=size[0], height=size[1])
     reference = base.encoded(scaled[0], "Encode the portrait", 5)
-    prompt = base.text("Prompt", 2, "photo of a person, head and shoulders, sharp focus, realistic skin texture")
+    prompt = base.text(
+        "Prompt", 2, "photo of a person, head and shoulders, sharp focus, realistic skin texture"
+    )
     ends = {"positive": prompt[0], "negative": base.text("Negative prompt", 2, NEGATIVE)[0]}
     steps, boosted, sampler, pictures = redrawn(
         base, {"images": frames[0], "vae": base.vae}, reference, prompt[0], ends, self_until=0.6, cross_until=0.8
@@ -202,47 +249,99 @@ def cleanup(info: dict) -> Subgraph:
 
 def whole_person(info: dict) -> Subgraph:
     """One picture of a person, a video of a face and a video of skeletons -> a VIDEO, by X-Dyna."""
-    base = Base.of("X-Dyna Animation", "One picture of a person follows a face video and a pose video (X-Dyna).", info)
+    base = Base.of(
+        "X-Dyna Animation", "One picture of a person follows a face video and a pose video (X-Dyna).", info
+    )
     graph = base.graph
-    picture, face, pose = (graph.given(*given) for given in (("person", "IMAGE"), ("face", "VIDEO"), ("pose", "VIDEO")))
+    picture, face, pose = (
+        graph.given(*given) for given in (("person", "IMAGE"), ("face", "VIDEO"), ("pose", "VIDEO"))
+    )
     person = base.sized(picture, "the person", 1)
     size = graph.node("GetImageSize", "Size", 2, image=person[0])
     parts = graph.node("GetVideoComponents", "Frames of the face", 0, video=face)
-    some = graph.node("ImageFromBatch", "First frames of the face", 1, image=parts[0], batch_index=0, length=2 * FRAMES)
+    some = graph.node(
+        "ImageFromBatch", "First frames of the face", 1, image=parts[0], batch_index=0, length=2 * FRAMES
+    )
     count = graph.node("GetImageSize", "Number of frames", 2, image=some[0])
     bones = graph.node("GetVideoComponents", "Frames of the pose", 0, video=pose)
-    first = graph.node("ImageFromBatch", "First frames of the pose", 3, image=bones[0], batch_index=0, length=count[2])
-    skeletons = base.sized(first[0], "the pose", 4, width=size[0], height=size[1])
-    landmarker = graph.node("LoadMediaPipeFaceLandmarker", "Face landmarker", 1, [LANDMARKER], model_name=LANDMARKER["name"])
-    found = graph.node(
-        "MediaPipeFaceLandmarker", "Find the face", 2, face_detection_model=landmarker[0], image=some[0], num_faces=0
+    first = graph.node(
+        "ImageFromBatch", "First frames of the pose", 3, image=bones[0], batch_index=0, length=count[2]
     )
-    track = graph.node("SKPortraitTrackFromLandmarks", "Track the face", 3, face_landmarks=found[0], images=some[0], fps=parts[2])
-    crops = graph.node("SKPortraitSFaceCrop", "S-Face pictures", 4, images=some[0], track=track[0], width=size[0], height=size[1])
+    skeletons = base.sized(first[0], "the pose", 4, width=size[0], height=size[1])
+    landmarker = graph.node(
+        "LoadMediaPipeFaceLandmarker", "Face landmarker", 1, [LANDMARKER], model_name=LANDMARKER["name"]
+    )
+    found = graph.node(
+        "MediaPipeFaceLandmarker",
+        "Find the face",
+        2,
+        face_detection_model=landmarker[0],
+        image=some[0],
+        num_faces=0,
+    )
+    track = graph.node(
+        "SKPortraitTrackFromLandmarks",
+        "Track the face",
+        3,
+        face_landmarks=found[0],
+        images=some[0],
+        fps=parts[2],
+    )
+    crops = graph.node(
+        "SKPortraitSFaceCrop",
+        "S-Face pictures",
+        4,
+        images=some[0],
+        track=track[0],
+        width=size[0],
+        height=size[1],
+    )
     controls = {
-        kind: graph.node("SKPortraitLoadXDynaControl", title, 4, [control(kind)], file=control(kind)["name"])[0]
+        kind: graph.node("SKPortraitLoadXDynaControl", title, 4, [control(kind)], file=control(kind)["name"])[
+            0
+        ]
         for kind, title in (("pose", "Pose ControlNet"), ("face", "S-Face ControlNet"))
     }
-    positive, negative = (base.text(f"{what} (empty as published)", 4, "") for what in ("Prompt", "Negative prompt"))
+    positive, negative = (
+        base.text(f"{what} (empty as published)", 4, "") for what in ("Prompt", "Negative prompt")
+    )
     hints = graph.node(
         "SKPortraitXDynaHints", "Follow pose and face", 5, positive=positive[0], negative=negative[0], pose_control=controls["pose"],
         pose=skeletons[0], face_control=controls["face"], local=crops[0], whole=crops[1],
     )  # fmt: skip
-    network = graph.node("SKPortraitLoadXDyna", "X-Dyna", 3, XDYNA, **dict(zip(("file", "image_tokens"), (one["name"] for one in XDYNA))))
+    network = graph.node(
+        "SKPortraitLoadXDyna",
+        "X-Dyna",
+        3,
+        XDYNA,
+        **dict(zip(("file", "image_tokens"), (one["name"] for one in XDYNA))),
+    )
     vision = graph.node("CLIPVisionLoader", "CLIP ViT-H", 3, [CLIP_VISION], clip_name=CLIP_VISION["name"])
-    tokens = graph.node("SKPortraitXDynaTokens", "See the person", 5, xdyna=network[0], clip_vision=vision[0], image=person[0])
+    tokens = graph.node(
+        "SKPortraitXDynaTokens", "See the person", 5, xdyna=network[0], clip_vision=vision[0], image=person[0]
+    )
     reference = base.encoded(person[0], "Encode the person", 3)
     alive = graph.node(
-        "SKPortraitXDynaApply", "Bring to life", 6, model=base.model, xdyna=network[0], reference=reference, tokens=tokens[0]
+        "SKPortraitXDynaApply",
+        "Bring to life",
+        6,
+        model=base.model,
+        xdyna=network[0],
+        reference=reference,
+        tokens=tokens[0],
     )
-    start = graph.node("SKPortraitBlurredStart", "Start from the picture", 6, reference=reference, frames=count[2], seed=40)
+    start = graph.node(
+        "SKPortraitBlurredStart", "Start from the picture", 6, reference=reference, frames=count[2], seed=40
+    )
     steps = graph.node("SKPortraitXDynaSteps", "Steps", 6, steps=25)
     euler = graph.node("KSamplerSelect", "Euler", 6, sampler_name="euler")
     sampler = graph.node(
         "SamplerCustom", "Sample", 7, model=alive[0], positive=hints[0], negative=hints[1], sampler=euler[0], sigmas=steps[0],
         latent_image=start[0], add_noise=True, noise_seed=40, cfg=7.5,
     )  # fmt: skip
-    video = graph.node("CreateVideo", "Video", 8, images=base.decoded(sampler[0], "Decode", 8), fps=parts[2], audio=parts[1])
+    video = graph.node(
+        "CreateVideo", "Video", 8, images=base.decoded(sampler[0], "Decode", 8), fps=parts[2], audio=parts[1]
+    )
     base.promote(
         ("frames", some, "length"), ("width", person, "width"), ("height", person, "height"), ("pose_strength", hints, "pose_strength"),
         ("face_strength", hints, "face_strength"), ("steps", steps, "steps"), ("cfg", sampler, "cfg"), ("seed", sampler, "noise_seed"),

@@ -13,7 +13,10 @@ OPENPOSE = {
     "url": f"{HUB}/comfyanonymous/ControlNet-v1-1_fp16_safetensors/resolve/main/control_v11p_sd15_openpose_fp16.safetensors",
     "directory": "controlnet",
 }
-SEEN = {"freeanimate_restyle": "The preview that is drawn again", "xdyna_video": "What S-Face sees: eyes and mouth"}
+SEEN = {
+    "freeanimate_restyle": "The preview that is drawn again",
+    "xdyna_video": "What S-Face sees: eyes and mouth",
+}
 
 
 def _image(graph: Graph, title: str) -> list[Wire]:
@@ -24,11 +27,17 @@ def _video(graph: Graph, title: str, name: str) -> list[Wire]:
     return graph.node("LoadVideo", title, 0, tall=PICTURE, file=name)
 
 
-def _top(graph: Graph, inner: Subgraph, what: str, title: str, first: str, sd15: list[Wire], **files: list[Wire]) -> Graph:
+def _top(
+    graph: Graph, inner: Subgraph, what: str, title: str, first: str, sd15: list[Wire], **files: list[Wire]
+) -> Graph:
     """Your files, the blueprint, its video, and beside it the pictures that it also gives."""
     wires = dict(zip(("model", "clip", "vae"), sd15)) | {name: wires[0] for name, wires in files.items()}
     made = graph.subgraph(inner, 1, tall=120, **wires)
-    saved = [graph.node("SaveVideo", "Result", 2, tall=VIDEO, video=made[0], filename_prefix=f"sk_portrait/{graph.name}")]
+    saved = [
+        graph.node(
+            "SaveVideo", "Result", 2, tall=VIDEO, video=made[0], filename_prefix=f"sk_portrait/{graph.name}"
+        )
+    ]
     if len(made) > 1:
         saved.append(graph.node("PreviewImage", SEEN[graph.name], 2, tall=PICTURE, images=made[1]))
     graph.group("1 · Your files", sd15, *files.values())

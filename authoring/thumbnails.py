@@ -22,7 +22,14 @@ INK, PAPER = (34, 38, 46), (246, 246, 244)
 POSE = State.named((4.0, 10.0, -4.0), jawOpen=0.35, mouthSmileLeft=0.8, mouthSmileRight=0.8, browInnerUp=0.6)
 WINK = State.named((0.0, -8.0, 3.0), eyeBlinkLeft=0.9, mouthSmileLeft=0.7, mouthSmileRight=0.5)
 PEOPLE = (3, 8, 21, 5, 12)  # seeds of the heads that are drawn
-SMILE = State.named((3.0, 9.0, 4.0), mouthSmileLeft=0.7, mouthSmileRight=0.7, browInnerUp=0.7, browOuterUpLeft=0.6, browOuterUpRight=0.6)
+SMILE = State.named(
+    (3.0, 9.0, 4.0),
+    mouthSmileLeft=0.7,
+    mouthSmileRight=0.7,
+    browInnerUp=0.7,
+    browOuterUpLeft=0.6,
+    browOuterUpRight=0.6,
+)
 DRAWN = "asked for (drawn, not sampled)"
 # Template -> what stands over its first two panels.
 ACTED = {
@@ -37,7 +44,9 @@ def acted(name: str, number: int) -> np.ndarray:
     """A portrait, somebody who acts, and the portrait that does the same."""
     seed, other = PEOPLE[number % len(PEOPLE)], PEOPLE[(number + 2) % len(PEOPLE)]
     state = WINK if number % 2 else POSE
-    pictures = (draw(Identity.of(who), what, SIDE) for who, what in ((seed, State()), (other, state), (seed, state)))
+    pictures = (
+        draw(Identity.of(who), what, SIDE) for who, what in ((seed, State()), (other, state), (seed, state))
+    )
     return _row(list(zip((*ACTED[name], DRAWN), pictures)))
 
 
@@ -54,7 +63,10 @@ def pair() -> np.ndarray:
     """Two portraits, somebody who acts, and both in one picture that do the same."""
     left, right, other = (Identity.of(seed) for seed in (PEOPLE[4], PEOPLE[0], PEOPLE[2]))
     quarter = slice(SIDE // 4, SIDE - SIDE // 4)
-    at_rest, acting = (np.concatenate([draw(who, state, SIDE)[:, quarter] for who in (left, right)], 1) for state in (State(), WINK))
+    at_rest, acting = (
+        np.concatenate([draw(who, state, SIDE)[:, quarter] for who in (left, right)], 1)
+        for state in (State(), WINK)
+    )
     return _row([("two portraits", at_rest), ("a picture", draw(other, WINK, SIDE)), (DRAWN, acting)])
 
 
@@ -71,7 +83,9 @@ def sliders() -> np.ndarray:
     at = {
         "smile -0.7": State.named((2.0, -6.0, 0.0), mouthFrownLeft=0.7, mouthFrownRight=0.7),
         "smile 0": State.named((2.0, -6.0, 0.0)),
-        "smile 0.7 (drawn, not sampled)": State.named((2.0, -6.0, 0.0), mouthSmileLeft=0.7, mouthSmileRight=0.7, jawOpen=0.15),
+        "smile 0.7 (drawn, not sampled)": State.named(
+            (2.0, -6.0, 0.0), mouthSmileLeft=0.7, mouthSmileRight=0.7, jawOpen=0.15
+        ),
     }
     return _row([(title, draw(Identity.of(PEOPLE[4]), state, SIDE)) for title, state in at.items()])
 
@@ -80,7 +94,13 @@ def restyled() -> np.ndarray:
     """A skeleton, a preview that follows it, and the same as a painting."""
     preview = draw(Identity.of(PEOPLE[1]), WINK, SIDE)
     painted = cv2.stylization(cv2.pyrMeanShiftFiltering(preview, 12, 30), sigma_s=40, sigma_r=0.5)
-    return _row([("a pose", skeleton(WINK)), ("a preview of the person", preview), ("drawn again (painted by a filter)", painted)])
+    return _row(
+        [
+            ("a pose", skeleton(WINK)),
+            ("a preview of the person", preview),
+            ("drawn again (painted by a filter)", painted),
+        ]
+    )
 
 
 def cleaned() -> np.ndarray:
@@ -104,7 +124,10 @@ def alive() -> np.ndarray:
 def swept() -> np.ndarray:
     """The same moment at three strengths of the drive."""
     who, strengths = Identity.of(PEOPLE[0]), (0.5, 1.0, 1.5)
-    states = [replace(POSE, rotation=share * POSE.rotation, coefficients=(share * POSE.coefficients).clip(0, 1)) for share in strengths]
+    states = [
+        replace(POSE, rotation=share * POSE.rotation, coefficients=(share * POSE.coefficients).clip(0, 1))
+        for share in strengths
+    ]
     titles = [f"drive {share:g}" for share in strengths]
     titles[-1] += " (drawn, not sampled)"
     return _row([(title, draw(who, state, SIDE)) for title, state in zip(titles, states)])
@@ -139,7 +162,9 @@ def skeleton(state: State) -> np.ndarray:
 def _row(panels: list[tuple[str, np.ndarray]]) -> np.ndarray:
     """Panels with their titles, side by side."""
     gap = np.full((SIDE + BAR, GAP, 3), PAPER, np.uint8)
-    return np.concatenate([part for title, picture in panels for part in (_panel(picture, title), gap)][:-1], 1)
+    return np.concatenate(
+        [part for title, picture in panels for part in (_panel(picture, title), gap)][:-1], 1
+    )
 
 
 def _panel(picture: np.ndarray, title: str) -> np.ndarray:
@@ -159,7 +184,10 @@ def main(argv: list[str]) -> int:
     root = parser.parse_args(argv).output
     pictures = {f"workflows/{name}.jpg": acted(name, k) for k, name in enumerate(ACTED)}
     pictures |= {f"workflows/{name}.jpg": drawn() for name, drawn in OTHERS.items()}
-    pictures |= {"web/pictures/icon.png": draw(Identity.of(PEOPLE[3]), POSE, 256), "web/pictures/banner.jpg": banner()}
+    pictures |= {
+        "web/pictures/icon.png": draw(Identity.of(PEOPLE[3]), POSE, 256),
+        "web/pictures/banner.jpg": banner(),
+    }
     for name, picture in pictures.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

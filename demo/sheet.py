@@ -36,7 +36,9 @@ def show(folder: Path, name: str, columns: dict[str, list[np.ndarray]], title: s
     """
     sheet = contact_sheet(folder / f"{name}.png", columns, title)
     count = max(map(len, columns.values()))
-    rows = [[_cell(column[min(k, len(column) - 1)], SIDE) for column in columns.values()] for k in range(count)]
+    rows = [
+        [_cell(column[min(k, len(column) - 1)], SIDE) for column in columns.values()] for k in range(count)
+    ]
     frames = [np.concatenate(list(map(np.asarray, row)), axis=1) for row in rows]
     video = write_video(folder / f"{name}.mp4", frames, fps)
     moving = write_moving_picture(folder / f"{name}.webp", frames, fps)

@@ -118,9 +118,16 @@ class World:
     def encode_reference(self, picture: np.ndarray) -> Reference:
         """What the UNet sees in the portrait, and in nothing, at timestep 0 (section 3.2)."""
         latent = self.shrink([picture])
-        halves = [plain_features(self.unet, z, NO_TEXT, branch) for z, branch in ((latent, COND), (torch.zeros_like(latent), UNCOND))]
+        halves = [
+            plain_features(self.unet, z, NO_TEXT, branch)
+            for z, branch in ((latent, COND), (torch.zeros_like(latent), UNCOND))
+        ]
         features = {station: torch.cat([half[station] for half in halves]) for station in halves[0]}
-        return Reference(features, tuple(latent.shape[-2:]), SimpleNamespace(module=self.adapter, generations=(networks.GENERATION,)))
+        return Reference(
+            features,
+            tuple(latent.shape[-2:]),
+            SimpleNamespace(module=self.adapter, generations=(networks.GENERATION,)),
+        )
 
     @torch.no_grad()
     def act(self, picture: np.ndarray, drive: Drive, wishes: Wishes | None = None) -> list[np.ndarray]:
@@ -147,8 +154,14 @@ class World:
             for timestep, level in zip(scheduler.timesteps, scheduler.sigmas[:-1].tolist(), strict=True):
                 options[NOISE_LEVEL] = level
                 rows = scheduler.scale_model_input(torch.cat([x] * len(sides)), timestep)
-                answers = self.unet(rows, timestep, encoder_hidden_states=NO_TEXT).sample.float().chunk(len(sides))
-                answer = answers[-1] if wishes.guidance == 1 else answers[0] + wishes.guidance * (answers[1] - answers[0])
+                answers = (
+                    self.unet(rows, timestep, encoder_hidden_states=NO_TEXT).sample.float().chunk(len(sides))
+                )
+                answer = (
+                    answers[-1]
+                    if wishes.guidance == 1
+                    else answers[0] + wishes.guidance * (answers[1] - answers[0])
+                )
                 x = scheduler.step(answer, timestep, x).prev_sample
         return self.enlarge(x)
 

@@ -40,7 +40,11 @@ def use(graph: dict, info: dict, tracker: Tracker) -> None:
     """
 
     def added(name: str, kind: str, title: str, **inputs) -> str:
-        graph[name] = {"class_type": kind, "inputs": workflow.to_values({}, info[kind]) | inputs, "_meta": {"title": title}}
+        graph[name] = {
+            "class_type": kind,
+            "inputs": workflow.to_values({}, info[kind]) | inputs,
+            "_meta": {"title": title},
+        }
         return name
 
     def only(kind: str) -> dict:
@@ -48,15 +52,23 @@ def use(graph: dict, info: dict, tracker: Tracker) -> None:
 
     checkpoint = workflow.node_id(graph, "CheckpointLoaderSimple")
     graph[checkpoint]["inputs"]["ckpt_name"] = CHECKPOINT
-    for kind, part in zip(("SKPortraitLoadAdapter", "SKPortraitLoadDriveEncoder", "SKPortraitLoadMotion"), networks.parts(), strict=True):
+    for kind, part in zip(
+        ("SKPortraitLoadAdapter", "SKPortraitLoadDriveEncoder", "SKPortraitLoadMotion"),
+        networks.parts(),
+        strict=True,
+    ):
         only(kind)["file"] = PREFIX + networks.file_of(part)
     only("SKPortraitTwoStageSampler")["shared_noise"] = 1.0
     readers = list(_readers(graph, [checkpoint, 0]))
-    sampling = added("velocity", "ModelSamplingDiscrete", "v-prediction", model=[checkpoint, 0], sampling="v_prediction")
+    sampling = added(
+        "velocity", "ModelSamplingDiscrete", "v-prediction", model=[checkpoint, 0], sampling="v_prediction"
+    )
     for inputs, name in readers:
         inputs[name] = [sampling, 0]
 
-    found, tracked = (workflow.node_id(graph, kind) for kind in ("MediaPipeFaceLandmarker", "SKPortraitTrackFromLandmarks"))
+    found, tracked = (
+        workflow.node_id(graph, kind) for kind in ("MediaPipeFaceLandmarker", "SKPortraitTrackFromLandmarks")
+    )
     picture = graph[tracked]["inputs"]["images"]
     del graph[found], graph[tracked], graph[workflow.node_id(graph, "LoadMediaPipeFaceLandmarker")]
     portrait = {"images": picture, "source": tracker.name, "on_miss": "stop"}

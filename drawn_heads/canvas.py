@@ -45,7 +45,15 @@ class Canvas:
     def disc(self, centre: np.ndarray, radius: float, colour: Colour) -> None:
         """A disc with a radius in centimetres."""
         x, y = _fixed(centre)
-        cv2.circle(self.picture, (int(x), int(y)), max(1, round(radius * self.scale * (1 << SHIFT))), colour, -1, cv2.LINE_AA, SHIFT)
+        cv2.circle(
+            self.picture,
+            (int(x), int(y)),
+            max(1, round(radius * self.scale * (1 << SHIFT))),
+            colour,
+            -1,
+            cv2.LINE_AA,
+            SHIFT,
+        )
 
     def mask(self, *polygons: np.ndarray) -> np.ndarray:
         """(S, S) uint8, 255 inside."""
@@ -118,9 +126,15 @@ class Ellipsoid:
         The depth is 1 in the middle, 0 on the silhouette and negative outside, where the point is the nearest of the passing ray.
         """
         x0, y0, x1, y1 = box
-        to_unit = (view.turn / np.array(self.radii)).astype(np.float32)  # rows: the camera's axes on the unit sphere
-        x = ((np.arange(x0, x1, step, dtype=np.float32) + step / 2 - view.origin[0]) / view.scale).astype(np.float32)
-        y = ((view.origin[1] - np.arange(y0, y1, step, dtype=np.float32) - step / 2) / view.scale).astype(np.float32)
+        to_unit = (view.turn / np.array(self.radii)).astype(
+            np.float32
+        )  # rows: the camera's axes on the unit sphere
+        x = ((np.arange(x0, x1, step, dtype=np.float32) + step / 2 - view.origin[0]) / view.scale).astype(
+            np.float32
+        )
+        y = ((view.origin[1] - np.arange(y0, y1, step, dtype=np.float32) - step / 2) / view.scale).astype(
+            np.float32
+        )
         start = -np.float32(self.centre) / np.float32(self.radii)
         ray = to_unit[2]
         squared = ray @ ray

@@ -44,7 +44,11 @@ def draw(who: Identity, state: State, size: int) -> np.ndarray:
         part(canvas)
     hair.front(canvas)
     face.glasses(canvas)
-    return canvas.picture if side == size else cv2.resize(canvas.picture, (size, size), interpolation=cv2.INTER_AREA)
+    return (
+        canvas.picture
+        if side == size
+        else cv2.resize(canvas.picture, (size, size), interpolation=cv2.INTER_AREA)
+    )
 
 
 def _background(who: Identity, side: int) -> np.ndarray:
@@ -76,7 +80,15 @@ def _torso(canvas: Canvas, who: Identity, state: State, view: View) -> None:
     wide = 4.1 * who.neck_width
     skin = shade(who.skin, 0.86)
     top = view.pixels(np.array([(wide, -4, -6), (-wide, -4, -6)]))
-    foot = np.array([(-0.95 * wide, -13, -6), (-1.5 * wide, -16, -6), (0, -20, -3), (1.5 * wide, -16, -6), (0.95 * wide, -13, -6)])
+    foot = np.array(
+        [
+            (-0.95 * wide, -13, -6),
+            (-1.5 * wide, -16, -6),
+            (0, -20, -3),
+            (1.5 * wide, -16, -6),
+            (0.95 * wide, -13, -6),
+        ]
+    )
     canvas.polygon(np.concatenate([top, body.pixels(foot)]), skin)
     shirt = np.array([
         (-24, -34, -6), (-19, -17, -7), (-14.5, -14, -7), (-9, -12.4, -7), (-wide * 1.2, -10.8, -6.5), (-wide * 0.85, -12.4, -3),
@@ -85,7 +97,9 @@ def _torso(canvas: Canvas, who: Identity, state: State, view: View) -> None:
     outline = body.pixels(shirt)
     canvas.polygon(outline, who.shirt)
     canvas.line(outline[4:9], shade(who.shirt, 0.72), 0.7)
-    shaded = np.array([(24, -34, -6), (19, -17, -7), (14.5, -14, -7), (9, -12.4, -7), (8, -20, -6), (10, -34, -6)])
+    shaded = np.array(
+        [(24, -34, -6), (19, -17, -7), (14.5, -14, -7), (9, -12.4, -7), (8, -20, -6), (10, -34, -6)]
+    )
     canvas.tint(body.pixels(shaded), shade(who.shirt, 0.6), 0.35)
 
 
@@ -102,7 +116,14 @@ def _ear(canvas: Canvas, who: Identity, view: View, sign: int) -> None:
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
 
     def oval(wide: float, high: float, shift: float = 0.0) -> np.ndarray:
-        ring = np.stack([sign * (0.55 * np.cos(angle) + shift), high * np.sin(angle) + 0.3 * np.cos(angle), -wide * np.cos(angle)], 1)
+        ring = np.stack(
+            [
+                sign * (0.55 * np.cos(angle) + shift),
+                high * np.sin(angle) + 0.3 * np.cos(angle),
+                -wide * np.cos(angle),
+            ],
+            1,
+        )
         return view.pixels(centre + ring * who.ear_size)
 
     canvas.polygon(oval(1.4, 2.2), shade(who.skin, 0.9))

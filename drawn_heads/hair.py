@@ -12,7 +12,14 @@ from .head import View
 from .identity import Identity
 
 SKULL = Ellipsoid((0.0, 2.6, -6.2), (7.5, 9.4, 8.6))
-AROUND = (0.0, 38.0, 66.0, 84.0, 110.0, 180.0)  # degrees round the skull from the front, where a style gives its hairline
+AROUND = (
+    0.0,
+    38.0,
+    66.0,
+    84.0,
+    110.0,
+    180.0,
+)  # degrees round the skull from the front, where a style gives its hairline
 STEP = 2
 
 
@@ -73,7 +80,9 @@ class Hair:
             (-wide, 1, -6), (-wide * 1.02, -5, -6), (-wide * 0.97, low + 2, -6.5), (-wide * 0.75, low, -7.5),
             (wide * 0.75, low, -7.5), (wide * 0.97, low + 2, -6.5), (wide * 1.02, -5, -6), (wide, 1, -6),
         ])  # fmt: skip
-        canvas.polygon(cv2.convexHull(self.view.pixels(ring).astype(np.float32))[:, 0], shade(self.who.hair, 0.62))
+        canvas.polygon(
+            cv2.convexHull(self.view.pixels(ring).astype(np.float32))[:, 0], shade(self.who.hair, 0.62)
+        )
 
     def front(self, canvas: Canvas) -> None:
         if self.style is None:
@@ -95,7 +104,9 @@ class Hair:
         angle = cv2.phase(forward, point[..., 0] * solid.radii[0], angleInDegrees=True)
         angle = np.where(angle > 180, angle - 360, angle)
         # The depth falls by about a quarter in a centimetre at the rim: an edge of one pixel of the finished picture.
-        cover = _cover(point, angle, solid, self.style) * np.clip(depth * 4.0 * self.view.scale / STEP / 2, 0, 1)
+        cover = _cover(point, angle, solid, self.style) * np.clip(
+            depth * 4.0 * self.view.scale / STEP / 2, 0, 1
+        )
         part = Canvas(canvas.picture[y0:y1, x0:x1], canvas.scale)
         size = (x1 - x0, y1 - y0)
         layer = cv2.resize(self._lit(point, angle, solid), size, interpolation=cv2.INTER_LINEAR)
@@ -107,8 +118,15 @@ class Hair:
         normal /= np.sqrt(np.einsum("hwc,hwc->hw", normal, normal))[..., None] + 1e-6
         light = 0.55 + 0.5 * np.clip(normal @ np.float32([-0.35, 0.6, 0.72]), 0, 1)
         strands = 0.05 * np.sin(angle * 0.8) + 0.04 * np.sin(angle * 0.3 + 1.3)
-        shine = 0.42 * np.exp(-(((point[..., 1] - 0.62) / 0.1) ** 2)) * np.clip(normal[..., 2], 0, 1) * (1 + 6 * strands)
-        lit = (light + strands)[..., None] * np.float32(self.who.hair) + shine[..., None] * np.float32([95, 88, 78])
+        shine = (
+            0.42
+            * np.exp(-(((point[..., 1] - 0.62) / 0.1) ** 2))
+            * np.clip(normal[..., 2], 0, 1)
+            * (1 + 6 * strands)
+        )
+        lit = (light + strands)[..., None] * np.float32(self.who.hair) + shine[..., None] * np.float32(
+            [95, 88, 78]
+        )
         return np.clip(lit, 0, 255).astype(np.uint8)
 
     def _bun(self, canvas: Canvas) -> None:

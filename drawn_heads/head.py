@@ -66,7 +66,9 @@ class View:
         """Raises TrackError for a head that is not in front of the camera."""
         x, y, z = np.asarray(state.translation, np.float64)
         if not z <= NEAREST:
-            raise TrackError(f"The head cannot be drawn at translation z = {z:.2f}: only from {NEAREST} down it is before the camera.")
+            raise TrackError(
+                f"The head cannot be drawn at translation z = {z:.2f}: only from {NEAREST} down it is before the camera."
+            )
         per_metre = focal_length(size) / -z
         origin = np.array([size[0] / 2 + per_metre * x, size[1] / 2 - per_metre * y])
         return cls(rotation_matrix(state.rotation), per_metre / 100, origin)
@@ -125,7 +127,11 @@ def _neutral(who: Identity) -> np.ndarray:
         for lid, height in ((upper, 1.55), (lower, -1.0)):
             rise = tilt + height * who.eye_size * arch**0.8
             mesh[list(lid)] = np.stack([place[0] + across, place[1] + rise, depth + 0.25 * arch], 1)
-        ring = IRIS_RADIUS * who.eye_size * np.array([(0, 0, 0), (sign, 0, 0), (0, 1, 0), (-sign, 0, 0), (0, -1, 0)])
+        ring = (
+            IRIS_RADIUS
+            * who.eye_size
+            * np.array([(0, 0, 0), (sign, 0, 0), (0, 1, 0), (-sign, 0, 0), (0, -1, 0)])
+        )
         mesh[list(IRIS[side])] = place + [0, 0.2, 0.35] + ring
         brow = list(BROWS[side])
         across = (mesh[brow, 0] - place[0]) * sign
@@ -177,7 +183,9 @@ def blend_shapes(neutral: np.ndarray) -> np.ndarray:
 
         # Corner movements fade towards the middle of the lips.
         near = np.clip(neutral[lips, 0] * sign / half, 0, 1)[:, None] ** 1.3
-        shape("mouthSmile" + side)[lips] = near * [sign * 0.85, 1.25, -0.5] - (1 - near) * [0, 0.12, 0] * (near > 0)
+        shape("mouthSmile" + side)[lips] = near * [sign * 0.85, 1.25, -0.5] - (1 - near) * [0, 0.12, 0] * (
+            near > 0
+        )
         shape("mouthFrown" + side)[lips] = near * [sign * 0.1, -1.1, -0.2]
         shape("mouthStretch" + side)[lips] = near * [sign * 0.8, -0.3, -0.4]
     shape("mouthPucker")[lips] = (neutral[lips] - neutral[13]) * [-0.42, 0.3, 0] + [0, 0, 0.7]
@@ -189,7 +197,11 @@ def blend_shapes(neutral: np.ndarray) -> np.ndarray:
     jaw[:, 1] = -2.6 * _jaw_weight(neutral)
     middle = np.clip(1 - (neutral[lips, 0] / half) ** 2, 0, 1)
     below = np.isin(lips, [*OUTER_LOWER[1:-1], *INNER_LOWER[1:-1]])
-    jaw[lips] = np.where(below, -0.7 - 2.2 * middle**0.6, 0.25 * middle - 0.7 * (1 - middle))[:, None] * [0, 1, 0]
+    jaw[lips] = np.where(below, -0.7 - 2.2 * middle**0.6, 0.25 * middle - 0.7 * (1 - middle))[:, None] * [
+        0,
+        1,
+        0,
+    ]
     jaw[lips, 0] = -0.14 * neutral[lips, 0]
     for name, sign in (("jawLeft", 1), ("jawRight", -1)):
         shape(name)[:, 0] = sign * 0.9 * _jaw_weight(neutral)

@@ -70,7 +70,12 @@ def clip(seed: int, frames: int, fps: float = 25.0) -> list[State]:
         put("browDown" + name, -inner + 0.2 * _wander(draw, seconds, 2.2))
         put("browOuterUp" + name, outer + 0.2 * _wander(draw, seconds, 2.4))
     across, up = 0.7 * _wander(draw, seconds, 1.4), 0.45 * _wander(draw, seconds, 1.6)
-    for left, right, curve in (("In", "Out", -across), ("Out", "In", across), ("Up", "Up", up), ("Down", "Down", -up)):
+    for left, right, curve in (
+        ("In", "Out", -across),
+        ("Out", "In", across),
+        ("Up", "Up", up),
+        ("Down", "Down", -up),
+    ):
         put(f"eyeLook{left}Left", curve)
         put(f"eyeLook{right}Right", curve)
 

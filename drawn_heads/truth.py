@@ -22,7 +22,9 @@ def truth(who: Identity, states: Sequence[State], size: int, fps: float = 25.0) 
 
     Rotation 0 is a straight look: MediaPipe sees it at a pitch of 8 degrees, as it sees people.
     """
-    landmarks = np.stack([View.of(s, (size, size)).landmarks(head.mesh(who, s.coefficients)) for s in states]).astype(np.float32)
+    landmarks = np.stack(
+        [View.of(s, (size, size)).landmarks(head.mesh(who, s.coefficients)) for s in states]
+    ).astype(np.float32)
     flat = landmarks[..., :2]
     return FaceTrack(
         source=SOURCE,
@@ -40,7 +42,9 @@ def truth(who: Identity, states: Sequence[State], size: int, fps: float = 25.0) 
 
 def states_of(track: FaceTrack) -> list[State]:
     """One state per row of any track: its head pose, and its coefficients where it has them (else a relaxed face)."""
-    coefficients = track.coefficients if track.coefficients is not None else np.zeros((len(track), 51), np.float32)
+    coefficients = (
+        track.coefficients if track.coefficients is not None else np.zeros((len(track), 51), np.float32)
+    )
     return [State(*row) for row in zip(track.rotation, track.translation, coefficients)]
 
 
@@ -49,7 +53,9 @@ def masks(who: Identity, state: State, size: int, grow: float = 0.35) -> np.ndar
     view = View.of(state, (size, size))
     points = view.pixels(head.mesh(who, state.coefficients))
     rest = view.pixels(head.shapes(who)[0])
-    parts = [contour(rest, *contours.LIDS[side]) for side in contours.SIDES] + [contour(points, contours.OUTER_UPPER, contours.OUTER_LOWER)]
+    parts = [contour(rest, *contours.LIDS[side]) for side in contours.SIDES] + [
+        contour(points, contours.OUTER_UPPER, contours.OUTER_LOWER)
+    ]
     mask = np.zeros((size, size), np.uint8)
     for part in parts:
         fixed = np.round(part * 16).astype(np.int32)

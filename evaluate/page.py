@@ -7,13 +7,15 @@ from html import escape
 
 from .summary import FIGURES, OVER_ALL, badness
 
-STYLE = " ".join((
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}",
-    "table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ddd;padding:.3em .6em}",
+STYLE = " ".join(
+    (
+        "body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}",
+        "table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ddd;padding:.3em .6em}",
         "td,th{text-align:left}",
-    "th{background:#f4f4f4}img{max-width:100%}pre{background:#f7f7f7;padding:.8em;overflow:auto}",
-    ".fault{color:#b00020}",
-))
+        "th{background:#f4f4f4}img{max-width:100%}pre{background:#f7f7f7;padding:.8em;overflow:auto}",
+        ".fault{color:#b00020}",
+    )
+)
 ARROWS = {"up": " ↑", "down": " ↓", "": ""}
 
 

@@ -46,4 +46,6 @@ def part(path: str | os.PathLike) -> str:
 
 
 def _error(path: str | os.PathLike, error: Exception) -> FileError:
-    return FileError(f"{path} could not be written: {getattr(error, 'strerror', None) or error}. Nothing was left there.")
+    return FileError(
+        f"{path} could not be written: {getattr(error, 'strerror', None) or error}. Nothing was left there."
+    )

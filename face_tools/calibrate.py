@@ -11,7 +11,10 @@ from .geometry import rotation_angles, rotation_matrix
 from .track import FaceTrack, TrackError
 
 MIN_FRAMES = 50
-SURE, CLEAR = 0.5, 0.02  # correlation of a match, and its lead over the next best name, from which it counts as sure
+SURE, CLEAR = (
+    0.5,
+    0.02,
+)  # correlation of a match, and its lead over the next best name, from which it counts as sure
 MIN_SURE = 26  # of 51: more than half must be sure before a table is worth using
 PRIOR = 0.01  # correlation that the assumed name is given ahead: less than a clear lead, enough for what the clip does not show
 
@@ -37,11 +40,16 @@ class Recovered:
     def table(self) -> str:
         """One line a place: number, name, correlation, lead, and a mark where it is not sure."""
         rows = zip(self.order.names, self.correlation, self.lead, self.sure)
-        lines = [f"{k:2} {name:22} {c:6.3f} {lead:+7.3f}{'' if sure else '  unsure'}" for k, (name, c, lead, sure) in enumerate(rows)]
+        lines = [
+            f"{k:2} {name:22} {c:6.3f} {lead:+7.3f}{'' if sure else '  unsure'}"
+            for k, (name, c, lead, sure) in enumerate(rows)
+        ]
         return "\n".join(["   name                     corr    lead", *lines])
 
 
-def recover_order(raw: np.ndarray, named: np.ndarray, clip: str, assumed: CoefficientOrder = ASSUMED_ORDER) -> Recovered:
+def recover_order(
+    raw: np.ndarray, named: np.ndarray, clip: str, assumed: CoefficientOrder = ASSUMED_ORDER
+) -> Recovered:
     """Match the network's raw numbers (F, 51) to coefficients (F, 51) in the order of ARKIT_51, frame by frame the same face.
 
     The assignment that maximises the summed correlation (Hungarian method). The sign counts: looking up and looking down move
@@ -50,9 +58,13 @@ def recover_order(raw: np.ndarray, named: np.ndarray, clip: str, assumed: Coeffi
     from scipy.optimize import linear_sum_assignment
 
     if raw.shape != named.shape or raw.shape[1:] != (len(ARKIT_51),):
-        raise TrackError(f"Expected two tables of the same frames with 51 columns, got {raw.shape} and {named.shape}.")
+        raise TrackError(
+            f"Expected two tables of the same frames with 51 columns, got {raw.shape} and {named.shape}."
+        )
     if len(raw) < MIN_FRAMES:
-        raise TrackError(f"The order cannot be told from {len(raw)} frames; at least {MIN_FRAMES} must show the face to both.")
+        raise TrackError(
+            f"The order cannot be told from {len(raw)} frames; at least {MIN_FRAMES} must show the face to both."
+        )
     correlation = correlations(raw, named)
     prior = np.zeros_like(correlation)
     prior[np.arange(51), [ARKIT_51.index(name) for name in assumed.names]] = PRIOR

@@ -71,7 +71,9 @@ class CoefficientOrder:
     def __post_init__(self) -> None:
         if sorted(self.names) != sorted(ARKIT_51):
             wrong = sorted(set(ARKIT_51).symmetric_difference(self.names)) or "a name twice"
-            raise TrackError(f"A coefficient order holds each of the 51 ARKit names once; this one differs in: {wrong}.")
+            raise TrackError(
+                f"A coefficient order holds each of the 51 ARKit names once; this one differs in: {wrong}."
+            )
 
     @property
     def label(self) -> str:
@@ -80,7 +82,10 @@ class CoefficientOrder:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the order as JSON, one line a coefficient."""
-        rows = [{"name": name, "confidence": round(c, 4)} for name, c in zip(self.names, self.confidence, strict=True)]
+        rows = [
+            {"name": name, "confidence": round(c, 4)}
+            for name, c in zip(self.names, self.confidence, strict=True)
+        ]
         body = ",\n  ".join(json.dumps(row) for row in rows)
         with open(path, "w", encoding="utf-8") as file:
             file.write(f'{{"provenance": {json.dumps(self.provenance)},\n "order": [\n  {body}\n ]}}\n')
@@ -95,11 +100,15 @@ class CoefficientOrder:
             confidence = tuple(float(row["confidence"]) for row in data["order"])
             return cls(names, str(data["provenance"]), measured=True, confidence=confidence)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TrackError(f"{path} is not a coefficient order written by `python run.py calibrate` ({error}).") from None
+            raise TrackError(
+                f"{path} is not a coefficient order written by `python run.py calibrate` ({error})."
+            ) from None
 
 
 # Nothing that was published states the order. The network was trained on iPhone recordings, so Apple's own is the best guess.
-ASSUMED_ORDER = CoefficientOrder(LIVE_LINK_51, "assumed: the column order of Live Link Face without tongueOut")
+ASSUMED_ORDER = CoefficientOrder(
+    LIVE_LINK_51, "assumed: the column order of Live Link Face without tongueOut"
+)
 
 
 def network_order(path: str | os.PathLike | None = None) -> CoefficientOrder:

@@ -73,7 +73,10 @@ class CodedFrame:
         for plane, difference in zip(self.planes, cv2.split(cv2.transform(change, matrix))):
             across, down = width // plane.shape[1], height // plane.shape[0]
             left, top = -(-(x + across - 1) // across), -(-(y + down - 1) // down)
-            right, bottom = (x + change.shape[1] - across + 1) // across, (y + change.shape[0] - down + 1) // down
+            right, bottom = (
+                (x + change.shape[1] - across + 1) // across,
+                (y + change.shape[0] - down + 1) // down,
+            )
             inner = difference[top * down - y : bottom * down - y, left * across - x : right * across - x]
             if inner.size:
                 small = cv2.resize(inner, (right - left, bottom - top), interpolation=cv2.INTER_AREA)

@@ -32,7 +32,9 @@ def wrapped(angles: np.ndarray) -> np.ndarray:
     return (angles + np.pi) % (2 * np.pi) - np.pi
 
 
-def similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+def similarity(
+    source: np.ndarray, target: np.ndarray, weights: np.ndarray
+) -> tuple[float, np.ndarray, np.ndarray]:
     """Scale k, rotation R (det +1), shift t that minimise sum w |k R source + t - target|^2 over N points (Umeyama 1991)."""
     u, vt, signs, scale = _procrustes(source, target, weights)
     rotation = (u * signs) @ vt
@@ -50,7 +52,9 @@ def similarity_matrix(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.concatenate([linear, (target.mean(0) - linear @ source.mean(0))[:, None]], 1)
 
 
-def _procrustes(source: np.ndarray, target: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+def _procrustes(
+    source: np.ndarray, target: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """U, V^T, the signs that forbid a reflection, and the scale."""
     weights = weights / weights.sum()
     s, t = source - weights @ source, target - weights @ target

@@ -6,7 +6,11 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
-POINTS = {"hello222": 222, "mediapipe478": 478, "none": 0}  # landmarks of a face in each scheme; none: a track without a picture
+POINTS = {
+    "hello222": 222,
+    "mediapipe478": 478,
+    "none": 0,
+}  # landmarks of a face in each scheme; none: a track without a picture
 ROWS = {
     "box": (4,),
     "landmarks": (None, None),
@@ -96,7 +100,9 @@ class FaceTrack:
     def _check(self, name: str, value: np.ndarray) -> None:
         shape, kind = ((), "b") if name == "valid" else (ROWS[name], "f")
         points = POINTS.get(self.scheme)
-        fits = len(value.shape) == 1 + len(shape) and all(want in (None, have) for want, have in zip(shape, value.shape[1:]))
+        fits = len(value.shape) == 1 + len(shape) and all(
+            want in (None, have) for want, have in zip(shape, value.shape[1:])
+        )
         if name == "landmarks" and fits:
             fits = points in (None, value.shape[1]) and value.shape[2] in (2, 3)
             shape = (points or "P", "2 or 3")
@@ -107,7 +113,9 @@ class FaceTrack:
             )
         if kind == "f" and not (finite := np.isfinite(value)).all():
             row = int(np.flatnonzero(~finite.reshape(len(value), -1).all(1))[0])
-            raise TrackError(f"{name} of a face track must be finite, and row {row} holds a number that is not.")
+            raise TrackError(
+                f"{name} of a face track must be finite, and row {row} holds a number that is not."
+            )
 
     def __len__(self) -> int:
         return len(self.valid)

@@ -18,7 +18,15 @@ LARGEST = 1 << 30  # bytes of a track's arrays: two hours of 478 landmarks at 25
 OPTIONAL = {"coefficients", "notes", "crop", "whole", "pitch_zero"}
 REQUIRED = {"format_version", "source", "scheme", "fps", "size", "valid", *ROWS} - OPTIONAL
 WORDS = ("source", "scheme", "fps", "size", "notes", "whole", "pitch_zero")
-UNREADABLE = (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def save(track: FaceTrack, path: str | os.PathLike) -> None:
@@ -26,7 +34,9 @@ def save(track: FaceTrack, path: str | os.PathLike) -> None:
     be written."""
     size = sum(value.nbytes for value in track.arrays().values())
     if size > LARGEST:
-        raise TrackError(f"The track has {len(track)} rows, {size / 1e9:.1f} GB; a file holds {LARGEST / 1e9:.1f} GB: save it in parts.")
+        raise TrackError(
+            f"The track has {len(track)} rows, {size / 1e9:.1f} GB; a file holds {LARGEST / 1e9:.1f} GB: save it in parts."
+        )
     words = {name: getattr(track, name) for name in WORDS if getattr(track, name) is not None}
     packed = io.BytesIO()
     np.savez_compressed(packed, format_version=FORMAT_VERSION, **words, **track.arrays())
@@ -40,19 +50,32 @@ def load(path: str | os.PathLike) -> FaceTrack:
         with zipfile.ZipFile(path) as bundle:
             size = sum(member.file_size for member in bundle.infolist())
             if size > LARGEST:
-                raise TrackError(f"{path} would unpack to {size / 1e9:.1f} GB; a face track holds {LARGEST / 1e9:.1f} GB at most.")
-            data = {member.filename.removesuffix(".npy"): _array(bundle.read(member)) for member in bundle.infolist()}
+                raise TrackError(
+                    f"{path} would unpack to {size / 1e9:.1f} GB; a face track holds {LARGEST / 1e9:.1f} GB at most."
+                )
+            data = {
+                member.filename.removesuffix(".npy"): _array(bundle.read(member))
+                for member in bundle.infolist()
+            }
         version = int(data["format_version"]) if "format_version" in data else None
     except UNREADABLE as error:
         if isinstance(error, TrackError):
             raise
-        raise TrackError(f"{path} is not a face track saved by this pack, or it is damaged ({error}).") from None
+        raise TrackError(
+            f"{path} is not a face track saved by this pack, or it is damaged ({error})."
+        ) from None
     if version is not None and version > FORMAT_VERSION:
-        raise TrackError(f"{path} has track format {version}; this pack reads up to {FORMAT_VERSION}, so update the pack.")
+        raise TrackError(
+            f"{path} has track format {version}; this pack reads up to {FORMAT_VERSION}, so update the pack."
+        )
     if missing := REQUIRED - data.keys():
-        raise TrackError(f"{path} is not a face track saved by this pack: it lacks {', '.join(sorted(missing))}.")
+        raise TrackError(
+            f"{path} is not a face track saved by this pack: it lacks {', '.join(sorted(missing))}."
+        )
     if foreign := data.keys() - REQUIRED - OPTIONAL:
-        raise TrackError(f"{path} is not a face track saved by this pack: {', '.join(sorted(foreign))} does not belong to one.")
+        raise TrackError(
+            f"{path} is not a face track saved by this pack: {', '.join(sorted(foreign))} does not belong to one."
+        )
     try:
         return _track(data)
     except (TrackError, ValueError, TypeError, OverflowError) as error:
@@ -92,4 +115,8 @@ def _array(content: bytes) -> np.ndarray:
     count, rest = int(np.prod(shape, dtype=object)), len(content) - file.tell()
     if columns_first and len(shape) > 1 or count * kind.itemsize != rest:
         raise ValueError(f"an array of shape {shape} {kind} is announced and {rest} bytes follow")
-    return np.frombuffer(content, kind, count, file.tell()).reshape(shape).copy() if rest else np.zeros(shape, kind)
+    return (
+        np.frombuffer(content, kind, count, file.tell()).reshape(shape).copy()
+        if rest
+        else np.zeros(shape, kind)
+    )

@@ -14,16 +14,34 @@ import numpy as np
 from . import animation
 from .display_transform import shown as as_shown
 from .film_frame import CodedFrame, RgbFrame
-from .video_source import JOINABLE, File, VideoError, announced_seconds, name_of, opened, picture_stream, rate_of, sound_stream
+from .video_source import (
+    JOINABLE,
+    File,
+    VideoError,
+    announced_seconds,
+    name_of,
+    opened,
+    picture_stream,
+    rate_of,
+    sound_stream,
+)
 
 T = TypeVar("T")
 Picture = CodedFrame | RgbFrame
-Timed = Iterator[tuple[float, float, Callable[[], Picture]]]  # begin and end in seconds after the first frame, and the frame
+Timed = Iterator[
+    tuple[float, float, Callable[[], Picture]]
+]  # begin and end in seconds after the first frame, and the frame
 
 SLACK = 0.1  # of a frame: timestamps in whole milliseconds must not make a frame late
-SHORT_SECONDS, SHORT_SHARE = 0.25, 0.02  # a picture that ends this much before its announced end was cut short
+SHORT_SECONDS, SHORT_SHARE = (
+    0.25,
+    0.02,
+)  # a picture that ends this much before its announced end was cut short
 INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # formats that know where each time lies in the file
-FAR, LEAD = 10.0, 1.0  # what is further away is gone to, so many seconds before it; what is nearer is decoded up to
+FAR, LEAD = (
+    10.0,
+    1.0,
+)  # what is further away is gone to, so many seconds before it; what is nearer is decoded up to
 BACK, AHEAD = 0.1, 10.0  # seconds by which a clock must jump to be another one
 
 
@@ -54,11 +72,17 @@ def probe(file: File) -> Clip:
         first = next(_pictures(container, file, 0.0))[2]()
         height, width = first.rgb().shape[:2]
         sound, hdr = sound_stream(container), first.colour.hdr if isinstance(first, CodedFrame) else None
-        return Clip(rate_of(stream), (width, height), announced_seconds(container, stream), sound is not None, hdr)
+        return Clip(
+            rate_of(stream), (width, height), announced_seconds(container, stream), sound is not None, hdr
+        )
 
 
 def frames(
-    file: File, fps: float = 0.0, start: float = 0.0, seconds: float = 0.0, tick: Callable[[], None] = lambda: None
+    file: File,
+    fps: float = 0.0,
+    start: float = 0.0,
+    seconds: float = 0.0,
+    tick: Callable[[], None] = lambda: None,
 ) -> Iterator[np.ndarray]:
     """(H, W, 3) uint8 RGB frames of a path or BytesIO; HDR is tone-mapped. See `pictures`."""
     for picture in pictures(file, fps, start, seconds, tick):
@@ -66,7 +90,11 @@ def frames(
 
 
 def pictures(
-    file: File, fps: float = 0.0, start: float = 0.0, seconds: float = 0.0, tick: Callable[[], None] = lambda: None
+    file: File,
+    fps: float = 0.0,
+    start: float = 0.0,
+    seconds: float = 0.0,
+    tick: Callable[[], None] = lambda: None,
 ) -> Iterator[Picture]:
     """Frames of a path or BytesIO as a player shows them, at `fps` (0: the file's average rate), in the file's colour coding.
 
@@ -82,7 +110,9 @@ def pictures(
         yield from _sampled(_pictures(container, file, start), rate, start, seconds, tick)
 
 
-def _sampled(timed: Timed, rate: float, start: float, seconds: float, tick: Callable[[], None]) -> Iterator[Picture]:
+def _sampled(
+    timed: Timed, rate: float, start: float, seconds: float, tick: Callable[[], None]
+) -> Iterator[Picture]:
     def ticked() -> Timed:
         for one in timed:
             tick()
@@ -114,7 +144,9 @@ def hold(timed: Iterator[tuple[float, float, T]], rate: float, start: float = 0.
         yield shown
         k += 1
     if k == 0 and start > 0:
-        raise VideoError(f"The video lasts {last:.2f} s, so there is nothing to read from {start:g} s on: set an earlier start.")
+        raise VideoError(
+            f"The video lasts {last:.2f} s, so there is nothing to read from {start:g} s on: set an earlier start."
+        )
 
 
 def _pictures(container, file: File, start: float) -> Timed:
@@ -131,7 +163,9 @@ def _pictures(container, file: File, start: float) -> Timed:
             time = frame.time if frame.time is not None else (zero or 0.0) + (end or 0.0)
             zero = time if zero is None else zero
             begin = time - zero
-            jumped = begin < latest - max(BACK, 1.5 * usual) or (container.format.name in JOINABLE and begin > latest + AHEAD)
+            jumped = begin < latest - max(BACK, 1.5 * usual) or (
+                container.format.name in JOINABLE and begin > latest + AHEAD
+            )
             if jumped:
                 zero, begin = time - end, end
             duration = getattr(frame, "duration", None)  # PyAV 14 has none
@@ -139,7 +173,9 @@ def _pictures(container, file: File, start: float) -> Timed:
             latest = begin
             yield begin, end, lambda frame=frame: as_shown(frame, aspect, stream.codec_context)
     except av.error.PatchWelcomeError:
-        raise VideoError(f"{name_of(file)} is in a form of {stream.name} that FFmpeg cannot decode: convert it to H.264.") from None
+        raise VideoError(
+            f"{name_of(file)} is in a form of {stream.name} that FFmpeg cannot decode: convert it to H.264."
+        ) from None
     except av.FFmpegError as error:
         where = "at its start" if end is None else f"after {end:.2f} s"
         raise VideoError(f"{name_of(file)} is damaged {where} ({error.strerror}).") from None
@@ -164,7 +200,9 @@ def _first_then_before(container, stream, start: float) -> Iterator[av.VideoFram
     yield from decoded if first.time is None else go_before(container, stream, first.time + start, decoded)
 
 
-def go_before(container, stream, seconds: float, here: Iterator | None = None, decode: Callable | None = None) -> Iterator:
+def go_before(
+    container, stream, seconds: float, here: Iterator | None = None, decode: Callable | None = None
+) -> Iterator:
     """Frames of a stream from some way before `seconds` of the file's clock on; from `here` on where that is not far or not safe.
 
     decode(container, stream): gives the frames from where the file stands

@@ -62,15 +62,28 @@ class FarmedClip(Clip):
         sampling = Sampling(f"run{self.runs}", sigmas.cpu(), moves, max(map(len, plan.windows)))
         plain = len(model.model_options.get(POST_CFG, ()))
         model.add_wrapper_with_key("prepare_sampling", KEY, _unloaded)
-        model.add_wrapper_with_key("predict_noise", KEY, partial(self._predict, plan, sampling, key_frames or {}, plain))
+        model.add_wrapper_with_key(
+            "predict_noise", KEY, partial(self._predict, plan, sampling, key_frames or {}, plain)
+        )
         return model
 
     def _predict(
-        self, plan: Plan, sampling: Sampling, key_frames, plain: int, executor, x: Tensor, timestep: Tensor, model_options, *rest
+        self,
+        plan: Plan,
+        sampling: Sampling,
+        key_frames,
+        plain: int,
+        executor,
+        x: Tensor,
+        timestep: Tensor,
+        model_options,
+        *rest,
     ) -> Tensor:
         """ComfyUI's PREDICT_NOISE: x (n, 4, h, w) -> what the guider makes of it."""
         if len(model_options.get(POST_CFG, ())) > plain:
-            raise ValueError("This sampler looks into the guidance, as cfg_pp ones do, and that happens on other machines: take another.")
+            raise ValueError(
+                "This sampler looks into the guidance, as cfg_pp ones do, and that happens on other machines: take another."
+            )
         self.calls += 1
         name = f"{sampling.name}.{self.calls}"
         if (whole := self.store.load(name)) is None:
@@ -78,15 +91,24 @@ class FarmedClip(Clip):
             self.store.save(name, whole)
         return whole.to(x)
 
-    def _computed(self, name: str, plan: Plan, sampling: Sampling, key_frames, x: Tensor, sigma: float) -> Tensor:
+    def _computed(
+        self, name: str, plan: Plan, sampling: Sampling, key_frames, x: Tensor, sigma: float
+    ) -> Tensor:
         x = x.cpu()
         finished = self.store.windows(name)
         missing = [window for window in range(len(plan.windows)) if window not in finished]
         self.progress.part(len(finished), len(plan.windows))
 
         def request(windows: Sequence[int]) -> Request:
-            cut = [(tuple(plan.frames[p] for p in plan.windows[w]), x[list(plan.windows[w])]) for w in windows]
-            ends = {frame: key_frames[frame] for frames, _ in cut for frame in (frames[0], frames[-1]) if frame in key_frames}
+            cut = [
+                (tuple(plan.frames[p] for p in plan.windows[w]), x[list(plan.windows[w])]) for w in windows
+            ]
+            ends = {
+                frame: key_frames[frame]
+                for frames, _ in cut
+                for frame in (frames[0], frames[-1])
+                if frame in key_frames
+            }
             return Request("denoise", (sampling, cut, sigma, ends), (sampling.name, windows[0]))
 
         parts = shared_out(missing, PARTS_EACH * len(self.crew.workers))
@@ -104,5 +126,3 @@ class FarmedClip(Clip):
 def _unloaded(executor, model, noise_shape, conds, *rest, **named):
     """ComfyUI's PREPARE_SAMPLING: nothing is loaded where nothing is computed."""
     return model.model, conds, []
-
-

@@ -19,15 +19,34 @@ from .failures import FarmError
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py farm", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="run.py farm", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("workflow", type=Path)
-    parser.add_argument("--frames", type=frames.asked, help="250: the first 250; 250:499: these, counted from 0 (default: all)")
-    parser.add_argument("--workers", type=int, help="workers at most (default: one for each GPU, else one for each machine)")
+    parser.add_argument(
+        "--frames",
+        type=frames.asked,
+        help="250: the first 250; 250:499: these, counted from 0 (default: all)",
+    )
+    parser.add_argument(
+        "--workers", type=int, help="workers at most (default: one for each GPU, else one for each machine)"
+    )
     parser.add_argument("--address", help="of a Ray cluster: ray://HEAD:10001, HEAD:6379, or auto")
-    parser.add_argument("--servers", type=addresses, help="ComfyUI servers that are running, host:port,host:port,...")
-    parser.add_argument("--base-directory", type=Path, help="of ComfyUI: models, input, custom_nodes, ... (default: its own folder)")
+    parser.add_argument(
+        "--servers", type=addresses, help="ComfyUI servers that are running, host:port,host:port,..."
+    )
+    parser.add_argument(
+        "--base-directory",
+        type=Path,
+        help="of ComfyUI: models, input, custom_nodes, ... (default: its own folder)",
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "output" / "farm", help="default: %(default)s")
-    parser.add_argument("--patience", type=float, default=scheduling.PATIENCE, help="seconds an answer may take (default: %(default).0f)")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=scheduling.PATIENCE,
+        help="seconds an answer may take (default: %(default).0f)",
+    )
     options = parser.parse_args(argv)
     if options.servers and (options.workers or options.address):
         parser.error("--servers takes servers that are running: leave --workers and --address away.")

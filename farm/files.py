@@ -20,7 +20,11 @@ def require_files(here: Digests, there: Digests, where: str) -> None:
     for name, digest in here.items():
         found = there.get(name)
         if found != digest:
-            state = "is absent" if found is None else f"is another file (sha256 {found[:12]}, expected {str(digest)[:12]})"
+            state = (
+                "is absent"
+                if found is None
+                else f"is another file (sha256 {found[:12]}, expected {str(digest)[:12]})"
+            )
             raise OtherFile(f"On {where} the model {name} {state}: every machine needs the same files.")
 
 

@@ -16,7 +16,9 @@ def asked(text: str) -> Asked:
         first, last = int(match[1] or 0), int(match[2]) if match[2] else None
         if last is None or first <= last:
             return first, last
-    raise ArgumentTypeError(f"{text!r} is neither a number of frames, as 250, nor a first and a last frame, as 250:499.")
+    raise ArgumentTypeError(
+        f"{text!r} is neither a number of frames, as 250, nor a first and a last frame, as 250:499."
+    )
 
 
 def within(wish: Asked, clip: int) -> range:

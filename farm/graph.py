@@ -38,7 +38,9 @@ def read(path: Path, info: Callable[[set[str]], Mapping[str, dict]]) -> Graph:
         graph = workflow.to_api(saved, definitions)
         workflow.require_complete(graph, definitions)
         return graph
-    if isinstance(saved, dict) and all(isinstance(node, dict) and "class_type" in node for node in saved.values()):
+    if isinstance(saved, dict) and all(
+        isinstance(node, dict) and "class_type" in node for node in saved.values()
+    ):
         return saved
     raise ValueError(f"{path} is neither a saved workflow nor a graph in API format.")
 
@@ -62,7 +64,12 @@ def sampler_of(graph: Graph) -> str:
 
 def consumers(graph: Graph, source: str) -> list[tuple[str, int]]:
     """(node, output of the source) of everything that is wired to it."""
-    return [(key, value[1]) for key, node in graph.items() for value in node["inputs"].values() if is_link(value) and value[0] == source]
+    return [
+        (key, value[1])
+        for key, node in graph.items()
+        for value in node["inputs"].values()
+        if is_link(value) and value[0] == source
+    ]
 
 
 def upstream(graph: Graph, ends: Iterable[str]) -> Graph:
@@ -96,7 +103,9 @@ def ends_as(graph: Graph, source: str, chain: Mapping[str, str]) -> bool:
     if len(after) != 1 or after[0][1] != 0:
         return False
     (following, _) = after[0]
-    return graph[following]["class_type"] == chain[graph[source]["class_type"]] and ends_as(graph, following, chain)
+    return graph[following]["class_type"] == chain[graph[source]["class_type"]] and ends_as(
+        graph, following, chain
+    )
 
 
 def replaced(graph: Graph, source: str, stand_ins: Graph) -> Graph:
@@ -136,7 +145,9 @@ def cut(graph: Graph, info: Mapping[str, dict], ends: Mapping[str, list]) -> tup
             return [key, 0]
         if source not in local:
             local[source] = node = copy.deepcopy(graph[source])
-            node["inputs"] = {name: follow(value) if is_link(value) else value for name, value in node["inputs"].items()}
+            node["inputs"] = {
+                name: follow(value) if is_link(value) else value for name, value in node["inputs"].items()
+            }
         return link
 
     for link in ends.values():

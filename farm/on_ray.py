@@ -20,11 +20,15 @@ def run(options: argparse.Namespace) -> None:
     """Raises FarmError, ValueError and OSError, each with the sentence to print."""
     comfy = installation.find()
     if comfy is None:
-        raise ValueError("The farm runs ComfyUI on every worker, and there is none on this machine: set COMFYUI_PATH.")
+        raise ValueError(
+            "The farm runs ComfyUI on every worker, and there is none on this machine: set COMFYUI_PATH."
+        )
     base = (options.base_directory or comfy).absolute()
     ray = worker_pool.begin(options.address, options.workers)
     try:
-        recruits = worker_pool.Recruits(ray, worker_pool.Place() if options.address else worker_pool.Place(comfy, base), options.workers)
+        recruits = worker_pool.Recruits(
+            ray, worker_pool.Place() if options.address else worker_pool.Place(comfy, base), options.workers
+        )
         session = Session(comfy, base)
         prompt = read(options.workflow, session.info)
         print("Encoding", flush=True)
@@ -46,7 +50,9 @@ def deliver(job: Prepared, folder: Path, workers: worker_pool.Crew, stages) -> N
     print(f"Latents: {write_stages(folder, stages)}", flush=True)
     if job.decoder:
         with tqdm(total=len(job.frames), unit="frame", desc="Decoding") as bar:
-            path = video.write(folder / "video.mp4", workers, stages[0], job.decoder, *job.sound_and_speed(), bar.update)
+            path = video.write(
+                folder / "video.mp4", workers, stages[0], job.decoder, *job.sound_and_speed(), bar.update
+            )
         print(f"Video: {path}", flush=True)
     else:
         print("Running what comes after the sampler on this machine", flush=True)

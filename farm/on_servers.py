@@ -35,7 +35,14 @@ async def _run(options: argparse.Namespace) -> None:
         sampler = sampler_of(graph)
         graphs.require_plain(graph, sampler)
         source, files = await source_of(remotes, graph)
-        work = Work(graph, sampler, files["models"], files["inputs"], source, digest_of(graph, files["models"], files["inputs"]))
+        work = Work(
+            graph,
+            sampler,
+            files["models"],
+            files["inputs"],
+            source,
+            digest_of(graph, files["models"], files["inputs"]),
+        )
         folder = options.output / work.digest
         store = Store(folder)
         noted(folder / "farm.log")
@@ -43,7 +50,9 @@ async def _run(options: argparse.Namespace) -> None:
         with Frames() as bar:
             *stages, seam = await Servers(work, remotes, store, bar, options.frames).sample()
         if seam:
-            print(f"Parts differ most in frame {seam[0]}: by {seam[1]:.2%} of the latents' spread.", flush=True)
+            print(
+                f"Parts differ most in frame {seam[0]}: by {seam[1]:.2%} of the latents' spread.", flush=True
+            )
         print(f"Latents: {write_stages(folder, stages)}", flush=True)
         if following := graphs.rest(graph, sampler, info, work.digest):
             print("Running what comes after the sampler on one of them", flush=True)
@@ -65,7 +74,9 @@ async def _info(remotes: Sequence[Remote]) -> Mapping[str, dict]:
     raise Trouble(" ".join(troubles))
 
 
-async def _finished(following: Graph, digest: str, stages: Sequence[Tensor], remotes: Sequence[Remote], store: Store) -> list[Path]:
+async def _finished(
+    following: Graph, digest: str, stages: Sequence[Tensor], remotes: Sequence[Remote], store: Store
+) -> list[Path]:
     """The files that what comes after the sampler makes, from the first server that can. Raises Trouble where none can."""
     troubles = []
     for remote in remotes:
@@ -74,7 +85,13 @@ async def _finished(following: Graph, digest: str, stages: Sequence[Tensor], rem
                 await remote.put(name, save(as_latent(latents)))
             outputs = await remote.run(following)
             with understood(remote.address):
-                made = [file for node in outputs.values() for files in node.values() for file in files if is_file(file)]
+                made = [
+                    file
+                    for node in outputs.values()
+                    for files in node.values()
+                    for file in files
+                    if is_file(file)
+                ]
             contents = {Path(file["filename"]).name: await remote.fetch(file) for file in made}
         except Trouble as error:
             troubles.append(str(error))

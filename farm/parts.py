@@ -28,7 +28,9 @@ def lay_out(clip: int, missing: list[range], servers: int) -> list[Part]:
     """Parts of equal length for what is missing: some for each server, and one at least."""
     total = sum(map(len, missing))
     count = min(max(total // LONG, servers), EACH * servers)
-    stretches = [stretch for run in missing for stretch in shared_out(run, max(1, round(count * len(run) / total)))]
+    stretches = [
+        stretch for run in missing for stretch in shared_out(run, max(1, round(count * len(run) / total)))
+    ]
     return [Part.of(clip, stretch[0], len(stretch), MARGIN) for stretch in stretches]
 
 
@@ -53,15 +55,24 @@ class FinishedParts:
     def missing(self, wanted: range) -> list[range]:
         """Stretches that no part is for."""
         there = {frame for part in self.found for frame in part.keeps}
-        return [range(run.start, run.stop) for run in consecutive([frame for frame in wanted if frame not in there])]
+        return [
+            range(run.start, run.stop)
+            for run in consecutive([frame for frame in wanted if frame not in there])
+        ]
 
     def key_frames(self) -> Tensor | None:
         """Of a tree, once a part has brought them: what the sampler's stage1 takes. A first stage of two has the frames of its part."""
-        return next((sampled.first for part, sampled in self.found.items() if len(sampled.first) != len(part.frames)), None)
+        return next(
+            (sampled.first for part, sampled in self.found.items() if len(sampled.first) != len(part.frames)),
+            None,
+        )
 
     def stages(self, wanted: range) -> tuple[Tensor, Tensor, Seam]:
         """These frames of the clip, their first stage or the key frames of the whole clip, and where parts differ most."""
-        joined, rows = join([(part, sampled.video) for part, sampled in self.found.items()]), slice(wanted.start, wanted.stop)
+        joined, rows = (
+            join([(part, sampled.video) for part, sampled in self.found.items()]),
+            slice(wanted.start, wanted.stop),
+        )
         first = self.key_frames()
         if first is None:
             first = join([(part, sampled.first) for part, sampled in self.found.items()]).latents[rows]

@@ -16,7 +16,11 @@ from .session import Session
 from .worker import Task
 
 LATENTS = ("latents", "stage1")  # what is given in the sampler's place
-PLAIN_END = {graph.SAMPLER: "VAEDecode", "VAEDecode": "CreateVideo", "CreateVideo": "SaveVideo"}  # class -> the one that follows
+PLAIN_END = {
+    graph.SAMPLER: "VAEDecode",
+    "VAEDecode": "CreateVideo",
+    "CreateVideo": "SaveVideo",
+}  # class -> the one that follows
 
 
 class Prepared:
@@ -34,7 +38,9 @@ class Prepared:
         self.session, self.prompt, self.at = session, prompt, graph.sampler_of(prompt)
         info = session.info(node["class_type"] for node in prompt.values())
         wires = {name: value for name, value in prompt[self.at]["inputs"].items() if graph.is_link(value)}
-        widgets = {name: value for name, value in prompt[self.at]["inputs"].items() if not graph.is_link(value)}
+        widgets = {
+            name: value for name, value in prompt[self.at]["inputs"].items() if not graph.is_link(value)
+        }
         self.inputs = session.evaluate(prompt, wires) | widgets
         clip = len(self.inputs["latent_image"]["samples"])
         if asked:
@@ -44,7 +50,9 @@ class Prepared:
             self.frames = self.inputs["part"].frames if "part" in self.inputs else range(clip)
 
         self.decode = next((node for node, _ in graph.consumers(prompt, self.at)), "")
-        vae = {"vae": prompt[self.decode]["inputs"]["vae"]} if graph.ends_as(prompt, self.at, PLAIN_END) else {}
+        vae = (
+            {"vae": prompt[self.decode]["inputs"]["vae"]} if graph.ends_as(prompt, self.at, PLAIN_END) else {}
+        )
         local, handed = graph.cut(prompt, info, wires | vae)
         values = session.evaluate(prompt, {key: list(link) for key, link in handed.items()})
         ends = graph.end_links(wires | vae, handed)
@@ -59,7 +67,9 @@ class Prepared:
         """(n, 4, h, w) of `frames`, and their first stage, or all key frames of the clip."""
         with torch.inference_mode():
             order, clip = self._order(crew, store, progress)
-            video, first = (latents.cpu().contiguous() for latents in order.sample(clip, self.inputs["noise"]))
+            video, first = (
+                latents.cpu().contiguous() for latents in order.sample(clip, self.inputs["noise"])
+            )
         sampled = self.inputs["part"].frames if "part" in self.inputs else range(len(clip))
         rows = slice(self.frames.start - sampled.start, self.frames.stop - sampled.start)
         return video[rows], first[rows] if order.first_frames == tuple(sampled) else first
@@ -68,7 +78,11 @@ class Prepared:
         """Run what comes after the sampler on this machine. Raises GraphError where a node fails."""
         given = {name: {"samples": latents} for name, latents in zip(LATENTS, stages, strict=True)}
         after = graph.replaced(self.prompt, self.at, {f"given {name}": graph.given(name) for name in LATENTS})
-        outputs = [key for key, node in after.items() if getattr(self.session.classes[node["class_type"]], "OUTPUT_NODE", False)]
+        outputs = [
+            key
+            for key, node in after.items()
+            if getattr(self.session.classes[node["class_type"]], "OUTPUT_NODE", False)
+        ]
         self.session.run(after, outputs, given)
 
     def sound_and_speed(self) -> tuple[Any, float]:
@@ -79,7 +93,9 @@ class Prepared:
         values = self.session.evaluate(self.prompt, links)
         fps, audio = float(values.get("fps", inputs["fps"])), values.get("audio")
         if audio is not None:
-            start, stop = (round(frame / fps * audio["sample_rate"]) for frame in (self.frames.start, self.frames.stop))
+            start, stop = (
+                round(frame / fps * audio["sample_rate"]) for frame in (self.frames.start, self.frames.stop)
+            )
             audio = audio | {"waveform": audio["waveform"][..., start:stop]}
         return audio, fps
 

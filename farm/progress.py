@@ -62,7 +62,11 @@ class Frames:
             self.bar.close()
 
     def begin(self, frames: int) -> None:
-        self.bar = tqdm(total=frames, desc="Sampling", bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}")
+        self.bar = tqdm(
+            total=frames,
+            desc="Sampling",
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
+        )
 
     def at(self, frames: float) -> None:
         """So many are finished; fewer than before where a server was lost."""

@@ -65,7 +65,9 @@ class Remote:
 
     async def fetch(self, file: Mapping[str, str]) -> bytes:
         """A file by {"filename", "subfolder", "type"}, as the outputs of a graph list it."""
-        return await self._call("GET", "/view", params={key: file[key] for key in ("filename", "subfolder", "type")})
+        return await self._call(
+            "GET", "/view", params={key: file[key] for key in ("filename", "subfolder", "type")}
+        )
 
     async def put(self, name: str, content: bytes) -> None:
         """Write a file into the server's input folder. name: may have a folder in front, as in "folder/portrait.png"."""
@@ -96,7 +98,9 @@ class Remote:
         finally:
             if record is None:
                 cancelling = asyncio.ensure_future(self._cancel(prompt))
-                while not cancelling.done():  # whoever waits for this one may be cancelled twice; the server must hear it
+                while (
+                    not cancelling.done()
+                ):  # whoever waits for this one may be cancelled twice; the server must hear it
                     with suppress(asyncio.CancelledError):
                         await asyncio.wait({cancelling})
         with understood(self.address):

@@ -17,7 +17,9 @@ CLIP_PART = "SKPortraitClipPart"
 def require_plain(whole: Graph, sampler: str) -> None:
     """Raise ValueError for a workflow whose sampler is given a part already."""
     if "part" in whole[sampler]["inputs"]:
-        raise ValueError("The workflow samples a part of its clip: take Portrait Clip Part out, parts are what this command makes.")
+        raise ValueError(
+            "The workflow samples a part of its clip: take Portrait Clip Part out, parts are what this command makes."
+        )
 
 
 def length(whole: Graph, sampler: str) -> Graph:
@@ -63,4 +65,7 @@ def load(name: str) -> dict:
 
 def _clip_part(whole: Graph, sampler: str, first: int, count: int, margin: int) -> dict:
     latent = whole[sampler]["inputs"]["latent_image"]
-    return {"class_type": CLIP_PART, "inputs": {"latent": latent, "first": first, "count": count, "margin": margin}}
+    return {
+        "class_type": CLIP_PART,
+        "inputs": {"latent": latent, "first": first, "count": count, "margin": margin},
+    }

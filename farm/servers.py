@@ -71,9 +71,26 @@ class Servers:
     pause: seconds before one that failed is tried again
     """
 
-    def __init__(self, work: Work, remotes: Sequence[Remote], store: Store, bar: Bar, asked: Asked = None, pause: float = PAUSE):
-        self.work, self.remotes, self.store, self.bar, self.asked, self.pause = work, remotes, store, bar, asked, pause
-        self.parts: FinishedParts | None = None  # known once a server has said how long the clip is, as is what is wanted of it
+    def __init__(
+        self,
+        work: Work,
+        remotes: Sequence[Remote],
+        store: Store,
+        bar: Bar,
+        asked: Asked = None,
+        pause: float = PAUSE,
+    ):
+        self.work, self.remotes, self.store, self.bar, self.asked, self.pause = (
+            work,
+            remotes,
+            store,
+            bar,
+            asked,
+            pause,
+        )
+        self.parts: FinishedParts | None = (
+            None  # known once a server has said how long the clip is, as is what is wanted of it
+        )
         self.wanted = range(0)
         self.waiting: deque[Part] = deque()
         self.errands: dict[Part, Errand] = {}
@@ -140,10 +157,15 @@ class Servers:
     async def _bring_inputs(self, remote: Remote, there: Digests) -> None:
         for name, digest in self.work.inputs.items():
             if name in there and there[name] != digest:
-                raise Refused(f"On {remote.address} the input file {name} is another one than on {self.work.source.address}.")
+                raise Refused(
+                    f"On {remote.address} the input file {name} is another one than on {self.work.source.address}."
+                )
             if name not in there:
                 folder, _, file = name.rpartition("/")
-                await remote.put(name, await self.work.source.fetch({"filename": file, "subfolder": folder, "type": "input"}))
+                await remote.put(
+                    name,
+                    await self.work.source.fetch({"filename": file, "subfolder": folder, "type": "input"}),
+                )
 
     def _settle(self, clip: int, address: str) -> None:
         """The first server that says how long the clip is decides."""
@@ -166,7 +188,11 @@ class Servers:
             if self.waiting:
                 return self.waiting.popleft()
             limit = SLOW * median(self.took) if self.took else float("inf")
-            late = (part for part, errand in self.errands.items() if len(errand.tasks) == 1 and time.monotonic() - errand.since > limit)
+            late = (
+                part
+                for part, errand in self.errands.items()
+                if len(errand.tasks) == 1 and time.monotonic() - errand.since > limit
+            )
             if (part := next(late, None)) is not None:
                 return part
             await asyncio.sleep(POLL)
@@ -204,12 +230,16 @@ class Servers:
                 self._show()
 
         seen = await key_frames.put(self.parts.key_frames())
-        outputs = await remote.run(graphs.part(self.work.graph, self.work.sampler, part, MARGIN, seen), progress)
+        outputs = await remote.run(
+            graphs.part(self.work.graph, self.work.sampler, part, MARGIN, seen), progress
+        )
         with understood(remote.address):
             files = [outputs[end]["latents"][0] for end in (graphs.VIDEO, graphs.FIRST)]
             sampled = Sampled(*[load(await remote.fetch(file))["latent_tensor"].float() for file in files])
         if len(sampled.video) != len(part.frames) or not all(latents.isfinite().all() for latents in sampled):
-            raise Trouble(f"{remote.address} has sent {len(sampled.video)} frames for {len(part.frames)}, or numbers that are none.")
+            raise Trouble(
+                f"{remote.address} has sent {len(sampled.video)} frames for {len(part.frames)}, or numbers that are none."
+            )
         return sampled
 
     def _finish(self, part: Part, errand: Errand, sampled: Sampled) -> None:
@@ -223,7 +253,11 @@ class Servers:
 
     def _show(self) -> None:
         left = sum(map(len, self.parts.missing(self.wanted)))
-        self.bar.at(len(self.wanted) - left + sum(len(part.keeps) * errand.share for part, errand in self.errands.items()))
+        self.bar.at(
+            len(self.wanted)
+            - left
+            + sum(len(part.keeps) * errand.share for part, errand in self.errands.items())
+        )
 
 
 class _KeyFrames:
@@ -256,7 +290,9 @@ async def source_of(remotes: Iterable[Remote], graph: Graph) -> tuple[Remote, Ma
     for remote in remotes:
         try:
             files = await digests(remote, graph)
-            found.append((sum(digest is None for digest in files["models"].values()), len(found), remote, files))
+            found.append(
+                (sum(digest is None for digest in files["models"].values()), len(found), remote, files)
+            )
         except Trouble as error:
             troubles.append(str(error))
     if not found:

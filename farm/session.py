@@ -73,7 +73,9 @@ class Session:
         import nodes
 
         set_progress_bar_enabled(False)  # the farm has one of its own
-        server.PromptServer(asyncio.new_event_loop())  # other packs hang their routes on it when they are loaded; it is never started
+        server.PromptServer(
+            asyncio.new_event_loop()
+        )  # other packs hang their routes on it when they are loaded; it is never started
         if (models := comfy / "extra_model_paths.yaml").is_file():  # as ComfyUI does itself
             utils.extra_config.load_extra_path_config(str(models))
         asyncio.run(nodes.init_extra_nodes(init_api_nodes=False))
@@ -90,14 +92,20 @@ class Session:
         for kind in set(kinds):
             if kind not in self.classes:
                 raise ValueError(f"This ComfyUI has no node {kind!r}, which the workflow uses.")
-            found[kind] = {"input": self.classes[kind].INPUT_TYPES(), "output": [str(t) for t in self.classes[kind].RETURN_TYPES]}
+            found[kind] = {
+                "input": self.classes[kind].INPUT_TYPES(),
+                "output": [str(t) for t in self.classes[kind].RETURN_TYPES],
+            }
         return found
 
-    def evaluate(self, graph: Graph, wanted: Mapping[str, list], given: Mapping[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
+    def evaluate(
+        self, graph: Graph, wanted: Mapping[str, list], given: Mapping[str, Any] = {}
+    ) -> dict[str, Any]:  # noqa: B006
         """The values at the links `wanted`. Raises GraphError where a node fails."""
         asking = uuid.uuid4().hex
         takers = {
-            f"taken {name}": {"class_type": TAKEN, "inputs": {"key": f"{asking} {name}", "value": link}} for name, link in wanted.items()
+            f"taken {name}": {"class_type": TAKEN, "inputs": {"key": f"{asking} {name}", "value": link}}
+            for name, link in wanted.items()
         }
         self.run(graph | takers, list(takers), given)
         return {name: Taken.VALUES.pop(f"{asking} {name}") for name in wanted}

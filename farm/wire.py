@@ -37,12 +37,20 @@ def unpacked(value: Any) -> Any:
     """The inverse of `packed`. Features are read-only memory: they are only ever read."""
     if not isinstance(value, _Features):
         return value
-    return Drive(_tensors(value.features, value.dtype), _tensors(value.null, value.dtype), value.generations, value.size)
+    return Drive(
+        _tensors(value.features, value.dtype),
+        _tensors(value.null, value.dtype),
+        value.generations,
+        value.size,
+    )
 
 
 def _arrays(features: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     # bfloat16 is no dtype of NumPy: every tensor travels as its bytes.
-    return {station: feature.detach().cpu().contiguous().view(torch.uint8).numpy() for station, feature in features.items()}
+    return {
+        station: feature.detach().cpu().contiguous().view(torch.uint8).numpy()
+        for station, feature in features.items()
+    }
 
 
 def _tensors(features: Mapping[str, np.ndarray], dtype: torch.dtype) -> dict[str, Tensor]:

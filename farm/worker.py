@@ -72,7 +72,9 @@ class Worker:
         return socket.gethostname(), os.getpid()
 
     @torch.inference_mode()
-    def denoise(self, sampling: Sampling, windows: Sequence[Window], sigma: float, ends: Mapping[int, KeyFrame]) -> list[Tensor]:
+    def denoise(
+        self, sampling: Sampling, windows: Sequence[Window], sigma: float, ends: Mapping[int, KeyFrame]
+    ) -> list[Tensor]:
         """What the guider makes of each window at this noise level, (m, 4, h, w). ends: the key frames at the ends of the windows."""
         if self.sampling != sampling.name:
             self.close()
@@ -112,10 +114,14 @@ class OpenRun:
         self.asked, self.answered = SimpleQueue(), SimpleQueue()
         self.frames: tuple[int, ...] = ()
         model = clip.moving(sampling.moves, key_frames)
-        see_in_windows(model, lambda n, step: Plan.of((range(n),), clip.smooth, self.frames, len(clip)), sampling.length)
+        see_in_windows(
+            model, lambda n, step: Plan.of((range(n),), clip.smooth, self.frames, len(clip)), sampling.length
+        )
         start = torch.zeros(sampling.length, *clip.latent.shape[1:])
         guider = clip.guided(model)
-        self.thread = Thread(target=self._sample, args=(guider, start, sampling.sigmas, clip.seed), daemon=True)
+        self.thread = Thread(
+            target=self._sample, args=(guider, start, sampling.sigmas, clip.seed), daemon=True
+        )
         self.thread.start()
 
     def ask(self, frames: tuple[int, ...], x: Tensor, sigma: float) -> Tensor:
@@ -150,7 +156,17 @@ class _Waiting:
     def __init__(self, serve: Callable):
         self.serve = serve
 
-    def sample(self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False) -> Tensor:
+    def sample(
+        self,
+        model_wrap,
+        sigmas,
+        extra_args,
+        callback,
+        noise,
+        latent_image=None,
+        denoise_mask=None,
+        disable_pbar=False,
+    ) -> Tensor:
         """ComfyUI's interface of samplers. The result is not used."""
         self.serve(lambda x, level: model_wrap(x, level, **extra_args), noise.device)
         return noise

@@ -62,7 +62,9 @@ def begin(address: str | None, workers: int | None) -> Any:
     if address and TOKEN.is_file():
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # as `ray start` does where there is one
     if not address:
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's own switch for "the loopback and nothing else", on every system
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = (
+            "0"  # Ray's own switch for "the loopback and nothing else", on every system
+        )
     try:
         import ray
     except ImportError:
@@ -75,7 +77,9 @@ def begin(address: str | None, workers: int | None) -> Any:
         try:
             ray.init(address=address, runtime_env=brought, **quiet)
         except (RuntimeError, OSError) as error:  # of another version, for one
-            raise FarmError(f"The cluster at {address} does not take this machine: {' '.join(str(error).split())}") from None
+            raise FarmError(
+                f"The cluster at {address} does not take this machine: {' '.join(str(error).split())}"
+            ) from None
     else:
         ray.init(num_cpus=workers, include_dashboard=False, **quiet)
     return ray
@@ -93,7 +97,9 @@ def await_head(address: str) -> None:
             return
         except OSError as error:
             if time.monotonic() > end:
-                raise FarmError(f"No cluster answers at {address} ({error}): start it there with ray start --head.") from None
+                raise FarmError(
+                    f"No cluster answers at {address} ({error}): start it there with ray start --head."
+                ) from None
         if not told:
             print(f"Waiting for the cluster at {address}", flush=True)
         told = True
@@ -111,10 +117,16 @@ def _bootstrap():
 
             self.refusal = None
             try:
-                spec = importlib.util.spec_from_file_location("sk_portrait_run", os.path.join(root or os.getcwd(), "run.py"))
+                spec = importlib.util.spec_from_file_location(
+                    "sk_portrait_run", os.path.join(root or os.getcwd(), "run.py")
+                )
                 self.run = importlib.util.module_from_spec(spec)
                 spec.loader.exec_module(self.run)
-                comfy = Path(comfy or self.run.tool("host.installation").find() or "absent: set COMFYUI_PATH where Ray is started")
+                comfy = Path(
+                    comfy
+                    or self.run.tool("host.installation").find()
+                    or "absent: set COMFYUI_PATH where Ray is started"
+                )
                 self.session = self.run.tool("farm.session").Session(comfy, Path(base or comfy))
             except (Exception, SystemExit) as error:
                 self.refusal = error
@@ -145,10 +157,20 @@ class Recruits:
         gpus = int(ray.cluster_resources().get("GPU", 0))
         count = count or gpus or len(ray.nodes())
         here = place.comfy is not None
-        threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))} if here and not gpus else {}
-        options = {"num_cpus": 1, "num_gpus": 1 if gpus else 0, "max_restarts": -1, "runtime_env": {"env_vars": threads}}
+        threads = (
+            {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))} if here and not gpus else {}
+        )
+        options = {
+            "num_cpus": 1,
+            "num_gpus": 1 if gpus else 0,
+            "max_restarts": -1,
+            "runtime_env": {"env_vars": threads},
+        }
         actor = ray.remote(_bootstrap()).options(**options)
-        self.ray, self.place = ray, (str(ROOT) if here else None, *(None if path is None else str(path) for path in place))
+        self.ray, self.place = (
+            ray,
+            (str(ROOT) if here else None, *(None if path is None else str(path) for path in place)),
+        )
         self.workers = [actor.remote() for _ in range(count)]
         for worker in self.workers:
             worker.open.remote(*self.place)
@@ -169,7 +191,13 @@ class Crew:
     """
 
     def __init__(self, ray, workers: Sequence[Any], place: Sequence[str | None], sent: list, patience: float):
-        self.ray, self.workers, self.place, self.sent, self.patience = ray, list(workers), place, sent, patience
+        self.ray, self.workers, self.place, self.sent, self.patience = (
+            ray,
+            list(workers),
+            place,
+            sent,
+            patience,
+        )
         self.busy: dict[Any, Errand] = {}
         self.homes: dict[Any, Any] = {}  # key of a request -> the worker that answered it last
         self.last: Counter = Counter()  # worker -> seconds of its last answer
@@ -216,10 +244,16 @@ class Crew:
             number = known if known is not None else new if new is not None else waiting[-1]
             waiting.remove(number)
             return number
-        asked = [errand for errand in self.busy.values() if errand.round == self.round and errand.request in missing]
+        asked = [
+            errand
+            for errand in self.busy.values()
+            if errand.round == self.round and errand.request in missing
+        ]
         copies = Counter(errand.request for errand in asked)
         limit = SLOW * median(took) if took else float("inf")
-        return next((e.request for e in asked if copies[e.request] == 1 and time.monotonic() - e.since > limit), None)
+        return next(
+            (e.request for e in asked if copies[e.request] == 1 and time.monotonic() - e.since > limit), None
+        )
 
     def _finished(self, waiting: deque, missing: set) -> Iterator[tuple[Errand, Any]]:
         """Answers that this round misses; what was lost waits again."""
@@ -230,7 +264,11 @@ class Crew:
                 answer = self.ray.get(reference)
             except self.ray.exceptions.RayActorError as error:
                 self._lost(errand, error)
-                if current and all(other.request != errand.request for other in self.busy.values() if other.round == self.round):
+                if current and all(
+                    other.request != errand.request
+                    for other in self.busy.values()
+                    if other.round == self.round
+                ):
                     waiting.appendleft(errand.request)
                 continue
             except self.ray.exceptions.RayTaskError as error:
@@ -252,7 +290,9 @@ class Crew:
         if not starting:
             log.warning("A worker was lost; its tasks go to another one.")
             if self.losses[errand.request] >= TRIES:
-                raise FarmError(f"The same windows were lost with their worker {TRIES} times: {reason(error)}")
+                raise FarmError(
+                    f"The same windows were lost with their worker {TRIES} times: {reason(error)}"
+                )
         elif self.losses[errand.worker] >= TRIES:
             self._drop(errand.worker, reason(error))
             return

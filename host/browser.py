@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 
 # Templates on first start, and the node colours of the light theme, would spoil the picture.
 SETTINGS = {
@@ -64,7 +70,9 @@ class FrontEnd:
     hosts: name of a host -> the port of this machine that answers for it over TLS; nothing else but the server can be reached.
     """
 
-    def __init__(self, url: str, size: tuple[int, int] = (1800, 1000), hosts: Mapping[str, int] | None = None):
+    def __init__(
+        self, url: str, size: tuple[int, int] = (1800, 1000), hosts: Mapping[str, int] | None = None
+    ):
         self.url, self.size, self.hosts = url, size, dict(hosts or {})
         self.console_errors: list[str] = []
 
@@ -76,7 +84,9 @@ class FrontEnd:
         preferences = self.downloads.with_name("Default") / "Preferences"
         for folder in (self.downloads, preferences.parent):
             folder.mkdir()
-        preferences.write_text(json.dumps({"download": {"default_directory": str(self.downloads)}}), encoding="utf-8")
+        preferences.write_text(
+            json.dumps({"download": {"default_directory": str(self.downloads)}}), encoding="utf-8"
+        )
         self._playwright = sync_playwright().start()
         width, height = self.size
         resolved = ",".join(f"MAP {host} 127.0.0.1:{port}" for host, port in self.hosts.items())
@@ -88,9 +98,13 @@ class FrontEnd:
         # Playwright keeps downloads to itself; the browser itself gives a name that is taken a number.
         self._context.new_cdp_session(self.page).send("Browser.setDownloadBehavior", {"behavior": "default"})
         known = (self.url, *(f"https://{host}/" for host in self.hosts))
-        self._context.route("**/*", lambda route: route.continue_() if route.request.url.startswith(known) else route.abort())
+        self._context.route(
+            "**/*", lambda route: route.continue_() if route.request.url.startswith(known) else route.abort()
+        )
         self.page.on("pageerror", lambda error: self.console_errors.append(str(error)))
-        self.page.request.post(f"{self.url}/settings", data=SETTINGS)  # before the page opens the dialog of the first run
+        self.page.request.post(
+            f"{self.url}/settings", data=SETTINGS
+        )  # before the page opens the dialog of the first run
         self.page.goto(self.url, timeout=120_000)
         self.page.wait_for_function(READY, timeout=120_000)
         return self
@@ -116,7 +130,9 @@ class FrontEnd:
     def run(self) -> dict:
         """Press the front end's own Run button and wait: {"ok": True, "outputs": {node: its files}}, or "error" with ComfyUI's."""
         self.page.evaluate(LISTEN)
-        with self.page.expect_response(lambda reply: reply.url == f"{self.url}/api/prompt" and reply.request.method == "POST") as asked:
+        with self.page.expect_response(
+            lambda reply: reply.url == f"{self.url}/api/prompt" and reply.request.method == "POST"
+        ) as asked:
             self.page.get_by_test_id("queue-button").click()
         if not asked.value.ok:
             return {"ok": False, "error": asked.value.json()}
@@ -135,5 +151,7 @@ class FrontEnd:
     def picture(self, path: Path, scale: float = 0.75) -> Path:
         """The whole open workflow as an image file."""
         clip = self.show(scale)
-        self.page.screenshot(path=str(path), clip=clip, **({"type": "jpeg", "quality": 85} if path.suffix == ".jpg" else {}))
+        self.page.screenshot(
+            path=str(path), clip=clip, **({"type": "jpeg", "quality": 85} if path.suffix == ".jpg" else {})
+        )
         return path

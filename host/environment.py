@@ -26,7 +26,9 @@ def python(folder: Path) -> Path:
 
 def inside() -> bool:
     """Does this process already run in the environment?"""
-    return NAMED in os.environ and Path(sys.prefix).resolve() == Path(os.environ[NAMED]).expanduser().resolve()
+    return (
+        NAMED in os.environ and Path(sys.prefix).resolve() == Path(os.environ[NAMED]).expanduser().resolve()
+    )
 
 
 def folder_for(comfy: Path | None, kind: str = "env") -> Path:
@@ -63,17 +65,34 @@ def fill(folder: Path, lists: list[Path], *packages: str) -> Path:
     pip runs only when the stamp lacks one of the lists. Raises SystemExit where it fails.
     """
     stamp = folder / "sk-portrait.stamp"
-    wanted = {_digest(path.read_bytes()) for path in lists} | {_digest(package.encode()) for package in packages}
+    wanted = {_digest(path.read_bytes()) for path in lists} | {
+        _digest(package.encode()) for package in packages
+    }
     if stamp.exists() and wanted <= set(stamp.read_text().split()):
         return python(folder)
     if not python(folder).exists():
         print(f"Making the environment {folder}", flush=True)
         venv.create(folder, with_pip=True)
-    print(f"Installing {', '.join(str(path) for path in lists)} into {folder} (once; gigabytes the first time)", flush=True)
+    print(
+        f"Installing {', '.join(str(path) for path in lists)} into {folder} (once; gigabytes the first time)",
+        flush=True,
+    )
     options = [word for path in lists for word in ("-r", str(path))]
     # ComfyUI 0.3.64 imports requests without listing it.
-    command = [str(python(folder)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options, *packages, "requests"]
+    command = [
+        str(python(folder)),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        *options,
+        *packages,
+        "requests",
+    ]
     if subprocess.call(command):
-        raise SystemExit(f"pip could not install {', '.join(path.name for path in lists)} into {folder}; its message stands above.")
+        raise SystemExit(
+            f"pip could not install {', '.join(path.name for path in lists)} into {folder}; its message stands above."
+        )
     stamp.write_text("\n".join(sorted(wanted)) + "\n")
     return python(folder)

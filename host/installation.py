@@ -38,7 +38,9 @@ def find() -> Path | None:
     if named:
         folder = Path(named).expanduser().absolute()
         if not is_comfy(folder):
-            raise SystemExit(f"COMFYUI_PATH is {named}, where there is no ComfyUI (main.py); COMFYUI_PATH=none runs without one.")
+            raise SystemExit(
+                f"COMFYUI_PATH is {named}, where there is no ComfyUI (main.py); COMFYUI_PATH=none runs without one."
+            )
         return folder
     # Not resolved: a pack linked into custom_nodes belongs to the ComfyUI that it is linked into.
     here = Path(os.path.abspath(__file__)).parent.parent
@@ -77,9 +79,18 @@ def _install() -> Path:
     venv.create(tool, with_pip=True)
     subprocess.run([environment.python(tool), "-m", "pip", "install", "--quiet", "comfy-cli"], **quiet)
     # Its packages go into our environment with the pinned torch, so comfy-cli fetches the program only.
-    options = ["--version", VERSION, "--skip-manager", "--skip-torch-or-directml", "--skip-requirement", "--cpu"]
+    options = [
+        "--version",
+        VERSION,
+        "--skip-manager",
+        "--skip-torch-or-directml",
+        "--skip-requirement",
+        "--cpu",
+    ]
     program = environment.python(tool).with_name("comfy")
-    subprocess.run([program, "--skip-prompt", f"--workspace={OWN_COPY}", "install", *options], timeout=900, **quiet)
+    subprocess.run(
+        [program, "--skip-prompt", f"--workspace={OWN_COPY}", "install", *options], timeout=900, **quiet
+    )
     if not is_comfy(OWN_COPY):
         raise OSError(f"comfy-cli left no main.py in {OWN_COPY}")
     return OWN_COPY

@@ -54,7 +54,9 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def command_line(comfy: Path, base: Path, port: int, *options: str, python: Path | str = sys.executable) -> list[str]:
+def command_line(
+    comfy: Path, base: Path, port: int, *options: str, python: Path | str = sys.executable
+) -> list[str]:
     """ComfyUI's own start command: on the CPU without a CUDA device, its database in memory, no network nodes. Options may say
     which attention it computes."""
     import torch
@@ -68,7 +70,11 @@ def command_line(comfy: Path, base: Path, port: int, *options: str, python: Path
 
 def surroundings() -> dict[str, str]:
     """The server's environment: compiled files go to the cache, the Hub client stays off the network."""
-    return os.environ | {"PYTHONPYCACHEPREFIX": str(CACHE / "pycache"), "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
+    return os.environ | {
+        "PYTHONPYCACHEPREFIX": str(CACHE / "pycache"),
+        "PYTHONUNBUFFERED": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
 
 
 class Server:
@@ -78,8 +84,21 @@ class Server:
     python: the interpreter that it runs in, where that is not this one
     """
 
-    def __init__(self, comfy: Path, base: Path, *options: str, patience: float = 300, python: Path | str = sys.executable):
-        self.comfy, self.base, self.options, self.patience, self.python = Path(comfy), Path(base), options, patience, python
+    def __init__(
+        self,
+        comfy: Path,
+        base: Path,
+        *options: str,
+        patience: float = 300,
+        python: Path | str = sys.executable,
+    ):
+        self.comfy, self.base, self.options, self.patience, self.python = (
+            Path(comfy),
+            Path(base),
+            options,
+            patience,
+            python,
+        )
         self.log = self.base / "server.log"
         self.client_id = uuid.uuid4().hex
 
@@ -110,7 +129,9 @@ class Server:
             except (urllib.error.URLError, OSError):
                 time.sleep(0.2)
         tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
-        raise RuntimeError(f"ComfyUI did not answer within {self.patience:.0f} s; the end of {self.log}:\n{tail}")
+        raise RuntimeError(
+            f"ComfyUI did not answer within {self.patience:.0f} s; the end of {self.log}:\n{tail}"
+        )
 
     def stop(self) -> None:
         """End the server that this object started, and only that one."""
@@ -150,7 +171,9 @@ class Server:
         """
         workflow.require_complete(graph, self.definitions)
         try:
-            return json.loads(self._open("/prompt", {"prompt": graph, "client_id": self.client_id}))["prompt_id"]
+            return json.loads(self._open("/prompt", {"prompt": graph, "client_id": self.client_id}))[
+                "prompt_id"
+            ]
         except urllib.error.HTTPError as error:
             details = json.loads(error.read())
             raise RunError(refusal(details), details) from None
@@ -164,7 +187,9 @@ class Server:
         end = time.monotonic() + timeout
         while (record := self.history(prompt_id)) is None:
             if self.process.poll() is not None:
-                raise RuntimeError(f"ComfyUI ended (code {self.process.returncode}) while a graph ran; see {self.log}.")
+                raise RuntimeError(
+                    f"ComfyUI ended (code {self.process.returncode}) while a graph ran; see {self.log}."
+                )
             if time.monotonic() > end:
                 raise TimeoutError(f"The graph had not finished after {timeout:.0f} s; see {self.log}.")
             time.sleep(0.1)
@@ -178,7 +203,9 @@ class Server:
 
     def view(self, file: dict) -> bytes:
         """Content of an output file, as listed in a graph's outputs."""
-        return self._open("/view?" + urllib.parse.urlencode({key: file[key] for key in ("filename", "subfolder", "type")}))
+        return self._open(
+            "/view?" + urllib.parse.urlencode({key: file[key] for key in ("filename", "subfolder", "type")})
+        )
 
     def path(self, file: dict) -> Path:
         """Where an output file lies on this machine."""
@@ -186,7 +213,9 @@ class Server:
 
     # Progress -----------------------------------------------------------------------------------------------------------------
 
-    def run(self, graph: dict, progress: Callable[[str, int, int], None] | None = None, timeout: float = 3600) -> dict:
+    def run(
+        self, graph: dict, progress: Callable[[str, int, int], None] | None = None, timeout: float = 3600
+    ) -> dict:
         """Queue a graph and return its outputs; `progress(node id, value, maximum)` is called as ComfyUI reports it."""
         if progress is None:
             return self.wait(self.queue(graph), timeout)
@@ -202,7 +231,11 @@ class Server:
             end = time.monotonic() + timeout
             while time.monotonic() < end:
                 message = await socket_.receive(timeout=timeout)
-                if message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.ERROR):
+                if message.type in (
+                    aiohttp.WSMsgType.CLOSED,
+                    aiohttp.WSMsgType.CLOSING,
+                    aiohttp.WSMsgType.ERROR,
+                ):
                     break
                 if message.type != aiohttp.WSMsgType.TEXT:
                     continue

@@ -10,7 +10,9 @@ from typing import NamedTuple
 from .environment import ROOT
 
 TEMPLATES, BLUEPRINTS = ROOT / "workflows", ROOT / "subgraphs"  # what the pack ships
-SAVED = ROOT / "demo" / "saved"  # plain graphs, as artists saved them with 0.1: the demo and the tests run them, so they keep loading
+SAVED = (
+    ROOT / "demo" / "saved"
+)  # plain graphs, as artists saved them with 0.1: the demo and the tests run them, so they keep loading
 NOTES = {"Note", "MarkdownNote"}
 MUTED, BYPASSED = 2, 4  # LiteGraph's modes "never" and "bypass"
 INPUTS, OUTPUTS = -10, -20  # ids of the two ends of a subgraph
@@ -38,7 +40,12 @@ def nodes_within(workflow: dict) -> Iterator[dict]:
 def models(*workflows: dict) -> dict[tuple[str, str], str]:
     """(directory, name) -> address of every model file that workflows name, by default all that lie here."""
     every = workflows or [read(name, folder) for folder in (SAVED, TEMPLATES) for name in names(folder)]
-    entries = (model for workflow in every for node in nodes_within(workflow) for model in node["properties"].get("models", ()))
+    entries = (
+        model
+        for workflow in every
+        for node in nodes_within(workflow)
+        for model in node["properties"].get("models", ())
+    )
     return {(model["directory"], model["name"]): model["url"] for model in entries}
 
 
@@ -78,7 +85,9 @@ def choices(spec: list) -> list:
 def brought(spec: list, chosen) -> dict:
     """Inputs that a dynamic choice (COMFY_DYNAMICCOMBO_V3) brings with one of its values, as in `info["input"]`."""
     offered = options_of(spec).get("options", [])
-    return next((choice["inputs"] for choice in offered if isinstance(choice, dict) and choice["key"] == chosen), {})
+    return next(
+        (choice["inputs"] for choice in offered if isinstance(choice, dict) and choice["key"] == chosen), {}
+    )
 
 
 class Widget(NamedTuple):
@@ -101,7 +110,9 @@ def widgets(info: dict, value_of: Callable[[str, list, int], object]) -> Iterato
         widget = Widget(name, spec, place, value_of(name, spec, place))
         yield widget
         place += 2 if followed(widget) else 1
-        pending[:0] = [(f"{name}.{inner}", spec) for inner, spec in _declared(brought(spec, widget.value)).items()]
+        pending[:0] = [
+            (f"{name}.{inner}", spec) for inner, spec in _declared(brought(spec, widget.value)).items()
+        ]
 
 
 def followed(widget: Widget) -> bool:
@@ -136,14 +147,20 @@ def flat(workflow: dict) -> dict:
     nodes, made = [], {}  # made: (subgraph node, its output) -> (node within, its output)
     for node in workflow["nodes"]:
         if node.get("mode", 0) == BYPASSED:
-            raise ValueError(f"Node {node['id']} ({node['type']}) is bypassed; only plain workflows can be run from here.")
+            raise ValueError(
+                f"Node {node['id']} ({node['type']}) is bypassed; only plain workflows can be run from here."
+            )
         if node.get("mode", 0) == MUTED:
             continue
         if node["type"] not in inner_graphs:
             nodes.append(node | {"id": str(node["id"])})
             continue
         inner, outer = inner_graphs[node["type"]], str(node["id"])
-        given = {entry["name"]: links[entry["link"]] for entry in node.get("inputs", ()) if entry.get("link") is not None}
+        given = {
+            entry["name"]: links[entry["link"]]
+            for entry in node.get("inputs", ())
+            if entry.get("link") is not None
+        }
         inputs = [given.get(entry["name"]) for entry in inner["inputs"]]
         for link in inner["links"]:
             within = f"{outer}:{link['origin_id']}", link["origin_slot"]
@@ -154,11 +171,17 @@ def flat(workflow: dict) -> dict:
         for part in inner["nodes"]:
             if part.get("mode", 0) == MUTED:
                 continue
-            wires = [entry | {"link": None if entry.get("link") is None else (outer, entry["link"])} for entry in part.get("inputs", ())]
+            wires = [
+                entry | {"link": None if entry.get("link") is None else (outer, entry["link"])}
+                for entry in part.get("inputs", ())
+            ]
             nodes.append(part | {"id": f"{outer}:{part['id']}", "inputs": wires})
     links = {key: made.get(source, source) for key, source in links.items()}
     there = {node["id"] for node in nodes}
-    return {"nodes": nodes, "links": [(key, *source) for key, source in links.items() if source and source[0] in there]}
+    return {
+        "nodes": nodes,
+        "links": [(key, *source) for key, source in links.items() if source and source[0] in there],
+    }
 
 
 def to_api(workflow: dict, object_info: dict) -> dict:
@@ -176,9 +199,17 @@ def to_api(workflow: dict, object_info: dict) -> dict:
         if kind not in object_info:
             raise ValueError(f"ComfyUI has no node {kind!r}, which the workflow uses in node {node['id']}.")
         info = object_info[kind]
-        links = {entry["name"]: sources[entry["link"]] for entry in node.get("inputs", ()) if entry.get("link") in sources}
+        links = {
+            entry["name"]: sources[entry["link"]]
+            for entry in node.get("inputs", ())
+            if entry.get("link") in sources
+        }
         inputs = to_values(node, info) | links  # a link to an old name of an input stays, as in the front end
-        graph[node["id"]] = {"class_type": kind, "inputs": inputs, "_meta": {"title": node.get("title") or kind}}
+        graph[node["id"]] = {
+            "class_type": kind,
+            "inputs": inputs,
+            "_meta": {"title": node.get("title") or kind},
+        }
     return graph
 
 
@@ -189,7 +220,9 @@ def require_complete(graph: dict, object_info: dict) -> None:
     """
     faults = [fault for key, node in graph.items() for fault in _faults(key, node, graph, object_info)]
     if faults:
-        raise ValueError(f"The graph cannot run: {'; '.join(faults)}. Save the workflow again in this version of ComfyUI.")
+        raise ValueError(
+            f"The graph cannot run: {'; '.join(faults)}. Save the workflow again in this version of ComfyUI."
+        )
 
 
 def _faults(key: str, node: dict, graph: dict, object_info: dict) -> Iterator[str]:
@@ -225,7 +258,11 @@ def nodes_of(graph: dict, kind: str, title: str | None = None) -> list[dict]:
 
 def node_id(graph: dict, kind: str, title: str | None = None) -> str:
     """Id of the only such node. Raises LookupError where there is none or more than one."""
-    found = [key for key, n in graph.items() if n["class_type"] == kind and title in (None, n["_meta"]["title"])]
+    found = [
+        key for key, n in graph.items() if n["class_type"] == kind and title in (None, n["_meta"]["title"])
+    ]
     if len(found) != 1:
-        raise LookupError(f"The graph has {len(found)} nodes of class {kind!r} and title {title!r}, and one is needed.")
+        raise LookupError(
+            f"The graph has {len(found)} nodes of class {kind!r} and title {title!r}, and one is needed."
+        )
     return found[0]

@@ -13,10 +13,14 @@ def require_sd15(model) -> None:
     """Raise ValueError unless the MODEL is a plain SD1.5 UNet."""
     config = getattr(model.model, "model_config", None)
     if not isinstance(config, comfy.supported_models.SD15):
-        raise ValueError(f"SK Portrait works on SD1.5; this MODEL is {type(config).__name__}. Load an SD1.5 checkpoint.")
+        raise ValueError(
+            f"SK Portrait works on SD1.5; this MODEL is {type(config).__name__}. Load an SD1.5 checkpoint."
+        )
     channels = config.unet_config.get("in_channels", 4)
     if channels != 4:
-        raise ValueError(f"This SD1.5 MODEL takes {channels} input channels (inpainting); SK Portrait needs the plain one with 4.")
+        raise ValueError(
+            f"This SD1.5 MODEL takes {channels} input channels (inpainting); SK Portrait needs the plain one with 4."
+        )
 
 
 def require_latent(samples, what: str) -> None:
@@ -53,14 +57,18 @@ def require_prompt(model, text, what: str):
 def first_prompt(model, conditioning, what: str):
     """The (1, t, D) text of a CONDITIONING's first entry. Raises ValueError where it has none, or one of another kind of model."""
     if not len(conditioning):
-        raise ValueError(f"The {what} prompt is empty: wire CLIP Text Encode, with an empty text if you want none.")
+        raise ValueError(
+            f"The {what} prompt is empty: wire CLIP Text Encode, with an empty text if you want none."
+        )
     return require_prompt(model, conditioning[0][0], what)
 
 
 def require_masks(mask, count: int, what: str) -> None:
     """Raise ValueError unless a MASK is one picture, or one for each of `count`, of finite numbers."""
     if mask.ndim != 3 or len(mask) not in (1, count) or 0 in mask.shape:
-        raise ValueError(f"The mask is {tuple(mask.shape)} and there are {count} {what}s: give one (1, height, width), or one a {what}.")
+        raise ValueError(
+            f"The mask is {tuple(mask.shape)} and there are {count} {what}s: give one (1, height, width), or one a {what}."
+        )
     if not mask.isfinite().all():
         raise ValueError("The mask holds values that are no numbers (NaN or infinite).")
 
@@ -90,7 +98,9 @@ def require_one_size(reference, size: tuple[int, int], what: str) -> None:
     """Raise ValueError unless something of (height, width) cells has the size at which the portrait was encoded."""
     if tuple(reference.size) != tuple(size):
         drawn, encoded = (f"{width * 8}x{height * 8}" for height, width in (size, reference.size))
-        raise ValueError(f"The {what} is for {drawn} px and the portrait was encoded at {encoded} px: they must be equal.")
+        raise ValueError(
+            f"The {what} is for {drawn} px and the portrait was encoded at {encoded} px: they must be equal."
+        )
 
 
 def require_pair(adapter, drive) -> None:

@@ -47,7 +47,9 @@ def announce() -> None:
 
 async def _answer(request):
     names = (await request.json())["names"]
-    found = await asyncio.get_running_loop().run_in_executor(None, lambda: {"models": models(names), "inputs": inputs(names)})
+    found = await asyncio.get_running_loop().run_in_executor(
+        None, lambda: {"models": models(names), "inputs": inputs(names)}
+    )
     return server.web.json_response(found)
 
 

@@ -41,7 +41,9 @@ def find(folder: str, name: str, page: str) -> str:
     path = path_of(folder, name)
     if path is None:
         places = " or ".join(folder_paths.get_folder_paths(folder))
-        raise FileNotFoundError(f'"{name}" was not found. Put it into {places}. Download: {page} (nothing is downloaded automatically).')
+        raise FileNotFoundError(
+            f'"{name}" was not found. Put it into {places}. Download: {page} (nothing is downloaded automatically).'
+        )
     return path
 
 

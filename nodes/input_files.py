@@ -13,13 +13,17 @@ OUTPUT = " [output]"  # ComfyUI's mark of a file in the output folder
 ENDINGS = (".csv", ".json", ".npz")
 SETTLED = 2e9  # nanoseconds after which a folder's time tells of every change: two within one tick of the clock look like one
 
-_known: dict[tuple[int, int], tuple[int, list[str], list[str], list[str]]] = {}  # folder -> its time, folders, linked folders, files
+_known: dict[
+    tuple[int, int], tuple[int, list[str], list[str], list[str]]
+] = {}  # folder -> its time, folders, linked folders, files
 
 
 def listed(*endings: str, output: bool = False) -> list[str]:
     """Files of these ENDINGS in the input folder, and those of the output folder with ComfyUI's mark."""
     names = files_in(folder_paths.get_input_directory(), endings)
-    return names + ([name + OUTPUT for name in files_in(folder_paths.get_output_directory(), endings)] if output else [])
+    return names + (
+        [name + OUTPUT for name in files_in(folder_paths.get_output_directory(), endings)] if output else []
+    )
 
 
 def inside(folder: str, name: str) -> str | None:

@@ -5,8 +5,24 @@ from comfy_api.latest import io
 from .schema import RARE
 
 SPAN = [
-    io.Float.Input("start_percent", default=0.0, min=0.0, max=1.0, step=0.001, tooltip="Where in the sampling it begins to act.", **RARE),
-    io.Float.Input("end_percent", default=1.0, min=0.0, max=1.0, step=0.001, tooltip="Where in the sampling it stops.", **RARE),
+    io.Float.Input(
+        "start_percent",
+        default=0.0,
+        min=0.0,
+        max=1.0,
+        step=0.001,
+        tooltip="Where in the sampling it begins to act.",
+        **RARE,
+    ),
+    io.Float.Input(
+        "end_percent",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        step=0.001,
+        tooltip="Where in the sampling it stops.",
+        **RARE,
+    ),
 ]
 
 

@@ -18,7 +18,9 @@ def frames_uint8(images: Iterable[torch.Tensor]) -> Iterator[np.ndarray]:
 def frame_uint8(image: torch.Tensor) -> np.ndarray:
     """(H, W, 3) uint8 RGB of one frame of an IMAGE, or of a part of it; alpha is dropped. Raises ValueError for what is no picture."""
     picture = _colours(image).float().cpu().numpy()
-    return cv2.convertScaleAbs(cv2.threshold(picture, 0, 0, cv2.THRESH_TOZERO)[1], alpha=255)  # it would take -1 for 1
+    return cv2.convertScaleAbs(
+        cv2.threshold(picture, 0, 0, cv2.THRESH_TOZERO)[1], alpha=255
+    )  # it would take -1 for 1
 
 
 def frame_float(image: torch.Tensor) -> np.ndarray:
@@ -34,10 +36,14 @@ def _colours(image: torch.Tensor) -> torch.Tensor:
 def require_pictures(images: torch.Tensor, what: str) -> None:
     """Raise ValueError unless an IMAGE holds RGB or RGBA pictures of finite numbers."""
     if images.ndim != 4 or images.shape[-1] not in (3, 4) or 0 in images.shape[1:3]:
-        raise ValueError(f"An IMAGE is (frames, height, width, 3 or 4 colours), and {what} is {tuple(images.shape)}.")
+        raise ValueError(
+            f"An IMAGE is (frames, height, width, 3 or 4 colours), and {what} is {tuple(images.shape)}."
+        )
     # A sum is as finite as its terms, unless they are so many or so large that only the wide one holds it.
     if not (images.sum().isfinite() or images.sum(dtype=torch.float64).isfinite()):
-        raise ValueError(f"{what} holds values that are no numbers (NaN or infinite), as a failed VAE Decode gives them.")
+        raise ValueError(
+            f"{what} holds values that are no numbers (NaN or infinite), as a failed VAE Decode gives them."
+        )
 
 
 def require_memory(count: int, height: int, width: int) -> None:

@@ -22,7 +22,9 @@ def require_window(length: int, overlap: int, *motions) -> None:
                 f"window_length is {length}, and {motion.loaded.file} reaches {motion.module.longest} frames: set a shorter window."
             )
     if length and overlap >= length:
-        raise ValueError(f"The overlap is {overlap} frames and window_length is {length}: the overlap must be the smaller one.")
+        raise ValueError(
+            f"The overlap is {overlap} frames and window_length is {length}: the overlap must be the smaller one."
+        )
 
 
 def see_in_windows(model: ModelPatcher, plan: Callable[[int, Callable[[], int]], Plan], length: int) -> None:

@@ -37,7 +37,9 @@ def _beside(own: KeysValues, reference: KeysValues) -> KeysValues:
 
     def beside(own: Tensor, reference: Tensor) -> Tensor:
         parts = own.unflatten(0, (len(reference), -1))
-        return torch.cat([parts, reference.unsqueeze(1).expand(-1, parts.shape[1], -1, -1, -1, -1)], dim=-2).flatten(0, 1)
+        return torch.cat(
+            [parts, reference.unsqueeze(1).expand(-1, parts.shape[1], -1, -1, -1, -1)], dim=-2
+        ).flatten(0, 1)
 
     return tuple(beside(a, b) for a, b in zip(own, reference, strict=True))
 
@@ -59,9 +61,15 @@ class Knit(nn.Module):
         x = self._along(x, column_attention, reference and reference.columns, places and places[1])
         return rearrange(x, "b w h c -> b c h w")
 
-    def _along(self, x: Tensor, attention: Attention, reference: KeysValues | None, places: Tensor | None) -> Tensor:
+    def _along(
+        self, x: Tensor, attention: Attention, reference: KeysValues | None, places: Tensor | None
+    ) -> Tensor:
         """One attention along the last-but-one axis of x (B, lines, n, C)."""
-        own = self.table(x.shape[-2], x) if places is None else places.repeat_interleave(len(x) // len(places), dim=0)
+        own = (
+            self.table(x.shape[-2], x)
+            if places is None
+            else places.repeat_interleave(len(x) // len(places), dim=0)
+        )
         x = self.norm(x + own)
         keys_values = attention.keys_values(x)
         if reference:
@@ -77,13 +85,20 @@ class Knit(nn.Module):
         """What targets that are parts of the picture attend to: the whole lines that cross them. Each of R references has its part."""
 
         def lines(keys_values: KeysValues, starts: Sequence[int], count: int) -> KeysValues:
-            return tuple(torch.stack([t[r, start : start + count] for r, start in enumerate(starts)]) for t in keys_values)
+            return tuple(
+                torch.stack([t[r, start : start + count] for r, start in enumerate(starts)])
+                for t in keys_values
+            )
 
         def places(length: int, starts: Sequence[int], count: int) -> Tensor:
             table = self.table(length, like)
             return torch.stack([table[start : start + count] for start in starts])[:, None]
 
-        tops, lefts, (height, width, *_) = [part.top for part in parts], [part.left for part in parts], parts[0]
+        tops, lefts, (height, width, *_) = (
+            [part.top for part in parts],
+            [part.left for part in parts],
+            parts[0],
+        )
         whole_height, whole_width = knitted.rows[0].shape[1], knitted.columns[0].shape[1]
         return Knitted(
             lines(knitted.rows, tops, height),
@@ -129,7 +144,9 @@ class SKReferenceAttentionV5(SKReferenceAttention):
         nn.Module.__init__(self)
         self._build(dim, operations)
         self.linear_table = LinearTable(dim)
-        self.time_emb_proj = operations.Linear(embedding_dim, dim)  # in the checkpoint; the published forward never uses it
+        self.time_emb_proj = operations.Linear(
+            embedding_dim, dim
+        )  # in the checkpoint; the published forward never uses it
 
     @property
     def table(self) -> nn.Module:
@@ -182,7 +199,9 @@ class STKReferenceModule(nn.Module):
         return self.attn(h, reference)
 
 
-def _attend_tokens(x: Tensor, attention: Attention, norm: nn.Module, table: nn.Module, tokens: KeysValues) -> Tensor:
+def _attend_tokens(
+    x: Tensor, attention: Attention, norm: nn.Module, table: nn.Module, tokens: KeysValues
+) -> Tensor:
     """x (B, lines, n, C) + its position in the line, attending to the tokens of its picture, K and V (B, h, m, d).
     The tokens are the same for every line, so all lines of a picture are one sequence."""
     queries = norm(x + table(x.shape[-2], x))
@@ -192,7 +211,15 @@ def _attend_tokens(x: Tensor, attention: Attention, norm: nn.Module, table: nn.M
 class SKCrossAttention(nn.Module):
     """Block of the v1-v3 drive encoders: halve the picture, then let rows and columns attend to the expression tokens."""
 
-    def __init__(self, in_channels: int, dim: int, context_dim: int, table_length: int, hidden_length: int, operations=nn):
+    def __init__(
+        self,
+        in_channels: int,
+        dim: int,
+        context_dim: int,
+        table_length: int,
+        hidden_length: int,
+        operations=nn,
+    ):
         super().__init__()
         self.conv = ResidualDown(in_channels, dim, operations)
         self.pos_embed = SinusoidalTable(dim, table_length)
@@ -219,7 +246,12 @@ class STKCrossAttention(nn.Module):
     v4 has sinusoidal tables in the checkpoint (`table_lengths`), v5 tables in halves (None)."""
 
     def __init__(
-        self, dim: int, context_dim: int, table_lengths: tuple[int, int] | None = None, mid: int | None = None, operations=nn
+        self,
+        dim: int,
+        context_dim: int,
+        table_lengths: tuple[int, int] | None = None,
+        mid: int | None = None,
+        operations=nn,
     ):
         super().__init__()
         mid = mid or dim

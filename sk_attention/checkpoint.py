@@ -51,8 +51,14 @@ def load(state: Mapping[str, Tensor], file: str, operations=nn, dtype: torch.dty
         network = part.build(part.sizes(shapes), operations)
     except CheckpointError as error:
         raise CheckpointError(f"{file} is a {part}, but {error}.") from None
-    _require_equal({key: tuple(value.shape) for key, value in network.state_dict().items()}, shapes, f"{file} is a {part}, but ")
-    weights = {key for key, value in network.state_dict().items() if value.is_floating_point()}  # not the counters of batch norm
+    _require_equal(
+        {key: tuple(value.shape) for key, value in network.state_dict().items()},
+        shapes,
+        f"{file} is a {part}, but ",
+    )
+    weights = {
+        key for key, value in network.state_dict().items() if value.is_floating_point()
+    }  # not the counters of batch norm
     _require_weights({key: state[key] for key in sorted(weights)}, f"{file} is a {part}, but ")
     network.load_state_dict(state)
     if animatediffs_names:
@@ -65,7 +71,9 @@ def recognise(shapes: Shapes, file: str) -> Part:
     for part in PARTS:
         if part.matches(shapes):
             return part
-    part = max(PARTS, key=lambda p: len(published_names(p) & shapes.keys()) / len(published_names(p) | shapes.keys()))
+    part = max(
+        PARTS, key=lambda p: len(published_names(p) & shapes.keys()) / len(published_names(p) | shapes.keys())
+    )
     names = published_names(part)
     foreign = sorted(shapes.keys() - names)
     missing = sorted(names - shapes.keys())
@@ -85,12 +93,16 @@ def published_names(part: Part) -> frozenset[str]:
 
 def _require_equal(wanted: Mapping[str, tuple], found: Mapping[str, tuple], where: str) -> None:
     if missing := sorted(wanted.keys() - found.keys()):
-        raise CheckpointError(f"{where}{len(missing)} of its {len(wanted)} tensors are missing: {_some(missing)}.")
+        raise CheckpointError(
+            f"{where}{len(missing)} of its {len(wanted)} tensors are missing: {_some(missing)}."
+        )
     if foreign := sorted(found.keys() - wanted.keys()):
         raise CheckpointError(f"{where}{len(foreign)} tensors do not belong to it: {_some(foreign)}.")
     for key, shape in wanted.items():
         if found[key] != shape:
-            raise CheckpointError(f"{where}{key!r} is of shape {found[key]}, its other tensors ask for {shape}.")
+            raise CheckpointError(
+                f"{where}{key!r} is of shape {found[key]}, its other tensors ask for {shape}."
+            )
 
 
 def _require_weights(state: Mapping[str, Tensor], where: str) -> None:
@@ -99,12 +111,16 @@ def _require_weights(state: Mapping[str, Tensor], where: str) -> None:
         if value.is_meta:  # a shape without numbers
             continue
         if not value.is_floating_point():
-            raise CheckpointError(f"{where}{key!r} holds {str(value.dtype).removeprefix('torch.')} numbers, which are no weights.")
+            raise CheckpointError(
+                f"{where}{key!r} holds {str(value.dtype).removeprefix('torch.')} numbers, which are no weights."
+            )
         # One pass without a copy; the narrow floats, which have no such pass, are widened.
         low, high = (value if value.element_size() > 1 else value.float()).aminmax()
         if not (low.isfinite() and high.isfinite()):
             bad = int((~value.float().isfinite()).sum())
-            raise CheckpointError(f"{where}{bad} of {value.numel()} numbers of {key!r} are not finite (NaN or infinite): get it again.")
+            raise CheckpointError(
+                f"{where}{bad} of {value.numel()} numbers of {key!r} are not finite (NaN or infinite): get it again."
+            )
 
 
 def _narrowed(part: Part, file: str) -> tuple[str, ...]:

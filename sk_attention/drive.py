@@ -42,11 +42,18 @@ class Expression:
         return cls(coefficients, coefficients.new_zeros(len(coefficients), 3, 1024))
 
     def __getitem__(self, frames: slice) -> "Expression":
-        return Expression(*(None if t is None else t[frames] for t in (self.coefficients, self.patches, self.face_motion)))
+        return Expression(
+            *(None if t is None else t[frames] for t in (self.coefficients, self.patches, self.face_motion))
+        )
 
     def empty(self, null_motion: Tensor | None = None) -> "Expression":
         """One frame of the same kind that says nothing: zeros, or `null_motion` (1, 548)."""
-        zeros = Expression(*(None if t is None else torch.zeros_like(t[:1]) for t in (self.coefficients, self.patches, self.face_motion)))
+        zeros = Expression(
+            *(
+                None if t is None else torch.zeros_like(t[:1])
+                for t in (self.coefficients, self.patches, self.face_motion)
+            )
+        )
         return zeros if null_motion is None else Expression(face_motion=null_motion)
 
 
@@ -97,12 +104,16 @@ class DriveAction:
             for branch, view in zip(rows.chunks, rows.views, strict=True)
         )
 
-    def __call__(self, station: str, h: Tensor, prepared: tuple[Mapping[str, Tensor], ...], call: Call) -> Tensor:
+    def __call__(
+        self, station: str, h: Tensor, prepared: tuple[Mapping[str, Tensor], ...], call: Call
+    ) -> Tensor:
         """h (B, C, H, W) -> h with the drive added in place; resized where another node has resized h inside of the UNet.
 
         Raises ValueError for the drive of an encoder that was made for a UNet of another width.
         """
-        chunks = h.unflatten(0, (len(prepared), -1))  # not a slice of h: torch.compile (2.11) loses what is added to one, silently
+        chunks = h.unflatten(
+            0, (len(prepared), -1)
+        )  # not a slice of h: torch.compile (2.11) loses what is added to one, silently
         for k, added in enumerate(prepared):
             if (width := added[station].shape[1]) != h.shape[1]:
                 raise ValueError(
@@ -117,7 +128,9 @@ class DriveAction:
 
     def _look(self, rows: Rows) -> None:
         if rows.views:
-            notice_size(self.drive.features, rows.views[0], "drive", "draw the head pose at the size that is sampled")
+            notice_size(
+                self.drive.features, rows.views[0], "drive", "draw the head pose at the size that is sampled"
+            )
         if len(self.drive) == 1 and rows.clip != 1:
             log.warning("The drive is a still of one frame: it drives every picture of the batch.")
 
@@ -148,7 +161,9 @@ def encode(
     """
     null = encoder(torch.full_like(pictures[:1], empty), expression.empty(null_motion))
     null = {station: place(feature) for station, feature in null.items()}
-    features = {station: feature.new_empty(len(pictures), *feature.shape[1:]) for station, feature in null.items()}
+    features = {
+        station: feature.new_empty(len(pictures), *feature.shape[1:]) for station, feature in null.items()
+    }
     for start in range(0, len(pictures), batch):
         frames = slice(start, start + batch)
         for station, feature in encoder(pictures[frames], expression[frames]).items():

@@ -44,7 +44,12 @@ class KnitDriveEncoder(nn.Module):
         operations=nn,
     ):
         super().__init__()
-        self.stations, self.prescale, self.context_dim, self.kinds = tuple(stations), prescale, context_dim, tuple(kinds)
+        self.stations, self.prescale, self.context_dim, self.kinds = (
+            tuple(stations),
+            prescale,
+            context_dim,
+            tuple(kinds),
+        )
         self.conv_in = conv3x3(3, widths[0], bias=False, operations=operations)
         if "coefficients" in kinds:
             self.exp_proj = TimestepMLP(context_dim, context_dim, operations)
@@ -52,7 +57,8 @@ class KnitDriveEncoder(nn.Module):
         if "face_motion" in kinds:
             self.emo_proj = TimestepMLP(context_dim, context_dim, operations)
         self.blocks_down = nn.ModuleList(
-            SKCrossAttention(a, b, context_dim, *table_lengths, operations=operations) for a, b in zip(widths, widths[1:])
+            SKCrossAttention(a, b, context_dim, *table_lengths, operations=operations)
+            for a, b in zip(widths, widths[1:])
         )
         if down_taps:
             self.conv_up2_down0 = operations.Conv2d(widths[2], down_taps[0], 1, bias=False)
@@ -87,13 +93,25 @@ class KnitDriveEncoder(nn.Module):
 class SmallUnet(nn.Module):
     """The trunk of the v4 and v5 base encoders: three halvings with cross attention, then up again with skips."""
 
-    def __init__(self, widths: Sequence[int], out: int, context_dim: int, table_lengths=None, in_channels: int = 3, operations=nn):
+    def __init__(
+        self,
+        widths: Sequence[int],
+        out: int,
+        context_dim: int,
+        table_lengths=None,
+        in_channels: int = 3,
+        operations=nn,
+    ):
         super().__init__()
         chain = (in_channels, *widths)
         self.down_blocks = nn.ModuleList(ResidualDown(a, b, operations) for a, b in zip(chain, widths))
-        self.attn_blocks = nn.ModuleList(STKCrossAttention(w, context_dim, table_lengths, operations=operations) for w in widths)
+        self.attn_blocks = nn.ModuleList(
+            STKCrossAttention(w, context_dim, table_lengths, operations=operations) for w in widths
+        )
         rising = (*reversed(widths), out)
-        self.up_blocks = nn.ModuleList(nn.ModuleList([conv3x3(a, b, operations=operations)]) for a, b in zip(rising, rising[1:]))
+        self.up_blocks = nn.ModuleList(
+            nn.ModuleList([conv3x3(a, b, operations=operations)]) for a, b in zip(rising, rising[1:])
+        )
 
     def forward(self, x: Tensor, tokens: Tensor) -> list[Tensor]:
         """x (F, 3, H, W), tokens (F, n, D) -> [feat_0 (H/8), feat_1 (H/4), feat_2 (H/2), feat_3 (H)]."""
@@ -115,11 +133,27 @@ class BaseDriveEncoder(nn.Module):
 
     kinds = ("coefficients", "face_motion")
 
-    def __init__(self, widths, out, context_dim, tokens=16, embedding=1024, table_lengths=None, projection=None, operations=nn):
+    def __init__(
+        self,
+        widths,
+        out,
+        context_dim,
+        tokens=16,
+        embedding=1024,
+        table_lengths=None,
+        projection=None,
+        operations=nn,
+    ):
         super().__init__()
         self.embedding = embedding
-        for name, count, width in (("exp", COEFFICIENTS, embedding), ("face", 3, 1024), ("emo", FACE_MOTION, embedding)):
-            setattr(self, f"{name}_pre_proj", TimestepMLP(count, tokens, operations))  # mixes the axis of the scalars
+        for name, count, width in (
+            ("exp", COEFFICIENTS, embedding),
+            ("face", 3, 1024),
+            ("emo", FACE_MOTION, embedding),
+        ):
+            setattr(
+                self, f"{name}_pre_proj", TimestepMLP(count, tokens, operations)
+            )  # mixes the axis of the scalars
             setattr(self, f"{name}_proj", TimestepMLP(width, context_dim, operations))
         self.ctrl_attn = SmallUnet(widths, out, context_dim, table_lengths, operations=operations)
         self.projection = projection
@@ -184,7 +218,11 @@ class Projection(nn.Module):
     def __init__(self, widths: Mapping[str, Sequence[int]], operations=nn):
         super().__init__()
         for name, (a, b, *mid) in widths.items():
-            module = KnitProjector(a, b, *mid, operations=operations) if mid else conv3x3(a, b, bias=False, operations=operations)
+            module = (
+                KnitProjector(a, b, *mid, operations=operations)
+                if mid
+                else conv3x3(a, b, bias=False, operations=operations)
+            )
             self.add_module(name, module)
 
     def forward(self, features: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -193,7 +231,9 @@ class Projection(nn.Module):
 
 def _require_cells(height: int, width: int) -> None:
     if max(height, width) <= SMALLEST:
-        raise ValueError(f"The head-pose pictures are {width}x{height}; drive encoders take more than {SMALLEST} px along one side.")
+        raise ValueError(
+            f"The head-pose pictures are {width}x{height}; drive encoders take more than {SMALLEST} px along one side."
+        )
 
 
 def _shrink(picture: Tensor, factor: int) -> Tensor:

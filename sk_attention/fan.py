@@ -43,7 +43,12 @@ class Hourglass(nn.Module):
         super().__init__()
         self.depth = depth
         for level in range(depth, 0, -1):
-            for name in (f"b1_{level}", f"b2_{level}", *(("b2_plus_1",) if level == 1 else ()), f"b3_{level}"):
+            for name in (
+                f"b1_{level}",
+                f"b2_{level}",
+                *(("b2_plus_1",) if level == 1 else ()),
+                f"b3_{level}",
+            ):
                 self.add_module(name, ConvBlock(dim, dim))
 
     def forward(self, x: Tensor, level: int | None = None) -> Tensor:
@@ -94,7 +99,10 @@ class FanEncoder(nn.Module):
     def __init__(self, operations=nn):
         super().__init__()
         self.model = FaceAlignmentTrunk()
-        self.to_mouth, self.mouth_embed = _head(), _embedding(500)  # mouth_embed is published and not part of the code
+        self.to_mouth, self.mouth_embed = (
+            _head(),
+            _embedding(500),
+        )  # mouth_embed is published and not part of the code
         self.to_eye, self.eye_embed = _head(), _embedding(6)
         self.to_emo, self.emo_embed = _head(), _embedding(30)
         self.eval()
@@ -102,7 +110,9 @@ class FanEncoder(nn.Module):
     def forward(self, crop: Tensor) -> Tensor:
         """crop (F, 3, 224, 224), RGB in -1..1 -> (F, 548): eye 6 | emotion 30 | mouth 512."""
         x = self.model(crop)
-        return torch.cat([self.eye_embed(self.to_eye(x)), self.emo_embed(self.to_emo(x)), self.to_mouth(x)], dim=-1)
+        return torch.cat(
+            [self.eye_embed(self.to_eye(x)), self.emo_embed(self.to_emo(x)), self.to_mouth(x)], dim=-1
+        )
 
     def null(self) -> Tensor:
         """(1, 548): the code of a black crop."""

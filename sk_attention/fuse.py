@@ -16,8 +16,13 @@ class FoldedConvolution(nn.Module):
     def __init__(self, to_out: nn.Linear, proj: nn.Conv2d, operations=nn):
         super().__init__()
         kernel = proj.weight.float()  # (o, c, 3, 3)
-        (out_channels, _, *size), kept = kernel.shape, {"device": proj.weight.device, "dtype": proj.weight.dtype}
-        self.conv = operations.Conv2d(to_out.in_features, out_channels, size, padding=proj.padding, bias=False, **kept)
+        (out_channels, _, *size), kept = (
+            kernel.shape,
+            {"device": proj.weight.device, "dtype": proj.weight.dtype},
+        )
+        self.conv = operations.Conv2d(
+            to_out.in_features, out_channels, size, padding=proj.padding, bias=False, **kept
+        )
         self.edge = operations.Conv2d(1, out_channels, size, padding=proj.padding, **kept)
         with torch.no_grad():
             self.conv.weight.copy_(torch.einsum("ocij,cd->odij", kernel, to_out.weight.float()))

@@ -21,7 +21,9 @@ from ..unet.networks.layers import Attention, FeedForward, SinusoidalTable, conv
 from ..unet.patches import MOTION, Call
 
 Pads = Mapping[str, Tensor]
-KeyFrames = dict[int, Mapping[int, Mapping[str, Tensor]]]  # frame -> branch -> block boundary -> features (c, h, w)
+KeyFrames = dict[
+    int, Mapping[int, Mapping[str, Tensor]]
+]  # frame -> branch -> block boundary -> features (c, h, w)
 
 
 class SKMotionModule(nn.Module):
@@ -93,7 +95,9 @@ class SKMotion(nn.Module):
         self.block = block
 
         def modules(widths: Sequence[int]) -> nn.ModuleList:
-            return nn.ModuleList(BLOCKS[block](width, operations=operations, **block_options) for width in widths)
+            return nn.ModuleList(
+                BLOCKS[block](width, operations=operations, **block_options) for width in widths
+            )
 
         self.motion_down, self.motion_up = modules(down), modules(up)
 
@@ -121,7 +125,9 @@ class MotionAction:
     def __init__(self, network: SKMotion, key_frames: KeyFrames | None = None):
         self.sites = network.stations()
         self.key_frames = {} if key_frames is None else key_frames
-        self._pads: dict[tuple, Pads] = {}  # (ends of the window, chunks of the call, where) -> what was made for them in this run
+        self._pads: dict[
+            tuple, Pads
+        ] = {}  # (ends of the window, chunks of the call, where) -> what was made for them in this run
 
     def prepare(self, rows: Rows, placement: Placement) -> Pads | None:
         """Block boundary -> (chunks, 2, c, h, w), or None where the frames at the ends are no key frames."""
@@ -136,7 +142,10 @@ class MotionAction:
 
             def pads(station: str) -> Tensor:
                 chunks = (torch.stack([features[station] for features in row]) for row in seen)
-                fit = [chunk if view is None else fitted(chunk, station, view) for chunk, view in zip(chunks, views, strict=True)]
+                fit = [
+                    chunk if view is None else fitted(chunk, station, view)
+                    for chunk, view in zip(chunks, views, strict=True)
+                ]
                 return torch.stack(fit).to(placement.device, placement.dtype)
 
             kept = {station: pads(station) for station in self.sites}
@@ -158,7 +167,9 @@ def _between(h: Tensor, frames: int, pads: Tensor | None) -> Tensor:
     h = rearrange(h, "(b f) c h w -> b f c h w", f=frames)
     if pads is None:
         return h
-    pads = resized(pads.flatten(0, 1), h.shape[-2:]).unflatten(0, pads.shape[:2]).to(h)  # a node may have resized h inside of the UNet
+    pads = (
+        resized(pads.flatten(0, 1), h.shape[-2:]).unflatten(0, pads.shape[:2]).to(h)
+    )  # a node may have resized h inside of the UNet
     return torch.cat([pads[:, :1], h, pads[:, -1:]], dim=1)
 
 

@@ -28,7 +28,9 @@ class Shapes(dict):
         """One axis of a tensor. Raises CheckpointError where the tensor is missing or has fewer axes."""
         shape = self.get(key)
         if shape is None or len(shape) <= axis:
-            raise CheckpointError(f"the tensor {key!r} is {'missing' if shape is None else f'of shape {tuple(shape)}'}")
+            raise CheckpointError(
+                f"the tensor {key!r} is {'missing' if shape is None else f'of shape {tuple(shape)}'}"
+            )
         return shape[axis]
 
     def widths(self, pattern: str, axis: int = 0) -> list[int]:
@@ -80,13 +82,20 @@ class Part:
         return f"{' or '.join(self.generations)} {self.kind}"
 
 
-REFERENCE, DRIVE, PROJECTION, FACE_MOTION = "reference adapter", "drive encoder", "drive projection", "face motion encoder"
+REFERENCE, DRIVE, PROJECTION, FACE_MOTION = (
+    "reference adapter",
+    "drive encoder",
+    "drive projection",
+    "face motion encoder",
+)
 MOTION, ANIMATEDIFF = "SK motion", "AnimateDiff"
 
 UP0 = "reference_modules_up.0."
 
 
-def _reference_sizes(up: str = "reference_modules_up.{}.proj.weight", **extra: tuple[str, int]) -> Callable[[Shapes], dict]:
+def _reference_sizes(
+    up: str = "reference_modules_up.{}.proj.weight", **extra: tuple[str, int]
+) -> Callable[[Shapes], dict]:
     """extra: argument -> (key, axis) that it is read from."""
 
     def sizes(shapes: Shapes) -> dict:
@@ -101,7 +110,9 @@ def _reference_sizes(up: str = "reference_modules_up.{}.proj.weight", **extra: t
     return sizes
 
 
-def _reference(generations: tuple[str, ...], block: str, marks, sizes, published, first_up: int = 0, lacks=()) -> Part:
+def _reference(
+    generations: tuple[str, ...], block: str, marks, sizes, published, first_up: int = 0, lacks=()
+) -> Part:
     fixed = {"block": block, "first_up": first_up}
     return Part(REFERENCE, generations, "reference", marks, ReferenceAdapter, sizes, published, fixed, lacks)
 
@@ -111,12 +122,21 @@ def _knit_drive_sizes(shapes: Shapes) -> dict:
     return {
         "widths": [shapes.width("conv_in.weight"), *shapes.widths("blocks_down.{}.proj.weight")],
         "context_dim": shapes.width(block0 + "attn1.to_k.weight", 1),
-        "table_lengths": (shapes.width(block0 + "pos_embed.pe", 1), shapes.width(block0 + "pos_embed_hidden.pe", 1)),
-        "down_taps": [shapes.width(f"{tap}.weight") for tap in ("conv_up2_down0", "conv_up1_down1") if f"{tap}.weight" in shapes],
+        "table_lengths": (
+            shapes.width(block0 + "pos_embed.pe", 1),
+            shapes.width(block0 + "pos_embed_hidden.pe", 1),
+        ),
+        "down_taps": [
+            shapes.width(f"{tap}.weight")
+            for tap in ("conv_up2_down0", "conv_up1_down1")
+            if f"{tap}.weight" in shapes
+        ],
     }
 
 
-def _knit_drive(generation: str, repository: str, marks, lacks=(), kinds=("coefficients", "face_motion"), hidden=1024) -> Part:
+def _knit_drive(
+    generation: str, repository: str, marks, lacks=(), kinds=("coefficients", "face_motion"), hidden=1024
+) -> Part:
     stations, prescale, widths = {
         "v1": (("down_0", "down_1", "down_2"), 8, (128, 320, 640, 1280)),
         "v2": (("up_3", "up_2", "up_1", "up_0"), 4, (128, 640, 1280, 1280, 1280)),
@@ -125,7 +145,9 @@ def _knit_drive(generation: str, repository: str, marks, lacks=(), kinds=("coeff
     taps = (320, 640) if generation == "v3" else ()
     published = {"widths": widths, "context_dim": 320, "table_lengths": (64, hidden), "down_taps": taps}
     fixed = {"stations": stations, "prescale": prescale, "kinds": kinds}
-    return Part(DRIVE, (generation,), repository, marks, KnitDriveEncoder, _knit_drive_sizes, published, fixed, lacks)
+    return Part(
+        DRIVE, (generation,), repository, marks, KnitDriveEncoder, _knit_drive_sizes, published, fixed, lacks
+    )
 
 
 def _base_drive_sizes(shapes: Shapes) -> dict:
@@ -155,7 +177,9 @@ def _projection_sizes(knitted: bool) -> Callable[[Shapes], dict]:
 
 
 def _projection_published(knitted: bool) -> dict:
-    sizes = {name: tuple(int(n) for n in name.removeprefix("map").split("_")[:3:2]) for name in PROJECTION_MAPS}
+    sizes = {
+        name: tuple(int(n) for n in name.removeprefix("map").split("_")[:3:2]) for name in PROJECTION_MAPS
+    }
     return {"widths": {name: (a, b, b // 4) if knitted else (a, b) for name, (a, b) in sizes.items()}}
 
 
@@ -164,10 +188,21 @@ def _motion(generations: tuple[str, ...], block: str, weight: str, **extra: tupl
 
     def sizes(shapes: Shapes) -> dict:
         widths = {side: shapes.widths(f"motion_{side}.{{}}.{weight}") for side in ("down", "up")}
-        return widths | {name: shapes.width(f"motion_down.0.{key}", axis) for name, (key, axis) in extra.items()}
+        return widths | {
+            name: shapes.width(f"motion_down.0.{key}", axis) for name, (key, axis) in extra.items()
+        }
 
     published = {"down": (320, 640, 1280, 1280), "up": _UP_V3}
-    return Part(MOTION, generations, "motion", (f"motion_down.0.{weight}",), SKMotion, sizes, published, {"block": block})
+    return Part(
+        MOTION,
+        generations,
+        "motion",
+        (f"motion_down.0.{weight}",),
+        SKMotion,
+        sizes,
+        published,
+        {"block": block},
+    )
 
 
 def _animatediff_sizes(shapes: Shapes) -> dict:
@@ -198,8 +233,23 @@ PARTS = (
         {"up": _UP_V1, "down": (320, 640, 1280, 1280), "mid": 1280},
         first_up=1,
     ),
-    _reference(("v2",), "sinusoidal", (UP0 + "pos_embed.pe",), _reference_sizes(**_TABLE), {"up": _UP_V1}, 1, lacks=(_MID, _UP3)),
-    _reference(("v3", "v4"), "sinusoidal", (UP0 + "pos_embed.pe", _UP3), _reference_sizes(**_TABLE), {"up": _UP_V3}, lacks=(_MID,)),
+    _reference(
+        ("v2",),
+        "sinusoidal",
+        (UP0 + "pos_embed.pe",),
+        _reference_sizes(**_TABLE),
+        {"up": _UP_V1},
+        1,
+        lacks=(_MID, _UP3),
+    ),
+    _reference(
+        ("v3", "v4"),
+        "sinusoidal",
+        (UP0 + "pos_embed.pe", _UP3),
+        _reference_sizes(**_TABLE),
+        {"up": _UP_V3},
+        lacks=(_MID,),
+    ),
     _reference(
         ("v5",),
         "linear",
@@ -238,7 +288,15 @@ PARTS = (
         _BASE_PUBLISHED,
         lacks=(_BASE_TABLE,),
     ),
-    Part(PROJECTION, ("v4",), "projection", ("map320_to_320.weight",), Projection, _projection_sizes(False), _projection_published(False)),
+    Part(
+        PROJECTION,
+        ("v4",),
+        "projection",
+        ("map320_to_320.weight",),
+        Projection,
+        _projection_sizes(False),
+        _projection_published(False),
+    ),
     Part(
         PROJECTION,
         ("v5", "v5b", "v5c"),
@@ -279,4 +337,8 @@ PARTS = (
 
 def find_part(kind: str, generation: str, repository: str | None = None) -> Part:
     """The row of a kind and version; `repository` tells apart v1's and v2's two drive encoders."""
-    return next(p for p in PARTS if p.kind == kind and generation in p.generations and repository in (None, p.repository))
+    return next(
+        p
+        for p in PARTS
+        if p.kind == kind and generation in p.generations and repository in (None, p.repository)
+    )

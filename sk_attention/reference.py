@@ -18,7 +18,11 @@ from .attention import Knitted, SKReferenceAttention, SKReferenceAttentionV5, ST
 Features = Mapping[str, Tensor]  # block boundary name -> tensor
 
 # Constructor of one site's module, from its width.
-BLOCKS = {"sinusoidal": SKReferenceAttention, "linear": SKReferenceAttentionV5, "self_attended": STKReferenceModule}
+BLOCKS = {
+    "sinusoidal": SKReferenceAttention,
+    "linear": SKReferenceAttentionV5,
+    "self_attended": STKReferenceModule,
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ class ReferenceAdapter(nn.Module):
         super().__init__()
 
         def modules(widths):
-            return nn.ModuleList(BLOCKS[block](width, operations=operations, **block_options) for width in widths)
+            return nn.ModuleList(
+                BLOCKS[block](width, operations=operations, **block_options) for width in widths
+            )
 
         self.first_up = first_up
         self.reference_modules_up = modules(up)
@@ -72,7 +78,11 @@ class ReferenceAdapter(nn.Module):
     def sites(self) -> dict[str, nn.Module]:
         """Block boundary -> its module. v1's fourth down module is in the checkpoint and never called."""
         sites = {f"up_{self.first_up + i}": module for i, module in enumerate(self.reference_modules_up)}
-        sites |= {f"down_{i}": module for i, module in enumerate(getattr(self, "reference_modules_down", [])) if i < 3}
+        sites |= {
+            f"down_{i}": module
+            for i, module in enumerate(getattr(self, "reference_modules_down", []))
+            if i < 3
+        }
         if hasattr(self, "reference_modules_mid"):
             sites["mid"] = self.reference_modules_mid
         return sites
@@ -99,11 +109,17 @@ class ReferenceAction:
     def prepare(self, rows: Rows, placement: Placement) -> Beside:
         """What the chunks attend to at each block boundary. Raises ValueError for a picture of another shape than the portrait's."""
         if not self._projected and rows.views:
-            notice_size(self.reference.features, rows.views[0], "reference", "encode the portrait at the size that is sampled")
+            notice_size(
+                self.reference.features,
+                rows.views[0],
+                "reference",
+                "encode the portrait at the size that is sampled",
+            )
         key = (rows.chunks, rows.views, placement.there)
         if key not in self._projected:
             stations = {
-                station: self._beside(station, rows.chunks, rows.views, placement.device, placement.dtype) for station in self.sites
+                station: self._beside(station, rows.chunks, rows.views, placement.device, placement.dtype)
+                for station in self.sites
             }
             self._projected[key] = Beside(rows.chunks, rows.views, stations)
         return self._projected[key]
@@ -131,7 +147,9 @@ class ReferenceAction:
             return module.project(features if size is None else resized(features, size))
         wholes, parts = zip(*(view.at(station, size) for view in views), strict=True)
         knitted = module.project(resized(features, wholes[0]))
-        return knitted if all(view.area is None for view in views) else module.of_parts(knitted, parts, features)
+        return (
+            knitted if all(view.area is None for view in views) else module.of_parts(knitted, parts, features)
+        )
 
     def release(self) -> None:
         """Drop what was kept for the run."""

@@ -40,13 +40,33 @@ _V5 = {"coefficients_drive": "hm5_control_base", "motion_drive": "hm5_control_ba
 GENERATIONS = {
     row.name: row
     for row in (
-        Generation("v1", "hm_reference", "hm_control", "hm_control2", animatediff="hm_animatediff_frame12", **_EULER),
-        Generation("v2", "hm2_reference", "hm2_control", "hm2_control2", animatediff="hm2_animatediff_frame12", **_EULER),
         Generation(
-            "v3", "hm3_reference", "hm3_control_mix", "hm3_control_mix", motion="hm3_motion", animatediff="hm3_animatediff"
+            "v1", "hm_reference", "hm_control", "hm_control2", animatediff="hm_animatediff_frame12", **_EULER
         ),
         Generation(
-            "v4", "hm4_reference", "hm_control_base", "hm_control_base", "hm4_control_proj", "hm4_motion", "hm4_animatediff"
+            "v2",
+            "hm2_reference",
+            "hm2_control",
+            "hm2_control2",
+            animatediff="hm2_animatediff_frame12",
+            **_EULER,
+        ),
+        Generation(
+            "v3",
+            "hm3_reference",
+            "hm3_control_mix",
+            "hm3_control_mix",
+            motion="hm3_motion",
+            animatediff="hm3_animatediff",
+        ),
+        Generation(
+            "v4",
+            "hm4_reference",
+            "hm_control_base",
+            "hm_control_base",
+            "hm4_control_proj",
+            "hm4_motion",
+            "hm4_animatediff",
         ),
         Generation("v5", "hm5_reference", projection="hm5_control_proj", **_V5),
         Generation("v5b", "hm5b_reference", projection="hm5_control_proj", **_V5),

@@ -40,7 +40,9 @@ class Golden:
 
     def weights(self, prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
         """A state dict by the rule."""
-        return {key: torch.from_numpy(rule_tensor(self.salt, prefix, key, shape)) for key, shape in shapes.items()}
+        return {
+            key: torch.from_numpy(rule_tensor(self.salt, prefix, key, shape)) for key, shape in shapes.items()
+        }
 
     def fill(self, network: nn.Module, prefix: str) -> nn.Module:
         """Give every parameter of a network its value by the rule; buffers keep theirs."""
@@ -52,4 +54,6 @@ class Golden:
 
     def unet_weights(self) -> dict[str, Tensor]:
         """The tiny SD1.5 UNet, LDM names."""
-        return self.weights("unet", {key: tuple(shape) for key, shape in self.index["unet_ldm_shapes"].items()})
+        return self.weights(
+            "unet", {key: tuple(shape) for key, shape in self.index["unet_ldm_shapes"].items()}
+        )

@@ -35,13 +35,25 @@ SIZES = {
     "v5b": {"up": (128, 128, 128, 64)},
 }
 
-SOURCE = {"v1": "unet_v1", "v2": "unet_v2", "v3": "unet_v3", "v5": "unet_v3", "v5b": "unet_v3"}  # of the inputs
+SOURCE = {
+    "v1": "unet_v1",
+    "v2": "unet_v2",
+    "v3": "unet_v3",
+    "v5": "unet_v3",
+    "v5b": "unet_v3",
+}  # of the inputs
 
 
-def reference_of(golden: Golden, generation: str, host, features: dict[str, Tensor], latent: Tensor) -> Reference:
+def reference_of(
+    golden: Golden, generation: str, host, features: dict[str, Tensor], latent: Tensor
+) -> Reference:
     """Features with the golden reference adapter at the tiny UNet's widths."""
-    loaded = golden.loaded(f"adapter_{generation}", find_part(REFERENCE, generation), SIZES[generation], host.operations)
-    return Reference({station: t[HALVES] for station, t in features.items()}, tuple(latent.shape[-2:]), loaded)
+    loaded = golden.loaded(
+        f"adapter_{generation}", find_part(REFERENCE, generation), SIZES[generation], host.operations
+    )
+    return Reference(
+        {station: t[HALVES] for station, t in features.items()}, tuple(latent.shape[-2:]), loaded
+    )
 
 
 def drives_of(t: dict[str, Tensor]) -> list[Weighted]:
@@ -54,7 +66,10 @@ def drives_of(t: dict[str, Tensor]) -> list[Weighted]:
             families.setdefault(family.removeprefix(way), {})[f"{way}_{index}"] = value.transpose(1, 2)
     actions = []
     for values in families.values():
-        halves = {branch: {station: v[i] for station, v in values.items()} for i, branch in enumerate((UNCOND, COND))}
+        halves = {
+            branch: {station: v[i] for station, v in values.items()}
+            for i, branch in enumerate((UNCOND, COND))
+        }
         actions.append(Weighted(DriveAction(Drive(halves[COND], halves[UNCOND]))))
     return actions
 
@@ -87,14 +102,21 @@ def open_host(host: str, golden: Golden):
 
 def sk_motion_of(golden: Golden, generation: str, host) -> Loaded:
     """The golden SK motion adapter at the tiny UNet's widths."""
-    sizes = {"down": WIDTHS, "up": (128, 128, 128, 64)} | ({"embedding_dim": EMBEDDING} if generation == "v3" else {})
+    sizes = {"down": WIDTHS, "up": (128, 128, 128, 64)} | (
+        {"embedding_dim": EMBEDDING} if generation == "v3" else {}
+    )
     return golden.loaded(f"motion_{generation}", find_part(MOTION, generation), sizes, host.operations)
 
 
 def animatediff_of(golden: Golden, host) -> Loaded:
     """The golden AnimateDiff at the tiny UNet's widths, whose names stand beside the golden data."""
-    loaded = golden.loaded("animatediff", find_part(ANIMATEDIFF, "v2"), {"down": WIDTHS, "up": WIDTHS[::-1]}, host.operations)
-    assert loaded.module.state_dict().keys() == json.loads((DEFAULT / "animatediff_keys.json").read_text()).keys()
+    loaded = golden.loaded(
+        "animatediff", find_part(ANIMATEDIFF, "v2"), {"down": WIDTHS, "up": WIDTHS[::-1]}, host.operations
+    )
+    assert (
+        loaded.module.state_dict().keys()
+        == json.loads((DEFAULT / "animatediff_keys.json").read_text()).keys()
+    )
     return loaded
 
 

@@ -29,7 +29,11 @@ class GoldenNoise:
 
 def drive_of(golden: Golden, inputs: dict[str, Tensor], frames: int) -> Drive:
     """The rule-made drive of a clip: of `control.KEY` in a UNet case, KEY and sizes (only the coefficients' keys of v2)."""
-    keys = {key.removeprefix("control."): value.shape for key, value in inputs.items() if key.startswith("control.")}
+    keys = {
+        key.removeprefix("control."): value.shape
+        for key, value in inputs.items()
+        if key.startswith("control.")
+    }
     features, null = {}, {}
     for key, (_, c, _, h, w) in keys.items():
         if key.startswith("up2_"):
@@ -54,7 +58,9 @@ def guider_of(golden: Golden, host, generation: str, frames: int, cfg: float):
     latent = torch.cat([torch.zeros_like(t["ref_latent"]), t["ref_latent"]])
     reference = reference_of(golden, generation, host, host.features(latent, t["context"]), latent)
     model = host.patcher.clone()
-    unet_comfy.bind(model, [Weighted(ReferenceAction(reference)), Weighted(DriveAction(drive_of(golden, t, frames)))])
+    unet_comfy.bind(
+        model, [Weighted(ReferenceAction(reference)), Weighted(DriveAction(drive_of(golden, t, frames)))]
+    )
     guider = comfy.samplers.CFGGuider(model)
     negative, positive = ([[row[None], {}]] for row in t["context"])
     guider.set_conds(positive, negative)

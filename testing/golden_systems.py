@@ -37,7 +37,11 @@ def keys_of(golden: Golden) -> dict:
 
 def extra_weights(golden: Golden) -> dict[str, Tensor]:
     """What X-Dyna adds to the tiny UNet, official names."""
-    shapes = {key: tuple(shape) for key, shape in keys_of(golden)["xdyna_unet_extra_shapes"].items() if not key.endswith(".pe")}
+    shapes = {
+        key: tuple(shape)
+        for key, shape in keys_of(golden)["xdyna_unet_extra_shapes"].items()
+        if not key.endswith(".pe")
+    }
     return golden.weights("xdyna_unet", shapes)
 
 
@@ -49,9 +53,13 @@ def adapter_of(golden: Golden, operations) -> DynamicsAdapter:
 
 def motion_of(golden: Golden, operations) -> AnimateDiff:
     """The golden motion modules."""
-    weights = diffusers_names({key: value for key, value in extra_weights(golden).items() if "motion_modules" in key})
+    weights = diffusers_names(
+        {key: value for key, value in extra_weights(golden).items() if "motion_modules" in key}
+    )
     network = AnimateDiff(WIDTHS, WIDTHS[::-1], None, TABLE_LENGTH, operations)
-    network.load_state_dict({key: value for key, value in weights.items() if not key.endswith("pos_embed.pe")}, strict=False)
+    network.load_state_dict(
+        {key: value for key, value in weights.items() if not key.endswith("pos_embed.pe")}, strict=False
+    )
     network.norm_each_frame()
     return network.eval().requires_grad_(False)
 
@@ -61,7 +69,9 @@ def loaded(adapter: DynamicsAdapter, motion: AnimateDiff | None, resampler: Resa
     from ..nodes.weights import patcher_of
     from ..nodes.xdyna.networks import XDyna
 
-    network = motion and SimpleNamespace(module=motion, patcher=patcher_of(motion), loaded=SimpleNamespace(file="motion"))
+    network = motion and SimpleNamespace(
+        module=motion, patcher=patcher_of(motion), loaded=SimpleNamespace(file="motion")
+    )
     return XDyna(patcher_of(adapter), resampler and patcher_of(resampler), network, "")
 
 
@@ -79,11 +89,18 @@ def controlnet_of(golden: Golden, kind: str):
     for key, value in weights.items():
         if key.startswith("controlnet_cond_embedding") and value.ndim == 4:
             weights[key] = value * golden.index["cases"]["xdyna_controlnet"]["hint_gain"]
-    config = comfy.model_detection.detect_unet_config(golden.unet_weights(), "") | comfy.supported_models.SD15.unet_extra_config
+    config = (
+        comfy.model_detection.detect_unet_config(golden.unet_weights(), "")
+        | comfy.supported_models.SD15.unet_extra_config
+    )
     config = {name: value for name, value in config.items() if name not in ("out_channels", "dtype")}
     hint = shapes["controlnet_cond_embedding.conv_in.weight"][1]
-    network = comfy.cldm.cldm.ControlNet(**config, dtype=torch.float32, hint_channels=hint, operations=comfy.ops.manual_cast)
-    network.load_state_dict({keys["controlnet_ldm_of_diffusers"][key]: value for key, value in weights.items()})
+    network = comfy.cldm.cldm.ControlNet(
+        **config, dtype=torch.float32, hint_channels=hint, operations=comfy.ops.manual_cast
+    )
+    network.load_state_dict(
+        {keys["controlnet_ldm_of_diffusers"][key]: value for key, value in weights.items()}
+    )
     return network.eval().requires_grad_(False)
 
 

@@ -11,7 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-PAGES, STORAGE = "huggingface.co", "cas-bridge.xethub.hf.co"  # the pages redirect to a storage of another name
+PAGES, STORAGE = (
+    "huggingface.co",
+    "cas-bridge.xethub.hf.co",
+)  # the pages redirect to a storage of another name
 
 
 class Hub:
@@ -23,17 +26,25 @@ class Hub:
 
     def __init__(self, files: Mapping[str, Path], folder: Path):
         self.files = {urlsplit(address).path: path for address, path in files.items()}
-        self.stored = {f"/storage/{hashlib.sha256(address.encode()).hexdigest()}": address for address in self.files}
+        self.stored = {
+            f"/storage/{hashlib.sha256(address.encode()).hexdigest()}": address for address in self.files
+        }
         self.folder = folder
 
     def __enter__(self) -> Hub:
         certificate, key = self.folder / "certificate.pem", self.folder / "key.pem"
-        options = "req -x509 -nodes -days 2 -subj /CN=hub -newkey ec -pkeyopt ec_paramgen_curve:prime256v1".split()
-        subprocess.run(["openssl", *options, "-out", certificate, "-keyout", key], check=True, capture_output=True)
+        options = (
+            "req -x509 -nodes -days 2 -subj /CN=hub -newkey ec -pkeyopt ec_paramgen_curve:prime256v1".split()
+        )
+        subprocess.run(
+            ["openssl", *options, "-out", certificate, "-keyout", key], check=True, capture_output=True
+        )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
         self.hosts = dict.fromkeys((PAGES, STORAGE), self._server.server_port)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return self
@@ -64,7 +75,9 @@ class Hub:
                     self.send_header("Location", f"https://{STORAGE}{storage}?Expires=1&Signature=x")
                 if file:
                     name = Path(hub.stored[path]).name
-                    self.send_header("Content-Disposition", f"inline; filename*=UTF-8''{name}; filename=\"{name}\";")
+                    self.send_header(
+                        "Content-Disposition", f"inline; filename*=UTF-8''{name}; filename=\"{name}\";"
+                    )
                     self.send_header("Content-Type", "binary/octet-stream")
                 self.send_header("Content-Length", str(file.stat().st_size if file else 0))
                 self.end_headers()

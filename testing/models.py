@@ -24,7 +24,18 @@ LOADERS = {
     "ControlNetLoader": ("control_net_name",),
 }
 NONE = "none"  # of an optional file
-FOLDERS = ("checkpoints", "clip_vision", "controlnet", "detection", "sk_portrait", "face_tools", "wplus_directions", "loras", "vae")
+FOLDERS = (
+    "checkpoints",
+    "clip_vision",
+    "controlnet",
+    "detection",
+    "sk_portrait",
+    "face_tools",
+    "wplus_directions",
+    "loras",
+    "vae",
+)
+
 
 def share_host_models(comfy: Path, base: Path) -> list[str]:
     """Options that let a server with a base directory of its own see the models of its ComfyUI folder as well."""
@@ -44,7 +55,11 @@ def named(graph: dict) -> Iterator[tuple[dict, str, str]]:
 
 def missing(graph: dict, object_info: dict) -> list[str]:
     """Weights that a graph names and ComfyUI does not list."""
-    return [name for node, widget, name in named(graph) if name not in offered(object_info, node["class_type"], widget)]
+    return [
+        name
+        for node, widget, name in named(graph)
+        if name not in offered(object_info, node["class_type"], widget)
+    ]
 
 
 def offered(object_info: dict, kind: str, widget: str) -> list[str]:

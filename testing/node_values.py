@@ -23,14 +23,34 @@ CELLS = 8  # a side of the latents: the least that the UNet can halve three time
 
 
 def _images() -> list[torch.Tensor]:
-    shapes = [(1, 480, 640, 3), (3, 480, 640, 3), (0, 64, 64, 3), (1, 1, 1, 3), (2, 128, 128, 4), (1, 64, 48, 1), (3, 224, 224, 3)]
+    shapes = [
+        (1, 480, 640, 3),
+        (3, 480, 640, 3),
+        (0, 64, 64, 3),
+        (1, 1, 1, 3),
+        (2, 128, 128, 4),
+        (1, 64, 48, 1),
+        (3, 224, 224, 3),
+    ]
     shapes += [(1, 64, 64, 3), (3, 128, 128, 3)]
     pictures = [torch.rand(shape) for shape in shapes]
-    return [*pictures, torch.full((1, 64, 64, 3), float("nan")), torch.rand(3, 128, 128, 3).half(), torch.rand(3, 128, 128, 3) * 1e6]
+    return [
+        *pictures,
+        torch.full((1, 64, 64, 3), float("nan")),
+        torch.rand(3, 128, 128, 3).half(),
+        torch.rand(3, 128, 128, 3) * 1e6,
+    ]
 
 
 def _tracks() -> list:
-    tracks = [track_of(1), track_of(3), track_of(3, coefficients=False), track_of(3, "hello222"), track_of(1, "none"), track_of(40, "none")]
+    tracks = [
+        track_of(1),
+        track_of(3),
+        track_of(3, coefficients=False),
+        track_of(3, "hello222"),
+        track_of(1, "none"),
+        track_of(40, "none"),
+    ]
     still, small = track_of(3), track_of(3)
     return [
         *tracks,
@@ -43,14 +63,27 @@ def _tracks() -> list:
 
 
 def _latents() -> list[dict]:
-    shapes = [(1, 4, CELLS, CELLS), (3, 4, CELLS, CELLS), (1, 4, 16, 16), (3, 16, CELLS, CELLS), (1, 4, 1, CELLS, CELLS), (0, 4, 8, 8)]
+    shapes = [
+        (1, 4, CELLS, CELLS),
+        (3, 4, CELLS, CELLS),
+        (1, 4, 16, 16),
+        (3, 16, CELLS, CELLS),
+        (1, 4, 1, CELLS, CELLS),
+        (0, 4, 8, 8),
+    ]
     shapes += [(1, 4, 1, 1), (1, 3, 8, 8)]
     masked = {"samples": torch.zeros(3, 4, CELLS, CELLS), "noise_mask": torch.ones(1, 64, 64)}
     return [masked, *({"samples": torch.zeros(shape)} for shape in shapes)]
 
 
 def _prompts() -> list[list]:
-    return [[[torch.zeros(1, 7, 64), {}]], [], [[torch.zeros(1, 77, 2048), {}]], [[torch.zeros(2, 7, 64), {}]], [[None, {}]]]
+    return [
+        [[torch.zeros(1, 7, 64), {}]],
+        [],
+        [[torch.zeros(1, 77, 2048), {}]],
+        [[torch.zeros(2, 7, 64), {}]],
+        [[None, {}]],
+    ]
 
 
 def _face_landmarks() -> list:
@@ -62,8 +95,19 @@ def _face_landmarks() -> list:
     face = {
         "landmarks_xy": points[:, :2], "landmarks_3d": points, "blendshapes": dict.fromkeys(ARKIT_51, 0.3), "score": 0.9
     }  # fmt: skip
-    frames = [[[face]] * 3, [], [[]], [[face], [], [face]], [[{}]], [[face | {"landmarks_3d": points * 0}]], [[face | {"score": None}]]]
-    return [{"frames": each, "image_size": (480, 640)} for each in frames] + [None, {"frames": [], "image_size": (0, 0)}]
+    frames = [
+        [[face]] * 3,
+        [],
+        [[]],
+        [[face], [], [face]],
+        [[{}]],
+        [[face | {"landmarks_3d": points * 0}]],
+        [[face | {"score": None}]],
+    ]
+    return [{"frames": each, "image_size": (480, 640)} for each in frames] + [
+        None,
+        {"frames": [], "image_size": (0, 0)},
+    ]
 
 
 class _Eye:
@@ -76,7 +120,10 @@ class _Eye:
 
     def encode_image(self, images: torch.Tensor, crop: bool = True) -> dict[str, torch.Tensor]:
         count = len(images)
-        return {"image_embeds": torch.zeros(count, self.width), "penultimate_hidden_states": torch.zeros(count, 5, 32)}
+        return {
+            "image_embeds": torch.zeros(count, self.width),
+            "penultimate_hidden_states": torch.zeros(count, 5, 32),
+        }
 
     def model(self, pixel_values: torch.Tensor, intermediate_output: int) -> tuple[None, torch.Tensor]:
         return None, torch.zeros(len(pixel_values), 5, 32)
@@ -92,7 +139,9 @@ def _videos() -> list:
     from comfy_api.latest import InputImpl, Types
 
     def held(count: int, rate: int = 25):
-        return InputImpl.VideoFromComponents(Types.VideoComponents(torch.rand(count, 48, 64, 3), Fraction(rate)))
+        return InputImpl.VideoFromComponents(
+            Types.VideoComponents(torch.rand(count, 48, 64, 3), Fraction(rate))
+        )
 
     return [held(3), held(1, 1000), held(0)]
 
@@ -194,7 +243,12 @@ def _motions() -> list:
 
 VALUES: dict[str, Callable[[], list]] = {
     "IMAGE": _images,
-    "MASK": lambda: [torch.ones(1, 64, 64), torch.zeros(3, 128, 128), torch.ones(2, 1, 1), torch.full((1, 8, 8), float("nan"))],
+    "MASK": lambda: [
+        torch.ones(1, 64, 64),
+        torch.zeros(3, 128, 128),
+        torch.ones(2, 1, 1),
+        torch.full((1, 8, 8), float("nan")),
+    ],
     "FACE_TRACK": _tracks,
     "LATENT": _latents,
     "CONDITIONING": _prompts,

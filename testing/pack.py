@@ -48,7 +48,9 @@ def encoder(version: str):
     return of("hm2_control") if version == "v2" else join(of("hm5_control_base"), of("hm5_control_proj"))
 
 
-def grey(count: int = 1, width: int = 640, height: int = 480, channels: int = 3, value: float = 0.5) -> torch.Tensor:
+def grey(
+    count: int = 1, width: int = 640, height: int = 480, channels: int = 3, value: float = 0.5
+) -> torch.Tensor:
     """Uniform pictures (count, height, width, channels)."""
     return torch.full((count, height, width, channels), value)
 

@@ -30,6 +30,9 @@ def rule_tensor(salt: str, prefix: str, key: str, shape: tuple[int, ...]) -> np.
 
 def fill(network: nn.Module, salt: str, prefix: str) -> nn.Module:
     """Give every parameter of a network its value by the rule; buffers keep theirs. For inference."""
-    values = {key: torch.from_numpy(rule_tensor(salt, prefix, key, tuple(p.shape))) for key, p in network.named_parameters()}
+    values = {
+        key: torch.from_numpy(rule_tensor(salt, prefix, key, tuple(p.shape)))
+        for key, p in network.named_parameters()
+    }
     network.load_state_dict(values, strict=False)
     return network.eval().requires_grad_(False)

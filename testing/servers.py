@@ -13,7 +13,12 @@ from . import models
 from .stand_ins import checkpoint
 
 TEMPLATE = "portrait_image"
-LOOKS = ("clip_vision", "left_eye", "right_eye", "mouth")  # of the drive encoder through CLIP: 15 seconds per run
+LOOKS = (
+    "clip_vision",
+    "left_eye",
+    "right_eye",
+    "mouth",
+)  # of the drive encoder through CLIP: 15 seconds per run
 # Values of a run that only shows that it runs: by the name of the widget, and where that means another thing, by the class of the node.
 SMALL = {"size": 128, "steps": 1, "seconds": 0.3, "fps": 10.0, "window_length": 4, "overlap": 2}
 LEAN = {"size": 128, "steps": 1, "cfg": 1.0}
@@ -64,7 +69,9 @@ def small(saved: dict, info: dict) -> dict:
 def stock(folder: Path) -> None:
     """What TEMPLATE made `lean` needs in a server's folders: random weights, and one photograph as portrait and as driver."""
     saved = workflow.read(TEMPLATE)
-    checkpoint.write_for(folder / "models", (model for model in workflow.models(saved) if model[0] != "clip_vision"))
+    checkpoint.write_for(
+        folder / "models", (model for model in workflow.models(saved) if model[0] != "clip_vision")
+    )
     (folder / "input").mkdir(parents=True, exist_ok=True)
     for name in ("portrait.png", "driver.png"):
         shutil.copy(material.portrait(), folder / "input" / name)

@@ -40,7 +40,9 @@ def unfilled(
     sd15.unet_config["dtype"] = dtype
     sd15.set_inference_dtype(dtype, cast)
     device = comfy.model_management.get_torch_device()
-    return comfy.model_patcher.ModelPatcher(sd15.get_model({}, ""), load_device=device, offload_device=torch.device("cpu"))
+    return comfy.model_patcher.ModelPatcher(
+        sd15.get_model({}, ""), load_device=device, offload_device=torch.device("cpu")
+    )
 
 
 class ComfyHost:
@@ -58,12 +60,25 @@ class ComfyHost:
         halves = []
         for branch, z, text in zip((UNCOND, COND), latent, context):
             capture = Capture()
-            unet_comfy.plain_pass(self.patcher.model, z[None].to(self.patcher.load_device), text[None], [Weighted(capture)], branch)
+            unet_comfy.plain_pass(
+                self.patcher.model,
+                z[None].to(self.patcher.load_device),
+                text[None],
+                [Weighted(capture)],
+                branch,
+            )
             halves.append(capture.features)
         return {station: torch.cat([half[station] for half in halves]).cpu() for station in halves[0]}
 
     def forward(
-        self, x: Tensor, context: Tensor, timestep: float, actions=(), attentions=(), rows=None, branches: tuple[int, ...] = (UNCOND, COND)
+        self,
+        x: Tensor,
+        context: Tensor,
+        timestep: float,
+        actions=(),
+        attentions=(),
+        rows=None,
+        branches: tuple[int, ...] = (UNCOND, COND),
     ) -> Tensor:
         """x (B, 4, h, w), context (B, t, D), B rows in equal chunks of these branches -> the UNet's output with the actions bound.
 
@@ -84,6 +99,8 @@ class ComfyHost:
         told = {"cond_or_uncond": list(branches), "sigmas": sigmas, "wrappers": model.wrappers}
         options = model.model_options["transformer_options"] | told
         with torch.no_grad():
-            y = model.model.diffusion_model(x.to(device), timesteps, context=context.to(device), transformer_options=options)
+            y = model.model.diffusion_model(
+                x.to(device), timesteps, context=context.to(device), transformer_options=options
+            )
         unet_comfy.release(model)
         return y.cpu()

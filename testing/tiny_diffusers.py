@@ -30,7 +30,10 @@ class DiffusersHost:
 
     def features(self, latent: Tensor, context: Tensor) -> dict[str, Tensor]:
         """latent (2, 4, h, w), context (2, t, D), branches in the order [uncond, cond] -> block boundary -> (2, C, h, w)."""
-        halves = [plain_features(self.unet, z[None], text[None], b) for b, z, text in zip((UNCOND, COND), latent, context)]
+        halves = [
+            plain_features(self.unet, z[None], text[None], b)
+            for b, z, text in zip((UNCOND, COND), latent, context)
+        ]
         return {station: torch.cat([half[station] for half in halves]) for station in halves[0]}
 
     def forward(self, x: Tensor, context: Tensor, timestep: float, actions=()) -> Tensor:

@@ -10,7 +10,16 @@ from sk_portrait.testing.golden import Golden
 from sk_portrait.testing.golden_networks import SIZES
 from sk_portrait.testing.rule import draw
 
-WIDTHS = {"down_0": 32, "down_1": 64, "down_2": 128, "down_3": 128, "up_0": 128, "up_1": 128, "up_2": 128, "up_3": 64}
+WIDTHS = {
+    "down_0": 32,
+    "down_1": 64,
+    "down_2": 128,
+    "down_3": 128,
+    "up_0": 128,
+    "up_1": 128,
+    "up_2": 128,
+    "up_3": 64,
+}
 SCALE = {"down_0": 2, "down_1": 4, "down_2": 8, "down_3": 8, "up_0": 8, "up_1": 4, "up_2": 2, "up_3": 1}
 DRIVEN = {"v1": ("down_0", "down_1", "down_2"), "v2": ("up_0", "up_1", "up_2", "up_3")}
 CELLS = 16  # of the square latents
@@ -30,7 +39,10 @@ def drive(frames: int, generation: str = "v2", cells: int = CELLS) -> Drive:
     stations = DRIVEN.get(generation, tuple(WIDTHS))
 
     def features(name: str, rows: int) -> dict[str, torch.Tensor]:
-        return {s: normal(f"{name} {s}", rows, WIDTHS[s], cells // SCALE[s], cells // SCALE[s]) / 4 for s in stations}
+        return {
+            s: normal(f"{name} {s}", rows, WIDTHS[s], cells // SCALE[s], cells // SCALE[s]) / 4
+            for s in stations
+        }
 
     return Drive(features("drive", frames), features("null", 1), (generation,))
 
@@ -48,7 +60,11 @@ class Host:
         from sk_portrait.testing.tiny_comfy import patcher
 
         self.model = patcher(GOLDEN.unet_weights())
-        self.apply_node, self.encode_node, self.noise_node = apply.Apply, encode.EncodeReference, apply.SharedNoise
+        self.apply_node, self.encode_node, self.noise_node = (
+            apply.Apply,
+            encode.EncodeReference,
+            apply.SharedNoise,
+        )
 
     def adapter(self, generation: str = "v2"):
         """An SK_ADAPTER."""
@@ -57,26 +73,54 @@ class Host:
         from sk_portrait.nodes.hellomeme.networks import Network
         from sk_portrait.testing.tiny_comfy import operations
 
-        loaded = GOLDEN.loaded(f"adapter_{generation}", find_part(REFERENCE, generation), SIZES[generation], operations)
+        loaded = GOLDEN.loaded(
+            f"adapter_{generation}", find_part(REFERENCE, generation), SIZES[generation], operations
+        )
         device = self.model.load_device
-        return Network(loaded, comfy.model_patcher.ModelPatcher(loaded.module, load_device=device, offload_device=torch.device("cpu")))
+        return Network(
+            loaded,
+            comfy.model_patcher.ModelPatcher(
+                loaded.module, load_device=device, offload_device=torch.device("cpu")
+            ),
+        )
 
     def reference(self, generation: str = "v2", cells: int = CELLS, model=None, **wires):
         """An SK_REFERENCE."""
         latent = {"samples": normal("portrait", 1, 4, cells, cells)}
         model = model or self.model
-        return self.encode_node.execute(model, self.adapter(generation), prompt("+"), prompt("-"), latent, **wires)[0]
+        return self.encode_node.execute(
+            model, self.adapter(generation), prompt("+"), prompt("-"), latent, **wires
+        )[0]
 
     def apply(self, reference=None, drive=None, model=None, strengths=(1.0, 1.0), span=(0.0, 1.0), mask=None):
         """The patched MODEL."""
         return self.apply_node.execute(model or self.model, *strengths, *span, reference, drive, mask)[0]
 
-    def sample(self, model, frames: int = 3, cells: int = CELLS, cfg: float = 2.0, steps: int = 2, noise=None, sampler: str = "euler"):
+    def sample(
+        self,
+        model,
+        frames: int = 3,
+        cells: int = CELLS,
+        cfg: float = 2.0,
+        steps: int = 2,
+        noise=None,
+        sampler: str = "euler",
+    ):
         """What ComfyUI's KSampler makes of an empty latent batch."""
         import comfy.sample
 
         noise = normal("noise", frames, 4, cells, cells) if noise is None else noise
         empty = torch.zeros_like(noise)
         return comfy.sample.sample(
-            model, noise, steps, cfg, sampler, "normal", prompt("+"), prompt("-"), empty, disable_pbar=True, seed=1
+            model,
+            noise,
+            steps,
+            cfg,
+            sampler,
+            "normal",
+            prompt("+"),
+            prompt("-"),
+            empty,
+            disable_pbar=True,
+            seed=1,
         )

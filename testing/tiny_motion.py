@@ -35,7 +35,9 @@ class MovingHost(Host):
 
     def move(self, motion, length=12, overlap=4, blend="smooth", strength=1.0, span=(0.0, 1.0), model=None):
         """MODEL with Apply Motion."""
-        return self.apply_motion.execute(model or self.model, motion, strength, *span, length, overlap, blend)[0]
+        return self.apply_motion.execute(
+            model or self.model, motion, strength, *span, length, overlap, blend
+        )[0]
 
     def guider(self, model=None, cfg: float = 2.0):
         """A GUIDER."""
@@ -52,7 +54,16 @@ class MovingHost(Host):
         return comfy.samplers.calculate_sigmas(self.model.get_model_object("model_sampling"), "normal", steps)
 
     def video(
-        self, motions, frames: int, steps: int = 1, cells: int = CELLS, seed: int = 1, guider=None, sampler="euler", noise=None, **wishes
+        self,
+        motions,
+        frames: int,
+        steps: int = 1,
+        cells: int = CELLS,
+        seed: int = 1,
+        guider=None,
+        sampler="euler",
+        noise=None,
+        **wishes,
     ):
         """(latent, stage1) of the Two-Stage Sampler over an empty clip."""
         import comfy.samplers
@@ -75,5 +86,3 @@ class MovingHost(Host):
 def shared_noise(frames: int, cells: int = CELLS) -> torch.Tensor:
     """One noise for every frame."""
     return normal("noise", 1, 4, cells, cells).expand(frames, -1, -1, -1).clone()
-
-

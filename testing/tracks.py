@@ -11,7 +11,9 @@ from ..face_tools.coefficients import ARKIT_51, LIVE_LINK_51
 from ..face_tools.track import POINTS, FaceTrack
 
 
-def track_of(count: int = 4, scheme: str = "mediapipe478", coefficients: bool = True, seed: int = 0) -> FaceTrack:
+def track_of(
+    count: int = 4, scheme: str = "mediapipe478", coefficients: bool = True, seed: int = 0
+) -> FaceTrack:
     """A track of random numbers whose faces stand in the middle of 640 x 480."""
     rng = np.random.default_rng(seed)
     landmarks = rng.random((count, POINTS[scheme], 3 if scheme == "mediapipe478" else 2)) * 100 + 200

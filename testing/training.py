@@ -47,7 +47,9 @@ class Line:
         return [int(seed) for seed in draw.integers(1 << 62, size=count)]
 
     def collate(self, picks) -> tuple[torch.Tensor]:
-        return (torch.stack([torch.randn(3, generator=torch.Generator().manual_seed(seed)) for seed in picks]),)
+        return (
+            torch.stack([torch.randn(3, generator=torch.Generator().manual_seed(seed)) for seed in picks]),
+        )
 
     def sheet(self):
         return np.zeros((8, 8, 3), np.uint8)

@@ -23,5 +23,8 @@ def write(folder: Path, generation: str, repository: str) -> str:
 
 def write_pair(folder: Path, row: Generation) -> dict[str, str]:
     """Files of portrait_image for one version: input of the loaders -> file."""
-    files = {"adapter": write(folder, row.name, "reference"), "drive_encoder": write(folder, row.name, "coefficients_drive")}
+    files = {
+        "adapter": write(folder, row.name, "reference"),
+        "drive_encoder": write(folder, row.name, "coefficients_drive"),
+    }
     return files | {"projection": write(folder, row.name, "projection") if row.projection else "none"}

@@ -86,9 +86,15 @@ def long_film(path: Path, minute: Path, minutes: int) -> Path:
                     if packet.dts is None:
                         continue
                     index, shift = packet.stream.index, round(60 * k / packet.time_base)
-                    if packet.dts + shift <= muxed[index]:  # sound begins a packet early, in the minute before
+                    if (
+                        packet.dts + shift <= muxed[index]
+                    ):  # sound begins a packet early, in the minute before
                         continue
                     muxed[index] = packet.dts + shift
-                    packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, streams[index]
+                    packet.pts, packet.dts, packet.stream = (
+                        packet.pts + shift,
+                        packet.dts + shift,
+                        streams[index],
+                    )
                     film.mux(packet)
     return path

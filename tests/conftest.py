@@ -38,7 +38,11 @@ settings.load_profile("patient")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--golden", metavar="DIR", help="reference tensors of tests/parity: another folder in the form of tests/golden")
+    parser.addoption(
+        "--golden",
+        metavar="DIR",
+        help="reference tensors of tests/parity: another folder in the form of tests/golden",
+    )
 
 
 def pytest_configure(config):
@@ -70,7 +74,9 @@ def pytest_terminal_summary(terminalreporter):
     }
     for reason, remedy in remedies.items():
         if count := sum(reason in report for report in skipped):
-            terminalreporter.write_line(f"{reason.upper()}: {count} tests were skipped ({remedy} to run them).", red=True, bold=True)
+            terminalreporter.write_line(
+                f"{reason.upper()}: {count} tests were skipped ({remedy} to run them).", red=True, bold=True
+            )
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,9 @@ def documented() -> dict[str, set[str]]:
     rows = ROW.findall((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
     names = [name for name, _ in rows]
     return {
-        name: set(names[: names.index(name)]) if imports.strip() == ALL else set(re.findall(r"`(\w+)`", imports))
+        name: set(names[: names.index(name)])
+        if imports.strip() == ALL
+        else set(re.findall(r"`(\w+)`", imports))
         for name, imports in rows
     }
 
@@ -42,7 +44,11 @@ def sources() -> dict[str, list[Path]]:
 
 
 def test_the_table_names_every_package():
-    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.rglob("*.py")) and path.name != "output"}
+    folders = {
+        path.name
+        for path in ROOT.iterdir()
+        if path.is_dir() and any(path.rglob("*.py")) and path.name != "output"
+    }
     assert folders == set(documented())
 
 
@@ -57,7 +63,9 @@ def test_imports_are_those_of_the_table():
 
 def test_imports_point_down():
     names = list(documented())
-    assert all(names.index(below) < names.index(name) for name, imports in documented().items() for below in imports)
+    assert all(
+        names.index(below) < names.index(name) for name, imports in documented().items() for below in imports
+    )
 
 
 def test_no_folder_outgrows_the_others():

@@ -66,21 +66,28 @@ def test_comfyui_is_found_where_it_was_named_or_not_at_all(tmp_path, monkeypatch
 
 def test_an_unknown_command_prints_the_four(tmp_path):
     result = subprocess.run([sys.executable, str(ROOT / "run.py"), "dance"], capture_output=True, text=True)
-    assert result.returncode == 2 and all(f"run.py {name}" in result.stdout for name in ("demo", "test", "serve", "bench"))
+    assert result.returncode == 2 and all(
+        f"run.py {name}" in result.stdout for name in ("demo", "test", "serve", "bench")
+    )
 
 
 def test_synthetic_tensors_are_small_on_disk_and_whole_in_memory(tmp_path):
     path = checkpoint.checkpoint(tmp_path)
     state = torch.load(path, weights_only=True)
     assert path.stat().st_size < 8e6 < 2e8 < sum(tensor.numel() for tensor in state.values())
-    assert {key: tuple(tensor.shape) for key, tensor in state.items()} == shapes.unet() | shapes.clip_text() | shapes.tiny_vae()
+    assert {
+        key: tuple(tensor.shape) for key, tensor in state.items()
+    } == shapes.unet() | shapes.clip_text() | shapes.tiny_vae()
     assert all(torch.isfinite(tensor).all() for tensor in state.values())
-    attention = state["model.diffusion_model.output_blocks.3.1.transformer_blocks.0.attn2.to_k.weight"].float()
+    attention = state[
+        "model.diffusion_model.output_blocks.3.1.transformer_blocks.0.attn2.to_k.weight"
+    ].float()
     assert len(attention.unique(dim=0)) == len(attention)
 
 
 @pytest.mark.parametrize(
-    ("name", "manifest"), [("hm2_reference", "v2_reference"), ("hm2_control", "v2_control"), ("hm5_motion", "v5_motion")]
+    ("name", "manifest"),
+    [("hm2_reference", "v2_reference"), ("hm2_control", "v2_control"), ("hm5_motion", "v5_motion")],
 )
 def test_synthetic_networks_carry_every_published_name(name, manifest):
     assert networks.build(name, 64).state_dict().keys() == shapes.published(manifest).keys()
@@ -90,7 +97,11 @@ INFO = {
     "Loader": {"input": {"required": {"file": [["a", "b"], {}]}}},
     "Sampler": {
         "input": {
-            "required": {"model": ["MODEL"], "seed": ["INT", {"control_after_generate": True}], "steps": ["INT", {}]},
+            "required": {
+                "model": ["MODEL"],
+                "seed": ["INT", {"control_after_generate": True}],
+                "steps": ["INT", {}],
+            },
             "optional": {"fps": ["FLOAT", {"default": 1.0}], "newer": ["INT", {"default": 8}]},
         }
     },
@@ -133,8 +144,15 @@ SAVES = {
 
 
 def test_a_dynamic_choice_brings_its_inputs_under_nested_names():
-    node = {"id": 1, "type": "Save", "inputs": [{"name": "frames", "link": 4}], "widgets_values": ["mp4", 18, "mine"]}
-    graph = workflow.to_api({"nodes": [LOADER, node], "links": [[4, 7, 0, 1, 0, "IMAGE"]]}, INFO | {"Save": SAVES})
+    node = {
+        "id": 1,
+        "type": "Save",
+        "inputs": [{"name": "frames", "link": 4}],
+        "widgets_values": ["mp4", 18, "mine"],
+    }
+    graph = workflow.to_api(
+        {"nodes": [LOADER, node], "links": [[4, 7, 0, 1, 0, "IMAGE"]]}, INFO | {"Save": SAVES}
+    )
     assert graph["1"]["inputs"] == {"frames": ["7", 0], "format": "mp4", "format.crf": 18, "name": "mine"}
     workflow.require_complete(graph, INFO | {"Save": SAVES})
 
@@ -160,8 +178,13 @@ def test_a_workflow_that_cannot_run_here_says_which_node():
 
 def test_real_weights_are_used_only_when_all_are_there():
     mine = {kind: dict.fromkeys(widgets, "mine.safetensors") for kind, widgets in models.LOADERS.items()}
-    info = {kind: {"input": {"required": {widget: [[name]] for widget, name in inputs.items()}}} for kind, inputs in mine.items()}
-    graph = {str(k): {"class_type": kind, "inputs": dict(inputs)} for k, (kind, inputs) in enumerate(mine.items())}
+    info = {
+        kind: {"input": {"required": {widget: [[name]] for widget, name in inputs.items()}}}
+        for kind, inputs in mine.items()
+    }
+    graph = {
+        str(k): {"class_type": kind, "inputs": dict(inputs)} for k, (kind, inputs) in enumerate(mine.items())
+    }
     assert models.missing(graph, info) == []
     graph["0"]["inputs"]["ckpt_name"] = "absent.safetensors"
     assert models.missing(graph, info) == ["absent.safetensors"]
@@ -183,7 +206,9 @@ def test_the_demo_writes_a_video_that_plays_and_a_sheet_of_six_rows(tmp_path):
     picture = Image.open(sheet.contact_sheet(tmp_path / "sheet.png", columns, "title"))
     assert picture.size == (3 * sheet.CELL, 2 * sheet.BAR + 6 * sheet.CELL)
     sheet.show(tmp_path, "shown", columns, "title", 15.0)
-    assert [frame.shape for frame in video.frames(tmp_path / "shown.mp4")] == [(sheet.SIDE, 3 * sheet.SIDE, 3)] * 16
+    assert [frame.shape for frame in video.frames(tmp_path / "shown.mp4")] == [
+        (sheet.SIDE, 3 * sheet.SIDE, 3)
+    ] * 16
 
 
 def test_a_server_computes_attention_as_its_options_say():

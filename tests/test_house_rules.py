@@ -10,17 +10,47 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = sorted(path for path in ROOT.rglob("*.py") if not {".git", "output"} & set(path.relative_to(ROOT).parts))
+SOURCES = sorted(
+    path for path in ROOT.rglob("*.py") if not {".git", "output"} & set(path.relative_to(ROOT).parts)
+)
 # What a package may never import, by the first name of the import; a relative one starts with the sibling's name.
-HOST = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "node_helpers", "latent_preview", "server"}
-DEVELOPERS = {"authoring", "bench", "demo", "evaluate", "farm", "host", "material", "testing", "tests", "train"}
-NETWORKS = HOST | DEVELOPERS | {"nodes", "face_tools", "drawn_heads", "diffusers", "transformers", "cv2", "mediapipe"}
+HOST = {
+    "comfy",
+    "comfy_api",
+    "comfy_extras",
+    "comfy_execution",
+    "folder_paths",
+    "node_helpers",
+    "latent_preview",
+    "server",
+}
+DEVELOPERS = {
+    "authoring",
+    "bench",
+    "demo",
+    "evaluate",
+    "farm",
+    "host",
+    "material",
+    "testing",
+    "tests",
+    "train",
+}
+NETWORKS = (
+    HOST
+    | DEVELOPERS
+    | {"nodes", "face_tools", "drawn_heads", "diffusers", "transformers", "cv2", "mediapipe"}
+)
 FORBIDDEN = {
-    "face_tools": HOST | DEVELOPERS | {"nodes", "sk_attention", "systems", "unet", "drawn_heads", "torch", "torchvision"},
+    "face_tools": HOST
+    | DEVELOPERS
+    | {"nodes", "sk_attention", "systems", "unet", "drawn_heads", "torch", "torchvision"},
     "unet": NETWORKS | {"sk_attention", "systems"},
     "sk_attention": NETWORKS | {"systems"},
     "systems": NETWORKS | {"sk_attention"},
-    "drawn_heads": HOST | DEVELOPERS | {"nodes", "sk_attention", "systems", "unet", "torch", "torchvision", "mediapipe"},
+    "drawn_heads": HOST
+    | DEVELOPERS
+    | {"nodes", "sk_attention", "systems", "unet", "torch", "torchvision", "mediapipe"},
     "nodes": DEVELOPERS,
 }
 ARTISTS = ("nodes", "systems", "sk_attention", "unet", "face_tools", "drawn_heads")  # what artists run
@@ -42,14 +72,20 @@ def imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("package", FORBIDDEN)
 def test_arrows_run_one_way(package):
-    found = {path.relative_to(ROOT).as_posix(): imports(path) & FORBIDDEN[package] for path in (ROOT / package).rglob("*.py")}
+    found = {
+        path.relative_to(ROOT).as_posix(): imports(path) & FORBIDDEN[package]
+        for path in (ROOT / package).rglob("*.py")
+    }
     # One file may know diffusers.
     found.get("unet/hosts/diffusers_hooks.py", set()).discard("diffusers")
     assert {path: names for path, names in found.items() if names} == {}
 
 
 def test_files_stay_small():
-    lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    lengths = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in SOURCES
+    }
     assert {path: length for path, length in lengths.items() if length > 400} == {}
 
 
@@ -61,7 +97,11 @@ def test_importing_the_pack_is_light():
         "import sk_portrait.face_tools\n"
         "print(*{name.split('.')[0] for name in sys.modules})"
     )
-    loaded = set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+    loaded = set(
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        ).stdout.split()
+    )
     assert loaded & {"torch", "numpy", "cv2", "mediapipe", "onnxruntime", "av", "comfy"} == set()
 
 
@@ -80,7 +120,12 @@ def test_artists_code_takes_opencv_from_one_module():
 
 def test_registry_metadata_is_complete():
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    for line in ('name = "sk-portrait"', 'PublisherId = "', 'DisplayName = "SK Portrait"', 'requires-comfyui = ">=0.3.64"'):
+    for line in (
+        'name = "sk-portrait"',
+        'PublisherId = "',
+        'DisplayName = "SK Portrait"',
+        'requires-comfyui = ">=0.3.64"',
+    ):
         assert line in project
 
 
@@ -93,7 +138,15 @@ def test_the_registrys_archive_holds_what_artists_run_and_no_more():
         pytest.skip("not a git checkout")
     files = [ROOT / name for name in tracked.stdout.splitlines() if name.split("/")[0] not in left_out]
     kept = {path.relative_to(ROOT).parts[0] for path in files}
-    assert {"__init__.py", "pyproject.toml", "requirements.txt", "README.md", "LICENSE", "CHANGELOG.md", *ARTISTS} <= kept
+    assert {
+        "__init__.py",
+        "pyproject.toml",
+        "requirements.txt",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        *ARTISTS,
+    } <= kept
     assert {"web", "locales", "workflows", "subgraphs"} <= kept and not kept & (DEVELOPERS | {"run.py"})
     # Only the script that ComfyUI-Manager and comfy-cli run at installation starts a process: pip.
     starting = {path for path in files if path.suffix == ".py" and "subprocess" in imports(path)}
@@ -104,7 +157,16 @@ def test_the_registrys_archive_holds_what_artists_run_and_no_more():
 def test_nothing_logs_by_printing_or_evaluates_text():
     """`T20`, `S102` and `S307` of the linter, for the packages that artists run."""
     packages = [str(ROOT / name) for name in ("__init__.py", *ARTISTS)]
-    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "T20,S102,S307,E722", *packages]
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--isolated",
+        "--select",
+        "T20,S102,S307,E722",
+        *packages,
+    ]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
 
@@ -117,7 +179,10 @@ def test_no_run_time_network_or_installation():
     }  # fmt: skip
     found = {}
     for package in ARTISTS:
-        found |= {path.relative_to(ROOT).as_posix(): imports(path) & could for path in (ROOT / package).rglob("*.py")}
+        found |= {
+            path.relative_to(ROOT).as_posix(): imports(path) & could
+            for path in (ROOT / package).rglob("*.py")
+        }
     assert {path: names for path, names in found.items() if names} == {}
 
 
@@ -127,7 +192,9 @@ def test_nothing_imports_tests():
         if path.relative_to(ROOT).parts[0] != "tests":
             tree = ast.parse(path.read_text(encoding="utf-8"))
             modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-            assert not {name for name in modules if name.removeprefix("sk_portrait.").split(".")[0] == "tests"}, path
+            assert not {
+                name for name in modules if name.removeprefix("sk_portrait.").split(".")[0] == "tests"
+            }, path
 
 
 def test_no_system_imports_another():

@@ -11,11 +11,17 @@ import pytest
 from sk_portrait.host import environment
 from sk_portrait.tests.test_house_rules import ARTISTS, DEVELOPERS, ROOT
 
-OWN = environment.python(environment.CACHE / "comfy-cli").with_name("comfy")  # where host/installation.py installs it
-COMFY_CLI = os.environ.get("SK_PORTRAIT_COMFY_CLI") or shutil.which("comfy") or (str(OWN) if OWN.exists() else None)
+OWN = environment.python(environment.CACHE / "comfy-cli").with_name(
+    "comfy"
+)  # where host/installation.py installs it
+COMFY_CLI = (
+    os.environ.get("SK_PORTRAIT_COMFY_CLI") or shutil.which("comfy") or (str(OWN) if OWN.exists() else None)
+)
 LARGEST = 3 << 20  # bytes of the archive
 
-pytestmark = pytest.mark.skipif(COMFY_CLI is None, reason="comfy-cli is absent (SK_PORTRAIT_COMFY_CLI names its program, comfy)")
+pytestmark = pytest.mark.skipif(
+    COMFY_CLI is None, reason="comfy-cli is absent (SK_PORTRAIT_COMFY_CLI names its program, comfy)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +35,9 @@ def clone(tmp_path_factory) -> Path:
 
 def comfy(clone: Path, *words: str) -> str:
     home = {name: str(clone.parent) for name in ("HOME", "XDG_CONFIG_HOME")}
-    ran = subprocess.run([COMFY_CLI, "--skip-prompt", *words], cwd=clone, env=os.environ | home, capture_output=True, text=True)
+    ran = subprocess.run(
+        [COMFY_CLI, "--skip-prompt", *words], cwd=clone, env=os.environ | home, capture_output=True, text=True
+    )
     said = ran.stdout + ran.stderr
     assert ran.returncode == 0, said
     return said
@@ -44,6 +52,16 @@ def test_comfy_node_pack(clone):
     comfy(clone, "node", "pack")
     archive = clone / "node.zip"
     names = {Path(name).parts[0] for name in zipfile.ZipFile(archive).namelist()}
-    assert {*ARTISTS, "web", "locales", "workflows", "subgraphs", "__init__.py", "pyproject.toml", "requirements.txt", "LICENSE"} <= names
+    assert {
+        *ARTISTS,
+        "web",
+        "locales",
+        "workflows",
+        "subgraphs",
+        "__init__.py",
+        "pyproject.toml",
+        "requirements.txt",
+        "LICENSE",
+    } <= names
     assert not names & (DEVELOPERS | {"run.py", ".ci", ".github"})
     assert archive.stat().st_size < LARGEST

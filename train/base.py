@@ -34,7 +34,9 @@ def plain_unet(widths: Sequence[int], context: int = CONTEXT) -> nn.Module:
     from diffusers import UNet2DConditionModel
     from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 
-    net = UNet2DConditionModel(block_out_channels=tuple(widths), cross_attention_dim=context, attention_head_dim=8)
+    net = UNet2DConditionModel(
+        block_out_channels=tuple(widths), cross_attention_dim=context, attention_head_dim=8
+    )
     net.time_proj = Timesteps(SINUSOID, flip_sin_to_cos=True, downscale_freq_shift=0)
     net.time_embedding = TimestepEmbedding(SINUSOID, 4 * widths[0])
     return net
@@ -53,13 +55,22 @@ class Base:
         def shape(name: str) -> tuple[int, ...]:
             return tuple(self.state[PREFIX + name].shape) if PREFIX + name in self.state else ()
 
-        first, text = shape("input_blocks.0.0.weight"), shape("input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight")
+        first, text = (
+            shape("input_blocks.0.0.weight"),
+            shape("input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"),
+        )
         if not first or not text:
-            raise TrainError(f"{self.path} is no SD1.5 checkpoint: it has no tensor {PREFIX}input_blocks.1.1 (a UNet that reads text).")
+            raise TrainError(
+                f"{self.path} is no SD1.5 checkpoint: it has no tensor {PREFIX}input_blocks.1.1 (a UNet that reads text)."
+            )
         if text[1] != CONTEXT:
-            raise TrainError(f"{self.path} is no SD1.5 checkpoint: its UNet reads a text of width {text[1]}, SD1.5's {CONTEXT}.")
+            raise TrainError(
+                f"{self.path} is no SD1.5 checkpoint: its UNet reads a text of width {text[1]}, SD1.5's {CONTEXT}."
+            )
         if first[1] != 4:
-            raise TrainError(f"{self.path} is no plain SD1.5 checkpoint: its UNet takes {first[1]} channels, not 4.")
+            raise TrainError(
+                f"{self.path} is no plain SD1.5 checkpoint: its UNet takes {first[1]} channels, not 4."
+            )
         return tuple(shape(f"input_blocks.{block}.0.out_layers.3.weight")[0] for block in (1, 4, 7, 10))
 
     def sizes(self, part: Part) -> dict:
@@ -79,25 +90,37 @@ class Base:
         """(2, 77, 768): the one prompt of section 4.1 and the empty one, through the checkpoint's CLIP."""
         from transformers import CLIPTextConfig, CLIPTextModel
 
-        own = {key.removeprefix(TEXT): value.float() for key, value in self.state.items() if key.startswith(TEXT)}
+        own = {
+            key.removeprefix(TEXT): value.float() for key, value in self.state.items() if key.startswith(TEXT)
+        }
         own.pop("text_model.embeddings.position_ids", None)
         if not own:
-            raise TrainError(f"{self.path} holds no text encoder (no tensor {TEXT}...): the prompt of the paper cannot be read.")
+            raise TrainError(
+                f"{self.path} holds no text encoder (no tensor {TEXT}...): the prompt of the paper cannot be read."
+            )
         layers = 1 + max(int(key.split(".")[3]) for key in own if ".layers." in key)
         width, inner = own["text_model.encoder.layers.0.mlp.fc1.weight"].shape[::-1]
         config = CLIPTextConfig(
-            hidden_size=width, intermediate_size=inner, num_hidden_layers=layers, num_attention_heads=12, projection_dim=width
+            hidden_size=width,
+            intermediate_size=inner,
+            num_hidden_layers=layers,
+            num_attention_heads=12,
+            projection_dim=width,
         )
         clip = CLIPTextModel(config)
         names = clip.state_dict()
-        clip.load_state_dict({key if key in names else key.removeprefix("text_model."): value for key, value in own.items()})
+        clip.load_state_dict(
+            {key if key in names else key.removeprefix("text_model."): value for key, value in own.items()}
+        )
         tokens = torch.tensor([[*begun, *[END] * (LENGTH - len(begun))] for begun in (PROMPT, PROMPT[:1])])
         with torch.no_grad():
             return clip.eval()(tokens).last_hidden_state
 
     def autoencoder(self) -> Autoencoder:
         """The checkpoint's own, full or tiny. Raises TrainError where it has none."""
-        own = {key.removeprefix(VAE): value.float() for key, value in self.state.items() if key.startswith(VAE)}
+        own = {
+            key.removeprefix(VAE): value.float() for key, value in self.state.items() if key.startswith(VAE)
+        }
         if not own:
             raise TrainError(f"{self.path} holds no autoencoder (no tensor {VAE}...).")
         return Autoencoder(own)
@@ -110,10 +133,18 @@ class Autoencoder:
         self.digest = _digest(state)
         self.tiny = any(key.startswith("taesd_") for key in state)
         if self.tiny:
-            scale = {name: float(state.get(f"vae_{name}", default)) for name, default in (("scale", 1.0), ("shift", 0.0))}
-            self.factor, self.shift = SCALE / scale["scale"], scale["shift"] * SCALE  # as ComfyUI reads a tiny autoencoder
+            scale = {
+                name: float(state.get(f"vae_{name}", default))
+                for name, default in (("scale", 1.0), ("shift", 0.0))
+            }
+            self.factor, self.shift = (
+                SCALE / scale["scale"],
+                scale["shift"] * SCALE,
+            )  # as ComfyUI reads a tiny autoencoder
             self.module = TinyAutoencoder.full()
-            self.module.load_state_dict({key: value for key, value in state.items() if key.startswith("taesd_")})
+            self.module.load_state_dict(
+                {key: value for key, value in state.items() if key.startswith("taesd_")}
+            )
         else:
             self.module = _full(state)
         self.module.eval().requires_grad_(False)
@@ -145,7 +176,9 @@ def _full(state: Mapping[str, Tensor]) -> nn.Module:
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
     )
-    module.load_state_dict(convert_ldm_vae_checkpoint({VAE + key: value for key, value in state.items()}, dict(module.config)))
+    module.load_state_dict(
+        convert_ldm_vae_checkpoint({VAE + key: value for key, value in state.items()}, dict(module.config))
+    )
     return module
 
 

@@ -23,15 +23,23 @@ def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> Path:
         part.replace(path)
     except (OSError, RuntimeError) as error:
         part.unlink(missing_ok=True)
-        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error) or "file write failed" in str(error)
+        full = (
+            getattr(error, "errno", None) == errno.ENOSPC
+            or "No space left" in str(error)
+            or "file write failed" in str(error)
+        )
         if not full:
             raise
         kept = "the one before it is whole" if path.exists() else "there is none yet"
-        raise TrainError(f"There is no room on the disk for the checkpoint {path} ({kept}): make room and run the same command.") from None
+        raise TrainError(
+            f"There is no room on the disk for the checkpoint {path} ({kept}): make room and run the same command."
+        ) from None
     return path
 
 
-def read_checkpoint(folder: Path, run: Mapping[str, Any], device: torch.device | str = "cpu") -> dict[str, Any] | None:
+def read_checkpoint(
+    folder: Path, run: Mapping[str, Any], device: torch.device | str = "cpu"
+) -> dict[str, Any] | None:
     """The state to continue from, None where there is none. Raises TrainError where it is of another run: it names the difference."""
     path = folder / NAME
     if not path.exists():
@@ -40,5 +48,7 @@ def read_checkpoint(folder: Path, run: Mapping[str, Any], device: torch.device |
     for key in sorted(run.keys() | state["run"].keys()):
         then, now = state["run"].get(key), run.get(key)
         if then != now:
-            raise TrainError(f"{path} is the checkpoint of another run: its {key} is {then!r}, this one's {now!r}. Name another folder.")
+            raise TrainError(
+                f"{path} is the checkpoint of another run: its {key} is {then!r}, this one's {now!r}. Name another folder."
+            )
     return state

@@ -40,34 +40,100 @@ def _parser() -> argparse.ArgumentParser:
     data = parts.add_parser("data", help="track, crop and encode real clips")
     data.add_argument("clips", type=Path, help="folder of videos")
     data.add_argument("--base", type=Path, required=True, help="SD1.5 checkpoint whose autoencoder encodes")
-    data.add_argument("--clip-vision", type=Path, help="CLIP ViT-H for the eye and mouth patches (default: none, they are zero)")
+    data.add_argument(
+        "--clip-vision",
+        type=Path,
+        help="CLIP ViT-H for the eye and mouth patches (default: none, they are zero)",
+    )
     data.add_argument("--size", type=int, default=512, help="pixels of a frame (default: %(default)s)")
     data.add_argument("--tracker", default="auto", help="as in the Track Face node (default: %(default)s)")
 
     for name, recipe in RECIPES.items():
-        what = {"portrait": "reference adapter and drive encoder", "motion": "AnimateDiff's modules, and SK motion"}[name]
+        what = {
+            "portrait": "reference adapter and drive encoder",
+            "motion": "AnimateDiff's modules, and SK motion",
+        }[name]
         part = parts.add_parser(name, help=what)
         part.add_argument("--data", type=Path, required=True, help="folder that `train data` made")
         part.add_argument("--base", type=Path, required=True, help="the SD1.5 checkpoint that stays frozen")
         part.add_argument("--generation", default="v2", choices=portraits.GENERATIONS)
-        part.add_argument("--start", type=Path, action="append", default=[], help="a official file to go on from; may be repeated")
-        part.add_argument("--target", default="eps", choices=("eps", "v"), help="v for bases of v-prediction (default: %(default)s)")
+        part.add_argument(
+            "--start",
+            type=Path,
+            action="append",
+            default=[],
+            help="a official file to go on from; may be repeated",
+        )
+        part.add_argument(
+            "--target",
+            default="eps",
+            choices=("eps", "v"),
+            help="v for bases of v-prediction (default: %(default)s)",
+        )
         part.add_argument("--steps", type=int, default=recipe["steps"], help="(default: %(default)s)")
-        part.add_argument("--batch", type=int, default=recipe["batch"], help="samples of a step, all GPUs together (default: %(default)s)")
-        part.add_argument("--accumulation", type=int, default=1, help="parts in which a GPU works through its share (default: %(default)s)")
-        part.add_argument("--rates", type=float, nargs=2, default=recipe["rates"], metavar=("FIRST", "LAST"), help="of the cosine")
-        part.add_argument("--precision", default="bf16", choices=("no", "bf16", "fp16"), help="(default: %(default)s)")
-        part.add_argument("--checkpointing", action="store_true", help="recompute the UNet's activations: half the memory, slower")
+        part.add_argument(
+            "--batch",
+            type=int,
+            default=recipe["batch"],
+            help="samples of a step, all GPUs together (default: %(default)s)",
+        )
+        part.add_argument(
+            "--accumulation",
+            type=int,
+            default=1,
+            help="parts in which a GPU works through its share (default: %(default)s)",
+        )
+        part.add_argument(
+            "--rates",
+            type=float,
+            nargs=2,
+            default=recipe["rates"],
+            metavar=("FIRST", "LAST"),
+            help="of the cosine",
+        )
+        part.add_argument(
+            "--precision", default="bf16", choices=("no", "bf16", "fp16"), help="(default: %(default)s)"
+        )
+        part.add_argument(
+            "--checkpointing",
+            action="store_true",
+            help="recompute the UNet's activations: half the memory, slower",
+        )
         part.add_argument("--seed", type=int, default=0)
-        part.add_argument("--save", type=int, default=500, help="steps between checkpoints (default: %(default)s)")
-        part.add_argument("--sheet", type=int, default=1000, help="steps between sheets of samples, 0 = none (default: %(default)s)")
+        part.add_argument(
+            "--save", type=int, default=500, help="steps between checkpoints (default: %(default)s)"
+        )
+        part.add_argument(
+            "--sheet",
+            type=int,
+            default=1000,
+            help="steps between sheets of samples, 0 = none (default: %(default)s)",
+        )
 
     small = parts.add_parser("world", help="the toy model of drawn heads, from nothing")
     of = ("AUTOENCODER", "REHEARSAL", "JOINT", "MOTION", "KEY_FRAMES")
-    small.add_argument("--people", type=int, default=6000, help="people drawn in pairs of moments (default: %(default)s)")
-    small.add_argument("--clips", type=int, default=400, help="people drawn in neighbouring frames (default: %(default)s)")
-    small.add_argument("--minutes", type=float, nargs=5, default=(0, 0, 0, 0, 0), metavar=of, help="the schedules' ends, 0 = none")
-    small.add_argument("--steps", type=int, nargs=5, default=(15000, 5000, 6000, 1000, 500), metavar=of, help="(default: %(default)s)")
+    small.add_argument(
+        "--people", type=int, default=6000, help="people drawn in pairs of moments (default: %(default)s)"
+    )
+    small.add_argument(
+        "--clips", type=int, default=400, help="people drawn in neighbouring frames (default: %(default)s)"
+    )
+    small.add_argument(
+        "--minutes",
+        type=float,
+        nargs=5,
+        default=(0, 0, 0, 0, 0),
+        metavar=of,
+        help="the schedules' ends, 0 = none",
+    )
+    small.add_argument(
+        "--steps",
+        type=int,
+        nargs=5,
+        default=(15000, 5000, 6000, 1000, 500),
+        metavar=of,
+        help="(default: %(default)s)",
+    )
     small.add_argument("--seed", type=int, default=0)
 
     widen = parts.add_parser("widen", help="a world in SD1.5's shapes, for ComfyUI")
@@ -119,18 +185,27 @@ def _train(options: argparse.Namespace) -> None:
         trained, task = parts, portraits.Pairs(clips, unet, parts, text, **common)
     names = ("steps", "batch", "accumulation", "precision", "seed", "save", "sheet")
     settings = Settings(rates=tuple(options.rates), **{name: getattr(options, name) for name in names})
-    run = {"generation": options.generation, "target": options.target, "base": autoencoder.digest, "steps": options.steps}
+    run = {
+        "generation": options.generation,
+        "target": options.target,
+        "base": autoencoder.digest,
+        "steps": options.steps,
+    }
     fit(task, settings, options.out, run)
     for path in _write(trained, options.out):
         print(path)
-    (options.out / "settings.json").write_text(json.dumps(run | described(settings), indent=1) + "\n", encoding="utf-8")
+    (options.out / "settings.json").write_text(
+        json.dumps(run | described(settings), indent=1) + "\n", encoding="utf-8"
+    )
 
 
 def _write(networks: dict[str, torch.nn.Module], out: Path) -> list[Path]:
     """Each network under its official name, a projection apart from its encoder."""
     paths = []
     for name, network in networks.items():
-        state = {key: value for key, value in network.state_dict().items() if not key.startswith("projection.")}
+        state = {
+            key: value for key, value in network.state_dict().items() if not key.startswith("projection.")
+        }
         paths.append(out / f"{name}.safetensors")
         save_file({key: value.contiguous() for key, value in state.items()}, paths[-1])
     return paths
@@ -140,8 +215,12 @@ def _world(options: argparse.Namespace) -> None:
     batches, warmups = (16, 24, 8, 2, 2), (50, 50, 100, 50, 50)
     rates = (2e-3, 5e-5), (2e-3, 2e-5), (2.5e-3, 2e-5), (1e-3, 2e-5), (1e-3, 2e-5)
     trainings = [
-        Settings(steps, minutes, batch=batch, rates=pair, warmup=warmup, seed=options.seed, save=100, sheet=250)
-        for steps, minutes, batch, pair, warmup in zip(options.steps, options.minutes, batches, rates, warmups)
+        Settings(
+            steps, minutes, batch=batch, rates=pair, warmup=warmup, seed=options.seed, save=100, sheet=250
+        )
+        for steps, minutes, batch, pair, warmup in zip(
+            options.steps, options.minutes, batches, rates, warmups
+        )
     ]
     for path in stages.build(options.out, stages.Plan(options.people, options.clips, *trainings), print):
         print(path)

@@ -82,7 +82,9 @@ class Clips:
     def __init__(self, folder: Path):
         paths = shards(folder)
         if not paths:
-            raise TrainError(f"There is no training data in {folder}: make it with `python run.py train data CLIPS --out {folder}`.")
+            raise TrainError(
+                f"There is no training data in {folder}: make it with `python run.py train data CLIPS --out {folder}`."
+            )
         self.folder, self.places = folder, []
         for path in paths:
             clips, about = _about(path)
@@ -104,7 +106,9 @@ class Clips:
             self._open[path] = safe_open(path, "pt")
         shard = self._open[path]
         read = {key: shard.get_slice(f"{number:05d}.{key}") for key in about["tensors"]}
-        found = {key: torch.cat([piece[row : row + 1] for row in rows]).float() for key, piece in read.items()}
+        found = {
+            key: torch.cat([piece[row : row + 1] for row in rows]).float() for key, piece in read.items()
+        }
         found["mask"] = found["mask"] / 255
         return found
 
@@ -112,12 +116,16 @@ class Clips:
 def require_base(clips: Clips, base: str, file: str) -> None:
     """Raise TrainError where the latents were made by another base's autoencoder."""
     if clips.base != base:
-        raise TrainError(f"The data in {clips.folder} was encoded with another autoencoder ({clips.base}) than that of {file} ({base}).")
+        raise TrainError(
+            f"The data in {clips.folder} was encoded with another autoencoder ({clips.base}) than that of {file} ({base})."
+        )
 
 
 def pictures_of(rotation: Tensor, translation: Tensor, size: int) -> Tensor:
     """(F, 3, size, size) head-pose pictures in -1..1 of (F, 3) rotations and translations."""
     from ..face_tools.pictures.head_pose_raster import draw_box
 
-    drawn = [draw_box(turn, place, (size, size)) for turn, place in zip(rotation.numpy(), translation.numpy())]
+    drawn = [
+        draw_box(turn, place, (size, size)) for turn, place in zip(rotation.numpy(), translation.numpy())
+    ]
     return torch.from_numpy(np.stack(drawn)).movedim(-1, 1).float() / 127.5 - 1

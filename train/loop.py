@@ -94,7 +94,12 @@ class Average:
 
 def parameters(trained: Mapping[str, nn.Module]) -> dict[str, nn.Parameter]:
     """Every parameter that learns, as "module/parameter"."""
-    return {f"{name}/{key}": p for name, module in trained.items() for key, p in module.named_parameters() if p.requires_grad}
+    return {
+        f"{name}/{key}": p
+        for name, module in trained.items()
+        for key, p in module.named_parameters()
+        if p.requires_grad
+    }
 
 
 @contextmanager
@@ -162,15 +167,24 @@ def fit(task: Task, settings: Settings, folder: Path, run: Mapping[str, Any]) ->
         if accelerator.is_main_process:
             scaler = {} if accelerator.scaler is None else accelerator.scaler.state_dict()
             weights = {name: p.detach() for name, p in learning.items()}
-            state = {"weights": weights, "average": average.tensors, "optimizer": optimizer.state_dict(), "scaler": scaler}
-            write_checkpoint(folder, state | {"run": fingerprint, "step": step, "spent": time.monotonic() - begin})
+            state = {
+                "weights": weights,
+                "average": average.tensors,
+                "optimizer": optimizer.state_dict(),
+                "scaler": scaler,
+            }
+            write_checkpoint(
+                folder, state | {"run": fingerprint, "step": step, "spent": time.monotonic() - begin}
+            )
 
     step = first
     bar = tqdm(total=settings.steps, initial=first, desc=task.name, disable=not accelerator.is_main_process)
     with Asked() as asked, bar:
         while step < settings.steps:
             # The main process looks at the clock, and listens, for all.
-            word = torch.tensor([_progress(step, time.monotonic() - begin, settings), asked.to_stop], dtype=torch.float64)
+            word = torch.tensor(
+                [_progress(step, time.monotonic() - begin, settings), asked.to_stop], dtype=torch.float64
+            )
             progress, stop = _from_main(word, accelerator).tolist()
             if stop:
                 save(step)
@@ -244,7 +258,9 @@ def _step(task: Task, network, optimizer, learning, accelerator, settings: Setti
         total += loss.detach() / settings.accumulation
     mean = float(accelerator.reduce(total, "mean"))
     if not math.isfinite(mean):
-        raise TrainError(f"The loss of step {step + 1} is {mean}: lower the learning rate, or use bf16 in place of fp16.")
+        raise TrainError(
+            f"The loss of step {step + 1} is {mean}: lower the learning rate, or use bf16 in place of fp16."
+        )
     return mean
 
 
@@ -271,4 +287,6 @@ def _show(task: Task, learning: Mapping[str, Tensor], average: Average, folder: 
 
 def described(settings: Settings) -> dict[str, Any]:
     """The settings as they are noted beside a result."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(settings).items()}
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in asdict(settings).items()
+    }

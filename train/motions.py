@@ -23,7 +23,9 @@ def kinds(generation: str) -> dict[str, Part]:
     return {part.repositories[generation]: part for part in found}
 
 
-def networks(generation: str, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]) -> dict[str, nn.Module]:
+def networks(
+    generation: str, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]
+) -> dict[str, nn.Module]:
     """Repository -> temporal modules of a version."""
     return {repository: network(part, start, sizes) for repository, part in kinds(generation).items()}
 
@@ -44,7 +46,9 @@ def require_trained(generation: str, start: Mapping[Part, Path]) -> None:
     """Raise TrainError unless every network that motion is tuned on is given."""
     for repository, part in published(generation).items():
         if part not in start:
-            raise TrainError(f"Motion is tuned on trained networks: name the {part} with --start ({repository}.safetensors).")
+            raise TrainError(
+                f"Motion is tuned on trained networks: name the {part} with --start ({repository}.safetensors)."
+            )
 
 
 class Neighbours(Pairs):
@@ -75,5 +79,7 @@ class Neighbours(Pairs):
         for clip, seed in zip(draw.choice(self.usable, count), draw.integers(1 << 62, size=count)):
             length = self.clips.length(clip)
             first = int(draw.integers(length - FRAMES + 1))
-            picks.append(Pick(int(clip), int(draw.integers(length)), tuple(range(first, first + FRAMES)), int(seed)))
+            picks.append(
+                Pick(int(clip), int(draw.integers(length)), tuple(range(first, first + FRAMES)), int(seed))
+            )
         return picks

@@ -16,11 +16,20 @@ LAYERS = (
     (r"conv_norm_out", lambda m: "out.0"),
     (r"conv_out", lambda m: "out.2"),
     (r"down_blocks\.(\d)\.downsamplers\.0\.conv", lambda m: f"input_blocks.{3 * int(m[1]) + 3}.0.op"),
-    (r"down_blocks\.(\d)\.(resnets|attentions)\.(\d)", lambda m: f"input_blocks.{3 * int(m[1]) + int(m[3]) + 1}.{_slot(m[2])}"),
+    (
+        r"down_blocks\.(\d)\.(resnets|attentions)\.(\d)",
+        lambda m: f"input_blocks.{3 * int(m[1]) + int(m[3]) + 1}.{_slot(m[2])}",
+    ),
     (r"mid_block\.resnets\.(\d)", lambda m: f"middle_block.{2 * int(m[1])}"),
     (r"mid_block\.attentions\.0", lambda m: "middle_block.1"),
-    (r"up_blocks\.(\d)\.upsamplers\.0\.conv", lambda m: f"output_blocks.{3 * int(m[1]) + 2}.{1 if m[1] == '0' else 2}.conv"),
-    (r"up_blocks\.(\d)\.(resnets|attentions)\.(\d)", lambda m: f"output_blocks.{3 * int(m[1]) + int(m[3])}.{_slot(m[2])}"),
+    (
+        r"up_blocks\.(\d)\.upsamplers\.0\.conv",
+        lambda m: f"output_blocks.{3 * int(m[1]) + 2}.{1 if m[1] == '0' else 2}.conv",
+    ),
+    (
+        r"up_blocks\.(\d)\.(resnets|attentions)\.(\d)",
+        lambda m: f"output_blocks.{3 * int(m[1]) + int(m[3])}.{_slot(m[2])}",
+    ),
 )
 RESNET = {
     "norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1",

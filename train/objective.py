@@ -52,7 +52,9 @@ class Batch:
         """Portraits, head-pose pictures and expression; the dropped ones say nothing (hellomeme.md, the nulls of guidance)."""
         keep = ~self.dropped
         kept = keep[self.owner]
-        pictures = torch.where(kept[:, None, None, None], self.pictures, torch.full_like(self.pictures, EMPTY))
+        pictures = torch.where(
+            kept[:, None, None, None], self.pictures, torch.full_like(self.pictures, EMPTY)
+        )
         expression = Expression(self.coefficients * kept[:, None], self.patches * kept[:, None, None])
         return self.portraits * keep[:, None, None, None], pictures, expression
 
@@ -144,10 +146,15 @@ class Portrait(nn.Module):
     def _prompt(self, dropped: Tensor) -> Tensor | None:
         return None if self.text is None else self.text[dropped.long()]
 
-    def features(self, portraits: Tensor, dropped: Tensor, sites: Container[str], live: bool = False) -> dict[str, Tensor]:
+    def features(
+        self, portraits: Tensor, dropped: Tensor, sites: Container[str], live: bool = False
+    ) -> dict[str, Tensor]:
         """(R, 4, h, w) clean latents, (R,) which of them are empty -> block boundary -> (R, C, h, w) at timestep 0. live: with a graph."""
         look = _Look(sites)
-        with torch.set_grad_enabled(live and torch.is_grad_enabled()), bound(self.unet, [Weighted(look)], OPTIONS):
+        with (
+            torch.set_grad_enabled(live and torch.is_grad_enabled()),
+            bound(self.unet, [Weighted(look)], OPTIONS),
+        ):
             try:
                 self.unet(portraits, 0, encoder_hidden_states=self._prompt(dropped))
             except _Enough:
@@ -158,7 +165,10 @@ class Portrait(nn.Module):
         """(B, 4, h, w) at (B,) timesteps -> the UNet's answer."""
         portraits, pictures, expression = batch.conditions()
         seen = self.features(portraits, batch.dropped, self.adapter.sites, self.live)
-        actions = [Weighted(_Driven(self.drive(pictures, expression), batch.strength)), Weighted(_Attending(self.adapter, seen))]
+        actions = [
+            Weighted(_Driven(self.drive(pictures, expression), batch.strength)),
+            Weighted(_Attending(self.adapter, seen)),
+        ]
         options = {"cond_or_uncond": [COND] * len(portraits)}
         with ExitStack() as stack:
             for network in self.motion:
@@ -167,7 +177,9 @@ class Portrait(nn.Module):
                 else:
                     stack.enter_context(moving(self.unet, Weighted(TemporalAction(network)), options))
             stack.enter_context(bound(self.unet, actions, options))
-            return self.unet(noisy, timesteps, encoder_hidden_states=self._prompt(batch.dropped[batch.owner])).sample
+            return self.unet(
+                noisy, timesteps, encoder_hidden_states=self._prompt(batch.dropped[batch.owner])
+            ).sample
 
     def _pads(self, network: SKMotion, batch: Batch) -> dict[str, Tensor]:
         """Block boundary -> (R, 2, C, h, w) of the first and last frame of each clip; of nothing where it was dropped."""
@@ -196,7 +208,13 @@ class Objective(nn.Module):
         x = batch.noise
         for now, then in zip(times, [*times[1:], None]):
             at = torch.full_like(batch.timesteps, now)
-            x = schedule.step(self.target, x, self.network(x, at, batch).float(), at, None if then is None else torch.full_like(at, then))
+            x = schedule.step(
+                self.target,
+                x,
+                self.network(x, at, batch).float(),
+                at,
+                None if then is None else torch.full_like(at, then),
+            )
         return x
 
 

@@ -12,7 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from ..sk_attention.checkpoint import load, read, recognise
-from ..sk_attention.published_files import DRIVE, PROJECTION, REFERENCE, CheckpointError, Part, Shapes, find_part
+from ..sk_attention.published_files import (
+    DRIVE,
+    PROJECTION,
+    REFERENCE,
+    CheckpointError,
+    Part,
+    Shapes,
+    find_part,
+)
 from .data import Clips, pictures_of
 from .errors import TrainError
 from .loop import to_device
@@ -48,13 +56,17 @@ def given(files: Sequence[Path]) -> dict[Part, Path]:
         if not path.is_file():
             raise TrainError(f"There is no file {path} to start from.")
         try:
-            found[recognise(Shapes({key: tuple(value.shape) for key, value in read(path).items()}), str(path))] = path
+            found[
+                recognise(Shapes({key: tuple(value.shape) for key, value in read(path).items()}), str(path))
+            ] = path
         except CheckpointError as error:
             raise TrainError(str(error)) from None
     return found
 
 
-def networks(generation: str, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]) -> dict[str, nn.Module]:
+def networks(
+    generation: str, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]
+) -> dict[str, nn.Module]:
     """Repository -> network: from its file of `start`, else new at `sizes(part)`."""
     built = {}
     for repository, part in published(generation).items():
@@ -86,7 +98,9 @@ def _silence(network: nn.Module, part: Part) -> None:
     if part.kind == REFERENCE:
         last = [module.proj for module in network.sites.values()]
     elif part.kind == DRIVE and "stations" in part.fixed:
-        last = [network.blocks_down[-1].proj]  # each block's feature is the next one's input: only the last may be silent
+        last = [
+            network.blocks_down[-1].proj
+        ]  # each block's feature is the next one's input: only the last may be silent
     else:
         last = []
     for convolution in last:
@@ -123,9 +137,13 @@ class Pairs:
         if projection:
             drive.projection = projection[0]
         self.network = Objective(Portrait(unet, adapter, drive, text, motion, live), target)
-        self.trained = dict(list(parts.items())[:2]) | ({"unet": unet} if live else {})  # a projection learns inside its encoder
+        self.trained = dict(list(parts.items())[:2]) | (
+            {"unet": unet} if live else {}
+        )  # a projection learns inside its encoder
         # v1's fourth down module is in the file and never called; face motion is another way in, which is not trained here.
-        self.unused = [module for name, module in drive.named_modules() if name in ("emo_proj", "emo_pre_proj")]
+        self.unused = [
+            module for name, module in drive.named_modules() if name in ("emo_proj", "emo_pre_proj")
+        ]
         self.unused += list(getattr(adapter, "reference_modules_down", ()))[3:]
         self.usable = [clip for clip in range(len(clips)) if clips.length(clip) >= self.fewest]
         if not self.usable:
@@ -134,25 +152,38 @@ class Pairs:
     def choose(self, draw: np.random.Generator, count: int) -> list[Pick]:
         clips = draw.choice(self.usable, count)
         pairs = [draw.choice(self.clips.length(clip), 2, replace=False) for clip in clips]
-        return [Pick(int(c), int(a), (int(b),), int(s)) for c, (a, b), s in zip(clips, pairs, draw.integers(1 << 62, size=count))]
+        return [
+            Pick(int(c), int(a), (int(b),), int(s))
+            for c, (a, b), s in zip(clips, pairs, draw.integers(1 << 62, size=count))
+        ]
 
     def collate(self, picks: Sequence[Pick]) -> Batch:
         frames = [self.clips.frames(pick.clip, (pick.portrait, *pick.targets)) for pick in picks]
-        return batch_of(frames, [pick.seed for pick in picks], self.clips.size, self.one_time, self.any_strength)
+        return batch_of(
+            frames, [pick.seed for pick in picks], self.clips.size, self.one_time, self.any_strength
+        )
 
     def sheet(self) -> np.ndarray | None:
         """Portraits, head poses, truths and results of samples that are always the same, one column a frame."""
         if self.decode is None:
             return None
         batch = self.collate(self.choose(np.random.Generator(np.random.PCG64(0)), SHOWN))
-        batch = to_device(replace(batch, dropped=torch.zeros_like(batch.dropped)), next(self.network.parameters()).device)
-        portraits, truths, results = (self.decode(x) for x in (batch.portraits[batch.owner], batch.latents, self.network.sample(batch)))
+        batch = to_device(
+            replace(batch, dropped=torch.zeros_like(batch.dropped)), next(self.network.parameters()).device
+        )
+        portraits, truths, results = (
+            self.decode(x) for x in (batch.portraits[batch.owner], batch.latents, self.network.sample(batch))
+        )
         rows = [torch.cat(list(x.clamp(-1, 1)), dim=-1) for x in (portraits, batch.pictures, truths, results)]
         return ((torch.cat(rows, dim=-2) + 1) * 127.5).round().to(torch.uint8).movedim(0, -1).cpu().numpy()
 
 
 def batch_of(
-    frames: Sequence[Mapping[str, Tensor]], seeds: Sequence[int], size: int, one_time: bool = False, any_strength: bool = False
+    frames: Sequence[Mapping[str, Tensor]],
+    seeds: Sequence[int],
+    size: int,
+    one_time: bool = False,
+    any_strength: bool = False,
 ) -> Batch:
     """A batch of samples: the first frame of each element of `frames` is the portrait, the others are its targets.
 
@@ -180,7 +211,9 @@ def batch_of(
     )
 
 
-def _drawn(seed: int, frames: Mapping[str, Tensor], one_time: bool, any_strength: bool) -> tuple[Tensor, Tensor, bool, Tensor]:
+def _drawn(
+    seed: int, frames: Mapping[str, Tensor], one_time: bool, any_strength: bool
+) -> tuple[Tensor, Tensor, bool, Tensor]:
     """Noise, timesteps, dropout and the drive's strengths of one sample."""
     draw, count = torch.Generator().manual_seed(seed), len(frames["latents"])
     noise = torch.randn(frames["latents"].shape, generator=draw)

@@ -34,9 +34,15 @@ Embed = Callable[[np.ndarray], Tensor]  # (F, 224, 224, 3) uint8 pictures -> (F,
 
 def clips_in(folder: Path) -> list[Path]:
     """Video files of a folder and below it. Raises TrainError where there is none."""
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS) if folder.is_dir() else []
+    found = (
+        sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+        if folder.is_dir()
+        else []
+    )
     if not found:
-        raise TrainError(f"There is no clip in {folder}: a folder of videos is needed ({', '.join(sorted(ENDINGS))}).")
+        raise TrainError(
+            f"There is no clip in {folder}: a folder of videos is needed ({', '.join(sorted(ENDINGS))})."
+        )
     return found
 
 
@@ -79,7 +85,12 @@ def _read(path: Path) -> tuple[list[np.ndarray], float]:
 
 
 def encoded(
-    frames: Sequence[np.ndarray], fps: float, autoencoder: Autoencoder, source, size: int, embed: Embed | None = None
+    frames: Sequence[np.ndarray],
+    fps: float,
+    autoencoder: Autoencoder,
+    source,
+    size: int,
+    embed: Embed | None = None,
 ) -> dict[str, Tensor]:
     """The tensors of one clip, as `data` describes them. Raises TrackError for a clip without faces."""
     track = track_faces(frames, source, fps)
@@ -120,5 +131,13 @@ def _patches(frames: Sequence[np.ndarray], track: FaceTrack, embed: Embed) -> Te
     """(F, 3, 1024) embeddings of the strongly blurred patches."""
     plan = plan_patches(track)
     cuts = [plan.cut(frame, k) for k, frame in enumerate(frames)]
-    blurred = {name: np.stack([cv2.GaussianBlur(cut[name], (0, 0), BLUR) for cut in cuts]) for name in REGIONS}
-    return torch.stack([torch.cat([embed(part) for part in np.array_split(blurred[name], -(-len(cuts) // BATCH))]) for name in REGIONS], 1)
+    blurred = {
+        name: np.stack([cv2.GaussianBlur(cut[name], (0, 0), BLUR) for cut in cuts]) for name in REGIONS
+    }
+    return torch.stack(
+        [
+            torch.cat([embed(part) for part in np.array_split(blurred[name], -(-len(cuts) // BATCH))])
+            for name in REGIONS
+        ],
+        1,
+    )

@@ -22,7 +22,9 @@ def fitted(part: Part, widths: Sequence[int]) -> dict:
     if part.kind == PROJECTION:
         stations = {"down": widths, "up": (widths[3], widths[3], widths[2], widths[1])}
         inner = {name: sizes["widths"][name][0] for name in PROJECTION_MAPS}
-        out = {name: stations[station[:-2]][int(station[-1])] for name, (_, station) in PROJECTION_MAPS.items()}
+        out = {
+            name: stations[station[:-2]][int(station[-1])] for name, (_, station) in PROJECTION_MAPS.items()
+        }
         return {"widths": {name: (inner[name], out[name]) for name in PROJECTION_MAPS}}
     for name in ("up", "down", "down_taps"):
         if sizes.get(name):

@@ -25,9 +25,14 @@ class Vision:
         if not path.is_file():
             raise TrainError(f"There is no CLIP vision file {path}.")
         state = {key: value.float() for key, value in read(path).items() if not key.endswith("position_ids")}
-        patches, projection = state.get("vision_model.embeddings.patch_embedding.weight"), state.get("visual_projection.weight")
+        patches, projection = (
+            state.get("vision_model.embeddings.patch_embedding.weight"),
+            state.get("visual_projection.weight"),
+        )
         if patches is None or projection is None or projection.shape[0] != WIDTH:
-            raise TrainError(f"{path} is no CLIP ViT-H image encoder with embeddings of width {WIDTH} (IP-Adapter's models/image_encoder).")
+            raise TrainError(
+                f"{path} is no CLIP ViT-H image encoder with embeddings of width {WIDTH} (IP-Adapter's models/image_encoder)."
+            )
         layers = 1 + max(int(key.split(".")[3]) for key in state if ".layers." in key)
         positions = len(state["vision_model.embeddings.position_embedding.weight"]) - 1
         config = CLIPVisionConfig(

@@ -72,7 +72,9 @@ class _Whole(_Views):
     """The whole clip on the target device, copied frame by frame as requested."""
 
     def __init__(self, clip: Mapping[str, Tensor], placement: Placement):
-        super().__init__({name: torch.empty_like(tensor, **_there(placement)) for name, tensor in clip.items()})
+        super().__init__(
+            {name: torch.empty_like(tensor, **_there(placement)) for name, tensor in clip.items()}
+        )
         self.origin, self.filled = clip, set()
 
     def at(self, frames: Frames) -> dict[str, Tensor]:
@@ -111,7 +113,10 @@ class _Ahead:
         if self.stream is None:
             return {name: tensor.to(**_there(self.placement)) for name, tensor in window.items()}
         with torch.cuda.stream(self.stream):
-            return {name: tensor.pin_memory().to(**_there(self.placement), non_blocking=True) for name, tensor in window.items()}
+            return {
+                name: tensor.pin_memory().to(**_there(self.placement), non_blocking=True)
+                for name, tensor in window.items()
+            }
 
     def _arrived(self, window: dict[str, Tensor]) -> dict[str, Tensor]:
         """The same, after the UNet's stream waits for them."""

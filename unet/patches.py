@@ -63,12 +63,17 @@ class Call(NamedTuple):
 
     def _run(self, station: str, h: Tensor, orders: tuple[int, int]) -> Tensor:
         for order in orders:
-            here = [one for one in self.acting if one[0].action.order == order and station in one[0].action.sites]
+            here = [
+                one for one in self.acting if one[0].action.order == order and station in one[0].action.sites
+            ]
             if len(here) == 1:
                 ((weighted, prepared, weight),) = here
                 h = weighted(station, h, prepared, weight, self)
             elif here:  # two portraits: all read the same h, independent of node order
-                h = h + sum(weighted(station, h.clone(), prepared, weight, self) - h for weighted, prepared, weight in here)
+                h = h + sum(
+                    weighted(station, h.clone(), prepared, weight, self) - h
+                    for weighted, prepared, weight in here
+                )
         return h
 
 
@@ -130,14 +135,18 @@ class Weighted:
     _row_weights: RowWeights = field(init=False, repr=False, default_factory=RowWeights)
 
     def __post_init__(self):
-        object.__setattr__(self, "_resident_mask", Resident({} if self.mask is None else {"mask": self.mask[:, None]}))
+        object.__setattr__(
+            self, "_resident_mask", Resident({} if self.mask is None else {"mask": self.mask[:, None]})
+        )
 
     @property
     def follows_noise(self) -> bool:
         """Whether the noise level matters. Reading it causes a GPU synchronisation."""
         return self.span is not None or self.strengths.steps is not None
 
-    def prepare(self, rows: Rows, placement: Placement, run: Run | None, sigma: float | None) -> tuple[Weighted, Any, Tensor | None] | None:
+    def prepare(
+        self, rows: Rows, placement: Placement, run: Run | None, sigma: float | None
+    ) -> tuple[Weighted, Any, Tensor | None] | None:
         """(itself, what the patch prepared, weight (B or 1, 1, H, W) of the items, None = 1); None if it is not active."""
         if not acts_in(self.span, run, sigma):
             return None
@@ -156,7 +165,9 @@ class Weighted:
             return self.action(station, h, prepared, call)
         acted = self.action(station, h.clone(), prepared, call)
         if weight is not None:
-            strength = strength * F.interpolate(weight, size=h.shape[-2:], mode="bilinear", align_corners=False)
+            strength = strength * F.interpolate(
+                weight, size=h.shape[-2:], mode="bilinear", align_corners=False
+            )
         return h + strength * (acted - h)
 
     def _mask_of(self, rows: Rows, placement: Placement) -> Tensor | None:

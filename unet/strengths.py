@@ -65,7 +65,9 @@ class RowWeights:
             return None
         key = values, placement.there
         if key not in self._there:
-            self._there[key] = torch.tensor(values, device=placement.device, dtype=placement.dtype)[:, None, None, None]
+            self._there[key] = torch.tensor(values, device=placement.device, dtype=placement.dtype)[
+                :, None, None, None
+            ]
         return self._there[key] * factor
 
     def release(self) -> None:

@@ -65,7 +65,9 @@ class Way(NamedTuple):
     generation: str
     cost: Callable[..., Cost]
     published: bool = False
-    few: tuple[int, int] | None = None  # steps of the stages with CFG 1, instead of those that are asked for with both halves
+    few: tuple[int, int] | None = (
+        None  # steps of the stages with CFG 1, instead of those that are asked for with both halves
+    )
 
     @property
     def branches(self) -> int:
@@ -112,19 +114,26 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench clip", description=__doc__)
     parser.add_argument("--frames", type=int, default=100, help="(default: %(default)s)")
     parser.add_argument("--size", type=int, default=512, help="pixels a side (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=25, help="of the second stage and of every level (default: %(default)s)")
+    parser.add_argument(
+        "--steps", type=int, default=25, help="of the second stage and of every level (default: %(default)s)"
+    )
     parser.add_argument("--stage1-steps", type=int, default=10, help="(default: %(default)s)")
     options = parser.parse_args(argv)
     n, cells = options.frames, options.size // 8
     flops = {(g, moves): flops_a_row(g, cells, moves) for g in ("v2", "v5") for moves in (False, True)}
-    print(f"{f'a frame of {n} at {options.size} px':40}   rows (limit)   TFLOP (limit)   brought MB (limit, each call)")
+    print(
+        f"{f'a frame of {n} at {options.size} px':40}   rows (limit)   TFLOP (limit)   brought MB (limit, each call)"
+    )
     for way in WAYS:
         first, steps = way.few or (options.stage1_steps, options.steps)
         cost = way.cost(n, steps, first, way.published)
         rows = way.branches * (cost.still + cost.moving) + cost.looks
         alone, together = (way.branches * flops[way.generation, moves] for moves in (False, True))
         work = cost.still * alone + cost.moving * together + cost.looks * flops[way.generation, False]
-        least, least_rows = cost.least_still * alone + cost.least_moving * together, cost.least_still + cost.least_moving
+        least, least_rows = (
+            cost.least_still * alone + cost.least_moving * together,
+            cost.least_still + cost.least_moving,
+        )
         megabytes = bytes_a_frame(way.generation, cells) / 1e6 / n
         print(
             f"{way.generation} {way.name:37} {rows / n:6.1f} ({way.branches * least_rows / n:5.1f})"

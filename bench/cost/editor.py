@@ -23,7 +23,10 @@ from ...host.server import Server
 from ..verdict import verdict
 
 ENOUGH, ROUNDS = 0.3, 3  # seconds that a change may take; the median of so many counts
-WHOLE_WAY, DRAGGED = 1.0, ("smile", "jaw", "yaw")  # seconds to the picture on the node; the sliders that are dragged
+WHOLE_WAY, DRAGGED = (
+    1.0,
+    ("smile", "jaw", "yaw"),
+)  # seconds to the picture on the node; the sliders that are dragged
 CHANGES = (
     {"smile": 1.0}, {"jaw": 1.0}, {"blink_left": 1.0, "blink_right": 1.0}, {"yaw": 20.0, "pitch": 10.0}, {"brows": 1.0, "look_up": 1.0},
     {"pucker": 1.0, "roll": -10.0},
@@ -33,7 +36,9 @@ CHANGES = (
 def main(argv: list[str]) -> int:
     """Prints one row a change; the last line counts. Returns 1 where one took too long."""
     parser = argparse.ArgumentParser(prog="python run.py bench editor", description=__doc__)
-    parser.add_argument("--size", type=int, default=512, help="side of the portrait, pixels (default: %(default)s)")
+    parser.add_argument(
+        "--size", type=int, default=512, help="side of the portrait, pixels (default: %(default)s)"
+    )
     size = parser.parse_args(argv).size
     cv2.setNumThreads(1)
     who, rest = Identity.of(5), State()
@@ -43,13 +48,17 @@ def main(argv: list[str]) -> int:
         seconds = sorted(_change(portrait, track, pose) for _ in range(ROUNDS))[ROUNDS // 2]
         failed += seconds > ENOUGH
         words = ", ".join(f"{name} {value:g}" for name, value in pose.items())
-        print(f"{'ok  ' if seconds <= ENOUGH else 'FAIL'} {words}: {seconds:.3f} s, expected at most {ENOUGH} s")
+        print(
+            f"{'ok  ' if seconds <= ENOUGH else 'FAIL'} {words}: {seconds:.3f} s, expected at most {ENOUGH} s"
+        )
     driven = in_the_front_end() if installation.find() and browser.find() else []
     for name, before, after, changed, seconds in driven:
         held = changed and seconds <= WHOLE_WAY
         failed += not held
         said = f"{'another' if changed else 'the SAME'} picture after {seconds:.3f} s, expected at most {WHOLE_WAY} s"
-        print(f"{'ok  ' if held else 'FAIL'} in Chromium, {name} dragged from {before:g} to {after:g}: {said}")
+        print(
+            f"{'ok  ' if held else 'FAIL'} in Chromium, {name} dragged from {before:g} to {after:g}: {said}"
+        )
     if not driven:
         print("The front end was left out: there is no ComfyUI, or no Chromium.")
     return verdict(len(CHANGES) + len(driven) - failed, failed)
@@ -58,7 +67,11 @@ def main(argv: list[str]) -> int:
 def in_the_front_end() -> list[tuple[str, float, float, bool, float]]:
     """A row a slider: its name, its value before and after, whether the picture changed, seconds."""
     comfy = installation.find()
-    with tempfile.TemporaryDirectory() as folder, Server(comfy, Path(folder)) as server, browser.FrontEnd(server.url) as front:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Server(comfy, Path(folder)) as server,
+        browser.FrontEnd(server.url) as front,
+    ):
         page, rows = EditorPage(front, server.object_info()), []
         for name in DRAGGED:
             before = page.picture()

@@ -38,10 +38,20 @@ TRACKED = {"mediapipe-mesh": 120.0}  # frames of 720p a second that a tracker sh
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py bench faces", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--source", choices=sources.MODULES, help="one tracker alone; also one that never runs by default")
+    parser = argparse.ArgumentParser(
+        prog="run.py bench faces", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--source", choices=sources.MODULES, help="one tracker alone; also one that never runs by default"
+    )
     parser.add_argument("--models", help="folder of face models (default: models/face_tools of ComfyUI)")
-    parser.add_argument("--frames", type=int, nargs=2, default=(100, 2000), help="two lengths of the 720p clip (default: 100 2000)")
+    parser.add_argument(
+        "--frames",
+        type=int,
+        nargs=2,
+        default=(100, 2000),
+        help="two lengths of the 720p clip (default: 100 2000)",
+    )
     parser.add_argument("--one", nargs=2, metavar=("SOURCE", "CLIP"), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     models = ModelFiles((options.models or default_folder(),))
@@ -124,18 +134,39 @@ def measure(name: str, clip: str, models: ModelFiles) -> dict[str, float]:
     size = sum(value.nbytes for value in vars(track).values() if isinstance(value, np.ndarray))
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return {"frames": len(track), "found": int(track.valid.sum()), "seconds": seconds, "track": size, "peak": peak}
+    return {
+        "frames": len(track),
+        "found": int(track.valid.sum()),
+        "seconds": seconds,
+        "track": size,
+        "peak": peak,
+    }
 
 
 def compare(name: str, talk: Path, wide: list[Path], models: ModelFiles) -> list[bool]:
     """Print one row per clip, and whether memory is flat and the goal for 720p holds."""
     rows = []
     for label, clip in [("talking head", talk), *(("720p", path) for path in wide)]:
-        command = [sys.executable, str(ROOT / "run.py"), "bench", "faces", "--models", models.folders[0], "--one", name, str(clip)]
-        answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+        command = [
+            sys.executable,
+            str(ROOT / "run.py"),
+            "bench",
+            "faces",
+            "--models",
+            models.folders[0],
+            "--one",
+            name,
+            str(clip),
+        ]
+        answer = subprocess.run(
+            command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ).stdout
         row = json.loads(answer.splitlines()[-1])
         rate, peak = row["frames"] / row["seconds"], row["peak"] / 2**20
-        print(f"{name:<16} {label:<14} {row['frames']:>6} {row['found']:>6} {rate:>9.1f} {peak:>9.0f}", flush=True)
+        print(
+            f"{name:<16} {label:<14} {row['frames']:>6} {row['found']:>6} {rate:>9.1f} {peak:>9.0f}",
+            flush=True,
+        )
         rows.append(row)
     few, many = rows[1:]
     growth, allowed = many["peak"] - few["peak"], 0.1 * few["peak"] + many["track"]
@@ -153,7 +184,15 @@ def compare(name: str, talk: Path, wide: list[Path], models: ModelFiles) -> list
 def stages(models: ModelFiles, frames: list[np.ndarray]) -> None:
     """Print milliseconds per frame of each of the official tool's networks, and of its whole pass over a clip."""
     from ...face_tools.trackers.head_pose import focal_length
-    from ...face_tools.trackers.onnx_face import FACE_SIZE, LANDMARK_SIZE, UPRIGHT_MARGIN, cut_around_box, pose_cut, take, upright_cut
+    from ...face_tools.trackers.onnx_face import (
+        FACE_SIZE,
+        LANDMARK_SIZE,
+        UPRIGHT_MARGIN,
+        cut_around_box,
+        pose_cut,
+        take,
+        upright_cut,
+    )
 
     box = np.float32([WIDE[0] * 0.3, WIDE[1] * 0.2, WIDE[0] * 0.7, WIDE[1] * 0.9])
     with sources.open_source("hello-onnx", models) as source:
@@ -164,7 +203,9 @@ def stages(models: ModelFiles, frames: list[np.ndarray]) -> None:
         cost = {
             "detector": lambda bgr: source.detector.detect(bgr),
             "landmarks": lambda bgr: source.landmarks(bgr, [first]),
-            "3DMM": lambda bgr: source.pose([take(bgr[..., ::-1], pose, FACE_SIZE)], [pose], WIDE, focal_length(WIDE)),
+            "3DMM": lambda bgr: source.pose(
+                [take(bgr[..., ::-1], pose, FACE_SIZE)], [pose], WIDE, focal_length(WIDE)
+            ),
             "coefficients": lambda bgr: source.coefficients([take(bgr, level, FACE_SIZE)]),
         }
         for name, run in cost.items():
@@ -174,4 +215,6 @@ def stages(models: ModelFiles, frames: list[np.ndarray]) -> None:
             cost[name] = 1000 * (time.perf_counter() - start) / len(pictures)
     whole = 2 * (cost["detector"] + cost["landmarks"]) + cost["3DMM"] + cost["coefficients"]
     parts = ", ".join(f"{name} {milliseconds:.1f}" for name, milliseconds in cost.items())
-    print(f"{'official stages':<16} ms per frame at 720p: {parts}; its two passes together {whole:.1f} ms, {1000 / whole:.1f} frames/s")
+    print(
+        f"{'official stages':<16} ms per frame at 720p: {parts}; its two passes together {whole:.1f} ms, {1000 / whole:.1f} frames/s"
+    )

@@ -57,7 +57,12 @@ class Bench:
         from ...host import installation
         from ...testing.farm import graphs
 
-        self.graphs, self.folder, self.passed, self.failed = graphs, Path(tempfile.mkdtemp(prefix="farm")), 0, 0
+        self.graphs, self.folder, self.passed, self.failed = (
+            graphs,
+            Path(tempfile.mkdtemp(prefix="farm")),
+            0,
+            0,
+        )
         base = graphs.base(self.folder / "base")
         self.session = Session(installation.find(), base)
         started = time.perf_counter()
@@ -86,9 +91,14 @@ class Bench:
             watched = Watched(_interrupt, windows // 2)
             self.job.sample(workers, self._store(f"{kind} resumed"), watched)
         with self.crew(max(counts)) as (workers, _):
-            said = f"{max(counts)} workers, interrupted after {watched.windows} of {windows} windows and resumed"
+            said = (
+                f"{max(counts)} workers, interrupted after {watched.windows} of {windows} windows and resumed"
+            )
             rest = self.row(said, workers, f"{kind} resumed")
-        self.judge(rest == windows - watched.windows, f"    which computed {rest} windows (missing were {windows - watched.windows})")
+        self.judge(
+            rest == windows - watched.windows,
+            f"    which computed {rest} windows (missing were {windows - watched.windows})",
+        )
 
     @contextmanager
     def crew(self, count: int):
@@ -106,9 +116,15 @@ class Bench:
         """Sample the clip: it passes where every number is the single run's. -> windows that were computed"""
         started, watched = time.perf_counter(), watched or Watched()
         video, _ = self.job.sample(workers, self._store(store), watched)
-        took, difference = time.perf_counter() - started, float((video - self.single).abs().max() / self.single.abs().max())
+        took, difference = (
+            time.perf_counter() - started,
+            float((video - self.single).abs().max() / self.single.abs().max()),
+        )
         told = f"sampled in {took:.1f} s, {_request(workers) * 1e3:.1f} ms a request"
-        self.judge(difference <= SAME, f"  {name}, {told}, difference {difference:.1e} of the largest number (at most {SAME:.0e})")
+        self.judge(
+            difference <= SAME,
+            f"  {name}, {told}, difference {difference:.1e} of the largest number (at most {SAME:.0e})",
+        )
         return watched.windows
 
     def judge(self, holds: bool, row: str) -> None:
@@ -150,9 +166,15 @@ def simulated(window: float, wire: float, output: Path) -> int:
     """Draw and print the simulation."""
     from .farm_simulation import Costs, plot
 
-    taken, join = (min(times) for times in zip(*(joining() for _ in range(5)), strict=True))  # the least: what else runs here is no cost
-    costs = Costs(window, request=0.002, taken=taken, join=join, start=60.0, bytes=WINDOW, wire=wire * 1e9 / 8)
-    print(f"assumed: {window} s a window, {wire:g} Gbit/s; measured, of the driver: {taken * 1e3:.1f} + {join * 1e3:.1f} ms per window")
+    taken, join = (
+        min(times) for times in zip(*(joining() for _ in range(5)), strict=True)
+    )  # the least: what else runs here is no cost
+    costs = Costs(
+        window, request=0.002, taken=taken, join=join, start=60.0, bytes=WINDOW, wire=wire * 1e9 / 8
+    )
+    print(
+        f"assumed: {window} s a window, {wire:g} Gbit/s; measured, of the driver: {taken * 1e3:.1f} + {join * 1e3:.1f} ms per window"
+    )
     print("\n".join(plot(costs, output)))
     print(output)
     return 0
@@ -168,7 +190,10 @@ def joining(windows: int = 100) -> tuple[float, float]:
     from ...unet.feature_cache import evenly
 
     frames = 12 + 8 * (windows - 1)
-    plan, result = Plan.of(keyframes.windows(frames, 12, 4), True, range(frames), frames), torch.randn(12, 4, 64, 64)
+    plan, result = (
+        Plan.of(keyframes.windows(frames, 12, 4), True, range(frames), frames),
+        torch.randn(12, 4, 64, 64),
+    )
     with tempfile.TemporaryDirectory() as folder:
         store, started = Store(Path(folder)), time.perf_counter()
         for window in range(windows):
@@ -182,15 +207,29 @@ def joining(windows: int = 100) -> tuple[float, float]:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py bench farm", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="run.py bench farm", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, default=1000)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--only", choices=("v2", "v5"))
     parser.add_argument("--simulate", action="store_true", help="draw what 8 to 256 workers would need")
-    parser.add_argument("--window", type=float, default=1.0, help="seconds of a worker for a window, simulated (default: %(default)s)")
-    parser.add_argument("--wire", type=float, default=10.0, help="gigabits a second at the driver, simulated (default: %(default)s)")
+    parser.add_argument(
+        "--window",
+        type=float,
+        default=1.0,
+        help="seconds of a worker for a window, simulated (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--wire",
+        type=float,
+        default=10.0,
+        help="gigabits a second at the driver, simulated (default: %(default)s)",
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "farm" / "simulated.png")
     options = parser.parse_args(argv)
     if options.simulate:
         return simulated(options.window, options.wire, options.output)
-    return 0 if measure(options.frames, options.workers, [options.only] if options.only else ["v2", "v5"]) else 1
+    return (
+        0 if measure(options.frames, options.workers, [options.only] if options.only else ["v2", "v5"]) else 1
+    )

@@ -70,7 +70,9 @@ class Farm:
     def __init__(self, workers: int, costs: Costs, weather: Weather = Weather(), seed: int = 0):  # noqa: B008
         self.costs, self.weather, self.random = costs, weather, random.Random(seed)
         slow = set(self.random.sample(range(workers), round(weather.slow * workers)))
-        self.pace = [math.exp(self.random.gauss(0, weather.spread)) * (10 if w in slow else 1) for w in range(workers)]
+        self.pace = [
+            math.exp(self.random.gauss(0, weather.spread)) * (10 if w in slow else 1) for w in range(workers)
+        ]
         self.free = [costs.start] * workers
         self.wire = {"in": 0.0, "out": 0.0}
         self.used = self.bytes = 0.0
@@ -86,7 +88,9 @@ class Farm:
         while True:
             time, worker, part, arrived = heapq.heappop(events)
             if not arrived:
-                heapq.heappush(events, (self._over("in", time, step.sizes[part], self.costs.taken), worker, part, True))
+                heapq.heappush(
+                    events, (self._over("in", time, step.sizes[part], self.costs.taken), worker, part, True)
+                )
                 continue
             if part >= 0 and step.answered(part, time, worker):
                 self.used += step.sizes[part] * self.costs.window * self.pace[worker]
@@ -164,7 +168,11 @@ class _Step:
     def _slow(self) -> list[tuple[float, int]]:
         """Parts assigned to a single worker: (since, part)."""
         asked = Counter(part for _, part in self.asked)
-        return [(since, part) for (_, part), since in self.asked.items() if part in self.missing and asked[part] == 1]
+        return [
+            (since, part)
+            for (_, part), since in self.asked.items()
+            if part in self.missing and asked[part] == 1
+        ]
 
     def _limit(self) -> float:
         return SLOW * median(self.took)
@@ -196,7 +204,9 @@ def plot(costs: Costs, path) -> list[str]:
     for minutes in MINUTES:
         outcomes = [simulate(Farm(count, costs, WEATHER), calls_of(minutes), PARTS_EACH) for count in COUNTS]
         alone = sum(calls_of(minutes)) * (costs.window + costs.join)
-        speed.plot(COUNTS, [alone / outcome.seconds for outcome in outcomes], marker="o", label=f"{minutes} min")
+        speed.plot(
+            COUNTS, [alone / outcome.seconds for outcome in outcomes], marker="o", label=f"{minutes} min"
+        )
         idle.plot(COUNTS, [100 * outcome.idle for outcome in outcomes], marker="o", label=f"{minutes} min")
         for count, o in zip(COUNTS, outcomes, strict=True):
             row = f"{minutes:3} min {count:8} {o.seconds / 3600:7.2f} {alone / o.seconds:9.1f} {100 * o.idle:4.0f} % {o.bytes / 1e9:7.1f}"
@@ -207,7 +217,11 @@ def plot(costs: Costs, path) -> list[str]:
         size.plot(PARTS, [time / min(times) for time in times], marker="o", label=f"{count} workers")
         hours = ", ".join(f"{parts}: {time / 3600:.2f} h" for parts, time in zip(PARTS, times, strict=True))
         lines.append(f"10 min, {count} workers, by parts a step and worker: {hours}")
-    names = {speed: ("workers", "speed-up"), idle: ("workers", "idle, %"), size: ("parts a step, for each worker", "time, of the best")}
+    names = {
+        speed: ("workers", "speed-up"),
+        idle: ("workers", "idle, %"),
+        size: ("parts a step, for each worker", "time, of the best"),
+    }
     for axes, (across, what) in names.items():
         axes.set(xlabel=across, ylabel=what, xscale="log")
         axes.set_xticks(PARTS if axes is size else COUNTS, PARTS if axes is size else COUNTS, minor=False)

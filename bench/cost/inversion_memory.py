@@ -45,9 +45,14 @@ class Run:
         self.sigmas = torch.linspace(14.6, 0, steps + 1, device="cpu")
         self.text, self.trajectory = torch.zeros(1, *TEXT, device="cpu"), 0
         if kind == BOOSTED:
-            levels, ways = levels_of(self.sigmas), torch.zeros(steps + 1, frames + 1, 4, cells, cells, device="cpu")
+            levels, ways = (
+                levels_of(self.sigmas),
+                torch.zeros(steps + 1, frames + 1, 4, cells, cells, device="cpu"),
+            )
             path = Trajectory(levels, (0.0,) * len(levels), ways[:, :frames], self.text, ways[:, frames:])
-            self.model = ApplyInversion.execute(self.model, path, 1.0, 1.0, cells**2, TEXT_IN_COND, HERE, first_level=0)[0]
+            self.model = ApplyInversion.execute(
+                self.model, path, 1.0, 1.0, cells**2, TEXT_IN_COND, HERE, first_level=0
+            )[0]
             self.trajectory = ways.nbytes
 
     def counted(self) -> int:
@@ -68,7 +73,9 @@ class Run:
         functional.scaled_dot_product_attention = lambda q, k, v, **others: torch.empty_like(q)
         try:
             with torch.no_grad(), Alive() as alive:
-                self.model.model.diffusion_model(x, torch.zeros(rows, device="meta"), context=text, transformer_options=options)
+                self.model.model.diffusion_model(
+                    x, torch.zeros(rows, device="meta"), context=text, transformer_options=options
+                )
         finally:
             functional.scaled_dot_product_attention = attention
         return alive.peak + self.trajectory
@@ -113,7 +120,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--one", choices=(PLAIN, BOOSTED), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if find() is None:
-        raise SystemExit("bench inversion_memory needs ComfyUI, which was not found; COMFYUI_PATH names its folder.")
+        raise SystemExit(
+            "bench inversion_memory needs ComfyUI, which was not found; COMFYUI_PATH names its folder."
+        )
     sizes = options.frames, options.size // 8, options.steps
     in_host()
     import torch
@@ -127,7 +136,9 @@ def main(argv: list[str]) -> int:
             run = Run(kind, *sizes, torch.float16)
         return run.counted()
 
-    print(f"{options.size} px, {options.frames} frames, {options.steps} steps; kept maps would be {maps(*sizes) / 2**40:.2f} TiB")
+    print(
+        f"{options.size} px, {options.frames} frames, {options.steps} steps; kept maps would be {maps(*sizes) / 2**40:.2f} TiB"
+    )
     ways: dict[str, Callable[[str], int]] = {"counted": counted}
     if options.measure:
         ways["measured, with weights and Python"] = lambda kind: _in_a_process(kind, options)
@@ -148,4 +159,6 @@ def _in_a_process(kind: str, options: argparse.Namespace) -> int:
     sizes = [f"--{name}={getattr(options, name)}" for name in ("frames", "size", "steps")]
     run = str(ROOT / "run.py")
     command = [sys.executable, run, "bench", "inversion_memory", "--one", kind, *sizes]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+    return json.loads(
+        subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
+    )

@@ -23,7 +23,9 @@ from .memory_nodes import NODES
 
 CELLS, STEPS = 16, 1  # of the square latents; steps do not add to the peak
 LATENT = 4 * CELLS * CELLS * 4  # bytes of one frame's latent
-LATENTS = 24  # of them at a time: noise, start, x, cond, uncond, denoised, fused and ComfyUI's copies of these
+LATENTS = (
+    24  # of them at a time: noise, start, x, cond, uncond, denoised, fused and ComfyUI's copies of these
+)
 DEARER = 1.1  # times what is counted, at the most
 MOTIONS = {
     "v2": lambda golden, host: [animatediff_of(golden, host)],
@@ -52,9 +54,13 @@ def peak(kind: str, frames: int) -> dict[str, float]:
         GoldenNoise(noise),
         guider,
         comfy.samplers.sampler_object("euler"),
-        comfy.samplers.calculate_sigmas(guider.model_patcher.get_model_object("model_sampling"), "normal", STEPS),
+        comfy.samplers.calculate_sigmas(
+            guider.model_patcher.get_model_object("model_sampling"), "normal", STEPS
+        ),
         {"samples": torch.zeros(frames, 4, CELLS, CELLS)},
-        **{wire: managed(loaded) for wire, loaded in zip(("motion", "motion_2"), MOTIONS[kind](golden, host))},
+        **{
+            wire: managed(loaded) for wire, loaded in zip(("motion", "motion_2"), MOTIONS[kind](golden, host))
+        },
         stage1_steps=STEPS,
         window_length=12,
         overlap=4,
@@ -85,7 +91,9 @@ def peak_bytes() -> int:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench memory", description=__doc__)
-    parser.add_argument("--frames", type=int, nargs=2, default=(100, 1000), help="the two lengths (default: %(default)s)")
+    parser.add_argument(
+        "--frames", type=int, nargs=2, default=(100, 1000), help="the two lengths (default: %(default)s)"
+    )
     parser.add_argument("--only", choices=(*MOTIONS, *NODES), help="one of them alone")
     parser.add_argument("--one", nargs=2, metavar=("KIND", "FRAMES"), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
@@ -94,19 +102,31 @@ def main(argv: list[str]) -> int:
         print(json.dumps((peak if kind in MOTIONS else peak_of_node)(kind, int(frames))))
         return 0
     chosen = [options.only] if options.only else [*MOTIONS, *NODES]
-    passed = [_sampler(kind, *options.frames) if kind in MOTIONS else _node(kind, *(f // 2 for f in options.frames)) for kind in chosen]
+    passed = [
+        _sampler(kind, *options.frames) if kind in MOTIONS else _node(kind, *(f // 2 for f in options.frames))
+        for kind in chosen
+    ]
     return verdict(sum(passed), len(passed) - sum(passed))
 
 
 def _sampler(kind: str, *lengths: int) -> bool:
     few, many = (_in_a_process(kind, frames) for frames in lengths)
     share = 1 + (0 if kind == "v2" else 1 / 11)  # one key frame in eleven keeps features of the same size
-    return _judged(kind, lengths, few, many, share * many["features"] + LATENTS * LATENT, "features and latents")
+    return _judged(
+        kind, lengths, few, many, share * many["features"] + LATENTS * LATENT, "features and latents"
+    )
 
 
 def _node(name: str, *lengths: int) -> bool:
     few, many = (_in_a_process(name, frames) for frames in lengths)
-    return _judged(name, lengths, few, many, (many["held"] - few["held"]) / (lengths[1] - lengths[0]), "inputs and outputs")
+    return _judged(
+        name,
+        lengths,
+        few,
+        many,
+        (many["held"] - few["held"]) / (lengths[1] - lengths[0]),
+        "inputs and outputs",
+    )
 
 
 def _judged(name: str, lengths: tuple[int, ...], few: dict, many: dict, counted: float, what: str) -> bool:
@@ -123,4 +143,6 @@ def _judged(name: str, lengths: tuple[int, ...], few: dict, many: dict, counted:
 
 def _in_a_process(kind: str, frames: int) -> dict[str, float]:
     command = [sys.executable, str(ROOT / "run.py"), "bench", "memory", "--one", kind, str(frames)]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+    return json.loads(
+        subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
+    )

@@ -21,7 +21,18 @@ def clip(frames: int):
     landmarks = np.broadcast_to(points, (frames, 478, 3)).copy()
     box = np.tile(np.float32([SIDE * 0.35, SIDE * 0.35, SIDE * 0.65, SIDE * 0.65]), (frames, 1))
     rotation, place = np.zeros((frames, 3), np.float32), np.tile(np.float32([0, 0, -7]), (frames, 1))
-    return FaceTrack("bench", "mediapipe478", 25.0, (SIDE, SIDE), np.ones(frames, bool), box, landmarks, rotation, place, None)
+    return FaceTrack(
+        "bench",
+        "mediapipe478",
+        25.0,
+        (SIDE, SIDE),
+        np.ones(frames, bool),
+        box,
+        landmarks,
+        rotation,
+        place,
+        None,
+    )
 
 
 def of(frames: int, side: int) -> Tensor:
@@ -31,7 +42,9 @@ def of(frames: int, side: int) -> Tensor:
 
 def held(node, *wires) -> list[Tensor]:
     """The clips among what a node is given and gives."""
-    return [t for t in (*wires, *node.execute(*wires).result) if isinstance(t, Tensor) and len(t) == len(wires[0])]
+    return [
+        t for t in (*wires, *node.execute(*wires).result) if isinstance(t, Tensor) and len(t) == len(wires[0])
+    ]
 
 
 def cropped(frames: int) -> list[Tensor]:
@@ -60,7 +73,9 @@ def pasted(frames: int) -> list[Tensor]:
     from ...face_tools.pictures.crop import Crop
     from ...nodes.face.paste import PasteBack
 
-    return held(PasteBack, of(frames, SIDE), of(frames, SHOWN), Crop(60, 60, 400, SHOWN, (SIDE, SIDE)), 0.1, 0.5)
+    return held(
+        PasteBack, of(frames, SIDE), of(frames, SHOWN), Crop(60, 60, 400, SHOWN, (SIDE, SIDE)), 0.1, 0.5
+    )
 
 
 def encoded(frames: int) -> list[Tensor]:
@@ -76,7 +91,10 @@ def encoded(frames: int) -> list[Tensor]:
     part = find_part(DRIVE, "v2", "motion_drive")
     sizes = dict(part.published) | {"widths": (16, 64, 128, 128, 128), "context_dim": 32}
     encoder = managed(Golden().loaded("control2_v2", part, sizes, operations))
-    motion, pictures = FaceMotion(torch.zeros(frames, FACE_MOTION), torch.zeros(1, FACE_MOTION)), of(frames, SHOWN)
+    motion, pictures = (
+        FaceMotion(torch.zeros(frames, FACE_MOTION), torch.zeros(1, FACE_MOTION)),
+        of(frames, SHOWN),
+    )
     drive = EncodeDrive.execute(encoder, pictures, clip(frames), face_motion=motion)[0]
     return [pictures, *drive.features.values()]
 

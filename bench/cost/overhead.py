@@ -33,7 +33,9 @@ from ...unet.patches import DOWN, UP, Stations, Weighted
 from ..verdict import verdict
 
 WIDTHS = dict(zip((*DOWN, "mid", *UP), (320, 640, 1280, 1280, 1280, 1280, 1280, 1280, 640)))
-CELLS = dict(zip((*DOWN, "mid", *UP), (2, 4, 8, 8, 8, 8, 4, 2, 1)))  # the latent's side over the feature map's
+CELLS = dict(
+    zip((*DOWN, "mid", *UP), (2, 4, 8, 8, 8, 8, 4, 2, 1))
+)  # the latent's side over the feature map's
 DRIVEN = {"v1": DOWN[:3], "v2": UP}  # the others everywhere but in the middle
 TEXT, ROWS, TOLERANCE = (77, 768), 2, 0.002
 # Shares of the bare UNet that time may take, from the size of 512 px: memory traffic and small kernels come on top of arithmetic.
@@ -60,10 +62,15 @@ def actions_of(generation: str, cells: int, device: str, frames: int = 1) -> lis
     part = find_part(REFERENCE, generation)
     with torch.device(device):
         adapter = fold(part.build(part.published).eval().requires_grad_(False))
-        shape = {station: (WIDTHS[station], cells // CELLS[station], cells // CELLS[station]) for station in WIDTHS}
+        shape = {
+            station: (WIDTHS[station], cells // CELLS[station], cells // CELLS[station]) for station in WIDTHS
+        }
         features = {station: torch.randn(2, *shape[station]) for station in adapter.sites}
         driven = DRIVEN.get(generation, (*DOWN, *UP))
-        drive = Drive(*({station: torch.randn(rows, *shape[station]) for station in driven} for rows in (frames, 1)), (generation,))
+        drive = Drive(
+            *({station: torch.randn(rows, *shape[station]) for station in driven} for rows in (frames, 1)),
+            (generation,),
+        )
     reference = Reference(features, (cells, cells), SimpleNamespace(module=adapter))
     return [Weighted(DriveAction(drive)), Weighted(ReferenceAction(reference))]
 
@@ -91,7 +98,10 @@ class Step:
 
     def __init__(self, net: nn.Module, cells: int, device: str, rows: int = ROWS):
         self.net = net
-        self.x, self.text = torch.randn(rows, 4, cells, cells, device=device), torch.randn(rows, *TEXT, device=device)
+        self.x, self.text = (
+            torch.randn(rows, 4, cells, cells, device=device),
+            torch.randn(rows, *TEXT, device=device),
+        )
 
     @torch.no_grad()
     def __call__(self) -> Tensor:
@@ -131,7 +141,9 @@ def ratios(step: Step, actions: list[Weighted], rounds: int) -> list[float]:
         bare = seconds(step)
         with bound(step.net, actions, OPTIONS):
             placement = Placement(step.x.device, step.x.dtype)
-            Stations(actions).prepare(rows_of(OPTIONS, len(step.x)), placement, OPTIONS)  # what a run does once
+            Stations(actions).prepare(
+                rows_of(OPTIONS, len(step.x)), placement, OPTIONS
+            )  # what a run does once
             result.append(seconds(step) / bare)
     return result
 
@@ -140,10 +152,15 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench overhead", description=__doc__)
     parser.add_argument("--size", type=int, nargs="+", default=[512], help="pixels a side (default: 512)")
     parser.add_argument("--only", choices=GENERATIONS, help="one version alone")
-    parser.add_argument("--rounds", type=int, default=0, help="pairs of calls whose time is compared (default: none)")
+    parser.add_argument(
+        "--rounds", type=int, default=0, help="pairs of calls whose time is compared (default: none)"
+    )
     options = parser.parse_args(argv)
     chosen = [options.only] if options.only else list(GENERATIONS)
-    failed = sum(_counted(chosen, size) + (_timed(chosen, size // 8, options.rounds) if options.rounds else 0) for size in options.size)
+    failed = sum(
+        _counted(chosen, size) + (_timed(chosen, size // 8, options.rounds) if options.rounds else 0)
+        for size in options.size
+    )
     rows = len(options.size) * len(chosen) * (1 + bool(options.rounds))
     return verdict(rows - failed, failed)
 
@@ -172,7 +189,10 @@ def _timed(chosen: list[str], cells: int, rounds: int) -> int:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     step, failed = Step(sd15(device), cells, device), 0
     for generation in chosen:
-        found, limit = sorted(ratios(step, actions_of(generation, cells, device), rounds)), TIME_LIMITS.get(generation, TIME_LIMIT)
+        found, limit = (
+            sorted(ratios(step, actions_of(generation, cells, device), rounds)),
+            TIME_LIMITS.get(generation, TIME_LIMIT),
+        )
         passed = statistics.median(found) <= limit
         failed += not passed
         print(

@@ -21,14 +21,19 @@ from ..verdict import verdict
 
 MOST = 8  # nodes, and wires, at the top
 PATIENCE = 900  # seconds: the first start of a fresh environment compiles everything
-PICTURES = {".png": 1, ".mp4": servers.SMALL["seconds"] * servers.SMALL["fps"]}  # ending of a result -> how many pictures it holds
+PICTURES = {
+    ".png": 1,
+    ".mp4": servers.SMALL["seconds"] * servers.SMALL["fps"],
+}  # ending of a result -> how many pictures it holds
 
 
 def main(argv: list[str]) -> int:
     """Prints one row each; the last line counts. Returns 1 where one failed."""
     parser = argparse.ArgumentParser(prog="python run.py bench first_run", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these templates")
-    parser.add_argument("--output", type=Path, default=environment.ROOT / "output" / "first_run", help="for screenshots")
+    parser.add_argument(
+        "--output", type=Path, default=environment.ROOT / "output" / "first_run", help="for screenshots"
+    )
     given = parser.parse_args(argv)
     comfy = installation.find()
     if comfy is None or browser.find() is None:
@@ -37,7 +42,10 @@ def main(argv: list[str]) -> int:
     python = environment.fresh(comfy)
     given.output.mkdir(parents=True, exist_ok=True)
     names, rows = given.names or workflow.names(workflow.TEMPLATES), []
-    with tempfile.TemporaryDirectory() as folder, Server(comfy, Path(folder), patience=PATIENCE, python=python) as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Server(comfy, Path(folder), patience=PATIENCE, python=python) as server,
+    ):
         servers.fill(server.base, *(workflow.read(name, workflow.TEMPLATES) for name in names))
         servers.list_models(server.base)
         with browser.FrontEnd(server.url) as front:
@@ -65,14 +73,27 @@ def _template(server: Server, front: browser.FrontEnd, name: str, output: Path) 
     front.load(servers.small(saved, server.object_info()), name)
     began = time.monotonic()
     made = front.run()
-    files = [file for output in made.get("outputs", {}).values() for file in output.get("images", ()) if file["type"] == "output"]
+    files = [
+        file
+        for output in made.get("outputs", {}).values()
+        for file in output.get("images", ())
+        if file["type"] == "output"
+    ]
     counts = {file["filename"]: _pictures(server.path(file)) for file in files}
-    held = opens and made["ok"] and bool(counts) and all(count == PICTURES[Path(file).suffix] for file, count in counts.items())
+    held = (
+        opens
+        and made["ok"]
+        and bool(counts)
+        and all(count == PICTURES[Path(file).suffix] for file, count in counts.items())
+    )
     ended = ", ".join(f"{file} ({count} pictures)" for file, count in counts.items())
     if not made["ok"]:
         ended = made["error"].get("exception_message", made["error"])
     front.picture(output / f"{name}.png")
-    print(f"{'ok  ' if held else 'FAIL'} {name}: {said}; Run ended after {time.monotonic() - began:.0f} s with {ended}", flush=True)
+    print(
+        f"{'ok  ' if held else 'FAIL'} {name}: {said}; Run ended after {time.monotonic() - began:.0f} s with {ended}",
+        flush=True,
+    )
     return held
 
 

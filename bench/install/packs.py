@@ -16,7 +16,12 @@ from ...host import environment, installation
 from ..verdict import verdict
 
 MEDIAPIPE = "mediapipe==0.10.21"
-TOLD = ("numpy", "opencv-python", "transformers", "torch")  # what other packs pin: told where a row would replace it
+TOLD = (
+    "numpy",
+    "opencv-python",
+    "transformers",
+    "torch",
+)  # what other packs pin: told where a row would replace it
 
 
 def main(argv: list[str]) -> int:
@@ -28,22 +33,31 @@ def main(argv: list[str]) -> int:
         print("This needs ComfyUI: its requirements are what the packs share.")
         return 1
     python = environment.fresh(comfy)
-    beside = {folder.resolve().name: ["-r", str(folder / "requirements.txt")] for folder in given.packs} | {MEDIAPIPE: [MEDIAPIPE]}
+    beside = {folder.resolve().name: ["-r", str(folder / "requirements.txt")] for folder in given.packs} | {
+        MEDIAPIPE: [MEDIAPIPE]
+    }
     beside["all of them"] = [word for words in beside.values() for word in words]
     failed = sum(not _row(python, comfy, name, words) for name, words in beside.items())
     return verdict(len(beside) - failed, failed)
 
 
 def _row(python: Path, comfy: Path, name: str, words: list[str]) -> bool:
-    lists = [word for folder in (comfy, environment.ROOT) for word in ("-r", str(folder / "requirements.txt"))]
+    lists = [
+        word for folder in (comfy, environment.ROOT) for word in ("-r", str(folder / "requirements.txt"))
+    ]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         options = ["--dry-run", "--quiet", "--disable-pip-version-check", "--report", str(report)]
-        ran = subprocess.run([python, "-m", "pip", "install", *options, *lists, *words], capture_output=True, text=True)
+        ran = subprocess.run(
+            [python, "-m", "pip", "install", *options, *lists, *words], capture_output=True, text=True
+        )
         chosen = json.loads(report.read_text(encoding="utf-8"))["install"] if ran.returncode == 0 else []
     new = {entry["metadata"]["name"].lower(): entry["metadata"]["version"] for entry in chosen}
     told = ", ".join(f"{package} {new[package]}" for package in TOLD if package in new)
     said = f"no conflict; pip adds or replaces {len(new)} packages{f' ({told})' if told else ''}"
     errors = [line for line in ran.stderr.splitlines() if "ERROR" in line or "conflict" in line]
-    print(f"{'FAIL' if ran.returncode else 'ok  '} beside {name}: {' '.join(errors) if ran.returncode else said}", flush=True)
+    print(
+        f"{'FAIL' if ran.returncode else 'ok  '} beside {name}: {' '.join(errors) if ran.returncode else said}",
+        flush=True,
+    )
     return ran.returncode == 0

@@ -46,16 +46,24 @@ class Sizes:
         return self.size // 8
 
 
-def write_weights(folder: Path, golden: Golden, sizes: Sizes, unet_shapes: Callable[[int], dict[str, tuple[int, ...]]]) -> None:
+def write_weights(
+    folder: Path, golden: Golden, sizes: Sizes, unet_shapes: Callable[[int], dict[str, tuple[int, ...]]]
+) -> None:
     """Files of deterministic random weights: unet (LDM names), reference, drive, motion (official names)."""
     widths = sizes.widths
     parts = {
         "reference": (find_part(REFERENCE, GENERATION), {"up": (widths[3], widths[2], widths[1])}),
-        "drive": (find_part(DRIVE, GENERATION, "coefficients_drive"), {"widths": sizes.drive_widths, "context_dim": HIDDEN}),
+        "drive": (
+            find_part(DRIVE, GENERATION, "coefficients_drive"),
+            {"widths": sizes.drive_widths, "context_dim": HIDDEN},
+        ),
         "motion": (find_part(ANIMATEDIFF, GENERATION), {"down": widths, "up": widths[::-1], "mid": None}),
     }
     for name, (part, own) in parts.items():
-        save_file(golden.fill(part.build({**part.published, **own}), name).state_dict(), folder / f"{name}.safetensors")
+        save_file(
+            golden.fill(part.build({**part.published, **own}), name).state_dict(),
+            folder / f"{name}.safetensors",
+        )
     save_file(golden.weights("unet", unet_shapes(sizes.width)), folder / "unet.safetensors")
 
 

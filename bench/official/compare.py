@@ -36,7 +36,11 @@ from ..cost.memory import peak_bytes
 from ..verdict import verdict
 from .clip import GENERATION, Inputs, Sizes, now, write_weights
 
-PAPER, PUBLISHED, OFFICIAL = "paper", "official code", "official"  # the first two are names of the sampler's methods
+PAPER, PUBLISHED, OFFICIAL = (
+    "paper",
+    "official code",
+    "official",
+)  # the first two are names of the sampler's methods
 PARTS = ("reference", "encoders", "stage 1", "stage 2")
 LEAST = {PAPER: {"stage 1": 2.5, "stage 2": 1.8}, PUBLISHED: {"stage 1": 1.3, "stage 2": 1.15}}
 TOLERANCE = 1e-3  # of the largest latent
@@ -45,9 +49,17 @@ Sample = Callable[..., tuple[Tensor, dict[str, float]]]
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py bench official", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="run.py bench official", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--official", required=True, metavar="PATH", help="a copy of ComfyUI_HelloMeme")
-    parser.add_argument("--width", type=int, default=32, choices=(32, 64, 128, 320), help="of the UNet's first block (default: 32)")
+    parser.add_argument(
+        "--width",
+        type=int,
+        default=32,
+        choices=(32, 64, 128, 320),
+        help="of the UNet's first block (default: 32)",
+    )
     parser.add_argument("--size", type=int, default=128, help="pixels a side (default: %(default)s)")
     parser.add_argument("--frames", type=int, default=20, help="(default: %(default)s)")
     parser.add_argument("--steps", type=int, default=4, help="of each stage (default: %(default)s)")
@@ -58,7 +70,9 @@ def main(argv: list[str]) -> int:
     if not (Path(options.official) / "hellomeme").is_dir():
         parser.error(f"{options.official} is no copy of ComfyUI_HelloMeme: it has no folder hellomeme.")
     if options.steps < 2:
-        parser.error("--steps must be 2 or more: a single step begins at another noise level in diffusers than in ComfyUI.")
+        parser.error(
+            "--steps must be 2 or more: a single step begins at another noise level in diffusers than in ComfyUI."
+        )
     golden = Golden()
     open_with_pytorch_attention(golden)
     if options.one:
@@ -66,7 +80,9 @@ def main(argv: list[str]) -> int:
         return 0
     with tempfile.TemporaryDirectory() as folder:
         write_weights(Path(folder), golden, sizes, unet_shapes)
-        print(f"one clip of {options.frames} frames at {options.size} px, {options.steps} steps a stage, UNet width {options.width}")
+        print(
+            f"one clip of {options.frames} frames at {options.size} px, {options.steps} steps a stage, UNet width {options.width}"
+        )
         whole_call(options.official)
         rows = [*times(options, golden, sizes, Path(folder)), *processes(argv, folder)]
     failed = sum(not passed for passed in rows)
@@ -101,7 +117,9 @@ def whole_call(official: str) -> None:
 
     cells = FULL_SIZE // 8
     theirs = call_at_full_size(official, FULL_SIZE)
-    ours, _ = overhead.arithmetic(overhead.Step(overhead.sd15("meta"), cells, "meta"), overhead.actions_of(GENERATION, cells, "meta"))
+    ours, _ = overhead.arithmetic(
+        overhead.Step(overhead.sd15("meta"), cells, "meta"), overhead.actions_of(GENERATION, cells, "meta")
+    )
     figures = f"{theirs / 1e9:,.0f} GFLOP against {ours / 1e9:,.0f}, {theirs / ours:.2f} times"
     print(f"     a call of the full-size UNet at {FULL_SIZE} px: {figures}", flush=True)
 
@@ -109,7 +127,9 @@ def whole_call(official: str) -> None:
 def times(options: argparse.Namespace, golden: Golden, sizes: Sizes, folder: Path) -> list[bool]:
     """Print the ratio of every part, and whether it meets its limit."""
     inputs = Inputs.of(golden, sizes)
-    samplers = {side: opened(side, options.official, folder, golden, sizes) for side in (OFFICIAL, PAPER, PUBLISHED)}
+    samplers = {
+        side: opened(side, options.official, folder, golden, sizes) for side in (OFFICIAL, PAPER, PUBLISHED)
+    }
     latents, flops = {}, {}
     for side, sample in samplers.items():
         with FlopCounterMode(display=False) as counter:
@@ -119,7 +139,12 @@ def times(options: argparse.Namespace, golden: Golden, sizes: Sizes, folder: Pat
         for side, sample in samplers.items():
             spent[side].append(sample(inputs, sizes.steps)[1])
     error = relative_error(latents[PUBLISHED], latents[OFFICIAL].cpu())
-    rows = [row(f"{PUBLISHED}: latents differ by {error:.1e} of the largest, at most {TOLERANCE:g}", error <= TOLERANCE)]
+    rows = [
+        row(
+            f"{PUBLISHED}: latents differ by {error:.1e} of the largest, at most {TOLERANCE:g}",
+            error <= TOLERANCE,
+        )
+    ]
     for method in (PAPER, PUBLISHED):
         for part in PARTS:
             ratios = sorted(a[part] / b[part] for a, b in zip(spent[OFFICIAL], spent[method], strict=True))
@@ -143,7 +168,10 @@ def processes(argv: list[str], folder: str) -> list[bool]:
         answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         found[side] = json.loads(answer.splitlines()[-1])
         start, alive, peak = (found[side][key] for key in ("start", "alive", "process"))
-        print(f"     {side}: start-up {start:.1f} s, tensors {alive / 2**20:,.0f} MiB, whole process {peak / 2**20:,.0f} MiB", flush=True)
+        print(
+            f"     {side}: start-up {start:.1f} s, tensors {alive / 2**20:,.0f} MiB, whole process {peak / 2**20:,.0f} MiB",
+            flush=True,
+        )
     return [
         row(
             f"{method}: {share:.2f} of the published peak, at most {SHARE_OF_MEMORY:g}; start-up {faster:.1f} times as fast",

@@ -26,10 +26,13 @@ class Ours:
 
         self.sizes, self.host = sizes, ComfyHost(read(folder, "unet"))
         self.reference, self.drive, self.motion = (
-            managed(load(read(folder, name), name, comfy.ops.manual_cast)) for name in ("reference", "drive", "motion")
+            managed(load(read(folder, name), name, comfy.ops.manual_cast))
+            for name in ("reference", "drive", "motion")
         )
 
-    def sample(self, inputs: Inputs, steps: int, clock: Clock = now, *, method: str) -> tuple[Tensor, dict[str, float]]:
+    def sample(
+        self, inputs: Inputs, steps: int, clock: Clock = now, *, method: str
+    ) -> tuple[Tensor, dict[str, float]]:
         """(F, 4, h, w) in the UNet's scale, and what the clock went on by part."""
         import comfy.model_management
         import comfy.samplers
@@ -56,15 +59,24 @@ class Ours:
         watch.start("reference")
         seen = self.host.features(latent, inputs.text)
         watch.stop("reference")
-        halves = {station: feature[[(UNCOND, COND).index(branch) for branch in (COND, UNCOND)]] for station, feature in seen.items()}
+        halves = {
+            station: feature[[(UNCOND, COND).index(branch) for branch in (COND, UNCOND)]]
+            for station, feature in seen.items()
+        }
         comfy.model_management.load_models_gpu([self.drive.patcher])
         watch.start("encoders")
         with torch.no_grad():
-            drive = encode(self.drive.module, inputs.pictures, Expression(inputs.coefficients, inputs.patches))
+            drive = encode(
+                self.drive.module, inputs.pictures, Expression(inputs.coefficients, inputs.patches)
+            )
         watch.stop("encoders")
         model = self.host.patcher.clone()
         reference = Reference(halves, tuple(latent.shape[-2:]), self.reference.loaded)
-        unet_comfy.bind(model, [Weighted(ReferenceAction(reference)), Weighted(DriveAction(drive))], [self.reference.patcher])
+        unet_comfy.bind(
+            model,
+            [Weighted(ReferenceAction(reference)), Weighted(DriveAction(drive))],
+            [self.reference.patcher],
+        )
         guider = comfy.samplers.CFGGuider(model)
         negative, positive = ([[row[None], {}]] for row in inputs.text)
         guider.set_conds(positive, negative)

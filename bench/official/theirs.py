@@ -37,8 +37,13 @@ class Official:
         self.sizes, self.device = sizes, device
         settings = golden.index["unet"] | {"block_out_channels": sizes.widths, "sample_size": sizes.cells}
         self.vae = Vae()
-        net, scheduler = unet(settings, read(folder, "unet")), EulerDiscreteScheduler(steps_offset=1)  # the pipeline samples with its own
-        pipe = published.HMVideoPipeline(self.vae, Text(), None, net, scheduler, None, None, requires_safety_checker=False)
+        net, scheduler = (
+            unet(settings, read(folder, "unet")),
+            EulerDiscreteScheduler(steps_offset=1),
+        )  # the pipeline samples with its own
+        pipe = published.HMVideoPipeline(
+            self.vae, Text(), None, net, scheduler, None, None, requires_safety_checker=False
+        )
         pipe.safety_checker = nn.Identity()
         pipe.caryomitosis("v2")
         pipe.insert_hm_modules("v2", torch.float32)
@@ -53,7 +58,9 @@ class Official:
         draws = iter((inputs.noise[:1], inputs.noise[1:]))
         self.pipe.progress_bar = lambda total: timed(self.watch, next(stages))
         self.vae.latents = inputs.portrait
-        self.module.randn_tensor = lambda shape, **_: next(draws).transpose(0, 1)[None].reshape(shape).to(self.device)
+        self.module.randn_tensor = lambda shape, **_: (
+            next(draws).transpose(0, 1)[None].reshape(shape).to(self.device)
+        )
         _, latents = self.pipe(
             image=torch.zeros(1, 3, self.sizes.size, self.sizes.size),
             chunk_overlap=OVERLAP,
@@ -70,7 +77,9 @@ class Official:
             device=self.device,
         )
         spent = dict(self.watch.spent)
-        spent["stage 1"] -= spent["encoders"]  # the official code encodes the drive frame by frame in its first stage
+        spent["stage 1"] -= spent[
+            "encoders"
+        ]  # the official code encodes the drive frame by frame in its first stage
         return latents[0].transpose(0, 1)[: self.sizes.frames], spent
 
 
@@ -83,7 +92,9 @@ def call_at_full_size(path: str, size: int) -> float:
     with torch.device("meta"):
         unet = overhead.sd15("meta")
         net = models.HMDenoising3D.from_unet2d(unet)
-        net.insert_reference_adapter(models.HMReferenceAdapter(block_out_channels=unet.config.block_out_channels, version=GENERATION))
+        net.insert_reference_adapter(
+            models.HMReferenceAdapter(block_out_channels=unet.config.block_out_channels, version=GENERATION)
+        )
         latents, text = torch.randn(rows, 4, 1, cells, cells), torch.randn(rows, *overhead.TEXT)
     net.to("meta").eval()
     with torch.no_grad():

@@ -64,7 +64,9 @@ def judged(table, world: World, people: int = 3) -> list[Clip]:
         ("two stages", "staged", windows(FRAMES, LENGTH, OVERLAP)),
         ("key frames", "keyed", chain(FRAMES, LENGTH)),
     ):
-        ratios, natural = (np.mean([seam(getattr(clip, of), layout) for clip in made]) for of in (way, "drawn"))
+        ratios, natural = (
+            np.mean([seam(getattr(clip, of), layout) for clip in made]) for of in (way, "drawn")
+        )
         table.below(f"{name}: change at seams over elsewhere", float(ratios / natural), SEAM)
     return made
 
@@ -77,7 +79,11 @@ def host_model(world: World):
     from ...testing.tiny_comfy import operations, patcher
 
     state = networks.wide_base(world.base, times=1)
-    weights = {key.removeprefix(networks.PREFIX): value for key, value in state.items() if key.startswith(networks.PREFIX)}
+    weights = {
+        key.removeprefix(networks.PREFIX): value
+        for key, value in state.items()
+        if key.startswith(networks.PREFIX)
+    }
     time, narrow = weights["time_embed.0.weight"], len(weights["input_blocks.0.0.weight"])
     model = patcher(weights | {"time_embed.0.weight": time[:, :narrow]})
     unet = model.model.diffusion_model
@@ -112,16 +118,25 @@ class Take(NamedTuple):
         guider = comfy.samplers.CFGGuider(self.model)
         guider.set_conds(PROMPT, PROMPT)
         guider.set_cfg(self.wishes.guidance)
-        sigmas = comfy.samplers.calculate_sigmas(self.model.get_model_object("model_sampling"), "normal", self.wishes.steps)
+        sigmas = comfy.samplers.calculate_sigmas(
+            self.model.get_model_object("model_sampling"), "normal", self.wishes.steps
+        )
         return guider, comfy.samplers.sampler_object("euler"), sigmas
 
     def staged(self, *motions, **more) -> list[torch.Tensor]:
         """The latents of the Two-Stage Sampler: the video and its first stage."""
         from ...nodes.hellomeme.two_stage import PAPER, TwoStageSampler
 
-        usual = {"stage1_steps": self.wishes.steps, "window_length": LENGTH, "overlap": OVERLAP, "method": PAPER}
+        usual = {
+            "stage1_steps": self.wishes.steps,
+            "window_length": LENGTH,
+            "overlap": OVERLAP,
+            "method": PAPER,
+        }
         wires = dict(zip(("motion", "motion_2"), motions, strict=False))
-        results = TwoStageSampler.execute(self.noise, *self.sampling(), self.start, **wires, **(usual | more)).result
+        results = TwoStageSampler.execute(
+            self.noise, *self.sampling(), self.start, **wires, **(usual | more)
+        ).result
         return [latent["samples"] for latent in results]
 
 
@@ -140,8 +155,13 @@ def take(world: World, model, seed: int, frames: int, wishes: Wishes) -> Take:
     reference = EncodeReference.execute(model, adapter, PROMPT, PROMPT, {"samples": latent}).result[0]
     head_pose = DrawHeadPose.execute(track, 0.0, SIZE).result[0]
     drive = EncodeDrive.execute(encoder, head_pose, track).result[0]
-    patched, start = Apply.execute(model, 1.0, 1.0, 0.0, 1.0, reference, drive).result[0], SharedNoise.execute(drive).result[0]
-    return Take([draw(who, state, SIZE) for state in states], patched, wishes, Noise_RandomNoise(wishes.seed), start)
+    patched, start = (
+        Apply.execute(model, 1.0, 1.0, 0.0, 1.0, reference, drive).result[0],
+        SharedNoise.execute(drive).result[0],
+    )
+    return Take(
+        [draw(who, state, SIZE) for state in states], patched, wishes, Noise_RandomNoise(wishes.seed), start
+    )
 
 
 def _clip(world: World, model, seed: int) -> Clip:
@@ -152,5 +172,7 @@ def _clip(world: World, model, seed: int) -> Clip:
     staged, alone_one = taken.staged(motion)
     staged_one, _ = taken.staged(motion, shared_noise=1.0, stage1={"samples": alone_one})
     keyed, keyed_one = (taken.staged(key_frames, motion, shared_noise=share)[0] for share in (0.0, 1.0))
-    ways = (world.enlarge(latents * SCALE) for latents in (alone, staged, keyed, alone_one, staged_one, keyed_one))
+    ways = (
+        world.enlarge(latents * SCALE) for latents in (alone, staged, keyed, alone_one, staged_one, keyed_one)
+    )
     return Clip(taken.drawn, *ways)

@@ -17,8 +17,14 @@ def _named(wishes: Wishes) -> str:
     return f"{wishes.steps} steps, CFG {wishes.guidance:g}"
 
 
-WAYS = {_named(way): way for way in (Wishes(steps, guidance) for steps in (4, 8, 25) for guidance in (1.0, 1.5, 2.0))}
-HALVES = {f"{_named(USUAL)}, {name}": Wishes(dtype=dtype) for name, dtype in (("bf16", torch.bfloat16), ("fp16", torch.float16))}
+WAYS = {
+    _named(way): way
+    for way in (Wishes(steps, guidance) for steps in (4, 8, 25) for guidance in (1.0, 1.5, 2.0))
+}
+HALVES = {
+    f"{_named(USUAL)}, {name}": Wishes(dtype=dtype)
+    for name, dtype in (("bf16", torch.bfloat16), ("fp16", torch.float16))
+}
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,14 @@ def losses(table: Table, judge: Judge, act: Act) -> None:
 
     turned = act(lambda track: track.rows(np.roll(np.arange(len(track)), -1)))
     per = len(judge.states) // len(judge.stage)
-    following = [s for k in range(0, len(judge.states), per) for s in judge.states[k + 1 : k + per] + judge.states[k : k + 1]]
-    table.below("drive of another frame: APD to it", probe.error(turned.reading, following).apd, 0.5 * turned.apd)
+    following = [
+        s
+        for k in range(0, len(judge.states), per)
+        for s in judge.states[k + 1 : k + per] + judge.states[k : k + 1]
+    ]
+    table.below(
+        "drive of another frame: APD to it", probe.error(turned.reading, following).apd, 0.5 * turned.apd
+    )
 
     plain = act(lambda track: track.replace(coefficients=0 * track.coefficients))
     table.above("coefficients zeroed: AED", plain.aed, 1.2 * own.aed, ".3f")
@@ -114,16 +120,23 @@ def real_track(frames: int) -> FaceTrack:
     """A real talking head, 15 frames per second, in the middle of a picture of the toy model's size."""
     path = material.driver()
     with mediapipe_mesh.open_source(ModelFiles()) as source:
-        track = approximate_coefficients(track_faces(islice(video.frames(path, fps=FPS), frames), source, FPS))
+        track = approximate_coefficients(
+            track_faces(islice(video.frames(path, fps=FPS), frames), source, FPS)
+        )
     return track.replace(translation=np.tile(State().translation, (len(track), 1)), size=(SIZE, SIZE))
 
 
-def real_clip(table: Table, judge: Judge, actor: Actor, frames: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def real_clip(
+    table: Table, judge: Judge, actor: Actor, frames: int
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The real talking head drives drawn ones: what is read back follows the clip's own track, curve by curve."""
     track = real_track(frames)
     acted = [probe.read(judge.network, actor(scene, track, USUAL)) for scene in judge.stage]
     angles, values = (np.mean([getattr(r, name) for r in acted], 0) for name in ("degrees", "coefficients"))
-    curves = {name: (np.degrees(track.rotation[:, k]), angles[:, k]) for k, name in enumerate(("pitch", "yaw", "roll"))}
+    curves = {
+        name: (np.degrees(track.rotation[:, k]), angles[:, k])
+        for k, name in enumerate(("pitch", "yaw", "roll"))
+    }
     for name in ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight"):
         curves[name] = (track.coefficients[:, ARKIT_51.index(name)], values[:, NAMES.index(name)])
     told = {name: correlation(*pair) for name, pair in curves.items()}
@@ -150,10 +163,19 @@ def perform(actor: Actor, people: int, moments: int) -> Table:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python run.py bench drawn_heads", description=__doc__)
     parser.add_argument("--short", action="store_true", help="12 people, no clips, no page")
-    parser.add_argument("--drawn", action="store_true", help="let the drawing program act: what a perfect actor scores")
+    parser.add_argument(
+        "--drawn", action="store_true", help="let the drawing program act: what a perfect actor scores"
+    )
     parser.add_argument("--people", type=int, default=100, help="people on the stage (default: %(default)s)")
-    parser.add_argument("--moments", type=int, default=2, help="moments of each one's motion (default: %(default)s)")
-    parser.add_argument("--frames", type=int, default=120, help="frames of the real clip, 15 per second (default: %(default)s)")
+    parser.add_argument(
+        "--moments", type=int, default=2, help="moments of each one's motion (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=120,
+        help="frames of the real clip, 15 per second (default: %(default)s)",
+    )
     options = parser.parse_args(argv)
     world = World()
     actor = drawing if options.drawn else sampling(world)

@@ -30,7 +30,9 @@ WAYS = ((FULL, 0.0), (FULL, 0.1), (FULL, 0.2), (FULL, 0.4), (12, 0.0), (8, 0.0))
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py bench easy_cache", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="run.py bench easy_cache", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--frames", type=int, default=24, help="(default: %(default)s)")
     parser.add_argument("--people", type=int, default=2, help="(default: %(default)s)")
     options = parser.parse_args(argv)
@@ -38,13 +40,20 @@ def main(argv: list[str]) -> int:
     torch.set_num_threads(1)  # small operations: a second thread only waits for the first
     world = World()
     model = host_model(world)
-    people = [ways(world, take(world, model, HELD_OUT + k, options.frames, Wishes())) for k in range(options.people)]
+    people = [
+        ways(world, take(world, model, HELD_OUT + k, options.frames, Wishes())) for k in range(options.people)
+    ]
     for (steps, threshold), takes in zip(WAYS, zip(*people, strict=True), strict=True):
         rows = np.mean([rows for rows, _, _ in takes]) / options.frames
         drawn = np.mean([close(pictures, truth) for _, pictures, truth in takes])
-        full = np.mean([close(pictures, best[1]) for (_, pictures, _), (best, *_) in zip(takes, people, strict=True)])
+        full = np.mean(
+            [close(pictures, best[1]) for (_, pictures, _), (best, *_) in zip(takes, people, strict=True)]
+        )
         name = f"{steps} steps" + (f", EasyCache {threshold:g}" if threshold else "")
-        print(f"{name:24} {rows:6.1f} rows per frame   PSNR {drawn:.2f} dB to the drawn, {full:.1f} to {FULL} steps", flush=True)
+        print(
+            f"{name:24} {rows:6.1f} rows per frame   PSNR {drawn:.2f} dB to the drawn, {full:.1f} to {FULL} steps",
+            flush=True,
+        )
     return 0
 
 
@@ -59,7 +68,11 @@ def ways(world: World, taken: Take) -> list[tuple[int, Pictures, Pictures]]:
     try:
         for steps, threshold in WAYS:
             rows.clear()
-            model = EasyCacheNode.execute(taken.model, threshold, 0.15, 0.95, False).result[0] if threshold else taken.model
+            model = (
+                EasyCacheNode.execute(taken.model, threshold, 0.15, 0.95, False).result[0]
+                if threshold
+                else taken.model
+            )
             way = taken._replace(model=model, wishes=replace(taken.wishes, steps=steps))
             latents, _ = way.staged(motion, stage1_steps=FIRST, shared_noise=1.0)
             result.append((sum(rows), world.enlarge(latents * SCALE), taken.drawn))

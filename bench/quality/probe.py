@@ -30,7 +30,11 @@ from ...host.environment import CACHE
 from ...train.toy.footage import PAIRS
 
 WEIGHTS = Path(__file__).with_name("probe.safetensors")
-SIZE, WHOLE, FACE = 128, 64, 80  # pixels at which pictures of every size are kept, seen as a whole, and seen from near
+SIZE, WHOLE, FACE = (
+    128,
+    64,
+    80,
+)  # pixels at which pictures of every size are kept, seen as a whole, and seen from near
 NEAR = 9.5  # centimetres from the middle of the face to the edges of the near view, held upright
 # The coefficients that the probe reads, in the order of its weights.
 NAMES = (
@@ -66,7 +70,9 @@ def _network(size: int, widths: Sequence[int], out: int) -> nn.Sequential:
     for c_in, c in zip((3, *widths), widths):
         layers += [nn.Conv2d(c_in, c, 3, 2, 1, bias=False), nn.BatchNorm2d(c), nn.ReLU(inplace=True)]
     cells = (size >> len(widths)) ** 2
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * cells, 192), nn.ReLU(inplace=True), nn.Linear(192, out))
+    return nn.Sequential(
+        *layers, nn.Flatten(), nn.Linear(widths[-1] * cells, 192), nn.ReLU(inplace=True), nn.Linear(192, out)
+    )
 
 
 class Reader(nn.Module):
@@ -78,7 +84,10 @@ class Reader(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.whole, self.face = _network(WHOLE, (24, 48, 64, 96), 6 + WHO), _network(FACE, (32, 48, 64, 96), len(NAMES))
+        self.whole, self.face = (
+            _network(WHOLE, (24, 48, 64, 96), 6 + WHO),
+            _network(FACE, (32, 48, 64, 96), len(NAMES)),
+        )
         self.register_buffer("spread", torch.ones(WHO))
 
     def forward(self, pictures: Tensor, pose: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
@@ -92,7 +101,9 @@ def upright(pictures: Tensor, pose: Tensor) -> Tensor:
     _, _, roll, x, y, z = (pose * torch.tensor(UNITS) + torch.tensor(USUAL)).unbind(1)
     per_metre = 2 * focal_length((SIZE, SIZE)) / SIZE / -z.clamp(max=-1)  # in halves of the picture
     middle_x, middle_y, reach = per_metre * x, -per_metre * y, per_metre * NEAR / 100
-    turn = torch.stack([roll.cos(), roll.sin(), middle_x / reach, -roll.sin(), roll.cos(), middle_y / reach], 1).view(-1, 2, 3)
+    turn = torch.stack(
+        [roll.cos(), roll.sin(), middle_x / reach, -roll.sin(), roll.cos(), middle_y / reach], 1
+    ).view(-1, 2, 3)
     grid = F.affine_grid(turn * reach[:, None, None], [len(pictures), 3, FACE, FACE], align_corners=False)
     return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
@@ -131,7 +142,11 @@ def read(network: Reader, pictures: Iterable[np.ndarray]) -> Reading:
 
 def scenes(first: int, count: int, moments: int = 1) -> list[tuple[Identity, State]]:
     """`count` people from seed `first` on, each in moments of a motion of their own, two and a half seconds apart."""
-    return [(Identity.of(seed), state) for seed in range(first, first + count) for state in clip(seed, moments, PAIRS.fps)]
+    return [
+        (Identity.of(seed), state)
+        for seed in range(first, first + count)
+        for state in clip(seed, moments, PAIRS.fps)
+    ]
 
 
 def lessons(files: Sequence[Path], world: World) -> tuple[Tensor, Tensor]:
@@ -140,10 +155,18 @@ def lessons(files: Sequence[Path], world: World) -> tuple[Tensor, Tensor]:
     for number, path in enumerate(files):
         drawn = np.load(path)
         rows = list(drawn["pictures"])
-        rows[1::2] = [p for part in range(1, len(rows), 100) for p in world.enlarge(world.shrink(rows[part : part + 99 : 2]))]
+        rows[1::2] = [
+            p
+            for part in range(1, len(rows), 100)
+            for p in world.enlarge(world.shrink(rows[part : part + 99 : 2]))
+        ]
         pictures.append(together(rows))
         first = PAIRS.first + number * PAIRS.in_file
-        who = np.repeat([features(Identity.of(seed)) for seed in range(first, first + PAIRS.in_file)], PAIRS.frames, axis=0)
+        who = np.repeat(
+            [features(Identity.of(seed)) for seed in range(first, first + PAIRS.in_file)],
+            PAIRS.frames,
+            axis=0,
+        )
         pose = (np.concatenate([drawn["rotation"], drawn["translation"]], 1) - USUAL) / UNITS
         wanted.append(np.concatenate([pose, who, drawn["coefficients"][:, COLUMNS]], 1))
     return torch.cat(pictures), torch.from_numpy(np.float32(np.concatenate(wanted)))
@@ -177,14 +200,18 @@ def train(pictures: Tensor, wanted: Tensor, passes: int, rate: float = 4e-3, see
         for rows in torch.randperm(count)[: steps * BATCH].view(steps, BATCH):
             seen = _worn(pictures[rows].float() / 255).contiguous(memory_format=torch.channels_last)
             pose = wanted[rows, :6] + AWRY * torch.randn(BATCH, 6)  # as far off as what is read may be
-            wrong = F.smooth_l1_loss(torch.cat(network(seen, pose), 1), wanted[rows], beta=0.1, reduction="none")
+            wrong = F.smooth_l1_loss(
+                torch.cat(network(seen, pose), 1), wanted[rows], beta=0.1, reduction="none"
+            )
             wrong = wrong[:, : 6 + WHO].mean() + wrong[:, 6 + WHO :].mean()
             optimizer.zero_grad(set_to_none=True)
             wrong.backward()
             optimizer.step()
             schedule.step()
             total += wrong.item() / steps
-        print(f"pass {number + 1} of {passes}: loss {total:.4f}, {time.monotonic() - start:.0f} s", flush=True)
+        print(
+            f"pass {number + 1} of {passes}: loss {total:.4f}, {time.monotonic() - start:.0f} s", flush=True
+        )
     network.eval().requires_grad_(False)
     read_who = torch.cat([network(_worn(part.float() / 255))[1] for part in pictures[count:].split(64)])
     network.spread.copy_((read_who - wanted[count:, 6 : 6 + WHO]).square().mean(0).sqrt())
@@ -203,7 +230,10 @@ def error(reading: Reading, states: Sequence[State]) -> Error:
     """Mean absolute difference of a reading and the states that were asked for."""
     degrees = np.degrees([s.rotation for s in states])
     coefficients = np.stack([s.coefficients[COLUMNS] for s in states])
-    distances = pose_distance(reading.degrees, degrees), expression_distance(reading.coefficients, coefficients)
+    distances = (
+        pose_distance(reading.degrees, degrees),
+        expression_distance(reading.coefficients, coefficients),
+    )
     return Error(*(float(distance.mean()) for distance in distances))
 
 
@@ -247,23 +277,42 @@ def own_error(network: Reader, count: int = 100) -> tuple[Error, int]:
     seen = scenes(HELD_OUT, count)
     reading = read(network, [draw(who, state, 128) for who, state in seen])
     gallery = read(network, [draw(who, State(), 128) for who, _ in seen])
-    return error(reading, [state for _, state in seen]), int((nearest(reading.who, gallery.who) == np.arange(count)).sum())
+    return error(reading, [state for _, state in seen]), int(
+        (nearest(reading.who, gallery.who) == np.arange(count)).sum()
+    )
 
 
 def save(network: Reader, path: Path, command: str) -> None:
-    values = {k: v if k == "spread" else v.half() for k, v in network.state_dict().items() if v.dtype.is_floating_point}
+    values = {
+        k: v if k == "spread" else v.half()
+        for k, v in network.state_dict().items()
+        if v.dtype.is_floating_point
+    }
     save_file({k: v.contiguous() for k, v in values.items()}, path, {"made_by": command})
 
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python run.py bench probe", description=__doc__)
-    parser.add_argument("--people", type=int, default=6000, help=f"people to draw, {PAIRS.frames} times each (default: %(default)s)")
-    parser.add_argument("--passes", type=int, default=6, help="rounds over the pictures (default: %(default)s)")
-    parser.add_argument("--drawings", type=Path, default=CACHE / PAIRS.name, help="where they are kept (default: %(default)s)")
+    parser.add_argument(
+        "--people",
+        type=int,
+        default=6000,
+        help=f"people to draw, {PAIRS.frames} times each (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--passes", type=int, default=6, help="rounds over the pictures (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--drawings", type=Path, default=CACHE / PAIRS.name, help="where they are kept (default: %(default)s)"
+    )
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="file to write (default: %(default)s)")
     options = parser.parse_args(argv)
     network = train(*lessons(PAIRS.drawn(options.drawings, options.people, print), World()), options.passes)
-    save(network, options.out, f"python run.py bench probe --people {options.people} --passes {options.passes}")
+    save(
+        network, options.out, f"python run.py bench probe --people {options.people} --passes {options.passes}"
+    )
     wrong, found = own_error(load(options.out))
-    print(f"{options.out}: APD {wrong.apd:.2f} degrees, AED {wrong.aed:.3f}, {found} of 100 people found again")
+    print(
+        f"{options.out}: APD {wrong.apd:.2f} degrees, AED {wrong.aed:.3f}, {found} of 100 people found again"
+    )
     return 0

@@ -48,9 +48,19 @@ def write(table, world: World, curves: Curves, costs: Sequence[Cost], command: s
     _curves(curves, FOLDER / "curves.png")
     _costs(costs, FOLDER / "costs.png")
     marks = {True: "", False: " **not held**", None: ""}
-    rows = "\n".join(f"| {what} | {expected} | {seen}{marks[held]} |" for what, expected, seen, held in table.rows)
-    facts = {"command": f"python run.py bench {command}", "cores": os.cpu_count(), "day": date.today().isoformat(), "words": WORDS}
-    PAGE.write_text(TEXT.format(rows=rows, passed=table.passed, failed=table.failed, gallery=gallery, **facts), encoding="utf-8")
+    rows = "\n".join(
+        f"| {what} | {expected} | {seen}{marks[held]} |" for what, expected, seen, held in table.rows
+    )
+    facts = {
+        "command": f"python run.py bench {command}",
+        "cores": os.cpu_count(),
+        "day": date.today().isoformat(),
+        "words": WORDS,
+    }
+    PAGE.write_text(
+        TEXT.format(rows=rows, passed=table.passed, failed=table.failed, gallery=gallery, **facts),
+        encoding="utf-8",
+    )
     return PAGE
 
 
@@ -69,7 +79,9 @@ def _figure(path: Path, panels: int, draw) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(-(-panels // 3), min(panels, 3), figsize=(12, 3.2 * -(-panels // 3)), layout="constrained")
+    figure, axes = pyplot.subplots(
+        -(-panels // 3), min(panels, 3), figsize=(12, 3.2 * -(-panels // 3)), layout="constrained"
+    )
     draw(np.ravel(axes))
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
@@ -93,7 +105,9 @@ def _costs(costs: Sequence[Cost], path: Path) -> None:
     def draw(axes) -> None:
         for axis, (title, name) in zip(axes, measures.items()):
             for cost in costs:
-                marker = "o" if cost.name.count(",") == 1 else "x"  # half precision lies on what it is compared with
+                marker = (
+                    "o" if cost.name.count(",") == 1 else "x"
+                )  # half precision lies on what it is compared with
                 axis.plot(cost.rows, getattr(cost.score, name), marker, label=cost.name)
             axis.set_title(title)
             axis.set_xlabel("UNet rows for a frame")

@@ -54,7 +54,10 @@ class LowRank(nn.Module):
     def __init__(self, weight: Tensor):
         super().__init__()
         rows, columns = weight.shape[0], weight[0].numel()
-        self.up, self.down = nn.Parameter(torch.zeros(rows, RANK)), nn.Parameter(torch.randn(RANK, columns) / columns**0.5)
+        self.up, self.down = (
+            nn.Parameter(torch.zeros(rows, RANK)),
+            nn.Parameter(torch.randn(RANK, columns) / columns**0.5),
+        )
 
     def forward(self, weight: Tensor) -> Tensor:
         return weight + (self.up @ self.down).view_as(weight)
@@ -74,14 +77,18 @@ def learn(world: World, lessons: int) -> nn.Module:
     for lesson in range(lessons):
         clean, noise = latents[torch.randint(len(latents), (BATCH,))], torch.randn(BATCH, *latents.shape[1:])
         when = torch.randint(STEPS, (BATCH,))
-        answer = net(noised(clean, noise, when), when, encoder_hidden_states=NO_TEXT.expand(BATCH, -1, -1)).sample
+        answer = net(
+            noised(clean, noise, when), when, encoder_hidden_states=NO_TEXT.expand(BATCH, -1, -1)
+        ).sample
         wrong = (answer - target("v", clean, noise, when)).square().mean()
         optimizer.zero_grad(set_to_none=True)
         wrong.backward()
         optimizer.step()
         schedule.step()
         if lesson % 50 == 49:
-            print(f"learning the style: lesson {lesson + 1} of {lessons}, loss {wrong.item():.3f}", flush=True)
+            print(
+                f"learning the style: lesson {lesson + 1} of {lessons}, loss {wrong.item():.3f}", flush=True
+            )
     for layer in layers:
         parametrize.remove_parametrizations(layer, "weight")
     return net.eval().requires_grad_(False)
@@ -104,7 +111,11 @@ class Base(World):
         return self.net
 
     def encode_reference(self, picture: np.ndarray) -> Reference:
-        return super().encode_reference(picture) if self.seen_by is None else self.seen_by.encode_reference(picture)
+        return (
+            super().encode_reference(picture)
+            if self.seen_by is None
+            else self.seen_by.encode_reference(picture)
+        )
 
 
 class Measure:
@@ -112,7 +123,9 @@ class Measure:
 
     def __init__(self, world: World, gallery: int):
         self.encoder, self.reader = world.autoencoder.taesd_encoder, probe.load()
-        self.people = self._who([draw(Identity.of(seed), State(), SIZE) for seed in range(HELD_OUT, HELD_OUT + gallery)])
+        self.people = self._who(
+            [draw(Identity.of(seed), State(), SIZE) for seed in range(HELD_OUT, HELD_OUT + gallery)]
+        )
 
     def identity(self, pictures: Sequence[Pictures]) -> float:
         """Likeness, as of `readers`, by the shapes of heads alone."""
@@ -148,9 +161,15 @@ def without(*stations: str) -> Strengths:
 SETTINGS: dict[str, tuple[bool, dict]] = {
     "everything 1, plain MODEL looks": (False, {}),
     "everything 1, styled MODEL looks": (True, {}),
-    **{f"reference_strength {strength}": (False, {"reference": strength}) for strength in (0.75, 0.5, 0.25, 0.0)},
+    **{
+        f"reference_strength {strength}": (False, {"reference": strength})
+        for strength in (0.75, 0.5, 0.25, 0.0)
+    },
     **{f"{station}: 0": (False, {"strengths": without(station)}) for station in UP[1:]},
-    **{f"only {station}": (False, {"strengths": without(*(s for s in UP[1:] if s != station))}) for station in UP[2:]},
+    **{
+        f"only {station}": (False, {"strengths": without(*(s for s in UP[1:] if s != station))})
+        for station in UP[2:]
+    },
     "per_step 1 1 1 0": (False, {"strengths": over_steps(1.0, 1.0, 1.0, 0.0)}),
     "per_step 1 1 0 0": (False, {"strengths": over_steps(1.0, 1.0, 0.0, 0.0)}),
     "per_step 0 0 1 1": (False, {"strengths": over_steps(0.0, 0.0, 1.0, 1.0)}),
@@ -158,7 +177,11 @@ SETTINGS: dict[str, tuple[bool, dict]] = {
     "up_2: 0, styled MODEL looks": (True, {"strengths": without("up_2")}),
 }
 ENDS = "plain base under Apply", "styled base without HelloMeme"
-SHOWN = (*list(SETTINGS)[:2], "reference_strength 0.5", "per_step 1 1 0 0")  # on the page's picture, after the ends
+SHOWN = (
+    *list(SETTINGS)[:2],
+    "reference_strength 0.5",
+    "per_step 1 1 0 0",
+)  # on the page's picture, after the ends
 
 
 def strip(name: str, pictures: Sequence[Pictures]) -> np.ndarray:
@@ -183,7 +206,12 @@ def judge(table: Table, found: dict[str, tuple[float, float]]) -> None:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench style", description=__doc__)
     parser.add_argument("--people", type=int, default=8, help="who act (default: %(default)s)")
-    parser.add_argument("--lessons", type=int, default=LESSONS, help="steps in which the style is learned (default: %(default)s)")
+    parser.add_argument(
+        "--lessons",
+        type=int,
+        default=LESSONS,
+        help="steps in which the style is learned (default: %(default)s)",
+    )
     parser.add_argument("--picture", type=Path, help="file for the page's picture")
     options = parser.parse_args(argv)
     world, stage = World(), scenes(options.people, MOMENTS)
@@ -208,10 +236,14 @@ def main(argv: list[str]) -> int:
         found[name] = measure.identity(made[name]), style
         print(f"{name:36} {found[name][0]:8.2f}  {found[name][1]:5.2f}", flush=True)
     if options.picture:
-        cv2.imwrite(str(options.picture), np.vstack([strip(name, made[name]) for name in (*ENDS, *SHOWN)])[..., ::-1])
+        cv2.imwrite(
+            str(options.picture), np.vstack([strip(name, made[name]) for name in (*ENDS, *SHOWN)])[..., ::-1]
+        )
     table = Table()
     nothing = act(look[True], strengths=without(*UP), drive=0.0)
     same = all(np.array_equal(a, b) for one, two in zip(nothing, near) for a, b in zip(one, two))
-    table.say("every block boundary 0: the base's own pictures", "equal" if same else "not equal", "equal", same)
+    table.say(
+        "every block boundary 0: the base's own pictures", "equal" if same else "not equal", "equal", same
+    )
     judge(table, found)
     return verdict(table.passed, table.failed)

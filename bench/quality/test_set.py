@@ -113,7 +113,9 @@ def sampling(world: World) -> Actor:
     """The toy model as an actor, on the diffusers backend."""
 
     def act(scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures:
-        boxes = [draw_box(turn, place, (SIZE, SIZE)) for turn, place in zip(track.rotation, track.translation)]
+        boxes = [
+            draw_box(turn, place, (SIZE, SIZE)) for turn, place in zip(track.rotation, track.translation)
+        ]
         return world.act(scene.portrait, world.encode_drive(track, boxes), wishes)
 
     return act
@@ -121,7 +123,12 @@ def sampling(world: World) -> Actor:
 
 def drawing(scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures:
     """The drawing program as a perfect generator: strengths interpolate, and without a reference it draws a stranger."""
-    states = states_of(track.replace(rotation=wishes.drive * track.rotation, coefficients=np.clip(wishes.drive * track.coefficients, 0, 1)))
+    states = states_of(
+        track.replace(
+            rotation=wishes.drive * track.rotation,
+            coefficients=np.clip(wishes.drive * track.coefficients, 0, 1),
+        )
+    )
     own, stranger = ([draw(who, state, SIZE) for state in states] for who in (scene.who, Identity.of(0)))
     share = min(wishes.reference, 1.0)
     return [(share * a + (1 - share) * b).astype(np.uint8) for a, b in zip(own, stranger)]

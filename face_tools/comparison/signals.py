@@ -24,10 +24,7 @@ def shake(track: FaceTrack, at: np.ndarray) -> float:
 
 def neighbourhood(values: np.ndarray) -> np.ndarray:
     """(N,) the median of up to 8 values before and after each, itself left out."""
-    around = [
-        np.r_[values[max(k - REACH, 0) : k], values[k + 1 : k + 1 + REACH]]
-        for k in range(len(values))
-    ]
+    around = [np.r_[values[max(k - REACH, 0) : k], values[k + 1 : k + 1 + REACH]] for k in range(len(values))]
     return np.array([np.median(rows) if len(rows) else values[k] for k, rows in enumerate(around)])
 
 

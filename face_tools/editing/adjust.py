@@ -54,7 +54,9 @@ def parse(text: str) -> list[Rule]:
 def _rule(part: str) -> Rule:
     found = _RULE.fullmatch(part)
     if not found or all(found[key] is None for key in ("value", "scale", "offset")):
-        raise TrackError(f"{_short(part)} is not an edit; write NAME*SCALE, NAME+OFFSET or NAME=VALUE, such as jawOpen*1.2+0.05.")
+        raise TrackError(
+            f"{_short(part)} is not an edit; write NAME*SCALE, NAME+OFFSET or NAME=VALUE, such as jawOpen*1.2+0.05."
+        )
     try:
         scale = 0.0 if found["value"] else float(found["scale"] or 1)
         offset = float(found["value"] or (found["sign"] or "") + (found["offset"] or "0"))
@@ -86,7 +88,11 @@ def matching_names(word: str) -> tuple[str, ...]:
     if not names:
         near = difflib.get_close_matches(word.lower(), {n.lower(): n for n in (*ARKIT_51, *ANGLES)}, n=1)
         known = {n.lower(): n for n in (*ARKIT_51, *ANGLES)}
-        hint = f"did you mean {known[near[0]]!r}?" if near else "names are those of ARKit, such as jawOpen, or pitch, yaw, roll."
+        hint = (
+            f"did you mean {known[near[0]]!r}?"
+            if near
+            else "names are those of ARKit, such as jawOpen, or pitch, yaw, roll."
+        )
         raise TrackError(f"There is no coefficient or angle {word!r}: {hint}")
     return names
 
@@ -97,7 +103,9 @@ def adjust(track: FaceTrack, rules: list[Rule]) -> FaceTrack:
     coefficients = None if track.coefficients is None else track.coefficients.astype(np.float64)
     for rule in rules:
         if rule.last is not None and rule.last >= len(track):
-            raise TrackError(f"An edit names frame {rule.last}, but the track ends at frame {len(track) - 1}.")
+            raise TrackError(
+                f"An edit names frame {rule.last}, but the track ends at frame {len(track) - 1}."
+            )
         weights = rule.weights(len(track))
         for name in rule.names:
             if name in ANGLES:

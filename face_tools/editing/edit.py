@@ -54,7 +54,9 @@ def _weights(left: int, right: int, width: float) -> np.ndarray:
     return np.linalg.pinv(powers * root[:, None])[0] * root
 
 
-def merge_expression(pose: FaceTrack, expression: FaceTrack, strength: float = 1.0, add: bool = False) -> FaceTrack:
+def merge_expression(
+    pose: FaceTrack, expression: FaceTrack, strength: float = 1.0, add: bool = False
+) -> FaceTrack:
     """The head, landmarks and length of `pose` with the coefficients that `expression` has at the same time.
 
     strength: 0 keeps the coefficients of `pose` (none count as 0), 1 takes those of `expression`

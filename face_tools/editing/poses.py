@@ -16,7 +16,10 @@ ANGLES = ("pitch", "yaw", "roll")  # degrees
 WORDS: dict[str, tuple[dict[str, float], dict[str, float]]] = {
     "blink_left": ({"eyeBlinkLeft": 1.0}, {"eyeWideLeft": 1.0}),
     "blink_right": ({"eyeBlinkRight": 1.0}, {"eyeWideRight": 1.0}),
-    "look_sideways": ({"eyeLookOutLeft": 1.0, "eyeLookInRight": 1.0}, {"eyeLookInLeft": 1.0, "eyeLookOutRight": 1.0}),
+    "look_sideways": (
+        {"eyeLookOutLeft": 1.0, "eyeLookInRight": 1.0},
+        {"eyeLookInLeft": 1.0, "eyeLookOutRight": 1.0},
+    ),
     "look_up": ({"eyeLookUp": 1.0}, {"eyeLookDown": 1.0}),
     "brows": ({"browInnerUp": 1.0, "browOuterUp": 1.0}, {"browDown": 1.0}),
     "jaw": ({"jawOpen": 1.0}, {}),
@@ -87,7 +90,9 @@ def key_poses(text: str) -> list[tuple[float, dict[str, float]]]:
             pose = {name: float(value) for name, value in pairs}
             seconds = float(time)
         except ValueError:
-            raise TrackError(f'"{line}" is no key pose: write `SECONDS: NAME=VALUE NAME=VALUE`, as in `0.5: smile=0.8 yaw=10`.') from None
+            raise TrackError(
+                f'"{line}" is no key pose: write `SECONDS: NAME=VALUE NAME=VALUE`, as in `0.5: smile=0.8 yaw=10`.'
+            ) from None
         if unknown := [name for name in pose if name not in NAMES]:
             raise TrackError(f'"{line}": there is no {", ".join(unknown)}; a pose knows {", ".join(NAMES)}.')
         if not all(abs(value) <= LARGEST for value in pose.values()):
@@ -97,11 +102,15 @@ def key_poses(text: str) -> list[tuple[float, dict[str, float]]]:
         poses.append((seconds, pose))
     times = [seconds for seconds, _ in poses]
     if len(set(times)) != len(times):
-        raise TrackError(f"Two key poses stand at the same time: {', '.join(f'{seconds:g}' for seconds in sorted(times))} s.")
+        raise TrackError(
+            f"Two key poses stand at the same time: {', '.join(f'{seconds:g}' for seconds in sorted(times))} s."
+        )
     return sorted(poses, key=lambda pose: pose[0])
 
 
-def clip(base: Mapping[str, float], poses: list[tuple[float, dict[str, float]]], fps: float, loop: bool) -> list[dict[str, float]]:
+def clip(
+    base: Mapping[str, float], poses: list[tuple[float, dict[str, float]]], fps: float, loop: bool
+) -> list[dict[str, float]]:
     """One pose a frame, eased from each key pose to the next; values missing from a key pose come from `base`.
 
     Without key poses the clip is `base` alone. loop: after the last pose the first comes again, in the time of the first step, so that
@@ -115,7 +124,9 @@ def clip(base: Mapping[str, float], poses: list[tuple[float, dict[str, float]]],
     length = keys[-1][0]
     frames = round(length * fps) + (0 if loop and len(keys) > 1 else 1)
     if frames > MAX_FRAMES:
-        raise TrackError(f"The key poses last {length:g} s, which is {frames} frames at {fps:g} a second; {MAX_FRAMES} are the most.")
+        raise TrackError(
+            f"The key poses last {length:g} s, which is {frames} frames at {fps:g} a second; {MAX_FRAMES} are the most."
+        )
     times = np.array([seconds for seconds, _ in keys])
     return [_between(keys, times, k / fps) for k in range(frames)]
 

@@ -60,7 +60,9 @@ def retime(
     """
     last = len(track) - 1 if last is None else last
     if not 0 <= first <= last < len(track):
-        raise TrackError(f"The track has rows 0 to {len(track) - 1}, so rows {first} to {last} cannot be cut out.")
+        raise TrackError(
+            f"The track has rows 0 to {len(track) - 1}, so rows {first} to {last} cannot be cut out."
+        )
     fps = track.fps if fps is None else fps
     if speed <= 0 or fps <= 0:
         raise TrackError(f"Speed and frame rate are above 0, got {speed:g} and {fps:g}.")
@@ -72,7 +74,9 @@ def retime(
     one_pass = require_length(span / step + (ends == "once"), "The speed and the frame rate")
     frames = max(one_pass, 1) if frames is None else frames
     if ends == "once" and frames > one_pass:
-        raise TrackError(f'{frames} frames were asked for, but one pass gives {one_pass}: choose "loop" or "ping-pong".')
+        raise TrackError(
+            f'{frames} frames were asked for, but one pass gives {one_pass}: choose "loop" or "ping-pong".'
+        )
     positions = np.arange(frames) * step
     if ends == "loop":
         positions = np.mod(positions, count)
@@ -93,12 +97,18 @@ def cross_fade(a: FaceTrack, b: FaceTrack, frames: int) -> FaceTrack:
     if (a.coefficients is None) != (b.coefficients is None):
         raise TrackError("Only one of the two tracks has expression coefficients, so they cannot be joined.")
     if not 0 <= frames <= min(len(a), len(b)):
-        raise TrackError(f"A cross-fade of {frames} rows does not fit into tracks of {len(a)} and {len(b)} rows.")
+        raise TrackError(
+            f"A cross-fade of {frames} rows does not fit into tracks of {len(a)} and {len(b)} rows."
+        )
     b, notes = alike(b, a)
     time = (np.arange(frames) + 1) / (frames + 1)
     parts = [a.rows(slice(0, len(a) - frames))] if frames < len(a) else []
     if frames:
-        parts.append(blend(a.rows(slice(len(a) - frames, None)), b.rows(slice(0, frames)), time * time * (3 - 2 * time)))
+        parts.append(
+            blend(
+                a.rows(slice(len(a) - frames, None)), b.rows(slice(0, frames)), time * time * (3 - 2 * time)
+            )
+        )
     parts += [b.rows(slice(frames, None))] if frames < len(b) else []
     return joined(parts, unique_notes(a, b, more=notes))
 
@@ -107,7 +117,10 @@ def joined(parts: list[FaceTrack], notes: tuple[str, ...]) -> FaceTrack:
     """Tracks of one source, one after the other."""
     parts = _with_equal_frames(*parts)
     rows = {name: [getattr(part, name) for part in parts] for name in ("valid", *ROWS)}
-    arrays = {name: None if any(p is None for p in pieces) else np.concatenate(pieces) for name, pieces in rows.items()}
+    arrays = {
+        name: None if any(p is None for p in pieces) else np.concatenate(pieces)
+        for name, pieces in rows.items()
+    }
     return parts[0].replace(notes=notes, **arrays)
 
 

@@ -12,11 +12,18 @@ from ..trackers.head_pose import FOCAL_512, focal_length
 # Corners of the square on the face, half a side 5 cm.
 SHRINK = 0.05
 CORNERS = np.array([(-1, -1, 0), (-1, 1, 0), (1, 1, 0), (1, -1, 0)]) * SHRINK
-EDGE_RGB = ((0, 255, 0), (0, 0, 255), (255, 0, 0), (255, 0, 255))  # corner 0-1, 1-2, 2-3, 3-0, drawn in this order
+EDGE_RGB = (
+    (0, 255, 0),
+    (0, 0, 255),
+    (255, 0, 0),
+    (255, 0, 255),
+)  # corner 0-1, 1-2, 2-3, 3-0, drawn in this order
 THICKNESS_512 = 15
 
 
-def box_corners(rotation: np.ndarray, translation: np.ndarray, size: tuple[int, int] = (512, 512)) -> np.ndarray:
+def box_corners(
+    rotation: np.ndarray, translation: np.ndarray, size: tuple[int, int] = (512, 512)
+) -> np.ndarray:
     """(4, 2) pixels of the square's corners: bottom-left, top-left, top-right, bottom-right at rotation 0.
 
     z and the focal length are both taken times 0.05, so the square has its true place and size but the perspective of one that is
@@ -45,7 +52,9 @@ def draw_box(rotation: np.ndarray, translation: np.ndarray, size: tuple[int, int
     return canvas
 
 
-def driven_translation(track: FaceTrack, reference: FaceTrack | None = None, ratio: float = 0.0) -> np.ndarray:
+def driven_translation(
+    track: FaceTrack, reference: FaceTrack | None = None, ratio: float = 0.0
+) -> np.ndarray:
     """(F, 3) translations to draw: the reference's place plus `ratio` times how far the driver has moved since its first frame.
 
     Ratio 0 (published default) keeps the head where the reference has it. Without a reference the driver's first frame stands in.

@@ -50,7 +50,13 @@ def paste_back(
         _blend(window[band], pasted[band], weight[band], gain, offset)
 
 
-def _blend(window: np.ndarray, pasted: np.ndarray, weight: np.ndarray, gain: np.ndarray | None, offset: np.ndarray | None) -> None:
+def _blend(
+    window: np.ndarray,
+    pasted: np.ndarray,
+    weight: np.ndarray,
+    gain: np.ndarray | None,
+    offset: np.ndarray | None,
+) -> None:
     """Put rows of a picture into those of the window, in place; what is in `pasted` is lost."""
     if gain is not None:
         pasted *= gain
@@ -61,7 +67,9 @@ def _blend(window: np.ndarray, pasted: np.ndarray, weight: np.ndarray, gain: np.
     window += pasted
 
 
-def _match(picture: np.ndarray, target: np.ndarray, weight: np.ndarray, match: float) -> tuple[np.ndarray, np.ndarray]:
+def _match(
+    picture: np.ndarray, target: np.ndarray, weight: np.ndarray, match: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Gain and offset (width, 3), equal in every pixel, that pull `picture` to the colours of `target`.
 
     They act on the weighted mean and standard deviation of each colour.

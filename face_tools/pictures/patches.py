@@ -17,7 +17,9 @@ PARTS_TEMPLATE = np.array([
     (0.50951539, 0.40128625), (0.29259476, 0.40203411), (0.72196212, 0.40857479),
     (0.63420714, 0.71678643), (0.38437035, 0.71723224),
 ])  # fmt: skip
-MOTION_TEMPLATE = np.array([(0.3843, 0.27), (0.62, 0.2668), (0.503, 0.4185), (0.406, 0.5273), (0.5977, 0.525)])
+MOTION_TEMPLATE = np.array(
+    [(0.3843, 0.27), (0.62, 0.2668), (0.503, 0.4185), (0.406, 0.5273), (0.5977, 0.525)]
+)
 PATCH, WINDOW, BLUR = 224, 256, (5, 5)
 TAPS = 4  # pixels beside a point that bicubic interpolation may read, and one for rounding
 SMALLEST = 1.0  # pixels that a face spans at least
@@ -55,7 +57,9 @@ class PatchPlan:
         """Raise TrackError unless the (H, W, C) picture has the size that was tracked."""
         height, width = frame.shape[:2]
         if (width, height) != self.frame:
-            raise TrackError(f"The track is of frames of {self.frame[0]}x{self.frame[1]}, these are {width}x{height}.")
+            raise TrackError(
+                f"The track is of frames of {self.frame[0]}x{self.frame[1]}, these are {width}x{height}."
+            )
 
     def part(self, k: int) -> tuple[slice, slice]:
         """Rows and columns of frame k that its pictures see: a small part of a large frame."""
@@ -69,18 +73,26 @@ class PatchPlan:
 
     def cut_part(self, part: np.ndarray, k: int) -> dict[str, np.ndarray]:
         """The same from the frame's `part` alone."""
-        return {name: (_motion_crop if name == MOTION_CROP else _patch)(part, warp[k]) for name, warp in self._warps.items()}
+        return {
+            name: (_motion_crop if name == MOTION_CROP else _patch)(part, warp[k])
+            for name, warp in self._warps.items()
+        }
 
     @cached_property
     def _from_frame(self) -> dict[str, np.ndarray]:
         """Picture -> (F, 2, 3) frame -> window of a region, or crop. The official code draws the upright face in between."""
-        return {name: _composed(window, self.face) for name, window in self.windows.items()} | {MOTION_CROP: self.motion}
+        return {name: _composed(window, self.face) for name, window in self.windows.items()} | {
+            MOTION_CROP: self.motion
+        }
 
     @cached_property
     def _parts(self) -> np.ndarray:
         """(F, 2, 2) the first (x, y) that the pictures of a frame see, with what interpolation takes beside it, and the one past the last;
         at least a pixel of the frame, whose border then stands for all that lies outside."""
-        seen = [_backward(warp, PATCH if name == MOTION_CROP else WINDOW) for name, warp in self._from_frame.items()]
+        seen = [
+            _backward(warp, PATCH if name == MOTION_CROP else WINDOW)
+            for name, warp in self._from_frame.items()
+        ]
         points = np.concatenate(seen, 1)
         low = np.clip(np.floor(points.min(1)).astype(int) - TAPS, 0, np.array(self.frame) - 1)
         high = np.clip(np.ceil(points.max(1)).astype(int) + TAPS, low + 1, self.frame)
@@ -89,7 +101,9 @@ class PatchPlan:
     @cached_property
     def _warps(self) -> dict[str, np.ndarray]:
         """Picture -> (F, 2, 3) as from the frame, from its part."""
-        start = np.concatenate([np.broadcast_to(np.eye(2), (len(self.face), 2, 2)), self._parts[:, 0, :, None]], -1)
+        start = np.concatenate(
+            [np.broadcast_to(np.eye(2), (len(self.face), 2, 2)), self._parts[:, 0, :, None]], -1
+        )
         return {name: _composed(warp, start) for name, warp in self._from_frame.items()}
 
 
@@ -115,7 +129,9 @@ def plan_patches(track: FaceTrack) -> PatchPlan:
     spans = np.ptp(track.landmarks[..., :2], axis=1).min(1)
     if spans.min(initial=np.inf) < SMALLEST:
         k = int(spans.argmin())
-        raise TrackError(f"There is no face to cut patches from: its landmarks in frame {k} span {spans[k]:.1f} pixels.")
+        raise TrackError(
+            f"There is no face to cut patches from: its landmarks in frame {k} span {spans[k]:.1f} pixels."
+        )
     face = np.stack([face_matrix(row, scheme, (side, side)) for row in track.landmarks])
     motion = np.stack([motion_matrix(row, scheme) for row in track.landmarks])
     upright = np.stack([transform(matrix, row[:, :2]) for matrix, row in zip(face, track.landmarks)])

@@ -14,7 +14,11 @@ from .chart import BITS, BRIDGED, FINE, INK, PAPER, averaged, blank, fixed, pane
 
 ANGLES = ("pitch", "yaw", "roll")
 
-MEASURED = (20, 200, 170)  # RGB, of a measured row; a bridged one (held, interpolated) is drawn in BRIDGED, in both pictures
+MEASURED = (
+    20,
+    200,
+    170,
+)  # RGB, of a measured row; a bridged one (held, interpolated) is drawn in BRIDGED, in both pictures
 AXES = ((230, 60, 60), (60, 190, 60), (70, 110, 250))  # x to the right, y up, z out of the face
 LIVELIEST = 6  # curves drawn where nobody chose
 
@@ -41,12 +45,16 @@ def draw_overlay(frame: np.ndarray, track: FaceTrack, k: int) -> np.ndarray:
         cv2.line(picture, fixed(middle)[0], fixed(tip)[0], AXES[axis], 2 * thin, cv2.LINE_AA, BITS)
         text(picture, "xyz"[axis], tip, AXES[axis], thin)
     pitch, yaw, roll = np.rad2deg(track.rotation[k])
-    words = f"{k}  pitch {pitch:+.0f}  yaw {yaw:+.0f}  roll {roll:+.0f}" + ("" if track.valid[k] else "  bridged")
+    words = f"{k}  pitch {pitch:+.0f}  yaw {yaw:+.0f}  roll {roll:+.0f}" + (
+        "" if track.valid[k] else "  bridged"
+    )
     text(picture, words, (6 * thin, height - 8 * thin), colour, thin)
     return picture
 
 
-def draw_plot(track: FaceTrack, names: tuple[str, ...] = (), size: tuple[int, int] = (1024, 512)) -> np.ndarray:
+def draw_plot(
+    track: FaceTrack, names: tuple[str, ...] = (), size: tuple[int, int] = (1024, 512)
+) -> np.ndarray:
     """Chosen coefficients (0..1) and head angles (degrees) over the frames, (height, width, 3) uint8 RGB.
 
     names: coefficients and angles; none means the liveliest coefficients and all angles
@@ -56,11 +64,20 @@ def draw_plot(track: FaceTrack, names: tuple[str, ...] = (), size: tuple[int, in
     names = names or lively(track) + ANGLES
     shapes, angles = [n for n in names if n not in ANGLES], [n for n in names if n in ANGLES]
     if shapes and track.coefficients is None:
-        raise TrackError(f"The track from {track.source} has no expression coefficients, so {', '.join(shapes)} cannot be drawn.")
+        raise TrackError(
+            f"The track from {track.source} has no expression coefficients, so {', '.join(shapes)} cannot be drawn."
+        )
     canvas = blank(size)
     panels = []
     if shapes:
-        panels.append((shapes, np.stack([track.coefficients[:, ARKIT_51.index(n)] for n in shapes]), (0.0, 1.0), "coefficients"))
+        panels.append(
+            (
+                shapes,
+                np.stack([track.coefficients[:, ARKIT_51.index(n)] for n in shapes]),
+                (0.0, 1.0),
+                "coefficients",
+            )
+        )
     if angles:
         degrees = np.rad2deg(np.unwrap(track.rotation, axis=0)).T[[ANGLES.index(n) for n in angles]]
         reach = max(20.0, np.ceil(np.abs(degrees).max() / 20) * 20)
@@ -82,7 +99,9 @@ def draw_sheet(overlays: list[np.ndarray], plot: np.ndarray) -> np.ndarray:
     tops = []
     for picture in overlays:
         scale = min(width / picture.shape[1], plot.shape[0] / picture.shape[0])
-        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+        small = cv2.resize(
+            picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        )
         tops.append(small)
     height = max(len(top) for top in tops)
     row = np.full((height, plot.shape[1], 3), PAPER, np.uint8)
@@ -102,4 +121,6 @@ def lively(track: FaceTrack) -> tuple[str, ...]:
 
 def _caption(track: FaceTrack) -> str:
     bridged = ranges(np.flatnonzero(~track.valid))
-    return f"frame ({track.fps:g} a second), {track.source}" + (f"; not measured: {bridged}" if bridged else "")
+    return f"frame ({track.fps:g} a second), {track.source}" + (
+        f"; not measured: {bridged}" if bridged else ""
+    )

@@ -41,23 +41,31 @@ def read_arkit_json(path: str | os.PathLike) -> Recording:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, TrackError):
             raise
-        raise TrackError(f"{path} is not an ARKit recording ({type(error).__name__}: {error}); {FORMS}.") from None
+        raise TrackError(
+            f"{path} is not an ARKit recording ({type(error).__name__}: {error}); {FORMS}."
+        ) from None
     if not all(np.isfinite(part).all() for part in (times, values)):
         raise TrackError(f"{path} holds numbers that are not finite.")
     if np.any(np.diff(times) <= 0):
         k = int(np.flatnonzero(np.diff(times) <= 0)[0])
         early, late = times[k + 1], times[k]
-        raise TrackError(f"{path}: times must rise, but frame {k + 1} is at {early:g} s after frame {k} at {late:g} s.")
+        raise TrackError(
+            f"{path}: times must rise, but frame {k + 1} is at {early:g} s after frame {k} at {late:g} s."
+        )
     usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     if usual > SLOWEST:
-        raise TrackError(f"{path}: times count seconds, and these lie {usual:g} apart: they look like milliseconds, so divide them.")
+        raise TrackError(
+            f"{path}: times count seconds, and these lie {usual:g} apart: they look like milliseconds, so divide them."
+        )
     coefficients, notes = clipped(values)
     return Recording(SOURCE, times, coefficients, rotation, notes)
 
 
 def _frames(frames: list[dict], path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     times = np.array([float(frame["time"]) for frame in frames])
-    values = np.array([_by_name(frame["blendShapes"].items(), f"{path}, frame {k}") for k, frame in enumerate(frames)])
+    values = np.array(
+        [_by_name(frame["blendShapes"].items(), f"{path}, frame {k}") for k, frame in enumerate(frames)]
+    )
     if not all("transform" in frame for frame in frames):
         return times, values, None
     numbers = np.array([frame["transform"] for frame in frames], dtype=np.float64)

@@ -18,7 +18,9 @@ TIME, HEAD = "timecode", ("headpitch", "headyaw", "headroll")
 # Which way the app's head angles turn is not documented: taken to be ours until a take with a known motion says otherwise.
 HEAD_SIGNS = np.array([1.0, 1.0, 1.0])
 DAY = 86400.0
-MILLISECONDS_FROM = 240  # no take has that many frames per second, so a last field above it counts milliseconds
+MILLISECONDS_FROM = (
+    240  # no take has that many frames per second, so a last field above it counts milliseconds
+)
 
 
 def read_live_link(path: str | os.PathLike, take_fps: float = TAKE_FPS) -> Recording:
@@ -31,7 +33,9 @@ def read_live_link(path: str | os.PathLike, take_fps: float = TAKE_FPS) -> Recor
     columns = {canonical_name(word) or word.strip().lower(): i for i, word in enumerate(header)}
     absent = [name for name in ARKIT_51 if name not in columns]
     if TIME not in columns or len(absent) == len(ARKIT_51):
-        raise TrackError(f"{path} is not a Live Link Face recording: its first row holds {', '.join(header[:4])} ... .")
+        raise TrackError(
+            f"{path} is not a Live Link Face recording: its first row holds {', '.join(header[:4])} ... ."
+        )
     if absent:
         raise TrackError(f"{path} lacks the columns {', '.join(absent)}.")
     wanted = [columns[name] for name in ARKIT_51]
@@ -45,7 +49,9 @@ def read_live_link(path: str | os.PathLike, take_fps: float = TAKE_FPS) -> Recor
     order = np.unique(times[::-1], return_index=True)[1]
     order = len(times) - 1 - order
     if len(order) < len(times) or np.any(np.diff(times) < 0):
-        notes += (f"The timecode jumps back: {len(times)} rows were sorted by time, {len(order)} times are distinct.",)
+        notes += (
+            f"The timecode jumps back: {len(times)} rows were sorted by time, {len(order)} times are distinct.",
+        )
     rotation = rotation[order] if rotation is not None else None
     return Recording(SOURCE, times[order], coefficients[order], rotation, notes + clip_notes + head_notes)
 
@@ -53,15 +59,23 @@ def read_live_link(path: str | os.PathLike, take_fps: float = TAKE_FPS) -> Recor
 def _read_table(path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = [(line, row) for line, row in enumerate(csv.reader(file), start=1) if any(cell.strip() for cell in row)]
+            rows = [
+                (line, row)
+                for line, row in enumerate(csv.reader(file), start=1)
+                if any(cell.strip() for cell in row)
+            ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TrackError(f"{path} cannot be read as a CSV file ({error}).") from None
     if len(rows) < 2:
-        raise TrackError(f"{path} holds {len(rows)} rows; a recording has a row of names and at least one of values.")
+        raise TrackError(
+            f"{path} holds {len(rows)} rows; a recording has a row of names and at least one of values."
+        )
     names = rows[0][1]
     for line, row in rows[1:]:
         if any(cell.strip() for cell in row[len(names) :]):
-            raise TrackError(f"{path}, row {line}: {len(row)} values under {len(names)} names, so it is not known which is which.")
+            raise TrackError(
+                f"{path}, row {line}: {len(row)} values under {len(names)} names, so it is not known which is which."
+            )
     return names, rows[1:]
 
 
@@ -73,9 +87,13 @@ def _numbers(path, header, rows, columns) -> np.ndarray:
             try:
                 values[k, j] = float(cell)
             except ValueError:
-                raise TrackError(f"{path}, row {line}, column {header[column]}: {cell!r} is not a number.") from None
+                raise TrackError(
+                    f"{path}, row {line}, column {header[column]}: {cell!r} is not a number."
+                ) from None
             if not np.isfinite(values[k, j]):
-                raise TrackError(f"{path}, row {line}, column {header[column]}: {cell!r} is not a finite number.")
+                raise TrackError(
+                    f"{path}, row {line}, column {header[column]}: {cell!r} is not a finite number."
+                )
     return values
 
 
@@ -102,7 +120,9 @@ def seconds(timecodes: list[str], take_fps: float) -> tuple[np.ndarray, tuple[st
         raise TrackError(f"The frame rate of a take is above 0, got {take_fps:g}.")
     fields = [_fields(code) for code in timecodes]
     if len({len(row) for row in fields}) != 1:
-        raise TrackError(f"The timecodes have different forms, such as {timecodes[0]!r} and {timecodes[-1]!r}.")
+        raise TrackError(
+            f"The timecodes have different forms, such as {timecodes[0]!r} and {timecodes[-1]!r}."
+        )
     table = np.array(fields)
     notes: tuple[str, ...] = ()
     if table.shape[1] == 1:
@@ -134,7 +154,9 @@ def _fields(code: str) -> list[float]:
 def _rate_notes(frames: np.ndarray, whole_seconds: np.ndarray, take_fps: float) -> tuple[str, ...]:
     highest = int(frames.max())
     if highest >= take_fps:
-        return (f"The timecode counts up to frame {highest} within a second, more than {take_fps:g} frames per second allow.",)
+        return (
+            f"The timecode counts up to frame {highest} within a second, more than {take_fps:g} frames per second allow.",
+        )
     # The first and last second may be cut short, so only a take with a full second between them tells its rate.
     if np.ptp(whole_seconds) >= 2 and highest < take_fps / 2:
         return (

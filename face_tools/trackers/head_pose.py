@@ -34,9 +34,13 @@ def solve(landmarks: np.ndarray, scheme: str, size: tuple[int, int]) -> tuple[np
     not bend its rotation, as it does where a lens is assumed (63 degrees add 6 degrees of false pitch off the centre).
     """
     if scheme != "mediapipe478" or landmarks.shape[-1] != 3:
-        raise TrackError(f"Head pose needs three-dimensional mediapipe478 landmarks, got {landmarks.shape[-1]}D {scheme}.")
+        raise TrackError(
+            f"Head pose needs three-dimensional mediapipe478 landmarks, got {landmarks.shape[-1]}D {scheme}."
+        )
     width, height = size
-    pixels_per_cm, rotation, shift = similarity(RIGID_CM, _in_camera(landmarks) - [width / 2, -height / 2, 0.0], _WEIGHTS)
+    pixels_per_cm, rotation, shift = similarity(
+        RIGID_CM, _in_camera(landmarks) - [width / 2, -height / 2, 0.0], _WEIGHTS
+    )
     metres = 1 / (100 * pixels_per_cm)
     translation = [shift[0] * metres, shift[1] * metres, -focal_length(size) * metres]
     return rotation_angles(rotation).astype(np.float32), np.float32(translation)
@@ -56,7 +60,11 @@ def _in_camera(landmarks: np.ndarray) -> np.ndarray:
 
 
 def move_translation(
-    translation: np.ndarray, scale: float, centre: tuple[float, float], size: tuple[int, int], new_size: tuple[int, int]
+    translation: np.ndarray,
+    scale: float,
+    centre: tuple[float, float],
+    size: tuple[int, int],
+    new_size: tuple[int, int],
 ) -> np.ndarray:
     """Translation (..., 3) of a (width, height) picture, expressed for another picture of the same scene.
 

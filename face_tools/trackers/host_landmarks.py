@@ -80,7 +80,9 @@ def face_of(face: dict) -> Face:
         raise TrackError(f"Expected 478 landmarks in 2D and 3D, got {flat.shape} and {solid.shape}.")
     spread = min(np.ptp(points, axis=0)[:2].min() for points in (flat, solid))
     if not (np.isfinite(flat).all() and np.isfinite(solid).all() and spread > 0):
-        raise TrackError("ComfyUI's face landmarks are no face: they lie on a line, or hold numbers that are not finite.")
+        raise TrackError(
+            "ComfyUI's face landmarks are no face: they lie on a line, or hold numbers that are not finite."
+        )
     # landmarks_3d lie in the network's own upright picture: only their depth is new, on the scale of that picture.
     scale = np.linalg.norm(flat - flat.mean(0)) / np.linalg.norm(solid[:, :2] - solid[:, :2].mean(0))
     landmarks = np.concatenate([flat, solid[:, 2:] * scale], 1).astype(np.float32)

@@ -75,7 +75,9 @@ def filter_rate(group: Group, motion: float) -> float:
     return float(np.interp(motion, (group.still, FAST_MOTION), (group.slow, group.fast)))
 
 
-def one_euro(x: np.ndarray, x_before: np.ndarray, speed_before: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
+def one_euro(
+    x: np.ndarray, x_before: np.ndarray, speed_before: np.ndarray, rate: float
+) -> tuple[np.ndarray, np.ndarray]:
     """One step of the One-Euro filter (Casiez 2012) with time step and beta both `rate`. Returns (smoothed, speed)."""
     a = _factor(rate, DERIVATIVE_CUTOFF)
     speed = a * (x - x_before) / rate + (1 - a) * speed_before

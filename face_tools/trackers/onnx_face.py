@@ -11,7 +11,11 @@ from ..opencv import cv2
 from ..track import TrackError
 from .onnx_session import OnnxNet
 
-LANDMARK_FILE, POSE_FILE, COEFFICIENT_FILE = "hello_face_landmark.onnx", "hello_3dmm.onnx", "hello_arkit_blendshape.onnx"
+LANDMARK_FILE, POSE_FILE, COEFFICIENT_FILE = (
+    "hello_face_landmark.onnx",
+    "hello_3dmm.onnx",
+    "hello_arkit_blendshape.onnx",
+)
 POINTS = 222
 EYE_CORNERS = (74, 96)  # the outer corners, image-left and image-right: their line is level in an upright cut
 OUTLINE_ENDS = (0, 32)
@@ -133,16 +137,21 @@ class PoseNet:
     def __init__(self, path: str):
         self.net = OnnxNet(path).expect(FACE_SIZE, FACE_SIZE, outputs=1)
 
-    def __call__(self, pictures: list[np.ndarray], cuts: list[Cut], size: tuple[int, int], focal_length: float):
+    def __call__(
+        self, pictures: list[np.ndarray], cuts: list[Cut], size: tuple[int, int], focal_length: float
+    ):
         """N cuts (224, 224, 3) uint8 RGB of frames of `size` (width, height), seen with `focal_length` pixels.
 
         Returns rotation (N, 3) radians (pitch, yaw, roll) and translation (N, 3) for the whole frame.
         """
         numbers = self.net(to_input(pictures))[0].reshape(len(pictures), -1)
         if numbers.shape[1] < TRANSLATION.stop:
-            raise TrackError(f"{self.net.path} gives {numbers.shape[1]} numbers a face; expected at least {TRANSLATION.stop}.")
+            raise TrackError(
+                f"{self.net.path} gives {numbers.shape[1]} numbers a face; expected at least {TRANSLATION.stop}."
+            )
         translation = [
-            frame_translation(t, cut, size, focal_length) for t, cut in zip(numbers[:, TRANSLATION].astype(np.float64), cuts)
+            frame_translation(t, cut, size, focal_length)
+            for t, cut in zip(numbers[:, TRANSLATION].astype(np.float64), cuts)
         ]
         return numbers[:, ANGLES].astype(np.float32), np.array(translation, dtype=np.float32)
 
@@ -151,7 +160,9 @@ def pose_cut(points: np.ndarray) -> Cut:
     return cut_around(points, FACE_SIZE, POSE_MARGIN, angle=0.0)
 
 
-def frame_translation(t: np.ndarray, cut: Cut, size: tuple[int, int], focal_length: float = FOCAL_LENGTH) -> np.ndarray:
+def frame_translation(
+    t: np.ndarray, cut: Cut, size: tuple[int, int], focal_length: float = FOCAL_LENGTH
+) -> np.ndarray:
     """Translation (3,) seen in a cut by FOCAL_LENGTH -> (3,) seen in the frame of `size` (width, height) by `focal_length`.
 
     With the same focal length this is the published crop_transl_to_full_transl: the depth grows as the picture shrinks, and the

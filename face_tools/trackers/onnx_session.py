@@ -20,7 +20,9 @@ class OnnxNet:
         wanted = [provider for provider in PROVIDERS if provider in onnxruntime.get_available_providers()]
         try:
             self.session = onnxruntime.InferenceSession(path, providers=wanted)
-        except Exception as error:  # onnxruntime raises a dozen classes of its own for a file that it cannot read
+        except (
+            Exception
+        ) as error:  # onnxruntime raises a dozen classes of its own for a file that it cannot read
             size = os.path.getsize(path)
             raise TrackError(
                 f"{path} ({size} bytes) cannot be loaded as an ONNX model; fetch it again if it was cut short ({error})."

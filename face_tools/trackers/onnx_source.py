@@ -161,7 +161,11 @@ class OnnxSource:
     def detect(self, frame: np.ndarray) -> list[Detection]:
         bgr = np.ascontiguousarray(frame[..., ::-1])
         boxes = self.detector.detect(bgr)
-        faces = self.landmarks(bgr, [cut_around_box(box, LANDMARK_SIZE, UPRIGHT_MARGIN) for box in boxes]) if len(boxes) else ()
+        faces = (
+            self.landmarks(bgr, [cut_around_box(box, LANDMARK_SIZE, UPRIGHT_MARGIN) for box in boxes])
+            if len(boxes)
+            else ()
+        )
         return [Detection(box[:4], -eye_angle(face.points), float(box[4])) for box, face in zip(boxes, faces)]
 
     def follow(self, bgr: np.ndarray, tracked: list[Tracked], most: int) -> list[Tracked]:

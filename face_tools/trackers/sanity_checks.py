@@ -30,8 +30,12 @@ def doubt(face: Face, scheme: str) -> float:
 
 def _off_the_picture(face: Face, scheme: str) -> float:
     """Radians between the head pose's roll and that of the eye line; pi where the mouth lies above the eyes of the head."""
-    _, left_eye, right_eye, right_mouth, left_mouth = (face.landmarks[k, :2] * (1, -1) for k in scheme_of(scheme).parts)
-    head = rotation_matrix(face.rotation)[:2]  # columns: where the head's x, y and z point in the picture, y up
+    _, left_eye, right_eye, right_mouth, left_mouth = (
+        face.landmarks[k, :2] * (1, -1) for k in scheme_of(scheme).parts
+    )
+    head = rotation_matrix(face.rotation)[
+        :2
+    ]  # columns: where the head's x, y and z point in the picture, y up
     down = (left_mouth + right_mouth - left_eye - right_eye) @ -head[:, 1]
     if down < 0 and np.linalg.norm(head[:, 1]) > FLAT:
         return np.pi

@@ -19,7 +19,9 @@ MODULES = {
     "mediapipe-tasks": ".mediapipe_tasks",
     "mediapipe-mesh": ".mediapipe_mesh",
 }
-ALLOWED = "SK_PORTRAIT_ALLOW_METRICS"  # set on the artist's own machine: a tracker may send what its `consent` says
+ALLOWED = (
+    "SK_PORTRAIT_ALLOW_METRICS"  # set on the artist's own machine: a tracker may send what its `consent` says
+)
 AUTO = "auto"  # the order of MODULES: coefficients of the official nets first, then MediaPipe's, then none
 
 
@@ -60,6 +62,8 @@ def open_source(name: str, models: ModelFiles) -> Source:
         raise TrackError(reason)
     if sentence := consent(name):
         if os.environ.get(ALLOWED) != "1":
-            raise TrackError(f"{sentence} A workflow cannot allow that: start ComfyUI with {ALLOWED}=1 in its environment if you do.")
+            raise TrackError(
+                f"{sentence} A workflow cannot allow that: start ComfyUI with {ALLOWED}=1 in its environment if you do."
+            )
         log.warning("%s", sentence)
     return module.open_source(models)

@@ -45,13 +45,19 @@ class Finder:
 
     def __call__(self, image: np.ndarray, faces: list[Face]) -> list[Face]:
         """All faces of the next frame, of which `detect` saw these in the whole of it."""
-        lost = [(box, age + 1) for box, age in self._seen if not any(overlap(box, face.box) > SAME / 3 for face in faces)]
+        lost = [
+            (box, age + 1)
+            for box, age in self._seen
+            if not any(overlap(box, face.box) > SAME / 3 for face in faces)
+        ]
         for box, _ in lost:
             self._add(faces, self._around(image, box))
         if not faces:
             faces = self._search(image)
         found = [(face.box, 0) for face in faces]
-        self._seen = found + [(box, age) for box, age in lost if age < MEMORY and not any(overlap(box, b) > 0 for b, _ in found)]
+        self._seen = found + [
+            (box, age) for box, age in lost if age < MEMORY and not any(overlap(box, b) > 0 for b, _ in found)
+        ]
         return faces
 
     def _search(self, image: np.ndarray) -> list[Face]:

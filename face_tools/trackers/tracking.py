@@ -40,7 +40,9 @@ def track_faces(
     for frame, faces in look(source, frames):
         shape = frame.shape[1], frame.shape[0]
         if size not in (None, shape):
-            raise TrackError(f"Frame {len(rows)} measures {shape[0]}x{shape[1]}, the frames before it {size[0]}x{size[1]}.")
+            raise TrackError(
+                f"Frame {len(rows)} measures {shape[0]}x{shape[1]}, the frames before it {size[0]}x{size[1]}."
+            )
         size = shape
         rows.append(follow(frame, faces))
         tick(len(rows))
@@ -102,7 +104,10 @@ def without_jumps(valid: np.ndarray, arrays: dict[str, np.ndarray | None], fps: 
 def tilt_notes(valid: np.ndarray, rotation: np.ndarray) -> tuple[str, ...]:
     """Sentences that name the frames, measured as `valid` (F,) with `rotation` (M, 3), in which the head is on its side or on its top."""
     tilt, frames = np.abs(wrapped(rotation[:, 2])), np.flatnonzero(valid)
-    kinds = {"lies on its side": (tilt > SIDEWAYS) & (tilt <= UPSIDE_DOWN), "is upside down": tilt > UPSIDE_DOWN}
+    kinds = {
+        "lies on its side": (tilt > SIDEWAYS) & (tilt <= UPSIDE_DOWN),
+        "is upside down": tilt > UPSIDE_DOWN,
+    }
     return tuple(
         f"The head {kind} in {there.sum()} of {len(valid)} frames ({ranges(frames[there])}, counted from 0): turn the picture if it "
         "should not be."
@@ -116,9 +121,13 @@ def cut_notes(cuts: list[int], foreign: list[int]) -> tuple[str, ...]:
     notes = ()
     if cuts:
         places = f"frame{'s' * (len(cuts) > 1)} {', '.join(map(str, cuts))}"
-        notes += (f"The clip cuts to another person at {places} (counted from 0); the track follows the new person.",)
+        notes += (
+            f"The clip cuts to another person at {places} (counted from 0); the track follows the new person.",
+        )
     if foreign:
-        notes += (f"Only another person is seen in {len(foreign)} frames ({ranges(foreign)}, counted from 0).",)
+        notes += (
+            f"Only another person is seen in {len(foreign)} frames ({ranges(foreign)}, counted from 0).",
+        )
     return notes
 
 
@@ -128,14 +137,18 @@ def check_misses(valid: np.ndarray, on_miss: str, foreign: list[int] = ()) -> tu
     Raises TrackError where the policy does not allow them.
     """
     if on_miss not in ON_MISS:
-        raise TrackError(f"There is no policy {on_miss!r} for a missed frame; there are {', '.join(ON_MISS)}.")
+        raise TrackError(
+            f"There is no policy {on_miss!r} for a missed frame; there are {', '.join(ON_MISS)}."
+        )
     if valid.all():
         return ()
     if not valid.any():
         raise TrackError(f"No face was found in any of the {len(valid)} frames.")
     missed = f"in {(~valid).sum()} of {len(valid)} frames ({ranges(np.flatnonzero(~valid))}, counted from 0)"
     if on_miss == "stop" and set(np.flatnonzero(~valid)) - set(foreign):
-        raise TrackError(f'The face was not found {missed}. Set on_miss to "hold" or "interpolate", or trim the clip.')
+        raise TrackError(
+            f'The face was not found {missed}. Set on_miss to "hold" or "interpolate", or trim the clip.'
+        )
     done = "are interpolated" if on_miss == "interpolate" else "hold the last measured row"
     return (f"The face was not found {missed}; these rows {done}.",)
 
@@ -151,7 +164,9 @@ def ranges(frames: Iterable[int]) -> str:
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
-def fill(arrays: dict[str, np.ndarray | None], valid: np.ndarray, on_miss: str) -> dict[str, np.ndarray | None]:
+def fill(
+    arrays: dict[str, np.ndarray | None], valid: np.ndarray, on_miss: str
+) -> dict[str, np.ndarray | None]:
     """Spread measured rows (M, ...) over all F = len(valid) frames. Before the first and after the last, both policies hold."""
     if valid.all():
         return arrays
@@ -163,7 +178,10 @@ def fill(arrays: dict[str, np.ndarray | None], valid: np.ndarray, on_miss: str) 
     after = np.clip(np.searchsorted(at, frames), None, len(at) - 1)
     span = np.maximum(at[after] - at[before], 1)
     share = np.clip((frames - at[before]) / span, 0, 1)
-    return {name: None if rows is None else _blend(name, rows[before], rows[after], share) for name, rows in arrays.items()}
+    return {
+        name: None if rows is None else _blend(name, rows[before], rows[after], share)
+        for name, rows in arrays.items()
+    }
 
 
 def _blend(name: str, a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:

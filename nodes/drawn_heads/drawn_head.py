@@ -15,12 +15,19 @@ from ..types import FaceTrackType
 
 def _angle(name: str, reach: float, what: str) -> io.Float.Input:
     return io.Float.Input(
-        name, default=0.0, min=-reach, max=reach, step=1.0, tooltip=f"Degrees: positive, {what}. Used where no track is connected."
+        name,
+        default=0.0,
+        min=-reach,
+        max=reach,
+        step=1.0,
+        tooltip=f"Degrees: positive, {what}. Used where no track is connected.",
     )
 
 
 def _share(name: str, what: str, low: float = 0.0) -> io.Float.Input:
-    return io.Float.Input(name, default=0.0, min=low, max=1.0, step=0.05, tooltip=f"{what} Used where no track is connected.")
+    return io.Float.Input(
+        name, default=0.0, min=low, max=1.0, step=0.05, tooltip=f"{what} Used where no track is connected."
+    )
 
 
 class DrawnHead(io.ComfyNode):
@@ -42,7 +49,14 @@ class DrawnHead(io.ComfyNode):
                     control_after_generate=False,
                     tooltip="Which person to draw: every number is another face, hair and shirt.",
                 ),
-                io.Int.Input("size", default=512, min=64, max=2048, step=8, tooltip="Width and height of the pictures, pixels."),
+                io.Int.Input(
+                    "size",
+                    default=512,
+                    min=64,
+                    max=2048,
+                    step=8,
+                    tooltip="Width and height of the pictures, pixels.",
+                ),
                 _angle("pitch", 45.0, "the nose goes down"),
                 _angle("yaw", 60.0, "the nose goes to the right of the picture"),
                 _angle("roll", 45.0, "the head leans counter-clockwise"),
@@ -51,7 +65,11 @@ class DrawnHead(io.ComfyNode):
                 _share("smile", "How far both corners of the mouth go up."),
                 _share("pucker", "How far the lips are drawn together."),
                 _share("brows", "Brows: raised above 0, drawn down below.", low=-1.0),
-                _share("gaze_x", "Where the eyes look: the right of the picture above 0, the left below.", low=-1.0),
+                _share(
+                    "gaze_x",
+                    "Where the eyes look: the right of the picture above 0, the left below.",
+                    low=-1.0,
+                ),
                 _share("gaze_y", "Where the eyes look: up above 0, down below.", low=-1.0),
                 FaceTrackType.Input(
                     "track",
@@ -61,9 +79,15 @@ class DrawnHead(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="images", tooltip="One picture for every row of the track, or one."),
-                FaceTrackType.Output(display_name="track", tooltip="What was drawn, exactly: landmarks, pose and coefficients."),
-                io.Mask.Output(display_name="eyes_and_mouth", tooltip="Where the eyes and the mouth are, white."),
+                io.Image.Output(
+                    display_name="images", tooltip="One picture for every row of the track, or one."
+                ),
+                FaceTrackType.Output(
+                    display_name="track", tooltip="What was drawn, exactly: landmarks, pose and coefficients."
+                ),
+                io.Mask.Output(
+                    display_name="eyes_and_mouth", tooltip="Where the eyes and the mouth are, white."
+                ),
             ],
             hidden=[io.Hidden.unique_id],
         )
@@ -74,7 +98,10 @@ class DrawnHead(io.ComfyNode):
     ) -> io.NodeOutput:
         who = Identity.of(person)
         if track is None:
-            states, fps = [_from_sliders((pitch, yaw, roll), blink, jaw_open, smile, pucker, brows, gaze_x, gaze_y)], 25.0
+            states, fps = (
+                [_from_sliders((pitch, yaw, roll), blink, jaw_open, smile, pucker, brows, gaze_x, gaze_y)],
+                25.0,
+            )
         else:
             straight = straightened(track)
             if straight is not track:
@@ -97,7 +124,12 @@ def _from_sliders(degrees, blink, jaw_open, smile, pucker, brows, gaze_x, gaze_y
         "eyeLookUp": up, "eyeLookDown": down,
     }  # fmt: skip
     values = {name + side: value for name, value in both.items() for side in ("Left", "Right")}
-    values |= {"eyeLookOutLeft": right, "eyeLookInRight": right, "eyeLookInLeft": left, "eyeLookOutRight": left}
+    values |= {
+        "eyeLookOutLeft": right,
+        "eyeLookInRight": right,
+        "eyeLookInLeft": left,
+        "eyeLookOutRight": left,
+    }
     return State.named(degrees, jawOpen=jaw_open, mouthPucker=pucker, browInnerUp=max(brows, 0), **values)
 
 

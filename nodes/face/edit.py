@@ -31,7 +31,9 @@ def _smoothing(name: str, what: str) -> io.Float.Input:
 
 
 def _factor(name: str, what: str) -> io.Float.Input:
-    return io.Float.Input(name, default=1.0, min=0.0, max=4.0, step=0.05, tooltip=f"{what} times this: 1 changes nothing.")
+    return io.Float.Input(
+        name, default=1.0, min=0.0, max=4.0, step=0.05, tooltip=f"{what} times this: 1 changes nothing."
+    )
 
 
 class EditTrack(io.ComfyNode):
@@ -68,7 +70,11 @@ class EditTrack(io.ComfyNode):
                     **RARE,
                 ),
             ],
-            outputs=[FaceTrackType.Output(display_name="track", tooltip="The changed track; what came in stays as it was.")],
+            outputs=[
+                FaceTrackType.Output(
+                    display_name="track", tooltip="The changed track; what came in stays as it was."
+                )
+            ],
         )
 
     @classmethod
@@ -85,7 +91,9 @@ class EditTrack(io.ComfyNode):
     ) -> io.NodeOutput:
         if head_pose_zero == STRAIGHT:
             track = straightened(track)
-        shortcuts = [Rule(matching_names(n), v, 0.0) for n, v in (("eyeBlink", blink), ("jawOpen", jaw)) if v != 1]
+        shortcuts = [
+            Rule(matching_names(n), v, 0.0) for n, v in (("eyeBlink", blink), ("jawOpen", jaw)) if v != 1
+        ]
         track = smooth(track, smooth_pose, smooth_expression, smooth_landmarks)
         return io.NodeOutput(adjust(track, shortcuts + parse(edits)))
 
@@ -102,21 +110,45 @@ class RetimeTrack(io.ComfyNode):
             search_aliases=["loop", "ping-pong", "trim", "speed", "fps"],
             inputs=[
                 FaceTrackType.Input("track", tooltip="The track to retime."),
-                io.Float.Input("speed", default=1.0, min=0.01, max=100.0, step=0.01, tooltip="2 is twice as fast."),
-                io.Float.Input("fps", default=0.0, min=0.0, max=1000.0, step=0.01, tooltip="New frames per second; 0 keeps the rate."),
-                io.Int.Input("first", default=0, min=0, max=100_000, tooltip="First frame to keep, counted from 0."),
-                io.Int.Input("last", default=-1, min=-1, max=100_000, tooltip="Last frame to keep; -1 is the end."),
-                io.Combo.Input(
-                    "ends", options=list(ENDS), tooltip="After the last frame: nothing, the first frame again, or the way back."
+                io.Float.Input(
+                    "speed", default=1.0, min=0.01, max=100.0, step=0.01, tooltip="2 is twice as fast."
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=0.0,
+                    min=0.0,
+                    max=1000.0,
+                    step=0.01,
+                    tooltip="New frames per second; 0 keeps the rate.",
                 ),
                 io.Int.Input(
-                    "frames", default=0, min=0, max=100_000, tooltip="Length of the result; 0 is one pass (ping-pong: there and back)."
+                    "first", default=0, min=0, max=100_000, tooltip="First frame to keep, counted from 0."
+                ),
+                io.Int.Input(
+                    "last", default=-1, min=-1, max=100_000, tooltip="Last frame to keep; -1 is the end."
+                ),
+                io.Combo.Input(
+                    "ends",
+                    options=list(ENDS),
+                    tooltip="After the last frame: nothing, the first frame again, or the way back.",
+                ),
+                io.Int.Input(
+                    "frames",
+                    default=0,
+                    min=0,
+                    max=100_000,
+                    tooltip="Length of the result; 0 is one pass (ping-pong: there and back).",
                 ),
                 io.Image.Input("images", optional=True, tooltip="The track's video, to be retimed with it."),
             ],
             outputs=[
-                FaceTrackType.Output(display_name="track", tooltip="The retimed track, rows between frames interpolated."),
-                io.Image.Output(display_name="images", tooltip="The video's nearest frame for every row, where images were wired."),
+                FaceTrackType.Output(
+                    display_name="track", tooltip="The retimed track, rows between frames interpolated."
+                ),
+                io.Image.Output(
+                    display_name="images",
+                    tooltip="The video's nearest frame for every row, where images were wired.",
+                ),
             ],
         )
 
@@ -124,9 +156,14 @@ class RetimeTrack(io.ComfyNode):
     def execute(cls, track, speed, fps, first, last, ends, frames, images=None) -> io.NodeOutput:
         if images is not None:
             require_rows(track, images)
-        result, nearest = retime(track, speed, fps or None, first, None if last < 0 else last, ends, frames or None)
+        result, nearest = retime(
+            track, speed, fps or None, first, None if last < 0 else last, ends, frames or None
+        )
         if images is None:
-            return io.NodeOutput(result, ExecutionBlocker("Retime Face Track gives images only where its images input is wired."))
+            return io.NodeOutput(
+                result,
+                ExecutionBlocker("Retime Face Track gives images only where its images input is wired."),
+            )
         require_memory(len(result), *images.shape[1:3])
         return io.NodeOutput(result, images[nearest.tolist()])
 
@@ -142,8 +179,13 @@ class MixTracks(io.ComfyNode):
             "track after the other.",
             search_aliases=["cross-fade", "blend", "expression", "retarget"],
             inputs=[
-                FaceTrackType.Input("track", tooltip="Gives head pose, landmarks and length; or plays first."),
-                FaceTrackType.Input("other", tooltip="Gives the expression, at the same time from its start; or plays afterwards."),
+                FaceTrackType.Input(
+                    "track", tooltip="Gives head pose, landmarks and length; or plays first."
+                ),
+                FaceTrackType.Input(
+                    "other",
+                    tooltip="Gives the expression, at the same time from its start; or plays afterwards.",
+                ),
                 io.Combo.Input(
                     "mode",
                     options=[REPLACE, ADD, AFTERWARDS],
@@ -158,7 +200,11 @@ class MixTracks(io.ComfyNode):
                     tooltip="How much of the other's expression: 0 none, 1 all. Unused when it plays afterwards.",
                 ),
                 io.Int.Input(
-                    "fade", default=8, min=0, max=10_000, tooltip="Frames over which the two overlap when the other plays afterwards."
+                    "fade",
+                    default=8,
+                    min=0,
+                    max=10_000,
+                    tooltip="Frames over which the two overlap when the other plays afterwards.",
                 ),
             ],
             outputs=[FaceTrackType.Output(display_name="track", tooltip="The mixed track.")],
@@ -182,9 +228,20 @@ class PresetExpression(io.ComfyNode):
             search_aliases=["smile", "emotion", "neutral", "wink"],
             inputs=[
                 io.Combo.Input("preset", options=list(PRESETS), tooltip="The expression."),
-                io.Float.Input("strength", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="Its values times this, kept in 0 to 1."),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="Its values times this, kept in 0 to 1.",
+                ),
             ],
-            outputs=[FaceTrackType.Output(display_name="track", tooltip="One frame, no landmarks, the head straight ahead.")],
+            outputs=[
+                FaceTrackType.Output(
+                    display_name="track", tooltip="One frame, no landmarks, the head straight ahead."
+                )
+            ],
         )
 
     @classmethod

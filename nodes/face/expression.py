@@ -64,12 +64,29 @@ class ExpressionEditor(io.ComfyNode):
                     tooltip="Empty: one picture. Else lines of SECONDS: NAME=VALUE ..., as in `0: jaw=0` and `0.8: jaw=1 yaw=15`; "
                     "the clip eases from one to the next. Missing values come from the sliders.",
                 ),
-                io.Boolean.Input("loop", default=False, tooltip="Key poses: end as the clip began, so that it can be repeated.", **RARE),
-                io.Float.Input("fps", default=15.0, min=1.0, max=120.0, step=1.0, tooltip="Key poses: frames per second.", **RARE),
+                io.Boolean.Input(
+                    "loop",
+                    default=False,
+                    tooltip="Key poses: end as the clip began, so that it can be repeated.",
+                    **RARE,
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=15.0,
+                    min=1.0,
+                    max=120.0,
+                    step=1.0,
+                    tooltip="Key poses: frames per second.",
+                    **RARE,
+                ),
             ],
             outputs=[
-                FaceTrackType.Output(display_name="track", tooltip="The posed face: one frame, or all frames of the clip."),
-                io.Image.Output(display_name="preview", tooltip="The bent portrait, one picture per frame of the track."),
+                FaceTrackType.Output(
+                    display_name="track", tooltip="The posed face: one frame, or all frames of the clip."
+                ),
+                io.Image.Output(
+                    display_name="preview", tooltip="The bent portrait, one picture per frame of the track."
+                ),
             ],
             hidden=[io.Hidden.unique_id],
         )
@@ -98,10 +115,14 @@ class ExpressionEditor(io.ComfyNode):
                 pictures[k] = portrait[0, ..., :3]
             tick(k + 1)
         landmarks = np.stack([puppet.moved(change, turn) for change, turn in zip(wanted - own, turns)])
-        return io.NodeOutput(posed(track, landmarks, turns, wanted, fps), pictures, ui=ui.PreviewImage(pictures, cls=cls))
+        return io.NodeOutput(
+            posed(track, landmarks, turns, wanted, fps), pictures, ui=ui.PreviewImage(pictures, cls=cls)
+        )
 
 
-def posed(track: FaceTrack, landmarks: np.ndarray, turns: np.ndarray, coefficients: np.ndarray, fps: float) -> FaceTrack:
+def posed(
+    track: FaceTrack, landmarks: np.ndarray, turns: np.ndarray, coefficients: np.ndarray, fps: float
+) -> FaceTrack:
     """The portrait's track with one frame per pose.
 
     landmarks: (F, P, 3) pixels; turns: (F, 3) radians added to its own rotation; coefficients: (F, 51).

@@ -43,7 +43,9 @@ LOOK = [
         step=0.05,
         tooltip="How far to pull the portrait's colours towards the frame's: 0 leaves them, 1 takes mean and spread over.",
     ),
-    io.Mask.Input("mask", optional=True, tooltip="Drawn over the crop: white is pasted. One, or one for every frame."),
+    io.Mask.Input(
+        "mask", optional=True, tooltip="Drawn over the crop: white is pasted. One, or one for every frame."
+    ),
 ]
 
 
@@ -100,7 +102,10 @@ class PasteBack(io.ComfyNode):
             search_aliases=["uncrop", "stitch", "composite"],
             inputs=[
                 io.Image.Input("images", tooltip="The whole frames; one picture serves for all portraits."),
-                io.Image.Input("portraits", tooltip="The changed crops, one for every frame; another square size is fine."),
+                io.Image.Input(
+                    "portraits",
+                    tooltip="The changed crops, one for every frame; another square size is fine.",
+                ),
                 CropType.Input("crop", tooltip="From Crop Portrait or Track Face in Video."),
                 *LOOK,
             ],
@@ -109,7 +114,10 @@ class PasteBack(io.ComfyNode):
                     display_name="images",
                     tooltip="The frames with the portraits in their place. Frames with alpha keep it.",
                 ),
-                io.Mask.Output(display_name="pasted", tooltip="Where and how strongly the portrait was pasted, over the whole frame."),
+                io.Mask.Output(
+                    display_name="pasted",
+                    tooltip="Where and how strongly the portrait was pasted, over the whole frame.",
+                ),
             ],
         )
 
@@ -117,7 +125,9 @@ class PasteBack(io.ComfyNode):
     def execute(cls, images, portraits, crop, feather, colour_match, mask=None) -> io.NodeOutput:
         count = len(portraits)
         if len(images) not in (1, count):
-            raise ValueError(f"There are {len(images)} frames and {count} portraits: give one frame, or one for every portrait.")
+            raise ValueError(
+                f"There are {len(images)} frames and {count} portraits: give one frame, or one for every portrait."
+            )
         require_pictures(images, "images")
         for image in images[:1]:
             crop.check(image)
@@ -149,8 +159,13 @@ class PasteBackVideo(io.ComfyNode):
             search_aliases=["uncrop", "stitch", "film", "composite"],
             inputs=[
                 io.Video.Input("video", tooltip="The same video that was tracked."),
-                io.Image.Input("portraits", tooltip="The changed crops, one for every tracked frame; another square size is fine."),
-                CropType.Input("crop", tooltip="From Track Face in Video: it knows where the square lies, and when."),
+                io.Image.Input(
+                    "portraits",
+                    tooltip="The changed crops, one for every tracked frame; another square size is fine.",
+                ),
+                CropType.Input(
+                    "crop", tooltip="From Track Face in Video: it knows where the square lies, and when."
+                ),
                 *LOOK,
                 io.Combo.Input(
                     "quality",
@@ -161,17 +176,28 @@ class PasteBackVideo(io.ComfyNode):
                     "lossless keeps them all. Both are about ten times as large, and lossless does not play in Safari.",
                 ),
             ],
-            outputs=[io.Video.Output(display_name="video", tooltip="The tracked part of the video, portraits in their place, with sound.")],
+            outputs=[
+                io.Video.Output(
+                    display_name="video",
+                    tooltip="The tracked part of the video, portraits in their place, with sound.",
+                )
+            ],
             hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
-    def execute(cls, video, portraits, crop, feather, colour_match, mask=None, quality=STANDARD) -> io.NodeOutput:
+    def execute(
+        cls, video, portraits, crop, feather, colour_match, mask=None, quality=STANDARD
+    ) -> io.NodeOutput:
         clip, count = crop.clip, len(portraits)
         if clip is None:
-            raise TrackError("This crop was made of pictures, not of a video: wire Track Face in Video, or use Paste Portrait Back.")
+            raise TrackError(
+                "This crop was made of pictures, not of a video: wire Track Face in Video, or use Paste Portrait Back."
+            )
         if count != clip.frames:
-            raise ValueError(f"There are {count} portraits and {clip.frames} tracked frames: they must be equal.")
+            raise ValueError(
+                f"There are {count} portraits and {clip.frames} tracked frames: they must be equal."
+            )
         stream = open_video(video, clip.fps, clip.start, count / clip.fps)
         paster, tick = Paster(portraits, crop, feather, colour_match, mask), ticker(count)
 

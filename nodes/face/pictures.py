@@ -37,8 +37,12 @@ class CropPortrait(io.ComfyNode):
             ],
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The cropped frames."),
-                FaceTrackType.Output(display_name="track", tooltip="The track as seen in the cropped frames."),
-                CropType.Output(display_name="crop", tooltip="Where the square lies, for Paste Portrait Back."),
+                FaceTrackType.Output(
+                    display_name="track", tooltip="The track as seen in the cropped frames."
+                ),
+                CropType.Output(
+                    display_name="crop", tooltip="Where the square lies, for Paste Portrait Back."
+                ),
                 io.String.Output(
                     display_name="report",
                     tooltip="The cropped track in words, and the frames in which the face leaves the square.",
@@ -80,7 +84,9 @@ class DrawHeadPose(io.ComfyNode):
             inputs=[
                 FaceTrackType.Input("track", tooltip="The driver's track, cropped."),
                 FaceTrackType.Input(
-                    "portrait_track", optional=True, tooltip="The portrait's track, cropped: its place and its size are kept."
+                    "portrait_track",
+                    optional=True,
+                    tooltip="The portrait's track, cropped: its place and its size are kept.",
                 ),
                 io.Float.Input(
                     "translation_ratio",
@@ -100,7 +106,9 @@ class DrawHeadPose(io.ComfyNode):
                     **RARE,
                 ),
             ],
-            outputs=[io.Image.Output(display_name="head_pose", tooltip="One picture for every row of the track.")],
+            outputs=[
+                io.Image.Output(display_name="head_pose", tooltip="One picture for every row of the track.")
+            ],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -112,10 +120,14 @@ class DrawHeadPose(io.ComfyNode):
             for note in notes:
                 notice(cls, note)
         places = driven_translation(track, portrait_track, translation_ratio)
-        shown = (track if portrait_track is None else portrait_track).size  # the place that is kept is a place in the portrait
+        shown = (
+            track if portrait_track is None else portrait_track
+        ).size  # the place that is kept is a place in the portrait
         width, height = (round(side * size / min(shown)) if size else side // CELL * CELL for side in shown)
         pictures = room(len(track), height, width)
-        for_each(len(track), lambda k: put(pictures, k, draw_box(track.rotation[k], places[k], (width, height))))
+        for_each(
+            len(track), lambda k: put(pictures, k, draw_box(track.rotation[k], places[k], (width, height)))
+        )
         return io.NodeOutput(pictures)
 
 
@@ -133,11 +145,22 @@ class FacePatches(io.ComfyNode):
                 FaceTrackType.Input("track", tooltip="Their track: one row for every frame."),
             ],
             outputs=[
-                io.Image.Output(display_name="left_eye", tooltip=f"The eye and brow on the left of the picture, {window}"),
-                io.Image.Output(display_name="right_eye", tooltip=f"The eye and brow on the right of the picture, {window}"),
+                io.Image.Output(
+                    display_name="left_eye", tooltip=f"The eye and brow on the left of the picture, {window}"
+                ),
+                io.Image.Output(
+                    display_name="right_eye",
+                    tooltip=f"The eye and brow on the right of the picture, {window}",
+                ),
                 io.Image.Output(display_name="mouth", tooltip=f"The mouth, {window}"),
-                io.Image.Output(display_name="motion_crop", tooltip="The upright face for the PD-FGC motion encoder, 224 px."),
-                FacePatchesType.Output(display_name="patches", tooltip="Both eyes and the mouth on one wire, for Encode Portrait Drive."),
+                io.Image.Output(
+                    display_name="motion_crop",
+                    tooltip="The upright face for the PD-FGC motion encoder, 224 px.",
+                ),
+                FacePatchesType.Output(
+                    display_name="patches",
+                    tooltip="Both eyes and the mouth on one wire, for Encode Portrait Drive.",
+                ),
             ],
         )
 
@@ -166,7 +189,11 @@ class PreviewPatches(io.ComfyNode):
             description="Shows what a patches wire carries: left eye, right eye and mouth of every frame, side by side.",
             is_output_node=True,
             inputs=[FacePatchesType.Input("patches", tooltip="From Face Patches.")],
-            outputs=[io.Image.Output(display_name="images", tooltip="One picture per frame: left eye, right eye, mouth.")],
+            outputs=[
+                io.Image.Output(
+                    display_name="images", tooltip="One picture per frame: left eye, right eye, mouth."
+                )
+            ],
         )
 
     @classmethod

@@ -26,18 +26,41 @@ class PreviewTrack(io.ComfyNode):
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             inputs=[
                 FaceTrackType.Input("track", tooltip="The track to look at."),
-                io.Image.Input("images", optional=True, tooltip="Its frames; without them the drawing stands on black."),
+                io.Image.Input(
+                    "images", optional=True, tooltip="Its frames; without them the drawing stands on black."
+                ),
                 io.String.Input(
                     "curves",
                     default="",
                     tooltip="What to plot, by name: jawOpen, eyeBlink, yaw. Empty: the liveliest coefficients and the head angles.",
                 ),
-                io.Int.Input("plot_width", default=1024, min=256, max=8192, step=8, tooltip="Width of the plot, pixels.", **RARE),
-                io.Int.Input("plot_height", default=512, min=128, max=4096, step=8, tooltip="Height of the plot, pixels.", **RARE),
+                io.Int.Input(
+                    "plot_width",
+                    default=1024,
+                    min=256,
+                    max=8192,
+                    step=8,
+                    tooltip="Width of the plot, pixels.",
+                    **RARE,
+                ),
+                io.Int.Input(
+                    "plot_height",
+                    default=512,
+                    min=128,
+                    max=4096,
+                    step=8,
+                    tooltip="Height of the plot, pixels.",
+                    **RARE,
+                ),
             ],
             outputs=[
-                io.Image.Output(display_name="overlay", tooltip="The frames with landmarks, box, head axes and frame number."),
-                io.Image.Output(display_name="plot", tooltip="One picture: coefficients and angles over the frames."),
+                io.Image.Output(
+                    display_name="overlay",
+                    tooltip="The frames with landmarks, box, head axes and frame number.",
+                ),
+                io.Image.Output(
+                    display_name="plot", tooltip="One picture: coefficients and angles over the frames."
+                ),
             ],
         )
 
@@ -48,7 +71,9 @@ class PreviewTrack(io.ComfyNode):
         overlay = cls.overlay(track, images)
         shown = sorted({0, len(overlay) // 2, len(overlay) - 1})
         sheet = draw_sheet(list(frames_uint8(overlay[shown])), next(frames_uint8(plot)))
-        return io.NodeOutput(overlay, plot, ui=ui.PreviewImage(torch.from_numpy(sheet)[None].float() / 255, cls=cls))
+        return io.NodeOutput(
+            overlay, plot, ui=ui.PreviewImage(torch.from_numpy(sheet)[None].float() / 255, cls=cls)
+        )
 
     @staticmethod
     def overlay(track, images) -> torch.Tensor:

@@ -25,7 +25,9 @@ BOTH, EXPRESSION = "expression and head angles", "expression"
 
 def path_of(file: str) -> str:
     """Path of a listed file. Raises FileNotFoundError where it is not, or lies outside the input and output folders."""
-    folder = folder_paths.get_output_directory() if file.endswith(OUTPUT) else folder_paths.get_input_directory()
+    folder = (
+        folder_paths.get_output_directory() if file.endswith(OUTPUT) else folder_paths.get_input_directory()
+    )
     name = file.removesuffix(OUTPUT)
     path = inside(folder, name)
     if path is None:
@@ -70,8 +72,19 @@ class ImportLiveLinkFace(FileNode):
             search_aliases=["ARKit", "iPhone", "CSV", "blendshapes", "mocap"],
             hidden=[io.Hidden.unique_id],
             inputs=[
-                io.Combo.Input("file", options=listed(".csv", ".json"), tooltip="A .csv or .json in ComfyUI's input folder."),
-                io.Float.Input("fps", default=25.0, min=0.1, max=1000.0, step=0.01, tooltip="Frames per second of the new track."),
+                io.Combo.Input(
+                    "file",
+                    options=listed(".csv", ".json"),
+                    tooltip="A .csv or .json in ComfyUI's input folder.",
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=25.0,
+                    min=0.1,
+                    max=1000.0,
+                    step=0.01,
+                    tooltip="Frames per second of the new track.",
+                ),
                 io.Float.Input(
                     "take_fps",
                     default=TAKE_FPS,
@@ -88,18 +101,29 @@ class ImportLiveLinkFace(FileNode):
                     step=0.01,
                     tooltip="Seconds of the recording to skip, so that it meets the video; negative where it starts after the video.",
                 ),
-                io.Combo.Input("which", options=[BOTH, EXPRESSION], tooltip="Whether to take the head angles as well, if it has any."),
+                io.Combo.Input(
+                    "which",
+                    options=[BOTH, EXPRESSION],
+                    tooltip="Whether to take the head angles as well, if it has any.",
+                ),
             ],
             outputs=[
-                FaceTrackType.Output(display_name="track", tooltip="The recording at the chosen rate, without landmarks."),
-                io.String.Output(display_name="report", tooltip="Length, range of head angles, and what looked odd in the file."),
+                FaceTrackType.Output(
+                    display_name="track", tooltip="The recording at the chosen rate, without landmarks."
+                ),
+                io.String.Output(
+                    display_name="report",
+                    tooltip="Length, range of head angles, and what looked odd in the file.",
+                ),
             ],
         )
 
     @classmethod
     def execute(cls, file, fps, take_fps, offset, which) -> io.NodeOutput:
         path = path_of(file)
-        recording = read_arkit_json(path) if path.lower().endswith(".json") else read_live_link(path, take_fps)
+        recording = (
+            read_arkit_json(path) if path.lower().endswith(".json") else read_live_link(path, take_fps)
+        )
         track = recording.to_track(fps, offset, which == BOTH, coefficient_order())
         if track.notes:
             notice(cls, " ".join(track.notes))
@@ -116,7 +140,11 @@ class LoadTrack(FileNode):
             description="Reads a track that Save Face Track wrote.",
             hidden=[io.Hidden.unique_id],
             inputs=[
-                io.Combo.Input("file", options=listed(".npz", output=True), tooltip="A .npz in ComfyUI's input folder, or [output] folder.")
+                io.Combo.Input(
+                    "file",
+                    options=listed(".npz", output=True),
+                    tooltip="A .npz in ComfyUI's input folder, or [output] folder.",
+                )
             ],
             outputs=[
                 FaceTrackType.Output(display_name="track", tooltip="The saved track."),
@@ -160,10 +188,14 @@ class SaveTrack(io.ComfyNode):
     def execute(cls, track, filename_prefix) -> io.NodeOutput:
         output = folder_paths.get_output_directory()
         try:
-            folder, name, number, _, _ = folder_paths.get_save_image_path(with_dates(filename_prefix), output, *track.size)
+            folder, name, number, _, _ = folder_paths.get_save_image_path(
+                with_dates(filename_prefix), output, *track.size
+            )
         except Exception as error:  # ComfyUI has a bare one for a folder that lies outside
             reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-            raise ValueError(f"filename_prefix {filename_prefix[:60]!r} cannot be used in {output}: {reason}") from None
+            raise ValueError(
+                f"filename_prefix {filename_prefix[:60]!r} cannot be used in {output}: {reason}"
+            ) from None
         path = os.path.join(folder, f"{name}_{number:05}_.npz")
         track_file.save(track, path)
         return io.NodeOutput(track, path)

@@ -35,10 +35,14 @@ SOURCE = io.Combo.Input(
     tooltip="The face tracker. auto takes the HelloMeme ONNX models where they lie in models/face_tools, else MediaPipe. "
     "Use the same one for the reference and the driver. MediaPipe 1.x sends usage metrics to Google: see the help page.",
 )
-FPS = io.Float.Input("fps", default=25.0, min=0.1, max=1000.0, step=0.01, tooltip="Frames per second of the clip.")
+FPS = io.Float.Input(
+    "fps", default=25.0, min=0.1, max=1000.0, step=0.01, tooltip="Frames per second of the clip."
+)
 WHICH = [
     io.Combo.Input(
-        "face", options=list(RULES), tooltip="Which face to take in the first frame that shows one; that person is then followed."
+        "face",
+        options=list(RULES),
+        tooltip="Which face to take in the first frame that shows one; that person is then followed.",
     ),
     io.Int.Input(
         "face_number",
@@ -74,9 +78,15 @@ CUT = io.Combo.Input(
     tooltip="Where the clip cuts to another person: follow the new person, stop, or hold the last row until the first one "
     "returns. The report names the frames.",
 )
-TRACK = FaceTrackType.Output(display_name="track", tooltip="One row for every frame: landmarks, head pose, expression coefficients.")
-MEASURED = io.Mask.Output(display_name="measured", tooltip="White where the face was detected, black where it was filled in.")
-REPORT = io.String.Output(display_name="report", tooltip="What was found: source, range of head angles, missed frames, notes.")
+TRACK = FaceTrackType.Output(
+    display_name="track", tooltip="One row for every frame: landmarks, head pose, expression coefficients."
+)
+MEASURED = io.Mask.Output(
+    display_name="measured", tooltip="White where the face was detected, black where it was filled in."
+)
+REPORT = io.String.Output(
+    display_name="report", tooltip="What was found: source, range of head angles, missed frames, notes."
+)
 
 
 def model_files() -> ModelFiles:
@@ -162,10 +172,29 @@ class TrackVideo(io.ComfyNode):
             inputs=[
                 io.Video.Input("video", tooltip="The driving video, from Load Video."),
                 io.Float.Input(
-                    "fps", default=0.0, min=0.0, max=1000.0, step=0.01, tooltip="Frames per second to sample; 0 takes the video's own."
+                    "fps",
+                    default=0.0,
+                    min=0.0,
+                    max=1000.0,
+                    step=0.01,
+                    tooltip="Frames per second to sample; 0 takes the video's own.",
                 ),
-                io.Float.Input("start", default=0.0, min=0.0, max=86400.0, step=0.01, tooltip="Seconds to skip at the beginning."),
-                io.Float.Input("seconds", default=0.0, min=0.0, max=86400.0, step=0.01, tooltip="Seconds to read; 0 reads to the end."),
+                io.Float.Input(
+                    "start",
+                    default=0.0,
+                    min=0.0,
+                    max=86400.0,
+                    step=0.01,
+                    tooltip="Seconds to skip at the beginning.",
+                ),
+                io.Float.Input(
+                    "seconds",
+                    default=0.0,
+                    min=0.0,
+                    max=86400.0,
+                    step=0.01,
+                    tooltip="Seconds to read; 0 reads to the end.",
+                ),
                 SOURCE,
                 *WHICH,
                 *CROP_INPUTS,
@@ -176,11 +205,21 @@ class TrackVideo(io.ComfyNode):
             ],
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The frames, cropped to the face."),
-                FaceTrackType.Output(display_name="track", tooltip="The track as seen in the cropped frames."),
-                CropType.Output(display_name="crop", tooltip="Where the square lies in the video, for Paste Portrait Back."),
+                FaceTrackType.Output(
+                    display_name="track", tooltip="The track as seen in the cropped frames."
+                ),
+                CropType.Output(
+                    display_name="crop",
+                    tooltip="Where the square lies in the video, for Paste Portrait Back.",
+                ),
                 MEASURED,
-                io.Audio.Output(display_name="audio", tooltip="The video's sound over these frames; nothing where it has none."),
-                io.Float.Output(display_name="fps", tooltip="Frames per second of the images: give it to Create Video."),
+                io.Audio.Output(
+                    display_name="audio",
+                    tooltip="The video's sound over these frames; nothing where it has none.",
+                ),
+                io.Float.Output(
+                    display_name="fps", tooltip="Frames per second of the images: give it to Create Video."
+                ),
                 REPORT,
             ],
             hidden=[io.Hidden.unique_id],
@@ -240,11 +279,15 @@ class TrackFromLandmarks(io.ComfyNode):
             "install. Set that node to find all faces of the clip and to leave missing frames empty.",
             search_aliases=["mediapipe", "face landmarks", "blendshapes"],
             inputs=[
-                io.Custom("FACE_LANDMARKS").Input("face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe)."),
+                io.Custom("FACE_LANDMARKS").Input(
+                    "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe)."
+                ),
                 FPS,
                 *WHICH,
                 io.Image.Input(
-                    "images", optional=True, tooltip="The frames of the clip: with them, people who cross are distinguished by their looks."
+                    "images",
+                    optional=True,
+                    tooltip="The frames of the clip: with them, people who cross are distinguished by their looks.",
                 ),
                 COEFFICIENTS,
                 CUT,
@@ -259,7 +302,9 @@ class TrackFromLandmarks(io.ComfyNode):
     ) -> io.NodeOutput:
         source = HostLandmarks(face_landmarks, coefficient_order(), pitch_zero(COMFYUI))
         if images is not None and len(images) != len(source):
-            raise ValueError(f"There are landmarks for {len(source)} frames and {len(images)} images: they must be equal.")
+            raise ValueError(
+                f"There are landmarks for {len(source)} frames and {len(images)} images: they must be equal."
+            )
         blank = np.zeros((source.size[1], source.size[0], 3), np.uint8)
         frames = frames_uint8(images) if images is not None else (blank for _ in range(len(source)))
         tick, choice = ticker(len(source)), Choice(face, face_number)

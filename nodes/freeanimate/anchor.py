@@ -51,14 +51,25 @@ class AnchorFrames(io.ComfyNode):
                 FIRST_LEVEL,
                 *SPAN,
                 io.Int.Input(
-                    "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=False, tooltip="Of the reference's noise."
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=False,
+                    tooltip="Of the reference's noise.",
                 ),
             ],
-            outputs=[io.Model.Output(display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was.")],
+            outputs=[
+                io.Model.Output(
+                    display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was."
+                )
+            ],
         )
 
     @classmethod
-    def execute(cls, model, first_level, start_percent, end_percent, seed, reference=None, trajectory=None) -> io.NodeOutput:
+    def execute(
+        cls, model, first_level, start_percent, end_percent, seed, reference=None, trajectory=None
+    ) -> io.NodeOutput:
         require_sd15(model)
         if (reference is None) == (trajectory is None):
             raise ValueError("Anchor Frames takes a reference latent or a trajectory: wire one of the two.")

@@ -6,7 +6,16 @@ import math
 
 from comfy_api.latest import io
 
-from ...systems.freeanimate.reference_items import AHEAD, BOTH, COND_ONLY, HERE, STORED, TEXT_IN_COND, AnchorRows, Preview
+from ...systems.freeanimate.reference_items import (
+    AHEAD,
+    BOTH,
+    COND_ONLY,
+    HERE,
+    STORED,
+    TEXT_IN_COND,
+    AnchorRows,
+    Preview,
+)
 from ..checks import require_sd15
 from ..schema import schema
 from ..types import TrajectoryType
@@ -26,8 +35,14 @@ class ApplyInversion(io.ComfyNode):
             "another prompt, style or cleaner frames. The clip is computed beside the new one, about 1.6 times the time of a step.",
             search_aliases=["IBA", "FreeAnimate", "FateZero", "video edit", "restyle", "clean up"],
             inputs=[
-                io.Model.Input("model", tooltip="The SD1.5 MODEL that draws, without Anchor Frames: the reference comes with the path."),
-                TrajectoryType.Input("trajectory", tooltip="From Invert Frames. Sample with its sigmas and latent, euler, no noise added."),
+                io.Model.Input(
+                    "model",
+                    tooltip="The SD1.5 MODEL that draws, without Anchor Frames: the reference comes with the path.",
+                ),
+                TrajectoryType.Input(
+                    "trajectory",
+                    tooltip="From Invert Frames. Sample with its sigmas and latent, euler, no noise added.",
+                ),
                 io.Float.Input(
                     "self_until",
                     default=0.8,
@@ -67,12 +82,17 @@ class ApplyInversion(io.ComfyNode):
                 FIRST_LEVEL,
             ],
             outputs=[
-                io.Model.Output(display_name="model", tooltip="For SamplerCustom with euler. The MODEL that came in is left as it was.")
+                io.Model.Output(
+                    display_name="model",
+                    tooltip="For SamplerCustom with euler. The MODEL that came in is left as it was.",
+                )
             ],
         )
 
     @classmethod
-    def execute(cls, model, trajectory, self_until, cross_until, largest_map, guidance, maps_of, first_level) -> io.NodeOutput:
+    def execute(
+        cls, model, trajectory, self_until, cross_until, largest_map, guidance, maps_of, first_level
+    ) -> io.NodeOutput:
         require_sd15(model)
         boosted = model.clone()
         if self_until or cross_until:

@@ -32,12 +32,27 @@ class InvertFrames(io.ComfyNode):
             search_aliases=["DDIM inversion", "FreeAnimate", "FateZero", "IBA"],
             inputs=[
                 io.Model.Input("model", tooltip="The SD1.5 MODEL that will draw, without Anchor Frames."),
-                io.Conditioning.Input("positive", tooltip="What the clip shows. ControlNets in it are left out."),
-                io.Sigmas.Input("sigmas", tooltip="Of the sampling to come: the same ones go into the sampler, which must be euler."),
-                io.Latent.Input("frames", optional=True, tooltip="The encoded clip, one latent per frame, at the sampled size."),
-                io.Image.Input("images", optional=True, tooltip="Or its pictures, one per frame, at that size. With vae."),
+                io.Conditioning.Input(
+                    "positive", tooltip="What the clip shows. ControlNets in it are left out."
+                ),
+                io.Sigmas.Input(
+                    "sigmas",
+                    tooltip="Of the sampling to come: the same ones go into the sampler, which must be euler.",
+                ),
+                io.Latent.Input(
+                    "frames",
+                    optional=True,
+                    tooltip="The encoded clip, one latent per frame, at the sampled size.",
+                ),
+                io.Image.Input(
+                    "images", optional=True, tooltip="Or its pictures, one per frame, at that size. With vae."
+                ),
                 io.Vae.Input("vae", optional=True, tooltip="Of the SD1.5 checkpoint; encodes the images."),
-                io.Latent.Input("reference", optional=True, tooltip="One picture that every frame attends to besides itself."),
+                io.Latent.Input(
+                    "reference",
+                    optional=True,
+                    tooltip="One picture that every frame attends to besides itself.",
+                ),
                 FIRST_LEVEL,
                 io.Combo.Input(
                     "timestep",
@@ -46,14 +61,28 @@ class InvertFrames(io.ComfyNode):
                 ),
             ],
             outputs=[
-                TrajectoryType.Output(display_name="trajectory", tooltip="For Apply Inversion, and for Anchor Frames."),
-                io.Latent.Output(display_name="latent", tooltip="The clip as noise: where sampling begins, with no noise added."),
+                TrajectoryType.Output(
+                    display_name="trajectory", tooltip="For Apply Inversion, and for Anchor Frames."
+                ),
+                io.Latent.Output(
+                    display_name="latent",
+                    tooltip="The clip as noise: where sampling begins, with no noise added.",
+                ),
             ],
         )
 
     @classmethod
     def execute(
-        cls, model, positive, sigmas, first_level, timestep, frames=None, images=None, vae=None, reference=None
+        cls,
+        model,
+        positive,
+        sigmas,
+        first_level,
+        timestep,
+        frames=None,
+        images=None,
+        vae=None,
+        reference=None,
     ) -> io.NodeOutput:
         require_sd15(model)
         frames = clip_of(frames, images, vae)
@@ -65,7 +94,9 @@ class InvertFrames(io.ComfyNode):
                 require_latent(latent["samples"], f"latent of {name}")
         levels, sampling = levels_of(sigmas), model.get_model_object("model_sampling")
         lowest = float(sampling.sigma_min)
-        asked = tuple(max(level, lowest) for level in (levels if timestep == HERE else (*levels[1:], levels[-1])))
+        asked = tuple(
+            max(level, lowest) for level in (levels if timestep == HERE else (*levels[1:], levels[-1]))
+        )
         tick, done = ticker((len(levels) - 1) * (1 + (reference is not None))), itertools.count(1)
         level_now = 0
 
@@ -88,7 +119,9 @@ class InvertFrames(io.ComfyNode):
 def clip_of(frames: dict | None, images: torch.Tensor | None, vae) -> dict:
     """The encoded clip. Raises ValueError unless it came as a latent, or as pictures with a VAE."""
     if (frames is None) == (images is None):
-        raise ValueError("Invert Frames takes the clip once: wire its latent into frames, or its pictures into images.")
+        raise ValueError(
+            "Invert Frames takes the clip once: wire its latent into frames, or its pictures into images."
+        )
     if frames is None and vae is None:
         raise ValueError("Invert Frames encodes the images: wire the VAE of the SD1.5 checkpoint into vae.")
     if frames is None:
@@ -102,7 +135,15 @@ def _upwards(model, text, samples, levels, asked, reached) -> torch.Tensor:
     path = []
 
     def climb_in_host(denoiser, x, sigmas, extra_args, callback, disable) -> torch.Tensor:
-        path.append(climb(x, levels, asked, lambda y, sigma: denoiser(y, y.new_full((len(y),), sigma), **extra_args), reached))
+        path.append(
+            climb(
+                x,
+                levels,
+                asked,
+                lambda y, sigma: denoiser(y, y.new_full((len(y),), sigma), **extra_args),
+                reached,
+            )
+        )
         return x
 
     guider = comfy.samplers.CFGGuider(model)

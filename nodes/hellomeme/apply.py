@@ -28,8 +28,14 @@ class Apply(io.ComfyNode):
             search_aliases=["HelloMeme", "apply", "animate portrait", "face reenactment"],
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
-                ReferenceType.Input("reference", optional=True, tooltip="From Encode Portrait Reference: who it is."),
-                DriveType.Input("drive", optional=True, tooltip="From Encode Portrait Drive: what the face does, one row per frame."),
+                ReferenceType.Input(
+                    "reference", optional=True, tooltip="From Encode Portrait Reference: who it is."
+                ),
+                DriveType.Input(
+                    "drive",
+                    optional=True,
+                    tooltip="From Encode Portrait Drive: what the face does, one row per frame.",
+                ),
                 io.Float.Input(
                     "reference_strength",
                     default=1.0,
@@ -47,13 +53,23 @@ class Apply(io.ComfyNode):
                     tooltip="1 is the official network, 0 switches the drive off.",
                 ),
                 *SPAN,
-                io.Mask.Input("mask", optional=True, tooltip="White where it acts; one mask, or one per frame. None: everywhere."),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="White where it acts; one mask, or one per frame. None: everywhere.",
+                ),
                 StrengthsType.Input(
-                    "reference_strengths", optional=True, tooltip="From Portrait Strengths: by level, step or frame, times the strength."
+                    "reference_strengths",
+                    optional=True,
+                    tooltip="From Portrait Strengths: by level, step or frame, times the strength.",
                 ),
                 StrengthsType.Input("drive_strengths", optional=True, tooltip="The same for the drive."),
             ],
-            outputs=[io.Model.Output(display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was.")],
+            outputs=[
+                io.Model.Output(
+                    display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was."
+                )
+            ],
         )
 
     @classmethod
@@ -81,7 +97,9 @@ class Apply(io.ComfyNode):
         span = span_of(start_percent, end_percent)
         actions, patchers = [], []
         if reference is not None and reference_strength:
-            actions.append(Weighted(ReferenceAction(reference), reference_strength, span, mask, reference_strengths))
+            actions.append(
+                Weighted(ReferenceAction(reference), reference_strength, span, mask, reference_strengths)
+            )
             patchers.append(reference.adapter.patcher)
         if drive is not None and drive_strength:
             actions.append(Weighted(DriveAction(drive), drive_strength, span, mask, drive_strengths))
@@ -101,29 +119,43 @@ class SharedNoise(io.ComfyNode):
             "starts every frame from the same noise (HelloMeme, section 3.5).",
             search_aliases=["HelloMeme", "same noise", "repeat latent"],
             inputs=[
-                DriveType.Input("drive", tooltip="Its number of frames is the batch that comes out, its size the size."),
+                DriveType.Input(
+                    "drive", tooltip="Its number of frames is the batch that comes out, its size the size."
+                ),
                 io.Latent.Input(
-                    "latent", optional=True, tooltip="One picture (the encoded portrait, say), or one latent per frame. None: empty ones."
+                    "latent",
+                    optional=True,
+                    tooltip="One picture (the encoded portrait, say), or one latent per frame. None: empty ones.",
                 ),
             ],
-            outputs=[io.Latent.Output(display_name="latent", tooltip="One row per frame, all with the batch index of the first.")],
+            outputs=[
+                io.Latent.Output(
+                    display_name="latent", tooltip="One row per frame, all with the batch index of the first."
+                )
+            ],
         )
 
     @classmethod
     def execute(cls, drive, latent=None) -> io.NodeOutput:
         if latent is None:
-            latent = {"samples": torch.zeros(1, 4, *drive.size, device=comfy.model_management.intermediate_device())}
+            latent = {
+                "samples": torch.zeros(1, 4, *drive.size, device=comfy.model_management.intermediate_device())
+            }
         frames, samples = len(drive), latent["samples"]
         require_latent(samples, "latent")
         if len(samples) not in (1, frames):
-            raise ValueError(f"The latent batch has {len(samples)} rows and the drive has {frames} frames: give one, or one per frame.")
+            raise ValueError(
+                f"The latent batch has {len(samples)} rows and the drive has {frames} frames: give one, or one per frame."
+            )
         if drive.size and tuple(samples.shape[-2:]) != drive.size:
             (height, width), drawn = samples.shape[-2:], drive.size
             raise ValueError(
                 f"The latent is {width * 8}x{height * 8} px and the head pose was drawn at {drawn[1] * 8}x{drawn[0] * 8} px: "
                 "they must be equal. Without a latent this node makes empty ones of the right size."
             )
-        shared = dict(latent, samples=samples.expand(frames, *samples.shape[1:]).clone(), batch_index=[0] * frames)
+        shared = dict(
+            latent, samples=samples.expand(frames, *samples.shape[1:]).clone(), batch_index=[0] * frames
+        )
         mask = latent.get("noise_mask")
         if torch.is_tensor(mask) and len(mask) == 1:
             shared["noise_mask"] = mask.expand(frames, *mask.shape[1:]).clone()

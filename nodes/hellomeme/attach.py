@@ -23,9 +23,19 @@ def motion(
 ) -> None:
     """Let a freshly cloned MODEL move. span: part of the sampling in which the modules act, None = all of it."""
     if network.loaded.part.kind == ANIMATEDIFF:
-        comfy_injection.attach(model, Weighted(TemporalAction(network.module), strength, span), [network.patcher], get_free_memory)
+        comfy_injection.attach(
+            model,
+            Weighted(TemporalAction(network.module), strength, span),
+            [network.patcher],
+            get_free_memory,
+        )
     else:
-        unet_comfy.bind(model, [Weighted(MotionAction(network.module, key_frames), strength, span)], [network.patcher], get_free_memory)
+        unet_comfy.bind(
+            model,
+            [Weighted(MotionAction(network.module, key_frames), strength, span)],
+            [network.patcher],
+            get_free_memory,
+        )
 
 
 def moves(model: ModelPatcher) -> bool:

@@ -39,7 +39,11 @@ class Progress:
         """ComfyUI's sampler callback; stops at Cancel."""
         comfy.model_management.throw_exception_if_processing_interrupted()
         shown = min(self.shown, len(x0) - 1)
-        preview = self.previewer.decode_latent_to_preview_image("JPEG", x0[shown : shown + 1]) if self.previewer else None
+        preview = (
+            self.previewer.decode_latent_to_preview_image("JPEG", x0[shown : shown + 1])
+            if self.previewer
+            else None
+        )
         self.bar.update_absolute(self.bar.current + 1, preview=preview)
 
     def tick(self) -> None:
@@ -98,17 +102,23 @@ class Clip:
         if not steps_of(sigmas):
             return start
         plan = Plan.of(windows, self.smooth, frames, len(self))
-        model = self._model_for(plan if wanted is None else plan.for_frames(wanted), sigmas, moves, key_frames)
-        return self.guided(model).sample(
-            noise * self._start_factor(sigmas),
-            start,
-            self.sampler,
-            sigmas,
-            denoise_mask=self._mask_of(frames),
-            callback=self.progress.step,
-            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-            seed=self.seed,
-        ).to(self.latent)
+        model = self._model_for(
+            plan if wanted is None else plan.for_frames(wanted), sigmas, moves, key_frames
+        )
+        return (
+            self.guided(model)
+            .sample(
+                noise * self._start_factor(sigmas),
+                start,
+                self.sampler,
+                sigmas,
+                denoise_mask=self._mask_of(frames),
+                callback=self.progress.step,
+                disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+                seed=self.seed,
+            )
+            .to(self.latent)
+        )
 
     def moving(self, moves: bool, key_frames: KeyFrames | None):
         """A clone of the MODEL, with the motions where it moves."""
@@ -142,14 +152,18 @@ class Clip:
         def see(latent: Tensor, branch: int, text: Tensor) -> dict[str, Tensor]:
             comfy.model_management.throw_exception_if_processing_interrupted()
             capture = Capture(sites)
-            unet_comfy.plain_pass(plain.model, latent.to(plain.load_device), text[None], [Weighted(capture)], branch)
+            unet_comfy.plain_pass(
+                plain.model, latent.to(plain.load_device), text[None], [Weighted(capture)], branch
+            )
             return {station: feature[0].to(keep) for station, feature in capture.features.items()}
 
         positive, negative = self._texts("positive"), self._texts("negative")
         empty: dict[int, dict[str, Tensor]] = {}  # by number of the negative prompt
         key_frames = {}
         for frame, latent in latents.items():
-            seen = {COND: see(plain.model.process_latent_in(latent[None]), COND, positive[frame % len(positive)])}
+            seen = {
+                COND: see(plain.model.process_latent_in(latent[None]), COND, positive[frame % len(positive)])
+            }
             if len(negative):
                 prompt = frame % len(negative)
                 if prompt not in empty:
@@ -167,7 +181,9 @@ class Clip:
     def _start_factor(self, sigmas: Tensor) -> float:
         sigma = float(sigmas[0])
         sigma_max = float(self.guider.model_patcher.get_model_object("model_sampling").sigma_max)
-        at_full_noise = sigma > sigma_max or math.isclose(sigma, sigma_max, rel_tol=1e-5)  # as ComfyUI decides
+        at_full_noise = sigma > sigma_max or math.isclose(
+            sigma, sigma_max, rel_tol=1e-5
+        )  # as ComfyUI decides
         return sigma / math.sqrt(1 + sigma**2) if self.exact and at_full_noise else 1.0
 
     def _mask_of(self, frames: Sequence[int]) -> Tensor | None:

@@ -40,11 +40,21 @@ class TwoStages:
         wanted: range | None,
     ):
         if published and wanted:
-            raise ValueError("A part of a clip needs method paper: with official code every frame starts from the one before it.")
+            raise ValueError(
+                "A part of a clip needs method paper: with official code every frame starts from the one before it."
+            )
         if first is not None and len(first) != frames:
-            raise ValueError(f"stage1 holds {len(first)} frames and the clip has {frames}: they must be equal.")
+            raise ValueError(
+                f"stage1 holds {len(first)} frames and the clip has {frames}: they must be equal."
+            )
         self.first_sigmas, self.sigmas, self.first = first_sigmas, sigmas, first
-        self.length, self.overlap, self.published, self.shared, self.wanted = length, overlap, published, shared, wanted
+        self.length, self.overlap, self.published, self.shared, self.wanted = (
+            length,
+            overlap,
+            published,
+            shared,
+            wanted,
+        )
         self.first_frames = tuple(wanted or range(frames))
         first_steps = steps_of(first_sigmas) * (frames if published else 1)
         self.steps = steps_of(sigmas) + (0 if first is not None else first_steps)
@@ -59,7 +69,11 @@ class TwoStages:
         drawn = draw(noise, clip.latent, 1 + len(frames), self.shared)
         first = self.first
         if first is None:
-            seen = None if self.wanted is None else Plan.of(layout, clip.smooth, frames, n).for_frames(self.wanted).seen
+            seen = (
+                None
+                if self.wanted is None
+                else Plan.of(layout, clip.smooth, frames, n).for_frames(self.wanted).seen
+            )
             first = self._chained(clip, drawn[:1]) if self.published else self._alone(clip, drawn[:1], seen)
         video = clip.run(frames, layout, drawn[1:], self.sigmas, first[starts], wanted=self.wanted)[:n]
         return _rows(video, self.wanted), _rows(first, self.wanted)
@@ -67,7 +81,9 @@ class TwoStages:
     def _alone(self, clip: Clip, shared: Tensor, wanted: Container[int] | None) -> Tensor:
         n = len(clip)
         noise = shared.expand(n, -1, -1, -1)
-        return clip.run(range(n), batches(n, self.length), noise, self.first_sigmas, moves=False, wanted=wanted)
+        return clip.run(
+            range(n), batches(n, self.length), noise, self.first_sigmas, moves=False, wanted=wanted
+        )
 
     def _chained(self, clip: Clip, shared: Tensor) -> Tensor:
         results: list[Tensor] = []
@@ -123,7 +139,11 @@ class KeyFrameTree:
             key_frames = clip.look(latents, self.motion.stations())
         for level in deeper:
             made = dict(zip(level.frames, self._run(clip, level, drawn, key_frames), strict=True))
-            new = {frame: latent for frame, latent in made.items() if not (self.motion.has_margins and frame in latents)}
+            new = {
+                frame: latent
+                for frame, latent in made.items()
+                if not (self.motion.has_margins and frame in latents)
+            }
             latents |= new
             key_frames |= clip.look(new, self.motion.stations())
         video = _rows(self._run(clip, last, drawn, key_frames, self.wanted), self.wanted)
@@ -131,7 +151,9 @@ class KeyFrameTree:
 
     def _run(self, clip: Clip, level, drawn: Tensor, key_frames, wanted: range | None = None) -> Tensor:
         noise = drawn[list(level.noise)]
-        return clip.run(level.frames, level.windows, noise, self.sigmas, None, level.moves, key_frames, wanted)
+        return clip.run(
+            level.frames, level.windows, noise, self.sigmas, None, level.moves, key_frames, wanted
+        )
 
 
 def _rows(latents: Tensor, wanted: range | None) -> Tensor:
@@ -141,7 +163,9 @@ def _rows(latents: Tensor, wanted: range | None) -> Tensor:
 def draw(noise, latent: Tensor, rows: int, shared: float) -> Tensor:
     """(rows, 4, h, w) from the NOISE object; each has `shared` (0..1) of its variance from the first (Ge et al. 2023, mixed noise)."""
     drawn = noise.generate_noise({"samples": torch.zeros(rows, *latent.shape[1:])})
-    return torch.cat([drawn[:1], shared**0.5 * drawn[:1] + (1 - shared) ** 0.5 * drawn[1:]]) if shared else drawn
+    return (
+        torch.cat([drawn[:1], shared**0.5 * drawn[:1] + (1 - shared) ** 0.5 * drawn[1:]]) if shared else drawn
+    )
 
 
 def thinned(sigmas: Tensor, steps: int) -> Tensor:

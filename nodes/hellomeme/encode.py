@@ -13,13 +13,28 @@ from ...sk_attention.versions import GENERATIONS
 from ...unet.clip.frames import COND, UNCOND
 from ...unet.hosts import comfy_hooks as unet_comfy
 from ...unet.patches import Capture, Weighted
-from ..checks import first_prompt, require_expression, require_frames, require_latent, require_pair, require_sd15
+from ..checks import (
+    first_prompt,
+    require_expression,
+    require_frames,
+    require_latent,
+    require_pair,
+    require_sd15,
+)
 from ..face.calibration import coefficient_order
 from ..notice import notice
 from ..pixels import require_pictures
 from ..progress import ticker
 from ..schema import RARE, schema
-from ..types import AdapterType, DriveEncoderType, DriveType, FaceMotionType, FacePatchesType, FaceTrackType, ReferenceType
+from ..types import (
+    AdapterType,
+    DriveEncoderType,
+    DriveType,
+    FaceMotionType,
+    FacePatchesType,
+    FaceTrackType,
+    ReferenceType,
+)
 from .networks import load_plain
 
 EMBEDDING = 1024  # of the CLIP vision model that the published encoders were trained with (ViT-H)
@@ -37,18 +52,30 @@ class EncodeReference(io.ComfyNode):
             "to let the LoRA colour the identity, the plain one to keep it out. ComfyUI caches the result while only the drive changes.",
             search_aliases=["HelloMeme", "reference", "identity", "portrait"],
             inputs=[
-                io.Model.Input("model", tooltip="An SD1.5 MODEL. Its LoRAs count; attention patches of other nodes do not."),
+                io.Model.Input(
+                    "model",
+                    tooltip="An SD1.5 MODEL. Its LoRAs count; attention patches of other nodes do not.",
+                ),
                 AdapterType.Input("adapter", tooltip="From Load Portrait Adapter."),
-                io.Conditioning.Input("positive", tooltip="The prompt of the portrait; its first entry is used."),
+                io.Conditioning.Input(
+                    "positive", tooltip="The prompt of the portrait; its first entry is used."
+                ),
                 io.Conditioning.Input("negative", tooltip="The negative prompt; its first entry is used."),
-                io.Latent.Input("latent", tooltip="The cropped portrait through VAE Encode, one picture, at the size you will sample."),
+                io.Latent.Input(
+                    "latent",
+                    tooltip="The cropped portrait through VAE Encode, one picture, at the size you will sample.",
+                ),
                 DriveType.Input(
                     "drive",
                     optional=True,
                     tooltip="Only v5c: Encode Portrait Drive of the portrait itself (its own track and patches, one frame).",
                 ),
             ],
-            outputs=[ReferenceType.Output(display_name="reference", tooltip="For Apply: features of the portrait and its adapter.")],
+            outputs=[
+                ReferenceType.Output(
+                    display_name="reference", tooltip="For Apply: features of the portrait and its adapter."
+                )
+            ],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -57,7 +84,10 @@ class EncodeReference(io.ComfyNode):
         require_sd15(model)
         samples = latent["samples"]
         require_latent(samples, "portrait's latent")
-        prompts = {COND: first_prompt(model, positive, "positive"), UNCOND: first_prompt(model, negative, "negative")}
+        prompts = {
+            COND: first_prompt(model, positive, "positive"),
+            UNCOND: first_prompt(model, negative, "negative"),
+        }
         if len(samples) != 1:
             raise ValueError(f"The reference is one picture; the latent holds {len(samples)}.")
         for name, conditioning in (("positive", positive), ("negative", negative)):
@@ -112,14 +142,43 @@ class EncodeDrive(io.ComfyNode):
             search_aliases=["HelloMeme", "drive", "expression", "HMControlNet"],
             inputs=[
                 DriveEncoderType.Input("drive_encoder", tooltip="From Load Portrait Drive Encoder."),
-                io.Image.Input("head_pose", tooltip="From Draw Head Pose, at the size you will sample; one picture per frame."),
-                FaceTrackType.Input("track", tooltip="The driver's track: its coefficients are the expression."),
-                io.ClipVision.Input("clip_vision", optional=True, tooltip="CLIP ViT-H (the image encoder of IP-Adapter), for the patches."),
-                FacePatchesType.Input("patches", optional=True, tooltip="From Face Patches: eyes and mouth, one picture per frame."),
-                io.Image.Input("left_eye", optional=True, tooltip="An edited picture per frame, in place of the one in patches."),
-                io.Image.Input("right_eye", optional=True, tooltip="An edited picture per frame, in place of the one in patches."),
-                io.Image.Input("mouth", optional=True, tooltip="An edited picture per frame, in place of the one in patches."),
-                FaceMotionType.Input("face_motion", optional=True, tooltip="From Face Motion (PD-FGC); replaces coefficients and patches."),
+                io.Image.Input(
+                    "head_pose",
+                    tooltip="From Draw Head Pose, at the size you will sample; one picture per frame.",
+                ),
+                FaceTrackType.Input(
+                    "track", tooltip="The driver's track: its coefficients are the expression."
+                ),
+                io.ClipVision.Input(
+                    "clip_vision",
+                    optional=True,
+                    tooltip="CLIP ViT-H (the image encoder of IP-Adapter), for the patches.",
+                ),
+                FacePatchesType.Input(
+                    "patches",
+                    optional=True,
+                    tooltip="From Face Patches: eyes and mouth, one picture per frame.",
+                ),
+                io.Image.Input(
+                    "left_eye",
+                    optional=True,
+                    tooltip="An edited picture per frame, in place of the one in patches.",
+                ),
+                io.Image.Input(
+                    "right_eye",
+                    optional=True,
+                    tooltip="An edited picture per frame, in place of the one in patches.",
+                ),
+                io.Image.Input(
+                    "mouth",
+                    optional=True,
+                    tooltip="An edited picture per frame, in place of the one in patches.",
+                ),
+                FaceMotionType.Input(
+                    "face_motion",
+                    optional=True,
+                    tooltip="From Face Motion (PD-FGC); replaces coefficients and patches.",
+                ),
                 io.Boolean.Input(
                     "still_face",
                     default=False,
@@ -127,7 +186,9 @@ class EncodeDrive(io.ComfyNode):
                     **RARE,
                 ),
             ],
-            outputs=[DriveType.Output(display_name="drive", tooltip="For Apply: one row of features a frame.")],
+            outputs=[
+                DriveType.Output(display_name="drive", tooltip="For Apply: one row of features a frame.")
+            ],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -152,15 +213,22 @@ class EncodeDrive(io.ComfyNode):
         kind = "face_motion" if face_motion is not None else "coefficients"
         if kind not in drive_encoder.module.kinds:
             other = {"face_motion": "coefficients and patches", "coefficients": "Face Motion (PD-FGC)"}[kind]
-            raise ValueError(f"{drive_encoder.loaded.file} is a {drive_encoder.loaded} that takes {other} only.")
+            raise ValueError(
+                f"{drive_encoder.loaded.file} is a {drive_encoder.loaded} that takes {other} only."
+            )
         if face_motion is not None:
             require_frames("face motion", len(face_motion.codes), "head pose", frames)
             expression = Expression(face_motion=face_motion.codes)
         else:
             edited = {"left_eye": left_eye, "right_eye": right_eye, "mouth": mouth}
-            pictures = {name: (patches or {}).get(name) if images is None else images for name, images in edited.items()}
+            pictures = {
+                name: (patches or {}).get(name) if images is None else images
+                for name, images in edited.items()
+            }
             require_expression(track, clip_vision, pictures, still_face)
-            expression = Expression(_coefficients(cls, track), _embed_patches(cls, clip_vision, pictures, frames))
+            expression = Expression(
+                _coefficients(cls, track), _embed_patches(cls, clip_vision, pictures, frames)
+            )
         return io.NodeOutput(_encode(drive_encoder, head_pose, expression, face_motion))
 
 
@@ -203,15 +271,22 @@ def _embed_patches(node, clip_vision, patches: dict, frames: int) -> torch.Tenso
     missing = [name for name, images in patches.items() if images is None]
     if clip_vision is None or missing:
         lacking = ([] if clip_vision else ["clip_vision"]) + missing
-        notice(node, f"No eye and mouth patches: {', '.join(lacking)} not wired, so zeros stand in for them and the face will move less.")
+        notice(
+            node,
+            f"No eye and mouth patches: {', '.join(lacking)} not wired, so zeros stand in for them and the face will move less.",
+        )
         return torch.zeros(frames, len(patches), EMBEDDING)
     for name, images in patches.items():
         require_pictures(images, name)
         require_frames(name, len(images), "head pose", frames)
     if len(shapes := {images.shape[1:3] for images in patches.values()}) > 1:
-        raise ValueError(f"The eye and mouth patches are of different sizes, {sorted(map(tuple, shapes))}: wire those of one Face Patches.")
+        raise ValueError(
+            f"The eye and mouth patches are of different sizes, {sorted(map(tuple, shapes))}: wire those of one Face Patches."
+        )
     views = list(patches.values())
-    changes = [not k or any(not torch.equal(images[k], images[k - 1]) for images in views) for k in range(frames)]
+    changes = [
+        not k or any(not torch.equal(images[k], images[k - 1]) for images in views) for k in range(frames)
+    ]
     distinct = [k for k, changed in enumerate(changes) if changed]  # a held frame looks as the one before it
     tick, embeddings = ticker(len(distinct)), []
     for start in range(0, len(distinct), CLIP_FRAMES):

@@ -36,11 +36,19 @@ class EncodeFaceMotion(io.ComfyNode):
             "It needs no coefficients: use it where the tracker gives none.",
             search_aliases=["HelloMeme", "PD-FGC", "pd_fgc_motion", "expression"],
             inputs=[
-                io.Combo.Input("file", options=options(FACE_MOTION), tooltip="pd_fgc_motion in models/sk_portrait."),
-                io.Image.Input("motion_crop", tooltip="From Face Patches: the aligned face, 224 pixels a side, one picture per frame."),
+                io.Combo.Input(
+                    "file", options=options(FACE_MOTION), tooltip="pd_fgc_motion in models/sk_portrait."
+                ),
+                io.Image.Input(
+                    "motion_crop",
+                    tooltip="From Face Patches: the aligned face, 224 pixels a side, one picture per frame.",
+                ),
             ],
             outputs=[
-                FaceMotionType.Output(display_name="face_motion", tooltip="For Encode Portrait Drive; replaces coefficients and patches.")
+                FaceMotionType.Output(
+                    display_name="face_motion",
+                    tooltip="For Encode Portrait Drive; replaces coefficients and patches.",
+                )
             ],
         )
 

@@ -45,7 +45,11 @@ def catalogue() -> dict[str, str]:
 def options(*kinds: str) -> list[str]:
     """The files an artist can choose: those whose header says one of `kinds`, and those that have none; today's version first."""
     offered = {name: _parts(file) for name, file in catalogue().items()}
-    fitting = [name for name, parts in offered.items() if not kinds or parts is None or {part.kind for part in parts} & set(kinds)]
+    fitting = [
+        name
+        for name, parts in offered.items()
+        if not kinds or parts is None or {part.kind for part in parts} & set(kinds)
+    ]
     order = [page for generation in TODAY for page in vars(GENERATIONS[generation]).values()]
     return sorted(fitting, key=lambda name: (_rank(order, page_name(name)), name))
 
@@ -109,7 +113,9 @@ def _recognised(path: str, changed: int, size: int):
         with open(path, "rb") as opened:
             length = int.from_bytes(opened.read(8), "little")
             header = json.loads(opened.read(length)) if length <= HEADER_LIMIT else None
-        shapes = Shapes({key: tuple(entry["shape"]) for key, entry in header.items() if key != "__metadata__"})
+        shapes = Shapes(
+            {key: tuple(entry["shape"]) for key, entry in header.items() if key != "__metadata__"}
+        )
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     if in_own_names(shapes):

@@ -14,13 +14,17 @@ from .networks import join, open_network
 
 NONE = "none"
 
-RECOGNISED = io.String.Output(display_name="recognised_as", tooltip="What the file was recognised as, by its keys and shapes.")
+RECOGNISED = io.String.Output(
+    display_name="recognised_as", tooltip="What the file was recognised as, by its keys and shapes."
+)
 
 
 def first_projection() -> str:
     """What is preselected: the projection of the drive encoder that is, where it takes one."""
     encoder, projections = next(iter(options(DRIVE)), ""), options(PROJECTION)
-    takes_one = any(row.projection and page_name(encoder) == row.coefficients_drive for row in GENERATIONS.values())
+    takes_one = any(
+        row.projection and page_name(encoder) == row.coefficients_drive for row in GENERATIONS.values()
+    )
     return projections[0] if projections and takes_one else NONE
 
 
@@ -42,7 +46,10 @@ class LoadAdapter(io.ComfyNode):
                 )
             ],
             outputs=[
-                AdapterType.Output(display_name="adapter", tooltip="For Encode Portrait Reference. ComfyUI loads and offloads it."),
+                AdapterType.Output(
+                    display_name="adapter",
+                    tooltip="For Encode Portrait Reference. ComfyUI loads and offloads it.",
+                ),
                 RECOGNISED,
             ],
         )
@@ -82,7 +89,10 @@ class LoadDriveEncoder(io.ComfyNode):
                 ),
             ],
             outputs=[
-                DriveEncoderType.Output(display_name="drive_encoder", tooltip="For Encode Portrait Drive. ComfyUI loads and offloads it."),
+                DriveEncoderType.Output(
+                    display_name="drive_encoder",
+                    tooltip="For Encode Portrait Drive. ComfyUI loads and offloads it.",
+                ),
                 RECOGNISED,
             ],
         )
@@ -97,7 +107,9 @@ class LoadDriveEncoder(io.ComfyNode):
         needed = {GENERATIONS[name].projection for name in network.generations} - {""}
         if projection == NONE and needed:
             pages = " or ".join(f"{name} ({PAGE}{name})" for name in sorted(needed))
-            raise CheckpointError(f"{file} is a {network.loaded}, which needs its projection file beside it: {pages}.")
+            raise CheckpointError(
+                f"{file} is a {network.loaded}, which needs its projection file beside it: {pages}."
+            )
         if projection != NONE:
             network = join(network, open_network(projection, PROJECTION))
         return io.NodeOutput(network, str(network.loaded))

@@ -28,7 +28,9 @@ WINDOW_LENGTH = io.Int.Input(
     "another node's context windows, or a batch that fits in one.",
     **RARE,
 )
-OVERLAP = io.Int.Input("overlap", default=4, min=0, max=64, tooltip="Frames that neighbouring windows share.", **RARE)
+OVERLAP = io.Int.Input(
+    "overlap", default=4, min=0, max=64, tooltip="Frames that neighbouring windows share.", **RARE
+)
 
 
 class LoadMotion(io.ComfyNode):
@@ -49,7 +51,10 @@ class LoadMotion(io.ComfyNode):
                 )
             ],
             outputs=[
-                MotionType.Output(display_name="motion", tooltip="For Apply Portrait Motion or the Portrait Two-Stage Sampler."),
+                MotionType.Output(
+                    display_name="motion",
+                    tooltip="For Apply Portrait Motion or the Portrait Two-Stage Sampler.",
+                ),
                 RECOGNISED,
             ],
         )
@@ -76,8 +81,18 @@ class ApplyMotion(io.ComfyNode):
             search_aliases=["HelloMeme", "AnimateDiff", "context windows"],
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, as a rule with Apply on it."),
-                MotionType.Input("motion", tooltip="From Load Portrait Motion. v3 and v4 have two files: apply both, one after the other."),
-                io.Float.Input("strength", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="1 is the official module, 0 is none."),
+                MotionType.Input(
+                    "motion",
+                    tooltip="From Load Portrait Motion. v3 and v4 have two files: apply both, one after the other.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="1 is the official module, 0 is none.",
+                ),
                 *SPAN,
                 WINDOW_LENGTH,
                 OVERLAP,
@@ -88,21 +103,31 @@ class ApplyMotion(io.ComfyNode):
                     **RARE,
                 ),
             ],
-            outputs=[io.Model.Output(display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was.")],
+            outputs=[
+                io.Model.Output(
+                    display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was."
+                )
+            ],
         )
 
     @classmethod
-    def execute(cls, model, motion, strength, start_percent, end_percent, window_length, overlap, blend) -> io.NodeOutput:
+    def execute(
+        cls, model, motion, strength, start_percent, end_percent, window_length, overlap, blend
+    ) -> io.NodeOutput:
         require_sd15(model)
         moving = model.clone()
         if strength == 0 or start_percent >= end_percent:
             return io.NodeOutput(moving)
         require_window(window_length, overlap, motion)
         if extra_items.system_of(model) == XDYNA and attach.moves(model):
-            raise ValueError("X-Dyna on this MODEL moves the frames already, with motion modules of its own: leave Apply Motion out.")
+            raise ValueError(
+                "X-Dyna on this MODEL moves the frames already, with motion modules of its own: leave Apply Motion out."
+            )
         attach.motion(moving, motion, strength, span_of(start_percent, end_percent))
         if window_length:
-            see_in_windows(moving, lambda n, step: clip_plan(n, window_length, overlap, blend == SMOOTH), window_length)
+            see_in_windows(
+                moving, lambda n, step: clip_plan(n, window_length, overlap, blend == SMOOTH), window_length
+            )
         return io.NodeOutput(moving)
 
 

@@ -44,7 +44,9 @@ def open_network(name: str, *kinds: str, alone: str = "") -> Network:
     dtype = kept_in(sum(value.numel() for value in state.values()))
     loaded = checkpoint.load(state, name, comfy.ops.manual_cast, dtype)
     if loaded.part.kind not in kinds:
-        raise checkpoint.CheckpointError(f"{name} is a {loaded}, and this input takes a {' or '.join(kinds)}{alone}.")
+        raise checkpoint.CheckpointError(
+            f"{name} is a {loaded}, and this input takes a {' or '.join(kinds)}{alone}."
+        )
     return managed(loaded)
 
 

@@ -29,7 +29,9 @@ class PartNoise:
                 f"The sampler asks for the noise of {len(like)} frames and the part has {len(frames)}: wire the latent of the same "
                 "Portrait Clip Part. The Portrait Two-Stage Sampler takes the part itself, with the noise and the latent of the whole clip."
             )
-        drawn = self.noise.generate_noise(latent | {"samples": like.new_zeros(self.part.clip, *like.shape[1:])})
+        drawn = self.noise.generate_noise(
+            latent | {"samples": like.new_zeros(self.part.clip, *like.shape[1:])}
+        )
         return drawn[frames.start : frames.stop]
 
 
@@ -51,9 +53,19 @@ class ClipPart(io.ComfyNode):
             search_aliases=["HelloMeme", "split", "segment", "chunk", "long video"],
             is_output_node=True,  # so that ComfyUI repeats what it tells though it has the part already
             inputs=[
-                io.Latent.Input("latent", tooltip="Of the whole clip, one per frame, from Portrait Shared Noise."),
-                io.Int.Input("first", default=0, min=0, max=2**20, tooltip="First frame of the part, counted from 0."),
-                io.Int.Input("count", default=250, min=1, max=2**20, tooltip="Frames of the part; the last one may be shorter."),
+                io.Latent.Input(
+                    "latent", tooltip="Of the whole clip, one per frame, from Portrait Shared Noise."
+                ),
+                io.Int.Input(
+                    "first", default=0, min=0, max=2**20, tooltip="First frame of the part, counted from 0."
+                ),
+                io.Int.Input(
+                    "count",
+                    default=250,
+                    min=1,
+                    max=2**20,
+                    tooltip="Frames of the part; the last one may be shorter.",
+                ),
                 io.Int.Input(
                     "margin",
                     default=MARGIN,
@@ -62,15 +74,28 @@ class ClipPart(io.ComfyNode):
                     tooltip="Frames more on both sides, over which parts fade into each other. Frames that stand alone need none.",
                 ),
                 io.Noise.Input(
-                    "noise", optional=True, tooltip="Random Noise, with the same seed for all parts. Not for the Two-Stage Sampler."
+                    "noise",
+                    optional=True,
+                    tooltip="Random Noise, with the same seed for all parts. Not for the Two-Stage Sampler.",
                 ),
-                DriveType.Input("drive", optional=True, tooltip="Of the whole clip, from Encode Drive. Not for the Two-Stage Sampler."),
+                DriveType.Input(
+                    "drive",
+                    optional=True,
+                    tooltip="Of the whole clip, from Encode Drive. Not for the Two-Stage Sampler.",
+                ),
             ],
             outputs=[
-                io.Noise.Output(display_name="noise", tooltip="For SamplerCustomAdvanced, where noise is wired."),
+                io.Noise.Output(
+                    display_name="noise", tooltip="For SamplerCustomAdvanced, where noise is wired."
+                ),
                 DriveType.Output(display_name="drive", tooltip="For Apply Portrait, where drive is wired."),
-                io.Latent.Output(display_name="latent", tooltip="For a KSampler, one per frame with the margin."),
-                ClipPartType.Output(display_name="part", tooltip="For the Portrait Two-Stage Sampler, and for Portrait Join Clip."),
+                io.Latent.Output(
+                    display_name="latent", tooltip="For a KSampler, one per frame with the margin."
+                ),
+                ClipPartType.Output(
+                    display_name="part",
+                    tooltip="For the Portrait Two-Stage Sampler, and for Portrait Join Clip.",
+                ),
             ],
         )
 
@@ -83,7 +108,10 @@ class ClipPart(io.ComfyNode):
         cut = latent | {name: part_of(row, part) for name, row in rows.items() if row is not None}
         if drive is not None:
             require_frames("drive", len(drive), "latent", len(samples))
-            kinds = [{station: part_of(feature, part) for station, feature in kind.items()} for kind in (drive.features, drive.null)]
+            kinds = [
+                {station: part_of(feature, part) for station, feature in kind.items()}
+                for kind in (drive.features, drive.null)
+            ]
             drive = replace(drive, features=kinds[0], null=kinds[1])
         told = {"clip_frames": [part.clip]}  # to whoever queued the graph: the farm asks servers for it
         return io.NodeOutput(noise and PartNoise(noise, part), drive, cut, part, ui=told)
@@ -101,13 +129,21 @@ class JoinClip(io.ComfyNode):
             search_aliases=["HelloMeme", "merge", "concatenate", "long video"],
             inputs=[
                 io.Latent.Input("latent", tooltip="The sampled part."),
-                ClipPartType.Input("part", tooltip="From the Portrait Clip Part that the part was sampled with."),
-                ClipPartsType.Input("parts", optional=True, tooltip="The parts so far, from another Portrait Join Clip."),
+                ClipPartType.Input(
+                    "part", tooltip="From the Portrait Clip Part that the part was sampled with."
+                ),
+                ClipPartsType.Input(
+                    "parts", optional=True, tooltip="The parts so far, from another Portrait Join Clip."
+                ),
             ],
             outputs=[
-                io.Latent.Output(display_name="latent", tooltip="The whole clip; frames that are missing are empty."),
+                io.Latent.Output(
+                    display_name="latent", tooltip="The whole clip; frames that are missing are empty."
+                ),
                 ClipPartsType.Output(display_name="parts", tooltip="For the next Portrait Join Clip."),
-                io.String.Output(display_name="report", tooltip="What is missing, and the seam. Wire it to Preview Any."),
+                io.String.Output(
+                    display_name="report", tooltip="What is missing, and the seam. Wire it to Preview Any."
+                ),
             ],
         )
 
@@ -117,7 +153,9 @@ class JoinClip(io.ComfyNode):
         parts = (*(parts or ()), (part, latent["samples"]))
         joined = join(parts)
         missing = ", ".join(f"{stretch[0]} to {stretch[-1]}" for stretch in joined.missing)
-        lines = [f"Missing of {part.clip} frames: {missing}." if missing else f"All {part.clip} frames are there."]
+        lines = [
+            f"Missing of {part.clip} frames: {missing}." if missing else f"All {part.clip} frames are there."
+        ]
         if joined.seam:
             frame, difference = joined.seam
             lines.append(f"Parts differ most in frame {frame}: by {difference:.2%} of the latents' spread.")

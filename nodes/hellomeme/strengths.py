@@ -27,9 +27,18 @@ class PortraitStrengths(io.ComfyNode):
             category="SK Portrait",
             description="How strongly reference or drive act by level of the UNet, by step and by frame, for Apply Portrait: the means to "
             "keep the look of a stylised checkpoint. All of it is multiplied; 0 leaves the MODEL's own result, bit-identically, there.",
-            search_aliases=["HelloMeme", "style", "stylised checkpoint", "strength schedule", "block weights"],
+            search_aliases=[
+                "HelloMeme",
+                "style",
+                "stylised checkpoint",
+                "strength schedule",
+                "block weights",
+            ],
             inputs=[
-                _level("down", "On the way down of the UNet: v1's reference, and the drive of all versions but v2."),
+                _level(
+                    "down",
+                    "On the way down of the UNet: v1's reference, and the drive of all versions but v2.",
+                ),
                 _level("mid", "In the middle of the UNet: v1's reference and nothing else."),
                 _level("up", "On the way up of the UNet: every reference, and every drive but v1's."),
                 io.String.Input(
@@ -58,7 +67,11 @@ class PortraitStrengths(io.ComfyNode):
                     tooltip="Numbers instead of steps, spread evenly over the sampling. For exactly one per "
                     "step, connect sigmas as well.",
                 ),
-                FloatsType.Input("per_frame", optional=True, tooltip="Numbers instead of frames: one per frame of the clip."),
+                FloatsType.Input(
+                    "per_frame",
+                    optional=True,
+                    tooltip="Numbers instead of frames: one per frame of the clip.",
+                ),
                 io.Sigmas.Input(
                     "sigmas",
                     optional=True,
@@ -67,7 +80,10 @@ class PortraitStrengths(io.ComfyNode):
                 ),
             ],
             outputs=[
-                StrengthsType.Output(display_name="strengths", tooltip="For Apply Portrait, one wire for the reference, one for the drive.")
+                StrengthsType.Output(
+                    display_name="strengths",
+                    tooltip="For Apply Portrait, one wire for the reference, one for the drive.",
+                )
             ],
         )
 
@@ -94,9 +110,15 @@ def curve_of(what: str, text: str, listed: Sequence[float] | None) -> Curve | No
     Raises ValueError if it is given twice or is not a number.
     """
     if listed is None:
-        return Curve.parse(text, f"{'PERCENT' if what == 'step' else 'FRAME'}: STRENGTH") if text.strip() else None
+        return (
+            Curve.parse(text, f"{'PERCENT' if what == 'step' else 'FRAME'}: STRENGTH")
+            if text.strip()
+            else None
+        )
     if text.strip():
-        raise ValueError(f"The strength of each {what} is said by {what}s and by per_{what}: keep one of them.")
+        raise ValueError(
+            f"The strength of each {what} is said by {what}s and by per_{what}: keep one of them."
+        )
     values = tuple(float(value) for value in listed)
     if not values or not all(map(math.isfinite, values)):
         raise ValueError(f"per_{what} is {str(values)[:60]}: it must be a list of numbers.")

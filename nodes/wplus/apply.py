@@ -33,7 +33,9 @@ class ApplyWPlus(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
                 WPlusType.Input("wplus", tooltip="From Load W+."),
-                WPlusCodeType.Input("w", tooltip="From W+ Direction: a direction alone, or a person with directions added."),
+                WPlusCodeType.Input(
+                    "w", tooltip="From W+ Direction: a direction alone, or a person with directions added."
+                ),
                 io.Float.Input(
                     "strength",
                     display_name="lambda",
@@ -76,10 +78,20 @@ class ApplyWPlus(io.ComfyNode):
                     default="mouthSmile",
                     tooltip="With a track: the coefficient of the driver that is the lambda of each frame. Both sides are averaged.",
                 ),
-                FaceTrackType.Input("track", optional=True, tooltip="The portrait smiles when the driver smiles. One row per frame."),
-                FloatsType.Input("lambdas", optional=True, tooltip="One number per frame, from any node that gives FLOATS."),
+                FaceTrackType.Input(
+                    "track",
+                    optional=True,
+                    tooltip="The portrait smiles when the driver smiles. One row per frame.",
+                ),
+                FloatsType.Input(
+                    "lambdas", optional=True, tooltip="One number per frame, from any node that gives FLOATS."
+                ),
             ],
-            outputs=[io.Model.Output(display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was.")],
+            outputs=[
+                io.Model.Output(
+                    display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was."
+                )
+            ],
         )
 
     @classmethod
@@ -120,20 +132,36 @@ class ApplyWPlus(io.ComfyNode):
 def coefficients() -> list[str]:
     """What a track can steer: the 51 coefficients, those of two sides together. A jaw or mouth to the left is no side of a pair."""
     paired = (name.removesuffix("Left").removesuffix("Right") for name in ARKIT_51)
-    return list(dict.fromkeys(pair if pair not in ("jaw", "mouth") else name for pair, name in zip(paired, ARKIT_51)))
+    return list(
+        dict.fromkeys(pair if pair not in ("jaw", "mouth") else name for pair, name in zip(paired, ARKIT_51))
+    )
 
 
 def lambdas_of(curve: str, track, coefficient: str, listed) -> Curve:
     """The lambda of each frame, before the strength. Raises ValueError where two wires say it, or a track holds no expression."""
-    said = [name for name, there in (("curve", curve.strip()), ("track", track is not None), ("lambdas", listed is not None)) if there]
+    said = [
+        name
+        for name, there in (
+            ("curve", curve.strip()),
+            ("track", track is not None),
+            ("lambdas", listed is not None),
+        )
+        if there
+    ]
     if len(said) > 1:
         raise ValueError(f"The lambda of each frame is said by {' and by '.join(said)}: keep one of them.")
     if listed is not None:
         return Curve(tuple(float(value) for value in listed))
     if track is not None:
         if track.coefficients is None:
-            raise ValueError(f"The track ({track.source}) holds no expression coefficients: track with MediaPipe, or import a recording.")
-        columns = [i for i, name in enumerate(ARKIT_51) if name in (coefficient, *(coefficient + side for side in SIDED))]
+            raise ValueError(
+                f"The track ({track.source}) holds no expression coefficients: track with MediaPipe, or import a recording."
+            )
+        columns = [
+            i
+            for i, name in enumerate(ARKIT_51)
+            if name in (coefficient, *(coefficient + side for side in SIDED))
+        ]
         return Curve(tuple(track.coefficients[:, columns].mean(axis=1).tolist()))
     return Curve.parse(curve) if curve.strip() else Curve.constant(1.0)
 

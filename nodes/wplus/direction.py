@@ -43,14 +43,32 @@ class WPlusDirection(io.ComfyNode):
                     tooltip="How much of it is added. Matters beside an identity or other directions; a direction alone is steered by "
                     "the lambda of Apply W+. For a GANSpace file: the strength that its component gets.",
                 ),
-                io.Int.Input("first_layer", default=0, min=0, max=LAYERS, tooltip="First of StyleGAN's 18 layers that it changes."),
                 io.Int.Input(
-                    "end_layer", default=LAYERS, min=0, max=LAYERS, tooltip="The layer after the last one. Published .npy directions: 8."
+                    "first_layer",
+                    default=0,
+                    min=0,
+                    max=LAYERS,
+                    tooltip="First of StyleGAN's 18 layers that it changes.",
                 ),
-                io.Int.Input("component", default=0, min=0, max=511, tooltip="GANSpace files only: which component."),
-                WPlusCodeType.Input("base", optional=True, tooltip="What it is added to: the code of a person, or other directions."),
+                io.Int.Input(
+                    "end_layer",
+                    default=LAYERS,
+                    min=0,
+                    max=LAYERS,
+                    tooltip="The layer after the last one. Published .npy directions: 8.",
+                ),
+                io.Int.Input(
+                    "component", default=0, min=0, max=511, tooltip="GANSpace files only: which component."
+                ),
+                WPlusCodeType.Input(
+                    "base",
+                    optional=True,
+                    tooltip="What it is added to: the code of a person, or other directions.",
+                ),
             ],
-            outputs=[WPlusCodeType.Output(display_name="w", tooltip="For Apply W+, or as the base of another one.")],
+            outputs=[
+                WPlusCodeType.Output(display_name="w", tooltip="For Apply W+, or as the base of another one.")
+            ],
         )
 
     @classmethod
@@ -66,7 +84,9 @@ class WPlusDirection(io.ComfyNode):
         else:
             added = alpha * within(whole(content, file), first_layer, end_layer)
         if base is not None and {len(added), len(base)} - {1, max(len(added), len(base))}:
-            raise ValueError(f"{file} holds {len(added)} codes and the base has {len(base)}: give one, or one per frame in both.")
+            raise ValueError(
+                f"{file} holds {len(added)} codes and the base has {len(base)}: give one, or one per frame in both."
+            )
         return io.NodeOutput(added if base is None else base + added)
 
 
@@ -83,13 +103,17 @@ def read(path: str) -> torch.Tensor | dict[str, torch.Tensor]:
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each format has its own for a file that is none
-        raise ValueError(f"{name} cannot be read as a file of tensors: download it again from {PAGE}.") from error
+        raise ValueError(
+            f"{name} cannot be read as a file of tensors: download it again from {PAGE}."
+        ) from error
     if isinstance(content, dict):
         if content.keys() >= PCA:
             return {key: torch.as_tensor(content[key]) for key in PCA}
         content = next(iter(content.values())) if len(content) == 1 else content
     if not isinstance(content, torch.Tensor):
-        raise ValueError(f"{name} holds {type(content).__name__} where one tensor, or GANSpace's mean, comp and std, were expected.")
+        raise ValueError(
+            f"{name} holds {type(content).__name__} where one tensor, or GANSpace's mean, comp and std, were expected."
+        )
     return content
 
 

@@ -42,7 +42,9 @@ class LoadWPlus(io.ComfyNode):
                     tooltip=f"wplus_adapter.bin or wplus_adapter_stage1.bin in models/sk_portrait, from {PAGE}.",
                 )
             ],
-            outputs=[WPlusType.Output(display_name="wplus", tooltip="For Apply W+. ComfyUI loads and offloads it.")],
+            outputs=[
+                WPlusType.Output(display_name="wplus", tooltip="For Apply W+. ComfyUI loads and offloads it.")
+            ],
         )
 
     @classmethod
@@ -52,7 +54,16 @@ class LoadWPlus(io.ComfyNode):
     @classmethod
     def execute(cls, file) -> io.NodeOutput:
         state = read_state(find(NETWORKS, file, PAGE), file, PAGE, WPlusFileError)
-        return io.NodeOutput(managed(load(state, file, comfy.ops.manual_cast, kept_in(sum(value.numel() for value in state.values())))))
+        return io.NodeOutput(
+            managed(
+                load(
+                    state,
+                    file,
+                    comfy.ops.manual_cast,
+                    kept_in(sum(value.numel() for value in state.values())),
+                )
+            )
+        )
 
 
 def managed(module: WPlus) -> WPlusNetwork:

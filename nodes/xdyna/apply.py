@@ -73,7 +73,9 @@ class XDynaApply(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs as you like."),
                 XDynaType.Input("xdyna", tooltip="From Load X-Dyna."),
-                io.Latent.Input("reference", tooltip="The picture through VAE Encode, one, at the size that is sampled."),
+                io.Latent.Input(
+                    "reference", tooltip="The picture through VAE Encode, one, at the size that is sampled."
+                ),
                 io.Float.Input(
                     "strength",
                     default=1.0,
@@ -97,7 +99,13 @@ class XDynaApply(io.ComfyNode):
                     tooltip="Frames that see each other; trained with 16. A longer batch is sampled in windows whose end runs on into the "
                     "beginning. 0 makes no windows.",
                 ),
-                io.Int.Input("overlap", default=4, min=0, max=23, tooltip="Frames that neighbouring windows share; published 4."),
+                io.Int.Input(
+                    "overlap",
+                    default=4,
+                    min=0,
+                    max=23,
+                    tooltip="Frames that neighbouring windows share; published 4.",
+                ),
                 io.Int.Input(
                     "seed",
                     default=0,
@@ -107,10 +115,16 @@ class XDynaApply(io.ComfyNode):
                     tooltip="At every step the windows begin elsewhere, so that no border stays; this seed says where.",
                 ),
                 XDynaTokensType.Input(
-                    "tokens", optional=True, tooltip="From X-Dyna Tokens. Without them guidance acts through the prompts alone."
+                    "tokens",
+                    optional=True,
+                    tooltip="From X-Dyna Tokens. Without them guidance acts through the prompts alone.",
                 ),
             ],
-            outputs=[io.Model.Output(display_name="model", tooltip="For a sampler with the sigmas of X-Dyna Steps.")],
+            outputs=[
+                io.Model.Output(
+                    display_name="model", tooltip="For a sampler with the sigmas of X-Dyna Steps."
+                )
+            ],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -128,14 +142,23 @@ class XDynaApply(io.ComfyNode):
             return io.NodeOutput(patched)
         require_window(window_length, overlap, *([xdyna.motion] if xdyna.motion else []))
         if xdyna.motion and moves(model):
-            raise ValueError("Apply Motion on this MODEL moves the frames already, and X-Dyna has motion modules of its own: use one.")
-        dynamics = Dynamics(xdyna.adapter.model, model.model.process_latent_in(samples), tokens, strength, group_norm == JOINT)
+            raise ValueError(
+                "Apply Motion on this MODEL moves the frames already, and X-Dyna has motion modules of its own: use one."
+            )
+        dynamics = Dynamics(
+            xdyna.adapter.model, model.model.process_latent_in(samples), tokens, strength, group_norm == JOINT
+        )
         attach(patched, dynamics, optimized_attention, (xdyna.adapter,))
         patched.add_object_patch("model_sampling", linear_schedule(model))
         if xdyna.motion is None:
-            notice(cls, f"These files hold no motion modules, so that frames do not follow each other: choose {MOTION_FALLBACK} as motion.")
+            notice(
+                cls,
+                f"These files hold no motion modules, so that frames do not follow each other: choose {MOTION_FALLBACK} as motion.",
+            )
         else:
-            comfy_injection.attach(patched, Weighted(TemporalAction(xdyna.motion.module)), [xdyna.motion.patcher])
+            comfy_injection.attach(
+                patched, Weighted(TemporalAction(xdyna.motion.module)), [xdyna.motion.patcher]
+            )
         if window_length:
             layout = partial(looped_plan, length=window_length, overlap=overlap, seed=seed)
             see_in_windows(patched, lambda n, moment: layout(n, moment=moment()), window_length)

@@ -28,8 +28,12 @@ class SFaceCrop(io.ComfyNode):
             inputs=[
                 io.Image.Input("images", tooltip="The driver's frames that were tracked."),
                 FaceTrackType.Input("track", tooltip="Their track, of any tracker: one row for every frame."),
-                io.Int.Input("width", default=512, min=64, max=4096, step=8, tooltip="Of what is sampled, pixels."),
-                io.Int.Input("height", default=896, min=64, max=4096, step=8, tooltip="Of what is sampled, pixels."),
+                io.Int.Input(
+                    "width", default=512, min=64, max=4096, step=8, tooltip="Of what is sampled, pixels."
+                ),
+                io.Int.Input(
+                    "height", default=896, min=64, max=4096, step=8, tooltip="Of what is sampled, pixels."
+                ),
                 io.Combo.Input(
                     "lost_faces",
                     options=[HELD, BLANK],
@@ -39,7 +43,10 @@ class SFaceCrop(io.ComfyNode):
             outputs=[
                 io.Image.Output(display_name="local", tooltip="Eyes and mouth on black, for X-Dyna Hints."),
                 io.Image.Output(display_name="whole", tooltip="The whole face on black, for X-Dyna Hints."),
-                io.Image.Output(display_name="images", tooltip="The frames in the shape that is sampled: find the body pose in these."),
+                io.Image.Output(
+                    display_name="images",
+                    tooltip="The frames in the shape that is sampled: find the body pose in these.",
+                ),
             ],
         )
 
@@ -49,7 +56,9 @@ class SFaceCrop(io.ComfyNode):
         require_pictures(images, "images")
         size = images.shape[2], images.shape[1]
         if tuple(track.size) != size:
-            raise ValueError(f"The frames are {size[0]}x{size[1]} px and the track was made in {track.size[0]}x{track.size[1]} px.")
+            raise ValueError(
+                f"The frames are {size[0]}x{size[1]} px and the track was made in {track.size[0]}x{track.size[1]} px."
+            )
         left, top, cut_width, cut_height = hints.ratio_crop(size, (width, height))
         faces = faces_of(track, (left, top), (width / cut_width, height / cut_height), lost_faces == HELD)
         crops = sface.crops(faces, (width, height))
@@ -57,7 +66,9 @@ class SFaceCrop(io.ComfyNode):
         frames, local, whole = (room(len(images), height, width) for _ in range(3))
         for k, image in enumerate(images):
             part = image[None, top : top + cut_height, left : left + cut_width, :3].movedim(-1, 1).float()
-            frames[k] = torch.nn.functional.interpolate(part, (height, width), mode="bilinear")[0].movedim(0, -1)
+            frames[k] = torch.nn.functional.interpolate(part, (height, width), mode="bilinear")[0].movedim(
+                0, -1
+            )
             local[k], whole[k] = crops.local(frames[k], k), crops.whole(frames[k], k)
             tick(k + 1)
         return io.NodeOutput(local, whole, frames)
@@ -69,7 +80,9 @@ def faces_of(track, corner: tuple[int, int], scale: tuple[float, float], held: b
     points = (track.landmarks[..., :2] - np.asarray(corner)) * np.asarray(scale)
     face = points[:, list(scheme.face)]
     right_eye, left_eye = scheme.eyes[::-1]
-    centres = np.stack([points[:, list(part)].mean(1) for part in (right_eye, left_eye, scheme.mouth)], axis=1)
+    centres = np.stack(
+        [points[:, list(part)].mean(1) for part in (right_eye, left_eye, scheme.mouth)], axis=1
+    )
     found = np.ones_like(track.valid) if held else track.valid
     return sface.Faces(found, np.concatenate([face.min(1), face.max(1)], axis=1), centres)
 
@@ -87,8 +100,22 @@ class XDynaHints(io.ComfyNode):
             inputs=[
                 io.Conditioning.Input("positive", tooltip="The prompt; the authors' is empty."),
                 io.Conditioning.Input("negative", tooltip="The negative prompt; the authors' is empty."),
-                io.Float.Input("pose_strength", default=1.0, min=0.0, max=2.0, step=0.01, tooltip="1 as published, 0 is off."),
-                io.Float.Input("face_strength", default=1.0, min=0.0, max=2.0, step=0.01, tooltip="1 as published, 0 is off."),
+                io.Float.Input(
+                    "pose_strength",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.01,
+                    tooltip="1 as published, 0 is off.",
+                ),
+                io.Float.Input(
+                    "face_strength",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.01,
+                    tooltip="1 as published, 0 is off.",
+                ),
                 io.ControlNet.Input("pose_control", optional=True, tooltip="X-Dyna's pose ControlNet."),
                 io.Image.Input(
                     "pose",
@@ -96,8 +123,12 @@ class XDynaHints(io.ComfyNode):
                     tooltip="Body skeletons without the head's points (OpenPose's colours on black), one per frame, in the sampled shape.",
                 ),
                 io.ControlNet.Input("face_control", optional=True, tooltip="X-Dyna's S-Face ControlNet."),
-                io.Image.Input("local", optional=True, tooltip="From S-Face Crop: eyes and mouth, one picture per frame."),
-                io.Image.Input("whole", optional=True, tooltip="From S-Face Crop: the whole face, one picture per frame."),
+                io.Image.Input(
+                    "local", optional=True, tooltip="From S-Face Crop: eyes and mouth, one picture per frame."
+                ),
+                io.Image.Input(
+                    "whole", optional=True, tooltip="From S-Face Crop: the whole face, one picture per frame."
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="For the sampler."),
@@ -130,7 +161,9 @@ class XDynaHints(io.ComfyNode):
             require_frames("local picture", len(local), "picture of the whole face", len(whole))
             if local.shape[1:3] != whole.shape[1:3]:
                 shapes = " and ".join(f"{images.shape[2]}x{images.shape[1]}" for images in (local, whole))
-                raise ValueError(f"The local and the whole picture are {shapes} px: wire both of one S-Face Crop.")
+                raise ValueError(
+                    f"The local and the whole picture are {shapes} px: wire both of one S-Face Crop."
+                )
             hint = hints.face_hint(local[..., :3], whole[..., :3])
             conds = controlled(conds, face_control, hint, face_strength, "S-Face")
         return io.NodeOutput(*conds)
@@ -164,10 +197,14 @@ def controlled(conds, control, pictures: torch.Tensor, strength: float, kind: st
         entries = []
         for embedding, settings in cond:
             earlier = settings.get("control")
-            if earlier not in chained:  # ComfyUI runs cond and uncond together only where both hold one object
+            if (
+                earlier not in chained
+            ):  # ComfyUI runs cond and uncond together only where both hold one object
                 chained[earlier] = control.copy().set_cond_hint(hint, strength)
                 chained[earlier].set_previous_controlnet(earlier)
-            entries.append([embedding, settings | {"control": chained[earlier], "control_apply_to_uncond": False}])
+            entries.append(
+                [embedding, settings | {"control": chained[earlier], "control_apply_to_uncond": False}]
+            )
         result.append(entries)
     return tuple(result)
 

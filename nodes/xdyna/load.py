@@ -10,7 +10,10 @@ from ..types import XDynaType
 from .networks import MOTION_PAGE, NONE, open_xdyna, read
 
 CONTROLNETS = "controlnet"
-HINTS = ("controlnet_cond_embedding.conv_in.weight", "input_hint_block.0.weight")  # published, and converted to ComfyUI's names
+HINTS = (
+    "controlnet_cond_embedding.conv_in.weight",
+    "input_hint_block.0.weight",
+)  # published, and converted to ComfyUI's names
 KINDS = {3: "pose ControlNet", 6: "S-Face ControlNet"}  # by the channels of its picture
 
 
@@ -49,14 +52,25 @@ class LoadXDyna(io.ComfyNode):
                 ),
             ],
             outputs=[
-                XDynaType.Output(display_name="xdyna", tooltip="For X-Dyna Tokens and X-Dyna Apply. ComfyUI loads and offloads it."),
-                io.String.Output(display_name="recognised_as", tooltip="Which part came from which file, and what is absent."),
+                XDynaType.Output(
+                    display_name="xdyna",
+                    tooltip="For X-Dyna Tokens and X-Dyna Apply. ComfyUI loads and offloads it.",
+                ),
+                io.String.Output(
+                    display_name="recognised_as",
+                    tooltip="Which part came from which file, and what is absent.",
+                ),
             ],
         )
 
     @classmethod
     def validate_inputs(cls, file, image_tokens, motion):
-        return found(NETWORKS, (file, PAGE), (image_tokens, TOKENS_PAGE), *([(motion, MOTION_PAGE)] if motion != NONE else []))
+        return found(
+            NETWORKS,
+            (file, PAGE),
+            (image_tokens, TOKENS_PAGE),
+            *([(motion, MOTION_PAGE)] if motion != NONE else []),
+        )
 
     @classmethod
     def execute(cls, file, image_tokens, motion) -> io.NodeOutput:
@@ -83,8 +97,12 @@ class LoadXDynaControl(io.ComfyNode):
                 )
             ],
             outputs=[
-                io.ControlNet.Output(display_name="control_net", tooltip="For X-Dyna Hints; strength and span as you like."),
-                io.String.Output(display_name="recognised_as", tooltip="Pose or S-Face, by the channels of its picture."),
+                io.ControlNet.Output(
+                    display_name="control_net", tooltip="For X-Dyna Hints; strength and span as you like."
+                ),
+                io.String.Output(
+                    display_name="recognised_as", tooltip="Pose or S-Face, by the channels of its picture."
+                ),
             ],
         )
 
@@ -98,10 +116,14 @@ class LoadXDynaControl(io.ComfyNode):
         channels = next((state[key].shape[1] for key in HINTS if key in state), None)
         if channels not in KINDS:
             told = f"has pictures of {channels} channels" if channels else f"holds no {HINTS[0]!r}"
-            raise XDynaFileError(f"{file} {told}; X-Dyna's ControlNets take 3 (pose) or 6 (S-Face). Page: {PAGE}.")
+            raise XDynaFileError(
+                f"{file} {told}; X-Dyna's ControlNets take 3 (pose) or 6 (S-Face). Page: {PAGE}."
+            )
         network = comfy.controlnet.load_controlnet_state_dict(state)
         if network is None:
-            raise XDynaFileError(f"{file} is no whole ControlNet in diffusers' names. Download it again: {PAGE}.")
+            raise XDynaFileError(
+                f"{file} is no whole ControlNet in diffusers' names. Download it again: {PAGE}."
+            )
         return io.NodeOutput(network, KINDS[channels])
 
 

@@ -51,11 +51,21 @@ def open_xdyna(file: str, tokens_file: str, motion_file: str = NONE) -> XDyna:
     if motion_file != NONE:
         motion, motion_from = read(NETWORKS, motion_file, MOTION_PAGE), motion_file
     dtype = kept_in(sum(value.numel() for value in (parts.reference | image).values()))
-    adapter = checkpoint.adapter(parts.reference, image, f"{file} with {image_file}", comfy.ops.manual_cast, dtype)
+    adapter = checkpoint.adapter(
+        parts.reference, image, f"{file} with {image_file}", comfy.ops.manual_cast, dtype
+    )
     resampler = checkpoint.resampler(tokens.resampler, tokens_file, comfy.ops.manual_cast, dtype)
     network = managed(hellomeme.load(motion, motion_from, comfy.ops.manual_cast, dtype)) if motion else None
-    said = [f"Dynamics-Adapter of {file}", f"image attention of {image_file}", f"image tokens of {tokens_file}"]
-    said.append(f"motion modules of {motion_from}" if motion else f"no motion modules: choose {MOTION_FALLBACK} for a video")
+    said = [
+        f"Dynamics-Adapter of {file}",
+        f"image attention of {image_file}",
+        f"image tokens of {tokens_file}",
+    ]
+    said.append(
+        f"motion modules of {motion_from}"
+        if motion
+        else f"no motion modules: choose {MOTION_FALLBACK} for a video"
+    )
     return XDyna(patcher_of(adapter), patcher_of(resampler), network, "; ".join(said))
 
 

@@ -22,10 +22,19 @@ class BlurredStart(io.ComfyNode):
                 io.Latent.Input("reference", tooltip="The picture through VAE Encode, one."),
                 io.Int.Input("frames", default=16, min=1, max=4096, tooltip="Length of the clip."),
                 io.Int.Input(
-                    "seed", default=40, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True, tooltip="Of what is blurred where."
+                    "seed",
+                    default=40,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="Of what is blurred where.",
                 ),
             ],
-            outputs=[io.Latent.Output(display_name="latent", tooltip="One row per frame, for a sampler that adds noise.")],
+            outputs=[
+                io.Latent.Output(
+                    display_name="latent", tooltip="One row per frame, for a sampler that adds noise."
+                )
+            ],
         )
 
     @classmethod
@@ -34,7 +43,9 @@ class BlurredStart(io.ComfyNode):
         if len(samples) != 1 or samples.ndim != 4:
             raise ValueError(f"The reference is one picture; the latent is of shape {tuple(samples.shape)}.")
         if min(samples.shape[-2:]) < SHORTEST:
-            raise ValueError(f"The reference is {samples.shape[-1]}x{samples.shape[-2]} cells; the blur needs {SHORTEST} a side.")
+            raise ValueError(
+                f"The reference is {samples.shape[-1]}x{samples.shape[-2]} cells; the blur needs {SHORTEST} a side."
+            )
         return io.NodeOutput({"samples": sampling.blurred_start(samples, frames, seed)})
 
 
@@ -47,8 +58,17 @@ class XDynaSteps(io.ComfyNode):
             category="SK Portrait",
             description="The noise levels of X-Dyna's DDIM: with 25 steps those of t = 961, 921, ... 1, then none. Euler makes it DDIM.",
             search_aliases=["X-Dyna", "DDIM", "sigmas", "scheduler"],
-            inputs=[io.Int.Input("steps", default=25, min=1, max=sampling.TRAINED_STEPS, tooltip="25 as published.")],
-            outputs=[io.Sigmas.Output(display_name="sigmas", tooltip="For Sampler Custom with Euler, on the MODEL of X-Dyna Apply.")],
+            inputs=[
+                io.Int.Input(
+                    "steps", default=25, min=1, max=sampling.TRAINED_STEPS, tooltip="25 as published."
+                )
+            ],
+            outputs=[
+                io.Sigmas.Output(
+                    display_name="sigmas",
+                    tooltip="For Sampler Custom with Euler, on the MODEL of X-Dyna Apply.",
+                )
+            ],
         )
 
     @classmethod

@@ -23,8 +23,16 @@ from ...unet.hosts.extra_items import Guests
 from .attention import KEY, Reading
 from .trajectory import ScheduleError, Trajectory
 
-HERE, AHEAD, STORED = "this step", "one step ahead", "the inversion"  # where the preview of a step stands on its way
-BOTH, TEXT_IN_COND, COND_ONLY = "both halves", "text in the positive half only", "positive half only"  # which halves take its maps
+HERE, AHEAD, STORED = (
+    "this step",
+    "one step ahead",
+    "the inversion",
+)  # where the preview of a step stands on its way
+BOTH, TEXT_IN_COND, COND_ONLY = (
+    "both halves",
+    "text in the positive half only",
+    "positive half only",
+)  # which halves take its maps
 
 
 class Maps(NamedTuple):
@@ -72,7 +80,10 @@ class Preview:
         told = timesteps[:1] if self.stands != STORED else torch.tensor([trajectory.timesteps[level]])
         text = _of_length(trajectory.context, tokens)
         latents = trajectory.at(level, list(rows.frames[: rows.chunk]))
-        return [_Row(latent[None], told, text) for latent in [*latents, *(trajectory.anchor_at(level) if anchored else ())]]
+        return [
+            _Row(latent[None], told, text)
+            for latent in [*latents, *(trajectory.anchor_at(level) if anchored else ())]
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +107,17 @@ class AnchorRows:
         rows = frames + (self.reference is not None)
         return math.ceil(1.5 * rows) if self.preview else rows
 
-    def __call__(self, executor: Callable, x: Tensor, timesteps: Tensor, context: Tensor, y, control, options: Mapping, **others) -> Tensor:
+    def __call__(
+        self,
+        executor: Callable,
+        x: Tensor,
+        timesteps: Tensor,
+        context: Tensor,
+        y,
+        control,
+        options: Mapping,
+        **others,
+    ) -> Tensor:
         sigma = float(options["sigmas"].max())
         rows = rows_of(options, len(x))
         maps = self.preview.maps(rows, sigma) if self.preview else None
@@ -105,7 +126,11 @@ class AnchorRows:
         if maps and not maps.text:
             context = _repeated(context, self.preview.trajectory.context.shape[1])
         starts = range(0, len(x), rows.chunk)
-        riders = [_Row(self.reference(sigma), timesteps[k : k + 1], context[k : k + 1]) for k in starts] if self.reference else []
+        riders = (
+            [_Row(self.reference(sigma), timesteps[k : k + 1], context[k : k + 1]) for k in starts]
+            if self.reference
+            else []
+        )
         anchors = len(riders) // len(starts)
         if maps:
             riders += self.preview.riders(rows, sigma, timesteps, context.shape[1], bool(anchors))
@@ -129,7 +154,9 @@ class _Row(NamedTuple):
     def like(self, x: Tensor, timesteps: Tensor, context: Tensor) -> _Row:
         """The row beside those of a batch. Raises ValueError for another size."""
         if self.latent.shape[1:] != x.shape[1:]:
-            (height, width), (own_height, own_width) = ((8 * side for side in one.shape[-2:]) for one in (x, self.latent))
+            (height, width), (own_height, own_width) = (
+                (8 * side for side in one.shape[-2:]) for one in (x, self.latent)
+            )
             raise ValueError(
                 f"The reference or the inverted clip is {own_width}x{own_height} px and {width}x{height} px are sampled: "
                 "encode it at the same size."

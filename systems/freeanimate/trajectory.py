@@ -69,7 +69,9 @@ def levels_of(sigmas: Tensor) -> tuple[float, ...]:
     """The rising levels of a schedule for denoising. Raises ScheduleError for one that does not fall to 0."""
     levels = sigmas.flip(0).tolist()
     if len(levels) < 2 or levels[0] != 0 or any(a >= b for a, b in zip(levels, levels[1:])):
-        raise ScheduleError(f"Sigmas to invert fall to 0, as for denoising; these are {', '.join(f'{s:.4g}' for s in sigmas.tolist())}.")
+        raise ScheduleError(
+            f"Sigmas to invert fall to 0, as for denoising; these are {', '.join(f'{s:.4g}' for s in sigmas.tolist())}."
+        )
     return (LOWEST, *levels[1:])
 
 

@@ -39,7 +39,9 @@ class Projection(nn.Module):
 
     def forward(self, w: Tensor) -> Tensor:
         """w (R, L, 512) -> (R, 4, D)."""
-        tokens = [getattr(self, f"proj_{i}")(w[:, first:end].flatten(1)) for i, (first, end) in enumerate(TOKENS)]
+        tokens = [
+            getattr(self, f"proj_{i}")(w[:, first:end].flatten(1)) for i, (first, end) in enumerate(TOKENS)
+        ]
         return self.norm(torch.stack(tokens, dim=1))
 
 
@@ -66,7 +68,9 @@ class WPlus(nn.Module):
         super().__init__()
         self.w_proj = Projection(dim, operations)
         numbered = zip(sorted(PLACES), widths, strict=True)
-        self.wplus_adapter = nn.ModuleDict({str(number): ResidualAttention(width, dim, operations) for number, width in numbered})
+        self.wplus_adapter = nn.ModuleDict(
+            {str(number): ResidualAttention(width, dim, operations) for number, width in numbered}
+        )
 
     def sites(self) -> dict[tuple[str, int, int], ResidualAttention]:
         """The attentions by place."""
@@ -84,15 +88,25 @@ def load(state: Mapping, file: str, operations=nn, dtype: torch.dtype | None = N
     """
     flat: dict[str, Tensor] = {}
     for name, value in state.items():
-        flat |= {f"{name}.{key}": tensor for key, tensor in value.items()} if isinstance(value, Mapping) else {name: value}
+        flat |= (
+            {f"{name}.{key}": tensor for key, tensor in value.items()}
+            if isinstance(value, Mapping)
+            else {name: value}
+        )
     shapes = {name: tuple(tensor.shape) for name, tensor in flat.items()}
     keys = {number: f"wplus_adapter.{number}.to_k_wplus.weight" for number in sorted(PLACES)}
     if missing := [key for key in keys.values() if len(shapes.get(key, ())) != 2]:
-        raise WPlusFileError(f"{file} is no W+ adapter: {missing[0]!r} is missing ({len(missing)} of {len(keys)} such tensors are).")
+        raise WPlusFileError(
+            f"{file} is no W+ adapter: {missing[0]!r} is missing ({len(missing)} of {len(keys)} such tensors are)."
+        )
     network = WPlus(shapes[keys[1]][1], [shapes[key][0] for key in keys.values()], operations)
     wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    if wrong := sorted(name for name in wanted.keys() | shapes.keys() if wanted.get(name) != shapes.get(name)):
+    if wrong := sorted(
+        name for name in wanted.keys() | shapes.keys() if wanted.get(name) != shapes.get(name)
+    ):
         found, needed = (table.get(wrong[0], "absent") for table in (shapes, wanted))
-        raise WPlusFileError(f"{file} is no whole W+ adapter: {wrong[0]!r} is {found} and should be {needed} ({len(wrong)} such).")
+        raise WPlusFileError(
+            f"{file} is no whole W+ adapter: {wrong[0]!r} is {found} and should be {needed} ({len(wrong)} such)."
+        )
     network.load_state_dict(flat)
     return network.to(dtype=dtype).eval().requires_grad_(False)

@@ -34,7 +34,9 @@ def whole(code: Tensor, what: str) -> Tensor:
     if code.ndim == 3 and tuple(code.shape[1:]) == (LAYERS, WIDTH):
         return code.float()
     if tuple(code.shape) not in ((WIDTH,), (1, WIDTH), (LAYERS, WIDTH)):
-        raise ValueError(f"{what} has the shape {tuple(code.shape)}; a w+ code or direction is (512,) or (18, 512).")
+        raise ValueError(
+            f"{what} has the shape {tuple(code.shape)}; a w+ code or direction is (512,) or (18, 512)."
+        )
     return code.float().expand(LAYERS, WIDTH)[None].clone()
 
 
@@ -62,7 +64,9 @@ def ganspace(w: Tensor, pca: Mapping[str, Tensor], row: GANSpaceRow, strength: f
     utils_direction.py. Raises ValueError for a component that the file lacks.
     """
     if not 0 <= row.component < len(pca["comp"]):
-        raise ValueError(f"GANSpace row {row.name!r} asks for component {row.component}, the file holds 0 to {len(pca['comp']) - 1}.")
+        raise ValueError(
+            f"GANSpace row {row.name!r} asks for component {row.component}, the file holds 0 to {len(pca['comp']) - 1}."
+        )
     component, deviation = pca["comp"][row.component].float(), pca["std"][row.component].float()
     coordinate = ((w[:, :1] - pca["mean"].float()) * component).sum(-1, keepdim=True) / deviation
     return within(((strength - coordinate) * component * deviation).expand_as(w), row.start, row.end)

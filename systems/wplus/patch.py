@@ -57,7 +57,9 @@ class WPlusAction(AttentionAction):
         self.release()
 
     def release(self) -> None:
-        self._tokens: dict[torch.device, Tensor] = {}  # (2 R + 1, 4, D) of the R codes, of these turned around, and of w = 0
+        self._tokens: dict[
+            torch.device, Tensor
+        ] = {}  # (2 R + 1, 4, D) of the R codes, of these turned around, and of w = 0
         self._asked: dict[torch.device, _Asked] = {}  # by the last call of each
 
     def cross_heads(self, place: Place, q: Tensor, out: Tensor, call: AttentionCall) -> Tensor:

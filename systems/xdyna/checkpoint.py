@@ -42,11 +42,20 @@ def plain(state: Mapping) -> dict[str, Tensor]:
 def split(state: Mapping, file: str) -> Parts:
     """The parts of a UNet file. Raises XDynaFileError where it has no Dynamics-Adapter, or a tensor that belongs nowhere."""
     state = plain(state)
-    parts = Parts(*({key: value for key, value in state.items() if re.search(kind, key)} for kind in (REFERENCE, IMAGE, MOTION)))
+    parts = Parts(
+        *(
+            {key: value for key, value in state.items() if re.search(kind, key)}
+            for kind in (REFERENCE, IMAGE, MOTION)
+        )
+    )
     if not parts.reference:
-        raise XDynaFileError(f"{file} is no X-Dyna UNet: none of its {len(state)} tensors is a Dynamics-Adapter's (to_q_ff). Page: {PAGE}.")
+        raise XDynaFileError(
+            f"{file} is no X-Dyna UNet: none of its {len(state)} tensors is a Dynamics-Adapter's (to_q_ff). Page: {PAGE}."
+        )
     if foreign := [key for key in state if not re.search(BASE, key)]:
-        raise XDynaFileError(f"{file} is no X-Dyna UNet: {foreign[0]!r} does not belong to it ({len(foreign)} such).")
+        raise XDynaFileError(
+            f"{file} is no X-Dyna UNet: {foreign[0]!r} does not belong to it ({len(foreign)} such)."
+        )
     return parts
 
 
@@ -61,8 +70,14 @@ def split_tokens(state: Mapping, file: str) -> Tokens:
     """The parts of ip-adapter-plus_sd15, as .bin or .safetensors. Raises XDynaFileError for another file."""
     flat: dict[str, Tensor] = {}
     for name, value in state.items():
-        flat |= {f"{name}.{key}": tensor for key, tensor in value.items()} if isinstance(value, Mapping) else {name: value}
-    resampler = {key.removeprefix("image_proj."): value for key, value in flat.items() if key.startswith("image_proj.")}
+        flat |= (
+            {f"{name}.{key}": tensor for key, tensor in value.items()}
+            if isinstance(value, Mapping)
+            else {name: value}
+        )
+    resampler = {
+        key.removeprefix("image_proj."): value for key, value in flat.items() if key.startswith("image_proj.")
+    }
     if "latents" not in resampler:
         raise XDynaFileError(
             f"{file} is no ip-adapter-plus_sd15: it has no learned queries (image_proj.latents). Page: {TOKENS_PAGE}."
@@ -75,18 +90,24 @@ def split_tokens(state: Mapping, file: str) -> Tokens:
     return Tokens(resampler, image)
 
 
-def adapter(reference: State, image: State, file: str, operations=nn, dtype: torch.dtype | None = None) -> DynamicsAdapter:
+def adapter(
+    reference: State, image: State, file: str, operations=nn, dtype: torch.dtype | None = None
+) -> DynamicsAdapter:
     """The network of both parts. Raises XDynaFileError that names a tensor which is missing, foreign or misshapen."""
     state = {**reference, **image}
     queries = {place: f"{path(place)}.attn1.to_q_ff.weight" for place in PLACES}
     keys = f"{path(PLACES[0])}.attn2.to_k_ip.weight"
     if missing := [key for key in (*queries.values(), keys) if key not in state]:
         raise XDynaFileError(f"{file} is no whole X-Dyna UNet: {missing[0]!r} is missing.")
-    network = DynamicsAdapter({place: state[key].shape[0] for place, key in queries.items()}, state[keys].shape[1], operations)
+    network = DynamicsAdapter(
+        {place: state[key].shape[0] for place, key in queries.items()}, state[keys].shape[1], operations
+    )
     return _filled(network, state, file, dtype)
 
 
-def resampler(state: State, file: str, operations=nn, dtype: torch.dtype | None = None, head: int = HEAD) -> Resampler:
+def resampler(
+    state: State, file: str, operations=nn, dtype: torch.dtype | None = None, head: int = HEAD
+) -> Resampler:
     """The Resampler of its part. Raises XDynaFileError as `adapter`."""
     depth = len({key.split(".")[1] for key in state if key.startswith("layers.")})
     try:
@@ -100,7 +121,10 @@ def resampler(state: State, file: str, operations=nn, dtype: torch.dtype | None 
 
 
 def _filled(network: nn.Module, state: State, file: str, dtype: torch.dtype | None):
-    wanted, found = ({key: tuple(value.shape) for key, value in tensors.items()} for tensors in (network.state_dict(), state))
+    wanted, found = (
+        {key: tuple(value.shape) for key, value in tensors.items()}
+        for tensors in (network.state_dict(), state)
+    )
     if wrong := sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)):
         raise XDynaFileError(
             f"{file} does not fit together: {wrong[0]!r} is {found.get(wrong[0], 'absent')} and should be "

@@ -24,7 +24,11 @@ def joint_norms(unet: nn.Module, rows: int) -> Iterator[None]:
     def apart(module: nn.Module, args: tuple[Tensor], y: Tensor) -> Tensor:
         return rearrange(y, "v c (f h) w -> (v f) c h w", f=rows)
 
-    hooks = [hook for norm in _norms(unet) for hook in (norm.register_forward_pre_hook(together), norm.register_forward_hook(apart))]
+    hooks = [
+        hook
+        for norm in _norms(unet)
+        for hook in (norm.register_forward_pre_hook(together), norm.register_forward_hook(apart))
+    ]
     try:
         yield
     finally:

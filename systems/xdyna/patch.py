@@ -22,7 +22,10 @@ from .adapter import DynamicsAdapter
 from .joint_norm import joint_norms
 
 SYSTEM = "X-Dyna"
-UNET, NORMED = "sk_portrait_xdyna_unet", "sk_portrait_xdyna_normed"  # in transformer_options, for one call and for one block of it
+UNET, NORMED = (
+    "sk_portrait_xdyna_unet",
+    "sk_portrait_xdyna_normed",
+)  # in transformer_options, for one call and for one block of it
 
 
 @dataclass(eq=False)
@@ -44,7 +47,17 @@ class Dynamics(AttentionAction):
     def __deepcopy__(self, memo) -> Dynamics:
         return self  # ComfyUI deep-copies model_options at every clone
 
-    def call(self, executor: Callable, x: Tensor, timesteps: Tensor, context: Tensor, y, control, options: Mapping, **others) -> Tensor:
+    def call(
+        self,
+        executor: Callable,
+        x: Tensor,
+        timesteps: Tensor,
+        context: Tensor,
+        y,
+        control,
+        options: Mapping,
+        **others,
+    ) -> Tensor:
         """DIFFUSION_MODEL wrapper of ComfyUI. Raises ValueError where the reference is of another size than what is sampled."""
         if x.shape[1:] != self.reference.shape[1:]:
             (h, w), (rh, rw) = x.shape[-2:], self.reference.shape[-2:]
@@ -60,7 +73,9 @@ class Dynamics(AttentionAction):
         with joint_norms(executor.class_obj, frames + 1) if self.joint else nullcontext():
             return extra_items.run(executor, guests, x, timesteps, context, y, control, options, **others)
 
-    def self_inputs(self, place: Place, n: Tensor, keys: Tensor, values: Tensor, call: AttentionCall) -> tuple[Tensor, Tensor, Tensor]:
+    def self_inputs(
+        self, place: Place, n: Tensor, keys: Tensor, values: Tensor, call: AttentionCall
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Keeps what this self-attention looks at."""
         call.options[NORMED] = n
         return n, keys, values
@@ -92,4 +107,6 @@ def attach(patcher: Any, dynamics: Dynamics, attention: Callable, patchers: tupl
 
 def _block(unet: torch.nn.Module, place: Place) -> torch.nn.Module:
     """The transformer block at a place."""
-    return next(layer for layer in block_at(unet, place) if hasattr(layer, "transformer_blocks")).transformer_blocks[0]
+    return next(
+        layer for layer in block_at(unet, place) if hasattr(layer, "transformer_blocks")
+    ).transformer_blocks[0]

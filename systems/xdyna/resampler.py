@@ -26,7 +26,9 @@ class PerceiverAttention(nn.Module):
         """picture (B, m, C), tokens (B, k, C) -> what is added to the tokens."""
         tokens = self.norm2(tokens)
         keys, values = self.to_kv(torch.cat([self.norm1(picture), tokens], dim=1)).chunk(2, dim=-1)
-        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (self.to_q(tokens), keys, values))
+        q, k, v = (
+            x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (self.to_q(tokens), keys, values)
+        )
         return self.to_out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
@@ -38,7 +40,18 @@ def _feed_forward(dim: int, inner: int, operations) -> nn.Sequential:
 class Resampler(nn.Module):
     """depth times attention and feed-forward over learned queries."""
 
-    def __init__(self, embedding: int, dim: int, out: int, depth: int, inner: int, heads: int, queries: int, hidden: int, operations=nn):
+    def __init__(
+        self,
+        embedding: int,
+        dim: int,
+        out: int,
+        depth: int,
+        inner: int,
+        heads: int,
+        queries: int,
+        hidden: int,
+        operations=nn,
+    ):
         """Widths of the picture's states, of the inside, of the result; `inner` of all heads together, `hidden` of the feed-forward."""
         super().__init__()
         self.latents = nn.Parameter(torch.zeros(1, queries, dim))
@@ -46,7 +59,10 @@ class Resampler(nn.Module):
         self.proj_out = operations.Linear(dim, out)
         self.norm_out = operations.LayerNorm(out)
         self.layers = nn.ModuleList(
-            nn.ModuleList([PerceiverAttention(dim, inner, heads, operations), _feed_forward(dim, hidden, operations)]) for _ in range(depth)
+            nn.ModuleList(
+                [PerceiverAttention(dim, inner, heads, operations), _feed_forward(dim, hidden, operations)]
+            )
+            for _ in range(depth)
         )
 
     def forward(self, states: Tensor) -> Tensor:

@@ -7,7 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TRAINED_STEPS = 1000
-BETAS = (0.00085, 0.012)  # linear in diffusers' sense, as AnimateDiff v1 was trained; ComfyUI calls it sqrt_linear
+BETAS = (
+    0.00085,
+    0.012,
+)  # linear in diffusers' sense, as AnimateDiff v1 was trained; ComfyUI calls it sqrt_linear
 KERNEL, SIGMA = 9, 18.0  # of the blur, in cells
 
 

@@ -41,7 +41,9 @@ class Crops:
 
     def local(self, frame: Tensor, k: int) -> Tensor:
         """Eyes and mouth of frame k (H, W, 3) on black."""
-        return _on_black(frame, [(*(centre - self.half[k]), *(centre + self.half[k])) for centre in self.centre[k]])
+        return _on_black(
+            frame, [(*(centre - self.half[k]), *(centre + self.half[k])) for centre in self.centre[k]]
+        )
 
 
 def crops(faces: Faces, size: tuple[int, int]) -> Crops:
@@ -50,7 +52,9 @@ def crops(faces: Faces, size: tuple[int, int]) -> Crops:
     low, high = faces.box[:, :2], faces.box[:, 2:]
     centre, length = (low + high) / 2, (high - low).max(1, keepdims=True)
     # Truncated towards zero before it is cut off, as the official code does.
-    box = np.concatenate([centre - length * (LEFT, TOP), centre + length * (RIGHT, BOTTOM)], 1).astype(np.int64)
+    box = np.concatenate([centre - length * (LEFT, TOP), centre + length * (RIGHT, BOTTOM)], 1).astype(
+        np.int64
+    )
     box = np.clip(box, 0, (*size, *size)) * faces.found[:, None]
     half = ((box[:, 2:] - box[:, :2]) * PATCH).astype(np.int64)
     return Crops(box, np.rint(faces.centres).astype(np.int64), half)

@@ -21,7 +21,9 @@ FRAMES, CELLS = 5, 8  # of the clip; the side of its latents, the least that the
 WINDOW, OVERLAP = 3, 1
 PIXELS = 8 * CELLS
 EXTRAS = "comfy_extras."
-TOLERANCE = 1e-4  # of the largest value; batches of other sizes differ in the last bits, and a sampler adds them up
+TOLERANCE = (
+    1e-4  # of the largest value; batches of other sizes differ in the last bits, and a sampler adds them up
+)
 SIDE, WIDE_FRAMES = 2 * CELLS, 2  # of a picture that has parts, of few frames to be quick
 WIDE_NOISE = normal("wide noise", WIDE_FRAMES, 4, SIDE, SIDE)
 
@@ -47,7 +49,9 @@ class Scene:
 
     def sigmas(self) -> Tensor:
         """The noise levels of its steps."""
-        return comfy.samplers.calculate_sigmas(self.model.get_model_object("model_sampling"), "normal", self.steps)
+        return comfy.samplers.calculate_sigmas(
+            self.model.get_model_object("model_sampling"), "normal", self.steps
+        )
 
     def samples(self) -> Tensor:
         """What ComfyUI makes of it."""
@@ -63,7 +67,9 @@ class Scene:
         )
 
 
-Wear = Callable[["Lab", Scene, Sequence[int]], None]  # puts something of others on a scene that holds these frames of the clip
+Wear = Callable[
+    ["Lab", Scene, Sequence[int]], None
+]  # puts something of others on a scene that holds these frames of the clip
 
 
 def cfg_guider(scene: Scene):
@@ -87,8 +93,12 @@ def torch_compiled(model, backend: str | Callable):
     except ImportError:
         pytest.skip("this ComfyUI has no usable TorchCompileModel")
     compiled = model.clone()
-    dropped = getattr(nodes_torch_compile, "skip_torch_compile_dict", None)  # older versions of ComfyUI keep all guards
-    set_torch_compile_wrapper(model=compiled, backend=backend, options={"guard_filter_fn": dropped} if dropped else None)
+    dropped = getattr(
+        nodes_torch_compile, "skip_torch_compile_dict", None
+    )  # older versions of ComfyUI keep all guards
+    set_torch_compile_wrapper(
+        model=compiled, backend=backend, options={"guard_filter_fn": dropped} if dropped else None
+    )
     return compiled
 
 
@@ -105,9 +115,13 @@ class Lab(MovingHost):
     def clip(self, frames: Sequence[int], generation: str = "v2"):
         """The drive of these frames."""
         whole = drive(FRAMES, generation, CELLS)
-        return replace(whole, features={station: feature[list(frames)] for station, feature in whole.features.items()})
+        return replace(
+            whole, features={station: feature[list(frames)] for station, feature in whole.features.items()}
+        )
 
-    def scene(self, wear: Wear | None = None, frames: Sequence[int] = range(FRAMES), windows: bool = False) -> Scene:
+    def scene(
+        self, wear: Wear | None = None, frames: Sequence[int] = range(FRAMES), windows: bool = False
+    ) -> Scene:
         """Frames of the clip under Apply, in windows of our Apply Motion or all together, with something of others."""
         model = self.apply(self.portrait, self.clip(frames))
         if windows:
@@ -144,7 +158,9 @@ class Lab(MovingHost):
     def swapped(self) -> Iterator[None]:
         """While open, ComfyUI puts the conditions of a step into the batch in the other order."""
         together = comfy.samplers.calc_cond_batch
-        comfy.samplers.calc_cond_batch = lambda model, conds, *others: together(model, conds[::-1], *others)[::-1]
+        comfy.samplers.calc_cond_batch = lambda model, conds, *others: together(model, conds[::-1], *others)[
+            ::-1
+        ]
         try:
             yield
         finally:
@@ -164,7 +180,13 @@ class Lab(MovingHost):
 def sampled_by(lab: Lab, unet, wear: Wear | None = None, **settings) -> Tensor:
     """The clip sampled by another MODEL, with a portrait that it encoded itself, and something of others after Apply."""
     clip = lab.clip(range(len(lab.noise)))
-    scene = Scene(lab.apply(lab.reference("v2", CELLS, unet), clip, unet), lab.noise, prompt("+"), prompt("-"), **settings)
+    scene = Scene(
+        lab.apply(lab.reference("v2", CELLS, unet), clip, unet),
+        lab.noise,
+        prompt("+"),
+        prompt("-"),
+        **settings,
+    )
     if wear:
         wear(lab, scene, range(len(lab.noise)))
     return scene.samples()

@@ -30,7 +30,9 @@ def peer(name: str) -> ModuleType:
     if not os.environ.get(ENVIRONMENT) or not (folder / "__init__.py").is_file():
         pytest.skip(f"no {name} in {ENVIRONMENT}")
     module = name.replace("-", "_")
-    spec = importlib.util.spec_from_file_location(module, folder / "__init__.py", submodule_search_locations=[str(folder)])
+    spec = importlib.util.spec_from_file_location(
+        module, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
     sys.modules[module] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[module])
     return sys.modules[module]
@@ -39,8 +41,17 @@ def peer(name: str) -> ModuleType:
 @functools.cache
 def ipadapter_file() -> dict[str, dict[str, torch.Tensor]]:
     """An IPAdapter for the tiny UNet, with fixed random weights."""
-    shapes = {"proj.weight": (4 * 64, EMBEDDING), "proj.bias": (4 * 64,), "norm.weight": (64,), "norm.bias": (64,)}
-    keys = {f"{2 * i + 1}.to_{side}_ip.weight": (width, 64) for i, width in enumerate(CROSS_ATTENTIONS) for side in "kv"}
+    shapes = {
+        "proj.weight": (4 * 64, EMBEDDING),
+        "proj.bias": (4 * 64,),
+        "norm.weight": (64,),
+        "norm.bias": (64,),
+    }
+    keys = {
+        f"{2 * i + 1}.to_{side}_ip.weight": (width, 64)
+        for i, width in enumerate(CROSS_ATTENTIONS)
+        for side in "kv"
+    }
     return {
         "image_proj": {key: normal(f"ip {key}", *shape) / 4 for key, shape in shapes.items()},
         "ip_adapter": {key: normal(f"ip {key}", *shape) / 8 for key, shape in keys.items()},

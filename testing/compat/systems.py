@@ -45,7 +45,18 @@ def wplus(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     lambdas = [0.35 * (frame - 2) for frame in frames]
     w = normal("smile", 1, 18, 512)
     scene.model = ApplyWPlus.execute(
-        scene.model, network(lab), w, 1.0, NEGATE_LAMBDA, COND_ONLY, 0.0, 0.0, 1.0, "", "mouthSmile", lambdas=lambdas
+        scene.model,
+        network(lab),
+        w,
+        1.0,
+        NEGATE_LAMBDA,
+        COND_ONLY,
+        0.0,
+        0.0,
+        1.0,
+        "",
+        "mouthSmile",
+        lambdas=lambdas,
     )[0]
 
 
@@ -63,7 +74,9 @@ def inverted(lab: Lab) -> Trajectory:
     """A clip on its way into noise, with its reference, at the noise levels of a scene."""
     sigmas = Scene(lab.model, lab.noise, prompt("+"), prompt("-")).sigmas()
     frames = {"samples": normal("clip", FRAMES, 4, CELLS, CELLS)}
-    return InvertFrames.execute(lab.model, prompt("+"), sigmas, 0, OWN_TIMESTEP, frames=frames, reference=reference())[0]
+    return InvertFrames.execute(
+        lab.model, prompt("+"), sigmas, 0, OWN_TIMESTEP, frames=frames, reference=reference()
+    )[0]
 
 
 def boosted(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
@@ -81,7 +94,9 @@ def dynamics(lab: Lab) -> XDyna:
 def xdyna(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     """Row by row, for the same reason."""
     tokens = normal("tokens", 2, 16, 64)
-    scene.model = XDynaApply.execute(scene.model, dynamics(lab), reference(), 1.0, ROWS, 0, 0, 0, tokens=tokens)[0]
+    scene.model = XDynaApply.execute(
+        scene.model, dynamics(lab), reference(), 1.0, ROWS, 0, 0, 0, tokens=tokens
+    )[0]
 
 
 @cached
@@ -90,13 +105,17 @@ def face_pictures() -> torch.Tensor:
     who, states = Identity.of(ACTOR), clip(ACTOR, FRAMES, 5.0)
     images = torch.from_numpy(np.stack([draw(who, state, PIXELS) for state in states])).float() / 255
     local, whole, _ = SFaceCrop.execute(images, truth(who, states, PIXELS), PIXELS, PIXELS, HELD).args
-    positive, _ = XDynaHints.execute(prompt("+"), prompt("-"), 1.0, 1.0, face_control=face_control(), local=local, whole=whole).args
+    positive, _ = XDynaHints.execute(
+        prompt("+"), prompt("-"), 1.0, 1.0, face_control=face_control(), local=local, whole=whole
+    ).args
     return positive[0][1]["control"].cond_hint_original
 
 
 def face_control() -> comfy.controlnet.ControlNet:
     """The narrow S-Face ControlNet."""
-    return comfy.controlnet.ControlNet(xdyna_controlnet(Golden(OTHER), "face"), load_device=torch.device("cpu"))
+    return comfy.controlnet.ControlNet(
+        xdyna_controlnet(Golden(OTHER), "face"), load_device=torch.device("cpu")
+    )
 
 
 def s_face(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:

@@ -21,7 +21,10 @@ from .lab import CELLS, EXTRAS, FRAMES, PIXELS, Lab, Scene, Wear, call
 def lora_weights() -> dict[str, torch.Tensor]:
     """A LoRA file for one layer of the tiny UNet."""
     layer = "diffusion_model.input_blocks.4.1.proj_in"
-    return {f"{layer}.lora_up.weight": normal("lora up", 64, 4) / 4, f"{layer}.lora_down.weight": normal("lora down", 4, 64) / 4}
+    return {
+        f"{layer}.lora_up.weight": normal("lora up", 64, 4) / 4,
+        f"{layer}.lora_down.weight": normal("lora down", 4, 64) / 4,
+    }
 
 
 def lora(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
@@ -49,7 +52,16 @@ def rescale(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 def deep_shrink(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     scene.model = call(
-        EXTRAS + "nodes_model_downscale", "PatchModelAddDownscale", scene.model, 3, 2.0, 0.0, 0.6, True, "bicubic", "bicubic"
+        EXTRAS + "nodes_model_downscale",
+        "PatchModelAddDownscale",
+        scene.model,
+        3,
+        2.0,
+        0.0,
+        0.6,
+        True,
+        "bicubic",
+        "bicubic",
     )
 
 
@@ -86,18 +98,25 @@ def hints(frames: Sequence[int]) -> torch.Tensor:
     return normal("hints", FRAMES, 3, PIXELS, PIXELS)[list(frames)]
 
 
-def controlled(scene: Scene, control, pictures: torch.Tensor, made: Callable = lambda control: control) -> None:
+def controlled(
+    scene: Scene, control, pictures: torch.Tensor, made: Callable = lambda control: control
+) -> None:
     """Both prompts get the control with these pictures; `made` turns it into another pack's."""
     control = made(control.set_cond_hint(pictures, 1.0, (0.0, 1.0)))
     scene.positive, scene.negative = (
-        [[text, extra | {"control": control}] for text, extra in conds] for conds in (scene.positive, scene.negative)
+        [[text, extra | {"control": control}] for text, extra in conds]
+        for conds in (scene.positive, scene.negative)
     )
 
 
 def controlnet_of(lab: Lab) -> comfy.controlnet.ControlNet:
     """A ControlNet for the tiny UNet."""
     unet = lab.model.model.model_config.unet_config
-    config = {key: value for key, value in unet.items() if key not in ("out_channels", "dtype", "transformer_depth_output")}
+    config = {
+        key: value
+        for key, value in unet.items()
+        if key not in ("out_channels", "dtype", "transformer_depth_output")
+    }
     network = ControlNet(hint_channels=3, dtype=torch.float32, operations=lab.operations, **config)
     fill(network)
     return comfy.controlnet.ControlNet(network, load_device=lab.model.load_device)
@@ -132,7 +151,9 @@ def strengths(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     """A second reference, by block boundary, step and frame."""
     of_frames = (0.0, 0.3, 1.0, 0.6, 1.2)
     by = Strengths({"up_2": 0.5}, Curve((1.0, 0.4)), Curve(tuple(of_frames[frame] for frame in frames)))
-    scene.model = lab.apply_node.execute(scene.model, 1.0, 1.0, 0.0, 1.0, lab.portrait, reference_strengths=by)[0]
+    scene.model = lab.apply_node.execute(
+        scene.model, 1.0, 1.0, 0.0, 1.0, lab.portrait, reference_strengths=by
+    )[0]
 
 
 WEARS: dict[str, Wear | None] = {

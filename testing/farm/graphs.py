@@ -28,10 +28,23 @@ def model(folder: Path, content: bytes) -> None:
 
 
 def clip(
-    kind: str, frames: int, steps: int = 1, sampler: str = "euler", slow: float = 0.0, mark: str = "", film: bool = False, cells: int = 8
+    kind: str,
+    frames: int,
+    steps: int = 1,
+    sampler: str = "euler",
+    slow: float = 0.0,
+    mark: str = "",
+    film: bool = False,
+    cells: int = 8,
 ) -> dict:
     """A clip of so many frames with v2's two stages or v5's tree, saved as a latent or a film; slow, mark: see tiny_nodes."""
-    wires = {"noise": "noise", "guider": "guider", "sampler": "sampler", "latent_image": "latent", "motion": "motion"}
+    wires = {
+        "noise": "noise",
+        "guider": "guider",
+        "sampler": "sampler",
+        "latent_image": "latent",
+        "motion": "motion",
+    }
     wishes = {"stage1_steps": 10, "window_length": 12, "overlap": 4, "method": "paper"}
     nodes = {
         "noise": ("RandomNoise", {"noise_seed": 3}),
@@ -40,13 +53,19 @@ def clip(
         "sampler": ("KSamplerSelect", {"sampler_name": sampler}),
         "latent": ("EmptyLatentImage", {"width": 8 * cells, "height": 8 * cells, "batch_size": frames}),
         "motion": ("NarrowMotion", {"kind": MOTIONS[kind], "file": MOTION_FILE}),
-        "clip": ("SKPortraitTwoStageSampler", {name: [node, 0] for name, node in wires.items()} | {"sigmas": ["guider", 1]} | wishes),
+        "clip": (
+            "SKPortraitTwoStageSampler",
+            {name: [node, 0] for name, node in wires.items()} | {"sigmas": ["guider", 1]} | wishes,
+        ),
     }
     if film:
         nodes["vae"] = ("NarrowVAE", {})
         nodes["decode"] = ("VAEDecode", {"samples": ["clip", 0], "vae": ["vae", 0]})
         nodes["film"] = ("CreateVideo", {"images": ["decode", 0], "fps": 25.0})
-        nodes["save"] = ("SaveVideo", {"video": ["film", 0], "filename_prefix": "film", "format": "auto", "codec": "auto"})
+        nodes["save"] = (
+            "SaveVideo",
+            {"video": ["film", 0], "filename_prefix": "film", "format": "auto", "codec": "auto"},
+        )
     else:
         nodes["save"] = ("SaveLatent", {"samples": ["clip", 0], "filename_prefix": "farmed"})
     return {name: {"class_type": kind_, "inputs": inputs} for name, (kind_, inputs) in nodes.items()}

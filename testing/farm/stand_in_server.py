@@ -22,8 +22,21 @@ MODELS, INPUTS = {"sd15.safetensors": "aaaa"}, {"faces/portrait.png": "bbbb"}
 class StandIn:
     """fault: "" or what happens to its parts; one that "tires" hangs after the first."""
 
-    def __init__(self, fault: str = "", clip: int = CLIP, models: Mapping = MODELS, inputs: Mapping = INPUTS, pack: bool = True):
-        self.fault, self.clip, self.models, self.inputs, self.pack = fault, clip, dict(models), dict(inputs), pack
+    def __init__(
+        self,
+        fault: str = "",
+        clip: int = CLIP,
+        models: Mapping = MODELS,
+        inputs: Mapping = INPUTS,
+        pack: bool = True,
+    ):
+        self.fault, self.clip, self.models, self.inputs, self.pack = (
+            fault,
+            clip,
+            dict(models),
+            dict(inputs),
+            pack,
+        )
         self.prompts: dict[str, dict] = {}  # id -> record in the history
         self.files: dict[str, bytes] = {}
         self.parts: list[Part] = []
@@ -33,7 +46,12 @@ class StandIn:
     async def running(self):
         """-> host:port"""
         app = web.Application()
-        routes = {"/prompt": self.prompt, "/upload/image": self.upload, "/queue": self.delete, "/interrupt": self.interrupt}
+        routes = {
+            "/prompt": self.prompt,
+            "/upload/image": self.upload,
+            "/queue": self.delete,
+            "/interrupt": self.interrupt,
+        }
         routes |= {"/sk_portrait/digests": self.digests} if self.pack else {}
         app.add_routes([web.post(path, answer) for path, answer in routes.items()])
         app.add_routes([web.get("/history/{id}", self.history), web.get("/view", self.view)])
@@ -81,8 +99,15 @@ class StandIn:
         wrong = {"one too few": frames[1:], "nan": frames / 0 * 0}
         for end in (graphs.VIDEO, graphs.FIRST):
             self.files[f"{number} {end}"] = save(as_latent(wrong.get(self.fault, frames)))
-        places = {end: {"filename": f"{number} {end}", "subfolder": "", "type": "output"} for end in (graphs.VIDEO, graphs.FIRST)}
-        return {} if self.fault == "says nothing" else {end: {"latents": [place]} for end, place in places.items()}
+        places = {
+            end: {"filename": f"{number} {end}", "subfolder": "", "type": "output"}
+            for end in (graphs.VIDEO, graphs.FIRST)
+        }
+        return (
+            {}
+            if self.fault == "says nothing"
+            else {end: {"latents": [place]} for end, place in places.items()}
+        )
 
     async def history(self, request):
         number = request.match_info["id"]
@@ -114,6 +139,11 @@ def graph() -> dict:
         "sd15": ("CheckpointLoaderSimple", {"ckpt_name": "sd15.safetensors"}),
         "picture": ("LoadImage", {"image": "faces/portrait.png"}),
         "latent": ("EmptyLatentImage", {"batch_size": CLIP}),
-        "clip": ("SKPortraitTwoStageSampler", {"latent_image": ["latent", 0], "guider": ["sd15", 0], "stage1": ["picture", 0]}),
+        "clip": (
+            "SKPortraitTwoStageSampler",
+            {"latent_image": ["latent", 0], "guider": ["sd15", 0], "stage1": ["picture", 0]},
+        ),
     }
-    return json.loads(json.dumps({name: {"class_type": kind, "inputs": inputs} for name, (kind, inputs) in nodes.items()}))
+    return json.loads(
+        json.dumps({name: {"class_type": kind, "inputs": inputs} for name, (kind, inputs) in nodes.items()})
+    )

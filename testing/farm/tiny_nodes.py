@@ -40,7 +40,14 @@ class NarrowGuider:
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"drive": ("SK_DRIVE",), "steps": ("INT", {}), "slow": ("FLOAT", {}), "mark": ("STRING", {})}}
+        return {
+            "required": {
+                "drive": ("SK_DRIVE",),
+                "steps": ("INT", {}),
+                "slow": ("FLOAT", {}),
+                "mark": ("STRING", {}),
+            }
+        }
 
     def make(self, drive, steps, slow, mark):
         host = _host()
@@ -85,4 +92,9 @@ class NarrowVAE:
         return latent[:, :3].sigmoid().repeat_interleave(8, 2).repeat_interleave(8, 3).movedim(1, -1)
 
 
-NODE_CLASS_MAPPINGS = {"NarrowVAE": NarrowVAE, "NarrowDrive": NarrowDrive, "NarrowGuider": NarrowGuider, "NarrowMotion": NarrowMotion}
+NODE_CLASS_MAPPINGS = {
+    "NarrowVAE": NarrowVAE,
+    "NarrowDrive": NarrowDrive,
+    "NarrowGuider": NarrowGuider,
+    "NarrowMotion": NarrowMotion,
+}

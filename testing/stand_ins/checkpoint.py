@@ -20,7 +20,11 @@ from . import landmarker, networks, shapes, wplus, xdyna
 BLOCK = 1 << 17  # numbers that all tensors of one fan-in share
 
 PREFIX = "synthetic_"
-CHECKPOINT, CLIP_VISION, CONTROLNET = f"{PREFIX}sd15.ckpt", f"{PREFIX}clip_vision_vit_h.ckpt", f"{PREFIX}controlnet.ckpt"
+CHECKPOINT, CLIP_VISION, CONTROLNET = (
+    f"{PREFIX}sd15.ckpt",
+    f"{PREFIX}clip_vision_vit_h.ckpt",
+    f"{PREFIX}controlnet.ckpt",
+)
 LANDMARKER = f"{PREFIX}face_landmarker.safetensors"
 
 
@@ -32,7 +36,9 @@ class SharedViews:
 
     def _block(self, name: str, length: int, offset: float, scale: float) -> torch.Tensor:
         if name not in self.blocks:
-            self.blocks[name] = torch.from_numpy(np.float32(offset) + draw(networks.SALT, name, (length,)) * np.float32(scale)).half()
+            self.blocks[name] = torch.from_numpy(
+                np.float32(offset) + draw(networks.SALT, name, (length,)) * np.float32(scale)
+            ).half()
         return self.blocks[name]
 
     def tensor(self, key: str, shape: tuple[int, ...]) -> torch.Tensor:
@@ -45,7 +51,9 @@ class SharedViews:
         block = self._block(name, max(BLOCK, 2 * row), 0.0, scale)
         # Rows overlap, each per step further into the block, so that no two are equal.
         step = (len(block) - row) // shape[0] or 1
-        return block.as_strided(shape, (step, *(math.prod(shape[axis + 1 :]) for axis in range(1, len(shape)))))
+        return block.as_strided(
+            shape, (step, *(math.prod(shape[axis + 1 :]) for axis in range(1, len(shape))))
+        )
 
 
 def write_views(path: Path, shapes_: shapes.Shapes) -> None:
@@ -85,7 +93,9 @@ def face_landmarker(folder: Path) -> Path | None:
 
 def network(folder: Path, name: str) -> Path:
     """The stand-in of a HelloMeme file such as hm2_reference.safetensors, at the width of `checkpoint`."""
-    return _write(folder / "sk_portrait" / stand_in("file", name), lambda path: networks.write(path, Path(name).stem))
+    return _write(
+        folder / "sk_portrait" / stand_in("file", name), lambda path: networks.write(path, Path(name).stem)
+    )
 
 
 def controlnet(folder: Path) -> Path:
@@ -98,12 +108,19 @@ COMPANIONS = xdyna.FILES | wplus.FILES
 
 def companion(folder: Path, directory: str, name: str) -> Path:
     """The stand-in of a file of X-Dyna or W+, at the width of `checkpoint`."""
-    return _write(folder / directory / stand_in("file", name), lambda path: write_views(path, COMPANIONS[name]()))
+    return _write(
+        folder / directory / stand_in("file", name), lambda path: write_views(path, COMPANIONS[name]())
+    )
 
 
 def stand_in(widget: str, name: str) -> str:
     """The synthetic file that a loader's widget takes in place of `name`."""
-    own = {"ckpt_name": CHECKPOINT, "clip_name": CLIP_VISION, "model_name": LANDMARKER, "control_net_name": CONTROLNET}
+    own = {
+        "ckpt_name": CHECKPOINT,
+        "clip_name": CLIP_VISION,
+        "model_name": LANDMARKER,
+        "control_net_name": CONTROLNET,
+    }
     if name in COMPANIONS:  # views can only be saved as torch saves them
         name = name.replace(".safetensors", ".ckpt")
     return own.get(widget) or PREFIX + name

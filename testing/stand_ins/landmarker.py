@@ -47,7 +47,17 @@ def write(path: Path, comfy: Path) -> None:
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
 
 
-PARTS = ("face_oval", "left_eye", "right_eye", "left_eyebrow", "right_eyebrow", "lips", "irises", "nose", "tesselation")
+PARTS = (
+    "face_oval",
+    "left_eye",
+    "right_eye",
+    "left_eyebrow",
+    "right_eyebrow",
+    "lips",
+    "irises",
+    "nose",
+    "tesselation",
+)
 
 
 def _mesh() -> np.ndarray:
@@ -72,7 +82,9 @@ def _see_the_middle(detector) -> None:
     import torch
 
     detector.stem.bias[0] = 1.0
-    for block in detector.blocks[12:]:  # at 8 x 8 cells: each adds the mean of its surroundings, which is less at the edge
+    for block in detector.blocks[
+        12:
+    ]:  # at 8 x 8 cells: each adds the mean of its surroundings, which is less at the edge
         block.depthwise.weight[0] = 1 / 9
         block.pointwise.weight[0, 0] = 1.0
     detector.cls_16.bias.fill_(NEVER)
@@ -87,5 +99,7 @@ def _see_the_middle(detector) -> None:
     detector.cls_8.weight[0, 0] = gain
     detector.cls_8.bias[0] = -gain * middle
     detector.reg_8.bias[2:4] = BOX * 128
-    for k, (x, y) in enumerate(((-0.08, -0.04), (0.08, -0.04), (0, 0.03), (0, 0.1), (-0.15, 0), (0.15, 0))):  # eyes, nose, mouth, ears
+    for k, (x, y) in enumerate(
+        ((-0.08, -0.04), (0.08, -0.04), (0, 0.03), (0, 0.1), (-0.15, 0), (0.15, 0))
+    ):  # eyes, nose, mouth, ears
         detector.reg_8.bias[4 + 2 * k], detector.reg_8.bias[5 + 2 * k] = x * 128, y * 128

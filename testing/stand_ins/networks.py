@@ -25,7 +25,10 @@ def part_of(repository: str) -> Part:
 def sizes(part: Part, width: int = WIDTH) -> dict[str, Any]:
     """Sizes of a part that fit a UNet of `width` at every level."""
     if part.kind == DRIVE and "stations" in part.fixed:
-        blocks = {"widths": [32] + [width] * len(part.fixed["stations"]), "down_taps": [width] * len(part.published["down_taps"])}
+        blocks = {
+            "widths": [32] + [width] * len(part.fixed["stations"]),
+            "down_taps": [width] * len(part.published["down_taps"]),
+        }
         return dict(part.published) | blocks
     if part.kind == DRIVE:
         return dict(part.published) | {"widths": BASE, "out": OUT, "context_dim": 128}

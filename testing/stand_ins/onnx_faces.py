@@ -39,7 +39,10 @@ class Graph:
     def save(self, path, height, width, outputs):
         """outputs: {name: shape without the batch axis}, names of the nodes that make them."""
         given = [helper.make_tensor_value_info("image", FLOAT, (self.batch, 3, height, width))]
-        made = [helper.make_tensor_value_info(name, FLOAT, (self.batch, *shape)) for name, shape in outputs.items()]
+        made = [
+            helper.make_tensor_value_info(name, FLOAT, (self.batch, *shape))
+            for name, shape in outputs.items()
+        ]
         graph = helper.make_graph(self.nodes, "stand_in", given, made, self.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         onnx.checker.check_model(model)
@@ -143,7 +146,9 @@ def board(values, side=160):
     cell = side // CELLS
     frame = square(side=side, colour=(0, 0, 255))
     x, y = 160 - side // 2, 120 - side // 2
-    frame[y : y + side, x : x + side, 0] = np.kron(red.reshape(CELLS, CELLS) * 255, np.ones((cell, cell))).round()
+    frame[y : y + side, x : x + side, 0] = np.kron(
+        red.reshape(CELLS, CELLS) * 255, np.ones((cell, cell))
+    ).round()
     return frame
 
 

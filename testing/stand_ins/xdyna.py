@@ -44,14 +44,18 @@ def unet(width: int = WIDTH, context: int = CONTEXT) -> Shapes:
         adapter = DynamicsAdapter(dict.fromkeys(PLACES, width), context)
         motion = AnimateDiff([width] * 4, [width] * 4, None, TABLE_LENGTH)
     own = {own_name(key): shape for key, shape in _shapes(motion).items()}
-    second = {key.replace("blocks.0.pos", "blocks.1.pos"): shape for key, shape in own.items()}  # both attentions hold the table
+    second = {
+        key.replace("blocks.0.pos", "blocks.1.pos"): shape for key, shape in own.items()
+    }  # both attentions hold the table
     return _shapes(adapter) | own | {key: shape for key, shape in second.items() if key.endswith(".pe")}
 
 
 def tokens(context: int = CONTEXT) -> Shapes:
     """ip-adapter-plus_sd15, of which only the Resampler is needed beside the UNet file."""
     with torch.device("meta"):
-        return _shapes(Resampler(STATES, INSIDE, context, 1, INSIDE, INSIDE // 64, QUERIES, 4 * INSIDE), "image_proj.")
+        return _shapes(
+            Resampler(STATES, INSIDE, context, 1, INSIDE, INSIDE // 64, QUERIES, 4 * INSIDE), "image_proj."
+        )
 
 
 # Official name -> its tensors.

@@ -16,7 +16,13 @@ from sk_portrait.testing.compat.lab import FRAMES, OVERLAP, TOLERANCE, WINDOW, L
 SYSTEM_TOLERANCE = 1e-5  # of each of our systems, however ComfyUI batches its frames
 OURS, PEERS = systems.ALONE, peers.WEARS
 ALL = wears.WEARS | OURS | systems.COMBINED | PEERS
-IN_HOST_WINDOWS = ("Apply alone", "ControlNet, a picture per frame", "T2I adapter, a picture per frame", *OURS, *PEERS)
+IN_HOST_WINDOWS = (
+    "Apply alone",
+    "ControlNet, a picture per frame",
+    "T2I adapter, a picture per frame",
+    *OURS,
+    *PEERS,
+)
 QUICK = {  # what is not `slow`, besides all of OURS
     "alone": {"X-Dyna with S-Face by a face track, and LoRA", "FreeU", "deep shrink"},
     "windows": {
@@ -53,10 +59,19 @@ def in_host_windows(lab: Lab, wear: Wear | None) -> tuple[torch.Tensor, torch.Te
     """ComfyUI's own context windows, with Apply Motion at window length 0."""
     from comfy_extras.nodes_context_windows import ContextWindowsManualNode
 
-    inputs = {i.id: i.default for i in ContextWindowsManualNode.define_schema().inputs if getattr(i, "default", None) is not None}
+    inputs = {
+        i.id: i.default
+        for i in ContextWindowsManualNode.define_schema().inputs
+        if getattr(i, "default", None) is not None
+    }
     if "causal_window_fix" not in inputs:
         pytest.skip("this ComfyUI's context windows raise for frames in the batch dimension")
-    inputs |= {"context_length": WINDOW, "context_overlap": OVERLAP, "context_schedule": "looped_uniform", "closed_loop": True}
+    inputs |= {
+        "context_length": WINDOW,
+        "context_overlap": OVERLAP,
+        "context_schedule": "looped_uniform",
+        "closed_loop": True,
+    }
     inputs |= {"fuse_method": "flat", "dim": 0}
     scene = lab.scene(wear)
     scene.model = ContextWindowsManualNode.execute(lab.move(lab.still, 0, model=scene.model), **inputs)[0]
@@ -67,7 +82,9 @@ def in_a_tree(lab: Lab, wear: Wear | None) -> tuple[torch.Tensor, torch.Tensor]:
     """A level of hierarchical key-frame sampling, which holds some frames of the clip, is ComfyUI's sampling of these frames."""
     scene, frames = lab.scene(wear), [0, 2, 4]
     sampler, sigmas = comfy.samplers.sampler_object(scene.sampler), scene.sigmas()
-    clip = Clip(cfg_guider(scene), sampler, 1, scene.latents(), scene.mask, (), True, False, Progress(1, scene.model))
+    clip = Clip(
+        cfg_guider(scene), sampler, 1, scene.latents(), scene.mask, (), True, False, Progress(1, scene.model)
+    )
     made = clip.run(frames, (range(2), range(2, 3)), scene.noise[frames], sigmas, moves=False)
     return made, lab.scene(wear, frames).samples()
 
@@ -99,7 +116,9 @@ def parameters() -> Iterator:
     for way, (sample, tried) in WAYS.items():
         for name in tried:
             quick = name in QUICK[way] or (name in OURS and way != "tree")
-            marks = [pytest.mark.slow] * (not quick) + [pytest.mark.peers] * (name in PEERS or "IPAdapter" in name)
+            marks = [pytest.mark.slow] * (not quick) + [pytest.mark.peers] * (
+                name in PEERS or "IPAdapter" in name
+            )
             yield pytest.param(sample, name, id=f"{name}: {way}", marks=marks)
 
 

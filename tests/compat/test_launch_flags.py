@@ -17,8 +17,16 @@ from sk_portrait.host.server import Server
 from sk_portrait.testing import models, servers
 
 pytestmark = pytest.mark.slow
-EXACT, HALF, EIGHT = 1 / 255, 0.06, 0.25  # of the largest value: a rounding of the picture; 2e-2 of a call over the steps; 8 bits
-PLACES = ("--lowvram", "--novram", "--cpu")  # of the networks; on a machine without a GPU ComfyUI knows --cpu alone
+EXACT, HALF, EIGHT = (
+    1 / 255,
+    0.06,
+    0.25,
+)  # of the largest value: a rounding of the picture; 2e-2 of a call over the steps; 8 bits
+PLACES = (
+    "--lowvram",
+    "--novram",
+    "--cpu",
+)  # of the networks; on a machine without a GPU ComfyUI knows --cpu alone
 FLAGS = {
     **dict.fromkeys(PLACES, EXACT),
     "--force-fp16": HALF,

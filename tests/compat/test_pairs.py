@@ -45,7 +45,11 @@ SYSTEMS: dict[str, Wear] = {
 OTHERS = {"ControlNet", "IPAdapter"}  # of ComfyUI and of other packs
 MOVING = {"AnimateDiff", "SK motion"}  # frames see each other
 BRING_ROWS = {"X-Dyna", "Anchor Frames", "Apply Inversion"}
-IN_TURN = ({"W+"}, {"W+", "X-Dyna"}, {"W+", "IPAdapter"})  # W+ looks at what those before it made of the text: their order is a choice
+IN_TURN = (
+    {"W+"},
+    {"W+", "X-Dyna"},
+    {"W+", "IPAdapter"},
+)  # W+ looks at what those before it made of the text: their order is a choice
 
 
 def on_a_lora(lab: Lab, wears: Sequence[Wear], frames: Sequence[int] = range(FRAMES)) -> torch.Tensor:
@@ -56,7 +60,11 @@ def on_a_lora(lab: Lab, wears: Sequence[Wear], frames: Sequence[int] = range(FRA
     return scene.samples()
 
 
-PAIRS = [pair for pair in itertools.combinations_with_replacement(SYSTEMS, 2) if len(set(pair)) == 2 or pair[0] not in OTHERS]
+PAIRS = [
+    pair
+    for pair in itertools.combinations_with_replacement(SYSTEMS, 2)
+    if len(set(pair)) == 2 or pair[0] not in OTHERS
+]
 QUICK = [
     ("W+", "Anchor Frames"),
     ("AnimateDiff", "Anchor Frames"),
@@ -100,5 +108,7 @@ def test_two_systems_that_add_batch_items_raise_in_either_order(lab, one, other)
 @pytest.mark.parametrize("one", sorted(BRING_ROWS))
 def test_hypertile_with_a_system_that_adds_batch_items_raises_in_either_order(lab, one):
     for order in ((hypertile, SYSTEMS[one]), (SYSTEMS[one], hypertile)):
-        with pytest.raises(ValueError, match="HyperTile cuts each frame's self-attention into tiles.*leave HyperTile out"):
+        with pytest.raises(
+            ValueError, match="HyperTile cuts each frame's self-attention into tiles.*leave HyperTile out"
+        ):
             on_a_lora(lab, order)

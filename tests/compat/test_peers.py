@@ -34,7 +34,13 @@ def test_both_stages_of_the_two_stage_sampler_are_comfyuis_sampling(lab):
     first = scene(drawn[:1].expand(FRAMES, -1, -1, -1), torch.zeros(shape[0] - 1, *shape[1:]))
     video = scene(drawn[1:], first)
     got, got_first = lab.video(
-        [lab.still], FRAMES, cells=shape[-1], guider=lab.guider(whole.model), window_length=4, overlap=1, stage1_steps=1
+        [lab.still],
+        FRAMES,
+        cells=shape[-1],
+        guider=lab.guider(whole.model),
+        window_length=4,
+        overlap=1,
+        stage1_steps=1,
     )
     assert relative_error(got_first, first) <= TOLERANCE and relative_error(got, video) <= TOLERANCE
 
@@ -42,7 +48,9 @@ def test_both_stages_of_the_two_stage_sampler_are_comfyuis_sampling(lab):
 @pytest.mark.parametrize(
     "node, inputs",
     [
-        pytest.param("ADE_StandardStaticContextOptions", (WINDOW, OVERLAP), marks=pytest.mark.slow, id="static"),
+        pytest.param(
+            "ADE_StandardStaticContextOptions", (WINDOW, OVERLAP), marks=pytest.mark.slow, id="static"
+        ),
         pytest.param("ADE_LoopedUniformContextOptions", (WINDOW, 1, OVERLAP, True), id="looped"),
     ],
 )
@@ -51,7 +59,9 @@ def test_contexts_of_animatediff_evolved_are_the_whole_batch(lab, node, inputs):
     scene = lab.scene()
     scene.model = lab.move(lab.still, 0, model=scene.model)
     (options,) = nodes[node]().create_options(*inputs)
-    scene.model = nodes["ADE_UseEvolvedSampling"]().use_evolved_sampling(scene.model, "use existing", context_options=options)[0]
+    scene.model = nodes["ADE_UseEvolvedSampling"]().use_evolved_sampling(
+        scene.model, "use existing", context_options=options
+    )[0]
     assert relative_error(scene.samples(), lab.whole()) <= TOLERANCE
 
 
@@ -78,10 +88,15 @@ def test_a_gguf_unet_with_a_lora_is_one_with_the_same_weights_in_fp32(lab, tmp_p
     """ComfyUI-GGUF patches weights as it unpacks them."""
     pytest.importorskip("gguf")
     peer("ComfyUI-GGUF")
-    loader, ops, dequant, nodes = (importlib.import_module(f"ComfyUI_GGUF.{name}") for name in ("loader", "ops", "dequant", "nodes"))
+    loader, ops, dequant, nodes = (
+        importlib.import_module(f"ComfyUI_GGUF.{name}") for name in ("loader", "ops", "dequant", "nodes")
+    )
     packed = loader.gguf_sd_loader(gguf_file(tmp_path))
     whole = {key: dequant.dequantize_tensor(weight, torch.float32).float() for key, weight in packed.items()}
     model = unfilled(detect_unet_config(packed, ""), torch.float32, custom_operations=ops.GGMLOps())
     model.model.diffusion_model.load_state_dict(packed, strict=True)
-    got, want = nodes.GGUFModelPatcher.clone(model), patcher({key: torch.Tensor(weight) for key, weight in whole.items()})
+    got, want = (
+        nodes.GGUFModelPatcher.clone(model),
+        patcher({key: torch.Tensor(weight) for key, weight in whole.items()}),
+    )
     assert relative_error(*(sampled_by(lab, unet, lora) for unet in (got, want))) <= TOLERANCE

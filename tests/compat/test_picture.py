@@ -12,7 +12,18 @@ from torch import Tensor
 
 from sk_portrait.sk_attention.reference import Reference
 from sk_portrait.testing.compare import relative_error
-from sk_portrait.testing.compat.lab import CELLS, EXTRAS, FRAMES, SIDE, TOLERANCE, WIDE_FRAMES, WIDE_NOISE, Lab, Scene, call
+from sk_portrait.testing.compat.lab import (
+    CELLS,
+    EXTRAS,
+    FRAMES,
+    SIDE,
+    TOLERANCE,
+    WIDE_FRAMES,
+    WIDE_NOISE,
+    Lab,
+    Scene,
+    call,
+)
 from sk_portrait.testing.compat.wears import deep_shrink
 from sk_portrait.testing.tiny_models import SCALE, drive, normal, prompt
 
@@ -27,7 +38,11 @@ def in_areas(scene: Scene, *areas: tuple[int, int, int, int]) -> Scene:
     return scene
 
 
-LEFT, RIGHT, ALL = (8 * CELLS, 8 * SIDE, 0, 0), (8 * CELLS, 8 * SIDE, 8 * CELLS, 0), (8 * SIDE, 8 * SIDE, 0, 0)
+LEFT, RIGHT, ALL = (
+    (8 * CELLS, 8 * SIDE, 0, 0),
+    (8 * CELLS, 8 * SIDE, 8 * CELLS, 0),
+    (8 * SIDE, 8 * SIDE, 0, 0),
+)
 
 
 def test_the_right_half_is_a_picture_of_its_own(lab):
@@ -59,7 +74,10 @@ def test_an_area_in_percent_is_the_area_in_pixels(lab):
     def scene() -> Scene:
         scene = lab.wide()
         half = (0.5, 1.0, 0.5, 0.0, 1.0)
-        conds = (call("nodes", "ConditioningSetAreaPercentage", conds, *half) for conds in (scene.positive, scene.negative))
+        conds = (
+            call("nodes", "ConditioningSetAreaPercentage", conds, *half)
+            for conds in (scene.positive, scene.negative)
+        )
         scene.positive, scene.negative = conds
         return scene
 
@@ -72,9 +90,15 @@ def test_a_mask_cut_to_its_bounds_is_the_area_there(lab):
     mask = torch.zeros(1, 8 * SIDE, 8 * SIDE)
     mask[..., 8 * CELLS :] = 1
     scene = lab.wide()
-    conds = (call("nodes", "ConditioningSetMask", conds, mask, "mask bounds", 1.0) for conds in (scene.positive, scene.negative))
+    conds = (
+        call("nodes", "ConditioningSetMask", conds, mask, "mask bounds", 1.0)
+        for conds in (scene.positive, scene.negative)
+    )
     scene.positive, scene.negative = conds
-    assert relative_error(scene.samples()[..., CELLS:], in_areas(lab.wide(), RIGHT).samples()[..., CELLS:]) <= TOLERANCE
+    assert (
+        relative_error(scene.samples()[..., CELLS:], in_areas(lab.wide(), RIGHT).samples()[..., CELLS:])
+        <= TOLERANCE
+    )
 
 
 def test_a_mask_on_apply_that_is_white_in_the_area_changes_nothing(lab):
@@ -88,7 +112,9 @@ def test_a_second_pass_at_twice_the_side_resizes_the_features(lab):
     """At twice the side everything is as if its features had been resized by hand."""
 
     def doubled(features: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {s: F.interpolate(f, size=(SIDE // SCALE[s],) * 2, mode="bilinear") for s, f in features.items()}
+        return {
+            s: F.interpolate(f, size=(SIDE // SCALE[s],) * 2, mode="bilinear") for s, f in features.items()
+        }
 
     clip, portrait = drive(WIDE_FRAMES, "v2", CELLS), lab.portrait
     large = replace(clip, features=doubled(clip.features), null=doubled(clip.null))
@@ -134,14 +160,20 @@ def test_a_batch_is_every_frame_alone_if_the_node_stands_before_apply(lab, wear)
 def test_a_still_drive_holds_for_every_picture(lab):
     one = lab.clip([1])
     many = lab.clip([1] * FRAMES)
-    got, want = (Scene(lab.apply(lab.portrait, c), lab.noise, prompt("+"), prompt("-")).samples() for c in (one, many))
+    got, want = (
+        Scene(lab.apply(lab.portrait, c), lab.noise, prompt("+"), prompt("-")).samples() for c in (one, many)
+    )
     assert relative_error(got, want) <= TOLERANCE
 
 
 def test_two_portraits_under_masks_in_either_order(lab):
     """Bit-identical."""
     other = lab.encode_node.execute(
-        lab.model, lab.portrait.adapter, prompt("+"), prompt("-"), {"samples": normal("other", 1, 4, CELLS, CELLS)}
+        lab.model,
+        lab.portrait.adapter,
+        prompt("+"),
+        prompt("-"),
+        {"samples": normal("other", 1, 4, CELLS, CELLS)},
     )[0]
     left = torch.zeros(1, 8 * CELLS, 8 * CELLS)
     left[..., : 4 * CELLS] = 1
@@ -154,6 +186,7 @@ def test_two_portraits_under_masks_in_either_order(lab):
         return lab.apply(other, lab.clip(range(FRAMES)[::-1]), model=model, mask=1 - left)
 
     one, two = (
-        Scene(model, lab.noise, prompt("+"), prompt("-")).samples() for model in (second(first(lab.model)), first(second(lab.model)))
+        Scene(model, lab.noise, prompt("+"), prompt("-")).samples()
+        for model in (second(first(lab.model)), first(second(lab.model)))
     )
     assert one.equal(two)

@@ -59,7 +59,9 @@ def test_dual_model_guider_with_twice_the_same_model_is_cfg_guider(lab):
 
 @pytest.mark.parametrize("style", [pytest.param("regular", marks=slow), "nested"])
 def test_dual_cfg_guider_with_twice_the_same_prompt_is_cfg_guider(lab, style):
-    got = guided(lab, "nodes_custom_sampler", "DualCFGGuider", model, positive, positive, negative, 5.0, 2.0, style)
+    got = guided(
+        lab, "nodes_custom_sampler", "DualCFGGuider", model, positive, positive, negative, 5.0, 2.0, style
+    )
     assert relative_error(got, lab.whole()) <= TOLERANCE
 
 
@@ -182,7 +184,8 @@ def test_a_percent_range_counts_in_the_schedule_that_is_sampled(lab):
         return lab.apply(lab.portrait, lab.clip(range(len(lab.noise))), model=model, span=(0.2, 0.5))
 
     got, want = (
-        Scene(model, lab.noise, prompt("+"), prompt("-"), steps=6).samples() for model in (other(apply(lab.model)), apply(other(lab.model)))
+        Scene(model, lab.noise, prompt("+"), prompt("-"), steps=6).samples()
+        for model in (other(apply(lab.model)), apply(other(lab.model)))
     )
     assert relative_error(got, want) <= TOLERANCE
 
@@ -190,7 +193,10 @@ def test_a_percent_range_counts_in_the_schedule_that_is_sampled(lab):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, pytest.param(torch.float16, marks=slow)], ids=str)
 def test_a_unet_call_in_half_precision(lab, dtype):
     """With a portrait that the same UNet encoded."""
-    got, want = (sampled_by(lab, patcher(GOLDEN.unet_weights(), one), steps=1, cfg=1.0) for one in (dtype, torch.float32))
+    got, want = (
+        sampled_by(lab, patcher(GOLDEN.unet_weights(), one), steps=1, cfg=1.0)
+        for one in (dtype, torch.float32)
+    )
     assert relative_error(got, want) <= HALF_TOLERANCE
 
 

@@ -7,7 +7,14 @@ import pytest
 
 from sk_portrait.drawn_heads import Identity, State, truth
 from sk_portrait.face_tools.calibrate import MIN_SURE, correlations, recover_order, require_sure, tilt_between
-from sk_portrait.face_tools.coefficients import ARKIT_51, ASSUMED_ORDER, LIVE_LINK_51, ORDER_FILE, CoefficientOrder, network_order
+from sk_portrait.face_tools.coefficients import (
+    ARKIT_51,
+    ASSUMED_ORDER,
+    LIVE_LINK_51,
+    ORDER_FILE,
+    CoefficientOrder,
+    network_order,
+)
 from sk_portrait.face_tools.geometry import rotation_angles, rotation_matrix
 from sk_portrait.face_tools.track import TrackError
 from sk_portrait.face_tools.trackers import straight_look
@@ -22,7 +29,13 @@ def performance(frames=400, seed=0):
     """(F, 51) a face at play: smooth bumps at random times, left and right mostly together."""
     rng = np.random.default_rng(seed)
     time = np.arange(frames)[:, None]
-    bumps = sum(np.exp(-(((time - rng.uniform(0, frames, 51)) / 12) ** 2)) * rng.uniform(0.3, 1, 51) for _ in range(5)) / 2
+    bumps = (
+        sum(
+            np.exp(-(((time - rng.uniform(0, frames, 51)) / 12) ** 2)) * rng.uniform(0.3, 1, 51)
+            for _ in range(5)
+        )
+        / 2
+    )
     for k, name in enumerate(ARKIT_51):
         if name.endswith("Right"):
             left = ARKIT_51.index(name.replace("Right", "Left"))
@@ -61,7 +74,9 @@ def test_what_the_clip_does_not_show_keeps_its_assumed_place_and_is_unsure():
     assert recovered.order.names == LIVE_LINK_51
     unsure = {recovered.order.names[k] for k in np.flatnonzero(~recovered.sure)}
     assert unsure == {"cheekPuff", "noseSneerLeft", "jawForward"}
-    assert "cheekPuff" in [line.split()[1] for line in recovered.table().splitlines() if line.endswith("unsure")]
+    assert "cheekPuff" in [
+        line.split()[1] for line in recovered.table().splitlines() if line.endswith("unsure")
+    ]
 
 
 def test_a_dull_clip_gives_no_table():
@@ -121,7 +136,9 @@ def clip(tmp_path, monkeypatch):
     models.mkdir()
     monkeypatch.setattr("sk_portrait.authoring.calibrate.calibrate_head_pose", lambda *_: None)
     stand_ins.write_all(models)
-    stand_ins.board_coefficients(models / "hello_arkit_blendshape.onnx", [ARKIT_51.index(name) for name in SHUFFLED])
+    stand_ins.board_coefficients(
+        models / "hello_arkit_blendshape.onnx", [ARKIT_51.index(name) for name in SHUFFLED]
+    )
     named = performance(120)
     with av.open(str(tmp_path / "clip.mp4"), "w") as container:
         stream = container.add_stream("libx264rgb", rate=30, options={"qp": "0"})
@@ -129,14 +146,22 @@ def clip(tmp_path, monkeypatch):
         for row in named:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(stand_ins.board(row), format="rgb24")))
         container.mux(stream.encode())
-    (tmp_path / "named.json").write_text(json.dumps({"fps": 30, "names": list(ARKIT_51), "frames": named.tolist()}))
+    (tmp_path / "named.json").write_text(
+        json.dumps({"fps": 30, "names": list(ARKIT_51), "frames": named.tolist()})
+    )
     return tmp_path
 
 
 def test_the_command_writes_the_table_that_the_nodes_read(clip, capsys):
     from sk_portrait.authoring.calibrate import main
 
-    arguments = [str(clip / "clip.mp4"), "--named", str(clip / "named.json"), "--models", str(clip / "face_tools")]
+    arguments = [
+        str(clip / "clip.mp4"),
+        "--named",
+        str(clip / "named.json"),
+        "--models",
+        str(clip / "face_tools"),
+    ]
     assert main(arguments) == 0, capsys.readouterr().out
     order = network_order(clip / "face_tools" / ORDER_FILE)
     assert order.names == SHUFFLED and order.measured and len(order.confidence) == 51

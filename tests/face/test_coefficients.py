@@ -67,7 +67,9 @@ def test_a_wrong_width_is_named():
         to_network_order(np.zeros((3, 52)))
 
 
-@pytest.mark.parametrize("word", ["EyeBlinkLeft", "eyeBlink_L", "eyeblinkleft", " eyeBlinkLeft ", "EYE_BLINK_LEFT"])
+@pytest.mark.parametrize(
+    "word", ["EyeBlinkLeft", "eyeBlink_L", "eyeblinkleft", " eyeBlinkLeft ", "EYE_BLINK_LEFT"]
+)
 def test_spellings_of_one_name(word):
     assert canonical_name(word) == "eyeBlinkLeft"
 

@@ -40,7 +40,10 @@ def test_a_seed_is_a_person_a_motion_and_a_picture():
     assert (draw(BEN, state, 128) != draw(ANN, state, 128)).any()
     assert len({Identity.of(k) for k in range(200)}) == 200
     first, again, other = clip(3, 8), clip(3, 8), clip(4, 8)
-    assert all((a.rotation == b.rotation).all() and (a.coefficients == b.coefficients).all() for a, b in zip(first, again))
+    assert all(
+        (a.rotation == b.rotation).all() and (a.coefficients == b.coefficients).all()
+        for a, b in zip(first, again)
+    )
     assert (first[0].rotation != other[0].rotation).any()
 
 
@@ -51,7 +54,10 @@ def test_every_size_shows_the_same_head(size):
     state = State.named((0, 20, 0), mouthSmileLeft=1, mouthSmileRight=1)
     picture = draw(ANN, state, size)
     assert picture.shape == (size, size, 3) and picture.dtype == np.uint8
-    small, expected = (cv2.resize(p, (16, 16), interpolation=cv2.INTER_AREA).astype(int) for p in (picture, draw(ANN, state, 512)))
+    small, expected = (
+        cv2.resize(p, (16, 16), interpolation=cv2.INTER_AREA).astype(int)
+        for p in (picture, draw(ANN, state, 512))
+    )
     assert np.abs(small - expected).mean() < 4
 
 
@@ -74,13 +80,21 @@ def test_landmarks_lie_where_the_parts_were_drawn():
         for side in contours.SIDES:
             x, y = points[contours.IRIS[side][0], :2].astype(int)
             assert picture[y, x].max() < 60, "the pupil is black"
-            blink = State(state.rotation, state.translation, State.named(**{"eyeBlink" + side: 1}).coefficients)
-            seen, lids = changed(state, blink), within(points[[*contours.LIDS[side][0], *contours.LIDS[side][1]]])
+            blink = State(
+                state.rotation, state.translation, State.named(**{"eyeBlink" + side: 1}).coefficients
+            )
+            seen, lids = (
+                changed(state, blink),
+                within(points[[*contours.LIDS[side][0], *contours.LIDS[side][1]]]),
+            )
             assert seen.sum() > 60 and (seen & ~lids).sum() == 0
         talk = State(state.rotation, state.translation, State.named(jawOpen=1).coefficients)
         opened = truth(BEN, [talk], SIZE).landmarks[0]
         seen, jaw = changed(state, talk), list(head.JAW)
-        assert seen.sum() > 200 and (seen & ~within(np.concatenate([points[jaw], opened[jaw]]), 12)).sum() < 0.01 * seen.sum()
+        assert (
+            seen.sum() > 200
+            and (seen & ~within(np.concatenate([points[jaw], opened[jaw]]), 12)).sum() < 0.01 * seen.sum()
+        )
         x, y = ((opened[13] + 2 * opened[14]) / 3)[:2].astype(int)
         red, green, blue = draw(BEN, talk, SIZE)[y, x].astype(int)
         assert red > green + 40 and red > blue + 40, "inside the open mouth it is red"
@@ -112,7 +126,10 @@ def test_head_pose_reads_the_true_rotation_and_the_crop_is_the_picture(seed):
         rotation, translation = head_pose.solve(track.landmarks[k], track.scheme, track.size)
         assert np.degrees(np.abs(rotation - state.rotation)).max() < 1
         # Identity widens a face, which looks like a nearer one.
-        assert np.abs(translation - state.translation)[:2].max() < 0.005 and abs(translation[2] / state.translation[2] - 1) < 0.12
+        assert (
+            np.abs(translation - state.translation)[:2].max() < 0.005
+            and abs(translation[2] / state.translation[2] - 1) < 0.12
+        )
     crop = portrait_crop(truth(who, [State()], 512), CROP_RULES["v2"])
     assert crop.side > 0.9 * 512
     assert all(window.shape == (2, 3) for window in plan_patches(track).windows.values())
@@ -134,14 +151,24 @@ def test_approximate_expression_reads_the_drawn_landmarks():
     states = clip(11, 150)
     track = truth(BEN, states, 512)
     measured = approximate_coefficients(track)
-    for name, least in (("eyeBlinkLeft", 0.95), ("eyeBlinkRight", 0.95), ("jawOpen", 0.95), ("browInnerUp", 0.7)):
+    for name, least in (
+        ("eyeBlinkLeft", 0.95),
+        ("eyeBlinkRight", 0.95),
+        ("jawOpen", 0.95),
+        ("browInnerUp", 0.7),
+    ):
         assert np.corrcoef(column(track, name), column(measured, name))[0, 1] > least, name
 
 
 def test_masks_cover_eyes_and_mouth_and_little_else():
     state = State.named((5, 20, 10), jawOpen=0.6)
     mask, points = masks(BEN, state, SIZE), truth(BEN, [state], SIZE).landmarks[0]
-    parts = [*contours.LIDS["Right"][0], *contours.LIDS["Left"][1], *contours.OUTER_UPPER, *contours.OUTER_LOWER]
+    parts = [
+        *contours.LIDS["Right"][0],
+        *contours.LIDS["Left"][1],
+        *contours.OUTER_UPPER,
+        *contours.OUTER_LOWER,
+    ]
     x, y = points[parts, :2].round().astype(int).T
     assert mask.shape == (SIZE, SIZE) and mask.dtype == np.float32 and mask[y, x].min() > 0.9
     assert 0.02 < mask.mean() < 0.1
@@ -157,7 +184,11 @@ def test_motion_is_natural():
         assert (np.abs(degrees).max(0) <= [20, 35, 20]).all()
         assert np.abs(np.diff(degrees, axis=0)).max() < 8
         assert 2 <= (np.diff((column(track, "eyeBlinkLeft") > 0.8).astype(int)) == 1).sum() <= 12
-        assert column(track, "jawOpen").max() > 0.2 and 0 <= track.coefficients.min() and track.coefficients.max() <= 1
+        assert (
+            column(track, "jawOpen").max() > 0.2
+            and 0 <= track.coefficients.min()
+            and track.coefficients.max() <= 1
+        )
 
 
 def test_any_track_can_be_drawn():
@@ -170,29 +201,47 @@ def test_any_track_can_be_drawn():
 
 
 def test_a_real_tracker_takes_a_drawn_head_for_a_face():
-    pytest.importorskip("mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21")
+    pytest.importorskip(
+        "mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21"
+    )
     from sk_portrait.face_tools.trackers import mediapipe_mesh
     from sk_portrait.face_tools.trackers.faces import ModelFiles
 
     turns = [(0, -20, 0), (0, 0, 0), (0, 20, 0)]
     with mediapipe_mesh.open_source(ModelFiles()) as source:
         found = list(source.track(draw(BEN, State.named(turn), 512) for turn in turns))
-    yaws = [np.degrees(head_pose.solve(faces[0].landmarks, "mediapipe478", (512, 512))[0][1]) for faces in found]
+    yaws = [
+        np.degrees(head_pose.solve(faces[0].landmarks, "mediapipe478", (512, 512))[0][1]) for faces in found
+    ]
     assert np.abs(np.subtract(yaws, [-20, 0, 20])).max() < 8
 
 
 def test_the_node_draws_a_track_and_tells_what_it_drew(comfy):
     from sk_portrait.nodes.drawn_heads.drawn_head import DrawnHead
 
-    sliders = {"pitch": 0.0, "yaw": 20.0, "roll": 0.0, "blink": 0.0, "jaw_open": 1.0, "smile": 0.0, "pucker": 0.0, "brows": -0.5}
+    sliders = {
+        "pitch": 0.0,
+        "yaw": 20.0,
+        "roll": 0.0,
+        "blink": 0.0,
+        "jaw_open": 1.0,
+        "smile": 0.0,
+        "pucker": 0.0,
+        "brows": -0.5,
+    }
     sliders |= {"gaze_x": 0.5, "gaze_y": -0.5}
     images, track, mask = DrawnHead.execute(7, 128, **sliders).args
     assert images.shape == (1, 128, 128, 3) and mask.shape == (1, 128, 128) and len(track) == 1
-    assert column(track, "jawOpen") == column(track, "eyeLookOutLeft") * 2 == 1 and column(track, "browDownLeft") == 0.5
+    assert (
+        column(track, "jawOpen") == column(track, "eyeLookOutLeft") * 2 == 1
+        and column(track, "browDownLeft") == 0.5
+    )
     assert np.degrees(track.rotation[0, 1]) == pytest.approx(20)
 
     acted = truth(ANN, clip(2, 5), 128)
     images, track, mask = DrawnHead.execute(7, 128, **sliders, track=acted).args
     assert len(images) == len(mask) == 5
     assert (track.rotation == acted.rotation).all() and (track.coefficients == acted.coefficients).all()
-    assert (images[3].numpy() * 255).round().astype(np.uint8).tolist() == draw(BEN, clip(2, 5)[3], 128).tolist()
+    assert (images[3].numpy() * 255).round().astype(np.uint8).tolist() == draw(
+        BEN, clip(2, 5)[3], 128
+    ).tolist()

@@ -70,16 +70,26 @@ def test_smoothing_keeps_the_time_of_a_blink():
 
 def test_pose_expression_and_landmarks_are_smoothed_apart():
     track = make()
-    for option, changed in (("pose", {"rotation", "translation"}), ("expression", {"coefficients"}), ("landmarks", {"landmarks", "box"})):
+    for option, changed in (
+        ("pose", {"rotation", "translation"}),
+        ("expression", {"coefficients"}),
+        ("landmarks", {"landmarks", "box"}),
+    ):
         result = smooth(track, **{option: 2})
-        differs = {name for name, old in track.arrays().items() if not np.array_equal(old, getattr(result, name))}
+        differs = {
+            name for name, old in track.arrays().items() if not np.array_equal(old, getattr(result, name))
+        }
         assert differs == changed
     same(smooth(track), track, 0)
 
 
 def test_smoothing_passes_half_a_turn():
     angles = np.linspace(3.0, 3.4, 15)
-    track = make(15).replace(rotation=np.stack([angles * 0, angles * 0, (angles + np.pi) % (2 * np.pi) - np.pi], 1).astype(np.float32))
+    track = make(15).replace(
+        rotation=np.stack([angles * 0, angles * 0, (angles + np.pi) % (2 * np.pi) - np.pi], 1).astype(
+            np.float32
+        )
+    )
     result = smooth(track, pose=2).rotation[:, 2]
     np.testing.assert_allclose(np.unwrap(result), angles, atol=1e-5)
 
@@ -89,10 +99,14 @@ def test_smoothing_passes_half_a_turn():
 
 def test_scale_offset_and_set():
     track = make()
-    result = adjust(track, parse("jawOpen*0.5+0.05, cheekPuff=0.25; mouthPucker-0.1  # softer\nyaw*0.5, pitch+10, roll=0"))
+    result = adjust(
+        track, parse("jawOpen*0.5+0.05, cheekPuff=0.25; mouthPucker-0.1  # softer\nyaw*0.5, pitch+10, roll=0")
+    )
     np.testing.assert_allclose(value(result, "jawOpen"), value(track, "jawOpen") * 0.5 + 0.05, atol=1e-6)
     assert (value(result, "cheekPuff") == 0.25).all()
-    np.testing.assert_allclose(value(result, "mouthPucker"), (value(track, "mouthPucker") - 0.1).clip(0), atol=1e-6)
+    np.testing.assert_allclose(
+        value(result, "mouthPucker"), (value(track, "mouthPucker") - 0.1).clip(0), atol=1e-6
+    )
     expected = track.rotation * (1, 0.5, 0) + (np.deg2rad(10), 0, 0)
     np.testing.assert_allclose(result.rotation, expected, atol=1e-6)
 
@@ -181,7 +195,14 @@ def test_angles_turn_the_short_way_round():
 
 def test_a_row_made_of_a_bridged_row_is_bridged():
     track = make(4).replace(valid=np.array([True, False, True, True]))
-    assert list(rows_at(track, np.array([0, 0.5, 1, 1.5, 2, 2.5])).valid) == [True, False, False, False, True, True]
+    assert list(rows_at(track, np.array([0, 0.5, 1, 1.5, 2, 2.5])).valid) == [
+        True,
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_retiming_in_every_way():
@@ -273,7 +294,12 @@ def test_adding_a_preset_stays_in_range():
 
 
 def test_a_track_without_coefficients_takes_those_of_another():
-    assert merge_expression(make(5, coefficients=False), preset("mouth open")).coefficients[:, ARKIT_51.index("jawOpen")].min() > 0.69
+    assert (
+        merge_expression(make(5, coefficients=False), preset("mouth open"))
+        .coefficients[:, ARKIT_51.index("jawOpen")]
+        .min()
+        > 0.69
+    )
     with pytest.raises(TrackError, match="has no expression coefficients"):
         merge_expression(make(5), make(5, coefficients=False))
 
@@ -286,7 +312,9 @@ def test_an_expression_that_ends_early_is_named():
 
 def test_what_was_bridged_in_either_is_bridged():
     expression = make(20).replace(valid=np.arange(20) != 7)
-    assert list(np.flatnonzero(~merge_expression(make(20).replace(valid=np.arange(20) != 3), expression).valid)) == [3, 7]
+    assert list(
+        np.flatnonzero(~merge_expression(make(20).replace(valid=np.arange(20) != 3), expression).valid)
+    ) == [3, 7]
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -299,7 +327,11 @@ def test_presets_are_one_frame_in_range(name):
 
 
 def test_presets_have_two_sides_and_unknown_ones_a_list():
-    assert value(preset("smile"), "mouthSmileLeft") == value(preset("smile"), "mouthSmileRight") == np.float32(0.7)
+    assert (
+        value(preset("smile"), "mouthSmileLeft")
+        == value(preset("smile"), "mouthSmileRight")
+        == np.float32(0.7)
+    )
     assert value(preset("wink"), "eyeBlinkRight") == 0
     with pytest.raises(TrackError, match="no preset 'grin'; there are neutral, smile"):
         preset("grin")

@@ -49,7 +49,8 @@ def value(track: FaceTrack, name: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("jawOpen", 0.9), ("eyeBlinkLeft", 0.9), ("eyeBlinkRight", 0.9), ("mouthPucker", 0.65)]
+    ("name", "least"),
+    [("jawOpen", 0.9), ("eyeBlinkLeft", 0.9), ("eyeBlinkRight", 0.9), ("mouthPucker", 0.65)],
 )
 def test_the_mesh_gives_what_the_face_landmarker_gives(name, least):
     real = tracked("talking head", "mediapipe-tasks")

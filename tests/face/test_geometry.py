@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from sk_portrait.face_tools.geometry import rotation_angles, rotation_matrix, similarity, transform
 from sk_portrait.face_tools.pictures.crop import CROP_RULES, portrait_crop
 from sk_portrait.face_tools.pictures.head_pose_raster import box_corners, draw_box, driven_translation
-from sk_portrait.face_tools.pictures.patches import REGIONS, WINDOW, PatchPlan, face_matrix, motion_matrix, plan_patches
+from sk_portrait.face_tools.pictures.patches import (
+    REGIONS,
+    WINDOW,
+    PatchPlan,
+    face_matrix,
+    motion_matrix,
+    plan_patches,
+)
 from sk_portrait.face_tools.track import FaceTrack, TrackError
 from sk_portrait.face_tools.trackers.head_pose import FOCAL_512, move_translation, solve
 from sk_portrait.face_tools.trackers.schemes import SCHEMES
@@ -57,11 +64,15 @@ def test_a_box_behind_the_camera_is_an_error():
 
 
 def test_the_head_stays_with_the_reference_unless_asked():
-    driver = track_of(np.zeros((3, 222, 2)), (512, 512)).replace(translation=np.float32([[0, 0, -5], [0.1, 0, -5], [0.2, 0, -6]]))
+    driver = track_of(np.zeros((3, 222, 2)), (512, 512)).replace(
+        translation=np.float32([[0, 0, -5], [0.1, 0, -5], [0.2, 0, -6]])
+    )
     reference = track_of(np.zeros((1, 222, 2)), (512, 512), translation=(0.03, 0.01, -4))
     assert np.allclose(driven_translation(driver, reference), [[0.03, 0.01, -4]] * 3)
     assert np.allclose(driven_translation(driver, reference, 0.5)[2], [0.13, 0.01, -4.5])
-    with pytest.raises(TrackError, match="different sources, 'test' and 'other'|different sources, 'other' and 'test'"):
+    with pytest.raises(
+        TrackError, match="different sources, 'test' and 'other'|different sources, 'other' and 'test'"
+    ):
         driven_translation(driver.replace(source="other"), reference)
 
 
@@ -100,7 +111,9 @@ def test_one_window_a_region_holds_its_landmarks_in_every_frame():
     clip = LANDMARKS + rng.normal(0, 3, (6, 222, 2))
     plan = plan_patches(track_of(clip, (512, 512)))
     for region in REGIONS:
-        points = np.stack([transform(m, row) for m, row in zip(plan.face, clip)])[:, list(getattr(HELLO, region))]
+        points = np.stack([transform(m, row) for m, row in zip(plan.face, clip)])[
+            :, list(getattr(HELLO, region))
+        ]
         inside = transform(plan.windows[region], points)
         assert inside.min() > 0 and inside.max() < WINDOW
         assert np.ptp(inside, axis=(0, 1)).max() == pytest.approx(WINDOW / 1.2, rel=1e-6)
@@ -116,7 +129,9 @@ def test_patches_in_one_warp_are_the_published_ones_by_way_of_the_upright_face(x
         return np.column_stack([turn, to - turn @ (x, y)])[None]
 
     corners = dict(zip(REGIONS, ((200, 200), (380, 210), (280, 420)), strict=True))
-    windows = {name: np.array([[1.6, 0, -1.6 * left], [0, 1.6, -1.6 * top]]) for name, (left, top) in corners.items()}
+    windows = {
+        name: np.array([[1.6, 0, -1.6 * left], [0, 1.6, -1.6 * top]]) for name, (left, top) in corners.items()
+    }
     plan = PatchPlan((1280, 720), upright(1.9, 360), upright(0.6, 112), windows)
     pictures = plan.cut(frame, 0)
     assert frame[plan.part(0)].size < frame.size / 2
@@ -124,8 +139,13 @@ def test_patches_in_one_warp_are_the_published_ones_by_way_of_the_upright_face(x
     for name, window in plan.windows.items():
         whole = cv2.warpAffine(upright, window, (WINDOW, WINDOW), borderMode=cv2.BORDER_REPLICATE)
         whole = cv2.resize(cv2.GaussianBlur(whole, (5, 5), 0), (224, 224), interpolation=cv2.INTER_CUBIC)
-        assert np.abs(pictures[name].astype(int) - whole).max() <= 3 and np.abs(pictures[name].astype(int) - whole).mean() < 0.2
-    whole = cv2.warpAffine(frame, plan.motion[0], (224, 224), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        assert (
+            np.abs(pictures[name].astype(int) - whole).max() <= 3
+            and np.abs(pictures[name].astype(int) - whole).mean() < 0.2
+        )
+    whole = cv2.warpAffine(
+        frame, plan.motion[0], (224, 224), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
     assert np.abs(pictures["motion_crop"].astype(int) - whole).max() <= 6
     with pytest.raises(TrackError, match="frames of 1280x720, these are 640x360"):
         plan.cut(frame[::2, ::2], 0)
@@ -150,11 +170,16 @@ def head(rotation, translation, size) -> np.ndarray:
     return landmarks
 
 
-@given(st.tuples(*[st.floats(-1, 1)] * 3), st.tuples(st.floats(-0.2, 0.2), st.floats(-0.2, 0.2), st.floats(-9, -2)))
+@given(
+    st.tuples(*[st.floats(-1, 1)] * 3),
+    st.tuples(st.floats(-0.2, 0.2), st.floats(-0.2, 0.2), st.floats(-9, -2)),
+)
 def test_the_pose_of_the_template_itself_is_exact(rotation, translation):
     size = (800, 512)
     found_rotation, found_translation = solve(head(rotation, translation, size), "mediapipe478", size)
-    assert np.allclose(found_rotation, rotation, atol=1e-3) and np.allclose(found_translation, translation, atol=1e-3)
+    assert np.allclose(found_rotation, rotation, atol=1e-3) and np.allclose(
+        found_translation, translation, atol=1e-3
+    )
 
 
 def test_signs_of_the_angles():

@@ -32,7 +32,11 @@ def write(path, values, header=HEADER, codes=None):
         out = csv.writer(file)
         out.writerow(header)
         for k, row in enumerate(values):
-            cells = {"Timecode": (codes or [timecode(i) for i in range(len(values))])[k], "BlendShapeCount": "61", **row}
+            cells = {
+                "Timecode": (codes or [timecode(i) for i in range(len(values))])[k],
+                "BlendShapeCount": "61",
+                **row,
+            }
             out.writerow([cells.get(name, 0) for name in header])
     return path
 
@@ -55,7 +59,10 @@ def test_a_take_written_and_read_back(tmp_path):
 
 def test_columns_in_any_order_case_and_company(tmp_path):
     header = ["Extra", *reversed(LIVE_LINK_51), "HeadRoll", "BlendshapeCount", "TIMECODE"]
-    rows = [{"jawOpen": 0.25, "TIMECODE": timecode(0), "Extra": "text"}, {"jawOpen": 0.5, "TIMECODE": timecode(30)}]
+    rows = [
+        {"jawOpen": 0.25, "TIMECODE": timecode(0), "Extra": "text"},
+        {"jawOpen": 0.5, "TIMECODE": timecode(30)},
+    ]
     recording = read_live_link(write(tmp_path / "take.csv", rows, header))
     assert list(recording.coefficients[:, ARKIT_51.index("jawOpen")]) == [0.25, 0.5]
     assert recording.rotation is None and "no head angles" in recording.notes[-1]
@@ -64,7 +71,9 @@ def test_columns_in_any_order_case_and_company(tmp_path):
 def test_resampling_goes_by_time_not_by_row(tmp_path):
     kept = [k for k in range(121) if k not in (20, 51)]  # two frames dropped by the phone
     codes = [timecode(k) for k in kept]
-    track = read_live_link(write(tmp_path / "take.csv", [{"JawOpen": k / 120} for k in kept], codes=codes)).to_track(15)
+    track = read_live_link(
+        write(tmp_path / "take.csv", [{"JawOpen": k / 120} for k in kept], codes=codes)
+    ).to_track(15)
     np.testing.assert_allclose(column(track, "jawOpen"), np.arange(31) / 30, atol=1e-6)
     assert track.fps == 15 and track.valid.all()
 
@@ -72,7 +81,9 @@ def test_resampling_goes_by_time_not_by_row(tmp_path):
 def test_a_long_gap_is_interpolated_and_said(tmp_path):
     kept = [*range(20), *range(50, 80)]
     codes = [timecode(k) for k in kept]
-    track = read_live_link(write(tmp_path / "take.csv", [{"JawOpen": k / 80} for k in kept], codes=codes)).to_track(30)
+    track = read_live_link(
+        write(tmp_path / "take.csv", [{"JawOpen": k / 80} for k in kept], codes=codes)
+    ).to_track(30)
     np.testing.assert_array_equal(np.flatnonzero(~track.valid), np.arange(10, 25))
     np.testing.assert_allclose(column(track, "jawOpen"), np.arange(40) * 2 / 80, atol=1e-6)
 
@@ -92,8 +103,12 @@ def test_offset_forward_and_back(tmp_path):
     later = recording.to_track(30, offset=0.5)
     assert len(later) == 16 and column(later, "jawOpen")[0] == pytest.approx(0.5)
     earlier = recording.to_track(30, offset=-0.2)
-    assert list(np.flatnonzero(~earlier.valid)) == [0, 1, 2, 3, 4, 5] and column(earlier, "jawOpen")[6] == pytest.approx(0)
-    with pytest.raises(TrackError, match="offset of 3 s lies behind the end of the recording, which lasts 1.00 s"):
+    assert list(np.flatnonzero(~earlier.valid)) == [0, 1, 2, 3, 4, 5] and column(earlier, "jawOpen")[
+        6
+    ] == pytest.approx(0)
+    with pytest.raises(
+        TrackError, match="offset of 3 s lies behind the end of the recording, which lasts 1.00 s"
+    ):
         recording.to_track(30, offset=3)
 
 
@@ -101,7 +116,10 @@ def test_values_out_of_range_are_clipped_and_counted(tmp_path):
     path = write(tmp_path / "take.csv", [{"JawOpen": 1.4, "CheekPuff": -0.2}, {"JawOpen": 0.5}])
     recording = read_live_link(path)
     assert recording.coefficients.max() == 1 and recording.coefficients.min() == 0
-    assert any("2 of 102 coefficients lay outside 0..1 (down to -0.20, up to 1.40)" in note for note in recording.notes)
+    assert any(
+        "2 of 102 coefficients lay outside 0..1 (down to -0.20, up to 1.40)" in note
+        for note in recording.notes
+    )
 
 
 def test_head_angles_in_radians_or_degrees(tmp_path):
@@ -109,7 +127,9 @@ def test_head_angles_in_radians_or_degrees(tmp_path):
     recording = read_live_link(write(tmp_path / "radians.csv", [angles] * 2))
     np.testing.assert_allclose(recording.rotation[0], [-0.1, 0.3, 0.05])
     degrees = {name: np.rad2deg(value) for name, value in angles.items()}
-    np.testing.assert_allclose(read_live_link(write(tmp_path / "degrees.csv", [degrees] * 2)).rotation, recording.rotation)
+    np.testing.assert_allclose(
+        read_live_link(write(tmp_path / "degrees.csv", [degrees] * 2)).rotation, recording.rotation
+    )
     assert not recording.to_track(30, head=False).rotation.any()
     np.testing.assert_allclose(recording.to_track(30).rotation[0], [-0.1, 0.3, 0.05], atol=1e-6)
 
@@ -130,7 +150,15 @@ def test_head_angles_interpolate_through_half_a_turn():
         (["120", "121"], 60, [2, 121 / 60]),
         (["01:00:00;15.0"], 30, [3600.5]),
     ],
-    ids=["fraction of a frame", "24 fps", "midnight", "decimal seconds", "milliseconds", "frame number", "drop frame"],
+    ids=[
+        "fraction of a frame",
+        "24 fps",
+        "midnight",
+        "decimal seconds",
+        "milliseconds",
+        "frame number",
+        "drop frame",
+    ],
 )
 def test_timecodes(codes, fps, expected):
     np.testing.assert_allclose(seconds(codes, fps)[0], expected)
@@ -146,7 +174,9 @@ def test_a_wrong_take_rate_is_noticed():
 
 def test_rows_out_of_order_go_by_their_time(tmp_path):
     codes = [timecode(k) for k in (0, 2, 1, 3, 3)]
-    recording = read_live_link(write(tmp_path / "t.csv", [{"JawOpen": v} for v in (0, 0.2, 0.1, 0.3, 0.4)], codes=codes))
+    recording = read_live_link(
+        write(tmp_path / "t.csv", [{"JawOpen": v} for v in (0, 0.2, 0.1, 0.3, 0.4)], codes=codes)
+    )
     np.testing.assert_allclose(recording.coefficients[:, ARKIT_51.index("jawOpen")], [0, 0.1, 0.2, 0.4])
     assert any("5 rows were sorted by time, 4 times are distinct" in note for note in recording.notes)
 
@@ -157,13 +187,25 @@ def test_rows_out_of_order_go_by_their_time(tmp_path):
         ("", "holds 0 rows"),
         ("a,b\n1,2\n", "not a Live Link Face recording"),
         (",".join(HEADER[:10]) + "\n" + "0," * 10, "lacks the columns browDownLeft"),
-        (",".join(HEADER) + "\n00:00:00:00,61," + "x," * 61, "row 2, column BrowDownLeft: 'x' is not a number"),
+        (
+            ",".join(HEADER) + "\n00:00:00:00,61," + "x," * 61,
+            "row 2, column BrowDownLeft: 'x' is not a number",
+        ),
         (",".join(HEADER) + "\nnoon,61," + "0," * 61, "'noon' is not a timecode"),
         (",".join(HEADER) + "\n1e999,61," + "0," * 61, "'1e999' is not a timecode"),
         (",".join(HEADER) + "\n00:00:00:00,61," + "nan," * 61, "'nan' is not a finite number"),
         (",".join(HEADER) + "\n00:00:00:00,0," + "," * 60, "holds no frame with a face"),
     ],
-    ids=["empty", "other table", "columns missing", "no number", "no timecode", "endless timecode", "nan", "no face"],
+    ids=[
+        "empty",
+        "other table",
+        "columns missing",
+        "no number",
+        "no timecode",
+        "endless timecode",
+        "nan",
+        "no face",
+    ],
 )
 def test_bad_takes_get_one_sentence(tmp_path, text, message):
     path = tmp_path / "take.csv"
@@ -178,11 +220,17 @@ def test_both_json_forms_agree(tmp_path):
     matrix[:3, :3] = rotation_matrix([0.1, -0.2, 0.3])
     names = [n.replace("Left", "_L").replace("Right", "_R") for n in ARKIT_51]
     frames = [
-        {"time": 5 + k / 30, "blendShapes": {**dict(zip(names, row)), "tongueOut": 0.5}, "transform": matrix.T.ravel().tolist()}
+        {
+            "time": 5 + k / 30,
+            "blendShapes": {**dict(zip(names, row)), "tongueOut": 0.5},
+            "transform": matrix.T.ravel().tolist(),
+        }
         for k, row in enumerate(values)
     ]
     (tmp_path / "a.json").write_text(json.dumps(frames))
-    (tmp_path / "b.json").write_text(json.dumps({"fps": 30, "names": list(ARKIT_51), "frames": values.tolist()}))
+    (tmp_path / "b.json").write_text(
+        json.dumps({"fps": 30, "names": list(ARKIT_51), "frames": values.tolist()})
+    )
     a, b = read_arkit_json(tmp_path / "a.json"), read_arkit_json(tmp_path / "b.json")
     np.testing.assert_allclose(a.coefficients, values)
     np.testing.assert_allclose(b.coefficients, values)
@@ -199,11 +247,26 @@ def test_both_json_forms_agree(tmp_path):
         ("[1, 2]", "expected a list of frames"),
         ('[{"time": 0, "blendShapes": {"jawOpen": 1}}]', "frame 0 lacks browDownLeft"),
         ('{"fps": 30, "names": ["jawOpen"], "frames": [[1, 2]]}', "frame 0: 2 numbers for 1 names"),
-        (json.dumps([{"time": 0, "blendShapes": dict.fromkeys(ARKIT_51, 0)}] * 2), "times must rise, but frame 1 is at 0 s"),
-        (json.dumps([{"time": 0, "blendShapes": dict.fromkeys(ARKIT_51, 0), "transform": [1.0] * 32}]), "16 finite numbers"),
+        (
+            json.dumps([{"time": 0, "blendShapes": dict.fromkeys(ARKIT_51, 0)}] * 2),
+            "times must rise, but frame 1 is at 0 s",
+        ),
+        (
+            json.dumps([{"time": 0, "blendShapes": dict.fromkeys(ARKIT_51, 0), "transform": [1.0] * 32}]),
+            "16 finite numbers",
+        ),
         (json.dumps([{"time": 10**400, "blendShapes": {}}]), "expected a list of frames"),
     ],
-    ids=["broken", "empty", "numbers", "names missing", "row too long", "time stands", "long transform", "endless time"],
+    ids=[
+        "broken",
+        "empty",
+        "numbers",
+        "names missing",
+        "row too long",
+        "time stands",
+        "long transform",
+        "endless time",
+    ],
 )
 def test_bad_json_gets_one_sentence(tmp_path, data, message):
     path = tmp_path / "take.json"
@@ -214,8 +277,12 @@ def test_bad_json_gets_one_sentence(tmp_path, data, message):
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["jawOpen", "x"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["fps", "names", "frames", "time", "blendShapes", "transform"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["fps", "names", "frames", "time", "blendShapes", "transform"]), inner, max_size=4
+        )
+    ),
     max_leaves=12,
 )
 

@@ -7,7 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from sk_portrait.face_tools.coefficients import ARKIT_51, ASSUMED_ORDER, LIVE_LINK_51, ORDER_FILE, to_network_order
+from sk_portrait.face_tools.coefficients import (
+    ARKIT_51,
+    ASSUMED_ORDER,
+    LIVE_LINK_51,
+    ORDER_FILE,
+    to_network_order,
+)
 from sk_portrait.face_tools.track import TrackError
 from sk_portrait.face_tools.trackers import onnx_face, onnx_source
 from sk_portrait.face_tools.trackers.faces import ModelFiles, Source
@@ -129,7 +135,9 @@ def test_a_clip_end_to_end(source):
         np.testing.assert_allclose(raw[:50], np.arange(50) / 100, atol=1e-6)
         assert raw[50] == pytest.approx(0.5 + 1, abs=1e-3)
         # straight ahead in its cut, so the translation points at the middle of the landmarks
-        pixel = np.array([160, 120]) + focal_length((320, 240)) * face.translation[:2] / -face.translation[2] * (1, -1)
+        pixel = np.array([160, 120]) + focal_length((320, 240)) * face.translation[:2] / -face.translation[
+            2
+        ] * (1, -1)
         np.testing.assert_allclose(pixel, middle, atol=0.05)
 
 

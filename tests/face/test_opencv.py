@@ -56,7 +56,9 @@ def environment(monkeypatch):
                 raise metadata.PackageNotFoundError(name)
             return versions[name]
 
-        versions = {name.replace("_", "-"): version for name, version in distributions.items()} | ({"pip": pip} if pip else {})
+        versions = {name.replace("_", "-"): version for name, version in distributions.items()} | (
+            {"pip": pip} if pip else {}
+        )
         monkeypatch.setattr(opencv.importlib, "import_module", imported)
         monkeypatch.setattr(opencv.metadata, "version", version)
 

@@ -18,7 +18,9 @@ STEP, FPS = 4, 7.5
 
 @pytest.fixture(scope="module")
 def mesh():
-    pytest.importorskip("mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21")
+    pytest.importorskip(
+        "mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21"
+    )
     with sources.open_source("mediapipe-mesh", ModelFiles()) as source:
         yield source
 
@@ -35,7 +37,9 @@ def apart(angles, others):
 
 def test_landmarks_of_a_turned_clip_lie_on_its_face(mesh, upright):
     width, _ = upright.size
-    turned = track_faces([np.ascontiguousarray(np.rot90(frame)) for frame in talking_head()[::STEP]], mesh, FPS)
+    turned = track_faces(
+        [np.ascontiguousarray(np.rot90(frame)) for frame in talking_head()[::STEP]], mesh, FPS
+    )
     x, y, z = np.moveaxis(upright.landmarks, -1, 0)
     assert turned.size == upright.size[::-1]
     assert np.abs(turned.landmarks - np.stack([y, width - x, z], -1)).max() < 1
@@ -61,7 +65,9 @@ def posed(roll: float, **changes) -> Face:
 def test_a_pose_that_the_picture_does_not_show_is_doubted():
     assert doubt(posed(0.0), "hello222") < 0.01 and doubt(posed(0.5), "hello222") < SURE
     assert doubt(posed(0.0, rotation=np.float32([0, 0, 0.7])), "hello222") > POSSIBLE
-    assert doubt(posed(0.0, landmarks=posed(0.0).landmarks * (1, -1)), "hello222") > POSSIBLE  # the mouth above the eyes
+    assert (
+        doubt(posed(0.0, landmarks=posed(0.0).landmarks * (1, -1)), "hello222") > POSSIBLE
+    )  # the mouth above the eyes
     assert SURE < doubt(posed(1.4), "hello222") < POSSIBLE  # to be looked at in the turned picture
 
 
@@ -84,7 +90,9 @@ def test_a_head_does_not_turn_away_and_back_within_a_frame():
 
 @pytest.fixture(scope="module", params=["mediapipe-mesh", "mediapipe-tasks"])
 def tracker(request):
-    pytest.importorskip("mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21")
+    pytest.importorskip(
+        "mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21"
+    )
     models = landmarker_models() if request.param == "mediapipe-tasks" else ModelFiles()
     with sources.open_source(request.param, models) as source:
         yield source
@@ -107,7 +115,9 @@ def test_a_clip_is_tracked_whichever_way_up_it_is(tracker, turn):
     upright = track_faces(frames, tracker, 4.0)
     track = track_faces(turned(frames, turn), tracker, 4.0)
     assert upright.valid.all() and track.valid.all() and off(track, turn, upright).max() < 0.03
-    assert any("15 of 15 frames" in note for note in track.notes) and not any("The head" in note for note in upright.notes)
+    assert any("15 of 15 frames" in note for note in track.notes) and not any(
+        "The head" in note for note in upright.notes
+    )
 
 
 def test_a_clip_that_is_upside_down_for_a_while(tracker):

@@ -70,7 +70,10 @@ def test_colour_match_is_off_by_default_and_takes_mean_and_spread():
     plain = pasted(frame, tinted, crop, weight)[:117, 24:141]
     matched = pasted(frame, tinted, crop, weight, 1.0)[:117, 24:141]
     assert np.abs(plain - window).mean() > 0.05
-    assert np.abs(matched.mean((0, 1)) - window.mean((0, 1))).max() < 0.02 and np.abs(matched - window).mean() < 0.02
+    assert (
+        np.abs(matched.mean((0, 1)) - window.mean((0, 1))).max() < 0.02
+        and np.abs(matched - window).mean() < 0.02
+    )
 
 
 def test_sizes_that_do_not_fit_are_named():

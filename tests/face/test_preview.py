@@ -11,7 +11,9 @@ from sk_portrait.face_tools.track import FaceTrack, TrackError
 
 
 def make(count=50, bridged=()):
-    grid = np.stack(np.meshgrid(np.linspace(220, 420, 23), np.linspace(120, 360, 21)), -1).reshape(-1, 2)[:478]
+    grid = np.stack(np.meshgrid(np.linspace(220, 420, 23), np.linspace(120, 360, 21)), -1).reshape(-1, 2)[
+        :478
+    ]
     coefficients = np.zeros((count, 51), np.float32)
     coefficients[:, ARKIT_51.index("jawOpen")] = np.linspace(0, 1, count)
     return FaceTrack(
@@ -55,18 +57,28 @@ def test_a_frame_of_another_size_gets_the_track_scaled():
 def test_a_track_without_landmarks_and_a_face_outside_the_frame_are_drawn_too():
     draw_overlay(np.zeros((512, 512, 3), np.uint8), preset("smile"), 0)
     track = make(1)
-    draw_overlay(np.zeros((64, 64, 3), np.uint8), track.replace(landmarks=track.landmarks * 1e5, box=track.box * 1e5), 0)
+    draw_overlay(
+        np.zeros((64, 64, 3), np.uint8),
+        track.replace(landmarks=track.landmarks * 1e5, box=track.box * 1e5),
+        0,
+    )
 
 
 def test_the_plot_has_its_size_and_a_rising_curve():
     picture = draw_plot(make(), ("jawOpen",), (800, 300))
     assert picture.shape == (300, 800, 3) and picture.dtype == np.uint8
-    rows = [np.argwhere((np.abs(picture[:, x].astype(int) - CURVES[0]) < 60).all(-1)).mean() for x in (100, 300, 500)]
+    rows = [
+        np.argwhere((np.abs(picture[:, x].astype(int) - CURVES[0]) < 60).all(-1)).mean()
+        for x in (100, 300, 500)
+    ]
     assert rows[0] > rows[1] > rows[2]
 
 
 def test_bridged_frames_are_marked_where_they_are():
-    plain, marked = draw_plot(make(), size=(800, 400)), draw_plot(make(bridged=range(20, 30)), size=(800, 400))
+    plain, marked = (
+        draw_plot(make(), size=(800, 400)),
+        draw_plot(make(bridged=range(20, 30)), size=(800, 400)),
+    )
     columns = np.flatnonzero((plain != marked)[20:150].any((0, 2)))
     left, right = 46 + 20 / 50 * 604, 46 + 30 / 50 * 604
     assert abs(columns.min() - left) < 4 and abs(columns.max() - right) < 4

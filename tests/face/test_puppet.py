@@ -10,7 +10,12 @@ from sk_portrait.face_tools.pictures.puppet import Puppet
 from sk_portrait.face_tools.track import TrackError
 
 SIZE = 256
-CORNERS, LIPS, LIDS, TIP = [61, 291], (13, 14), (386, 374), 4  # mouth corners, inner lips, the subject's left lids, tip of the nose
+CORNERS, LIPS, LIDS, TIP = (
+    [61, 291],
+    (13, 14),
+    (386, 374),
+    4,
+)  # mouth corners, inner lips, the subject's left lids, tip of the nose
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +33,18 @@ def gap(landmarks, pair):
 
 
 def test_words_ask_for_arkits_shapes_on_the_right_side():
-    asked = {ARKIT_51[k]: v for k, v in enumerate(poses.coefficients({"blink_left": 1.0, "smile": -0.5, "look_sideways": 1.0})) if v}
-    wanted = {"eyeBlinkLeft": 1.0, "mouthFrownLeft": 0.5, "mouthFrownRight": 0.5, "eyeLookOutLeft": 1.0, "eyeLookInRight": 1.0}
+    asked = {
+        ARKIT_51[k]: v
+        for k, v in enumerate(poses.coefficients({"blink_left": 1.0, "smile": -0.5, "look_sideways": 1.0}))
+        if v
+    }
+    wanted = {
+        "eyeBlinkLeft": 1.0,
+        "mouthFrownLeft": 0.5,
+        "mouthFrownRight": 0.5,
+        "eyeLookOutLeft": 1.0,
+        "eyeLookInRight": 1.0,
+    }
     assert asked == pytest.approx(wanted)
 
 
@@ -43,7 +58,9 @@ def test_the_face_does_what_the_words_say(puppet):
     assert (moved(puppet, smile=1.0)[CORNERS, 1] < rest[CORNERS, 1] - 3).all()
     assert gap(moved(puppet, jaw=1.0), LIPS) > gap(rest, LIPS) + 5
     closed = moved(puppet, blink_left=1.0)
-    assert gap(closed, LIDS) < 0.3 * gap(rest, LIDS) and gap(closed, (159, 145)) == pytest.approx(gap(rest, (159, 145)), abs=0.1)
+    assert gap(closed, LIDS) < 0.3 * gap(rest, LIDS) and gap(closed, (159, 145)) == pytest.approx(
+        gap(rest, (159, 145)), abs=0.1
+    )
     assert moved(puppet, yaw=15.0)[TIP, 0] > rest[TIP, 0] + 3
     assert moved(puppet, pitch=15.0)[TIP, 1] > rest[TIP, 1] + 2
 
@@ -53,7 +70,9 @@ def test_the_skin_follows_the_lips_and_the_corners_of_the_picture_stay(puppet):
     cheek = 205  # between the corner of the mouth and the eye, in no blend shape
     assert 0.2 < np.linalg.norm((smile - moved(puppet))[cheek]) < np.linalg.norm((smile - moved(puppet))[61])
     drawn = puppet.draw(poses.coefficients({"smile": 1.0}), poses.turn({"yaw": 10.0}))
-    assert np.array_equal(drawn[0, 0], puppet.picture[0, 0]) and np.array_equal(drawn[-1, -1], puppet.picture[-1, -1])
+    assert np.array_equal(drawn[0, 0], puppet.picture[0, 0]) and np.array_equal(
+        drawn[-1, -1], puppet.picture[-1, -1]
+    )
 
 
 def test_a_portrait_of_other_landmarks_is_refused():
@@ -83,7 +102,12 @@ def test_key_poses_ease_and_loop():
     assert smiles[1] < 0.25  # eased: slow at first
     assert clip[0]["yaw"] == 4.0 and clip[-1]["yaw"] == 10.0 and {pose["jaw"] for pose in clip} == {0.2}
     again = poses.clip({}, keys, 10.0, loop=True)
-    assert len(again) == 8 and again[0]["smile"] == 0 and again[4]["smile"] == 1 and again[5]["smile"] == again[3]["smile"]
+    assert (
+        len(again) == 8
+        and again[0]["smile"] == 0
+        and again[4]["smile"] == 1
+        and again[5]["smile"] == again[3]["smile"]
+    )
 
 
 @pytest.mark.parametrize(

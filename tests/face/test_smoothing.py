@@ -5,7 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sk_portrait.face_tools.trackers.one_euro import FAST_MOTION, GROUPS, POINTS, LandmarkSmoother, filter_rate
+from sk_portrait.face_tools.trackers.one_euro import (
+    FAST_MOTION,
+    GROUPS,
+    POINTS,
+    LandmarkSmoother,
+    filter_rate,
+)
 
 GOLDEN = Path(__file__).parent.parent / "golden/face/smoother.npz"
 

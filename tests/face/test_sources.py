@@ -48,13 +48,17 @@ def test_mediapipe_1_is_never_taken_unasked(tmp_path, pretend):
     assert "1.2.2 is installed; put face_landmarker.task in place" in str(error.value)
     assert mediapipe_tasks.missing(models) is None
     assert "sends usage metrics" in mediapipe_tasks.consent()
-    with pytest.raises(TrackError, match="A workflow cannot allow that: start ComfyUI with SK_PORTRAIT_ALLOW_METRICS=1"):
+    with pytest.raises(
+        TrackError, match="A workflow cannot allow that: start ComfyUI with SK_PORTRAIT_ALLOW_METRICS=1"
+    ):
         sources.open_source("mediapipe-tasks", models)
 
 
 def test_without_mediapipe_each_source_says_how_to_get_it(tmp_path, pretend):
     pretend(None)
-    assert "pip install" in mediapipe_mesh.missing(ModelFiles()) and "pip install" in mediapipe_tasks.missing(ModelFiles())
+    assert "pip install" in mediapipe_mesh.missing(ModelFiles()) and "pip install" in mediapipe_tasks.missing(
+        ModelFiles()
+    )
     with pytest.raises(TrackError, match=r"\[hello-onnx\].*\[mediapipe-tasks\].*\[mediapipe-mesh\]"):
         sources.choose(ModelFiles((str(tmp_path),)))
 
@@ -62,14 +66,22 @@ def test_without_mediapipe_each_source_says_how_to_get_it(tmp_path, pretend):
 def test_a_missing_bundle_names_file_folder_and_page(tmp_path, pretend):
     pretend("0.10.21")
     sentence = mediapipe_tasks.missing(ModelFiles((str(tmp_path / "a"), str(tmp_path / "b"))))
-    for word in ('"face_landmarker.task"', str(tmp_path / "a"), str(tmp_path / "b"), mediapipe_tasks.PAGE, "nothing is downloaded"):
+    for word in (
+        '"face_landmarker.task"',
+        str(tmp_path / "a"),
+        str(tmp_path / "b"),
+        mediapipe_tasks.PAGE,
+        "nothing is downloaded",
+    ):
         assert word in sentence
 
 
 def test_a_bundle_that_is_none_is_recognised_before_mediapipe_sees_it(tmp_path, pretend):
     pretend("0.10.21")
     (tmp_path / mediapipe_tasks.FILE).write_text("<html>404</html>")
-    with pytest.raises(TrackError, match=r"\(16 bytes\) is not a MediaPipe task bundle; it looks like an HTML page"):
+    with pytest.raises(
+        TrackError, match=r"\(16 bytes\) is not a MediaPipe task bundle; it looks like an HTML page"
+    ):
         sources.open_source("mediapipe-tasks", ModelFiles((str(tmp_path),)))
     models = bundle(tmp_path, mediapipe_tasks.MEMBERS - {"face_blendshapes.tflite"})
     with pytest.raises(TrackError, match="lacks face_blendshapes.tflite"):
@@ -86,7 +98,10 @@ def test_a_bundle_of_the_right_form_with_the_wrong_content(tmp_path):
 
 def categories(names=ARKIT_51):
     shuffled = np.random.default_rng(0).permutation(["_neutral", *names])
-    return [SimpleNamespace(category_name=str(name), score=names.index(name) / 100 if name in names else 0.9) for name in shuffled]
+    return [
+        SimpleNamespace(category_name=str(name), score=names.index(name) / 100 if name in names else 0.9)
+        for name in shuffled
+    ]
 
 
 def test_blendshapes_go_by_name():
@@ -102,7 +117,10 @@ class Landmarker:
         self.points = points
 
     def detect(self, image):
-        points = [SimpleNamespace(x=x, y=y, z=z) for x, y, z in self.points / [image.width, image.height, image.width]]
+        points = [
+            SimpleNamespace(x=x, y=y, z=z)
+            for x, y, z in self.points / [image.width, image.height, image.width]
+        ]
         return SimpleNamespace(face_landmarks=[points], face_blendshapes=[categories()])
 
     def close(self):
@@ -172,4 +190,6 @@ def test_something_else_is_not_the_hosts_landmarks(wrong):
 
 def test_sizes_that_differ_are_named():
     with pytest.raises(TrackError, match="made on 640x360 pictures, these are 320x240"):
-        track_faces([np.zeros((240, 320, 3), np.uint8)], HostLandmarks(payload([[a_head()]]), ASSUMED_ORDER), 25.0)
+        track_faces(
+            [np.zeros((240, 320, 3), np.uint8)], HostLandmarks(payload([[a_head()]]), ASSUMED_ORDER), 25.0
+        )

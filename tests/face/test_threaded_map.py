@@ -9,7 +9,9 @@ from sk_portrait.face_tools.threaded_map import WORKERS, ahead
 
 
 def test_results_come_in_order_whoever_is_done_first():
-    assert list(ahead(lambda k: time.sleep(0.01 * (k % 3 == 0)) or k * k, range(12))) == [k * k for k in range(12)]
+    assert list(ahead(lambda k: time.sleep(0.01 * (k % 3 == 0)) or k * k, range(12))) == [
+        k * k for k in range(12)
+    ]
 
 
 def test_no_more_is_read_than_there_are_threads():

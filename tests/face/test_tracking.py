@@ -60,7 +60,9 @@ MISSING = [[face_at(10 * k, 60, 30, yaw=0.1 * k)] if k not in (0, 3, 4, 7) else 
 
 
 def test_missed_frames_are_named_and_stop():
-    with pytest.raises(TrackError, match=r"not found in 4 of 8 frames \(0, 3-4, 7, counted from 0\)\. Set on_miss"):
+    with pytest.raises(
+        TrackError, match=r"not found in 4 of 8 frames \(0, 3-4, 7, counted from 0\)\. Set on_miss"
+    ):
         follow(MISSING)
 
 
@@ -80,7 +82,9 @@ def test_interpolate_bridges_every_number():
 
 
 def test_angles_are_interpolated_the_short_way_round():
-    track = follow([[face_at(60, 60, 30, roll=3.0)], [], [face_at(60, 60, 30, roll=-3.0)]], on_miss="interpolate")
+    track = follow(
+        [[face_at(60, 60, 30, roll=3.0)], [], [face_at(60, 60, 30, roll=-3.0)]], on_miss="interpolate"
+    )
     assert abs(track.rotation[1, 2]) == pytest.approx(np.pi, abs=1e-5)
 
 
@@ -135,7 +139,12 @@ def test_cancel_goes_through():
 
 @pytest.mark.parametrize(
     "choice, x",
-    [(Choice("largest"), 200), (Choice("leftmost"), 40), (Choice("nearest the centre"), 150), (Choice("by number", 2), 150)],
+    [
+        (Choice("largest"), 200),
+        (Choice("leftmost"), 40),
+        (Choice("nearest the centre"), 150),
+        (Choice("by number", 2), 150),
+    ],
 )
 def test_which_face(choice, x):
     faces = [face_at(150, 110, 20), face_at(200, 60, 40), face_at(40, 60, 30)]
@@ -151,7 +160,12 @@ def painted(people, width=480, height=160):
     """A frame with one flat-coloured, striped face for each (x, y, half, seed); later ones cover earlier ones."""
     frame = np.full((height, width, 3), 90, np.uint8)
     for x, y, half, seed in people:
-        tile = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), np.uint8).repeat(2 * half // 8, 0).repeat(2 * half // 8, 1)
+        tile = (
+            np.random.default_rng(seed)
+            .integers(0, 255, (8, 8, 3), np.uint8)
+            .repeat(2 * half // 8, 0)
+            .repeat(2 * half // 8, 1)
+        )
         frame[y - half : y + half, x - half : x + half] = tile[: 2 * half, : 2 * half]
     return frame
 
@@ -213,7 +227,9 @@ def test_coefficients_of_a_recording_go_by_time():
     track = follow([[face_at(50, 50, 20)]] * 5)
     recording = follow([[face_at(100 * k, 50, 20)] for k in range(11)]).replace(fps=50.0, source="livelink")
     merged = merge_expression(track, recording)
-    assert np.allclose(merged.coefficients[:, 0] * 1000, [0, 200, 400, 600, 800]) and merged.source == "scripted"
+    assert (
+        np.allclose(merged.coefficients[:, 0] * 1000, [0, 200, 400, 600, 800]) and merged.source == "scripted"
+    )
     assert merged.notes[-1] == "The expression coefficients come from livelink."
     with pytest.raises(TrackError, match="from livelink lasts 0.06 s, the head pose from scripted 0.20 s"):
         merge_expression(track, recording.rows(slice(3)))
@@ -222,7 +238,10 @@ def test_coefficients_of_a_recording_go_by_time():
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(TrackError, match="no face tracker 'dlib'; there are auto, hello-onnx, mediapipe-tasks, mediapipe-mesh"):
+    with pytest.raises(
+        TrackError,
+        match="no face tracker 'dlib'; there are auto, hello-onnx, mediapipe-tasks, mediapipe-mesh",
+    ):
         sources.open_source("dlib", ModelFiles())
     with pytest.raises(TrackError, match="'skip'.*stop, hold, interpolate"):
         follow(MISSING, on_miss="skip")
@@ -233,7 +252,9 @@ def test_unknown_names_are_refused():
 
 @pytest.fixture(scope="module")
 def mesh():
-    pytest.importorskip("mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21")
+    pytest.importorskip(
+        "mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21"
+    )
     with sources.open_source("mediapipe-mesh", ModelFiles()) as source:
         yield source
 
@@ -258,7 +279,9 @@ def test_roll_follows_the_eye_line(real):
 def test_a_mirror_turns_yaw_and_roll_and_keeps_pitch(mesh, real):
     """Positive yaw: the nose points to the right of the picture, which is the subject's left."""
     some = slice(0, 120, 10)
-    mirrored = track_faces([np.ascontiguousarray(frame[:, ::-1]) for frame in talking_head()[some]], mesh, 3.0)
+    mirrored = track_faces(
+        [np.ascontiguousarray(frame[:, ::-1]) for frame in talking_head()[some]], mesh, 3.0
+    )
     seen, other = (np.degrees(t.rotation) for t in (real.rows(some), mirrored))
     assert np.abs(seen * [1, -1, -1] - other).mean(0).max() < 3
     left, right, nose = (real.landmarks[:, k, :2] for k in (33, 263, 4))
@@ -281,7 +304,9 @@ def test_blacked_out_frames_are_held_in_place(mesh, real):
     frames[4] = frames[5] = np.zeros_like(frames[4])
     track = track_faces(frames, mesh, 30.0, on_miss="hold")
     assert np.flatnonzero(~track.valid).tolist() == [4, 5]
-    assert np.allclose(track.landmarks[6:], real.landmarks[6:12]) and np.allclose(track.landmarks[4], track.landmarks[3])
+    assert np.allclose(track.landmarks[6:], real.landmarks[6:12]) and np.allclose(
+        track.landmarks[4], track.landmarks[3]
+    )
 
 
 def test_a_small_face_in_a_large_frame(mesh):

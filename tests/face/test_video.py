@@ -39,7 +39,9 @@ def test_a_part_of_a_clip(tmp_path):
 
 def test_a_variable_rate_keeps_its_timing(tmp_path):
     # Frame 1 stays for 0.4 s, frame 4 for 0.3 s.
-    path = write_video(tmp_path / "vfr.mkv", [numbered(3 * k) for k in range(6)], [0, 100, 500, 600, 700, 1000])
+    path = write_video(
+        tmp_path / "vfr.mkv", [numbered(3 * k) for k in range(6)], [0, 100, 500, 600, 700, 1000]
+    )
     assert [n // 3 for n in numbers(path, fps=10)][:11] == [0, 1, 1, 1, 1, 2, 3, 4, 4, 4, 5]
 
 
@@ -110,7 +112,10 @@ def test_files_that_are_no_video_say_so_in_one_sentence(tmp_path):
 def test_a_file_that_was_cut_short_is_an_error_not_a_shorter_clip(tmp_path):
     import av
 
-    source = write_video(tmp_path / "whole.mp4", [np.random.default_rng(k).integers(0, 255, (48, 64, 3), np.uint8) for k in range(50)])
+    source = write_video(
+        tmp_path / "whole.mp4",
+        [np.random.default_rng(k).integers(0, 255, (48, 64, 3), np.uint8) for k in range(50)],
+    )
     fast = tmp_path / "fast.mp4"
     with av.open(str(source)) as given, av.open(str(fast), "w", options={"movflags": "faststart"}) as made:
         stream = made.add_stream_from_template(given.streams.video[0])
@@ -134,7 +139,10 @@ def film(tmp_path_factory):
 
 def test_a_late_part_is_gone_to_and_begins_exactly_there(film):
     decoded = []
-    seen = [number_of(frame) for frame in video.frames(film, start=99.5, seconds=1.0, tick=lambda: decoded.append(1))]
+    seen = [
+        number_of(frame)
+        for frame in video.frames(film, start=99.5, seconds=1.0, tick=lambda: decoded.append(1))
+    ]
     assert seen == [99 % 30] * 13 + [100 % 30] * 12 and len(decoded) < 100
     decoded.clear()
     wave, rate = sound(film, 100.0, 1.0, tick=lambda: decoded.append(1))

@@ -15,7 +15,9 @@ def ray():
     """Ray on this machine, as the command starts it."""
     pytest.importorskip("ray")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_worker_niceness", "0")  # Ray is polite to what else runs on a machine: here nothing does
+        patch.setenv(
+            "RAY_worker_niceness", "0"
+        )  # Ray is polite to what else runs on a machine: here nothing does
         started = worker_pool.begin(None, 8)
         yield started
         started.shutdown()

@@ -73,12 +73,16 @@ def test_v2_is_the_single_run_though_a_worker_is_killed(recruits, session, base,
     expected = session.evaluate(graph, {"video": ["clip", 0], "stage1": ["clip", 1]})
     workers = recruits.crew(job.task, job.given)
     (_, victim), _ = workers.identities()
-    video, stage1 = job.sample(workers, Store(tmp_path), Quiet(lambda done: done == 12 and os.kill(victim, signal.SIGKILL)))
+    video, stage1 = job.sample(
+        workers, Store(tmp_path), Quiet(lambda done: done == 12 and os.kill(victim, signal.SIGKILL))
+    )
     require_same(video, expected["video"]["samples"])
     require_same(stage1, expected["stage1"]["samples"])
     job.finish((video, stage1))
     assert torch.equal(load_file(base / "output" / "farmed_00001_.latent")["latent_tensor"], video)
-    some, first = Prepared(session, graph, (0, 3)).sample(workers, Store(tmp_path / "some"), Quiet())  # --frames 4
+    some, first = Prepared(session, graph, (0, 3)).sample(
+        workers, Store(tmp_path / "some"), Quiet()
+    )  # --frames 4
     require_same(first, expected["stage1"]["samples"][:4])
     assert (some - video[:4]).abs().max() <= 0.01 * video.abs().max()
 
@@ -98,7 +102,9 @@ def test_v5_is_the_single_run_though_the_command_is_interrupted(recruits, sessio
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    single = session.evaluate(graphs.clip("v5", FRAMES, steps=2), {"video": ["clip", 0]})["video"]["samples"]  # while that starts
+    single = session.evaluate(graphs.clip("v5", FRAMES, steps=2), {"video": ["clip", 0]})["video"][
+        "samples"
+    ]  # while that starts
     while running.poll() is None and windows_in(marks) < 4:
         time.sleep(0.05)
     family = [*psutil.Process(running.pid).children(recursive=True), psutil.Process(running.pid)]
@@ -129,6 +135,8 @@ def finished(store: Store) -> int:
 def test_a_worker_with_another_model_file_is_refused_by_its_name(recruits, session, base, tmp_path):
     job = Prepared(session, graphs.clip("v2", 12))
     graphs.model(base, b"another file")
-    with pytest.raises(worker_pool.FarmError, match=f"worker .* the model {graphs.MOTION_FILE} is another file"):
+    with pytest.raises(
+        worker_pool.FarmError, match=f"worker .* the model {graphs.MOTION_FILE} is another file"
+    ):
         job.sample(recruits.crew(job.task, job.given), Store(tmp_path / "store"), Quiet())
     graphs.model(base, b"the same on all machines")

@@ -46,7 +46,9 @@ def short(monkeypatch):
         monkeypatch.setattr(f"sk_portrait.farm.{name}", 0.02)
 
 
-def sampled(folder, *stand_ins: StandIn, asked=None, patience: float = 1.0, during=None) -> tuple[torch.Tensor, Bar]:
+def sampled(
+    folder, *stand_ins: StandIn, asked=None, patience: float = 1.0, during=None
+) -> tuple[torch.Tensor, Bar]:
     """What the servers make of the clip, the first of them with the files that count."""
 
     async def run():
@@ -55,7 +57,9 @@ def sampled(folder, *stand_ins: StandIn, asked=None, patience: float = 1.0, duri
             addresses = [await stack.enter_async_context(one.running()) for one in stand_ins]
             remotes = [Remote(http, address, patience) for address in addresses]
             bar, work = Bar(), Work(graph(), "clip", MODELS, INPUTS, remotes[0], "digest")
-            made = asyncio.ensure_future(Servers(work, remotes, Store(folder), bar, asked, pause=0.05).sample())
+            made = asyncio.ensure_future(
+                Servers(work, remotes, Store(folder), bar, asked, pause=0.05).sample()
+            )
             if during:
                 await during(made)
             video, first, seam = await made
@@ -65,7 +69,9 @@ def sampled(folder, *stand_ins: StandIn, asked=None, patience: float = 1.0, duri
     return asyncio.run(run())
 
 
-@pytest.mark.parametrize("fault", ["hangs", "fails", "refuses", "one too few", "nan", "says nothing", "no json", "odd", "garbage"])
+@pytest.mark.parametrize(
+    "fault", ["hangs", "fails", "refuses", "one too few", "nan", "says nothing", "no json", "odd", "garbage"]
+)
 def test_what_a_faulty_server_does_not_finish_is_given_to_another(tmp_path, caplog, fault):
     faulty, good = StandIn(fault), StandIn()
     video, bar = sampled(tmp_path, good, faulty)
@@ -77,7 +83,9 @@ def test_what_a_faulty_server_does_not_finish_is_given_to_another(tmp_path, capl
 def test_a_slow_server_holds_nobody_up(tmp_path):
     slow, good = StandIn("slow"), StandIn()
     video, _ = sampled(tmp_path, good, slow, patience=60.0)
-    assert torch.equal(video, EXPECTED) and len(good.parts) > 1 and slow.cancelled  # what it was at is no longer wanted
+    assert (
+        torch.equal(video, EXPECTED) and len(good.parts) > 1 and slow.cancelled
+    )  # what it was at is no longer wanted
 
 
 @pytest.mark.parametrize("sentence", CANNOT)
@@ -100,7 +108,9 @@ def test_without_any_server_the_last_reason_is_said(tmp_path):
 def test_a_picture_goes_to_the_servers_that_lack_it(tmp_path):
     lacking = StandIn(inputs={})
     sampled(tmp_path, StandIn(), lacking)
-    assert lacking.files["faces/portrait.png"] == b"portrait.png"  # as the stand-in of the first server has it
+    assert (
+        lacking.files["faces/portrait.png"] == b"portrait.png"
+    )  # as the stand-in of the first server has it
 
 
 def test_what_is_interrupted_is_cancelled_and_goes_on_where_it_was(tmp_path):
@@ -114,7 +124,10 @@ def test_what_is_interrupted_is_cancelled_and_goes_on_where_it_was(tmp_path):
     with pytest.raises(asyncio.CancelledError):
         sampled(tmp_path, tired, hanging, patience=60.0, during=interrupted)
     assert len(hanging.cancelled) == 1
-    finished, again = {frame for part in FinishedParts(Store(tmp_path), CLIP).found for frame in part.keeps}, StandIn()
+    finished, again = (
+        {frame for part in FinishedParts(Store(tmp_path), CLIP).found for frame in part.keeps},
+        StandIn(),
+    )
     video, _ = sampled(tmp_path, again)
     assert torch.equal(video, EXPECTED)
     assert finished and finished.isdisjoint(frame for part in again.parts for frame in part.keeps)
@@ -130,7 +143,9 @@ def test_only_the_frames_that_are_asked_for_are_sampled(tmp_path):
 @pytest.mark.parametrize(("clip", "servers_", "count"), [(40, 2, 4), (15, 2, 2), (1000, 2, 8), (5, 3, 3)])
 def test_parts_cover_what_is_missing_and_there_is_one_for_each_server(clip, servers_, count):
     laid_out = lay_out(clip, [range(clip)], servers_)
-    assert [frame for part in laid_out for frame in part.keeps] == list(range(clip)) and len(laid_out) == count
+    assert [frame for part in laid_out for frame in part.keeps] == list(range(clip)) and len(
+        laid_out
+    ) == count
 
 
 def test_key_frames_are_told_from_a_first_stage_by_their_number(tmp_path):
@@ -138,4 +153,7 @@ def test_key_frames_are_told_from_a_first_stage_by_their_number(tmp_path):
     found.add(part, Sampled(torch.zeros(36, 4, 2, 2), torch.zeros(36, 4, 2, 2)))
     assert found.key_frames() is None
     found.add(Part.of(CLIP, 20, 40, parts.MARGIN), Sampled(torch.zeros(56, 4, 2, 2), torch.ones(7, 4, 2, 2)))
-    assert len(found.key_frames()) == 7 and FinishedParts(Store(tmp_path), CLIP).found.keys() == found.found.keys()
+    assert (
+        len(found.key_frames()) == 7
+        and FinishedParts(Store(tmp_path), CLIP).found.keys() == found.found.keys()
+    )

@@ -9,7 +9,14 @@ from sk_portrait.farm.frames import asked, within
 
 @pytest.mark.parametrize(
     ("text", "frames"),
-    [("250", range(250)), ("250:499", range(250, 500)), (":9", range(10)), ("990:", range(990, 1000)), ("5000", range(1000)), ("7:7", [7])],
+    [
+        ("250", range(250)),
+        ("250:499", range(250, 500)),
+        (":9", range(10)),
+        ("990:", range(990, 1000)),
+        ("5000", range(1000)),
+        ("7:7", [7]),
+    ],
 )
 def test_frames_of_a_clip_of_a_thousand(text, frames):
     assert list(within(asked(text), 1000)) == list(frames)

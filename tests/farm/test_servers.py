@@ -53,15 +53,25 @@ def farmed(two, out: Path, graph: dict, *options: str) -> dict:
     saved.write_text(json.dumps(graph))
     addresses = ",".join(server.url.removeprefix("http://") for server in two)
     assert command.main([str(saved), "--servers", addresses, "--output", str(out), *options]) == 0
-    return {name: load_file(next(out.glob(f"*/{name}.latent")))["latent_tensor"] for name in ("video", "stage1")}
+    return {
+        name: load_file(next(out.glob(f"*/{name}.latent")))["latent_tensor"] for name in ("video", "stage1")
+    }
 
 
 def alone(server: Server, graph: dict) -> dict:
     """The same of one prompt on one server."""
-    both = graph | {"save stage1": {"class_type": "SaveLatent", "inputs": {"samples": ["clip", 1], "filename_prefix": "alone"}}}
+    both = graph | {
+        "save stage1": {
+            "class_type": "SaveLatent",
+            "inputs": {"samples": ["clip", 1], "filename_prefix": "alone"},
+        }
+    }
     outputs = server.run(both)
     saved = {"video": "save", "stage1": "save stage1"}
-    return {name: load_file(server.path(outputs[node]["latents"][0]))["latent_tensor"] for name, node in saved.items()}
+    return {
+        name: load_file(server.path(outputs[node]["latents"][0]))["latent_tensor"]
+        for name, node in saved.items()
+    }
 
 
 def difference(latents, expected) -> float:
@@ -87,7 +97,9 @@ def test_two_servers_make_the_clip_of_one(two, tmp_path, marks, kind, capfd):
     assert (load_file(saved)["latent_tensor"] == clip["video"]).all()
     done = windows(marks)
     some = farmed(two, tmp_path / "out", graph, "--frames", "16:31")
-    assert (some["video"] == clip["video"][16:32]).all() and windows(marks) == done  # of the parts that were there
+    assert (some["video"] == clip["video"][16:32]).all() and windows(
+        marks
+    ) == done  # of the parts that were there
 
 
 def test_after_an_interrupt_the_servers_are_idle_and_the_same_command_goes_on(two, tmp_path, marks):
@@ -99,7 +111,9 @@ def test_after_an_interrupt_the_servers_are_idle_and_the_same_command_goes_on(tw
     addresses = ",".join(server.url for server in two)
     command_line = [sys.executable, "-c", code, str(saved), "--servers", addresses, "--output", str(out)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-    running = subprocess.Popen(command_line, preexec_fn=graphs.heed_interrupts, start_new_session=True, **quiet)
+    running = subprocess.Popen(
+        command_line, preexec_fn=graphs.heed_interrupts, start_new_session=True, **quiet
+    )
     while running.poll() is None and not list(out.glob("*/part.*.npz")):
         time.sleep(0.1)
     running.send_signal(signal.SIGINT)
@@ -118,7 +132,10 @@ def test_a_server_with_another_model_file_is_refused_by_its_name(two, tmp_path, 
     graphs.model(second.base, b"another file")
     farmed(two, tmp_path / "out", graphs.clip("v2", 24))
     graphs.model(second.base, b"the same on all machines")
-    assert f"On {second.url.removeprefix('http://')} the model {graphs.MOTION_FILE} is another file" in caplog.text
+    assert (
+        f"On {second.url.removeprefix('http://')} the model {graphs.MOTION_FILE} is another file"
+        in caplog.text
+    )
 
 
 def test_what_a_killed_server_had_is_given_to_another(two, tmp_path, marks, caplog):

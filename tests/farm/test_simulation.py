@@ -21,10 +21,14 @@ def test_the_wire_is_a_limit():
 
 
 def test_losses_cost_time_and_no_windows():
-    calm, rough = (simulate(Farm(8, PLAIN, weather), [100] * 20, 8) for weather in (Weather(), Weather(lost=60.0)))
+    calm, rough = (
+        simulate(Farm(8, PLAIN, weather), [100] * 20, 8) for weather in (Weather(), Weather(lost=60.0))
+    )
     assert rough.seconds > calm.seconds
 
 
 def test_one_that_is_ten_times_slower_holds_up_a_step_by_less_than_its_own_time():
     slow = simulate(Farm(10, PLAIN, Weather(slow=0.1)), [180], 16)
-    assert slow.seconds < 10 + 180 / 9 + 6  # it is asked for a window of 10 s; after 3 s another one is asked too
+    assert (
+        slow.seconds < 10 + 180 / 9 + 6
+    )  # it is asked for a window of 10 s; after 3 s another one is asked too

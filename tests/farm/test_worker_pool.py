@@ -78,7 +78,9 @@ def test_half_of_the_workers_gone_for_good(ray, workers, tmp_path):
     for worker in gone:
         ray.kill(worker)  # never started again
     assert first | dict(answers) == {number: 2 * number for number in range(40)}
-    assert dict(made.answers(requests)) == {number: 2 * number for number in range(40)} and made.workers == rest
+    assert (
+        dict(made.answers(requests)) == {number: 2 * number for number in range(40)} and made.workers == rest
+    )
 
 
 def test_a_worker_that_cannot_start_is_named(ray, workers, tmp_path):

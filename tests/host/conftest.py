@@ -28,7 +28,9 @@ def small_graph(stocked):
         graph = workflow.to_api(workflow.read(name, folder), info)
         models.use_synthetic(graph)
         for node in graph.values():
-            node["inputs"].update({widget: value for widget, value in (SMALL | changes).items() if widget in node["inputs"]})
+            node["inputs"].update(
+                {widget: value for widget, value in (SMALL | changes).items() if widget in node["inputs"]}
+            )
         return graph
 
     return build

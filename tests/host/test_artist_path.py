@@ -46,9 +46,19 @@ def test_the_artists_path_runs_as_written(stocked):
         }
         graph[name] = {"class_type": kind, "inputs": inputs}
     graph["text"] = {"class_type": "CLIPTextEncode", "inputs": {"clip": ["checkpoint", 1], "text": ""}}
-    sampler = workflow.to_values({}, info["KSampler"]) | {"steps": 1, "model": ["apply", 0], "latent_image": ["noise", 0]}
-    graph["sample"] = {"class_type": "KSampler", "inputs": sampler | {"positive": ["text", 0], "negative": ["text", 0]}}
-    graph["decode"] = {"class_type": "VAEDecode", "inputs": {"samples": ["sample", 0], "vae": ["checkpoint", 2]}}
+    sampler = workflow.to_values({}, info["KSampler"]) | {
+        "steps": 1,
+        "model": ["apply", 0],
+        "latent_image": ["noise", 0],
+    }
+    graph["sample"] = {
+        "class_type": "KSampler",
+        "inputs": sampler | {"positive": ["text", 0], "negative": ["text", 0]},
+    }
+    graph["decode"] = {
+        "class_type": "VAEDecode",
+        "inputs": {"samples": ["sample", 0], "vae": ["checkpoint", 2]},
+    }
     graph["result"] = {"class_type": "PreviewImage", "inputs": {"images": ["decode", 0]}}
     outputs = stocked.run(graph)
     assert len(outputs["result"]["images"]) == 20

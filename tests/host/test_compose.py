@@ -24,7 +24,10 @@ def tools(stocked):
     (models / "loras").mkdir(parents=True, exist_ok=True)
     name = "lora_unet_down_blocks_0_attentions_0_proj_in"
     parts = {"lora_up": (shapes.WIDTH, 4, 1, 1), "lora_down": (4, shapes.WIDTH, 1, 1)}
-    lora = {f"{name}.{part}.weight": torch.from_numpy(draw("lora", part, shape)) / 4 for part, shape in parts.items()}
+    lora = {
+        f"{name}.{part}.weight": torch.from_numpy(draw("lora", part, shape)) / 4
+        for part, shape in parts.items()
+    }
     save_file(lora | {f"{name}.alpha": torch.tensor(4.0)}, models / "loras" / LORA)
     checkpoint.controlnet(models)
 
@@ -43,7 +46,10 @@ def with_lora(graph: dict, strength: float = 1.0) -> dict:
 def with_lora_behind(graph: dict) -> dict:
     """The patched MODEL goes through ComfyUI's LoRA node."""
     sampler = graph[workflow.node_id(graph, "KSampler")]["inputs"]
-    graph["lora"] = {"class_type": "LoraLoaderModelOnly", "inputs": {"model": sampler["model"], "lora_name": LORA, "strength_model": 1.0}}
+    graph["lora"] = {
+        "class_type": "LoraLoaderModelOnly",
+        "inputs": {"model": sampler["model"], "lora_name": LORA, "strength_model": 1.0},
+    }
     sampler["model"] = ["lora", 0]
     return graph
 
@@ -53,7 +59,12 @@ def with_controlnet(graph: dict, strength: float = 0.5) -> dict:
     sampler = graph[workflow.node_id(graph, "KSampler")]["inputs"]
     graph["net"] = {"class_type": "ControlNetLoader", "inputs": {"control_net_name": checkpoint.CONTROLNET}}
     hint = [workflow.node_id(graph, "SKPortraitDrawHeadPose"), 0]
-    wires = {"positive": sampler["positive"], "negative": sampler["negative"], "control_net": ["net", 0], "image": hint}
+    wires = {
+        "positive": sampler["positive"],
+        "negative": sampler["negative"],
+        "control_net": ["net", 0],
+        "image": hint,
+    }
     span = {"strength": strength, "start_percent": 0.0, "end_percent": 1.0}
     graph["control"] = {"class_type": "ControlNetApplyAdvanced", "inputs": wires | span}
     sampler |= {"positive": ["control", 0], "negative": ["control", 1]}

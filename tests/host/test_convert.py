@@ -17,10 +17,18 @@ from sk_portrait.testing.stand_ins import checkpoint, shapes
 pytestmark = pytest.mark.comfy
 
 SMALL = {"size": 128, "steps": 1, "seconds": 0.2, "fps": 10.0, "window_length": 4, "overlap": 2}
-OURS, PEERS = "sk_portrait", "SK_PORTRAIT_PEERS"  # folder of our model files; environment: a folder with clones of other packs
-EXAMPLES = sorted(Path(os.environ.get(PEERS, "absent"), "ComfyUI_HelloMeme", "example_workflows").glob("*.json"))
+OURS, PEERS = (
+    "sk_portrait",
+    "SK_PORTRAIT_PEERS",
+)  # folder of our model files; environment: a folder with clones of other packs
+EXAMPLES = sorted(
+    Path(os.environ.get(PEERS, "absent"), "ComfyUI_HelloMeme", "example_workflows").glob("*.json")
+)
 PROJ_IN = "lora_unet_down_blocks_0_attentions_0_proj_in"
-LORA = {f"{PROJ_IN}.lora_up.weight": torch.zeros(shapes.WIDTH, 4, 1, 1), f"{PROJ_IN}.lora_down.weight": torch.zeros(4, shapes.WIDTH, 1, 1)}
+LORA = {
+    f"{PROJ_IN}.lora_up.weight": torch.zeros(shapes.WIDTH, 4, 1, 1),
+    f"{PROJ_IN}.lora_down.weight": torch.zeros(4, shapes.WIDTH, 1, 1),
+}
 
 
 class Official:
@@ -35,21 +43,37 @@ class Official:
             self.links.append([len(self.links) + 1, source, slot, number, len(inputs), "*"])
             inputs.append({"name": name, "type": "*", "link": len(self.links)})
         widgets = widgets if isinstance(widgets, dict) else list(widgets)
-        self.nodes.append({"id": number, "type": kind, "inputs": inputs, "outputs": [], "properties": {}, "widgets_values": widgets})
+        self.nodes.append(
+            {
+                "id": number,
+                "type": kind,
+                "inputs": inputs,
+                "outputs": [],
+                "properties": {},
+                "widgets_values": widgets,
+            }
+        )
         return number
 
-    def face(self, images: int, tools: int, crop: bool = True, expression: str = "GetExpression2") -> tuple[int, int]:
+    def face(
+        self, images: int, tools: int, crop: bool = True, expression: str = "GetExpression2"
+    ) -> tuple[int, int]:
         """(head pose, expression) of a picture's face."""
         wires = {"face_toolkits": (tools, 0), "images": (images, 0)}
         landmarks = self.node("GetFaceLandmarks", **wires)
         pose = self.node("GetHeadPose", [crop], **wires, landmarks=(landmarks, 0))
         return pose, self.node(expression, **wires, landmarks=(landmarks, 0))
 
-    def pipeline(self, kind: str, widgets: list, loader: list, portrait: tuple[int, int], driver: tuple[int, int]) -> int:
+    def pipeline(
+        self, kind: str, widgets: list, loader: list, portrait: tuple[int, int], driver: tuple[int, int]
+    ) -> int:
         what = "video" if kind.endswith("Video") else "image"
         loaded = self.node(f"HM{what.capitalize()}PipelineLoader", loader)
         wires = dict(
-            zip(("ref_head_pose", "ref_expression", "drive_head_pose", "drive_expression"), ((n, 0) for n in (*portrait, *driver)))
+            zip(
+                ("ref_head_pose", "ref_expression", "drive_head_pose", "drive_expression"),
+                ((n, 0) for n in (*portrait, *driver)),
+            )
         )
         return self.node(kind, widgets, **{f"hm_{what}_pipeline": (loaded, 0)}, **wires)
 
@@ -57,13 +81,20 @@ class Official:
         return {"nodes": self.nodes, "links": self.links}
 
 
-def picture_workflow(version: str = "v5", expression: str = "GetExpression2", stylize: str = "x1", checkpoint: str = "my_sd15.safetensors"):
+def picture_workflow(
+    version: str = "v5",
+    expression: str = "GetExpression2",
+    stylize: str = "x1",
+    checkpoint: str = "my_sd15.safetensors",
+):
     graph = Official()
     tools = graph.node("HMFaceToolkitsLoader", [0, "huggingface"])
     portrait = graph.face(graph.node("LoadImage", ["portrait.png", "image"]), tools, True, expression)
     driver = graph.face(graph.node("LoadImage", ["driver.png", "image"]), tools, True, expression)
     loader = [checkpoint, "None", "same as checkpoint", version, stylize, "huggingface", 1, "fp32"]
-    made = graph.pipeline("HMPipelineImage", [0.3, "a knight", "blurry", 7, 42, "fixed", 1.2, 0], loader, portrait, driver)
+    made = graph.pipeline(
+        "HMPipelineImage", [0.3, "a knight", "blurry", 7, 42, "fixed", 1.2, 0], loader, portrait, driver
+    )
     graph.node("SaveImage", ["knight"], images=(made, 0))
     return graph.saved()
 
@@ -72,9 +103,23 @@ def video_workflow():
     graph = Official()
     tools = graph.node("HMFaceToolkitsLoader", [0, "huggingface"])
     portrait = graph.face(graph.node("LoadImage", ["portrait.png", "image"]), tools, crop=False)
-    clip = graph.node("VHS_LoadVideo", {"video": "driver.mp4", "force_rate": 8, "frame_load_cap": 16, "skip_first_frames": 4})
-    loader = ["[preset]toonyou", "[preset]Lines", "[vae] my_vae.safetensors", "v2", "x1", "huggingface", 0.7, "fp16"]
-    made = graph.pipeline("HMPipelineVideo", [0.0, 3, "", "", 25, 7, "fixed", 1.5, 0], loader, portrait, graph.face(clip, tools))
+    clip = graph.node(
+        "VHS_LoadVideo",
+        {"video": "driver.mp4", "force_rate": 8, "frame_load_cap": 16, "skip_first_frames": 4},
+    )
+    loader = [
+        "[preset]toonyou",
+        "[preset]Lines",
+        "[vae] my_vae.safetensors",
+        "v2",
+        "x1",
+        "huggingface",
+        0.7,
+        "fp16",
+    ]
+    made = graph.pipeline(
+        "HMPipelineVideo", [0.0, 3, "", "", 25, 7, "fixed", 1.5, 0], loader, portrait, graph.face(clip, tools)
+    )
     graph.node("VHS_VideoCombine", {"frame_rate": 8, "filename_prefix": "knight"}, images=(made, 0))
     return graph.saved()
 
@@ -115,9 +160,18 @@ def test_files_and_settings_of_a_video_stay(info):
     graph, notes = converted(video_workflow(), info)
     driver = only(graph, "SKPortraitTrackVideo")
     assert (driver["fps"], driver["seconds"], driver["start"]) == (8.0, 2.0, 0.5)
-    assert only(graph, "LoadVideo")["file"] == "driver.mp4" and only(graph, "SaveVideo")["filename_prefix"] == "knight"
-    assert only(graph, "SKPortraitTwoStageSampler")["overlap"] == 3 and only(graph, "KSamplerSelect")["sampler_name"] == "euler"
-    assert only(graph, "LoraLoader")["strength_model"] == 0.7 and only(graph, "VAELoader")["vae_name"] == "my_vae.safetensors"
+    assert (
+        only(graph, "LoadVideo")["file"] == "driver.mp4"
+        and only(graph, "SaveVideo")["filename_prefix"] == "knight"
+    )
+    assert (
+        only(graph, "SKPortraitTwoStageSampler")["overlap"] == 3
+        and only(graph, "KSamplerSelect")["sampler_name"] == "euler"
+    )
+    assert (
+        only(graph, "LoraLoader")["strength_model"] == 0.7
+        and only(graph, "VAELoader")["vae_name"] == "my_vae.safetensors"
+    )
     assert only(graph, "SKPortraitCropPortrait")["factor"] == convert.WHOLE
     assert len(notes) == 2 and all("is a download of the official pack" in note for note in notes)
 
@@ -125,7 +179,9 @@ def test_files_and_settings_of_a_video_stay(info):
 def test_every_generation_and_kind_of_expression_has_its_files(info):
     for version in ("v1", "v3", "v4", "v5c"):
         graph, _ = converted(picture_workflow(version), info)
-        assert only(graph, "SKPortraitLoadAdapter")["file"].startswith(f"hm{version[1:]}_" if version != "v1" else "hm_")
+        assert only(graph, "SKPortraitLoadAdapter")["file"].startswith(
+            f"hm{version[1:]}_" if version != "v1" else "hm_"
+        )
         assert ("drive" in only(graph, "SKPortraitEncodeReference")) == (version == "v5c")
     graph, _ = converted(picture_workflow("v2", "GetExpression"), info)
     assert {"patches", "clip_vision"} <= set(only(graph, "SKPortraitEncodeDrive"))
@@ -141,7 +197,9 @@ def test_what_has_no_counterpart_is_named(info):
 
 def run_small(stocked, graph: dict) -> dict:
     """The outputs of a graph with stand-ins of its weights, at a size for tests."""
-    checkpoint.write_for(stocked.base / "models", ((OURS, name) for node, _, name in models.named(graph) if is_ours(node)))
+    checkpoint.write_for(
+        stocked.base / "models", ((OURS, name) for node, _, name in models.named(graph) if is_ours(node))
+    )
     (stocked.base / "models" / "loras").mkdir(exist_ok=True)
     for node in workflow.nodes_of(graph, "LoraLoader"):
         save_file(LORA, stocked.base / "models" / "loras" / node["inputs"]["lora_name"])
@@ -167,13 +225,24 @@ def test_an_official_example_opens_and_runs_as_ours(stocked, info, path):
     official = json.loads(path.read_text(encoding="utf-8"))
     saved, _ = convert.Conversion(official, info).run()
     graph = workflow.to_api(saved, info)
-    for kind, widget, stand_in in (("LoadImage", "image", "portrait.png"), ("LoadVideo", "file", "driver.mp4")):
+    for kind, widget, stand_in in (
+        ("LoadImage", "image", "portrait.png"),
+        ("LoadVideo", "file", "driver.mp4"),
+    ):
         for node in workflow.nodes_of(graph, kind):
             shutil.copy(stocked.base / "input" / stand_in, stocked.base / "input" / node["inputs"][widget])
-    results = [node["type"] for node in official["nodes"] if node["type"] in ("PreviewImage", "VHS_VideoCombine")]
+    results = [
+        node["type"] for node in official["nodes"] if node["type"] in ("PreviewImage", "VHS_VideoCombine")
+    ]
     outputs = run_small(stocked, graph)
-    made = [key for key, node in graph.items() if node["class_type"] in ("PreviewImage", "SaveVideo") and ":" not in key]
+    made = [
+        key
+        for key, node in graph.items()
+        if node["class_type"] in ("PreviewImage", "SaveVideo") and ":" not in key
+    ]
     assert len(made) == len(results) and all(outputs[key]["images"] for key in made)
     if browser.find():
         with browser.FrontEnd(stocked.url) as page:
-            assert page.load(saved, path.stem)["missing"] == []  # nodes; its model files are for the artist to choose
+            assert (
+                page.load(saved, path.stem)["missing"] == []
+            )  # nodes; its model files are for the artist to choose

@@ -26,4 +26,6 @@ def test_a_drawn_head_acts_a_real_clip_by_the_shipped_template(server):
     result = list(frames(server.path(outputs[workflow.node_id(graph, "SaveVideo")]["images"][0])))
     assert len(result) == len(shown["driver"]) == 10
     portrait = shown["portrait"][0].astype(float)
-    assert all(np.corrcoef(portrait.ravel(), picture.ravel())[0, 1] > 0.6 for picture in result)  # of noise it is 0
+    assert all(
+        np.corrcoef(portrait.ravel(), picture.ravel())[0, 1] > 0.6 for picture in result
+    )  # of noise it is 0

@@ -33,7 +33,9 @@ PRESELECTED = {
 def published(tmp_path_factory) -> dict:
     """Address -> file of what the templates load: networks of ours by their repositories, a few bytes for the others."""
     folder, files = tmp_path_factory.mktemp("published"), {}
-    for (directory, name), url in workflow.models(*(workflow.read(template, workflow.TEMPLATES) for template in TEMPLATES)).items():
+    for (directory, name), url in workflow.models(
+        *(workflow.read(template, workflow.TEMPLATES) for template in TEMPLATES)
+    ).items():
         files[url] = folder / name
         if directory == OURS and NAMELESS in url:
             save_file(networks.build(name.partition(".")[0], WIDTH).state_dict(), files[url])
@@ -62,10 +64,14 @@ class MissingModels:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             saved = [path for path in self.front.downloads.iterdir() if path not in before]
-            if len(saved) == count and all(path.suffix != ".crdownload" and path.stat().st_size for path in saved):
+            if len(saved) == count and all(
+                path.suffix != ".crdownload" and path.stat().st_size for path in saved
+            ):
                 return saved
             self.front.page.wait_for_timeout(200)
-        raise AssertionError(f"{count} files were to be saved, and these were: {[path.name for path in saved]}")
+        raise AssertionError(
+            f"{count} files were to be saved, and these were: {[path.name for path in saved]}"
+        )
 
     def refresh(self) -> None:
         self.list.get_by_test_id("missing-model-header-refresh").click()
@@ -84,14 +90,20 @@ def test_what_download_all_saves_is_found_as_it_comes(server, published, tmp_pat
     with Hub(published, tmp_path) as hub, FrontEnd(server.url, hosts=hub.hosts) as front:
         for template in TEMPLATES:
             saved = workflow.read(template, workflow.TEMPLATES)
-            wanted = {place: url for place, url in workflow.models(saved).items() if not (base / place[0] / place[1]).exists()}
+            wanted = {
+                place: url
+                for place, url in workflow.models(saved).items()
+                if not (base / place[0] / place[1]).exists()
+            }
             wanted = {place: url for place, url in wanted.items() if place[1] not in ours}
             offered = {place: url for place, url in wanted.items() if notes.offered(place[1], url)}
             missing = MissingModels(front, saved)
             assert all(name in missing.names() for _, name in wanted)
             folders = {url.rpartition("/")[2]: directory for (directory, _), url in offered.items()}
             for path in missing.download_all(len(offered)) if offered else ():
-                directory = OURS if path.name.startswith(NAMELESS) else folders[path.name]  # all that a name says
+                directory = (
+                    OURS if path.name.startswith(NAMELESS) else folders[path.name]
+                )  # all that a name says
                 placed.append(base / directory / path.name)
                 placed[-1].parent.mkdir(exist_ok=True)
                 shutil.copy(path, placed[-1])  # the browser goes on counting beside what it has saved
@@ -100,7 +112,9 @@ def test_what_download_all_saves_is_found_as_it_comes(server, published, tmp_pat
             if offered == wanted:
                 missing.list.wait_for(state="detached")
             graph = workflow.to_api(saved, server.object_info())
-            assert set(models.missing(graph, server.object_info())) == {name for _, name in wanted.keys() - offered.keys()}
+            assert set(models.missing(graph, server.object_info())) == {
+                name for _, name in wanted.keys() - offered.keys()
+            }
     check_ours(server, ours)
 
     for name, url in ours.items():  # the same with a folder a repository

@@ -19,11 +19,19 @@ def page(stocked):
 
 def known(stocked, saved: dict) -> bool:
     """Whether ComfyUI has every node of a workflow (older ones lack the face landmarker)."""
-    info, inner = stocked.object_info(), {graph["id"] for graph in saved.get("definitions", {}).get("subgraphs", ())}
-    return all(node["type"] in info or node["type"] in inner | workflow.NOTES for node in workflow.nodes_within(saved))
+    info, inner = (
+        stocked.object_info(),
+        {graph["id"] for graph in saved.get("definitions", {}).get("subgraphs", ())},
+    )
+    return all(
+        node["type"] in info or node["type"] in inner | workflow.NOTES
+        for node in workflow.nodes_within(saved)
+    )
 
 
-@pytest.mark.parametrize(("folder", "name"), [(f, n) for f in (workflow.SAVED, workflow.TEMPLATES) for n in workflow.names(f)])
+@pytest.mark.parametrize(
+    ("folder", "name"), [(f, n) for f in (workflow.SAVED, workflow.TEMPLATES) for n in workflow.names(f)]
+)
 def test_a_workflow_opens_and_means_what_we_run(page, stocked, folder, name):
     """Graphs saved with 0.1, their old names of inputs among them, and the templates."""
     saved = workflow.read(name, folder)
@@ -32,7 +40,9 @@ def test_a_workflow_opens_and_means_what_we_run(page, stocked, folder, name):
     seen = page.load(saved, name)
     assert (seen["missing"], seen["errors"], seen["alerts"]) == ([], [], [])
     sent, ours = page.prompt(), workflow.to_api(saved, stocked.object_info())
-    assert {key: node["class_type"] for key, node in sent.items()} == {key: node["class_type"] for key, node in ours.items()}
+    assert {key: node["class_type"] for key, node in sent.items()} == {
+        key: node["class_type"] for key, node in ours.items()
+    }
     for key, node in sent.items():
         assert {name: node["inputs"].get(name) for name in ours[key]["inputs"]} == ours[key]["inputs"]
 

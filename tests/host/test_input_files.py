@@ -30,7 +30,11 @@ def test_every_input_and_output_has_a_tooltip(nodes):
                 if len(spec) < 2 or not spec[1].get("tooltip"):
                     bare.append(f"{name}.{key}")
         tooltips = info.get("output_tooltips") or [None] * len(info["output"])
-        bare += [f"{name} -> {output}" for output, tip in zip(info["output_name"], tooltips, strict=True) if not tip]
+        bare += [
+            f"{name} -> {output}"
+            for output, tip in zip(info["output_name"], tooltips, strict=True)
+            if not tip
+        ]
     assert bare == []
 
 
@@ -56,7 +60,10 @@ def test_a_broken_model_file_says_so_and_where_to_get_it(server, name):
         "1": {"class_type": "SKPortraitLoadAdapter", "inputs": {"file": f"broken/{name}"}},
         "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 1]}},
     }
-    with pytest.raises(RunError, match=r"22 bytes\) cannot be read.*Delete it and download it again: https://huggingface\.co/songkey"):
+    with pytest.raises(
+        RunError,
+        match=r"22 bytes\) cannot be read.*Delete it and download it again: https://huggingface\.co/songkey",
+    ):
         server.run(graph)
 
 
@@ -64,10 +71,18 @@ def test_shipped_workflows_name_their_downloads():
     for name in workflow.names(workflow.TEMPLATES):
         template = workflow.read(name, workflow.TEMPLATES)
         entries = workflow.models(template)
-        values = {value for node in workflow.nodes_within(template) for value in node.get("widgets_values") or () if isinstance(value, str)}
+        values = {
+            value
+            for node in workflow.nodes_within(template)
+            for value in node.get("widgets_values") or ()
+            if isinstance(value, str)
+        }
         files = {value for value in values if value.endswith((".safetensors", ".ckpt", ".bin", ".pt"))}
         assert files and files <= {name for _, name in entries}, name
-        assert all(url.startswith(("https://huggingface.co/", "https://github.com/csxmli2016/w-plus-adapter/")) for url in entries.values())
+        assert all(
+            url.startswith(("https://huggingface.co/", "https://github.com/csxmli2016/w-plus-adapter/"))
+            for url in entries.values()
+        )
 
 
 def test_the_host_offers_the_workflows_as_templates(server):

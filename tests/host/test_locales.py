@@ -31,12 +31,18 @@ def test_chinese_says_everything_that_english_says(server, nodes):
         inputs = [key for kind in ("required", "optional") for key in info["input"].get(kind, {})]
         for side, keys in (("inputs", inputs), ("outputs", map(str, range(len(info["output"]))))):
             entries = ours.get(side, {})
-            missing += [f"{name}.{side}.{key}" for key in keys if set(entries.get(key, {})) != {"name", "tooltip"}]
+            missing += [
+                f"{name}.{side}.{key}" for key in keys if set(entries.get(key, {})) != {"name", "tooltip"}
+            ]
     assert missing == []
 
 
 def test_chinese_names_nothing_that_is_gone(server, nodes):
-    texts = {name: entry for name, entry in server.get("/i18n")["zh"]["nodeDefs"].items() if name.startswith("SKPortrait")}
+    texts = {
+        name: entry
+        for name, entry in server.get("/i18n")["zh"]["nodeDefs"].items()
+        if name.startswith("SKPortrait")
+    }
     assert set(texts) <= set(nodes)
     for name, entry in texts.items():
         inputs = {key for kind in ("required", "optional") for key in nodes[name]["input"].get(kind, {})}
@@ -73,7 +79,9 @@ def test_no_link_in_the_help_is_dead(server):
         for link in LINK.findall(page.read_text(encoding="utf-8")):
             if link.startswith("https://"):
                 continue
-            assert not in_panel or link.startswith(SERVED) or link.startswith("pictures/"), f"{page.name}: {link}"
+            assert not in_panel or link.startswith(SERVED) or link.startswith("pictures/"), (
+                f"{page.name}: {link}"
+            )
             address = link if link.startswith("/") else SERVED + link
             try:
                 urllib.request.urlopen(server.url + address).close()

@@ -28,7 +28,9 @@ def test_the_files_are_what_the_command_writes(info):
     for make in graphs.SHIPPED:
         made = make(info)
         saved = workflow.read(made.name, workflow.TEMPLATES)
-        assert {n["type"] for n in workflow.nodes_within(saved)} == {n["type"] for n in workflow.nodes_within(made.saved())}, made.name
+        assert {n["type"] for n in workflow.nodes_within(saved)} == {
+            n["type"] for n in workflow.nodes_within(made.saved())
+        }, made.name
     assert set(TEMPLATES) == set(workflow.names(workflow.TEMPLATES))
     assert {make(info).name for make in blueprints.SHIPPED} == set(workflow.names(workflow.BLUEPRINTS))
 
@@ -52,7 +54,11 @@ def test_no_wire_at_the_top_runs_behind_a_node(name):
 
 
 def test_every_feature_that_only_nodes_had_is_in_a_template():
-    used = {node["type"] for name in TEMPLATES for node in workflow.nodes_within(workflow.read(name, workflow.TEMPLATES))}
+    used = {
+        node["type"]
+        for name in TEMPLATES
+        for node in workflow.nodes_within(workflow.read(name, workflow.TEMPLATES))
+    }
     faces = "TrackVideo TrackFromLandmarks EditTrack MixTracks PresetExpression PreviewTrack ExpressionEditor FacePatches PasteBackVideo"
     faces += " ImportLiveLinkFace PreviewPatches ComparePerformance SweepSetting ComparisonGrid"
     sampling = "FaceMotion SharedNoise ApplyMotion TwoStageSampler ApplyWPlus AnchorFrames InvertFrames ApplyInversion"
@@ -66,7 +72,9 @@ def test_the_template_runs_to_its_result(stocked, info, name):
     models.use_synthetic(graph)
     for node in graph.values():
         small = SMALL | SMALL_OF.get(node["class_type"], {})
-        node["inputs"].update({key: value for key, value in small.items() if not isinstance(node["inputs"].get(key, []), list)})
+        node["inputs"].update(
+            {key: value for key, value in small.items() if not isinstance(node["inputs"].get(key, []), list)}
+        )
     outputs = stocked.run(graph)
     for kind in ("SaveVideo", "SaveImage"):
         for node in [key for key, n in graph.items() if n["class_type"] == kind]:
@@ -81,7 +89,9 @@ def test_a_stretch_of_a_film_keeps_what_is_not_the_face(stocked, info):
     graph = workflow.to_api(workflow.read("portrait_film", workflow.TEMPLATES), info)
     models.use_synthetic(graph)
     for node in graph.values():
-        node["inputs"].update({key: value for key, value in (SMALL | {"start": 1.0}).items() if key in node["inputs"]})
+        node["inputs"].update(
+            {key: value for key, value in (SMALL | {"start": 1.0}).items() if key in node["inputs"]}
+        )
     (file,) = stocked.run(graph)[workflow.node_id(graph, "SaveVideo")]["images"]
     made = list(video.frames(stocked.path(file)))
     film = list(video.frames(stocked.base / "input" / "driver.mp4", 10.0, 1.0, 0.3))

@@ -11,7 +11,9 @@ pytestmark = pytest.mark.comfy
 FRAMES, SIZE = 5, 128
 
 
-@pytest.mark.parametrize(("name", "videos"), [("portrait_video_two_stage", 2), ("portrait_video_keyframes", 1)])
+@pytest.mark.parametrize(
+    ("name", "videos"), [("portrait_video_two_stage", 2), ("portrait_video_keyframes", 1)]
+)
 def test_a_shipped_workflow_saves_its_video(stocked, small_graph, name, videos):
     graph = small_graph(name, size=SIZE, length=FRAMES, steps=1, window_length=4, overlap=2)
     outputs = stocked.run(graph)

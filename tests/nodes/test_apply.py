@@ -41,7 +41,9 @@ def test_the_model_is_the_same_before_and_after_its_clone_ran(host, reference):
     host.sample(host.apply(reference, drive(3)))
     assert torch.equal(host.sample(host.model), before)
     after = host.model.model.state_dict()
-    assert weights.keys() == after.keys() and all(torch.equal(after[key], value) for key, value in weights.items())
+    assert weights.keys() == after.keys() and all(
+        torch.equal(after[key], value) for key, value in weights.items()
+    )
 
 
 def test_cond_and_uncond_apart_are_cond_and_uncond_together(host, reference, monkeypatch):
@@ -55,7 +57,9 @@ def test_cond_and_uncond_apart_are_cond_and_uncond_together(host, reference, mon
         return forward(self, x, *args, **kwargs)
 
     monkeypatch.setattr(type(patched.model.diffusion_model), "forward", counting)
-    monkeypatch.setattr(type(patched.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # ComfyUI then splits
+    monkeypatch.setattr(
+        type(patched.model), "memory_required", lambda self, *args, **kwargs: 1 << 60
+    )  # ComfyUI then splits
     apart = host.sample(patched)
     assert set(calls) == {3}
     assert relative_error(apart, together) < 1e-5
@@ -66,7 +70,12 @@ def test_a_batch_of_frames_is_every_frame_alone(host, reference):
     batch = host.sample(host.apply(reference, clip), noise=noise)
     for k in range(3):
         alone = type(clip)({s: f[k : k + 1] for s, f in clip.features.items()}, clip.null, clip.generations)
-        assert relative_error(host.sample(host.apply(reference, alone), noise=noise[k : k + 1]), batch[k : k + 1]) < 1e-5
+        assert (
+            relative_error(
+                host.sample(host.apply(reference, alone), noise=noise[k : k + 1]), batch[k : k + 1]
+            )
+            < 1e-5
+        )
 
 
 def test_the_order_of_nodes_does_not_matter(host, reference):
@@ -145,7 +154,10 @@ class TestBadInput:
         import comfy.supported_models
 
         other = host.model.clone()
-        kept, other.model.model_config = other.model.model_config, comfy.supported_models.SDXL({"in_channels": 4})
+        kept, other.model.model_config = (
+            other.model.model_config,
+            comfy.supported_models.SDXL({"in_channels": 4}),
+        )
         try:
             with pytest.raises(ValueError, match="works on SD1.5; this MODEL is SDXL"):
                 host.apply(reference, model=other)
@@ -155,11 +167,17 @@ class TestBadInput:
             other.model.model_config = kept
 
     def test_a_v1_adapter_with_a_v2_drive(self, host):
-        with pytest.raises(ValueError, match="A v1 reference and a v2 drive do not belong together.*v1: hm_reference with hm_control"):
+        with pytest.raises(
+            ValueError,
+            match="A v1 reference and a v2 drive do not belong together.*v1: hm_reference with hm_control",
+        ):
             host.apply(host.reference("v1"), drive(3, "v2"))
 
     def test_a_latent_of_another_shape_than_the_reference(self, host, reference):
-        with pytest.raises(ValueError, match="The reference was made for 128x128 px, and 128x256 px are sampled, a picture of another"):
+        with pytest.raises(
+            ValueError,
+            match="The reference was made for 128x128 px, and 128x256 px are sampled, a picture of another",
+        ):
             host.sample(host.apply(reference), noise=normal("tall", 3, 4, 32, 16))
 
     @pytest.mark.parametrize("frames", [2, 4])
@@ -179,7 +197,10 @@ class TestBadInput:
     def test_a_prompt_a_frame_for_the_one_picture_of_the_reference(self, host):
         travel = [[normal("travel", 5, 7, 64), {}]]
         latent = {"samples": normal("one", 1, 4, 16, 16)}
-        with pytest.raises(ValueError, match="The positive prompt is 5 prompts in a batch, one per frame; the reference is one picture"):
+        with pytest.raises(
+            ValueError,
+            match="The positive prompt is 5 prompts in a batch, one per frame; the reference is one picture",
+        ):
             host.encode_node.execute(host.model, host.adapter("v2"), travel, prompt("-"), latent)
 
     def test_a_mask_of_another_length(self, host, reference):

@@ -95,7 +95,9 @@ def test_a_track_without_a_picture_is_compared_by_its_curves(driver):
 def test_a_result_without_a_face_is_told_and_does_not_stop_the_graph(driver):
     images, track = driver
     outputs, figures = compared(track, images * 0)
-    assert "No face was found in any of the 30 frames" in outputs["report"] and figures == {"faults": ["missed"]}
+    assert "No face was found in any of the 30 frames" in outputs["report"] and figures == {
+        "faults": ["missed"]
+    }
     assert np.isnan(outputs["pose_distance"]) and outputs["sheet"].shape == images[:1].shape
 
 

@@ -20,7 +20,11 @@ def nodes(comfy):
     from importlib import import_module
 
     modules = [import_module(f"sk_portrait.nodes.{name}") for name in MODULES]
-    return {node.define_schema().node_id.removeprefix("SKPortrait"): node for module in modules for node in module.NODES}
+    return {
+        node.define_schema().node_id.removeprefix("SKPortrait"): node
+        for module in modules
+        for node in module.NODES
+    }
 
 
 @pytest.fixture

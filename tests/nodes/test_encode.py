@@ -41,7 +41,10 @@ def encoders(comfy):
     from sk_portrait.testing.tiny_comfy import operations
 
     names = {"coefficients": "hm2_control", "face_motion": "hm2_control2"}
-    return {kind: managed(load(networks.build(name, 64).state_dict(), name, operations)) for kind, name in names.items()}
+    return {
+        kind: managed(load(networks.build(name, 64).state_dict(), name, operations))
+        for kind, name in names.items()
+    }
 
 
 def pictures(frames: int = FRAMES, side: int = 128) -> torch.Tensor:
@@ -58,23 +61,34 @@ def clip_vision(width: int = 1024):
 
 
 def patches(frames: int = FRAMES) -> dict:
-    return {name: torch.full((frames, 224, 224, 3), k / 3) for k, name in enumerate(("left_eye", "right_eye", "mouth"))}
+    return {
+        name: torch.full((frames, 224, 224, 3), k / 3)
+        for k, name in enumerate(("left_eye", "right_eye", "mouth"))
+    }
 
 
 def encode(nodes, encoder, head_pose=None, of=None, **wires):
     head_pose = pictures() if head_pose is None else head_pose
-    return nodes.EncodeDrive.execute(encoder, head_pose, of or track(coefficients=np.zeros((FRAMES, 51), np.float32)), **wires)[0]
+    return nodes.EncodeDrive.execute(
+        encoder, head_pose, of or track(coefficients=np.zeros((FRAMES, 51), np.float32)), **wires
+    )[0]
 
 
 def test_a_drive_has_one_row_a_frame_and_one_null(nodes, encoders):
     drive = encode(nodes, encoders["coefficients"], clip_vision=clip_vision(), **patches())
-    assert len(drive) == FRAMES and drive.generations == ("v2",) and set(drive.features) == {"up_0", "up_1", "up_2", "up_3"}
+    assert (
+        len(drive) == FRAMES
+        and drive.generations == ("v2",)
+        and set(drive.features) == {"up_0", "up_1", "up_2", "up_3"}
+    )
     assert {len(null) for null in drive.null.values()} == {1}
 
 
 def test_coefficients_reach_the_network_in_its_own_order(nodes, encoders, monkeypatch):
     seen = {}
-    monkeypatch.setattr(nodes, "encode", lambda network, images, expression, **options: seen.update(expression=expression))
+    monkeypatch.setattr(
+        nodes, "encode", lambda network, images, expression, **options: seen.update(expression=expression)
+    )
     named = np.zeros((FRAMES, 51), np.float32)
     named[:, ARKIT_51.index("jawOpen")] = 0.7
     encode(nodes, encoders["coefficients"], of=track(coefficients=named))
@@ -84,32 +98,52 @@ def test_coefficients_reach_the_network_in_its_own_order(nodes, encoders, monkey
 
 def test_patches_travel_on_one_wire_and_one_of_them_can_be_replaced(nodes, encoders, monkeypatch):
     seen = {}
-    monkeypatch.setattr(nodes, "encode", lambda network, images, expression, **options: seen.update(expression=expression))
+    monkeypatch.setattr(
+        nodes, "encode", lambda network, images, expression, **options: seen.update(expression=expression)
+    )
     own = torch.ones(FRAMES, 224, 224, 3)
     encode(nodes, encoders["coefficients"], clip_vision=clip_vision(), patches=patches(), right_eye=own)
-    assert torch.allclose(seen["expression"].patches[..., 0], torch.tensor([0.0, 1.0, 2 / 3]).expand(FRAMES, 3))
+    assert torch.allclose(
+        seen["expression"].patches[..., 0], torch.tensor([0.0, 1.0, 2 / 3]).expand(FRAMES, 3)
+    )
 
 
 def test_patches_keep_their_order(nodes, encoders, monkeypatch):
     seen = {}
-    monkeypatch.setattr(nodes, "encode", lambda network, images, expression, **options: seen.update(expression=expression))
+    monkeypatch.setattr(
+        nodes, "encode", lambda network, images, expression, **options: seen.update(expression=expression)
+    )
     encode(nodes, encoders["coefficients"], clip_vision=clip_vision(), **patches())
-    assert torch.allclose(seen["expression"].patches[..., 0], torch.tensor([0.0, 1 / 3, 2 / 3]).expand(FRAMES, 3))
+    assert torch.allclose(
+        seen["expression"].patches[..., 0], torch.tensor([0.0, 1 / 3, 2 / 3]).expand(FRAMES, 3)
+    )
 
 
 def test_a_frame_that_is_held_is_looked_at_once(nodes, encoders, monkeypatch):
     seen, looks = {}, []
-    monkeypatch.setattr(nodes, "encode", lambda network, images, expression, **options: seen.update(expression=expression))
-    eyes = SimpleNamespace(encode_image=lambda images: looks.append(len(images)) or clip_vision().encode_image(images))
+    monkeypatch.setattr(
+        nodes, "encode", lambda network, images, expression, **options: seen.update(expression=expression)
+    )
+    eyes = SimpleNamespace(
+        encode_image=lambda images: looks.append(len(images)) or clip_vision().encode_image(images)
+    )
     levels = torch.tensor([0.25, 0.25, 0.5])  # the second frame is the first one, held
-    held = {name: level[:, None, None, None].expand(-1, 8, 8, 3) for name, level in zip(patches(), (levels, levels, levels / 2))}
+    held = {
+        name: level[:, None, None, None].expand(-1, 8, 8, 3)
+        for name, level in zip(patches(), (levels, levels, levels / 2))
+    }
     encode(nodes, encoders["coefficients"], clip_vision=eyes, **held)
     assert sum(looks) == 2 * len(held)
-    assert torch.allclose(seen["expression"].patches[..., 0], torch.stack([levels, levels, levels / 2], dim=1))
+    assert torch.allclose(
+        seen["expression"].patches[..., 0], torch.stack([levels, levels, levels / 2], dim=1)
+    )
 
 
 def test_a_drive_of_zeros_is_an_error_unless_it_was_asked_for(nodes, encoders, caplog):
-    with pytest.raises(ValueError, match=r"The face would not act.*\(1\) Face Motion.*\(2\) a track with coefficients.*\(3\) patches"):
+    with pytest.raises(
+        ValueError,
+        match=r"The face would not act.*\(1\) Face Motion.*\(2\) a track with coefficients.*\(3\) patches",
+    ):
         encode(nodes, encoders["coefficients"], of=track())
     with caplog.at_level(logging.WARNING):
         nothing = encode(nodes, encoders["coefficients"], of=track(), still_face=True)
@@ -122,7 +156,10 @@ def test_a_drive_of_zeros_is_an_error_unless_it_was_asked_for(nodes, encoders, c
 def test_named_coefficients_are_marked_experimental_until_calibrated(nodes, encoders, caplog):
     with caplog.at_level(logging.WARNING):
         encode(nodes, encoders["coefficients"])
-    assert "Experimental: the order in which the official networks expect the 51 coefficients is an assumption" in caplog.text
+    assert (
+        "Experimental: the order in which the official networks expect the 51 coefficients is an assumption"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +167,10 @@ def test_named_coefficients_are_marked_experimental_until_calibrated(nodes, enco
     [
         ({"of": track(2)}, "The track has 2 frames and the head pose has 3"),
         ({"clip_vision": clip_vision(), **patches(4)}, "The left_eye has 4 frames and the head pose has 3"),
-        ({"clip_vision": clip_vision(768), **patches()}, "gives 768 numbers per picture; HelloMeme was trained with CLIP ViT-H, 1024"),
+        (
+            {"clip_vision": clip_vision(768), **patches()},
+            "gives 768 numbers per picture; HelloMeme was trained with CLIP ViT-H, 1024",
+        ),
         (
             {"face_motion": SimpleNamespace(codes=torch.zeros(FRAMES, 548), null=torch.zeros(1, 548))},
             "is a v2 drive encoder that takes coefficients and patches only",
@@ -153,7 +193,9 @@ def test_the_null_of_face_motion_in_v2_is_a_black_crop(nodes, encoders):
 
     one = encode(nodes, encoders["face_motion"], face_motion=motion(torch.zeros(1, 548)))
     other = encode(nodes, encoders["face_motion"], face_motion=motion(torch.ones(1, 548)))
-    assert torch.equal(one.features["up_0"], other.features["up_0"]) and not torch.equal(one.null["up_0"], other.null["up_0"])
+    assert torch.equal(one.features["up_0"], other.features["up_0"]) and not torch.equal(
+        one.null["up_0"], other.null["up_0"]
+    )
 
 
 def test_v5c_needs_the_portraits_own_drive(nodes):
@@ -163,7 +205,10 @@ def test_v5c_needs_the_portraits_own_drive(nodes):
     adapter = host.adapter("v5b")
     v5c = replace(adapter, loaded=replace(adapter.loaded, generations=("v5c",)))
     latent = {"samples": normal("portrait", 1, 4, 16, 16)}
-    with pytest.raises(ValueError, match="its reference pass also receives the portrait's own drive, so wire Encode Portrait Drive"):
+    with pytest.raises(
+        ValueError,
+        match="its reference pass also receives the portrait's own drive, so wire Encode Portrait Drive",
+    ):
         nodes.EncodeReference.execute(host.model, v5c, prompt("+"), prompt("-"), latent)
 
 
@@ -176,10 +221,15 @@ def test_a_large_portrait_on_an_old_generation_says_that_it_is_extrapolated(node
 
 def test_sizes_are_derived_and_a_mismatch_is_said_by_the_node_that_sees_it(nodes, encoders):
     host = Host()
-    drive = encode(nodes, encoders["coefficients"], head_pose=pictures(side=192), clip_vision=clip_vision(), **patches())
+    drive = encode(
+        nodes, encoders["coefficients"], head_pose=pictures(side=192), clip_vision=clip_vision(), **patches()
+    )
     batch = host.noise_node.execute(drive)[0]
     assert batch["samples"].shape == (FRAMES, 4, 24, 24) and batch["batch_index"] == [0] * FRAMES
     with pytest.raises(ValueError, match="latent is 128x128 px and the head pose was drawn at 192x192 px"):
         host.noise_node.execute(drive, {"samples": torch.zeros(1, 4, 16, 16)})
-    with pytest.raises(ValueError, match="head pose of the drive is for 192x192 px and the portrait was encoded at 128x128 px"):
+    with pytest.raises(
+        ValueError,
+        match="head pose of the drive is for 192x192 px and the portrait was encoded at 128x128 px",
+    ):
         host.apply(host.reference("v2"), drive)

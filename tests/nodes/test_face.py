@@ -8,7 +8,9 @@ import pytest
 from sk_portrait.testing.talking_head import talking_head
 from sk_portrait.testing.videos import write_video
 
-pytest.importorskip("mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21")
+pytest.importorskip(
+    "mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21"
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,14 @@ def talking():
 def track_of(images, **options):
     from sk_portrait.nodes.face.track import TrackFace
 
-    values = {"fps": 25.0, "source": "mediapipe-mesh", "face": "largest", "face_number": 1, "on_miss": "stop", **options}
+    values = {
+        "fps": 25.0,
+        "source": "mediapipe-mesh",
+        "face": "largest",
+        "face_number": 1,
+        "on_miss": "stop",
+        **options,
+    }
     return TrackFace.execute(images, **values).args
 
 
@@ -46,12 +55,19 @@ def test_from_a_picture_to_the_head_pose_and_the_patches(portrait):
     assert images.shape == (1, 512, 512, 3) and cropped.size == (512, 512) and crop.side < 511
 
     (head_pose,) = DrawHeadPose.execute(cropped, 0.0, 512).args
-    assert head_pose.shape == (1, 512, 512, 3) and len(np.unique(head_pose.reshape(-1, 3).numpy(), axis=0)) == 5
+    assert (
+        head_pose.shape == (1, 512, 512, 3) and len(np.unique(head_pose.reshape(-1, 3).numpy(), axis=0)) == 5
+    )
 
     *pictures, patches = FacePatches.execute(images, cropped).args
     assert [tuple(picture.shape) for picture in pictures] == [(1, 224, 224, 3)] * 4
     assert list(patches) == ["left_eye", "right_eye", "mouth"] and patches["mouth"] is pictures[2]
-    assert DrawHeadPose.execute(cropped, 0.0, 0, cropped.replace(size=(256, 256))).args[0].shape == (1, 256, 256, 3)
+    assert DrawHeadPose.execute(cropped, 0.0, 0, cropped.replace(size=(256, 256))).args[0].shape == (
+        1,
+        256,
+        256,
+        3,
+    )
 
 
 def test_a_video_is_tracked_and_cropped_as_a_stream(comfy, tmp_path, talking):
@@ -64,7 +80,9 @@ def test_a_video_is_tracked_and_cropped_as_a_stream(comfy, tmp_path, talking):
     crop_inputs = {"generation": "v2", "factor": 0.0, "size": 256}
     part = {"fps": 12.0, "start": 0.0, "seconds": 0.0}
     video = InputImpl.VideoFromFile(str(path))
-    images, track, crop, measured, audio, fps, report = TrackVideo.execute(video, **part, **which, **crop_inputs).args
+    images, track, crop, measured, audio, fps, report = TrackVideo.execute(
+        video, **part, **which, **crop_inputs
+    ).args
     assert images.shape == (6, 256, 256, 3) and measured.shape == (6, 256, 256) and fps == 12
     assert len(track) == 6 and track.size == (256, 256) and "6 of 6" in report
     assert audio["waveform"].shape == (1, 1, 8000) and audio["sample_rate"] == 16000
@@ -137,7 +155,9 @@ def test_every_input_and_output_says_what_it_is(comfy):
         schema = node.define_schema()
         assert schema.node_id.startswith("SKPortrait") and schema.category.startswith("SK Portrait/")
         assert all(part.tooltip for part in (*schema.inputs, *schema.outputs)), schema.node_id
-        assert {part.id for part in schema.inputs} == set(inspect.signature(node.execute).parameters) - OLD_NAMES.get(schema.node_id, set())
+        assert {part.id for part in schema.inputs} == set(
+            inspect.signature(node.execute).parameters
+        ) - OLD_NAMES.get(schema.node_id, set())
 
 
 def test_where_the_clip_cuts_to_another_person(portrait, talking):

@@ -7,7 +7,9 @@ import pytest
 from sk_portrait.testing.talking_head import talking_head
 from sk_portrait.testing.videos import write_video
 
-pytest.importorskip("mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21")
+pytest.importorskip(
+    "mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21"
+)
 
 FRAMES = 8
 GRAPH = {
@@ -51,10 +53,15 @@ def test_a_video_goes_through_its_crop_and_back(server):
     outputs = server.run(GRAPH)
     files = {node: outputs[node]["images"] for node in ("shown", "whole", "boxes", "mouth")}
     assert [len(images) for images in files.values()] == [FRAMES] * 4
-    back, whole = (np.asarray(Image.open(server.path(files[node][3])).convert("RGB")).astype(int) for node in ("shown", "whole"))
+    back, whole = (
+        np.asarray(Image.open(server.path(files[node][3])).convert("RGB")).astype(int)
+        for node in ("shown", "whole")
+    )
     assert np.array_equal(back[-1], whole[-1])  # the square ends one row above the frame's edge
     # New hosts read colour at a finer grain than 8-bit RGB, so single pixels at colour edges differ by more than the crop's 2.
     assert np.abs(back - whole).mean() < 2 and not np.array_equal(back, whole)
     with av.open(str(server.path(outputs["saved"]["images"][0]))) as container:
         assert float(container.streams.video[0].average_rate) == 25
-        assert container.streams.audio[0].duration * container.streams.audio[0].time_base == pytest.approx(FRAMES / 25, abs=0.1)
+        assert container.streams.audio[0].duration * container.streams.audio[0].time_base == pytest.approx(
+            FRAMES / 25, abs=0.1
+        )

@@ -6,7 +6,9 @@ from sk_portrait.face_tools.sound import form_of
 from sk_portrait.testing.sounds import film_with_sound, packets_of, tones
 from sk_portrait.testing.talking_head import talking_head
 
-pytest.importorskip("mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21")
+pytest.importorskip(
+    "mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21"
+)
 
 FRAMES = 5
 SAVED = {"format": "auto", "codec": "auto", "format.codec": "auto"}  # as old and as new ComfyUI name it
@@ -29,12 +31,16 @@ GRAPH = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("codec", "layout", "rate"), [("flac", "7.1", 48000), ("pcm_f32le", "stereo", 192000)])
+@pytest.mark.parametrize(
+    ("codec", "layout", "rate"), [("flac", "7.1", 48000), ("pcm_f32le", "stereo", 192000)]
+)
 def test_a_film_with_any_sound_leaves_the_server_alive(server, codec, layout, rate):
     wave = tones(layout, rate, FRAMES / 25)
     if codec == "pcm_f32le":
         wave[:, 1000:2000] = float("nan")
-    film = film_with_sound(server.base / "input" / "film.mkv", codec, wave, layout, rate, pictures=talking_head()[:FRAMES])
+    film = film_with_sound(
+        server.base / "input" / "film.mkv", codec, wave, layout, rate, pictures=talking_head()[:FRAMES]
+    )
     outputs = server.run(GRAPH)
     pasted, cropped = (server.path(outputs[node]["images"][0]) for node in ("pasted", "cropped"))
     assert (form_of(pasted).channels, form_of(pasted).rate) == (len(wave), rate)

@@ -83,7 +83,13 @@ def test_a_named_file_is_not_taken_for_another_generation_with_the_same_tensors(
 
 
 def test_lists_hold_what_a_loader_can_take_and_begin_with_todays_generation(library, files, tmp_path):
-    for repository in ("hm2_reference", "hm5_reference", "hm5_control_base", "hm5_control_proj", "hm5_motion"):
+    for repository in (
+        "hm2_reference",
+        "hm5_reference",
+        "hm5_control_base",
+        "hm5_control_proj",
+        "hm5_motion",
+    ):
         put(files, tmp_path, repository, f"{repository}/{NAMELESS}")
     assert library.options("reference adapter") == ["hm5_reference.safetensors", "hm2_reference.safetensors"]
     assert library.options("drive encoder") == ["hm5_control_base.safetensors"]

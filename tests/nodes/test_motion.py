@@ -78,7 +78,9 @@ def test_the_model_is_the_same_before_and_after_its_clone_moved(host, animatedif
 def test_cond_and_uncond_apart_are_cond_and_uncond_together(host, kind, monkeypatch):
     moving = host.move(host.motion(kind), 4, 2)
     together = host.sample(moving, 6, SMALL)
-    monkeypatch.setattr(type(moving.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # ComfyUI then splits
+    monkeypatch.setattr(
+        type(moving.model), "memory_required", lambda self, *args, **kwargs: 1 << 60
+    )  # ComfyUI then splits
     apart = host.sample(moving, 6, SMALL)
     assert relative_error(apart, together) < 1e-5
 
@@ -93,7 +95,11 @@ def test_modules_stand_after_the_layers_and_before_what_changes_the_size(host):
 
     def layers():
         blocks = {"in": unet.input_blocks, "mid": [unet.middle_block], "out": unet.output_blocks}
-        return {(side, i): [type(x).__name__ for x in block] for side, all_ in blocks.items() for i, block in enumerate(all_)}
+        return {
+            (side, i): [type(x).__name__ for x in block]
+            for side, all_ in blocks.items()
+            for i, block in enumerate(all_)
+        }
 
     before = layers()
     injection.inject(host.model)
@@ -104,11 +110,15 @@ def test_modules_stand_after_the_layers_and_before_what_changes_the_size(host):
     assert moving["mid", 0] == ["ResBlock", "SpatialTransformer", "Marker", "ResBlock"]
     assert moving["out", 2] == ["ResBlock", "Marker", "Upsample"]
     assert moving["out", 5] == ["ResBlock", "SpatialTransformer", "Marker", "Upsample"]
-    assert {place for place, kinds in moving.items() if "Marker" not in kinds} == {("in", i) for i in (0, 3, 6, 9)}
+    assert {place for place, kinds in moving.items() if "Marker" not in kinds} == {
+        ("in", i) for i in (0, 3, 6, 9)
+    }
 
 
 def test_half_a_strength_lies_between(host, animatediff):
-    none, half, full = (host.sample(host.move(animatediff, strength=s), 5, SMALL, steps=1) for s in (0.0, 0.5, 1.0))
+    none, half, full = (
+        host.sample(host.move(animatediff, strength=s), 5, SMALL, steps=1) for s in (0.0, 0.5, 1.0)
+    )
     assert 0 < (half - none).abs().mean() < (full - none).abs().mean()
 
 
@@ -126,7 +136,9 @@ def test_v3s_two_modules_can_be_applied_in_either_order(host, animatediff):
 def test_each_window_gets_the_drive_of_its_own_frames(host):
     clip = drive(10, cells=SMALL)
     model = host.apply(drive=clip)
-    windowed = host.sample(host.move(host.still_motion(), 4, 2, model=model), 10, SMALL, noise=shared_noise(10, SMALL))
+    windowed = host.sample(
+        host.move(host.still_motion(), 4, 2, model=model), 10, SMALL, noise=shared_noise(10, SMALL)
+    )
     whole = host.sample(model, 10, SMALL, noise=shared_noise(10, SMALL))
     assert relative_error(windowed, whole) < 1e-5
 
@@ -157,11 +169,24 @@ def test_controlnets_see_the_pictures_of_each_window(host, animatediff):
     import comfy.sample
 
     inner = noting(torch.arange(10.0).view(-1, 1, 1, 1))
-    outer = noting(torch.arange(3.0).view(-1, 1, 1, 1), inner)  # fewer pictures than frames: ComfyUI begins them again
+    outer = noting(
+        torch.arange(3.0).view(-1, 1, 1, 1), inner
+    )  # fewer pictures than frames: ComfyUI begins them again
     positive, negative = ([[text, {"control": outer}] for text, _ in prompt(sign)] for sign in "+-")
     noise = normal("noise", 10, 4, SMALL, SMALL)
     moving = host.move(animatediff, 4, 1)
-    comfy.sample.sample(moving, noise, 2, 2.0, "euler", "normal", positive, negative, torch.zeros_like(noise), disable_pbar=True)
+    comfy.sample.sample(
+        moving,
+        noise,
+        2,
+        2.0,
+        "euler",
+        "normal",
+        positive,
+        negative,
+        torch.zeros_like(noise),
+        disable_pbar=True,
+    )
     windows = [[0, 1, 2, 3], [3, 4, 5, 6], [6, 7, 8, 9]] * 2
     assert inner.resized == outer.resized == [4] * 3  # once a window, not once a step
     assert inner.seen == [window * 2 for window in windows]  # cond and uncond
@@ -178,10 +203,20 @@ def test_the_hosts_own_windows_drive_the_motion(host, animatediff):
     """0.3.64's windows fail for frames in the batch dimension; newer ones also send an anchor frame with each window."""
     from comfy_extras.nodes_context_windows import ContextWindowsManualNode
 
-    inputs = {i.id: i.default for i in ContextWindowsManualNode.define_schema().inputs if getattr(i, "default", None) is not None}
+    inputs = {
+        i.id: i.default
+        for i in ContextWindowsManualNode.define_schema().inputs
+        if getattr(i, "default", None) is not None
+    }
     if "causal_window_fix" not in inputs:
         pytest.skip("this host's context windows raise for frames in the batch dimension")
-    chosen = {"context_length": 4, "context_overlap": 2, "context_schedule": "standard_static", "fuse_method": "flat", "dim": 0}
+    chosen = {
+        "context_length": 4,
+        "context_overlap": 2,
+        "context_schedule": "standard_static",
+        "fuse_method": "flat",
+        "dim": 0,
+    }
     model = host.apply(drive=drive(10, cells=SMALL), model=host.move(host.still_motion(), 0))
     windowed = ContextWindowsManualNode.execute(model, **(inputs | chosen))[0]
     whole = host.sample(model, 10, SMALL, noise=shared_noise(10, SMALL))

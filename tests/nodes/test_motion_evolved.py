@@ -15,7 +15,10 @@ from sk_portrait.testing.tiny_motion import MovingHost, shared_noise
 
 FOLDER = os.environ.get("SK_PORTRAIT_ANIMATEDIFF_EVOLVED")
 
-pytestmark = [pytest.mark.comfy, pytest.mark.skipif(not FOLDER, reason="SK_PORTRAIT_ANIMATEDIFF_EVOLVED is not set")]
+pytestmark = [
+    pytest.mark.comfy,
+    pytest.mark.skipif(not FOLDER, reason="SK_PORTRAIT_ANIMATEDIFF_EVOLVED is not set"),
+]
 
 SMALL = 8
 
@@ -29,7 +32,9 @@ def host(comfy) -> MovingHost:
 def evolved(comfy):
     """The pack, imported as ComfyUI imports it."""
     name = "animatediff_evolved"
-    spec = importlib.util.spec_from_file_location(name, Path(FOLDER) / "__init__.py", submodule_search_locations=[FOLDER])
+    spec = importlib.util.spec_from_file_location(
+        name, Path(FOLDER) / "__init__.py", submodule_search_locations=[FOLDER]
+    )
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.NODE_CLASS_MAPPINGS
@@ -38,7 +43,9 @@ def evolved(comfy):
 def sliding(evolved, model, length: int, overlap: int):
     """MODEL with AnimateDiff-Evolved's static context windows."""
     (options,) = evolved["ADE_StandardStaticContextOptions"]().create_options(length, overlap)
-    return evolved["ADE_UseEvolvedSampling"]().use_evolved_sampling(model, "use existing", context_options=options)[0]
+    return evolved["ADE_UseEvolvedSampling"]().use_evolved_sampling(
+        model, "use existing", context_options=options
+    )[0]
 
 
 def test_each_context_gets_the_drive_of_its_own_frames(host, evolved):
@@ -52,8 +59,12 @@ def test_each_context_gets_the_drive_of_its_own_frames(host, evolved):
 def test_its_contexts_and_our_windows_move_alike(host, evolved, kind):
     noise = shared_noise(10, SMALL)
     model = host.apply(drive=drive(10, cells=SMALL))
-    ours = host.sample(host.move(host.motion(kind), 4, 1, "flat", model=model), 10, SMALL, noise=noise, steps=1)
+    ours = host.sample(
+        host.move(host.motion(kind), 4, 1, "flat", model=model), 10, SMALL, noise=noise, steps=1
+    )
     (options,) = evolved["ADE_StandardStaticContextOptions"]().create_options(4, 1, fuse_method="flat")
     moving = host.move(host.motion(kind), 0, model=model)
-    theirs = evolved["ADE_UseEvolvedSampling"]().use_evolved_sampling(moving, "use existing", context_options=options)[0]
+    theirs = evolved["ADE_UseEvolvedSampling"]().use_evolved_sampling(
+        moving, "use existing", context_options=options
+    )[0]
     assert relative_error(host.sample(theirs, 10, SMALL, noise=noise, steps=1), ours) < 1e-5

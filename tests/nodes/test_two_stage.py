@@ -88,13 +88,18 @@ def test_any_guider_and_any_sampler(host, motions, kind):
     basic = Guider_Basic(host.model)
     basic.set_conds(prompt("+"))
     for guider in (basic, host.guider(cfg=1.0)):
-        video, again = (host.video(motions[kind], 14, 2, SMALL, guider=guider, sampler="dpmpp_2m_sde")[0] for _ in range(2))
+        video, again = (
+            host.video(motions[kind], 14, 2, SMALL, guider=guider, sampler="dpmpp_2m_sde")[0]
+            for _ in range(2)
+        )
         assert torch.isfinite(video).all() and torch.equal(video, again)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_steps_leave_the_clip_as_it_is(host, motions, kind, monkeypatch):
-    monkeypatch.setattr(host, "sigmas", lambda steps: torch.tensor([]))  # what ComfyUI's schedulers give at denoise 0
+    monkeypatch.setattr(
+        host, "sigmas", lambda steps: torch.tensor([])
+    )  # what ComfyUI's schedulers give at denoise 0
     clip = {"samples": normal("clip", 14, 4, SMALL, SMALL)}
     video, _ = host.video(motions[kind], 14, latent_image=clip)
     assert torch.equal(video, clip["samples"])
@@ -142,7 +147,9 @@ def test_the_progress_bar_ends_full(host, motions, monkeypatch):
 
 def test_the_first_stage_of_the_paper_is_every_frame_alone_from_one_noise(host, motions):
     _, first = host.video(motions["v2"], 14, cells=SMALL)
-    assert (first - first[:1]).abs().max() < 1e-5 * first.abs().max()  # nothing drives it, so all frames are one
+    assert (
+        first - first[:1]
+    ).abs().max() < 1e-5 * first.abs().max()  # nothing drives it, so all frames are one
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -164,18 +171,25 @@ def test_the_drive_reaches_every_frame_of_both_stages(host, motions):
 
 def test_a_drive_of_another_length_is_named_with_both(host, motions):
     with pytest.raises(ValueError, match="10 .*14"):
-        host.video(motions["v2"], 14, cells=SMALL, guider=host.guider(host.apply(drive=drive(10, cells=SMALL))))
+        host.video(
+            motions["v2"], 14, cells=SMALL, guider=host.guider(host.apply(drive=drive(10, cells=SMALL)))
+        )
 
 
 @pytest.mark.parametrize(("kind", "frames"), [("v2", 14), ("v3", 14), ("v5", 14), ("v5", 5)])
 def test_a_first_stage_of_another_clip_is_named_with_both(host, motions, kind, frames):
-    with pytest.raises(ValueError, match=f"stage1 holds 9 .*clip has {'14' if kind == 'v2' else '3' if frames == 14 else '0'}"):
+    with pytest.raises(
+        ValueError,
+        match=f"stage1 holds 9 .*clip has {'14' if kind == 'v2' else '3' if frames == 14 else '0'}",
+    ):
         host.video(motions[kind], frames, cells=SMALL, stage1={"samples": torch.zeros(9, 4, SMALL, SMALL)})
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("call", [0, 1, 3])
-def test_cancel_stops_before_the_next_unet_call_and_the_next_run_is_right(host, motions, kind, call, monkeypatch):
+def test_cancel_stops_before_the_next_unet_call_and_the_next_run_is_right(
+    host, motions, kind, call, monkeypatch
+):
     import comfy.model_management
 
     right, _ = host.video(motions[kind], 14, cells=SMALL)

@@ -38,9 +38,15 @@ def graph(seed: int, prefix: str = "video") -> dict:
         "motion": ("SKPortraitLoadMotion", {"file": MOTION}),
         "latent": ("EmptyLatentImage", {"width": 64, "height": 64, "batch_size": FRAMES}),
         "noise": ("RandomNoise", {"noise_seed": seed}),
-        "guider": ("CFGGuider", {"model": ["model", 0], "positive": ["positive", 0], "negative": ["negative", 0], "cfg": 2.0}),
+        "guider": (
+            "CFGGuider",
+            {"model": ["model", 0], "positive": ["positive", 0], "negative": ["negative", 0], "cfg": 2.0},
+        ),
         "sampler": ("KSamplerSelect", {"sampler_name": "euler"}),
-        "sigmas": ("BasicScheduler", {"model": ["model", 0], "scheduler": "normal", "steps": STEPS, "denoise": 1.0}),
+        "sigmas": (
+            "BasicScheduler",
+            {"model": ["model", 0], "scheduler": "normal", "steps": STEPS, "denoise": 1.0},
+        ),
         "video": (
             "SKPortraitTwoStageSampler",
             {
@@ -81,6 +87,8 @@ def test_cancel_in_each_stage_stops_the_run_and_the_next_one_is_right(server, mo
             server.run(graph(10 + stage), cancel)
         assert reached.is_set() and max(seen) <= at + 1
     steps = []
-    again = server.run(graph(1, "again"), lambda node, value, maximum: steps.append(value) if node == "video" else None)
+    again = server.run(
+        graph(1, "again"), lambda node, value, maximum: steps.append(value) if node == "video" else None
+    )
     assert max(steps) == 2 * STEPS  # sampled again, not from ComfyUI's cache
     assert right.equal(video(server, again))

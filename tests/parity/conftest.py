@@ -75,7 +75,9 @@ def parameters(module, golden: Golden) -> Iterator:
             if not golden.has(file_of(case)) or (host != "comfy" and case in comfy_only):
                 continue
             marks = [pytest.mark.comfy] * (host == "comfy")
-            marks += [pytest.mark.slow] * (host != "comfy" and case in getattr(module, "SLOW_WITHOUT_COMFY", ()))
+            marks += [pytest.mark.slow] * (
+                host != "comfy" and case in getattr(module, "SLOW_WITHOUT_COMFY", ())
+            )
             names = tuple(outputs(golden, case, module.OUTPUTS.get(case, r"y.*")))
             for name in names:
                 label = f"{host}-{case}-{name}{golden.label(file_of(case))}"
@@ -90,7 +92,9 @@ def goldens(folder: str | None) -> list[Golden]:
 def pytest_generate_tests(metafunc):
     if "row" in metafunc.fixturenames:
         folders = goldens(metafunc.config.getoption("golden"))
-        metafunc.parametrize("row", [one for golden in folders for one in parameters(metafunc.module, golden)], indirect=True)
+        metafunc.parametrize(
+            "row", [one for golden in folders for one in parameters(metafunc.module, golden)], indirect=True
+        )
 
 
 def pytest_report_teststatus(report):

@@ -51,7 +51,11 @@ def _video(case: str, generation: str, motions):
 
 CASES = {
     "video_v2": _video("video_v2", "v2", lambda golden, host: [animatediff_of(golden, host)]),
-    "video_v3": _video("video_v3", "v3", lambda golden, host: [sk_motion_of(golden, "v3", host), animatediff_of(golden, host)]),
+    "video_v3": _video(
+        "video_v3",
+        "v3",
+        lambda golden, host: [sk_motion_of(golden, "v3", host), animatediff_of(golden, host)],
+    ),
     "video_v5": _video("video_v5", "v5", lambda golden, host: [sk_motion_of(golden, "v5", host)]),
 }
 OUTPUTS = dict.fromkeys(CASES, "stage1|y")

@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 
 from sk_portrait.systems.freeanimate.attention import AnchoredAttention
-from sk_portrait.systems.freeanimate.reference_items import AHEAD, BOTH, COND_ONLY, HERE, STORED, TEXT_IN_COND, AnchorRows, Preview
+from sk_portrait.systems.freeanimate.reference_items import (
+    AHEAD,
+    BOTH,
+    COND_ONLY,
+    HERE,
+    STORED,
+    TEXT_IN_COND,
+    AnchorRows,
+    Preview,
+)
 from sk_portrait.systems.freeanimate.trajectory import LOWEST, Trajectory
 from sk_portrait.testing.golden import Golden
 from sk_portrait.testing.golden_sampling import LATENT_SCALE
@@ -30,7 +39,9 @@ def _unet(golden: Golden, host) -> Compared:
         return host.forward(x[:frames], text.expand(frames, -1, -1), timestep, branches=[COND], **extra)
 
     def edit(self_maps: bool, cross_maps: bool) -> AnchorRows:
-        return AnchorRows(lambda sigma: t["x_edit"][frames:], Preview(path, float(self_maps), float(cross_maps)))
+        return AnchorRows(
+            lambda sigma: t["x_edit"][frames:], Preview(path, float(self_maps), float(cross_maps))
+        )
 
     yield "y_plain", run(t["x"], t["text"], None), t["y_plain"][:frames]
     yield "y", run(t["x"], t["text"], AnchorRows(lambda sigma: t["x"][frames:])), t["y"][:frames]
@@ -41,7 +52,11 @@ def _unet(golden: Golden, host) -> Compared:
         ("both", (True, True), EVERY),
         ("self_32", (True, False), 32),
     ):
-        yield f"y_edit_{name}", run(t["x_edit"], t["text_edit"], edit(*maps), largest), t[f"y_edit_{name}"][:frames]
+        yield (
+            f"y_edit_{name}",
+            run(t["x_edit"], t["text_edit"], edit(*maps), largest),
+            t[f"y_edit_{name}"][:frames],
+        )
 
 
 def trajectory_of(golden: Golden, host, anchored: bool, timestep: str) -> tuple[Trajectory, Tensor]:
@@ -54,7 +69,13 @@ def trajectory_of(golden: Golden, host, anchored: bool, timestep: str) -> tuple[
     sigmas = torch.cat([t["sigmas"][1:].flip(0), torch.zeros(1)])
     wires = {"reference": {"samples": clean[frames:]}} if anchored else {}
     path, start = InvertFrames.execute(
-        host.patcher, [[t["text"], {}]], sigmas, first_level=0, timestep=timestep, frames={"samples": clean[:frames]}, **wires
+        host.patcher,
+        [[t["text"], {}]],
+        sigmas,
+        first_level=0,
+        timestep=timestep,
+        frames={"samples": clean[:frames]},
+        **wires,
     ).result
     return path, start["samples"]
 
@@ -64,7 +85,11 @@ def _inversion(golden: Golden, host) -> Compared:
     from sk_portrait.nodes.freeanimate.invert import HERE as OWN
 
     t = golden.tensors("free_inversion")
-    for name, anchored, timestep in (("trajectory", True, OWN), ("trajectory_plain", False, OWN), ("trajectory_ahead", True, ABOVE)):
+    for name, anchored, timestep in (
+        ("trajectory", True, OWN),
+        ("trajectory_plain", False, OWN),
+        ("trajectory_ahead", True, ABOVE),
+    ):
         path, _ = trajectory_of(golden, host, anchored, timestep)
         frames = path.frames
         yield name, path.latents, t[name][:, :frames]
@@ -88,7 +113,10 @@ def _denoise(golden: Golden, host) -> Compared:
         guider.set_conds([[t[prompt], {}]], [[t["negative"], {}]])
         guider.set_cfg(cfg)
         euler = comfy.samplers.sampler_object("euler")
-        return guider.sample(torch.zeros_like(start), start, euler, t["sigmas"], disable_pbar=True, seed=0) * LATENT_SCALE
+        return (
+            guider.sample(torch.zeros_like(start), start, euler, t["sigmas"], disable_pbar=True, seed=0)
+            * LATENT_SCALE
+        )
 
     path, start = inverted[OWN]
     anchored = AnchorFrames.execute(host.patcher, 0, 0.0, 1.0, 0, trajectory=path)[0]
@@ -107,12 +135,18 @@ def _denoise(golden: Golden, host) -> Compared:
         ("y_fatezero", 1.0, 1.0, EVERY, COND_ONLY, AHEAD, "source", True, ABOVE),
     ):
         path, start = inverted[order]
-        model = ApplyInversion.execute(host.patcher, path, self_until, cross_until, largest, halves, stands, first_level=0)[0]
+        model = ApplyInversion.execute(
+            host.patcher, path, self_until, cross_until, largest, halves, stands, first_level=0
+        )[0]
         yield name, run(model, start, prompt, settings["cfg"] if guided else 1.0), t[name]
 
 
 CASES = {"free_unet": _unet, "free_inversion": _inversion, "free_denoise": _denoise}
-OUTPUTS = {"free_inversion": [f"trajectory{kind}" for kind in ("", " reference", "_plain", "_ahead", "_ahead reference")]}
+OUTPUTS = {
+    "free_inversion": [
+        f"trajectory{kind}" for kind in ("", " reference", "_plain", "_ahead", "_ahead reference")
+    ]
+}
 COMFY_ONLY = set(CASES)
 
 

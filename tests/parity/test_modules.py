@@ -40,7 +40,9 @@ def _reference(name: str, make):
 def _sk_cross(golden: Golden, host) -> Compared:
     t = golden.tensors("sk_cross_v1")
     s = golden.index["cases"]["sk_cross_v1"]
-    module = SKCrossAttention(s["channel_in"], s["channel_out"], s["cross_attention_dim"], 64, 1024, operations=host.operations)
+    module = SKCrossAttention(
+        s["channel_in"], s["channel_out"], s["cross_attention_dim"], 64, 1024, operations=host.operations
+    )
     yield "y", golden.fill(module, "sk_cross_v1")(t["x"], t["context"]), t["y"]
 
 
@@ -48,7 +50,9 @@ def _stk_cross(name: str, tables):
     def case(golden: Golden, host) -> Compared:
         t = golden.tensors(name)
         x = rearrange(t["x"], "b f c h w -> (b f) c h w")
-        module = STKCrossAttention(x.shape[1], t["context"].shape[-1], tables, mid=32, operations=host.operations)
+        module = STKCrossAttention(
+            x.shape[1], t["context"].shape[-1], tables, mid=32, operations=host.operations
+        )
         y = golden.fill(module, name)(x, t["context"].flatten(0, 1))
         yield "y", y, t["y"].flatten(0, 1)
 
@@ -59,7 +63,9 @@ def _small_unet(name: str, tables):
     def case(golden: Golden, host) -> Compared:
         t = golden.tensors(name)
         s = golden.index["cases"][name]
-        net = SmallUnet(s["mid_channels"], s["out_channels"], t["context"].shape[-1], tables, operations=host.operations)
+        net = SmallUnet(
+            s["mid_channels"], s["out_channels"], t["context"].shape[-1], tables, operations=host.operations
+        )
         for i, y in enumerate(golden.fill(net, name)(frames_first(t["x"]), t["context"].flatten(0, 1))):
             yield f"feat_{i}", y, frames_first(t[f"feat_{i}"])
 
@@ -79,7 +85,10 @@ def _knit_drive(name: str, generation: str, repository: str, keys: dict[str, str
         t = golden.tensors(name)
         s = golden.index["cases"][name]
         part = find_part(DRIVE, generation, repository)
-        sizes = dict(part.published) | {"widths": s["block_out_channels"], "context_dim": s["cross_attention_dim"]}
+        sizes = dict(part.published) | {
+            "widths": s["block_out_channels"],
+            "context_dim": s["cross_attention_dim"],
+        }
         net = golden.loaded(name, part, sizes, host.operations).module
         features = net(frames_first(t["condition"]), _expression(t, motion="emo_embedding" in t))
         for station, key in keys.items():
@@ -101,7 +110,9 @@ def _full_drive(generation: str):
         net = golden.loaded(name, part, part.published, host.operations).module
         if generation != "v3":
             projection = find_part(PROJECTION, generation)
-            net.projection = golden.loaded(f"{name}_proj", projection, projection.published, host.operations).module
+            net.projection = golden.loaded(
+                f"{name}_proj", projection, projection.published, host.operations
+            ).module
         for kind in ("coeff", "emo"):
             picture, expression = frames_first(t["condition"]), _expression(t, motion=kind == "emo")
             features = dict(net(picture, expression))
@@ -116,7 +127,11 @@ def _full_drive(generation: str):
 
 def _fan(golden: Golden, host) -> Compared:
     crop = torch.from_numpy(draw(golden.salt, "fan_encoder:x", (2, 3, CROP, CROP))).clamp(-3, 3) / 3
-    yield "y", golden.loaded("fan_encoder", find_part(FACE_MOTION, "v1"), {}).module(crop), golden.tensors("fan_encoder")["y"]
+    yield (
+        "y",
+        golden.loaded("fan_encoder", find_part(FACE_MOTION, "v1"), {}).module(crop),
+        golden.tensors("fan_encoder")["y"],
+    )
 
 
 def _module(case: str, make):
@@ -142,15 +157,25 @@ CASES = {
     "stk_cross_v5": _stk_cross("stk_cross_v5", None),
     "small_unet_v4": _small_unet("small_unet_v4", (512, 1024)),
     "small_unet_v5": _small_unet("small_unet_v5", None),
-    "control_v1": _knit_drive("control_v1", "v1", "coefficients_drive", {f"down_{i}": f"down_{i}" for i in range(3)}),
-    "control2_v1": _knit_drive("control2_v1", "v1", "motion_drive", {f"down_{i}": f"down2_{i}" for i in range(3)}),
-    "control_v2": _knit_drive("control_v2", "v2", "coefficients_drive", {f"up_{i}": f"up_v2_{i}" for i in range(4)}),
-    "control2_v2": _knit_drive("control2_v2", "v2", "motion_drive", {f"up_{i}": f"up2_v2_{i}" for i in range(4)}),
+    "control_v1": _knit_drive(
+        "control_v1", "v1", "coefficients_drive", {f"down_{i}": f"down_{i}" for i in range(3)}
+    ),
+    "control2_v1": _knit_drive(
+        "control2_v1", "v1", "motion_drive", {f"down_{i}": f"down2_{i}" for i in range(3)}
+    ),
+    "control_v2": _knit_drive(
+        "control_v2", "v2", "coefficients_drive", {f"up_{i}": f"up_v2_{i}" for i in range(4)}
+    ),
+    "control2_v2": _knit_drive(
+        "control2_v2", "v2", "motion_drive", {f"up_{i}": f"up2_v2_{i}" for i in range(4)}
+    ),
     "control_v3": _full_drive("v3"),
     "control_v4": _full_drive("v4"),
     "control_v5": _full_drive("v5"),
     "fan_encoder": _fan,
-    "sk_motion_v3": _module("sk_motion_v3", lambda operations: SKMotionModule(64, embedding_dim=48, operations=operations)),
+    "sk_motion_v3": _module(
+        "sk_motion_v3", lambda operations: SKMotionModule(64, embedding_dim=48, operations=operations)
+    ),
     "sk_motion_v5": _module("sk_motion_v5", lambda operations: SKMotionModuleV5(64, operations=operations)),
 }
 OUTPUTS = dict.fromkeys(CASES, r"y(_nopad)?|feat_.*|(coeff|emo)\..*|(down|up)2?_.*")

@@ -40,7 +40,12 @@ def _unet(generation: str):
         for key, value in t.items():
             if key.startswith("feature."):
                 yield key, features[key.removeprefix("feature.")], value
-        for key, actions in (("y_plain", ()), ("y_reference", (reference,)), ("y_control", drives), ("y", (reference, *drives))):
+        for key, actions in (
+            ("y_plain", ()),
+            ("y_reference", (reference,)),
+            ("y_control", drives),
+            ("y", (reference, *drives)),
+        ):
             if key in t:
                 yield key, host.forward(x, context, timestep, actions), frames_first(t[key])
 
@@ -51,7 +56,10 @@ def key_frames_of(t: dict[str, Tensor], frames: int) -> dict:
     """The golden pads as the features of the first and the last frame."""
     pads = {key.removeprefix("pad."): value.unbind(2) for key, value in t.items() if key.startswith("pad.")}
     return {
-        frame: {branch: {station: ends[end][row] for station, ends in pads.items()} for row, branch in enumerate((UNCOND, COND))}
+        frame: {
+            branch: {station: ends[end][row] for station, ends in pads.items()}
+            for row, branch in enumerate((UNCOND, COND))
+        }
         for end, frame in enumerate((0, frames - 1))
     }
 

@@ -37,7 +37,12 @@ def _attention(golden: Golden, host) -> Compared:
     to_out, text.to_out[0] = text.to_out[0], nn.Identity()
     heads = text(t["n"], text.keys_values(t["context"][:, :-4]))
     added = residual(heads, t["context"][:, -4:])
-    for name, scale in (("y_1", 1.0), ("y_-0.7", -0.7), ("y_0", 0.0), ("y_rows", torch.tensor([-0.7, 1.0])[:, None, None])):
+    for name, scale in (
+        ("y_1", 1.0),
+        ("y_-0.7", -0.7),
+        ("y_0", 0.0),
+        ("y_rows", torch.tensor([-0.7, 1.0])[:, None, None]),
+    ):
         yield name, to_out(heads + scale * added), t[name]
 
 
@@ -47,7 +52,11 @@ def _directions(golden: Golden, host) -> Compared:
     row = GANSpaceRow("test", *(settings[name] for name in ("component", "start", "end")))
     yield "interfacegan", whole(t["flat"], "the direction"), t["interfacegan"]
     for name, strength in (("4minus", -4.0), ("2", 2.0)):
-        yield f"ganspace_strength_{name}", ganspace(t["w"], pca, row, strength), t[f"ganspace_strength_{name}"]
+        yield (
+            f"ganspace_strength_{name}",
+            ganspace(t["w"], pca, row, strength),
+            t[f"ganspace_strength_{name}"],
+        )
 
 
 def _variants(golden: Golden, host, t: dict[str, Tensor], lambdas: list[float]) -> dict[str, WPlusAction]:
@@ -84,7 +93,11 @@ def _animatediff(golden: Golden, host) -> Compared:
         for name, want in t.items():
             if name.startswith("y_"):
                 action = variants[f"edit_{name[2:]}"]
-                yield name, forward(frames_first(t["x"]), text, settings["timestep"], attentions=[action]), frames_first(want)
+                yield (
+                    name,
+                    forward(frames_first(t["x"]), text, settings["timestep"], attentions=[action]),
+                    frames_first(want),
+                )
 
 
 def _sample(golden: Golden, host) -> Compared:
@@ -95,7 +108,9 @@ def _sample(golden: Golden, host) -> Compared:
 
     t, settings = golden.tensors("wplus_sample"), golden.index["cases"]["wplus_sample"]
     sigmas, steps = t["sigmas"], settings["steps"]
-    delay = (settings["start_embed_step"] + 1) / steps  # of the sampling: step i of `leading` timesteps lies at (i + 1) / steps
+    delay = (
+        settings["start_embed_step"] + 1
+    ) / steps  # of the sampling: step i of `leading` timesteps lies at (i + 1) / steps
     negative, positive = ([[row[None], {}]] for row in t["text"])
     for name, scale in (("y_1", 1.0), ("y_-0.7", -0.7)):
         model = host.patcher.clone()
@@ -107,7 +122,9 @@ def _sample(golden: Golden, host) -> Compared:
         # The published start is noise x sqrt(sigma0^2 + 1), ComfyUI's is noise x sigma0 unless it begins at its own largest sigma.
         start = t["noise"] * settings["init_noise_sigma"] / sigmas[0]
         empty = torch.zeros_like(start)
-        sampled = guider.sample(start, empty, comfy.samplers.sampler_object("euler"), sigmas, disable_pbar=True, seed=0)
+        sampled = guider.sample(
+            start, empty, comfy.samplers.sampler_object("euler"), sigmas, disable_pbar=True, seed=0
+        )
         yield name, sampled * LATENT_SCALE, t[name]
 
 

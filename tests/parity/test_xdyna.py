@@ -19,7 +19,11 @@ from sk_portrait.unet.networks.animatediff import TemporalTransformer
 from sk_portrait.unet.networks.layers import Attention
 
 Compared = Iterator[tuple[str, Tensor, Tensor]]  # (key of the output, ours, reference)
-EYES_AND_MOUTH = (slice(43, 48), slice(37, 42), slice(49, 68))  # of the 68 landmarks, as the official code cuts them
+EYES_AND_MOUTH = (
+    slice(43, 48),
+    slice(37, 42),
+    slice(49, 68),
+)  # of the 68 landmarks, as the official code cuts them
 
 HINTS, HINT_FRAMES = ("pose", "global", "local"), (4, 6, 20)
 
@@ -50,18 +54,35 @@ def _motion(golden: Golden, host) -> Compared:
     t, name = golden.tensors("xdyna_motion"), "xdyna_motion"
     module = TemporalTransformer(t["x"].shape[1], t["pe"].shape[1], host.operations)
     module.norm_over_frames = False
-    published = {key: own_name(f"motion_modules.0.{key}").removeprefix("motion_modules.0.") for key, _ in module.named_parameters()}
-    weights = golden.weights(name, {published[key]: tuple(value.shape) for key, value in module.named_parameters()})
+    published = {
+        key: own_name(f"motion_modules.0.{key}").removeprefix("motion_modules.0.")
+        for key, _ in module.named_parameters()
+    }
+    weights = golden.weights(
+        name, {published[key]: tuple(value.shape) for key, value in module.named_parameters()}
+    )
     module.load_state_dict({key: weights[theirs] for key, theirs in published.items()}, strict=False)
     yield "pe", module.transformer_blocks[0].pos_embed.pe, t["pe"]
     x = t["x"][:, :, 1:]
     y = module(rearrange(x, "b c f h w -> (b f) c h w"), x.shape[2])
-    yield "y", torch.cat([t["x"][:, :, :1], rearrange(y, "(b f) c h w -> b c f h w", f=x.shape[2])], dim=2), t["y"]
+    yield (
+        "y",
+        torch.cat([t["x"][:, :, :1], rearrange(y, "(b f) c h w -> b c f h w", f=x.shape[2])], dim=2),
+        t["y"],
+    )
 
 
 def _resampler(golden: Golden, host) -> Compared:
     t, s = golden.tensors("xdyna_resampler"), golden.index["cases"]["xdyna_resampler"]
-    sizes = (s["embedding_dim"], s["dim"], s["output_dim"], s["depth"], s["heads"] * s["dim_head"], s["heads"], s["num_queries"])
+    sizes = (
+        s["embedding_dim"],
+        s["dim"],
+        s["output_dim"],
+        s["depth"],
+        s["heads"] * s["dim_head"],
+        s["heads"],
+        s["num_queries"],
+    )
     module = Resampler(*sizes, s["ff_mult"] * s["dim"], host.operations)
     yield "y", golden.fill(module, "xdyna_resampler")(t["x"]), t["y"]
 
@@ -73,7 +94,11 @@ def _hint(golden: Golden, host) -> Compared:
         yield name, hints.stretched(clip)[:, ::4, ::4].movedim(-1, 1), t[name]
         for frames, (low, high) in zip(HINT_FRAMES, t[f"range.{name}"].tolist(), strict=True):
             clip = clips[name][:frames].float()
-            yield f"{name}, {frames} frames", hints.stretched(clip)[:, ::9, ::9], ((clip - low) / (high - low))[:, ::9, ::9]
+            yield (
+                f"{name}, {frames} frames",
+                hints.stretched(clip)[:, ::9, ::9],
+                ((clip - low) / (high - low))[:, ::9, ::9],
+            )
 
 
 def _face(golden: Golden, host) -> Compared:
@@ -131,7 +156,11 @@ CASES = {
 OUTPUTS = {
     "xdyna_attention": r"w\d+\.y.*",
     "xdyna_motion": "pe|y",
-    "xdyna_hint": [f"{name}{frames}" for name in HINTS for frames in ("", *(f", {count} frames" for count in HINT_FRAMES))],
+    "xdyna_hint": [
+        f"{name}{frames}"
+        for name in HINTS
+        for frames in ("", *(f", {count} frames" for count in HINT_FRAMES))
+    ],
     "xdyna_face": "box|centre|half|global|local.*",
     "xdyna_crop": "result",
     "xdyna_windows": "n.*",

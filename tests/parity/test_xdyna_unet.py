@@ -27,7 +27,9 @@ def _residuals(golden: Golden, kind: str) -> dict[str, list[Tensor]]:
     hint = hints_of(golden, settings["frames"])[kind].movedim(-1, 1).repeat(2, 1, 1, 1)
     steps = torch.full((len(t["x"]),), float(settings["timestep"]))
     with torch.no_grad():
-        return controlnet_of(golden, kind)(t["x"], hint, steps, t["context"].repeat_interleave(settings["frames"], 0))
+        return controlnet_of(golden, kind)(
+            t["x"], hint, steps, t["context"].repeat_interleave(settings["frames"], 0)
+        )
 
 
 def _controlnet(golden: Golden, host) -> Compared:
@@ -48,22 +50,35 @@ def _unet(golden: Golden, host) -> Compared:
     text, tokens = t["context"].split([TEXT, TOKENS], dim=1)
     adapter, motion = adapter_of(golden, host.operations), motion_of(golden, host.operations)
     pose, face = _residuals(golden, "pose"), _residuals(golden, "face")
-    control = {side: [a + b for a, b in zip(pose[side], face[side], strict=True)] for side in ("output", "middle")}
+    control = {
+        side: [a + b for a, b in zip(pose[side], face[side], strict=True)] for side in ("output", "middle")
+    }
 
-    def forward(strength: float = 1.0, joint: bool = True, image: bool = False, moves: bool = False, control=None) -> Tensor:
+    def forward(
+        strength: float = 1.0, joint: bool = True, image: bool = False, moves: bool = False, control=None
+    ) -> Tensor:
         model = host.patcher.clone()
-        dynamics = Dynamics(adapter, reference, tokens.flip(0) if image else None, strength, joint)  # golden halves: uncond first
+        dynamics = Dynamics(
+            adapter, reference, tokens.flip(0) if image else None, strength, joint
+        )  # golden halves: uncond first
         attach(model, dynamics, optimized_attention)
         if moves:
             attach_motion(model, Weighted(TemporalAction(motion)))
         comfy.model_management.load_models_gpu([model], force_full_load=True)
         for injection in model.get_injections(KEY) or ():
             injection.inject(model)
-        options = model.model_options["transformer_options"] | {"cond_or_uncond": [UNCOND, COND], "wrappers": model.wrappers}
+        options = model.model_options["transformer_options"] | {
+            "cond_or_uncond": [UNCOND, COND],
+            "wrappers": model.wrappers,
+        }
         steps = torch.full((2 * frames,), float(settings["timestep"]))
         with torch.no_grad():
             y = model.model.diffusion_model(
-                frames_first(x), steps, text.repeat_interleave(frames, 0), control=control, transformer_options=options
+                frames_first(x),
+                steps,
+                text.repeat_interleave(frames, 0),
+                control=control,
+                transformer_options=options,
             )
         for injection in model.get_injections(KEY) or ():
             injection.eject(model)
@@ -111,11 +126,17 @@ def _sample(case: str):
         yield "blurred", blurred, _frames(t["blurred"])
 
         model = host.patcher.clone()
-        attach(model, Dynamics(adapter_of(golden, host.operations), reference, tokens.flip(0)), optimized_attention)
+        attach(
+            model,
+            Dynamics(adapter_of(golden, host.operations), reference, tokens.flip(0)),
+            optimized_attention,
+        )
         attach_motion(model, Weighted(TemporalAction(motion_of(golden, host.operations))))
         model.add_object_patch("model_sampling", linear_schedule(model))
 
-        offsets = dict(zip((GRID - sampling.timesteps(settings["steps"])).tolist(), settings["offsets"], strict=True))
+        offsets = dict(
+            zip((GRID - sampling.timesteps(settings["steps"])).tolist(), settings["offsets"], strict=True)
+        )
 
         def plan(n: int, moment: Callable[[], int]) -> Plan:
             return Plan.of(looped_windows(n, length, overlap, offsets[moment()]), False, range(n), n)
@@ -124,7 +145,9 @@ def _sample(case: str):
         conds = [[[positive[None], {}]], [[negative[None], {}]]]
         if settings["controls"]:
             for kind, pictures in hints_of(golden, settings["frames"]).items():
-                control = comfy.controlnet.ControlNet(controlnet_of(golden, kind), load_device=model.load_device)
+                control = comfy.controlnet.ControlNet(
+                    controlnet_of(golden, kind), load_device=model.load_device
+                )
                 conds = controlled(conds, control, pictures, 1.0, kind)
         steps: list[Tensor] = []
         y = comfy.sample.sample_custom(

@@ -27,7 +27,12 @@ def test_an_actor_who_does_what_is_asked_passes(played):
 
 
 def test_an_actor_who_copies_the_portrait_is_found_out(played):
-    must_fail = {"pose, APD", "turns, share of the requested angle", "drive of another frame: APD to it", "drive strength: turns"}
+    must_fail = {
+        "pose, APD",
+        "turns, share of the requested angle",
+        "drive of another frame: APD to it",
+        "drive strength: turns",
+    }
     assert must_fail <= failures(played["copied"])
 
 

@@ -25,7 +25,9 @@ def sampled(comfy):
     world = World()
     taken = clips.take(world, clips.host_model(world), WHO, FRAMES, Wishes())
     empty, (guider, *sampling) = {"samples": taken.start["samples"]}, taken.sampling()
-    latents = guider.sample(taken.noise.generate_noise(empty), empty["samples"], *sampling, seed=taken.noise.seed)
+    latents = guider.sample(
+        taken.noise.generate_noise(empty), empty["samples"], *sampling, seed=taken.noise.seed
+    )
     return world.enlarge(latents * SCALE), taken.drawn
 
 
@@ -51,7 +53,9 @@ def test_the_node_and_the_bench_tell_the_same(sampled):
     assert figures["flicker"] == pytest.approx(clips.flicker(pictures) - clips.flicker(drawn), abs=1e-4)
     layout = windows(FRAMES, clips.LENGTH, clips.OVERLAP)
     assert len(borders(layout, FRAMES)) > 1
-    assert figures["seams"] == pytest.approx(clips.seam(pictures, layout) / clips.seam(drawn, layout), abs=1e-4)
+    assert figures["seams"] == pytest.approx(
+        clips.seam(pictures, layout) / clips.seam(drawn, layout), abs=1e-4
+    )
     kept = [probe.NAMES.index(name) for name in compared(asked, read, read.valid)]
     assert len(kept) > 7  # the others do not move in this clip
     told = expression_distance(reading.coefficients, asked.coefficients[:, probe.COLUMNS])

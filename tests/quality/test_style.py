@@ -20,7 +20,9 @@ def test_a_lora_changes_nothing_before_it_has_learned():
 
 def test_identity_knows_a_person_in_any_colours_and_style_knows_the_colours_of_any_person():
     measure = style.Measure(World(), 20)
-    people = [[draw(Identity.of(seed), State(), style.SIZE)] for seed in range(style.HELD_OUT, style.HELD_OUT + 4)]
+    people = [
+        [draw(Identity.of(seed), State(), style.SIZE)] for seed in range(style.HELD_OUT, style.HELD_OUT + 4)
+    ]
     prints = [[style.styled(picture) for picture in row] for row in people]
     others = people[1:] + people[:1]
     assert measure.identity(people) == pytest.approx(1.0)

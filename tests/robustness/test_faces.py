@@ -26,8 +26,15 @@ EVERY, FPS = 4, 7.5  # the clip is tracked at a quarter of its rate
 ROLL = 3.0  # degrees that the roll of a detected frame may be off
 DEARER = 1.2  # cost of a part of a long film, relative to a film of only that part
 ROUNDS = 5
-needs_mesh = pytest.mark.skipif(mediapipe_mesh.missing(ModelFiles()) is not None, reason="MediaPipe's face mesh is absent")
-NOTES = {0: "", 1: "lies on its side in 30 of 30", 2: "is upside down in 30 of 30", 3: "lies on its side in 30 of 30"}
+needs_mesh = pytest.mark.skipif(
+    mediapipe_mesh.missing(ModelFiles()) is not None, reason="MediaPipe's face mesh is absent"
+)
+NOTES = {
+    0: "",
+    1: "lies on its side in 30 of 30",
+    2: "is upside down in 30 of 30",
+    3: "lies on its side in 30 of 30",
+}
 
 
 @cache
@@ -50,7 +57,9 @@ def upright_roll() -> np.ndarray:
 @pytest.mark.parametrize("mirrored", [False, True], ids=["", "mirrored"])
 @pytest.mark.parametrize("quarters", NOTES)
 def test_a_real_clip_turned_by_quarters(quarters, mirrored, upright_roll):
-    frames = [np.ascontiguousarray(np.rot90(frame[:, ::-1] if mirrored else frame, quarters)) for frame in clip()]
+    frames = [
+        np.ascontiguousarray(np.rot90(frame[:, ::-1] if mirrored else frame, quarters)) for frame in clip()
+    ]
     track = tracked(frames)
     wanted = upright_roll * (-1 if mirrored else 1) + quarters * np.pi / 2
     off = np.abs((np.degrees(track.rotation[:, 2] - wanted) + 180) % 360 - 180)
@@ -63,7 +72,9 @@ def test_a_workflow_cannot_allow_a_tracker_that_sends_usage_metrics(tmp_path, mo
     monkeypatch.setattr(mediapipe_tasks, "_broken", lambda *_: None)
     (tmp_path / mediapipe_tasks.FILE).write_bytes(b"model")
     with mock.patch.object(mediapipe_tasks, "open_source") as ran:
-        with pytest.raises(ValueError, match="sends usage metrics .* A workflow cannot allow that: start ComfyUI with"):
+        with pytest.raises(
+            ValueError, match="sends usage metrics .* A workflow cannot allow that: start ComfyUI with"
+        ):
             sources.open_source("mediapipe-tasks", ModelFiles((str(tmp_path),)))
     assert not ran.called
 
@@ -88,7 +99,9 @@ def cost(path: Path) -> tuple[float, int]:
 @needs_mesh
 def test_two_seconds_of_an_hour_cost_what_a_film_of_two_seconds_costs(comfy, tmp_path):
     frames = list(islice(cycle(clip()), 1500))
-    film = long_film(tmp_path / "hour.mp4", write_video(tmp_path / "minute.mp4", frames, tone_seconds=60.0), 60)
+    film = long_film(
+        tmp_path / "hour.mp4", write_video(tmp_path / "minute.mp4", frames, tone_seconds=60.0), 60
+    )
     short = write_video(tmp_path / "short.mp4", frames[:50], tone_seconds=2.0)
     hour = video.probe(film)
     assert abs(hour.seconds - 3600) < 2 and hour.audio
@@ -105,7 +118,10 @@ def pasted(film: Path, start: float) -> int:
 
     from sk_portrait.nodes.face.paste import PasteBackVideo
 
-    crop, portraits = Crop(200, 50, 256, 256, (640, 360), Clip(25.0, start, 75)), torch.full((75, 256, 256, 3), 0.5)
+    crop, portraits = (
+        Crop(200, 50, 256, 256, (640, 360), Clip(25.0, start, 75)),
+        torch.full((75, 256, 256, 3), 0.5),
+    )
     tracemalloc.start()
     (made,) = PasteBackVideo.execute(InputImpl.VideoFromFile(str(film)), portraits, crop, 0.1, 0.0).args
     peak = tracemalloc.get_traced_memory()[1]
@@ -121,6 +137,8 @@ def test_pasting_into_two_minutes_takes_the_memory_of_three_seconds(comfy, tmp_p
     monkeypatch.setattr(folder_paths, "get_temp_directory", lambda: str(tmp_path))
     frames = [np.full((360, 640, 3), 8 * (k % 30), np.uint8) for k in range(75)]
     short = write_video(tmp_path / "short.mp4", frames, tone_seconds=3.0)
-    film = long_film(tmp_path / "film.mp4", write_video(tmp_path / "minute.mp4", frames * 20, tone_seconds=60.0), 2)
+    film = long_film(
+        tmp_path / "film.mp4", write_video(tmp_path / "minute.mp4", frames * 20, tone_seconds=60.0), 2
+    )
     assert abs(video.probe(film).seconds - 120) < 1
     assert pasted(film, 100.0) <= DEARER * pasted(short, 0.0)

@@ -33,18 +33,27 @@ FIELDS = {
     "rate 0": ({"fps": 0.0}, "above 0, got 0"),
     "frames without a size": ({"size": np.array([0, 512])}, "1 to 65536 pixels a side"),
     "frames with three sides": ({"size": np.array([1, 2, 3])}, "pixels a side"),
-    "landmarks of another scheme": ({"landmarks": np.ones((4, 222, 3), np.float32)}, r"is \(4, 478, 2 or 3\) float"),
+    "landmarks of another scheme": (
+        {"landmarks": np.ones((4, 222, 3), np.float32)},
+        r"is \(4, 478, 2 or 3\) float",
+    ),
     "a flat rotation": ({"rotation": np.ones(4, np.float32)}, r"rotation .* is \(4, 3\) float, got \(4,\)"),
     "whole numbers": ({"box": np.ones((4, 4), np.int64)}, "box .* float, got .* int64"),
     "NaN": ({"translation": ROWS * NAN}, "translation of a face track must be finite, and row 0"),
     "arrays of different lengths": ({"valid": np.ones(3, bool)}, "one row per frame in every array"),
-    "fifty coefficients": ({"coefficients": np.ones((4, 50), np.float32)}, r"coefficients .* \(4, 51\) float"),
+    "fifty coefficients": (
+        {"coefficients": np.ones((4, 50), np.float32)},
+        r"coefficients .* \(4, 51\) float",
+    ),
     "a foreign field": ({"extra": np.ones(3)}, "extra does not belong to one"),
     "a number for a name": ({"source": np.float64(3)}, "is not a word"),
     "a newer format": ({"format_version": 9}, "has track format 9"),
     "no rate": ({"fps": None}, "it lacks fps"),
     "no landmarks": ({"landmarks": None}, "it lacks landmarks"),
-    "no frame": ({name: value[:0] for name, value in track_of().arrays().items()}, "at least one row, and this one has none"),
+    "no frame": (
+        {name: value[:0] for name, value in track_of().arrays().items()},
+        "at least one row, and this one has none",
+    ),
     "a pickle": ({"notes": np.array([len], dtype=object)}, "damaged"),
 }
 OTHERS = {
@@ -111,7 +120,9 @@ def lying(path: Path) -> None:
         file.writestr("landmarks.npy", head.getvalue() + bytes(100))
 
 
-@pytest.mark.parametrize("write, words", [(bomb, r"would unpack to 1\.2 GB; a face track holds"), (lying, "bytes follow")])
+@pytest.mark.parametrize(
+    "write, words", [(bomb, r"would unpack to 1\.2 GB; a face track holds"), (lying, "bytes follow")]
+)
 def test_a_file_larger_than_it_looks_takes_no_memory(path, write, words):
     write(path)
     tracemalloc.start()
@@ -132,7 +143,9 @@ def test_a_full_disk_leaves_the_saved_track_as_it_was(path):
     track_file.save(track_of(), path)
     before = path.read_bytes()
     fill_disk_at(path)
-    with pytest.raises(FileError, match=r"could not be written: No space left on device\. Nothing was left there"):
+    with pytest.raises(
+        FileError, match=r"could not be written: No space left on device\. Nothing was left there"
+    ):
         track_file.save(track_of(5), path)
     assert os.listdir(path.parent) == [path.name] and path.read_bytes() == before
 
@@ -140,7 +153,9 @@ def test_a_full_disk_leaves_the_saved_track_as_it_was(path):
 @needs_full_disk
 def test_a_full_disk_leaves_no_half_of_a_video(tmp_path):
     fill_disk_at(tmp_path / "v.mp4")
-    with pytest.raises(FileError, match=r"could not be written: No space left on device\. Nothing was left there"):
+    with pytest.raises(
+        FileError, match=r"could not be written: No space left on device\. Nothing was left there"
+    ):
         video_file.write(str(tmp_path / "v.mp4"), iter(np.zeros((3, 48, 64, 3), np.uint8)), 25.0)
     assert not os.listdir(tmp_path)
 
@@ -169,13 +184,24 @@ def test_a_kill_while_a_track_is_saved(path, wait):
         (lambda folder: read_live_link(take(folder, value="high")), "'high' is not a number"),
         (lambda folder: read_live_link(take(folder, value="nan")), "'nan' is not a finite number"),
         (lambda folder: read_arkit_json(performance(folder, 33.3)), "look like milliseconds"),
-        (lambda folder: read_arkit_json(performance(folder)).to_track(1000.0, -100_000.0), "would make a track of"),
+        (
+            lambda folder: read_arkit_json(performance(folder)).to_track(1000.0, -100_000.0),
+            "would make a track of",
+        ),
         (lambda folder: retime(track_of(2000, "none"), 0.01, 1000.0), "would make a track of"),
         (lambda folder: parse("jawOpen*" + "9" * 400), "holds a number beyond 1,000,000"),
         (lambda folder: parse("jawOpen=1 @ " + "9" * 400), "is not an edit"),
     ],
-    ids=["long CSV rows", "words in a CSV", "NaN in a CSV", "JSON in milliseconds", "offset of days", "days of frames",
-         "factor of 400 digits", "frame of 400 digits"],  # fmt: skip
+    ids=[
+        "long CSV rows",
+        "words in a CSV",
+        "NaN in a CSV",
+        "JSON in milliseconds",
+        "offset of days",
+        "days of frames",
+        "factor of 400 digits",
+        "frame of 400 digits",
+    ],  # fmt: skip
 )
 def test_recordings_and_edits_that_cannot_be(tmp_path, act, words):
     with pytest.raises(TrackError, match=words):

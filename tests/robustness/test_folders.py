@@ -13,7 +13,16 @@ from sk_portrait.testing.pack import nodes
 from sk_portrait.testing.tracks import track_of
 
 pytestmark = pytest.mark.comfy
-BAD_NAMES = ("../secret.npz", "/etc/passwd", "..\\secret.npz", "nul\0.npz", "a" * 5000, "", ".", "../secret.npz [output]")
+BAD_NAMES = (
+    "../secret.npz",
+    "/etc/passwd",
+    "..\\secret.npz",
+    "nul\0.npz",
+    "a" * 5000,
+    "",
+    ".",
+    "../secret.npz [output]",
+)
 BAD_PREFIXES = ("../out", "/tmp/out", "nul\0", "a" * 5000, "b/" * 3000)
 
 
@@ -77,7 +86,10 @@ def test_a_hundred_thousand_pictures_beside_a_recording_are_not_read_again(input
         os.close(os.open(inputs / f"{k}.png", os.O_CREAT))
     (inputs / "take.csv").touch()
     hour_ago = time.time() - 3600
-    for folder in (inputs, inputs.parent / "output"):  # a folder that has just changed is read again every time
+    for folder in (
+        inputs,
+        inputs.parent / "output",
+    ):  # a folder that has just changed is read again every time
         os.utime(folder, (hour_ago, hour_ago))
 
     def look() -> list[list[str]]:
@@ -102,7 +114,9 @@ def test_names_of_tracks_and_recordings_that_lead_out(inputs, tmp_path):
 def test_names_that_lead_out_in_every_node_that_takes_a_file(comfy, tmp_path):
     secret = tmp_path / "secret.safetensors"
     secret.write_bytes(b"secret")
-    takers = {name: node for name, node in nodes().items() if "file" in signature(node.validate_inputs).parameters}
+    takers = {
+        name: node for name, node in nodes().items() if "file" in signature(node.validate_inputs).parameters
+    }
     assert takers
     for name, node in takers.items():
         for bad in (str(secret), f"../../../../../..{secret}", *BAD_NAMES):

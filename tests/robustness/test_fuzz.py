@@ -29,12 +29,34 @@ NODE_IDS = sorted(json.loads((ROOT / "locales" / "zh" / "nodeDefs.json").read_te
 DRAWS, GRAPHS, LENGTH = 6, 40, 6  # of each node; of all; nodes in a graph
 MANY_DRAWS, MANY_GRAPHS = 60, 1000
 WIDGETS = ("COMBO", "INT", "FLOAT", "BOOLEAN", "STRING")
-WORDS = ("", "jawOpen*1.2", "yaw*0.5, all=0", "eyeBlink=1 @ 2-3", "sk/track", "../x", "jawOpen*1e9", "\0", "@", "päck 面")
-WORDS += ("0: -0.7, 2: 0.7", "0: jaw=0\n0.1: jaw=1 yaw=15", "0: jaw=nan", "0: yaw=1e300\n1e9: jaw=1", "jawOpen yaw", "9" * 5000 + ": 1")
+WORDS = (
+    "",
+    "jawOpen*1.2",
+    "yaw*0.5, all=0",
+    "eyeBlink=1 @ 2-3",
+    "sk/track",
+    "../x",
+    "jawOpen*1e9",
+    "\0",
+    "@",
+    "päck 面",
+)
+WORDS += (
+    "0: -0.7, 2: 0.7",
+    "0: jaw=0\n0.1: jaw=1 yaw=15",
+    "0: jaw=nan",
+    "0: yaw=1e300\n1e9: jaw=1",
+    "jawOpen yaw",
+    "9" * 5000 + ": 1",
+)
 # Limits of the machine have tests of their own.
 MOST_COUNT, MOST_ROWS = 4096, 64
-MOST = dict.fromkeys(("size", "width", "height", "plot_width", "plot_height"), 256) | dict.fromkeys(("steps", "stage1_steps"), 4)
-OURS = tuple(str(ROOT / name) for name in ("nodes", "systems", "sk_attention", "unet", "face_tools", "drawn_heads"))
+MOST = dict.fromkeys(("size", "width", "height", "plot_width", "plot_height"), 256) | dict.fromkeys(
+    ("steps", "stage1_steps"), 4
+)
+OURS = tuple(
+    str(ROOT / name) for name in ("nodes", "systems", "sk_attention", "unet", "face_tools", "drawn_heads")
+)
 
 
 def is_ours(error: Exception) -> bool:
@@ -48,7 +70,10 @@ def run(node: type, inputs: dict[str, Any]) -> list:
     """As ComfyUI runs a node: validation, then execution. Its outputs; none if it raises an error of ours."""
     try:
         checked = signature(node.validate_inputs).parameters
-        if checked.keys() <= inputs.keys() and node.validate_inputs(**{name: inputs[name] for name in checked}) is not True:
+        if (
+            checked.keys() <= inputs.keys()
+            and node.validate_inputs(**{name: inputs[name] for name in checked}) is not True
+        ):
             return []
         if node.define_schema().is_input_list:  # ComfyUI passes it a list per input
             inputs = {name: [value] for name, value in inputs.items()}
@@ -176,7 +201,12 @@ def test_random_graphs(graphs):
             found.results += bool(outputs)
             for part, output in zip(node(name).define_schema().outputs, outputs):
                 large = hasattr(output, "__len__") and len(output) > MOST_ROWS
-                if part.get_io_type() in WIDGETS or output is None or large or type(output).__name__ == "ExecutionBlocker":
+                if (
+                    part.get_io_type() in WIDGETS
+                    or output is None
+                    or large
+                    or type(output).__name__ == "ExecutionBlocker"
+                ):
                     continue
                 made[part.get_io_type()].append(output)
 

@@ -12,7 +12,10 @@ from sk_portrait.testing.tracks import track_of
 pytestmark = [pytest.mark.comfy, pytest.mark.usefixtures("comfy")]
 PICTURES = {
     "one channel": (lambda: grey(channels=1), "3 or 4 colours"),
-    "NaN": (lambda: grey(value=float("nan")), r"holds values that are no numbers \(NaN or infinite\), as a failed VAE Decode"),
+    "NaN": (
+        lambda: grey(value=float("nan")),
+        r"holds values that are no numbers \(NaN or infinite\), as a failed VAE Decode",
+    ),
     "infinite": (lambda: grey(value=float("inf")), "holds values that are no numbers"),
 }
 LATENTS = {"16 channels": (1, 16, 16, 16), "5 dimensions": (1, 4, 1, 16, 16), "3 channels": (1, 3, 16, 16)}
@@ -44,7 +47,9 @@ def test_a_picture_of_one_pixel():
 
 
 def test_a_clip_of_no_frames():
-    with pytest.raises(ValueError, match="The track has 1 rows and there are 0 images: .* Retime Track trims"):
+    with pytest.raises(
+        ValueError, match="The track has 1 rows and there are 0 images: .* Retime Track trims"
+    ):
         crop_portrait(grey(0), track_of(1))
 
 
@@ -62,7 +67,9 @@ def test_pictures_of_8k():
 
 
 def test_more_pictures_than_there_is_memory():
-    with pytest.raises(ValueError, match="need .* GB of memory and .* GB are free: take fewer frames or a smaller size"):
+    with pytest.raises(
+        ValueError, match="need .* GB of memory and .* GB are free: take fewer frames or a smaller size"
+    ):
         node("SKPortraitDrawHeadPose").execute(track_of(100_000, "none"), 0.0, 4096)
 
 
@@ -73,13 +80,17 @@ def test_a_recording_has_no_landmarks(take):
 
 
 def test_a_recording_in_crop_portrait_says_why():
-    with pytest.raises(ValueError, match="This track has no landmarks: a recording or a preset comes without a picture"):
+    with pytest.raises(
+        ValueError, match="This track has no landmarks: a recording or a preset comes without a picture"
+    ):
         crop_portrait(grey(), track_of(1, "none"))
 
 
 def test_a_face_of_no_size_in_face_patches():
     track = track_of(1)
-    with pytest.raises(ValueError, match="There is no face to cut patches from: its landmarks in frame 0 span 0.0 pixels"):
+    with pytest.raises(
+        ValueError, match="There is no face to cut patches from: its landmarks in frame 0 span 0.0 pixels"
+    ):
         face_patches(grey(), track.replace(landmarks=track.landmarks * 0 + 9))
 
 
@@ -87,25 +98,34 @@ def test_a_mask_with_nan_in_paste_back():
     images = grey()
     portraits, _, square, _ = crop(images).args
     with pytest.raises(ValueError, match="The mask holds values that are no numbers"):
-        node("SKPortraitPasteBack").execute(images, portraits, square, 0.1, 0.0, torch.full((1, 8, 8), float("nan")))
+        node("SKPortraitPasteBack").execute(
+            images, portraits, square, 0.1, 0.0, torch.full((1, 8, 8), float("nan"))
+        )
 
 
 def encode_reference(shape=(1, 4, 16, 16), positive=None) -> None:
     host, text = tiny_host(), [[torch.zeros(1, 7, 64), {}]]
     positive = text if positive is None else positive
-    node("SKPortraitEncodeReference").execute(host.model, host.adapter(), positive, text, {"samples": torch.zeros(shape)})
+    node("SKPortraitEncodeReference").execute(
+        host.model, host.adapter(), positive, text, {"samples": torch.zeros(shape)}
+    )
 
 
 @pytest.mark.parametrize("shape", LATENTS.values(), ids=LATENTS)
 def test_a_latent_of_another_model(shape):
-    with pytest.raises(ValueError, match="a latent of SD1.5 is .* encode it with the VAE of an SD1.5 checkpoint"):
+    with pytest.raises(
+        ValueError, match="a latent of SD1.5 is .* encode it with the VAE of an SD1.5 checkpoint"
+    ):
         encode_reference(shape)
 
 
 @pytest.mark.parametrize(
     "positive, words",
     [
-        ([[torch.zeros(1, 7, 2048), {}]], r"The positive prompt is \(1, 7, 2048\), and this MODEL reads \(1, words, 64\)"),
+        (
+            [[torch.zeros(1, 7, 2048), {}]],
+            r"The positive prompt is \(1, 7, 2048\), and this MODEL reads \(1, words, 64\)",
+        ),
         ([], "The positive prompt is empty"),
     ],
     ids=["of SDXL", "empty"],
@@ -117,7 +137,9 @@ def test_a_prompt(positive, words):
 
 def encode_drive(version: str, width: int, height: int, frames: int = 1, **wires):
     images = torch.zeros(frames, height, width, 3)
-    return node("SKPortraitEncodeDrive").execute(encoder(version), images, wires.pop("track", track_of(1, "none")), **wires)[0]
+    return node("SKPortraitEncodeDrive").execute(
+        encoder(version), images, wires.pop("track", track_of(1, "none")), **wires
+    )[0]
 
 
 @pytest.mark.parametrize("version, width", [("v2", 128), ("v5", 128), ("v2", 136)])
@@ -153,7 +175,9 @@ def test_eye_and_mouth_crops_of_different_sizes():
 
 @pytest.mark.parametrize("count", [1, 5000])
 def test_short_and_long_tracks_in_the_editing_nodes(count):
-    track = node("SKPortraitEditTrack").execute(track_of(count, "none"), 2.0, 2.0, 2.0, 1.2, 0.9, "yaw*0.5")[0]
+    track = node("SKPortraitEditTrack").execute(track_of(count, "none"), 2.0, 2.0, 2.0, 1.2, 0.9, "yaw*0.5")[
+        0
+    ]
     assert len(track) == count and np.isfinite(track.rotation).all()
     looped = node("SKPortraitRetimeTrack").execute(track, 1.0, 0.0, 0, -1, "loop", 2 * count)[0]
     assert len(looped) == 2 * count

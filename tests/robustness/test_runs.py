@@ -42,7 +42,9 @@ def _picture() -> torch.Tensor:
 def _track_video():
     from comfy_api.latest import InputImpl
 
-    return _run("TrackVideo", InputImpl.VideoFromFile(str(clip_path())), 0.0, 0.0, 0.0, *TRACKER, "v5", 0.0, 128)
+    return _run(
+        "TrackVideo", InputImpl.VideoFromFile(str(clip_path())), 0.0, 0.0, 0.0, *TRACKER, "v5", 0.0, 128
+    )
 
 
 def _paste_video():
@@ -70,7 +72,9 @@ def _editor():
 
 def _invert():
     clip, sigmas = {"samples": torch.zeros(1, 4, 8, 8)}, torch.tensor([14.6, 1.0, 0.0])
-    return _run("InvertFrames", tiny_host().model, [[torch.zeros(1, 7, 64), {}]], sigmas, 0, "of the level", clip)
+    return _run(
+        "InvertFrames", tiny_host().model, [[torch.zeros(1, 7, 64), {}]], sigmas, 0, "of the level", clip
+    )
 
 
 def _two_stages():
@@ -90,14 +94,20 @@ LONG = {  # display name of a long node -> prepares its inputs and returns the a
     "Expression Editor": _editor,
     "Drawn Head": lambda: _run("DrawnHead", 11, 128, *[0.0] * 10),
     "S-Face Crop": lambda: _run("SFaceCrop", grey(2), track_of(2), 64, 64, "as they were held"),
-    "Track Face from Landmarks": lambda: _run("TrackFromLandmarks", values("FACE_LANDMARKS")[0], 25.0, "largest", 1, "hold"),
+    "Track Face from Landmarks": lambda: _run(
+        "TrackFromLandmarks", values("FACE_LANDMARKS")[0], 25.0, "largest", 1, "hold"
+    ),
     "Face Motion": _face_motion,
     "Invert Frames": _invert,
     "Preview Track": lambda: _run("PreviewTrack", track_of(2), "", 256, 128),
-    "Encode Drive": lambda: _run("EncodeDrive", encoder("v2"), torch.zeros(2, 128, 128, 3), track_of(2, "none")),
+    "Encode Drive": lambda: _run(
+        "EncodeDrive", encoder("v2"), torch.zeros(2, 128, 128, 3), track_of(2, "none")
+    ),
     "Two-Stage Sampler": _two_stages,
 } | (
-    {"Track Face": lambda: _run("TrackFace", _picture(), 25.0, *TRACKER), "Track Video": _track_video} if HAS_MESH else {}
+    {"Track Face": lambda: _run("TrackFace", _picture(), 25.0, *TRACKER), "Track Video": _track_video}
+    if HAS_MESH
+    else {}
 )
 
 

@@ -13,7 +13,9 @@ from sk_portrait.face_tools.sound import sound
 from sk_portrait.face_tools.video import VideoError
 from sk_portrait.testing.videos import number_of, numbered, write_audio_only, write_video
 
-QUADRANTS = np.kron(np.array([[40, 90], [140, 200]]), np.ones((32, 32)))[..., None].repeat(3, -1).astype(np.uint8)
+QUADRANTS = (
+    np.kron(np.array([[40, 90], [140, 200]]), np.ones((32, 32)))[..., None].repeat(3, -1).astype(np.uint8)
+)
 MATRICES = {  # a b c d of the file's display matrix -> what a player shows of the quadrants
     "mirrored": ((-1, 0, 0, 1), QUADRANTS[:, ::-1]),
     "flipped upside down": ((1, 0, 0, -1), QUADRANTS[::-1]),
@@ -41,7 +43,9 @@ def cut(path: Path, **options) -> Path:
 
 
 @pytest.mark.parametrize(
-    "content, words", [(b"", r"is empty \(0 bytes\)"), (b"<html>404</html>" * 100, "is not a video")], ids=["empty", "web page"]
+    "content, words",
+    [(b"", r"is empty \(0 bytes\)"), (b"<html>404</html>" * 100, "is not a video")],
+    ids=["empty", "web page"],
 )
 def test_a_file_that_is_not_a_video(tmp_path, content, words):
     (tmp_path / "v.mp4").write_bytes(content)
@@ -85,7 +89,10 @@ def test_a_start_after_the_end(tmp_path):
 
 
 def test_two_transport_streams_joined_whose_clock_jumps_back(tmp_path):
-    parts = [write_video(tmp_path / f"{n}.ts", [numbered(15 * n + k) for k in range(15)]).read_bytes() for n in range(2)]
+    parts = [
+        write_video(tmp_path / f"{n}.ts", [numbered(15 * n + k) for k in range(15)]).read_bytes()
+        for n in range(2)
+    ]
     (tmp_path / "v.ts").write_bytes(b"".join(parts))
     assert numbers(tmp_path / "v.ts") == list(range(30))
 

@@ -36,7 +36,9 @@ CONTENTS = {
     "with a header of a terabyte": safetensors(b"{}", length=1 << 40),
     "with a header that is not JSON": safetensors(b"{no json"),
     "with tensors outside": safetensors({"x": {"dtype": "F32", "shape": [9], "data_offsets": [0, 36]}}),
-    "with a tensor of no size": safetensors({"x": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}, b"0000"),
+    "with a tensor of no size": safetensors(
+        {"x": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}, b"0000"
+    ),
     "that was cut": save({"x": torch.ones(64, 64)})[:-500],
 }
 UNREADABLE = r"\(\d+ bytes\) cannot be read: .* Delete it"
@@ -46,7 +48,9 @@ def tiny_file() -> dict[str, torch.Tensor]:
     return networks.build(FILE, 32).state_dict()
 
 
-@pytest.mark.parametrize("value, words", [("NaN", "1 of .* are not finite"), ("inf", "1 of .* are not finite")])
+@pytest.mark.parametrize(
+    "value, words", [("NaN", "1 of .* are not finite"), ("inf", "1 of .* are not finite")]
+)
 def test_a_weight_that_is_not_finite(value, words):
     state = tiny_file()
     next(iter(state.values())).view(-1)[3] = float(value)

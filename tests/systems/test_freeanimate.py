@@ -33,13 +33,17 @@ def host(comfy):
             """(trajectory, start) of Invert Frames."""
             clip = frames and {"samples": normal("clip", frames, 4, SMALL, SMALL)}
             sigmas = self.sigmas(steps) if sigmas is None else sigmas
-            path, start = InvertFrames.execute(self.model, prompt("+"), sigmas, first_level=0, timestep=OWN, frames=clip, **wires).result
+            path, start = InvertFrames.execute(
+                self.model, prompt("+"), sigmas, first_level=0, timestep=OWN, frames=clip, **wires
+            ).result
             return path, start["samples"]
 
         def boost(self, path, self_until=1.0, cross_until=1.0, largest_map=1 << 20, model=None):
             """The MODEL with Apply Inversion."""
             model = model or self.model
-            return ApplyInversion.execute(model, path, self_until, cross_until, largest_map, TEXT_IN_COND, HERE, first_level=0)[0]
+            return ApplyInversion.execute(
+                model, path, self_until, cross_until, largest_map, TEXT_IN_COND, HERE, first_level=0
+            )[0]
 
         def draw(self, model, start, cfg=1.0, steps=STEPS, sigmas=None):
             """Euler from an inverted start."""
@@ -47,7 +51,9 @@ def host(comfy):
 
             euler = comfy.samplers.sampler_object("euler")
             sigmas = self.sigmas(steps) if sigmas is None else sigmas
-            return self.guider(model, cfg).sample(torch.zeros_like(start), start, euler, sigmas, disable_pbar=True, seed=0)
+            return self.guider(model, cfg).sample(
+                torch.zeros_like(start), start, euler, sigmas, disable_pbar=True, seed=0
+            )
 
     return AnchoredHost()
 
@@ -59,12 +65,17 @@ def inverted(host):
 
 class TestAnchor:
     def test_nothing_asked_is_the_model_bit_for_bit(self, host):
-        assert torch.equal(host.sample(host.anchor(span=(0.6, 0.4)), cells=SMALL), host.sample(host.model, cells=SMALL))
+        assert torch.equal(
+            host.sample(host.anchor(span=(0.6, 0.4)), cells=SMALL), host.sample(host.model, cells=SMALL)
+        )
 
     def test_frames_follow_the_reference_less_where_fewer_levels_read_it(self, host):
         noise = normal("noise", 3, 4, SMALL, SMALL)
         plain = host.sample(host.model, noise=noise)
-        moved = [relative_error(host.sample(host.anchor(first_level=level), noise=noise), plain) for level in (0, 3)]
+        moved = [
+            relative_error(host.sample(host.anchor(first_level=level), noise=noise), plain)
+            for level in (0, 3)
+        ]
         assert moved[0] > moved[1] > 1e-4
 
     def test_with_a_driven_clip_and_motion_in_either_order(self, host):
@@ -72,7 +83,9 @@ class TestAnchor:
             return host.sample(second(first(host.model)), cells=SMALL)
 
         def driven(model):
-            return host.move(host.motion("animatediff"), 0, model=host.apply(drive=drive(3, cells=SMALL), model=model))
+            return host.move(
+                host.motion("animatediff"), 0, model=host.apply(drive=drive(3, cells=SMALL), model=model)
+            )
 
         def anchored(model):
             return host.anchor(model=model)
@@ -82,10 +95,12 @@ class TestAnchor:
         assert relative_error(one, host.sample(driven(host.model), cells=SMALL)) > 1e-3
 
     def test_a_stretch_of_the_sampling(self, host):
-        late, whole = host.sample(host.anchor(span=(0.0, 0.3)), cells=SMALL, steps=4), host.sample(host.anchor(), cells=SMALL, steps=4)
+        late, whole = (
+            host.sample(host.anchor(span=(0.0, 0.3)), cells=SMALL, steps=4),
+            host.sample(host.anchor(), cells=SMALL, steps=4),
+        )
         assert relative_error(late, whole) > 1e-4
         assert relative_error(late, host.sample(host.model, cells=SMALL, steps=4)) > 1e-4
-
 
     def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(self, host):
         errors = split_errors(host.anchor(span=(0.3, 0.7)), normal("noise", 3, 4, SMALL, SMALL))
@@ -110,7 +125,13 @@ class TestInversion:
     def test_the_reference_goes_its_way_alone(self, host, inverted):
         path, _ = inverted
         alone, _ = host.invert(frames=1)
-        assert path.anchor.shape == (STEPS + 1, 1, 4, SMALL, SMALL) and path.latents.shape == (STEPS + 1, 3, 4, SMALL, SMALL)
+        assert path.anchor.shape == (STEPS + 1, 1, 4, SMALL, SMALL) and path.latents.shape == (
+            STEPS + 1,
+            3,
+            4,
+            SMALL,
+            SMALL,
+        )
         assert relative_error(alone.latents[0], path.latents[0, :1]) < 1e-6
 
     def test_pictures_are_encoded_as_they_would_be_by_hand(self, host, inverted):
@@ -126,17 +147,27 @@ class TestInversion:
     def test_maps_of_ones_own_change_nothing(self, host):
         """One step from the inverted start with the same prompt: the clip and the new one are the same there."""
         path, start = host.invert(steps=1)
-        assert relative_error(host.draw(host.boost(path), start, steps=1), host.draw(host.model, start, steps=1)) < 1e-5
+        assert (
+            relative_error(host.draw(host.boost(path), start, steps=1), host.draw(host.model, start, steps=1))
+            < 1e-5
+        )
 
     def test_ratio_0_is_the_model_bit_for_bit(self, host, inverted):
         path, start = inverted
-        assert torch.equal(host.draw(host.boost(path, 0.0, 0.0), start, cfg=2.0), host.draw(host.model, start, cfg=2.0))
+        assert torch.equal(
+            host.draw(host.boost(path, 0.0, 0.0), start, cfg=2.0), host.draw(host.model, start, cfg=2.0)
+        )
 
     @pytest.mark.parametrize("ratios", [(1.0, 0.0), (0.0, 1.0), (0.34, 0.34)])
     def test_each_ratio_moves_the_result(self, host, inverted, ratios):
         path, start = inverted
         model = host.anchor(trajectory=path)
-        assert relative_error(host.draw(host.boost(path, *ratios), start, cfg=2.0), host.draw(model, start, cfg=2.0)) > 1e-3
+        assert (
+            relative_error(
+                host.draw(host.boost(path, *ratios), start, cfg=2.0), host.draw(model, start, cfg=2.0)
+            )
+            > 1e-3
+        )
 
     def test_other_packs_find_as_many_equal_chunks_as_they_are_told_of(self, host, inverted):
         """IPAdapter divides the batch by the number of conditions."""
@@ -156,18 +187,27 @@ class TestInversion:
         path, start = inverted
         driven = host.apply(drive=drive(3, cells=SMALL))
         boosted = host.draw(host.boost(path, model=driven), start, cfg=2.0)
-        assert relative_error(boosted, host.draw(driven, start, cfg=2.0)) > 1e-3 and torch.isfinite(boosted).all()
+        assert (
+            relative_error(boosted, host.draw(driven, start, cfg=2.0)) > 1e-3
+            and torch.isfinite(boosted).all()
+        )
 
 
 class TestBadInput:
     def test_rows_of_two_nodes(self, host, inverted):
-        with pytest.raises(ValueError, match="Apply Inversion adds rows of its own to every UNet call, and Anchor Frames is on this MODEL"):
+        with pytest.raises(
+            ValueError,
+            match="Apply Inversion adds rows of its own to every UNet call, and Anchor Frames is on this MODEL",
+        ):
             host.boost(inverted[0], model=host.anchor())
         with pytest.raises(ValueError, match="Anchor Frames adds rows of its own"):
             host.anchor(model=host.anchor())
 
     def test_a_schedule_that_was_not_inverted(self, host, inverted):
-        with pytest.raises(ValueError, match="asks at noise level .*, and the clip was inverted at .*same SIGMAS, and with euler"):
+        with pytest.raises(
+            ValueError,
+            match="asks at noise level .*, and the clip was inverted at .*same SIGMAS, and with euler",
+        ):
             host.draw(host.boost(inverted[0]), inverted[1], steps=STEPS + 2)
 
     def test_a_clip_of_another_length(self, host, inverted):
@@ -192,22 +232,30 @@ class TestBadInput:
             host.anchor(reference=None, trajectory=None)
 
     def test_a_trajectory_without_a_reference(self, host):
-        with pytest.raises(ValueError, match="This trajectory holds no reference: wire one into Invert Frames"):
+        with pytest.raises(
+            ValueError, match="This trajectory holds no reference: wire one into Invert Frames"
+        ):
             host.anchor(trajectory=host.invert(steps=1)[0])
 
     def test_a_clip_twice_not_at_all_or_without_a_vae(self, host):
-        with pytest.raises(ValueError, match="takes the clip once: wire its latent into frames, or its pictures into images"):
+        with pytest.raises(
+            ValueError, match="takes the clip once: wire its latent into frames, or its pictures into images"
+        ):
             host.invert(images=torch.zeros(3, 64, 64, 3))
         with pytest.raises(ValueError, match="takes the clip once"):
             host.invert(frames=None)
-        with pytest.raises(ValueError, match="encodes the images: wire the VAE of the SD1.5 checkpoint into vae"):
+        with pytest.raises(
+            ValueError, match="encodes the images: wire the VAE of the SD1.5 checkpoint into vae"
+        ):
             host.invert(frames=None, images=torch.zeros(3, 64, 64, 3))
 
     def test_maps_that_are_all_too_large(self, host):
         from sk_portrait.systems.freeanimate.trajectory import Trajectory
 
         path = Trajectory((1e-4, 1.0), (0.0, 0.0), torch.zeros(2, 1, 4, 64, 48), torch.zeros(1, 7, 64))
-        with pytest.raises(ValueError, match=r"largest_map is 47 cells and the smallest map of this clip has 48 \(6x8\)"):
+        with pytest.raises(
+            ValueError, match=r"largest_map is 47 cells and the smallest map of this clip has 48 \(6x8\)"
+        ):
             host.boost(path, largest_map=47)
         host.boost(path, self_until=0.0, largest_map=47)
 
@@ -234,5 +282,13 @@ class TestBadInput:
         guider = comfy.samplers.CFGGuider(host.boost(path))
         guider.set_conds([[normal("long", 1, 10, 64), {}]], prompt("-"))
         guider.set_cfg(1.0)
-        with pytest.raises(ValueError, match="The prompt of Invert Frames has 7 tokens and that of the sampler 10"):
-            guider.sample(torch.zeros_like(start), start, comfy.samplers.sampler_object("euler"), host.sigmas(STEPS), disable_pbar=True)
+        with pytest.raises(
+            ValueError, match="The prompt of Invert Frames has 7 tokens and that of the sampler 10"
+        ):
+            guider.sample(
+                torch.zeros_like(start),
+                start,
+                comfy.samplers.sampler_object("euler"),
+                host.sigmas(STEPS),
+                disable_pbar=True,
+            )

@@ -39,9 +39,22 @@ def host(comfy):
 
         def steer(self, strength=0.7, model=None, w=None, **wishes):
             """The MODEL with Apply W+."""
-            inputs = {i.id: i.default for i in ApplyWPlus.define_schema().inputs if getattr(i, "default", None) is not None}
-            inputs |= {i.id: i.options[0] for i in ApplyWPlus.define_schema().inputs if i.id in ("sign_mode", "guidance")}
-            inputs |= {"model": model or self.model, "wplus": self.wplus, "w": self.w if w is None else w, "strength": strength}
+            inputs = {
+                i.id: i.default
+                for i in ApplyWPlus.define_schema().inputs
+                if getattr(i, "default", None) is not None
+            }
+            inputs |= {
+                i.id: i.options[0]
+                for i in ApplyWPlus.define_schema().inputs
+                if i.id in ("sign_mode", "guidance")
+            }
+            inputs |= {
+                "model": model or self.model,
+                "wplus": self.wplus,
+                "w": self.w if w is None else w,
+                "strength": strength,
+            }
             return ApplyWPlus.execute(**(inputs | wishes))[0]
 
         def steered(self, *args, **wishes):
@@ -50,7 +63,9 @@ def host(comfy):
     return WPlusHost()
 
 
-@pytest.mark.parametrize("wishes", [{"strength": 0.0}, {"start_percent": 0.6, "end_percent": 0.4}, {"lambdas": [0.0, 0.0, 0.0]}])
+@pytest.mark.parametrize(
+    "wishes", [{"strength": 0.0}, {"start_percent": 0.6, "end_percent": 0.4}, {"lambdas": [0.0, 0.0, 0.0]}]
+)
 def test_nothing_asked_is_the_model_bit_for_bit(host, wishes):
     assert torch.equal(host.steered(**wishes), host.plain)
 
@@ -62,7 +77,9 @@ def test_a_frame_of_lambda_0_is_the_models_own_and_its_neighbours_are_not(host):
 
 
 def test_a_curve_and_a_list_of_its_values_are_the_same(host):
-    assert relative_error(host.steered(1.0, curve="0: -0.7, 2: 0.7"), host.steered(1.0, lambdas=FRAMES)) < 1e-5
+    assert (
+        relative_error(host.steered(1.0, curve="0: -0.7, 2: 0.7"), host.steered(1.0, lambdas=FRAMES)) < 1e-5
+    )
 
 
 def test_a_person_smiles_when_the_driver_does(host):
@@ -96,7 +113,14 @@ def test_delay_leaves_the_first_steps_to_the_model(host):
         seen = []
         guider = host.guider(model)
         euler, empty = comfy.samplers.sampler_object("euler"), torch.zeros_like(noise)
-        guider.sample(noise, empty, euler, sigmas, callback=lambda k, x0, x, n: seen.append(x0.clone()), disable_pbar=True)
+        guider.sample(
+            noise,
+            empty,
+            euler,
+            sigmas,
+            callback=lambda k, x0, x, n: seen.append(x0.clone()),
+            disable_pbar=True,
+        )
         return seen[steps]
 
     delayed = host.steer(delay=0.5)
@@ -133,7 +157,9 @@ def test_the_model_that_came_in_is_left_as_it_was(host):
 def test_two_sliders_add_up_in_the_order_of_their_nodes(host):
     age = normal("age", 1, 18, 512)
     both = host.steered(0.3, w=age, model=host.steer())
-    assert relative_error(both, host.steered()) > 1e-2 and relative_error(both, host.steered(0.3, w=age)) > 1e-2
+    assert (
+        relative_error(both, host.steered()) > 1e-2 and relative_error(both, host.steered(0.3, w=age)) > 1e-2
+    )
     assert torch.equal(host.steered(0.0, w=age, model=host.steer()), host.steered())
 
 
@@ -167,7 +193,9 @@ def test_it_wraps_an_earlier_replacement_and_lets_later_packs_add(host):
     assert isinstance(place, TextAttention)
     place.add(lambda out, q, k, v, options, **settings: torch.ones_like(out), sigma_start=1e9, sigma_end=0.0)
     assert relative_error(host.sample(later, cells=SMALL), before) > 1e-3
-    assert torch.equal(host.sample(steered, cells=SMALL), before)  # the MODEL it was cloned from has nothing of it
+    assert torch.equal(
+        host.sample(steered, cells=SMALL), before
+    )  # the MODEL it was cloned from has nothing of it
 
 
 class TestTogether:
@@ -180,14 +208,21 @@ class TestTogether:
         steered = host.steered(1.0, lambdas=FRAMES, model=driven)
         clip = host.sample(driven, cells=SMALL)
         assert relative_error(steered[1], clip[1]) < 1e-6 and relative_error(steered[2], clip[2]) > 1e-2
-        other_order = host.sample(host.apply(drive=drive(3, cells=SMALL), model=host.steer(1.0, lambdas=FRAMES)), cells=SMALL)
+        other_order = host.sample(
+            host.apply(drive=drive(3, cells=SMALL), model=host.steer(1.0, lambdas=FRAMES)), cells=SMALL
+        )
         assert torch.equal(other_order, steered)
 
     def test_with_a_lora(self, host):
         lora = host.model.clone()
-        lora.add_patches({"diffusion_model.input_blocks.1.1.proj_in.weight": ("diff", (torch.ones(32, 32, 1, 1),))}, 0.5)
+        lora.add_patches(
+            {"diffusion_model.input_blocks.1.1.proj_in.weight": ("diff", (torch.ones(32, 32, 1, 1),))}, 0.5
+        )
         plain = host.sample(lora, cells=SMALL)
-        assert torch.equal(host.steered(0.0, model=lora), plain) and relative_error(host.steered(model=lora), plain) > 1e-2
+        assert (
+            torch.equal(host.steered(0.0, model=lora), plain)
+            and relative_error(host.steered(model=lora), plain) > 1e-2
+        )
 
 
 class TestFiles:
@@ -199,7 +234,10 @@ class TestFiles:
             part, key = name.split(".", 1)
             nested[part][key] = value
         assert load(nested, "wplus_adapter.bin").state_dict().keys() == state.keys()
-        with pytest.raises(WPlusFileError, match="lora.bin is no W. adapter: 'wplus_adapter.1.to_k_wplus.weight' is missing .16 of 16"):
+        with pytest.raises(
+            WPlusFileError,
+            match="lora.bin is no W. adapter: 'wplus_adapter.1.to_k_wplus.weight' is missing .16 of 16",
+        ):
             load({"lora_up.weight": torch.zeros(4, 4)}, "lora.bin")
         del nested["w_proj"]["proj_2.weight"]
         with pytest.raises(WPlusFileError, match="'w_proj.proj_2.weight' is absent and should be"):
@@ -210,21 +248,29 @@ class TestFiles:
         assert whole(torch.ones(shape), "smile.npy").shape == (shape[0] if len(shape) == 3 else 1, 18, 512)
 
     def test_a_tensor_of_another_shape_is_named(self):
-        with pytest.raises(ValueError, match=r"smile.npy has the shape \(14, 512\); a w\+ code or direction is \(512,\) or \(18, 512\)"):
+        with pytest.raises(
+            ValueError,
+            match=r"smile.npy has the shape \(14, 512\); a w\+ code or direction is \(512,\) or \(18, 512\)",
+        ):
             whole(torch.ones(14, 512), "smile.npy")
 
     def test_layers_and_lengths(self):
         kept = within(torch.ones(1, 18, 512), 2, 6)
         assert kept.sum() == 4 * 512 and kept[:, 2:6].all()
         short, identity = torch.ones(1, 18, 512) / 1000, torch.ones(1, 18, 512)
-        assert long_enough(short).norm().item() == pytest.approx(UNIT, rel=1e-5) and torch.equal(long_enough(identity), identity)
+        assert long_enough(short).norm().item() == pytest.approx(UNIT, rel=1e-5) and torch.equal(
+            long_enough(identity), identity
+        )
         assert not long_enough(torch.zeros(1, 18, 512)).any()
 
     @pytest.mark.comfy
     def test_the_direction_node_reads_mixes_and_names(self, comfy, tmp_path, monkeypatch):
         from sk_portrait.nodes.wplus import direction
 
-        smile, pca = torch.randn(18, 512), {"mean": torch.zeros(1, 512), "comp": torch.randn(8, 1, 512), "std": torch.ones(8)}
+        smile, pca = (
+            torch.randn(18, 512),
+            {"mean": torch.zeros(1, 512), "comp": torch.randn(8, 1, 512), "std": torch.ones(8)},
+        )
         np.save(tmp_path / "smile.npy", smile.numpy())
         torch.save(torch.ones(1, 512), tmp_path / "age.pt")
         torch.save(pca, tmp_path / "ffhq_pca.pt")
@@ -238,7 +284,9 @@ class TestFiles:
         assert torch.equal(age, 2 * torch.ones(1, 18, 512))
         assert torch.allclose(node("smile.npy", 0.5, 0, 8, base=age)[0, :8], 2 + smile[:8] / 2)
         assert torch.allclose(node("ffhq_pca.pt", 3.0, 2, 6, 5)[0, 2], 3 * pca["comp"][5, 0])
-        with pytest.raises(ValueError, match="GANSpace row 'ffhq_pca.pt' asks for component 8, the file holds 0 to 7"):
+        with pytest.raises(
+            ValueError, match="GANSpace row 'ffhq_pca.pt' asks for component 8, the file holds 0 to 7"
+        ):
             node("ffhq_pca.pt", component=8)
         with pytest.raises(ValueError, match="page.pt cannot be read"):
             node("page.pt")
@@ -250,7 +298,9 @@ class TestBadInput:
             host.steered(1.0, lambdas=[0.1, 0.2])
 
     def test_codes_of_another_length(self, host):
-        with pytest.raises(ValueError, match=r"The list of w\+ codes has 2 frames and the latent batch has 3"):
+        with pytest.raises(
+            ValueError, match=r"The list of w\+ codes has 2 frames and the latent batch has 3"
+        ):
             host.steered(w=normal("two", 2, 18, 512))
 
     def test_two_wires_that_say_the_lambda(self, host):

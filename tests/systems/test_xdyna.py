@@ -47,13 +47,26 @@ def tokens() -> torch.Tensor:
     return normal("tokens", 2, 16, 64)
 
 
-def apply(host, xdyna, model=None, strength=1.0, group_norm="joint", window=16, overlap=4, seed=0, cells=CELLS, with_tokens=True):
+def apply(
+    host,
+    xdyna,
+    model=None,
+    strength=1.0,
+    group_norm="joint",
+    window=16,
+    overlap=4,
+    seed=0,
+    cells=CELLS,
+    with_tokens=True,
+):
     """The patched MODEL."""
     from sk_portrait.nodes.xdyna.apply import XDynaApply
 
     reference = {"samples": normal("portrait", 1, 4, cells, cells)}
     wires = {"tokens": tokens()} if with_tokens else {}
-    return XDynaApply.execute(model or host.model, xdyna, reference, strength, group_norm, window, overlap, seed, **wires)[0]
+    return XDynaApply.execute(
+        model or host.model, xdyna, reference, strength, group_norm, window, overlap, seed, **wires
+    )[0]
 
 
 def on_its_schedule(model):
@@ -94,7 +107,9 @@ def test_cond_and_uncond_apart_are_cond_and_uncond_together(host, patched, monke
         return run(self, x, *args, **kwargs)
 
     monkeypatch.setattr(type(model.model.diffusion_model), "_forward", counting)
-    monkeypatch.setattr(type(model.model), "memory_required", lambda self, *args, **kwargs: 1 << 60)  # ComfyUI then splits
+    monkeypatch.setattr(
+        type(model.model), "memory_required", lambda self, *args, **kwargs: 1 << 60
+    )  # ComfyUI then splits
     assert relative_error(host.sample(model), together) < 1e-5
     assert set(sizes) == {FRAMES + 1}  # the reference rides along in each half
 
@@ -155,7 +170,9 @@ def test_others_act_on_the_frames_beside_it_in_either_order(host, silent, beside
     want = host.sample(on_its_schedule(beside(host, host.model)))
     behind = apply(host, silent, model=beside(host, host.model), group_norm="row by row")
     before = beside(host, apply(host, silent, group_norm="row by row"))
-    assert relative_error(host.sample(behind), want) < 1e-5 and relative_error(host.sample(before), want) < 1e-5
+    assert (
+        relative_error(host.sample(behind), want) < 1e-5 and relative_error(host.sample(before), want) < 1e-5
+    )
 
 
 def test_apply_motion_moves_a_picture_without_motion_modules(host, still, networks):
@@ -175,7 +192,9 @@ def test_motion_twice_is_refused(host, xdyna, first):
 
 
 def test_a_second_picture_is_refused(host, still):
-    with pytest.raises(ValueError, match="X-Dyna adds rows of its own to every UNet call, and X-Dyna is on this MODEL"):
+    with pytest.raises(
+        ValueError, match="X-Dyna adds rows of its own to every UNet call, and X-Dyna is on this MODEL"
+    ):
         apply(host, still, model=apply(host, still))
 
 
@@ -183,7 +202,9 @@ def test_anchored_frames_are_refused_in_either_order(host, still):
     from sk_portrait.nodes.freeanimate.anchor import AnchorFrames
 
     def anchored(model):
-        return AnchorFrames.execute(model, 0, 0.0, 1.0, 1, {"samples": normal("portrait", 1, 4, CELLS, CELLS)})[0]
+        return AnchorFrames.execute(
+            model, 0, 0.0, 1.0, 1, {"samples": normal("portrait", 1, 4, CELLS, CELLS)}
+        )[0]
 
     with pytest.raises(ValueError, match="X-Dyna is on this MODEL and does the same"):
         anchored(apply(host, still))
@@ -228,7 +249,9 @@ def control(channels: int):
 
     from sk_portrait.testing.golden_systems import controlnet_of
 
-    return comfy.controlnet.ControlNet(controlnet_of(GOLDENS, {3: "pose", 6: "face"}[channels]), load_device=torch.device("cpu"))
+    return comfy.controlnet.ControlNet(
+        controlnet_of(GOLDENS, {3: "pose", 6: "face"}[channels]), load_device=torch.device("cpu")
+    )
 
 
 def test_both_controlnets_sum_on_both_halves_of_guidance(host, comfy):
@@ -236,12 +259,23 @@ def test_both_controlnets_sum_on_both_halves_of_guidance(host, comfy):
 
     pictures = {name: normal(name, FRAMES, 128, 128, 3) for name in ("pose", "local", "whole")}
     positive, negative = XDynaHints.execute(
-        prompt("+"), prompt("-"), 1.0, 0.5, control(3), pictures["pose"], control(6), pictures["local"], pictures["whole"]
+        prompt("+"),
+        prompt("-"),
+        1.0,
+        0.5,
+        control(3),
+        pictures["pose"],
+        control(6),
+        pictures["local"],
+        pictures["whole"],
     ).args
     face = positive[0][1]["control"]
     assert face is negative[0][1]["control"]  # or ComfyUI could not run the halves together
     assert (face.strength, face.cond_hint_original.shape[1]) == (0.5, 6)
-    assert (face.previous_controlnet.strength, face.previous_controlnet.cond_hint_original.shape[1]) == (1.0, 3)
+    assert (face.previous_controlnet.strength, face.previous_controlnet.cond_hint_original.shape[1]) == (
+        1.0,
+        3,
+    )
     assert face.cond_hint_original[:, :3].amin() == 0 and face.cond_hint_original[:, :3].amax() == 1
 
 

@@ -31,7 +31,10 @@ def tokens_file():
 
 
 def test_a_training_checkpoint_falls_into_its_parts(unet_file):
-    wrapped = {"state_dict": {f"module.{key}": value for key, value in unet_file.items()} | {"module.conv_in.weight": torch.zeros(1)}}
+    wrapped = {
+        "state_dict": {f"module.{key}": value for key, value in unet_file.items()}
+        | {"module.conv_in.weight": torch.zeros(1)}
+    }
     parts = checkpoint.split(wrapped, "unet.ckpt")
     assert [len(part) for part in parts] == [48, 32, 560]  # as in the published manifest
     assert len(checkpoint.adapter(parts.reference, parts.image, "unet.ckpt").state_dict()) == 80
@@ -48,20 +51,30 @@ def test_ip_adapters_numbers_stand_in_for_the_image_attention(unet_file, tokens_
         for name in ("to_k_ip", "to_v_ip")
     }
     resampler = {key.removeprefix("image_proj."): value for key, value in tokens_file.items()}
-    for state in ({"image_proj": resampler, "ip_adapter": numbered}, tokens_file | {f"ip_adapter.{k}": v for k, v in numbered.items()}):
+    for state in (
+        {"image_proj": resampler, "ip_adapter": numbered},
+        tokens_file | {f"ip_adapter.{k}": v for k, v in numbered.items()},
+    ):
         tokens = checkpoint.split_tokens(state, "ip-adapter-plus_sd15")
         adapter = checkpoint.adapter(parts.reference, tokens.image, "unet.ckpt")
         assert adapter.image[("mid", 0, 0)].to_k_ip.weight.mean() == 15  # number 31
-        assert checkpoint.resampler(tokens.resampler, "ip-adapter-plus_sd15")(torch.zeros(1, 257, 1280)).shape == (1, 16, CONTEXT)
+        assert checkpoint.resampler(tokens.resampler, "ip-adapter-plus_sd15")(
+            torch.zeros(1, 257, 1280)
+        ).shape == (1, 16, CONTEXT)
 
 
 def test_other_files_are_refused_with_a_sentence(unet_file, tokens_file):
-    with pytest.raises(XDynaFileError, match=r"sd15 is no X-Dyna UNet: none of its 1 tensors is a Dynamics-Adapter's.*huggingface\.co"):
+    with pytest.raises(
+        XDynaFileError,
+        match=r"sd15 is no X-Dyna UNet: none of its 1 tensors is a Dynamics-Adapter's.*huggingface\.co",
+    ):
         checkpoint.split({"conv_in.weight": torch.zeros(1)}, "sd15")
     with pytest.raises(XDynaFileError, match="'lora.up' does not belong to it"):
         checkpoint.split(unet_file | {"lora.up": torch.zeros(1)}, "unet.ckpt")
     with pytest.raises(XDynaFileError, match="no ip-adapter-plus_sd15"):
-        checkpoint.split_tokens({"image_proj": {"proj.weight": torch.zeros(1)}, "ip_adapter": {}}, "ip-adapter_sd15")
+        checkpoint.split_tokens(
+            {"image_proj": {"proj.weight": torch.zeros(1)}, "ip_adapter": {}}, "ip-adapter_sd15"
+        )
     parts = checkpoint.split(unet_file, "unet.ckpt")
     with pytest.raises(XDynaFileError, match="attn2.to_k_ip.weight' is missing"):
         checkpoint.adapter(parts.reference, {}, "unet.ckpt")

@@ -32,10 +32,17 @@ def test_bad_input_gets_one_sentence(tmp_path, capsys):
     begin = "model.diffusion_model."
     save_file({"x": torch.zeros(1)}, base)
     first = {begin + "input_blocks.0.0.weight": torch.zeros(32, 4, 3, 3)}
-    save_file(first | {begin + "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": torch.zeros(32, 1024)}, other)
+    save_file(
+        first | {begin + "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": torch.zeros(32, 1024)},
+        other,
+    )
     assert "There is no clip in" in said(capsys, "data", empty, "--base", base, "--out", tmp_path / "o")
-    assert "There is no training data in" in said(capsys, "portrait", "--data", empty, "--base", base, "--out", tmp_path / "o")
-    assert "no SD1.5 checkpoint: it has no tensor" in said(capsys, "portrait", "--data", data, "--base", base, "--out", tmp_path / "o")
+    assert "There is no training data in" in said(
+        capsys, "portrait", "--data", empty, "--base", base, "--out", tmp_path / "o"
+    )
+    assert "no SD1.5 checkpoint: it has no tensor" in said(
+        capsys, "portrait", "--data", data, "--base", base, "--out", tmp_path / "o"
+    )
     told = said(capsys, "portrait", "--data", data, "--base", other, "--out", tmp_path / "o")
     assert "reads a text of width 1024, SD1.5's 768" in told
     assert "There is no world_base.safetensors" in said(capsys, "widen", empty, "--out", tmp_path / "o")
@@ -75,9 +82,20 @@ def test_the_small_world_is_made_and_made_again_from_where_it_stopped(tmp_path, 
     monkeypatch.setattr(stages, "CLIPS", replace(stages.CLIPS, in_file=1, frames=16))
     short = Settings(2, batch=2, rates=(1e-3, 1e-5), save=1, sheet=2)
     files = stages.build(tmp_path, stages.Plan(2, 1, short, short, short, *[replace(short, batch=1)] * 2))
-    assert {path.stem for path in files} == {"world_base", "hm2_reference", "hm2_control", "hm2_animatediff_frame12", "hm3_motion"}
+    assert {path.stem for path in files} == {
+        "world_base",
+        "hm2_reference",
+        "hm2_control",
+        "hm2_animatediff_frame12",
+        "hm3_motion",
+    }
     sheets = sorted(path.name for path in tmp_path.glob("*/sheets/*.png"))
-    assert sheets == ["autoencoder_000002.png", "motion_000002.png", "motion_000002.png", "portrait_000002.png"]
+    assert sheets == [
+        "autoencoder_000002.png",
+        "motion_000002.png",
+        "motion_000002.png",
+        "portrait_000002.png",
+    ]
     record = json.loads((tmp_path / stages.RECORD).read_text())
     assert all(len(record[name]["loss"]) == 2 and record[name]["steps"] == 2 for name in stages.TASKS)
     assert sum(path.stat().st_size for path in files) < 40 << 20

@@ -67,7 +67,12 @@ def test_a_run_that_was_interrupted_ends_with_the_very_numbers_of_one_that_was_n
 
 def test_two_processes_train_what_one_would(tmp_path, plain):
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    subprocess.run([*launch, training.__file__, str(tmp_path)], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True)
+    subprocess.run(
+        [*launch, training.__file__, str(tmp_path)],
+        check=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+    )
     assert same(torch.load(tmp_path / "weights.pt"), plain, 1e-5)
 
 
@@ -112,7 +117,9 @@ def test_the_rate_falls_as_a_cosine():
 def task_of(folder: Path, **options):
     torch.manual_seed(1)
     parts = {part.repositories["v2"]: part.build(definition.sizes(part)) for part in definition.parts()[:2]}
-    return portraits.Pairs(Clips(training.write_clips(folder)), definition.unet(), parts, None, target="v", **options)
+    return portraits.Pairs(
+        Clips(training.write_clips(folder)), definition.unet(), parts, None, target="v", **options
+    )
 
 
 class SameFour:
@@ -150,7 +157,10 @@ def test_gradients_reach_only_what_is_trained(tmp_path):
 
 @pytest.mark.parametrize("generation", ["v2", "v3"])
 def test_motion_learns_alone_from_neighbouring_frames(tmp_path, generation):
-    parts = {repository: part.build(definition.sizes(part)) for repository, part in portraits.published(generation).items()}
+    parts = {
+        repository: part.build(definition.sizes(part))
+        for repository, part in portraits.published(generation).items()
+    }
     motion = motions.networks(generation, {}, definition.sizes)
     clips = Clips(training.write_clips(tmp_path, clips=1, frames=motions.FRAMES))
     task = motions.Neighbours(clips, definition.unet(), parts, motion, None)
@@ -162,8 +172,12 @@ def test_motion_learns_alone_from_neighbouring_frames(tmp_path, generation):
     batch = task.collate(picks)
     assert len(set(batch.timesteps.tolist())) == 1, "a clip is denoised together"
     task.network(batch).backward()
-    learning = {name for name, p in task.network.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
-    assert {name.split(".")[2] for name in learning} == {str(k) for k in range(len(motion))}, "every kind of motion learns"
+    learning = {
+        name for name, p in task.network.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0
+    }
+    assert {name.split(".")[2] for name in learning} == {str(k) for k in range(len(motion))}, (
+        "every kind of motion learns"
+    )
     assert all(name.startswith("network.motion.") for name in learning)
 
 
@@ -180,9 +194,15 @@ def test_new_networks_leave_the_unet_as_it_was(tmp_path):
 
 def test_dropped_samples_say_what_the_null_of_guidance_says(tmp_path):
     task = task_of(tmp_path)
-    batch = replace(task.collate(task.choose(np.random.default_rng(0), 2)), dropped=torch.tensor([True, False]))
+    batch = replace(
+        task.collate(task.choose(np.random.default_rng(0), 2)), dropped=torch.tensor([True, False])
+    )
     portrait, pictures, expression = batch.conditions()
-    assert portrait[0].abs().max() == 0 and (pictures[0] == -1).all() and expression.coefficients[0].abs().max() == 0
+    assert (
+        portrait[0].abs().max() == 0
+        and (pictures[0] == -1).all()
+        and expression.coefficients[0].abs().max() == 0
+    )
     assert torch.equal(portrait[1], batch.portraits[1]) and torch.equal(pictures[1], batch.pictures[1])
 
 
@@ -190,7 +210,9 @@ def test_the_loss_is_that_of_the_paper():
     answer, wanted = torch.zeros(1, 4, 2, 2), torch.full((1, 4, 2, 2), 2.0)
     mask = torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
     for timestep, alpha in ((0, 1.0), (250, 0.75), (1000, 0.0)):
-        assert float(objective.loss(answer, wanted, mask, torch.tensor([timestep]))) == pytest.approx(4 + 4 * alpha, rel=1e-5)
+        assert float(objective.loss(answer, wanted, mask, torch.tensor([timestep]))) == pytest.approx(
+            4 + 4 * alpha, rel=1e-5
+        )
     assert float(objective.loss(answer, wanted, 0 * mask, torch.tensor([0]))) == pytest.approx(4)
 
 

@@ -1,6 +1,5 @@
 """A narrow network in the tensors of a full-size one: by the same loaders, the same answers."""
 
-
 import pytest
 import torch
 
@@ -20,7 +19,10 @@ def test_a_widened_part_is_loaded_by_name_and_answers_as_the_narrow_one(tmp_path
         loaded = load(read(path), str(path))
         assert loaded.part is part and loaded.generations == ("v2",)
         if name == "hm2_control":
-            x = (torch.randn(1, 3, 128, 128), objective.Expression(torch.rand(1, 51), torch.randn(1, 3, 1024)))
+            x = (
+                torch.randn(1, 3, 128, 128),
+                objective.Expression(torch.rand(1, 51), torch.randn(1, 3, 1024)),
+            )
             with torch.no_grad():
                 a, b = narrow(*x), loaded.module(*x)
             assert all((a[s].repeat_interleave(2, 1) - b[s]).abs().max() < 1e-5 for s in a)
@@ -62,7 +64,11 @@ def test_the_widened_unet_answers_as_the_narrow_one_on_diffusers(narrow, tmp_pat
     x, at = torch.randn(1, 4, 16, 16), torch.tensor([400])
     with torch.no_grad():
         a = unet(x, at, encoder_hidden_states=None).sample
-        b = Base(tmp_path / "wide.safetensors").unet()(x, at, encoder_hidden_states=torch.randn(1, 7, 768)).sample
+        b = (
+            Base(tmp_path / "wide.safetensors")
+            .unet()(x, at, encoder_hidden_states=torch.randn(1, 7, 768))
+            .sample
+        )
     assert (a - b).abs().max() < 1e-5
 
 

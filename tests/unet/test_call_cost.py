@@ -19,7 +19,10 @@ FRAMES, WINDOW, OVERLAP, WINDOWS, STEPS = 8, 4, 2, 3, 2
 
 
 def clip(frames: int, dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
-    return {"a": torch.arange(frames * 2, dtype=dtype).reshape(frames, 2), "b": torch.rand(frames, 3).to(dtype)}
+    return {
+        "a": torch.arange(frames * 2, dtype=dtype).reshape(frames, 2),
+        "b": torch.rand(frames, 3).to(dtype),
+    }
 
 
 HERE = Placement(torch.device("cpu"), torch.float32)
@@ -63,7 +66,11 @@ def test_a_clip_that_does_not_fit_comes_one_window_ahead():
 
 
 def test_frames_are_slices_where_they_can_be():
-    assert evenly((4, 5, 6)) == slice(4, 7, 1) and evenly((0, 11, 22)) == slice(0, 23, 11) and evenly((7,)) == slice(7, 8, 1)
+    assert (
+        evenly((4, 5, 6)) == slice(4, 7, 1)
+        and evenly((0, 11, 22)) == slice(0, 23, 11)
+        and evenly((7,)) == slice(7, 8, 1)
+    )
     assert evenly((0, 1, 3)) is None and evenly((3, 2, 1)) is None and evenly((2, 2)) is None
     assert consecutive([0, 1, 2, 5, 7, 8]) == [slice(0, 3), slice(5, 6), slice(7, 9)]
 
@@ -77,7 +84,11 @@ def host(comfy) -> MovingHost:
 def far_drive() -> Drive:
     """Kept in another dtype than the UNet's, so that using it copies as many bytes as crossing a bus would."""
     near = drive(FRAMES)
-    return Drive({s: f.double() for s, f in near.features.items()}, {s: f.double() for s, f in near.null.items()}, near.generations)
+    return Drive(
+        {s: f.double() for s, f in near.features.items()},
+        {s: f.double() for s, f in near.null.items()},
+        near.generations,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -119,23 +130,37 @@ def costs_of_calls(*host_model_monkeypatch) -> list[Counter]:
 
 def test_our_modules_need_no_more_memory_at_a_time_than_the_unets_own_layers(host, bare, moved, monkeypatch):
     """So ComfyUI's estimate of a call holds: ours run between its layers. The first step keeps keys and values of the reference."""
-    plain, calls = ([peak.most for peak in calls_under(Peak, host, model, monkeypatch)] for model in (bare, moved))
+    plain, calls = (
+        [peak.most for peak in calls_under(Peak, host, model, monkeypatch)] for model in (bare, moved)
+    )
     assert max(calls[WINDOWS:]) <= max(plain) and max(calls) < 1.05 * max(plain)
 
 
-def test_after_the_first_step_a_call_brings_sends_gathers_and_awaits_what_the_bare_unet_does(host, bare, moved, far_drive, monkeypatch):
+def test_after_the_first_step_a_call_brings_sends_gathers_and_awaits_what_the_bare_unet_does(
+    host, bare, moved, far_drive, monkeypatch
+):
     plain = costs_of_calls(host, bare, monkeypatch)
     calls = costs_of_calls(host, moved, monkeypatch)
     assert len(calls) == STEPS * WINDOWS and calls[WINDOWS:] == plain[WINDOWS:]
     brought = sum(call["brought"] - without["brought"] for call, without in zip(calls, plain, strict=True))
-    assert brought == sum(f.numel() * 4 for group in (far_drive.features, far_drive.null) for f in group.values())
+    assert brought == sum(
+        f.numel() * 4 for group in (far_drive.features, far_drive.null) for f in group.values()
+    )
 
 
 def test_a_span_is_not_looked_up_in_a_call(host, bare, far_drive, monkeypatch):
     """The noise level is read once a step, before the calls, and the span's own levels once a run."""
-    span = host.move(host.motion("animatediff"), WINDOW, OVERLAP, span=(0.0, 0.9), model=host.apply(None, far_drive, span=(0.0, 0.8)))
+    span = host.move(
+        host.motion("animatediff"),
+        WINDOW,
+        OVERLAP,
+        span=(0.0, 0.9),
+        model=host.apply(None, far_drive, span=(0.0, 0.8)),
+    )
     plain = costs_of_calls(host, bare, monkeypatch)[WINDOWS:]
-    assert [call["waits"] for call in costs_of_calls(host, span, monkeypatch)[WINDOWS:]] == [call["waits"] for call in plain]
+    assert [call["waits"] for call in costs_of_calls(host, span, monkeypatch)[WINDOWS:]] == [
+        call["waits"] for call in plain
+    ]
 
 
 def test_a_compiled_unet_finds_every_windows_own_drive(host, moved, monkeypatch):

@@ -35,12 +35,21 @@ def test_keys_and_values_of_the_reference_and_the_drive_are_where_each_call_is(c
     for placement in (HERE, WIDER, HERE):
         knitted = attends.prepare(rows, placement).stations["up_1"]
         assert {tensor.dtype for tensor in (*knitted.rows, *knitted.columns)} == {placement.dtype}
-        assert all(feature.dtype == placement.dtype for chunk in acts.prepare(rows, placement) for feature in chunk.values())
+        assert all(
+            feature.dtype == placement.dtype
+            for chunk in acts.prepare(rows, placement)
+            for feature in chunk.values()
+        )
     assert attends.prepare(rows, HERE) is attends.prepare(rows, HERE)
 
 
 @pytest.mark.parametrize("package", ["unet", "sk_attention", "systems"])
 def test_no_module_keeps_a_tensor(package):
     folder = importlib.import_module(f"sk_portrait.{package}")
-    modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(folder.__path__, f"{folder.__name__}.")]
-    assert [f"{m.__name__}.{name}" for m in modules for name, value in vars(m).items() if torch.is_tensor(value)] == []
+    modules = [
+        importlib.import_module(found.name)
+        for found in pkgutil.walk_packages(folder.__path__, f"{folder.__name__}.")
+    ]
+    assert [
+        f"{m.__name__}.{name}" for m in modules for name, value in vars(m).items() if torch.is_tensor(value)
+    ] == []

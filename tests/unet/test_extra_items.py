@@ -23,7 +23,9 @@ class Visitors:
     def __call__(self, executor, x, timesteps, context, *others, **options):
         extra = self.extra[: len(others[-1]["cond_or_uncond"])]
         latents = normal("visitors", sum(extra), *x.shape[1:])
-        guests = Guests(extra, latents, timesteps[:1].expand(sum(extra)), context[:1].expand(sum(extra), -1, -1))
+        guests = Guests(
+            extra, latents, timesteps[:1].expand(sum(extra)), context[:1].expand(sum(extra), -1, -1)
+        )
         self.seen.append(len(x) + sum(extra))
         return extra_items.run(executor, guests, x, timesteps, context, *others, **options)
 
@@ -77,7 +79,11 @@ def test_the_host_makes_room_for_them_and_for_no_more_than_a_window(host, monkey
     monkeypatch.setattr(comfy.sampler_helpers, "estimate_memory", listening)
     model, _ = with_visitors(host.model, 1, 1)
     take_part(model)
-    for patched in (model, host.move(host.still_motion(), 4, 1, model=model), host.move(host.still_motion(), 4, 1)):
+    for patched in (
+        model,
+        host.move(host.still_motion(), 4, 1, model=model),
+        host.move(host.still_motion(), 4, 1),
+    ):
         host.sample(patched, cells=8, frames=6, steps=1)
     assert asked == [7, 5, 4]
 
@@ -91,7 +97,9 @@ def test_controlnets_do_not_act_on_them():
 
     guests = Guests((1, 1), torch.zeros(2, 4, 2, 2), torch.zeros(2), torch.zeros(2, 7, 64))
     control = {"input": [torch.ones(4, 1, 1, 1), None, torch.ones(1, 1, 1, 1)]}
-    extra_items.run(executor, guests, torch.ones(4, 4, 2, 2), torch.ones(4), torch.ones(4, 7, 64), None, control, {})
+    extra_items.run(
+        executor, guests, torch.ones(4, 4, 2, 2), torch.ones(4), torch.ones(4, 7, 64), None, control, {}
+    )
     first, none, broadcast = seen["input"]
     assert none is None and first.flatten().tolist() == broadcast.flatten().tolist() == [1, 1, 0, 1, 1, 0]
     assert len(control["input"]) == 3
@@ -99,6 +107,8 @@ def test_controlnets_do_not_act_on_them():
 
 def test_two_systems_with_rows_of_their_own_are_refused(host):
     model, _ = with_visitors(host.model, 1, 1, system="X-Dyna")
-    with pytest.raises(ValueError, match="Anchor adds rows of its own to every UNet call, and X-Dyna is on this MODEL"):
+    with pytest.raises(
+        ValueError, match="Anchor adds rows of its own to every UNet call, and X-Dyna is on this MODEL"
+    ):
         with_visitors(model, 1, 1, system="Anchor")
     assert extra_items.system_of(host.model) is None

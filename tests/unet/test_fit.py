@@ -7,7 +7,11 @@ import logging
 import pytest
 import torch
 
-from sk_portrait.sk_attention.attention import SKReferenceAttention, SKReferenceAttentionV5, STKReferenceModule
+from sk_portrait.sk_attention.attention import (
+    SKReferenceAttention,
+    SKReferenceAttentionV5,
+    STKReferenceModule,
+)
 from sk_portrait.unet.clip.fit import View, fitted, notice_size
 from sk_portrait.unet.clip.run import Area
 from sk_portrait.unet.patches import STATIONS
@@ -30,11 +34,15 @@ def test_a_part_on_whole_cells_is_cut_exactly():
 
 
 @pytest.mark.parametrize("station", STATIONS)
-@pytest.mark.parametrize("area", [Area(3, 5, 14, 0), Area(16, 1, 1, 16), Area(17, 17, 0, 0), Area(7, 9, 5, 3)])
+@pytest.mark.parametrize(
+    "area", [Area(3, 5, 14, 0), Area(16, 1, 1, 16), Area(17, 17, 0, 0), Area(7, 9, 5, 3)]
+)
 def test_a_part_has_the_size_that_the_unet_gives_it_and_lies_inside(station, area):
     (height, width), part = View((17, 17), area).at(station)
     for _ in range({"up_3": 0, "up_2": 1, "down_0": 1, "up_1": 2, "down_1": 2}.get(station, 3)):
-        area = Area((area.height + 1) // 2, (area.width + 1) // 2, 0, 0)  # a convolution of stride 2 and padding 1
+        area = Area(
+            (area.height + 1) // 2, (area.width + 1) // 2, 0, 0
+        )  # a convolution of stride 2 and padding 1
     assert part[:2] == area[:2]
     assert 0 <= part.top <= height - part.height and 0 <= part.left <= width - part.width
 
@@ -46,7 +54,10 @@ def test_another_size_is_said_in_pixels_and_another_shape_refused(caplog):
         assert not caplog.messages
         notice_size(features, View((96, 96)), "drive", "draw it again")
     assert "drive was made for 512x512 px, and 768x768 px are sampled: it is resized" in caplog.messages[0]
-    with pytest.raises(ValueError, match="made for 512x512 px, and 768x512 px are sampled, a picture of another shape: draw it again"):
+    with pytest.raises(
+        ValueError,
+        match="made for 512x512 px, and 768x512 px are sampled, a picture of another shape: draw it again",
+    ):
         notice_size(features, View((64, 96)), "drive", "draw it again")
 
 
@@ -63,7 +74,10 @@ def test_a_part_attends_to_the_whole_lines_of_the_reference(kind):
 
     def along(x, attention, keys_values, start, lines):
         x = knitting.norm(x + knitting.table(8, x)[start : start + x.shape[-2]])
-        keys, values = (torch.cat([own, whole[:, lines]], dim=-2) for own, whole in zip(attention.keys_values(x), keys_values))
+        keys, values = (
+            torch.cat([own, whole[:, lines]], dim=-2)
+            for own, whole in zip(attention.keys_values(x), keys_values)
+        )
         return attention(x, (keys, values))
 
     rows, columns = knitting.line_attentions()

@@ -36,7 +36,9 @@ def test_a_window_with_an_anchor_frame_has_it_first():
 def test_the_windows_of_animatediff_evolved():
     rows = rows_of({"cond_or_uncond": [COND], "ad_params": {"sub_idxs": [4, 5], "full_length": 9}}, 2)
     assert rows.frames == (4, 5) and rows.clip == 9
-    assert rows_of({"cond_or_uncond": [COND], "ad_params": {"sub_idxs": None, "full_length": 2}}, 2).frames == (0, 1)
+    assert rows_of(
+        {"cond_or_uncond": [COND], "ad_params": {"sub_idxs": None, "full_length": 2}}, 2
+    ).frames == (0, 1)
 
 
 def test_an_old_host_does_not_tell_the_length_of_the_clip():
@@ -59,21 +61,33 @@ def test_a_batch_that_cannot_be_divided():
 
 def in_run(**names: str) -> dict:
     """transformer_options of a call inside a run whose conditions have these ids and names."""
-    return {KEY: Run({id: Condition(name) for id, name in names.items()}, (8, 8), float), "uuids": list(names)}
+    return {
+        KEY: Run({id: Condition(name) for id, name in names.items()}, (8, 8), float),
+        "uuids": list(names),
+    }
 
 
 def test_inside_a_run_a_condition_is_known_by_its_id_not_by_its_number():
     assert rows_of(in_run(b="negative") | {"cond_or_uncond": [0]}, 2).branches == (UNCOND,) * 2
-    assert rows_of(in_run(b="negative", a="positive") | {"cond_or_uncond": [1, 0]}, 2).branches == (UNCOND, COND)
+    assert rows_of(in_run(b="negative", a="positive") | {"cond_or_uncond": [1, 0]}, 2).branches == (
+        UNCOND,
+        COND,
+    )
 
 
 def test_guiders_of_three_conditions():
     assert rows_of(in_run(a="positive", b="middle", c="negative"), 3).branches == (COND, COND, UNCOND)
-    assert rows_of(in_run(a="positive", b="negative", c="empty_negative_prompt"), 3).branches == (COND, UNCOND, UNCOND)
+    assert rows_of(in_run(a="positive", b="negative", c="empty_negative_prompt"), 3).branches == (
+        COND,
+        UNCOND,
+        UNCOND,
+    )
 
 
 def test_a_side_is_never_guessed():
-    with pytest.raises(GuiderError, match='a prompt called "style"; SK Portrait knows positive, middle, negative'):
+    with pytest.raises(
+        GuiderError, match='a prompt called "style"; SK Portrait knows positive, middle, negative'
+    ):
         rows_of(in_run(a="style"), 1)
     with pytest.raises(GuiderError, match="a prompt that its guider does not know"):
         rows_of(in_run(a="positive") | {"uuids": ["other"]}, 1)
@@ -84,10 +98,16 @@ def test_a_side_is_never_guessed():
 
 
 def test_each_chunk_says_which_part_of_the_picture_it_shows():
-    run = Run({"a": Condition("positive", Area(4, 8, 4, 0)), "b": Condition("negative", Area(4, 8, 0, 0))}, (8, 8), float)
+    run = Run(
+        {"a": Condition("positive", Area(4, 8, 4, 0)), "b": Condition("negative", Area(4, 8, 0, 0))},
+        (8, 8),
+        float,
+    )
     rows = rows_of({KEY: run, "uuids": ["a", "b"]}, 2, (4, 8))
     assert rows.views == (View((8, 8), Area(4, 8, 4, 0)), View((8, 8), Area(4, 8, 0, 0)))
-    with pytest.raises(ViewError, match="shows the UNet 16x24 px where 64x32 px of a 64x64 px picture are sampled"):
+    with pytest.raises(
+        ViewError, match="shows the UNet 16x24 px where 64x32 px of a 64x64 px picture are sampled"
+    ):
         rows_of({KEY: run, "uuids": ["a", "b"]}, 2, (3, 2))
 
 

@@ -21,7 +21,9 @@ from sk_portrait.unet.clip.frames import rows_of
 from sk_portrait.unet.feature_cache import Placement
 from sk_portrait.unet.patches import Stations, Weighted
 
-pytestmark = pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler, and there is no g++")
+pytestmark = pytest.mark.skipif(
+    not shutil.which("g++"), reason="torch.compile needs a C++ compiler, and there is no g++"
+)
 
 FRAMES, STATION = 2, "up_1"
 
@@ -36,9 +38,14 @@ def driving() -> Weighted:
     return Weighted(DriveAction(drive(FRAMES)))
 
 
-@pytest.mark.parametrize("acting", [driving, partial(referring, "v2"), partial(referring, "v5b")], ids=["drive", "v2", "v5b"])
+@pytest.mark.parametrize(
+    "acting", [driving, partial(referring, "v2"), partial(referring, "v5b")], ids=["drive", "v2", "v5b"]
+)
 def test_inductor_keeps_what_an_action_does(acting):
-    rows, here = rows_of({"cond_or_uncond": [0, 1]}, 2 * FRAMES), Placement(torch.device("cpu"), torch.float32)
+    rows, here = (
+        rows_of({"cond_or_uncond": [0, 1]}, 2 * FRAMES),
+        Placement(torch.device("cpu"), torch.float32),
+    )
     call, width = Stations([acting()]).prepare(rows, here, {}), WIDTHS[STATION]
     upsample = nn.Conv2d(width, width, 3, padding=1)
 

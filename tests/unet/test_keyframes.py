@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from sk_portrait.unet.clip.keyframes import batches, key_frame_levels, published_padding, weights, windows
 
 LENGTHS = [1, 2, 11, 12, 13, 23, 34, 45, 100, 150, 1000]
-layouts = st.integers(1, 48).flatmap(lambda length: st.tuples(st.integers(1, 400), st.just(length), st.integers(0, length - 1)))
+layouts = st.integers(1, 48).flatmap(
+    lambda length: st.tuples(st.integers(1, 400), st.just(length), st.integers(0, length - 1))
+)
 
 
 @given(layouts)
@@ -41,9 +43,9 @@ def test_weights_of_each_frame_sum_to_one(layout, smooth):
 
 def test_smooth_weights_fade_over_the_overlap_and_flat_ones_do_not():
     layout = windows(20, 12, 4)
-    assert weights(layout, smooth=False)[0][6:] == (1, 1, .5, .5, .5, .5)
-    assert weights(layout, smooth=True)[0][6:] == (1, 1, .8, .6, .4, .2)
-    assert weights(layout, smooth=True)[1][:6] == (.2, .4, .6, .8, 1, 1)
+    assert weights(layout, smooth=False)[0][6:] == (1, 1, 0.5, 0.5, 0.5, 0.5)
+    assert weights(layout, smooth=True)[0][6:] == (1, 1, 0.8, 0.6, 0.4, 0.2)
+    assert weights(layout, smooth=True)[1][:6] == (0.2, 0.4, 0.6, 0.8, 1, 1)
 
 
 @given(st.integers(1, 400), st.integers(1, 48))
@@ -66,7 +68,9 @@ def test_a_tree_covers_the_clip_and_its_depth_grows_with_the_logarithm(n, length
         if not published:
             sizes = [len(window) for window in level.windows]
             assert max(sizes) <= length and max(sizes) - min(sizes) <= 1
-            assert sum(sizes) == len(level.frames) + len(sizes) - 1  # the shared frames alone are computed twice
+            assert (
+                sum(sizes) == len(level.frames) + len(sizes) - 1
+            )  # the shared frames alone are computed twice
     assert len(levels[1 if margins else 0].windows) == 1
     assert [level.moves for level in levels] == [not margins] + [True] * (len(levels) - 1)
 
@@ -110,8 +114,17 @@ def test_the_windows_of_our_tree_are_equally_long():
     assert clip.windows == (range(0, 10), range(9, 20)) and deep.frames == (0, 9, 19)
 
 
-@pytest.mark.parametrize("call", [lambda: windows(0, 12, 4), lambda: windows(5, 0, 0), lambda: windows(5, 12, 12),
-                                  lambda: windows(5, 12, -1), lambda: key_frame_levels(5, 3), lambda: batches(5, 0)])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: windows(0, 12, 4),
+        lambda: windows(5, 0, 0),
+        lambda: windows(5, 12, 12),
+        lambda: windows(5, 12, -1),
+        lambda: key_frame_levels(5, 3),
+        lambda: batches(5, 0),
+    ],
+)
 def test_impossible_layouts_are_named(call):
     with pytest.raises(ValueError, match=r"\d"):
         call()

@@ -22,7 +22,9 @@ SALT = json.loads((GOLDEN / "index.json").read_text())["salt"]
 def by_rule(module, prefix):
     """The module with deterministic random weights; positional tables keep their own values."""
     state = {
-        key: value if key.endswith(".pe") else torch.from_numpy(rule_tensor(SALT, prefix, key, tuple(value.shape)))
+        key: value
+        if key.endswith(".pe")
+        else torch.from_numpy(rule_tensor(SALT, prefix, key, tuple(value.shape)))
         for key, value in module.state_dict().items()
     }
     module.load_state_dict(state)
@@ -47,14 +49,22 @@ def test_sk_motion_v5_equals_the_published_module_with_and_without_pads():
 def narrow_animatediff():
     """The state dict of the golden AnimateDiff case in diffusers' names, with deterministic random weights."""
     shapes = json.loads((GOLDEN / "animatediff_keys.json").read_text())
-    return {key: torch.from_numpy(rule_tensor(SALT, "animatediff", key, tuple(shape))) for key, shape in shapes.items()}
+    return {
+        key: torch.from_numpy(rule_tensor(SALT, "animatediff", key, tuple(shape)))
+        for key, shape in shapes.items()
+    }
 
 
 def in_animatediffs_names(state):
     """The same state dict as AnimateDiff itself would save it: every table twice, under `module.`."""
-    renames = {".transformer_blocks.": ".temporal_transformer.transformer_blocks.", ".norm1.": ".norms.0.",
-               ".norm2.": ".norms.1.",
-               ".norm3.": ".ff_norm.", ".attn1.": ".attention_blocks.0.", ".attn2.": ".attention_blocks.1."}
+    renames = {
+        ".transformer_blocks.": ".temporal_transformer.transformer_blocks.",
+        ".norm1.": ".norms.0.",
+        ".norm2.": ".norms.1.",
+        ".norm3.": ".ff_norm.",
+        ".attn1.": ".attention_blocks.0.",
+        ".attn2.": ".attention_blocks.1.",
+    }
     own = {}
     for key, tensor in state.items():
         name = key
@@ -93,7 +103,9 @@ def test_two_different_tables_in_one_module_are_an_error():
         diffusers_names(own | {key: own[key] + 1})
 
 
-@pytest.mark.parametrize("manifest", ["animatediff_midblock", "animatediff_nomid", "v3_motion", "v4_motion", "v5_motion"])
+@pytest.mark.parametrize(
+    "manifest", ["animatediff_midblock", "animatediff_nomid", "v3_motion", "v4_motion", "v5_motion"]
+)
 def test_published_files_fit_without_a_missing_or_foreign_tensor(manifest):
     tensors = json.loads((GOLDEN.parent / "manifests" / f"{manifest}.json").read_text())["tensors"]
     shapes = Shapes({key: tuple(tensor["shape"]) for key, tensor in tensors.items()})
@@ -109,7 +121,9 @@ def test_files_without_positional_tables_get_the_table_of_the_formula():
     bare = {key: value for key, value in state.items() if not key.endswith(".pe")}
     loaded = load(diffusers_names(bare), "mm_sd_v15_v2.ckpt")
     assert loaded.part.kind == ANIMATEDIFF
-    assert loaded.module.longest == 32 and loaded.module.mid_block is None and len(loaded.module.sites()) == 20
+    assert (
+        loaded.module.longest == 32 and loaded.module.mid_block is None and len(loaded.module.sites()) == 20
+    )
 
 
 def test_a_window_beyond_the_table_is_named_with_both_lengths():

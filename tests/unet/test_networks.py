@@ -6,7 +6,11 @@ import pytest
 import torch
 
 from sk_portrait.bench.cost import overhead
-from sk_portrait.sk_attention.attention import SKReferenceAttention, SKReferenceAttentionV5, STKReferenceModule
+from sk_portrait.sk_attention.attention import (
+    SKReferenceAttention,
+    SKReferenceAttentionV5,
+    STKReferenceModule,
+)
 from sk_portrait.sk_attention.drive import Expression, encode
 from sk_portrait.sk_attention.fuse import fold
 from sk_portrait.sk_attention.published_files import DRIVE, PROJECTION, find_part
@@ -63,7 +67,9 @@ def published_form(module: SKReferenceAttention, h: torch.Tensor, ref: torch.Ten
 def test_projecting_the_reference_once_is_the_published_attention_for_any_shape(name, size):
     h, ref = normal("h", 2, WIDTH, *size), normal("ref", 1, WIDTH, *size)
     module = block(name)
-    assert torch.allclose(attend(module, h, ref), published_form(module, h, ref.expand(2, -1, -1, -1)), atol=1e-5)
+    assert torch.allclose(
+        attend(module, h, ref), published_form(module, h, ref.expand(2, -1, -1, -1)), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -107,7 +113,9 @@ def narrow_drive(generation: str):
         widths = {320: 16, 640: 32, 1280: 64}
         published = find_part(PROJECTION, generation).published["widths"]
         sizes = {name: (widths[a], widths[b], *(8 for _ in mid)) for name, (a, b, *mid) in published.items()}
-        net.projection = GOLDEN.loaded(f"projection {generation}", find_part(PROJECTION, generation), {"widths": sizes}).module
+        net.projection = GOLDEN.loaded(
+            f"projection {generation}", find_part(PROJECTION, generation), {"widths": sizes}
+        ).module
     return net
 
 
@@ -125,7 +133,9 @@ def test_frames_of_a_drive_are_independent_and_the_null_is_one(generation):
     assert seen == [2, 4, 5] and len(whole) == 5
     for station, features in whole.features.items():
         assert torch.allclose(features[3:4], single.features[station], atol=1e-4)
-        assert len(whole.null[station]) == 1 and torch.allclose(whole.null[station], single.null[station], atol=1e-5)
+        assert len(whole.null[station]) == 1 and torch.allclose(
+            whole.null[station], single.null[station], atol=1e-5
+        )
         assert not torch.allclose(whole.null[station], features[:1], atol=1e-3)
 
 

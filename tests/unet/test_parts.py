@@ -13,7 +13,12 @@ FRAMES, CELLS = 30, 8
 
 def test_parts_cover_a_clip_and_their_margins_end_with_it():
     first, last = Part.of(30, 0, 20, 4), Part.of(30, 20, 20, 4)
-    assert (first.frames, first.keeps, last.frames, last.keeps) == (range(24), range(20), range(16, 30), range(20, 30))
+    assert (first.frames, first.keeps, last.frames, last.keeps) == (
+        range(24),
+        range(20),
+        range(16, 30),
+        range(20, 30),
+    )
     with pytest.raises(ValueError, match="frames 0 to 29: no part of 5 begins at frame 30"):
         Part.of(30, 30, 5, 0)
 
@@ -56,7 +61,17 @@ def sampled(kind: str, steps: int = 2, sampler: str = "euler", **wishes):
     guider = host.guider(host.apply(drive=drive(FRAMES, cells=CELLS)))
 
     def video(**more):
-        return host.video([motion], FRAMES, steps, CELLS, guider=guider, latent_image=empty, sampler=sampler, **wishes, **more)
+        return host.video(
+            [motion],
+            FRAMES,
+            steps,
+            CELLS,
+            guider=guider,
+            latent_image=empty,
+            sampler=sampler,
+            **wishes,
+            **more,
+        )
 
     def one(first: int, count: int, margin: int, **more):
         part = ClipPart.execute(empty, first, count, margin)[3]
@@ -85,7 +100,10 @@ def test_a_first_stage_in_parts_is_that_of_the_clip(comfy):
     so_far = JoinClip.execute({"samples": parts[0][1]}, parts[0][0])
     assert so_far[2].startswith("Missing of 30 frames: 15 to 29.")
     joined = JoinClip.execute({"samples": parts[1][1]}, parts[1][0], so_far[1])
-    assert joined[2].startswith("All 30 frames are there. Parts differ most in frame") and joined[0]["samples"].shape == video.shape
+    assert (
+        joined[2].startswith("All 30 frames are there. Parts differ most in frame")
+        and joined[0]["samples"].shape == video.shape
+    )
 
 
 @pytest.mark.comfy
@@ -116,7 +134,10 @@ def test_each_frame_has_the_noise_that_it_has_in_the_clip(comfy):
     from sk_portrait.nodes.hellomeme.parts import ClipPart
 
     whole, features = {"samples": torch.zeros(FRAMES, 4, CELLS, CELLS)}, drive(FRAMES, cells=CELLS)
-    for clip in (whole, whole | {"batch_index": [0] * FRAMES}):  # as of Empty Latent, as of Portrait Shared Noise
+    for clip in (
+        whole,
+        whole | {"batch_index": [0] * FRAMES},
+    ):  # as of Empty Latent, as of Portrait Shared Noise
         expected = Noise_RandomNoise(5).generate_noise(clip)
         noise, _, latent, part = ClipPart.execute(clip, 10, 10, 3, Noise_RandomNoise(5), features).result
         assert torch.equal(noise.generate_noise(latent), expected[part.frames.start : part.frames.stop])

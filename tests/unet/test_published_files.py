@@ -41,7 +41,10 @@ FILES = {
 def state(name: str) -> dict[str, torch.Tensor]:
     """A published state dict with the right names and shapes, without values."""
     tensors = json.loads((MANIFESTS / f"{name}.json").read_text())["tensors"]
-    return {key: torch.empty(t["shape"], dtype=getattr(torch, t["dtype"]), device="meta") for key, t in tensors.items()}
+    return {
+        key: torch.empty(t["shape"], dtype=getattr(torch, t["dtype"]), device="meta")
+        for key, t in tensors.items()
+    }
 
 
 def load_shape(tensors: dict, file: str):
@@ -54,7 +57,9 @@ def load_shape(tensors: dict, file: str):
 def test_the_published_file_loads_whole(name):
     loaded = load_shape(state(name), name)
     assert (loaded.generations, loaded.part.kind) == FILES[name]
-    assert {k: tuple(v.shape) for k, v in loaded.module.state_dict().items()} == {k: tuple(v.shape) for k, v in state(name).items()}
+    assert {k: tuple(v.shape) for k, v in loaded.module.state_dict().items()} == {
+        k: tuple(v.shape) for k, v in state(name).items()
+    }
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -80,7 +85,9 @@ def test_one_misshapen_tensor_is_named(name):
 
 
 def test_a_published_name_tells_apart_what_keys_cannot():
-    assert load_shape(state("v4_reference"), "hm4_reference/diffusion_pytorch_model.safetensors").generations == ("v4",)
+    assert load_shape(
+        state("v4_reference"), "hm4_reference/diffusion_pytorch_model.safetensors"
+    ).generations == ("v4",)
     assert load_shape(state("v5c_reference"), "hm5c_reference.safetensors").generations == ("v5c",)
     assert load_shape(state("v5_control_proj"), "hm5_control_proj.safetensors").generations == ("v5", "v5b")
 
@@ -88,7 +95,10 @@ def test_a_published_name_tells_apart_what_keys_cannot():
 def test_an_unknown_file_quotes_its_keys_and_names_the_nearest():
     tensors = state("v3_reference")
     renamed = {k.replace("reference_modules_up.0.", "up_zero."): v for k, v in tensors.items()}
-    with pytest.raises(CheckpointError, match="The nearest is a v3 or v4 reference adapter .*hm3_reference.*45 of its 60.*'up_zero"):
+    with pytest.raises(
+        CheckpointError,
+        match="The nearest is a v3 or v4 reference adapter .*hm3_reference.*45 of its 60.*'up_zero",
+    ):
         recognise(Shapes({k: tuple(v.shape) for k, v in renamed.items()}), "my_file.safetensors")
 
 
@@ -107,5 +117,7 @@ def test_weights_are_those_of_the_file():
     part = next(p for p in PARTS if p.generations == ("v2",) and p.kind == "reference adapter")
     network = part.build({"up": (16, 16, 8), "table_length": 128})
     loaded = load(network.state_dict(), "narrow")
-    assert all(torch.equal(a, b) for a, b in zip(network.state_dict().values(), loaded.module.state_dict().values()))
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.state_dict().values(), loaded.module.state_dict().values())
+    )
     assert not any(p.requires_grad for p in loaded.module.parameters())

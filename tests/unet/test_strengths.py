@@ -24,7 +24,14 @@ def test_a_curve_is_linear_between_its_places_and_a_list_is_spread_over_all():
 
 @pytest.mark.parametrize(
     "text",
-    ["0: 1, 24: 0.5", "0：1，24：0.5", "０：１；２４：０.５", "0: 1、24: 0.5", '"0": 1, "24": 0.5,', "0:(1), 24:(0.5)"],
+    [
+        "0: 1, 24: 0.5",
+        "0：1，24：0.5",
+        "０：１；２４：０.５",
+        "0: 1、24: 0.5",
+        '"0": 1, "24": 0.5,',
+        "0:(1), 24:(0.5)",
+    ],
     ids=ascii,
 )
 def test_a_curve_is_read_as_other_packs_and_a_chinese_keyboard_write_it(text):
@@ -88,7 +95,13 @@ def host(comfy):
 class TestOnTheHost:
     @pytest.mark.parametrize(
         "nothing",
-        [{"down": 0.0, "mid": 0.0, "up": 0.0}, {"steps": "0: 0"}, {"per_step": [0, 0]}, {"frames": "0: 0"}, {"per_frame": [0.0] * FRAMES}],
+        [
+            {"down": 0.0, "mid": 0.0, "up": 0.0},
+            {"steps": "0: 0"},
+            {"per_step": [0, 0]},
+            {"frames": "0: 0"},
+            {"per_frame": [0.0] * FRAMES},
+        ],
         ids=str,
     )
     def test_nothing_anywhere_is_the_model_bit_for_bit(self, host, nothing):
@@ -96,7 +109,9 @@ class TestOnTheHost:
 
     def test_one_everywhere_is_apply_without_strengths_bit_for_bit(self, host):
         applied = host.apply(host.seen, drive(FRAMES, "v1"))
-        assert torch.equal(host.strong(per_step=[1, 1], per_frame=[1, 1, 1]), host.sample(applied, noise=host.noise))
+        assert torch.equal(
+            host.strong(per_step=[1, 1], per_frame=[1, 1, 1]), host.sample(applied, noise=host.noise)
+        )
 
     def test_a_frame_of_strength_0_is_the_models_own_and_its_neighbours_are_not(self, host):
         plain, strong = host.plain(), host.strong(per_frame=[1.0, 0.0, 0.5])
@@ -136,7 +151,9 @@ class TestOnTheHost:
 
     def test_v1s_drive_acts_on_the_way_down_alone(self, host):
         strengths = host.strengths(down=0.0)
-        without = host.apply_node.execute(host.model, 1.0, 1.0, 0.0, 1.0, None, drive(FRAMES, "v1"), None, strengths, strengths)[0]
+        without = host.apply_node.execute(
+            host.model, 1.0, 1.0, 0.0, 1.0, None, drive(FRAMES, "v1"), None, strengths, strengths
+        )[0]
         assert torch.equal(host.sample(without, noise=host.noise), host.plain())
 
     def test_a_station_is_named_alone(self, host):

@@ -26,7 +26,11 @@ class Block(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.conv = nn.Sequential(
-            conv3x3(width, width), nn.ReLU(inplace=True), conv3x3(width, width), nn.ReLU(inplace=True), conv3x3(width, width)
+            conv3x3(width, width),
+            nn.ReLU(inplace=True),
+            conv3x3(width, width),
+            nn.ReLU(inplace=True),
+            conv3x3(width, width),
         )
         nn.init.zeros_(self.conv[4].weight)
         nn.init.zeros_(self.conv[4].bias)
@@ -83,7 +87,18 @@ class TinyAutoencoder(nn.Module):
             return [nn.Upsample(scale_factor=2), conv3x3(width, width, bias=False)]
 
         encoder = [conv3x3(3, width), *blocks(1), *down(), *down(), *down(), conv3x3(width, 4)]
-        decoder = [Clamp(), conv3x3(4, width), nn.ReLU(), *blocks(3), *up(), *blocks(3), *up(), *blocks(3), *up(), *blocks(1)]
+        decoder = [
+            Clamp(),
+            conv3x3(4, width),
+            nn.ReLU(),
+            *blocks(3),
+            *up(),
+            *blocks(3),
+            *up(),
+            *blocks(3),
+            *up(),
+            *blocks(1),
+        ]
         return cls(encoder, [*decoder, conv3x3(width, 3)])
 
     @classmethod

@@ -18,7 +18,12 @@ from .autoencoder import TinyAutoencoder
 from .widen import widened
 
 TIMES = 10  # every width is a tenth of what ComfyUI asks for
-WIDTHS = (32, 64, 64, 64)  # of the UNet's levels; ComfyUI asks for 320 at the first, and takes 640 at the others
+WIDTHS = (
+    32,
+    64,
+    64,
+    64,
+)  # of the UNet's levels; ComfyUI asks for 320 at the first, and takes 640 at the others
 GENERATION, KEY_FRAMES = "v2", "v3"
 BASE, FIRST_STAGE = "world_base.safetensors", "first_stage_model."
 # Layers of SD1.5 that so small a world does not need; in a file of SD1.5's shapes their weights are zero, which adds nothing.
@@ -65,7 +70,11 @@ def sizes(part: Part, times: int = 1) -> dict:
 
 def parts() -> tuple[Part, ...]:
     """What a world's folder may hold beside its base: reference adapter, drive encoder, temporal modules."""
-    return find_part(REFERENCE, GENERATION), find_part(DRIVE, GENERATION, "coefficients_drive"), find_part(ANIMATEDIFF, GENERATION)
+    return (
+        find_part(REFERENCE, GENERATION),
+        find_part(DRIVE, GENERATION, "coefficients_drive"),
+        find_part(ANIMATEDIFF, GENERATION),
+    )
 
 
 def key_frames() -> Part:
@@ -102,7 +111,9 @@ def load_base(net: nn.Module, narrow: Mapping[str, Tensor]) -> None:
 def narrow_autoencoder(narrow: Mapping[str, Tensor]) -> TinyAutoencoder:
     """The autoencoder of a narrow base."""
     net = TinyAutoencoder.small()
-    net.load_state_dict({key.removeprefix(FIRST_STAGE): value for key, value in narrow.items() if key.startswith(FIRST_STAGE)})
+    net.load_state_dict(
+        {key.removeprefix(FIRST_STAGE): value for key, value in narrow.items() if key.startswith(FIRST_STAGE)}
+    )
     return net
 
 
@@ -122,18 +133,24 @@ def wide_base(narrow: Mapping[str, Tensor], times: int = TIMES) -> dict[str, Ten
 def wide_part(part: Part, narrow: Mapping[str, Tensor], times: int = TIMES) -> dict[str, Tensor]:
     """A part of the world in the shapes that fit `wide_base`."""
     with torch.device("meta"):
-        shapes = {key: tuple(value.shape) for key, value in part.build(sizes(part, times)).state_dict().items()}
+        shapes = {
+            key: tuple(value.shape) for key, value in part.build(sizes(part, times)).state_dict().items()
+        }
     return widened(narrow, Shapes(shapes))
 
 
 def _silent(shapes: Mapping[str, tuple], narrow: Mapping[str, Tensor]) -> set[str]:
     """Tensors of the layers that are left out: no other tensor of a whole file may be missing."""
     blocks = {_block(key) for key in narrow}
-    return {key for key in shapes if _block(key) not in blocks or any(f".{layer}." in key for layer in TEXT_LAYERS)}
+    return {
+        key
+        for key in shapes
+        if _block(key) not in blocks or any(f".{layer}." in key for layer in TEXT_LAYERS)
+    }
 
 
 def _block(key: str) -> str:
-    """"input_blocks.1.1" of a tensor's name without its prefix."""
+    """ "input_blocks.1.1" of a tensor's name without its prefix."""
     return ".".join(key.removeprefix(PREFIX).split(".")[:3])
 
 
@@ -154,7 +171,9 @@ def _wide_autoencoder(small: Mapping[str, Tensor], shapes) -> dict[str, Tensor]:
 def widen_folder(folder: Path, out: Path) -> list[Path]:
     """Write the wide files of a world's narrow ones. Raises TrainError where the base is missing."""
     if not (folder / BASE).is_file():
-        raise TrainError(f"There is no {BASE} in {folder}: make a world with `python run.py train world --out {folder}`.")
+        raise TrainError(
+            f"There is no {BASE} in {folder}: make a world with `python run.py train world --out {folder}`."
+        )
     states = {BASE: wide_base(read(folder / BASE))}
     for part in parts():
         if (folder / file_of(part)).is_file():

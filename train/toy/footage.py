@@ -50,10 +50,18 @@ class Footage:
 
     def _person(self, seed: int) -> dict[str, np.ndarray]:
         draw = np.random.Generator(np.random.PCG64([seed, 0x1EA2]))
-        shifts = draw.uniform(-1, 1, (1 if self.neighbours else self.frames, 2, 3)).repeat(self.frames if self.neighbours else 1, 0)
+        shifts = draw.uniform(-1, 1, (1 if self.neighbours else self.frames, 2, 3)).repeat(
+            self.frames if self.neighbours else 1, 0
+        )
         motion = drawn_heads.clip(seed, self.frames, self.fps)
-        who, states = self.actor or drawn_heads.Identity.of(seed), [self._held(state, *shift) for state, shift in zip(motion, shifts)]
-        marked = [cv2.resize(drawn_heads.masks(who, s, SIZE), (CELLS, CELLS), interpolation=cv2.INTER_AREA) for s in states]
+        who, states = (
+            self.actor or drawn_heads.Identity.of(seed),
+            [self._held(state, *shift) for state, shift in zip(motion, shifts)],
+        )
+        marked = [
+            cv2.resize(drawn_heads.masks(who, s, SIZE), (CELLS, CELLS), interpolation=cv2.INTER_AREA)
+            for s in states
+        ]
         return {
             "pictures": np.stack([drawn_heads.draw(who, s, SIZE) for s in states]),
             "rotation": np.stack([s.rotation for s in states]),
@@ -65,7 +73,11 @@ class Footage:
     def _held(self, state: drawn_heads.State, turn: np.ndarray, shift: np.ndarray) -> drawn_heads.State:
         """The state held and placed differently, by shares of LEAN and OFF."""
         coefficients = 0 * state.coefficients if self.relaxed else state.coefficients
-        return drawn_heads.State(np.float32(state.rotation + LEAN * turn), np.float32(state.translation + OFF * shift), coefficients)
+        return drawn_heads.State(
+            np.float32(state.rotation + LEAN * turn),
+            np.float32(state.translation + OFF * shift),
+            coefficients,
+        )
 
 
 # The people and motions that training sees; the benches use seeds from 900,000 on.

@@ -79,8 +79,16 @@ class Reconstructions:
             turn = slice(None, None, -1) if cut.mirrored else slice(None)
             pictures.append(torch.from_numpy(np.ascontiguousarray(picture[:, turn])))
             marks.append(torch.from_numpy(np.ascontiguousarray(mask[:, turn])))
-            noise.append(torch.randn(4, CROP // 8, CROP // 8, generator=torch.Generator().manual_seed(cut.seed)))
-        x = torch.stack(pictures).movedim(-1, 1).float().div(255).contiguous(memory_format=torch.channels_last)
+            noise.append(
+                torch.randn(4, CROP // 8, CROP // 8, generator=torch.Generator().manual_seed(cut.seed))
+            )
+        x = (
+            torch.stack(pictures)
+            .movedim(-1, 1)
+            .float()
+            .div(255)
+            .contiguous(memory_format=torch.channels_last)
+        )
         m = F.interpolate(torch.stack(marks)[:, None].float() / 255, scale_factor=8, mode="bilinear")
         return x, m, torch.stack(noise)
 

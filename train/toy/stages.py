@@ -65,7 +65,13 @@ class Heads(Pairs):
         return picks
 
 
-def latents(folder: Path, footage: Footage, files: Sequence[Path], autoencoder: TinyAutoencoder, tell: Callable[[str], None]) -> Clips:
+def latents(
+    folder: Path,
+    footage: Footage,
+    files: Sequence[Path],
+    autoencoder: TinyAutoencoder,
+    tell: Callable[[str], None],
+) -> Clips:
     """The drawings as training data: the pictures of a person are one clip."""
     digest = f"{sum(float(p.double().abs().sum()) for p in autoencoder.parameters()):.6g}"
     with ShardWriter(folder, SIZE, digest) as shards:
@@ -77,7 +83,9 @@ def latents(folder: Path, footage: Footage, files: Sequence[Path], autoencoder: 
             drawn["coefficients"] = to_network_order(drawn["coefficients"])
             pictures = torch.from_numpy(drawn.pop("pictures")).movedim(-1, 1)
             with torch.no_grad():
-                codes = torch.cat([autoencoder.encode(part.float() / 255) for part in pictures.split(50)]).half()
+                codes = torch.cat(
+                    [autoencoder.encode(part.float() / 255) for part in pictures.split(50)]
+                ).half()
             for k in range(len(codes) // footage.frames):
                 rows = slice(k * footage.frames, (k + 1) * footage.frames)
                 clip = {name: torch.from_numpy(value[rows]) for name, value in drawn.items()}
@@ -103,11 +111,26 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
     else:
         states = STAND_INS.drawn(out / STAND_INS.name, plan.people, tell)
         acted = latents(out / "acted", STAND_INS, states, small, tell)
-        fit(Rehearsal(acted, networks[definition.repository(drive)]), plan.rehearsal, out / "rehearsal", {"people": plan.people})
+        fit(
+            Rehearsal(acted, networks[definition.repository(drive)]),
+            plan.rehearsal,
+            out / "rehearsal",
+            {"people": plan.people},
+        )
         relaxed = RELAXED.drawn(out / RELAXED.name, plan.people // RESTING, tell)
-        task = Heads(latents(out / "latents", PAIRS, [*files, *relaxed], small, tell), unet, networks, None, live=True, **options)
+        task = Heads(
+            latents(out / "latents", PAIRS, [*files, *relaxed], small, tell),
+            unet,
+            networks,
+            None,
+            live=True,
+            **options,
+        )
         fit(task, plan.joint, out / "joint", {"people": plan.people})
-        for path, state in zip(written, [definition.narrow_base(unet, small), *(network.state_dict() for network in networks.values())]):
+        for path, state in zip(
+            written,
+            [definition.narrow_base(unet, small), *(network.state_dict() for network in networks.values())],
+        ):
             _save(path, _half(state))
 
     files = CLIPS.drawn(out / CLIPS.name, plan.clips, tell)
@@ -116,7 +139,9 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
         settings = getattr(plan, name)
         torch.manual_seed(settings.seed)
         built = motions.network(part, {}, definition.sizes)
-        task = motions.Neighbours(moving, unet, networks, {definition.repository(part): built}, None, acting, **options)
+        task = motions.Neighbours(
+            moving, unet, networks, {definition.repository(part): built}, None, acting, **options
+        )
         fit(task, settings, out / name, {"clips": plan.clips})
         written.append(_save(out / definition.file_of(part), _half(built.state_dict())))
         acting.append(built)

@@ -15,7 +15,9 @@ from ...drawn_heads import State
 
 SHARE = 0.2  # of the targets, to which a strength other than 1 is given
 WEAKEST, STRONGEST = 0.4, 1.5
-FURTHEST = torch.from_numpy(np.radians([30.0, 45.0, 45.0])).float()  # pitch, yaw and roll that a drive may show
+FURTHEST = torch.from_numpy(
+    np.radians([30.0, 45.0, 45.0])
+).float()  # pitch, yaw and roll that a drive may show
 REST = torch.from_numpy(State().translation)
 
 

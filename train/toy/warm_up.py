@@ -39,16 +39,24 @@ class Rehearsed(nn.Module):
         super().__init__()
         self.drive = drive
         with torch.no_grad():
-            features = drive(torch.zeros(1, 3, size, size), Expression.without_patches(torch.zeros(1, COEFFICIENTS)))
+            features = drive(
+                torch.zeros(1, 3, size, size), Expression.without_patches(torch.zeros(1, COEFFICIENTS))
+            )
         wide = {name: feature for name, feature in features.items() if feature.shape[-1] >= COARSEST}
         self.heads = nn.ModuleDict(
-            {name: nn.Conv2d(x.shape[1], CHANNELS * (size // CELL // x.shape[-1]) ** 2, 1) for name, x in wide.items()}
+            {
+                name: nn.Conv2d(x.shape[1], CHANNELS * (size // CELL // x.shape[-1]) ** 2, 1)
+                for name, x in wide.items()
+            }
         )
 
     def answers(self, pictures: Tensor, coefficients: Tensor, cells: int) -> dict[str, Tensor]:
         """Block boundary -> (B, 4, cells, cells)."""
         features = self.drive(pictures, Expression.without_patches(coefficients))
-        return {name: F.pixel_shuffle(head(features[name]), cells // features[name].shape[-1]) for name, head in self.heads.items()}
+        return {
+            name: F.pixel_shuffle(head(features[name]), cells // features[name].shape[-1])
+            for name, head in self.heads.items()
+        }
 
     def forward(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
         pictures, coefficients, latents, mask = batch
@@ -70,7 +78,10 @@ class Rehearsal:
         self.trained = {"drive": drive, "heads": self.network.heads}
 
     def choose(self, draw: np.random.Generator, count: int) -> list[Place]:
-        return [Place(int(k), int(draw.integers(self.clips.length(int(k))))) for k in draw.choice(len(self.clips), count)]
+        return [
+            Place(int(k), int(draw.integers(self.clips.length(int(k)))))
+            for k in draw.choice(len(self.clips), count)
+        ]
 
     def collate(self, picks: Sequence[Place]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         rows = [self.clips.frames(pick.clip, (pick.frame,)) for pick in picks]

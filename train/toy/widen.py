@@ -27,7 +27,9 @@ def widened(narrow: Mapping[str, Tensor], shapes: Shapes, silent: Container[str]
     Raises WideningError: a tensor is missing or foreign, or a width is no multiple of the narrow one.
     """
     if foreign := sorted(narrow.keys() - shapes.keys()):
-        raise WideningError(f"{foreign[0]!r} (and {len(foreign) - 1} more) of the tiny model is not in the wide one.")
+        raise WideningError(
+            f"{foreign[0]!r} (and {len(foreign) - 1} more) of the tiny model is not in the wide one."
+        )
     wide = {}
     for key, shape in shapes.items():
         if key in narrow:
@@ -41,7 +43,9 @@ def widened(narrow: Mapping[str, Tensor], shapes: Shapes, silent: Container[str]
 
 def _grow(key: str, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     if tensor.dim() != len(shape) or any(wide % narrow for wide, narrow in zip(shape, tensor.shape)):
-        raise WideningError(f"{key!r} is of shape {tuple(tensor.shape)} and cannot be widened to {shape}: each width must be a multiple.")
+        raise WideningError(
+            f"{key!r} is of shape {tuple(tensor.shape)} and cannot be widened to {shape}: each width must be a multiple."
+        )
     times = [wide // narrow for wide, narrow in zip(shape, tensor.shape)]
     for axis, r in enumerate(times):
         tensor = tensor.repeat_interleave(r, axis) if r > 1 else tensor

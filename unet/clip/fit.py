@@ -15,7 +15,17 @@ log = logging.getLogger(__name__)
 
 CELL = 8  # pixels
 # How often the UNet has halved the latent where the block boundary stands; an odd side is rounded up at each.
-HALVINGS = {"down_0": 1, "down_1": 2, "down_2": 3, "down_3": 3, "mid": 3, "up_0": 3, "up_1": 2, "up_2": 1, "up_3": 0}
+HALVINGS = {
+    "down_0": 1,
+    "down_1": 2,
+    "down_2": 3,
+    "down_3": 3,
+    "mid": 3,
+    "up_0": 3,
+    "up_1": 2,
+    "up_2": 1,
+    "up_3": 0,
+}
 
 Size = tuple[int, int]  # (height, width)
 
@@ -45,9 +55,14 @@ class View(NamedTuple):
         resized it inside of the UNet. A part that begins between two cells begins at the nearer one."""
         shown = _halved(self.shown, HALVINGS[station])
         seen = seen or shown
-        whole = tuple(max(round(w * a / b), a) for w, a, b in zip(self.whole(station), seen, shown, strict=True))
+        whole = tuple(
+            max(round(w * a / b), a) for w, a, b in zip(self.whole(station), seen, shown, strict=True)
+        )
         starts = (0, 0) if self.area is None else self.area[2:]
-        begin = (min(round(start * w / full), w - a) for start, w, full, a in zip(starts, whole, self.size, seen, strict=True))
+        begin = (
+            min(round(start * w / full), w - a)
+            for start, w, full, a in zip(starts, whole, self.size, seen, strict=True)
+        )
         return whole, Area(*seen, *begin)
 
 

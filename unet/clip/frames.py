@@ -13,6 +13,7 @@ COND, UNCOND = 0, 1  # numbers in ComfyUI's `cond_or_uncond`; also the order of 
 # Guider (guidance starts from the empty prompt; the negative one is a direction away from it).
 BRANCHES = {"positive": COND, "middle": COND, "negative": UNCOND, "empty_negative_prompt": UNCOND}
 
+
 class FrameCountError(ValueError):
     """The clip and the sampled batch differ in length."""
 
@@ -67,10 +68,18 @@ def rows_of(options: Mapping[str, Any], batch: int, shown: tuple[int, int] | Non
     """
     branches = _branches(options)
     if batch % len(branches):
-        raise FrameCountError(f"A batch of {batch} rows cannot hold {len(branches)} equal parts (cond/uncond).")
+        raise FrameCountError(
+            f"A batch of {batch} rows cannot hold {len(branches)} equal parts (cond/uncond)."
+        )
     chunk = batch // len(branches)
     frames, clip = window_of(options, chunk)
-    return Rows(tuple(b for b in branches for _ in range(chunk)), frames * len(branches), clip, chunk, _views(options, shown))
+    return Rows(
+        tuple(b for b in branches for _ in range(chunk)),
+        frames * len(branches),
+        clip,
+        chunk,
+        _views(options, shown),
+    )
 
 
 def window_of(options: Mapping[str, Any], chunk: int) -> tuple[tuple[int, ...], int | None]:
@@ -99,7 +108,9 @@ def _branches(options: Mapping[str, Any]) -> tuple[int, ...]:
         return tuple(_branch(run, one) for one in ids)
     numbers = options.get("cond_or_uncond") or (COND,)
     if unknown := set(numbers) - {COND, UNCOND}:
-        raise GuiderError(f"This call holds {max(unknown) + 1} conditions; outside of a sampling run only cond and uncond are known.")
+        raise GuiderError(
+            f"This call holds {max(unknown) + 1} conditions; outside of a sampling run only cond and uncond are known."
+        )
     return tuple(numbers)
 
 
@@ -126,5 +137,7 @@ def _branch(run: Run, one: Any) -> int:
         )
     name = run.conditions[one].name
     if name not in BRANCHES:
-        raise GuiderError(f'This guider samples a prompt called "{name}"; SK Portrait knows {", ".join(BRANCHES)}.')
+        raise GuiderError(
+            f'This guider samples a prompt called "{name}"; SK Portrait knows {", ".join(BRANCHES)}.'
+        )
     return BRANCHES[name]

@@ -67,7 +67,9 @@ def looped_windows(n: int, length: int, overlap: int, offset: int) -> tuple[tupl
     _check(n, length, overlap)
     if n <= length:
         return (tuple(range(n)),)
-    return tuple(tuple((start + i + offset) % n for i in range(length)) for start in range(0, n, length - overlap))
+    return tuple(
+        tuple((start + i + offset) % n for i in range(length)) for start in range(0, n, length - overlap)
+    )
 
 
 def chain(n: int, length: int) -> tuple[range, ...]:
@@ -118,10 +120,14 @@ def weights(layout: tuple[Sequence[int], ...], smooth: bool) -> tuple[tuple[floa
     for window in layout:
         for i, position in enumerate(window):
             total[position] = total.get(position, 0) + raw(window, i)
-    return tuple(tuple(raw(window, i) / total[position] for i, position in enumerate(window)) for window in layout)
+    return tuple(
+        tuple(raw(window, i) / total[position] for i, position in enumerate(window)) for window in layout
+    )
 
 
-def key_frame_levels(n: int, length: int = 12, margins: bool = False, published: bool = False) -> tuple[Level, ...]:
+def key_frame_levels(
+    n: int, length: int = 12, margins: bool = False, published: bool = False
+) -> tuple[Level, ...]:
     """The sampling runs of a key-frame tree for a clip of n frames, deepest first; the last one is the clip itself.
 
     Neighbouring windows share one frame. The frames that open and close the windows of a level are the next deeper level, until
@@ -133,7 +139,9 @@ def key_frame_levels(n: int, length: int = 12, margins: bool = False, published:
     """
     _check(n, length, 1)
     if length < SHORTEST_TREE_WINDOW:
-        raise ValueError(f"A tree of key frames needs windows of at least {SHORTEST_TREE_WINDOW} frames, not {length}.")
+        raise ValueError(
+            f"A tree of key frames needs windows of at least {SHORTEST_TREE_WINDOW} frames, not {length}."
+        )
     lay = _cut_short if published else chain
     frames, levels = tuple(range(n)), []
     while True:
@@ -162,4 +170,6 @@ def _check(n: int, length: int, overlap: int) -> None:
     if n < 1 or length < 1:
         raise ValueError(f"Windows need at least one frame: the clip has {n}, a window {length}.")
     if not 0 <= overlap < length:
-        raise ValueError(f"The overlap must lie between 0 and {length - 1} for windows of {length} frames, not {overlap}.")
+        raise ValueError(
+            f"The overlap must lie between 0 and {length - 1} for windows of {length} frames, not {overlap}."
+        )

@@ -26,7 +26,9 @@ class Part:
     def of(cls, clip: int, first: int, count: int, margin: int) -> Part:
         """Frames first..first+count-1, as far as the clip goes. Raises ValueError for a stretch without a frame of the clip."""
         if not 0 <= first < clip or count < 1 or margin < 0:
-            raise ValueError(f"The clip has frames 0 to {clip - 1}: no part of {count} begins at frame {first} with a margin of {margin}.")
+            raise ValueError(
+                f"The clip has frames 0 to {clip - 1}: no part of {count} begins at frame {first} with a margin of {margin}."
+            )
         last = min(first + count, clip)
         return cls(range(max(first - margin, 0), min(last + margin, clip)), range(first, last), clip)
 
@@ -64,18 +66,29 @@ def join(parts: Sequence[tuple[Part, Tensor]]) -> Joined:
                 "they are of different clips."
             )
         if len(latents) != len(part.frames):
-            raise ValueError(f"The part has {len(part.frames)} frames and its latent {len(latents)}: it was sampled with another part.")
+            raise ValueError(
+                f"The part has {len(part.frames)} frames and its latent {len(latents)}: it was sampled with another part."
+            )
     whole, weight = torch.zeros(first.clip, *like.shape[1:]), torch.zeros(first.clip, 1, 1, 1)
     scale, seam = max(float(like.std()), 1e-12), None
     covered: set[int] = set()
     for part, latents in parts:
         for frame in covered & set(part.frames):
-            difference = float((whole[frame] - latents[frame - part.frames.start].cpu()).square().mean().sqrt()) / scale
+            difference = (
+                float((whole[frame] - latents[frame - part.frames.start].cpu()).square().mean().sqrt())
+                / scale
+            )
             seam = max(seam or (frame, 0.0), (frame, difference), key=lambda one: one[1])
         blend([whole], weight, slice(part.frames.start, part.frames.stop), _shares(part), [latents])
         covered |= set(part.frames)
     kept = {frame for part, _ in parts for frame in part.keeps}
-    return Joined(whole, tuple(range(run.start, run.stop) for run in consecutive([f for f in range(first.clip) if f not in kept])), seam)
+    return Joined(
+        whole,
+        tuple(
+            range(run.start, run.stop) for run in consecutive([f for f in range(first.clip) if f not in kept])
+        ),
+        seam,
+    )
 
 
 def _shares(part: Part) -> list[float]:

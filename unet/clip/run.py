@@ -17,7 +17,9 @@ from torch import Tensor
 
 KEY = "sk_portrait_run"  # in transformer_options
 NOISE_LEVEL = "sk_portrait_noise_level"  # in transformer_options, read once for all UNet calls of a step
-GRID = 999  # the last timestep, which ComfyUI's percents divide: trained noise levels lie at multiples of 1/999
+GRID = (
+    999  # the last timestep, which ComfyUI's percents divide: trained noise levels lie at multiples of 1/999
+)
 EDGE = 1e-7  # percent 0 and 1 are infinity and 0 in ComfyUI; so far inside lie the extreme noise levels
 
 
@@ -60,7 +62,9 @@ class Run:
         _part_ids(guider)
         size = tuple(latent.shape[-2:])
         conditions = {
-            entry["uuid"]: Condition(name, _inside(entry.get("area"), size)) for name, entries in guider.conds.items() for entry in entries
+            entry["uuid"]: Condition(name, _inside(entry.get("area"), size))
+            for name, entries in guider.conds.items()
+            for entry in entries
         }
         return cls(conditions, size, cache(guider.inner_model.model_sampling.percent_to_sigma))
 
@@ -101,7 +105,15 @@ def noise_level(options: Mapping[str, Any]) -> float | None:
     return None if sigmas is None else float(sigmas.max())
 
 
-def note_run(executor: Callable, guider: Any, sigmas: Tensor, extra_args: dict, callback: Callable, noise: Tensor, *rest: Any) -> Tensor:
+def note_run(
+    executor: Callable,
+    guider: Any,
+    sigmas: Tensor,
+    extra_args: dict,
+    callback: Callable,
+    noise: Tensor,
+    *rest: Any,
+) -> Tensor:
     """SAMPLER_SAMPLE wrapper: publish the run in the transformer_options of its UNet calls."""
     options = extra_args["model_options"]
     run = {KEY: Run.of(guider, noise)}

@@ -52,7 +52,9 @@ class Plan:
             for window, shares in zip(self.windows, self.shares, strict=True)
             if any(self.frames[position] in wanted for position in window)
         ]
-        return replace(self, windows=tuple(window for window, _ in kept), shares=tuple(shares for _, shares in kept))
+        return replace(
+            self, windows=tuple(window for window, _ in kept), shares=tuple(shares for _, shares in kept)
+        )
 
     @property
     def seen(self) -> frozenset[int]:
@@ -84,12 +86,20 @@ class FrameWindows:
     def __deepcopy__(self, memo) -> FrameWindows:
         return self  # old versions deep-copy model_options at every clone
 
-    def should_use_context(self, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping) -> bool:
+    def should_use_context(
+        self, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping
+    ) -> bool:
         """Always: even a single window carries the absolute frames."""
         return True
 
     def execute(
-        self, calculate: Callable, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping
+        self,
+        calculate: Callable,
+        model: Any,
+        conds: list,
+        x: Tensor,
+        timestep: Tensor,
+        model_options: Mapping,
     ) -> list[Tensor]:
         """x (n, 4, h, w) -> one (n, 4, h, w) for each of conds.
 
@@ -100,7 +110,9 @@ class FrameWindows:
         weight = torch.zeros(len(x), 1, 1, 1, dtype=x.dtype, device=x.device)
         for window, shares in zip(plan.windows, plan.shares, strict=True):
             positions = tuple(window)
-            at = evenly(positions) or list(positions)  # a slice where it can be: a list of indices is sent to the device
+            at = evenly(positions) or list(
+                positions
+            )  # a slice where it can be: a list of indices is sent to the device
             frames = [plan.frames[position] for position in window]
             options = dict(model_options)
             told = model_options.get("transformer_options", {})
@@ -126,7 +138,13 @@ def _cache_of(frames: Sequence[int], options: Mapping, model: Any, kept: int) ->
     return {CACHE: run.caches[key]}
 
 
-def blend(fused: Sequence[Tensor], weight: Tensor, at: slice | list[int], shares: Sequence[float], results: Sequence[Tensor]) -> None:
+def blend(
+    fused: Sequence[Tensor],
+    weight: Tensor,
+    at: slice | list[int],
+    shares: Sequence[float],
+    results: Sequence[Tensor],
+) -> None:
     """Take what one window says, (m, 4, h, w) each, into the running means `fused` (n, 4, h, w) at its positions `at`.
 
     weight: (n, 1, 1, 1), the shares that the means hold already
@@ -153,7 +171,9 @@ def _moment(sigma: Tensor, options: Mapping) -> int:
     return round(GRID * run.percent_of(begun))
 
 
-def cut_conds(conds: list[dict] | None, batch: int, positions: list[int], frames: list[int]) -> list[dict] | None:
+def cut_conds(
+    conds: list[dict] | None, batch: int, positions: list[int], frames: list[int]
+) -> list[dict] | None:
     """Conditioning of one window. Prompts and masks have one entry per frame of the clip and repeat if shorter, as in ComfyUI's
     batches; what ComfyUI derived from this batch has one entry per position."""
 
@@ -168,14 +188,18 @@ def cut_conds(conds: list[dict] | None, batch: int, positions: list[int], frames
         return None
     return [
         {
-            key: {k: cut(v, k not in PROMPTS) for k, v in value.items()} if key == "model_conds" else cut(value)
+            key: {k: cut(v, k not in PROMPTS) for k, v in value.items()}
+            if key == "model_conds"
+            else cut(value)
             for key, value in cond.items()
         }
         for cond in conds
     ]
 
 
-def tell_window(executor: Callable, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping) -> list[Tensor]:
+def tell_window(
+    executor: Callable, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping
+) -> list[Tensor]:
     """CALC_COND_BATCH wrapper: inside any context window, pass each ControlNet the pictures of its frames, and publish the window in
     `ad_params` as AnimateDiff-Evolved does, where IPAdapter and Advanced-ControlNet read it.
 
@@ -186,7 +210,8 @@ def tell_window(executor: Callable, model: Any, conds: list, x: Tensor, timestep
         frames, clip = window_of(options, len(x))
         copies = _controls_of(run_of(options), frames)
         conds = [
-            cond and [part | {"control": _cut_control(part.get("control"), frames, copies)} for part in cond] for cond in conds
+            cond and [part | {"control": _cut_control(part.get("control"), frames, copies)} for part in cond]
+            for cond in conds
         ]
         if clip:
             evolved = {"sub_idxs": list(frames), "full_length": clip, "context_length": len(frames)}
@@ -204,13 +229,17 @@ def _controls_of(run: Run | None, frames: tuple[int, ...]) -> dict[int, Any]:
 def _cut_control(control: Any, frames: tuple[int, ...], copies: dict[int, Any]) -> Any:
     """The control and those chained to it, with the pictures of these frames. One copy per control, because ComfyUI batches cond and
     uncond only if both hold the same object."""
-    if control is None or hasattr(control, "sub_idxs"):  # Advanced-ControlNet reads the published window itself
+    if control is None or hasattr(
+        control, "sub_idxs"
+    ):  # Advanced-ControlNet reads the published window itself
         return control
     if id(control) not in copies:
         own = copies[id(control)] = copy.copy(control)
         own.previous_controlnet = _cut_control(control.previous_controlnet, frames, copies)
         own.cond_hint_original = _of_frames(control.cond_hint_original, frames)
-        own.extra_concat_orig = [_of_frames(extra, frames) for extra in getattr(control, "extra_concat_orig", ())]
+        own.extra_concat_orig = [
+            _of_frames(extra, frames) for extra in getattr(control, "extra_concat_orig", ())
+        ]
         own.cond_hint = None  # made by the control from the original, at the size of the latent
         if hasattr(control, "control_input"):  # T2I adapters keep their result until the picture changes
             own.control_input = None

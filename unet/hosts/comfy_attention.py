@@ -121,7 +121,12 @@ class TextAttention:
     frame.
     """
 
-    def __init__(self, binding: Attentions, earlier: Callable | None = None, later: Iterable[tuple[Callable, dict]] = ()):
+    def __init__(
+        self,
+        binding: Attentions,
+        earlier: Callable | None = None,
+        later: Iterable[tuple[Callable, dict]] = (),
+    ):
         self.binding, self.earlier, self.later = binding, earlier, list(later)
 
     def add(self, callback: Callable, **settings) -> None:
@@ -144,7 +149,9 @@ class TextAttention:
         return out.to(q.dtype)
 
     def _attention(self, q: Tensor, k: Tensor, v: Tensor, options: dict) -> Tensor:
-        return self.binding.attention(q, k, v, options["n_heads"], attn_precision=options["attn_precision"], transformer_options=options)
+        return self.binding.attention(
+            q, k, v, options["n_heads"], attn_precision=options["attn_precision"], transformer_options=options
+        )
 
     def __deepcopy__(self, memo) -> TextAttention:
         return self  # `part` makes the copy of a clone
@@ -170,7 +177,9 @@ def _added(callback: Callable, own: list[Tensor], told: dict, settings: dict, ou
     return out + callback(out, *own, told, **settings)
 
 
-def note(executor: Callable, x: Tensor, timesteps: Tensor, context, y, control, options: Mapping, **others) -> Tensor:
+def note(
+    executor: Callable, x: Tensor, timesteps: Tensor, context, y, control, options: Mapping, **others
+) -> Tensor:
     """DIFFUSION_MODEL wrapper: publish once per UNet call what all attentions read."""
     sigmas = options.get("sigmas")
     rows = rows_of(options, len(frames_of(x, options)))
@@ -184,7 +193,9 @@ def bound(patcher: Any) -> tuple[AttentionAction, ...]:
     return binding.actions if binding else ()
 
 
-def bind(patcher: Any, actions: Iterable[AttentionAction], attention: Callable, patchers: Iterable[Any] = ()) -> None:
+def bind(
+    patcher: Any, actions: Iterable[AttentionAction], attention: Callable, patchers: Iterable[Any] = ()
+) -> None:
     """Add attention patches to a freshly cloned MODEL, merged with those of earlier nodes; the original MODEL keeps its own.
 
     attention: ComfyUI's optimized_attention; patchers: ModelPatchers of the patches' weights, loaded together with the MODEL.
@@ -230,7 +241,11 @@ def _replace_text_attentions(patcher: Any, binding: Attentions) -> None:
     """At every place, wrap the existing replacement, or replace our own from an earlier node."""
     replaced = patcher.model_options["transformer_options"].get("patches_replace", {}).get("attn2", {})
     for side, number in PLACES:
-        indexed = (side, number, 0) in replaced  # ComfyUI looks up the name with the transformer's index first
+        indexed = (
+            side,
+            number,
+            0,
+        ) in replaced  # ComfyUI looks up the name with the transformer's index first
         there = replaced.get((side, number, 0) if indexed else (side, number))
         own = isinstance(there, TextAttention)
         replacement = TextAttention(binding, there.earlier if own else there, there.later if own else ())

@@ -45,7 +45,9 @@ class Hook:
         return self.method(self.binding, *args)
 
     def __deepcopy__(self, memo) -> "Hook":
-        return self  # old versions deep-copy model_options at every clone; tensors and caches must not be copied
+        return (
+            self  # old versions deep-copy model_options at every clone; tensors and caches must not be copied
+        )
 
     def to(self, device) -> "Hook":
         return self  # ModelPatchers move the weights, the feature cache moves the features
@@ -58,7 +60,9 @@ class Hook:
 class Binding:
     """The patches of one MODEL as hooks of ComfyUI."""
 
-    def __init__(self, actions: Iterable[Weighted], patchers: Iterable[Any] = (), free_memory: FreeMemory = unlimited):
+    def __init__(
+        self, actions: Iterable[Weighted], patchers: Iterable[Any] = (), free_memory: FreeMemory = unlimited
+    ):
         self.stations = Stations(actions)
         self.patchers = list(patchers)
         self.free_memory = free_memory
@@ -78,7 +82,11 @@ class Binding:
         return Placement(x.device, _inference_dtype(model), room)
 
     def prepare(
-        self, options: Mapping[str, Any], batch: int, placement: Placement, shown: tuple[int, int] | None = None
+        self,
+        options: Mapping[str, Any],
+        batch: int,
+        placement: Placement,
+        shown: tuple[int, int] | None = None,
     ) -> Call:
         """Prepare a UNet call from its transformer_options. batch: number of items; shown: (height, width) of its latent, if known."""
         return self.stations.prepare(rows_of(options, batch, shown), placement, options)
@@ -110,30 +118,49 @@ def tell_memory(executor: Callable, model: Any, noise_shape: Sequence[int], *arg
     options = kwargs["model_options"]
     handler = options.get("context_handler")
     frames = min(noise_shape[0], handler.context_length) if handler else noise_shape[0]
-    return executor(model, [rows_seen(options["transformer_options"], frames), *noise_shape[1:]], *args, **kwargs)
+    return executor(
+        model, [rows_seen(options["transformer_options"], frames), *noise_shape[1:]], *args, **kwargs
+    )
 
 
-def read_noise_level(executor: Callable, x: Tensor, timestep: Tensor, model_options: Mapping, *args, **kwargs) -> Tensor:
+def read_noise_level(
+    executor: Callable, x: Tensor, timestep: Tensor, model_options: Mapping, *args, **kwargs
+) -> Tensor:
     """PREDICT_NOISE wrapper: read the noise level once per step, only if a patch has a percent range or follows the steps, because
     reading it causes a GPU synchronisation."""
     options = model_options.get("transformer_options", {})
     if (binding := _binding(options)) and binding.stations.follow_noise:
-        model_options = model_options | {"transformer_options": options | {NOISE_LEVEL: float(timestep.max())}}
+        model_options = model_options | {
+            "transformer_options": options | {NOISE_LEVEL: float(timestep.max())}
+        }
     return executor(x, timestep, model_options, *args, **kwargs)
 
 
-def announce(executor: Callable, x: Tensor, t: Tensor, c_concat, c_crossattn, control, transformer_options: dict, **kwargs) -> Tensor:
+def announce(
+    executor: Callable,
+    x: Tensor,
+    t: Tensor,
+    c_concat,
+    c_crossattn,
+    control,
+    transformer_options: dict,
+    **kwargs,
+) -> Tensor:
     """APPLY_MODEL wrapper: prepare the call outside the UNet, which may be compiled.
 
     The call is passed as a separate argument. TorchCompileModel drops the guards on transformer_options, so values in there would
     keep what they were at compile time.
     """
     if binding := _binding(transformer_options):
-        kwargs[KEY] = binding.prepare(transformer_options, x.shape[0], binding.placement(executor.class_obj, x), tuple(x.shape[-2:]))
+        kwargs[KEY] = binding.prepare(
+            transformer_options, x.shape[0], binding.placement(executor.class_obj, x), tuple(x.shape[-2:])
+        )
     return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
 
 
-def receive(executor: Callable, x: Tensor, timesteps, context, y, control, transformer_options: dict, **kwargs) -> Tensor:
+def receive(
+    executor: Callable, x: Tensor, timesteps, context, y, control, transformer_options: dict, **kwargs
+) -> Tensor:
     """DIFFUSION_MODEL wrapper, inside the compiled UNet: pass the prepared call to the hooks."""
     transformer_options[KEY] = kwargs.pop(KEY, None)
     return executor(x, timesteps, context, y, control, transformer_options, **kwargs)
@@ -157,7 +184,9 @@ def _inference_dtype(model: Any) -> torch.dtype:
 
 
 def _binding(options: Mapping[str, Any]) -> Binding | None:
-    return next((p.binding for p in options.get("patches", {}).get("emb_patch", ()) if isinstance(p, Hook)), None)
+    return next(
+        (p.binding for p in options.get("patches", {}).get("emb_patch", ()) if isinstance(p, Hook)), None
+    )
 
 
 def bound(patcher: Any) -> tuple[Weighted, ...]:
@@ -179,7 +208,12 @@ def take_part(patcher: Any) -> None:
         patcher.add_wrapper_with_key(kind, KEY, wrapper)
 
 
-def bind(patcher: Any, actions: Iterable[Weighted], patchers: Iterable[Any] = (), free_memory: FreeMemory = unlimited) -> None:
+def bind(
+    patcher: Any,
+    actions: Iterable[Weighted],
+    patchers: Iterable[Any] = (),
+    free_memory: FreeMemory = unlimited,
+) -> None:
     """Add patches to a freshly cloned MODEL, merged with those of earlier nodes; the original MODEL keeps its own.
 
     patchers:    ModelPatchers of the adapters, loaded together with the MODEL
@@ -199,14 +233,19 @@ def bind(patcher: Any, actions: Iterable[Weighted], patchers: Iterable[Any] = ()
 
 
 @torch.no_grad()
-def plain_pass(model: Any, latents: Tensor, context: Tensor, actions: Iterable[Weighted], branch: int = COND) -> None:
+def plain_pass(
+    model: Any, latents: Tensor, context: Tensor, actions: Iterable[Weighted], branch: int = COND
+) -> None:
     """Reference pass: one forward of ComfyUI's loaded BaseModel at timestep 0 over clean latents (paper, section 3.2).
 
     latents: (N, 4, h, w) in the UNet's own scale; context: (1 or N, t, D) text embedding. Weight patches such as LoRAs apply,
     patches of other nodes do not.
     """
     dtype = _inference_dtype(model)
-    options = {"patches": {name: [hook] for name, hook in Binding(actions).hooks().items()}, "cond_or_uncond": [branch]}
+    options = {
+        "patches": {name: [hook] for name, hook in Binding(actions).hooks().items()},
+        "cond_or_uncond": [branch],
+    }
     model.diffusion_model(
         latents.to(dtype),
         torch.zeros(len(latents), device=latents.device),

@@ -21,7 +21,10 @@ from .comfy_hooks import KEY, FreeMemory, bind, unlimited
 from .extra_items import on_frames
 
 Place = tuple[str, int, int]  # side, UNet block, layer: a key of AnimateDiff.sites()
-KINDS = ("SpatialTransformer", "ResBlock")  # a module follows the last layer of the first of these kinds that its block has
+KINDS = (
+    "SpatialTransformer",
+    "ResBlock",
+)  # a module follows the last layer of the first of these kinds that its block has
 
 
 class TemporalAction:
@@ -89,7 +92,9 @@ class Injection:
                 del block[layers.index(marker)]
 
 
-def attach(patcher: Any, weighted: Weighted, patchers: Iterable[Any] = (), free_memory: FreeMemory = unlimited) -> None:
+def attach(
+    patcher: Any, weighted: Weighted, patchers: Iterable[Any] = (), free_memory: FreeMemory = unlimited
+) -> None:
     """Give a freshly cloned MODEL a TemporalAction. patchers, free_memory: as of `bind`.
 
     ComfyUI leaves injections in the UNet after a run, until another MODEL is loaded. Ours are there only while a run lasts: markers
@@ -110,4 +115,6 @@ def block_at(unet: nn.Module, place: Place) -> nn.Sequential:
     side, block, layer = place
     if side == "mid":
         return unet.middle_block
-    return unet.input_blocks[1 + 3 * block + layer] if side == "down" else unet.output_blocks[3 * block + layer]
+    return (
+        unet.input_blocks[1 + 3 * block + layer] if side == "down" else unet.output_blocks[3 * block + layer]
+    )

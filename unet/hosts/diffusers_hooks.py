@@ -27,8 +27,14 @@ def bound(unet: nn.Module, actions: Iterable[Weighted], options: Mapping[str, An
     hooks = [
         unet.time_embedding.register_forward_hook(binding.begin),
         unet.mid_block.register_forward_hook(binding.middle),
-        *(block.register_forward_hook(binding.leave_down(f"down_{i}")) for i, block in enumerate(unet.down_blocks)),
-        *(block.register_forward_pre_hook(binding.enter_up(f"up_{i}"), with_kwargs=True) for i, block in enumerate(unet.up_blocks)),
+        *(
+            block.register_forward_hook(binding.leave_down(f"down_{i}"))
+            for i, block in enumerate(unet.down_blocks)
+        ),
+        *(
+            block.register_forward_pre_hook(binding.enter_up(f"up_{i}"), with_kwargs=True)
+            for i, block in enumerate(unet.up_blocks)
+        ),
     ]
     try:
         yield unet
@@ -39,7 +45,9 @@ def bound(unet: nn.Module, actions: Iterable[Weighted], options: Mapping[str, An
 
 
 @torch.no_grad()
-def plain_features(unet: nn.Module, latents: Tensor, context: Tensor, branch: int = COND) -> dict[str, Tensor]:
+def plain_features(
+    unet: nn.Module, latents: Tensor, context: Tensor, branch: int = COND
+) -> dict[str, Tensor]:
     """What one forward at timestep 0 over clean latents (N, 4, h, w), context (1 or N, t, D), shows at every block boundary."""
     capture = Capture()
     with bound(unet, [Weighted(capture)], {"cond_or_uncond": [branch]}):

@@ -25,7 +25,9 @@ def moving(unet: nn.Module, weighted: Weighted, options: Mapping[str, Any]) -> I
     def after(place: Place):
         def hook(module: nn.Module, args: tuple, output: Tensor | tuple) -> Tensor | tuple:
             h = output[0] if isinstance(output, tuple) else output
-            h = stations.prepare(rows_of(options, len(h)), Placement(h.device, h.dtype), options).only(weighted, place, h)
+            h = stations.prepare(rows_of(options, len(h)), Placement(h.device, h.dtype), options).only(
+                weighted, place, h
+            )
             return (h, *output[1:]) if isinstance(output, tuple) else h
 
         return hook

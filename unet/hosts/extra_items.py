@@ -81,7 +81,10 @@ def run(
     x (chunks x frames, 4, h, w) -> the result for these frames. ControlNets do not act on the extra items. Raises ValueError if
     HyperTile is active.
     """
-    if any(TILING in getattr(patch, "__qualname__", "") for patch in options.get("patches", {}).get("attn1_patch", ())):
+    if any(
+        TILING in getattr(patch, "__qualname__", "")
+        for patch in options.get("patches", {}).get("attn1_patch", ())
+    ):
         raise ValueError(
             "HyperTile cuts each frame's self-attention into tiles, and X-Dyna, Anchor Frames and Apply Inversion look at whole pictures: "
             "leave HyperTile out."
@@ -96,9 +99,13 @@ def run(
         return layout.join(residual, residual.new_zeros(sum(guests.extra), *residual.shape[1:]))
 
     # ComfyUI pops used entries off these lists, so every call gets its own.
-    controls = control and {side: [padded(residual) for residual in residuals] for side, residuals in control.items()}
+    controls = control and {
+        side: [padded(residual) for residual in residuals] for side, residuals in control.items()
+    }
     timesteps, context = layout.join(timesteps, guests.timesteps), layout.join(context, guests.context)
-    return layout.split(executor(grown, timesteps, context, y, controls, {**options, KEY: layout}, **others))[0]
+    return layout.split(executor(grown, timesteps, context, y, controls, {**options, KEY: layout}, **others))[
+        0
+    ]
 
 
 def one_each(frames: int) -> int:
@@ -129,4 +136,7 @@ def rows_seen(options: Mapping[str, Any], frames: int) -> int:
 def system_of(patcher: Any) -> str | None:
     """Name of the system that adds extra items on this MODEL, or None."""
     keys = patcher.wrappers.get(DIFFUSION_MODEL, {})
-    return next((key.removeprefix(f"{KEY}:") for key in keys if isinstance(key, str) and key.startswith(f"{KEY}:")), None)
+    return next(
+        (key.removeprefix(f"{KEY}:") for key in keys if isinstance(key, str) and key.startswith(f"{KEY}:")),
+        None,
+    )

@@ -129,7 +129,11 @@ class AnimateDiff(nn.Module):
 
     def sites(self) -> dict[tuple[str, int, int], TemporalTransformer]:
         """Modules by place, ("down" or "up", block, layer) or ("mid", 0, 0): each acts right after that layer of the UNet."""
-        groups = {"down": self.down_blocks, "mid": [self.mid_block] if self.mid_block else [], "up": self.up_blocks}
+        groups = {
+            "down": self.down_blocks,
+            "mid": [self.mid_block] if self.mid_block else [],
+            "up": self.up_blocks,
+        }
         return {
             (side, i, j): module
             for side, blocks in groups.items()
@@ -154,7 +158,9 @@ def diffusers_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for pattern, replacement in OWN_NAMES:
             name = re.sub(pattern, replacement, name)
         if name in renamed and not renamed[name].equal(tensor):
-            raise ValueError(f'The two positional tables of "{name}" differ; AnimateDiff files hold the same table twice.')
+            raise ValueError(
+                f'The two positional tables of "{name}" differ; AnimateDiff files hold the same table twice.'
+            )
         renamed[name] = tensor
     for key in [key for key in renamed if MODULE.match(key) and key.endswith(".proj_in.weight")]:
         table = MODULE.match(key).group() + TABLE
@@ -166,4 +172,6 @@ def diffusers_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def require_frames(frames: int, longest: int) -> None:
     """Raise ValueError where a window is longer than a motion module's positional table."""
     if frames > longest:
-        raise ValueError(f"This motion module reaches {longest} frames, the window has {frames}: set a shorter window.")
+        raise ValueError(
+            f"This motion module reaches {longest} frames, the window has {frames}: set a shorter window."
+        )

@@ -131,13 +131,17 @@ class FeedForward(nn.Module):
 
     def __init__(self, dim: int, inner: int, operations=nn):
         super().__init__()
-        self.net = nn.ModuleList([GEGLU(dim, inner, operations), nn.Identity(), operations.Linear(inner, dim)])
+        self.net = nn.ModuleList(
+            [GEGLU(dim, inner, operations), nn.Identity(), operations.Linear(inner, dim)]
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net[2](self.net[0](x))
 
 
-def conv3x3(in_channels: int, out_channels: int, stride: int = 1, bias: bool = True, operations=nn) -> nn.Module:
+def conv3x3(
+    in_channels: int, out_channels: int, stride: int = 1, bias: bool = True, operations=nn
+) -> nn.Module:
     """The 3x3 convolution with padding 1 that the networks use everywhere."""
     return operations.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=bias)
 
@@ -149,7 +153,9 @@ class ResidualDown(nn.Module):
         super().__init__()
         self.conv1 = conv3x3(in_channels, out_channels, stride=2, bias=False, operations=operations)
         self.conv2 = conv3x3(out_channels, out_channels, bias=False, operations=operations)
-        self.downsample = nn.ModuleList([operations.Conv2d(in_channels, out_channels, 1, stride=2, bias=False)])
+        self.downsample = nn.ModuleList(
+            [operations.Conv2d(in_channels, out_channels, 1, stride=2, bias=False)]
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, H, W) -> (B, C', H/2, W/2)."""
