@@ -31,6 +31,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 PACK = "sk_portrait"
 FAST = "--fast"  # of `test`: under three minutes, and no ComfyUI
+CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "--quiet", "."))
+MOST = 4  # processes of the whole suite: each holds torch and a ComfyUI server, some 3 GB
 
 
 def load_pack():
@@ -56,11 +58,14 @@ def test(arguments: list[str]) -> int:
 
     os.chdir(ROOT)
     tool("material").fetch_all()
-    lint = subprocess.call([sys.executable, "-m", "ruff", "check", "."])
+    lint = [subprocess.call([sys.executable, "-m", *check]) for check in CHECKS]
+    if not any(Path(one.partition("::")[0]).exists() for one in arguments):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process for each core
+        arguments = ["-n", str(min(os.cpu_count() or 1, MOST)), "--dist", "loadfile", *arguments]
     if FAST in arguments:
         os.environ["COMFYUI_PATH"] = "none"
         arguments = ["-m", "not slow and not comfy and not long", *(one for one in arguments if one != FAST)]
-    return int(pytest.main(["-c", "pyproject.toml", *arguments])) or lint
+    return int(pytest.main(["-c", "pyproject.toml", *arguments])) or max(lint)
 
 
 def one_of(package: str, table: str, arguments: list[str]) -> int:
