@@ -64,17 +64,20 @@ class Looks:
 
     def __init__(self):
         self._chips: deque[np.ndarray] = deque(maxlen=REMEMBERED)
+        self._rows = np.zeros((0, 3 * CHIP**2), np.float32)  # the same chips, for one product with all of them
+        self._any_flat = False
 
     def likeness(self, chip: np.ndarray) -> float:
         """Correlation with the most similar chip, -1..1; -1 without any, 1 if one of the two is flat."""
-        return max(
-            (float(np.vdot(chip, own)) if chip.any() and own.any() else 1.0 for own in self._chips),
-            default=-1.0,
-        )
+        if not self._chips:
+            return -1.0
+        return 1.0 if self._any_flat or not chip.any() else float((self._rows @ chip.ravel()).max())
 
     def add(self, chip: np.ndarray) -> None:
         if self.likeness(chip) < NEW_LOOK:
             self._chips.append(chip)
+            self._rows = np.stack(self._chips).reshape(len(self._chips), -1)
+            self._any_flat = not self._rows.any(1).all()
 
 
 @dataclass(frozen=True)
@@ -175,8 +178,6 @@ class Follower:
         """The face upright at 24 x 24, less its mean, of length 1."""
         matrix = _similarity(face.landmarks[self._points, :2], CHIP_TEMPLATE)
         part, matrix = _around(frame, matrix)
-        step = max(int(0.2 / hypot(*matrix[0, :2])), 1)  # of a large face every other pixel suffices
-        part, matrix = np.ascontiguousarray(part[::step, ::step]), matrix * [[step, step, 1]]
         while hypot(*matrix[0, :2]) <= 0.5 and min(part.shape[:2]) > 1:  # shrink without aliasing
             height, width = (side // 2 for side in part.shape[:2])
             part = cv2.resize(part[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)

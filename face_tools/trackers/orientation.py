@@ -24,7 +24,8 @@ OPENING = 4  # first frames from which the orientation is decided if one does no
 # The highest score is right in 97 % of single frames of clips, whichever way up; the other faces are too
 # small for the detector.
 SURE, LOW, UPRIGHT, LEAD = 0.87, 0.8, 0.05, 0.15
-CHECK = 16  # frames between two looks at the score of a clip that gives no reason for doubt
+# Frames between two looks at the score of a clip that gives no reason for doubt: at first, and after many.
+CHECK, SELDOM = 16, 128
 SWITCH = 3  # frames in a row that are better in another turn before the clip is tracked in it
 
 Boxes = list[np.ndarray]
@@ -150,7 +151,10 @@ class Watch:
             return []
         self._until_check = self._interval
         found = self._detections(frame, turn) if seen[0].score is None else [face.detection for face in seen]
-        return [one.box for one in found if one.score < LOW or tilted(one.roll + turn * np.pi / 2)]
+        low = [one.box for one in found if one.score < LOW or tilted(one.roll + turn * np.pi / 2)]
+        if not low:
+            self._interval = min(2 * self._interval, SELDOM)
+        return low
 
     def _second_look(self, frame: np.ndarray, seen: list[Face], turn: int, doubted: Boxes) -> list[Face]:
         """The faces of a frame after its other turns were tried."""
