@@ -13,11 +13,11 @@ def animation(
     """A portrait and a VIDEO -> a VIDEO, by the Two-Stage Sampler. plain: beside it, muted, the same from ComfyUI's own nodes."""
     how = (
         "the paper's two stages"
-        if recipe.generation.name in ("v1", "v2")
+        if recipe.version.name in ("v1", "v2")
         else "key frames first, then everything between them"
     )
     graph = Subgraph(
-        name, f"One portrait acts like the face in a video (HelloMeme {recipe.generation.name}: {how}).", info
+        name, f"One portrait acts like the face in a video (HelloMeme {recipe.version.name}: {how}).", info
     )
     build, crop, driver, apply, drive = acted(graph, recipe)
     made = build.clip(apply[0], drive)
@@ -91,7 +91,7 @@ def directed(info: dict) -> Subgraph:
         info,
     )
     portrait, video = graph.given("portrait", "IMAGE"), graph.given("video", "VIDEO")
-    build = Builder(graph, Recipe(V5.generation, V5.cfg, face_motion=False))
+    build = Builder(graph, Recipe(V5.version, V5.cfg, face_motion=False))
     crop = build.cropped(portrait, "portrait")
     images, track = crop["images"], crop["track"]
     recording = graph.node(
@@ -141,7 +141,9 @@ def directed(info: dict) -> Subgraph:
 
 def still(info: dict, recipe: Recipe = V5, name: str = "Portrait Still") -> Subgraph:
     """A portrait and a picture -> a picture, by ComfyUI's KSampler."""
-    text = f"One portrait takes the expression and the head pose of a picture (HelloMeme {recipe.generation.name})."
+    text = (
+        f"One portrait takes the expression and the head pose of a picture (HelloMeme {recipe.version.name})."
+    )
     graph = Subgraph(name, text, info)
     build, crop, _, apply, drive = acted(graph, recipe, "driver")
     sampler, pictures = build.still(apply[0], drive)

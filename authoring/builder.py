@@ -18,7 +18,7 @@ class Builder:
     """The parts that every portrait graph has. Each takes and gives wires, and remembers its nodes for the groups' frames."""
 
     def __init__(self, graph: Subgraph, recipe: Recipe):
-        self.graph, self.recipe, self.crop = graph, recipe, recipe.generation.name
+        self.graph, self.recipe, self.crop = graph, recipe, recipe.version.name
         graph.stages = STAGES
         self.ends = {
             name: graph.given(name, kind)
@@ -93,7 +93,7 @@ class Builder:
 
     def encoder(self) -> Wire:
         """The drive encoder."""
-        both = self.recipe.encoder, self.recipe.generation.projection
+        both = self.recipe.encoder, self.recipe.version.projection
         names, chosen = filter(None, both), dict(zip(("file", "projection"), map(file, both)))
         return self.graph.node(
             "SKPortraitLoadDriveEncoder",
@@ -110,8 +110,8 @@ class Builder:
 
     def reference(self, picture: Wire, track: Wire, encoder: Wire) -> Wire:
         """The portrait, seen once; with its own drive where the version wants it (v5c)."""
-        name, drive = self.recipe.generation.reference, {}
-        if self.recipe.generation.driven_reference:
+        name, drive = self.recipe.version.reference, {}
+        if self.recipe.version.driven_reference:
             what = " of the portrait"
             drive["drive"] = self.drive(encoder, self.read(picture, track, track, what), what)
         adapter = self.graph.node(

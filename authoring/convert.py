@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..host import installation
 from ..host.workflow import NOTES, to_values
-from ..sk_attention.versions import GENERATIONS, PAGE
+from ..sk_attention.versions import PAGE, VERSIONS
 from . import blueprints
 from .builder import PICTURE
 from .graph_writer import Graph, Wire
@@ -206,7 +206,7 @@ class Conversion:
                 self.notes.append(
                     f"{name} = {(loaded | chosen)[name]} (node {node['id']}) has no counterpart: left out."
                 )
-        recipe = Recipe(GENERATIONS[loaded["version"]], chosen["guidance_scale"], face_motion)
+        recipe = Recipe(VERSIONS[loaded["version"]], chosen["guidance_scale"], face_motion)
         make = blueprints.animation if is_video else blueprints.still
         inner = make(
             self.info,

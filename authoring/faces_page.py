@@ -29,8 +29,8 @@ def pictures() -> dict[str, np.ndarray]:
     with sources.open_source("mediapipe-mesh", ModelFiles()) as source:
         track = track_faces([frame], source, 1.0)
     squares = frame.copy()
-    for generation, colour in COLOURS.items():
-        crop = portrait_crop(track, CROP_RULES[generation])
+    for version, colour in COLOURS.items():
+        crop = portrait_crop(track, CROP_RULES[version])
         cv2.rectangle(squares, (crop.x, crop.y), (crop.x + crop.side, crop.y + crop.side), colour, 2)
     crop = portrait_crop(track, CROP_RULES["v2"])
     cut, cropped = crop.cut(frame), crop.track(track)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..sk_attention.versions import GENERATIONS, Generation
+from ..sk_attention.versions import VERSIONS, Version
 
 HUB = "https://huggingface.co"
 PROMPT = (
@@ -28,25 +28,25 @@ CLIP_VISION = {
 class Recipe:
     """What a graph is made with. face_motion: the expression is read by Face Motion, else from coefficients and patches (CLIP)."""
 
-    generation: Generation
+    version: Version
     cfg: float = 1.5
     face_motion: bool = True
 
     @property
     def encoder(self) -> str:
-        return self.generation.motion_drive if self.face_motion else self.generation.coefficients_drive
+        return self.version.motion_drive if self.face_motion else self.version.coefficients_drive
 
     @property
     def motions(self) -> list[str]:
-        return [name for name in (self.generation.motion, self.generation.animatediff) if name]
+        return [name for name in (self.version.motion, self.version.animatediff) if name]
 
     def sampler(self, video: bool) -> tuple[str, str]:
         """ComfyUI's names of the authors' sampler and scheduler; up to v4 a video is sampled with another one than a picture."""
-        row = self.generation
+        row = self.version
         return ("euler", "normal") if video and row.animatediff else (row.sampler, row.scheduler)
 
 
-V5, V2 = Recipe(GENERATIONS["v5"]), Recipe(GENERATIONS["v2"], cfg=2.0)
+V5, V2 = Recipe(VERSIONS["v5"]), Recipe(VERSIONS["v2"], cfg=2.0)
 
 
 def file(repository: str) -> str:

@@ -111,7 +111,7 @@ def sliders(info: dict) -> Subgraph:
     )
     negative = base.text("Negative prompt", 0, NEGATIVE)
     empty = graph.node("EmptyLatentImage", "Empty latents", 0, width=SIZE, height=SIZE, batch_size=FRAMES)
-    frames = V2.generation.animatediff
+    frames = V2.version.animatediff
     motion = graph.node("SKPortraitLoadMotion", "AnimateDiff", 0, [entry(frames)], file=file(frames))
     adapter = graph.node("SKPortraitLoadWPlus", "W+", 0, [WPLUS], file=WPLUS["name"])
     model = graph.node("SKPortraitApplyMotion", "Let it move", 1, model=base.model, motion=motion[0])[0]

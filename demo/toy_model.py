@@ -126,7 +126,7 @@ class World:
         return Reference(
             features,
             tuple(latent.shape[-2:]),
-            SimpleNamespace(module=self.adapter, generations=(networks.GENERATION,)),
+            SimpleNamespace(module=self.adapter, versions=(networks.VERSION,)),
         )
 
     @torch.no_grad()

@@ -20,7 +20,7 @@ class _Features:
 
     features: Mapping[str, np.ndarray]
     null: Mapping[str, np.ndarray]
-    generations: tuple[str, ...]
+    versions: tuple[str, ...]
     size: tuple[int, int] | None
     dtype: torch.dtype
 
@@ -30,7 +30,7 @@ def packed(value: Any) -> Any:
     if not isinstance(value, Drive):
         return value
     dtype = next(iter(value.features.values())).dtype
-    return _Features(_arrays(value.features), _arrays(value.null), value.generations, value.size, dtype)
+    return _Features(_arrays(value.features), _arrays(value.null), value.versions, value.size, dtype)
 
 
 def unpacked(value: Any) -> Any:
@@ -40,7 +40,7 @@ def unpacked(value: Any) -> Any:
     return Drive(
         _tensors(value.features, value.dtype),
         _tensors(value.null, value.dtype),
-        value.generations,
+        value.versions,
         value.size,
     )
 

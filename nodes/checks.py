@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import comfy.supported_models
 
-from ..sk_attention.versions import GENERATIONS
+from ..sk_attention.versions import VERSIONS
 
 LEAST = 8  # cells of a latent's side: the UNet halves it three times
 
@@ -105,13 +105,13 @@ def require_one_size(reference, size: tuple[int, int], what: str) -> None:
 
 def require_pair(adapter, drive) -> None:
     """Raise ValueError unless a reference adapter and a drive share a version; the sentence says which pairs do."""
-    if not set(adapter.generations) & set(drive.generations):
+    if not set(adapter.versions) & set(drive.versions):
         pairs = "; ".join(
             f"{row.name}: {row.reference} with {' or '.join(dict.fromkeys((row.coefficients_drive, row.motion_drive)))}"
             + (f" + {row.projection}" if row.projection else "")
-            for row in GENERATIONS.values()
+            for row in VERSIONS.values()
         )
         raise ValueError(
-            f"A {' or '.join(adapter.generations)} reference and a {' or '.join(drive.generations)} drive do not belong together. "
+            f"A {' or '.join(adapter.versions)} reference and a {' or '.join(drive.versions)} drive do not belong together. "
             f"Pairs: {pairs}."
         )

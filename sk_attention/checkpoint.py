@@ -17,15 +17,15 @@ from .published_files import PARTS, CheckpointError, Part, Shapes
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A network and its kind. `generations` is narrowed by the file's official name where its keys fit more than one."""
+    """A network and its kind. `versions` is narrowed by the file's official name where its keys fit more than one."""
 
     module: nn.Module
     part: Part
-    generations: tuple[str, ...]
+    versions: tuple[str, ...]
     file: str
 
     def __str__(self) -> str:
-        return f"{' or '.join(self.generations)} {self.part.kind}"
+        return f"{' or '.join(self.versions)} {self.part.kind}"
 
 
 def read(path: str | os.PathLike) -> dict[str, Tensor]:
@@ -127,7 +127,7 @@ def _narrowed(part: Part, file: str) -> tuple[str, ...]:
     """The versions whose official repository stands in the file's path, or all of the part's."""
     words = set(re.split(r"[^A-Za-z0-9_]", file))
     named = tuple(name for name, repository in part.repositories.items() if repository in words)
-    return named or part.generations
+    return named or part.versions
 
 
 def _some(keys: list[str], limit: int = 3) -> str:

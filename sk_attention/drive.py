@@ -69,7 +69,7 @@ class Drive:
 
     features: Mapping[str, Tensor]
     null: Mapping[str, Tensor]
-    generations: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
     size: tuple[int, int] | None = None
 
     def __len__(self) -> int:
@@ -146,7 +146,7 @@ def encode(
     pictures: Tensor,
     expression: Expression,
     null_motion: Tensor | None = None,
-    generations: tuple[str, ...] = (),
+    versions: tuple[str, ...] = (),
     empty: float = EMPTY,
     batch: int = 8,
     place: Callable[[Tensor], Tensor] = lambda feature: feature,
@@ -169,4 +169,4 @@ def encode(
         for station, feature in encoder(pictures[frames], expression[frames]).items():
             features[station][frames] = place(feature)
         tick(min(start + batch, len(pictures)))
-    return Drive(features, null, generations, (pictures.shape[-2] // CELL, pictures.shape[-1] // CELL))
+    return Drive(features, null, versions, (pictures.shape[-2] // CELL, pictures.shape[-1] // CELL))

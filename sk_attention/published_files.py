@@ -14,7 +14,7 @@ from .drive_encoders import PROJECTION_MAPS, BaseDriveEncoder, KnitDriveEncoder,
 from .fan import FanEncoder
 from .motion import SKMotion
 from .reference import ReferenceAdapter
-from .versions import GENERATIONS, PAGE
+from .versions import PAGE, VERSIONS
 
 
 class CheckpointError(ValueError):
@@ -45,13 +45,13 @@ class Part:
     """One kind of official file.
 
     marks, lacks: keys that are there, and that are not, in this kind and in no other
-    repository:   field of a `Generation` row that names where it is published
+    repository:   field of a `Version` row that names where it is published
     network:      its class; `fixed` are the arguments that make this kind, `sizes` reads the others from the shapes of a file,
                   `published` are those of the official files
     """
 
     kind: str
-    generations: tuple[str, ...]
+    versions: tuple[str, ...]
     repository: str
     marks: tuple[str, ...]
     network: Callable[..., nn.Module]
@@ -62,8 +62,8 @@ class Part:
 
     @property
     def repositories(self) -> dict[str, str]:
-        """Generation -> repository."""
-        return {name: getattr(GENERATIONS[name], self.repository) for name in self.generations}
+        """Version -> repository."""
+        return {name: getattr(VERSIONS[name], self.repository) for name in self.versions}
 
     @property
     def pages(self) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ class Part:
         return self.network(**self.fixed, **sizes, operations=operations)
 
     def __str__(self) -> str:
-        return f"{' or '.join(self.generations)} {self.kind}"
+        return f"{' or '.join(self.versions)} {self.kind}"
 
 
 REFERENCE, DRIVE, PROJECTION, FACE_MOTION = (
@@ -111,10 +111,10 @@ def _reference_sizes(
 
 
 def _reference(
-    generations: tuple[str, ...], block: str, marks, sizes, published, first_up: int = 0, lacks=()
+    versions: tuple[str, ...], block: str, marks, sizes, published, first_up: int = 0, lacks=()
 ) -> Part:
     fixed = {"block": block, "first_up": first_up}
-    return Part(REFERENCE, generations, "reference", marks, ReferenceAdapter, sizes, published, fixed, lacks)
+    return Part(REFERENCE, versions, "reference", marks, ReferenceAdapter, sizes, published, fixed, lacks)
 
 
 def _knit_drive_sizes(shapes: Shapes) -> dict:
@@ -135,18 +135,18 @@ def _knit_drive_sizes(shapes: Shapes) -> dict:
 
 
 def _knit_drive(
-    generation: str, repository: str, marks, lacks=(), kinds=("coefficients", "face_motion"), hidden=1024
+    version: str, repository: str, marks, lacks=(), kinds=("coefficients", "face_motion"), hidden=1024
 ) -> Part:
     stations, prescale, widths = {
         "v1": (("down_0", "down_1", "down_2"), 8, (128, 320, 640, 1280)),
         "v2": (("up_3", "up_2", "up_1", "up_0"), 4, (128, 640, 1280, 1280, 1280)),
         "v3": (("up_3", "up_2", "up_1", "up_0"), 4, (128, 640, 1280, 1280, 1280)),
-    }[generation]
-    taps = (320, 640) if generation == "v3" else ()
+    }[version]
+    taps = (320, 640) if version == "v3" else ()
     published = {"widths": widths, "context_dim": 320, "table_lengths": (64, hidden), "down_taps": taps}
     fixed = {"stations": stations, "prescale": prescale, "kinds": kinds}
     return Part(
-        DRIVE, (generation,), repository, marks, KnitDriveEncoder, _knit_drive_sizes, published, fixed, lacks
+        DRIVE, (version,), repository, marks, KnitDriveEncoder, _knit_drive_sizes, published, fixed, lacks
     )
 
 
@@ -183,7 +183,7 @@ def _projection_published(knitted: bool) -> dict:
     return {"widths": {name: (a, b, b // 4) if knitted else (a, b) for name, (a, b) in sizes.items()}}
 
 
-def _motion(generations: tuple[str, ...], block: str, weight: str, **extra: tuple[str, int]) -> Part:
+def _motion(versions: tuple[str, ...], block: str, weight: str, **extra: tuple[str, int]) -> Part:
     """weight: a tensor of every module as wide as the module; extra: argument -> (key of the first module, axis) that it is read from."""
 
     def sizes(shapes: Shapes) -> dict:
@@ -195,7 +195,7 @@ def _motion(generations: tuple[str, ...], block: str, weight: str, **extra: tupl
     published = {"down": (320, 640, 1280, 1280), "up": _UP_V3}
     return Part(
         MOTION,
-        generations,
+        versions,
         "motion",
         (f"motion_down.0.{weight}",),
         SKMotion,
@@ -308,7 +308,7 @@ PARTS = (
     ),
     Part(
         FACE_MOTION,
-        tuple(GENERATIONS),
+        tuple(VERSIONS),
         "face_motion",
         ("model.fc.weight", "to_mouth.0.weight"),
         FanEncoder,
@@ -335,10 +335,8 @@ PARTS = (
 )
 
 
-def find_part(kind: str, generation: str, repository: str | None = None) -> Part:
+def find_part(kind: str, version: str, repository: str | None = None) -> Part:
     """The row of a kind and version; `repository` tells apart v1's and v2's two drive encoders."""
     return next(
-        p
-        for p in PARTS
-        if p.kind == kind and generation in p.generations and repository in (None, p.repository)
+        p for p in PARTS if p.kind == kind and version in p.versions and repository in (None, p.repository)
     )

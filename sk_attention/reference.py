@@ -32,7 +32,7 @@ class Reference:
     features: block boundary -> (2, C, h, w), one row per branch in the order of `frames.COND, UNCOND`: the portrait under the positive
               prompt, an empty latent under the negative one (section 3.2)
     size:     (height, width) of the latent
-    adapter:  who attends to it: `module` is the ReferenceAdapter, `generations` its versions
+    adapter:  who attends to it: `module` is the ReferenceAdapter, `versions` its versions of HelloMeme
     """
 
     features: Features

@@ -11,7 +11,7 @@ PAGE = "https://huggingface.co/songkey/"
 
 
 @dataclass(frozen=True)
-class Generation:
+class Version:
     """One official version.
 
     reference, coefficients_drive, motion_drive, projection, motion, animatediff, face_motion: its repositories ("" = has none)
@@ -37,13 +37,13 @@ class Generation:
 _EULER = {"sampler": "euler", "scheduler": "normal", "black_null": True}
 _V5 = {"coefficients_drive": "hm5_control_base", "motion_drive": "hm5_control_base", "motion": "hm5_motion"}
 
-GENERATIONS = {
+VERSIONS = {
     row.name: row
     for row in (
-        Generation(
+        Version(
             "v1", "hm_reference", "hm_control", "hm_control2", animatediff="hm_animatediff_frame12", **_EULER
         ),
-        Generation(
+        Version(
             "v2",
             "hm2_reference",
             "hm2_control",
@@ -51,7 +51,7 @@ GENERATIONS = {
             animatediff="hm2_animatediff_frame12",
             **_EULER,
         ),
-        Generation(
+        Version(
             "v3",
             "hm3_reference",
             "hm3_control_mix",
@@ -59,7 +59,7 @@ GENERATIONS = {
             motion="hm3_motion",
             animatediff="hm3_animatediff",
         ),
-        Generation(
+        Version(
             "v4",
             "hm4_reference",
             "hm_control_base",
@@ -68,8 +68,8 @@ GENERATIONS = {
             "hm4_motion",
             "hm4_animatediff",
         ),
-        Generation("v5", "hm5_reference", projection="hm5_control_proj", **_V5),
-        Generation("v5b", "hm5b_reference", projection="hm5_control_proj", **_V5),
-        Generation("v5c", "hm5c_reference", projection="hm5c_control_proj", driven_reference=True, **_V5),
+        Version("v5", "hm5_reference", projection="hm5_control_proj", **_V5),
+        Version("v5b", "hm5b_reference", projection="hm5_control_proj", **_V5),
+        Version("v5c", "hm5c_reference", projection="hm5c_control_proj", driven_reference=True, **_V5),
     )
 }

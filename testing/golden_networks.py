@@ -45,11 +45,11 @@ SOURCE = {
 
 
 def reference_of(
-    golden: Golden, generation: str, host, features: dict[str, Tensor], latent: Tensor
+    golden: Golden, version: str, host, features: dict[str, Tensor], latent: Tensor
 ) -> Reference:
     """Features with the golden reference adapter at the tiny UNet's widths."""
     loaded = golden.loaded(
-        f"adapter_{generation}", find_part(REFERENCE, generation), SIZES[generation], host.operations
+        f"adapter_{version}", find_part(REFERENCE, version), SIZES[version], host.operations
     )
     return Reference(
         {station: t[HALVES] for station, t in features.items()}, tuple(latent.shape[-2:]), loaded
@@ -100,12 +100,12 @@ def open_host(host: str, golden: Golden):
     return unet_on("comfy" if comfy else "diffusers", golden)
 
 
-def sk_motion_of(golden: Golden, generation: str, host) -> Loaded:
+def sk_motion_of(golden: Golden, version: str, host) -> Loaded:
     """The golden SK motion adapter at the tiny UNet's widths."""
     sizes = {"down": WIDTHS, "up": (128, 128, 128, 64)} | (
-        {"embedding_dim": EMBEDDING} if generation == "v3" else {}
+        {"embedding_dim": EMBEDDING} if version == "v3" else {}
     )
-    return golden.loaded(f"motion_{generation}", find_part(MOTION, generation), sizes, host.operations)
+    return golden.loaded(f"motion_{version}", find_part(MOTION, version), sizes, host.operations)
 
 
 def animatediff_of(golden: Golden, host) -> Loaded:

@@ -48,15 +48,15 @@ def drive_of(golden: Golden, inputs: dict[str, Tensor], frames: int) -> Drive:
     return Drive(features, null)
 
 
-def guider_of(golden: Golden, host, generation: str, frames: int, cfg: float):
+def guider_of(golden: Golden, host, version: str, frames: int, cfg: float):
     """CFG guider around the narrow MODEL with the golden reference and a drive of `frames` frames."""
     import comfy.samplers
 
     from ..unet.hosts import comfy_hooks as unet_comfy
 
-    t = golden.tensors(SOURCE[generation])
+    t = golden.tensors(SOURCE[version])
     latent = torch.cat([torch.zeros_like(t["ref_latent"]), t["ref_latent"]])
-    reference = reference_of(golden, generation, host, host.features(latent, t["context"]), latent)
+    reference = reference_of(golden, version, host, host.features(latent, t["context"]), latent)
     model = host.patcher.clone()
     unet_comfy.bind(
         model, [Weighted(ReferenceAction(reference)), Weighted(DriveAction(drive_of(golden, t, frames)))]

@@ -34,9 +34,9 @@ def normal(name: str, *shape: int) -> torch.Tensor:
     return torch.from_numpy(draw("tests", name, shape))
 
 
-def drive(frames: int, generation: str = "v2", cells: int = CELLS) -> Drive:
+def drive(frames: int, version: str = "v2", cells: int = CELLS) -> Drive:
     """A drive of so many frames with random features of the size that the UNet has at each block boundary."""
-    stations = DRIVEN.get(generation, tuple(WIDTHS))
+    stations = DRIVEN.get(version, tuple(WIDTHS))
 
     def features(name: str, rows: int) -> dict[str, torch.Tensor]:
         return {
@@ -44,7 +44,7 @@ def drive(frames: int, generation: str = "v2", cells: int = CELLS) -> Drive:
             for s in stations
         }
 
-    return Drive(features("drive", frames), features("null", 1), (generation,))
+    return Drive(features("drive", frames), features("null", 1), (version,))
 
 
 def prompt(name: str) -> list:
@@ -66,7 +66,7 @@ class Host:
             apply.SharedNoise,
         )
 
-    def adapter(self, generation: str = "v2"):
+    def adapter(self, version: str = "v2"):
         """An SK_ADAPTER."""
         import comfy.model_patcher
 
@@ -74,7 +74,7 @@ class Host:
         from sk_portrait.testing.tiny_comfy import operations
 
         loaded = GOLDEN.loaded(
-            f"adapter_{generation}", find_part(REFERENCE, generation), SIZES[generation], operations
+            f"adapter_{version}", find_part(REFERENCE, version), SIZES[version], operations
         )
         device = self.model.load_device
         return Network(
@@ -84,12 +84,12 @@ class Host:
             ),
         )
 
-    def reference(self, generation: str = "v2", cells: int = CELLS, model=None, **wires):
+    def reference(self, version: str = "v2", cells: int = CELLS, model=None, **wires):
         """An SK_REFERENCE."""
         latent = {"samples": normal("portrait", 1, 4, cells, cells)}
         model = model or self.model
         return self.encode_node.execute(
-            model, self.adapter(generation), prompt("+"), prompt("-"), latent, **wires
+            model, self.adapter(version), prompt("+"), prompt("-"), latent, **wires
         )[0]
 
     def apply(self, reference=None, drive=None, model=None, strengths=(1.0, 1.0), span=(0.0, 1.0), mask=None):

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sk_portrait.sk_attention.versions import GENERATIONS, Generation
+from sk_portrait.sk_attention.versions import VERSIONS, Version
 from sk_portrait.testing.stand_ins import networks
 
-PLACE = "every_generation"  # a folder of their own in models/sk_portrait
+PLACE = "every_version"  # a folder of their own in models/sk_portrait
 
 
-def write(folder: Path, generation: str, repository: str) -> str:
+def write(folder: Path, version: str, repository: str) -> str:
     """One file; its name as ComfyUI lists it. repository: field of a row in the versions table."""
-    name = getattr(GENERATIONS[generation], repository)
+    name = getattr(VERSIONS[version], repository)
     path = folder / PLACE / f"{name}.safetensors"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
@@ -21,7 +21,7 @@ def write(folder: Path, generation: str, repository: str) -> str:
     return os.path.join(PLACE, path.name)
 
 
-def write_pair(folder: Path, row: Generation) -> dict[str, str]:
+def write_pair(folder: Path, row: Version) -> dict[str, str]:
     """Files of portrait_image for one version: input of the loaders -> file."""
     files = {
         "adapter": write(folder, row.name, "reference"),

@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         part = parts.add_parser(name, help=what)
         part.add_argument("--data", type=Path, required=True, help="folder that `train data` made")
         part.add_argument("--base", type=Path, required=True, help="the SD1.5 checkpoint that stays frozen")
-        part.add_argument("--generation", default="v2", choices=portraits.GENERATIONS)
+        part.add_argument("--version", "--generation", default="v2", choices=portraits.VERSIONS)
         part.add_argument(
             "--start",
             type=Path,
@@ -170,23 +170,23 @@ def _train(options: argparse.Namespace) -> None:
     clips, base, start = Clips(options.data), Base(options.base), portraits.given(options.start)
     autoencoder = base.autoencoder()
     require_base(clips, autoencoder.digest, str(options.base))
-    portraits.require_generation(options.generation, start)
+    portraits.require_version(options.version, start)
     unet, text = base.unet(), base.text()
     if options.checkpointing:
         unet.enable_gradient_checkpointing()
     common = {"target": options.target, "decode": autoencoder.decode}
     if options.part == "motion":
-        motions.require_trained(options.generation, start)
-    parts = portraits.networks(options.generation, start, base.sizes)
+        motions.require_trained(options.version, start)
+    parts = portraits.networks(options.version, start, base.sizes)
     if options.part == "motion":
-        trained = motions.networks(options.generation, start, base.sizes)
+        trained = motions.networks(options.version, start, base.sizes)
         task = motions.Neighbours(clips, unet, parts, trained, text, **common)
     else:
         trained, task = parts, portraits.Pairs(clips, unet, parts, text, **common)
     names = ("steps", "batch", "accumulation", "precision", "seed", "save", "sheet")
     settings = Settings(rates=tuple(options.rates), **{name: getattr(options, name) for name in names})
     run = {
-        "generation": options.generation,
+        "generation": options.version,
         "target": options.target,
         "base": autoencoder.digest,
         "steps": options.steps,

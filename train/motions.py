@@ -17,17 +17,17 @@ from .portraits import Pairs, Pick, from_file, published
 FRAMES = 16  # neighbours in one sample
 
 
-def kinds(generation: str) -> dict[str, Part]:
+def kinds(version: str) -> dict[str, Part]:
     """Repository -> part, of the temporal modules of a version."""
-    found = [part for part in PARTS if part.kind in (MOTION, ANIMATEDIFF) and generation in part.generations]
-    return {part.repositories[generation]: part for part in found}
+    found = [part for part in PARTS if part.kind in (MOTION, ANIMATEDIFF) and version in part.versions]
+    return {part.repositories[version]: part for part in found}
 
 
 def networks(
-    generation: str, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]
+    version: str, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]
 ) -> dict[str, nn.Module]:
     """Repository -> temporal modules of a version."""
-    return {repository: network(part, start, sizes) for repository, part in kinds(generation).items()}
+    return {repository: network(part, start, sizes) for repository, part in kinds(version).items()}
 
 
 def network(part: Part, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]) -> nn.Module:
@@ -42,9 +42,9 @@ def network(part: Part, start: Mapping[Part, Path], sizes: Callable[[Part], Mapp
     return built
 
 
-def require_trained(generation: str, start: Mapping[Part, Path]) -> None:
+def require_trained(version: str, start: Mapping[Part, Path]) -> None:
     """Raise TrainError unless every network that motion is tuned on is given."""
-    for repository, part in published(generation).items():
+    for repository, part in published(version).items():
         if part not in start:
             raise TrainError(
                 f"Motion is tuned on trained networks: name the {part} with --start ({repository}.safetensors)."

@@ -28,7 +28,7 @@ from .noise import STEPS
 from .objective import Batch, Objective, Portrait
 from .toy import strength
 
-GENERATIONS = ("v1", "v2", "v3", "v4")
+VERSIONS = ("v1", "v2", "v3", "v4")
 DROPOUT = 0.1  # of the conditions, for guidance
 SHOWN = 4  # samples on a sheet
 
@@ -42,11 +42,11 @@ class Pick(NamedTuple):
     seed: int
 
 
-def published(generation: str) -> dict[str, Part]:
+def published(version: str) -> dict[str, Part]:
     """Repository -> part, of what is trained for one version: reference adapter, drive encoder, and its projection where it has one."""
-    parts = [find_part(REFERENCE, generation), find_part(DRIVE, generation, "coefficients_drive")]
-    parts += [find_part(PROJECTION, generation)] if generation == "v4" else []
-    return {part.repositories[generation]: part for part in parts}
+    parts = [find_part(REFERENCE, version), find_part(DRIVE, version, "coefficients_drive")]
+    parts += [find_part(PROJECTION, version)] if version == "v4" else []
+    return {part.repositories[version]: part for part in parts}
 
 
 def given(files: Sequence[Path]) -> dict[Part, Path]:
@@ -65,11 +65,11 @@ def given(files: Sequence[Path]) -> dict[Part, Path]:
 
 
 def networks(
-    generation: str, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]
+    version: str, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]
 ) -> dict[str, nn.Module]:
     """Repository -> network: from its file of `start`, else new at `sizes(part)`."""
     built = {}
-    for repository, part in published(generation).items():
+    for repository, part in published(version).items():
         if part in start:
             built[repository] = from_file(start[part])
         else:
@@ -78,11 +78,11 @@ def networks(
     return built
 
 
-def require_generation(generation: str, start: Mapping[Part, Path]) -> None:
+def require_version(version: str, start: Mapping[Part, Path]) -> None:
     """Raise TrainError where a file to start from is of another version."""
     for part, path in start.items():
-        if generation not in part.generations:
-            raise TrainError(f"{path} is a {part}; what is trained here is {generation}.")
+        if version not in part.versions:
+            raise TrainError(f"{path} is a {part}; what is trained here is {version}.")
 
 
 def from_file(path: Path) -> nn.Module:

@@ -62,7 +62,7 @@ class Way(NamedTuple):
     """One way to sample a clip."""
 
     name: str
-    generation: str
+    version: str
     cost: Callable[..., Cost]
     published: bool = False
     few: tuple[int, int] | None = (
@@ -88,26 +88,26 @@ WAYS = (
 )
 
 
-def flops_a_row(generation: str, cells: int, moves: bool) -> float:
+def flops_a_row(version: str, cells: int, moves: bool) -> float:
     """Of a patched UNet call with a window of frames in both branches."""
     step = Step(sd15("meta"), cells, "meta", 2 * LENGTH)
-    actions = actions_of(generation, cells, "meta", LENGTH)
+    actions = actions_of(version, cells, "meta", LENGTH)
     with ExitStack() as stack, torch.device("meta"):
-        if moves and generation == "v2":
-            part = find_part(ANIMATEDIFF, generation)
+        if moves and version == "v2":
+            part = find_part(ANIMATEDIFF, version)
             weighted = Weighted(TemporalAction(part.build(part.published).eval()))
             stack.enter_context(moving(step.net, weighted, OPTIONS))
         elif moves:
-            part = find_part(MOTION, generation)
+            part = find_part(MOTION, version)
             actions.append(Weighted(MotionAction(part.build(part.published).eval())))
         stack.enter_context(bound(step.net, actions, OPTIONS))
         counted(step)  # what a run does once
         return counted(step) / (2 * LENGTH)
 
 
-def bytes_a_frame(generation: str, cells: int) -> int:
+def bytes_a_frame(version: str, cells: int) -> int:
     """Of the features of one frame."""
-    return HALF * sum(WIDTHS[s] * (cells // CELLS[s]) ** 2 for s in DRIVEN.get(generation, (*DOWN, *UP)))
+    return HALF * sum(WIDTHS[s] * (cells // CELLS[s]) ** 2 for s in DRIVEN.get(version, (*DOWN, *UP)))
 
 
 def main(argv: list[str]) -> int:
@@ -128,15 +128,15 @@ def main(argv: list[str]) -> int:
         first, steps = way.few or (options.stage1_steps, options.steps)
         cost = way.cost(n, steps, first, way.published)
         rows = way.branches * (cost.still + cost.moving) + cost.looks
-        alone, together = (way.branches * flops[way.generation, moves] for moves in (False, True))
-        work = cost.still * alone + cost.moving * together + cost.looks * flops[way.generation, False]
+        alone, together = (way.branches * flops[way.version, moves] for moves in (False, True))
+        work = cost.still * alone + cost.moving * together + cost.looks * flops[way.version, False]
         least, least_rows = (
             cost.least_still * alone + cost.least_moving * together,
             cost.least_still + cost.least_moving,
         )
-        megabytes = bytes_a_frame(way.generation, cells) / 1e6 / n
+        megabytes = bytes_a_frame(way.version, cells) / 1e6 / n
         print(
-            f"{way.generation} {way.name:37} {rows / n:6.1f} ({way.branches * least_rows / n:5.1f})"
+            f"{way.version} {way.name:37} {rows / n:6.1f} ({way.branches * least_rows / n:5.1f})"
             f"  {work / n / 1e12:6.1f} ({least / n / 1e12:5.1f})"
             f"  {cost.brought * megabytes:8.1f} ({n * megabytes:5.1f}, {cost.called * megabytes:6.1f})",
             flush=True,

@@ -25,7 +25,7 @@ from ...sk_attention.drive import Drive, DriveAction
 from ...sk_attention.fuse import fold
 from ...sk_attention.published_files import REFERENCE, find_part
 from ...sk_attention.reference import Reference, ReferenceAction
-from ...sk_attention.versions import GENERATIONS
+from ...sk_attention.versions import VERSIONS
 from ...unet.clip.frames import COND, UNCOND, rows_of
 from ...unet.feature_cache import Placement
 from ...unet.hosts.diffusers_hooks import bound
@@ -57,32 +57,32 @@ def sd15(device: str) -> nn.Module:
     return net.eval().requires_grad_(False)
 
 
-def actions_of(generation: str, cells: int, device: str, frames: int = 1) -> list[Weighted]:
+def actions_of(version: str, cells: int, device: str, frames: int = 1) -> list[Weighted]:
     """Reference and drive of a official version at its full size, for so many latents of `cells` a side."""
-    part = find_part(REFERENCE, generation)
+    part = find_part(REFERENCE, version)
     with torch.device(device):
         adapter = fold(part.build(part.published).eval().requires_grad_(False))
         shape = {
             station: (WIDTHS[station], cells // CELLS[station], cells // CELLS[station]) for station in WIDTHS
         }
         features = {station: torch.randn(2, *shape[station]) for station in adapter.sites}
-        driven = DRIVEN.get(generation, (*DOWN, *UP))
+        driven = DRIVEN.get(version, (*DOWN, *UP))
         drive = Drive(
             *({station: torch.randn(rows, *shape[station]) for station in driven} for rows in (frames, 1)),
-            (generation,),
+            (version,),
         )
     reference = Reference(features, (cells, cells), SimpleNamespace(module=adapter))
     return [Weighted(DriveAction(drive)), Weighted(ReferenceAction(reference))]
 
 
-def least(generation: str, cells: int) -> int:
+def least(version: str, cells: int) -> int:
     """FLOPs that reference attention needs for one row of the batch.
 
     At C channels and n x n cells, in multiplications a cell: q, k, v of both passes 6 C^2, the row pass's output C^2, the convolution
     9 C^2 with the column pass's output folded into it; scores and sums over 2 n keys in both passes 8 n C. v5b and v5c have a second
     convolution.
     """
-    part = find_part(REFERENCE, generation)
+    part = find_part(REFERENCE, version)
     with torch.device("meta"):
         sites = part.build(part.published).sites
     flops = 0
@@ -151,12 +151,12 @@ def ratios(step: Step, actions: list[Weighted], rounds: int) -> list[float]:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench overhead", description=__doc__)
     parser.add_argument("--size", type=int, nargs="+", default=[512], help="pixels a side (default: 512)")
-    parser.add_argument("--only", choices=GENERATIONS, help="one version alone")
+    parser.add_argument("--only", choices=VERSIONS, help="one version alone")
     parser.add_argument(
         "--rounds", type=int, default=0, help="pairs of calls whose time is compared (default: none)"
     )
     options = parser.parse_args(argv)
-    chosen = [options.only] if options.only else list(GENERATIONS)
+    chosen = [options.only] if options.only else list(VERSIONS)
     failed = sum(
         _counted(chosen, size) + (_timed(chosen, size // 8, options.rounds) if options.rounds else 0)
         for size in options.size
@@ -171,13 +171,13 @@ def _counted(chosen: list[str], size: int) -> int:
     step = Step(sd15("meta"), cells, "meta")
     bare = counted(step)
     print(f"one UNet call of {ROWS} rows at {size} px: {bare / 1e9:,.0f} GFLOP bare")
-    for generation in chosen:
-        flops, once = arithmetic(step, actions_of(generation, cells, "meta"))
-        share, bound_share = flops / bare - 1, ROWS * least(generation, cells) / bare
+    for version in chosen:
+        flops, once = arithmetic(step, actions_of(version, cells, "meta"))
+        share, bound_share = flops / bare - 1, ROWS * least(version, cells) / bare
         passed = share <= bound_share + TOLERANCE
         failed += not passed
         print(
-            f"{'pass' if passed else 'FAIL'} {generation}: +{share:.2%} of a bare call, least +{bound_share:.2%}; "
+            f"{'pass' if passed else 'FAIL'} {version}: +{share:.2%} of a bare call, least +{bound_share:.2%}; "
             f"once a run {once / 1e9:,.0f} GFLOP",
             flush=True,
         )
@@ -188,15 +188,15 @@ def _timed(chosen: list[str], cells: int, rounds: int) -> int:
     """Print what each version adds to the time of a call; how many add too much."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     step, failed = Step(sd15(device), cells, device), 0
-    for generation in chosen:
+    for version in chosen:
         found, limit = (
-            sorted(ratios(step, actions_of(generation, cells, device), rounds)),
-            TIME_LIMITS.get(generation, TIME_LIMIT),
+            sorted(ratios(step, actions_of(version, cells, device), rounds)),
+            TIME_LIMITS.get(version, TIME_LIMIT),
         )
         passed = statistics.median(found) <= limit
         failed += not passed
         print(
-            f"{'pass' if passed else 'FAIL'} {generation}: {statistics.median(found):.2f} times the bare call's process time "
+            f"{'pass' if passed else 'FAIL'} {version}: {statistics.median(found):.2f} times the bare call's process time "
             f"({found[0]:.2f} to {found[-1]:.2f} in {rounds} pairs), at most {limit:.2f}",
             flush=True,
         )

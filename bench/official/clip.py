@@ -18,7 +18,7 @@ from ...unet.clip.keyframes import published_padding
 
 CFG, WINDOW, OVERLAP = 2.0, 12, 4
 TOKENS, TOKEN_WIDTH, HIDDEN = 77, 64, 32  # of the prompts, of the drive encoder's tokens
-GENERATION = "v2"
+VERSION = "v2"
 Clock = Callable[[], float]
 
 
@@ -52,12 +52,12 @@ def write_weights(
     """Files of deterministic random weights: unet (LDM names), reference, drive, motion (official names)."""
     widths = sizes.widths
     parts = {
-        "reference": (find_part(REFERENCE, GENERATION), {"up": (widths[3], widths[2], widths[1])}),
+        "reference": (find_part(REFERENCE, VERSION), {"up": (widths[3], widths[2], widths[1])}),
         "drive": (
-            find_part(DRIVE, GENERATION, "coefficients_drive"),
+            find_part(DRIVE, VERSION, "coefficients_drive"),
             {"widths": sizes.drive_widths, "context_dim": HIDDEN},
         ),
-        "motion": (find_part(ANIMATEDIFF, GENERATION), {"down": widths, "up": widths[::-1], "mid": None}),
+        "motion": (find_part(ANIMATEDIFF, VERSION), {"down": widths, "up": widths[::-1], "mid": None}),
     }
     for name, (part, own) in parts.items():
         save_file(

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ...testing.golden import Golden
 from ...testing.tiny_diffusers import unet
 from ..cost import overhead
-from .clip import CFG, GENERATION, HIDDEN, OVERLAP, Clock, Inputs, Sizes, Watch, now, read
+from .clip import CFG, HIDDEN, OVERLAP, VERSION, Clock, Inputs, Sizes, Watch, now, read
 
 
 class Official:
@@ -93,7 +93,7 @@ def call_at_full_size(path: str, size: int) -> float:
         unet = overhead.sd15("meta")
         net = models.HMDenoising3D.from_unet2d(unet)
         net.insert_reference_adapter(
-            models.HMReferenceAdapter(block_out_channels=unet.config.block_out_channels, version=GENERATION)
+            models.HMReferenceAdapter(block_out_channels=unet.config.block_out_channels, version=VERSION)
         )
         latents, text = torch.randn(rows, 4, 1, cells, cells), torch.randn(rows, *overhead.TEXT)
     net.to("meta").eval()

@@ -46,9 +46,9 @@ CROP = io.Combo.Input(
 
 
 def crop_of(
-    track: FaceTrack, generation: str, factor: float, size: int, crop: str = FIXED
+    track: FaceTrack, version: str, factor: float, size: int, crop: str = FIXED
 ) -> Crop | FollowingCrop:
     """The crop that these inputs ask for."""
-    rule = CROP_RULES[generation]
+    rule = CROP_RULES[version]
     make = following_crop if crop == FOLLOW else portrait_crop
     return make(track, CropRule(factor or rule.factor, rule.lift, rule.lift_of), size)

@@ -9,7 +9,7 @@ from ...face_tools.trackers.onnx_source import NAME as ONNX
 from ...face_tools.trackers.onnx_source import named_otherwise
 from ...sk_attention.drive import DriveAction, Expression, encode
 from ...sk_attention.reference import Reference
-from ...sk_attention.versions import GENERATIONS
+from ...sk_attention.versions import VERSIONS
 from ...unet.clip.frames import COND, UNCOND
 from ...unet.hosts import comfy_hooks as unet_comfy
 from ...unet.patches import Capture, Weighted
@@ -96,7 +96,7 @@ class EncodeReference(io.ComfyNode):
                     f"The {name} prompt is {count} prompts in a batch, one per frame; the reference is one picture: wire the prompt of the "
                     "portrait. The sampler takes the batch."
                 )
-        if drive is None and all(GENERATIONS[name].driven_reference for name in adapter.generations):
+        if drive is None and all(VERSIONS[name].driven_reference for name in adapter.versions):
             raise ValueError(
                 f"{adapter.loaded.file} is a {adapter.loaded}: its reference pass also receives the portrait's own drive, "
                 "so wire Encode Portrait Drive of the portrait into `drive`."
@@ -233,7 +233,7 @@ class EncodeDrive(io.ComfyNode):
 
 
 def _encode(encoder, head_pose, expression: Expression, face_motion):
-    black = any(GENERATIONS[name].black_null for name in encoder.generations)
+    black = any(VERSIONS[name].black_null for name in encoder.versions)
     comfy.model_management.load_models_gpu([encoder.patcher])
     device, keep = encoder.patcher.load_device, comfy.model_management.unet_offload_device()
     # Computed in fp32 whatever the weights are kept in: it happens once a frame, and bf16 throughout would be off by 2e-2.
@@ -245,7 +245,7 @@ def _encode(encoder, head_pose, expression: Expression, face_motion):
             expression,
             empty=0.0,
             null_motion=face_motion.null if face_motion is not None and black else None,
-            generations=encoder.generations,
+            versions=encoder.versions,
             place=lambda feature: feature.to(keep, encoder.dtype),
             tick=ticker(len(pictures)),
         )

@@ -14,7 +14,7 @@ from functools import lru_cache
 import folder_paths
 
 from ...sk_attention.published_files import ANIMATEDIFF, PARTS, Shapes
-from ...sk_attention.versions import GENERATIONS, PAGE
+from ...sk_attention.versions import PAGE, VERSIONS
 from ...unet.networks.animatediff import in_own_names
 from ..folders import NETWORKS, files, find, spellings
 
@@ -50,7 +50,7 @@ def options(*kinds: str) -> list[str]:
         for name, parts in offered.items()
         if not kinds or parts is None or {part.kind for part in parts} & set(kinds)
     ]
-    order = [page for generation in TODAY for page in vars(GENERATIONS[generation]).values()]
+    order = [page for version in TODAY for page in vars(VERSIONS[version]).values()]
     return sorted(fitting, key=lambda name: (_rank(order, page_name(name)), name))
 
 

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 from ...sk_attention.checkpoint import CheckpointError
 from ...sk_attention.fuse import fold
 from ...sk_attention.published_files import DRIVE, PROJECTION, REFERENCE
-from ...sk_attention.versions import GENERATIONS, PAGE
+from ...sk_attention.versions import PAGE, VERSIONS
 from ..schema import schema
 from ..types import AdapterType, DriveEncoderType
 from .library import options, page_name, unknown
@@ -23,7 +23,7 @@ def first_projection() -> str:
     """What is preselected: the projection of the drive encoder that is, where it takes one."""
     encoder, projections = next(iter(options(DRIVE)), ""), options(PROJECTION)
     takes_one = any(
-        row.projection and page_name(encoder) == row.coefficients_drive for row in GENERATIONS.values()
+        row.projection and page_name(encoder) == row.coefficients_drive for row in VERSIONS.values()
     )
     return projections[0] if projections and takes_one else NONE
 
@@ -104,7 +104,7 @@ class LoadDriveEncoder(io.ComfyNode):
     @classmethod
     def execute(cls, file, projection) -> io.NodeOutput:
         network = open_network(file, DRIVE, alone="; a projection goes into the other input")
-        needed = {GENERATIONS[name].projection for name in network.generations} - {""}
+        needed = {VERSIONS[name].projection for name in network.versions} - {""}
         if projection == NONE and needed:
             pages = " or ".join(f"{name} ({PAGE}{name})" for name in sorted(needed))
             raise CheckpointError(

@@ -26,8 +26,8 @@ class Network:
         return self.loaded.module
 
     @property
-    def generations(self) -> tuple[str, ...]:
-        return self.loaded.generations
+    def versions(self) -> tuple[str, ...]:
+        return self.loaded.versions
 
     @property
     def dtype(self) -> torch.dtype:
@@ -64,14 +64,14 @@ def join(base: Network, projection: Network) -> Network:
 
     Raises checkpoint.CheckpointError where they are of different versions.
     """
-    shared = tuple(name for name in base.generations if name in projection.generations)
+    shared = tuple(name for name in base.versions if name in projection.versions)
     if not shared:
         raise checkpoint.CheckpointError(
             f"{base.loaded.file} is a {base.loaded} and {projection.loaded.file} is a {projection.loaded}: "
             "base and projection must be of one version."
         )
     base.module.projection = projection.module
-    return managed(replace(base.loaded, generations=shared))
+    return managed(replace(base.loaded, versions=shared))
 
 
 def managed(loaded: checkpoint.Loaded) -> Network:

@@ -112,9 +112,9 @@ class Lab(MovingHost):
         self.noise = normal("noise", FRAMES, 4, CELLS, CELLS)
         self._wholes: dict[Wear | None, Tensor] = {}
 
-    def clip(self, frames: Sequence[int], generation: str = "v2"):
+    def clip(self, frames: Sequence[int], version: str = "v2"):
         """The drive of these frames."""
-        whole = drive(FRAMES, generation, CELLS)
+        whole = drive(FRAMES, version, CELLS)
         return replace(
             whole, features={station: feature[list(frames)] for station, feature in whole.features.items()}
         )

@@ -176,7 +176,7 @@ def test_files_and_settings_of_a_video_stay(info):
     assert len(notes) == 2 and all("is a download of the official pack" in note for note in notes)
 
 
-def test_every_generation_and_kind_of_expression_has_its_files(info):
+def test_every_version_and_kind_of_expression_has_its_files(info):
     for version in ("v1", "v3", "v4", "v5c"):
         graph, _ = converted(picture_workflow(version), info)
         assert only(graph, "SKPortraitLoadAdapter")["file"].startswith(

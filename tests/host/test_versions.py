@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sk_portrait.host import workflow
-from sk_portrait.sk_attention.versions import GENERATIONS
+from sk_portrait.sk_attention.versions import VERSIONS
 from sk_portrait.testing.version_files import write, write_pair
 
 pytestmark = pytest.mark.comfy
@@ -57,8 +57,8 @@ def plain(stocked, small_graph):
     return picture(stocked, graph)
 
 
-@pytest.mark.parametrize("row", GENERATIONS.values(), ids=GENERATIONS)
-def test_the_workflow_runs_with_every_generation(stocked, small_graph, plain, row):
+@pytest.mark.parametrize("row", VERSIONS.values(), ids=VERSIONS)
+def test_the_workflow_runs_with_every_version(stocked, small_graph, plain, row):
     files = write_pair(stocked.base / "models" / "sk_portrait", row)
     graph = small_graph("portrait_image")
     only(graph, "SKPortraitLoadAdapter")["file"] = files["adapter"]
@@ -72,9 +72,9 @@ def test_the_workflow_runs_with_every_generation(stocked, small_graph, plain, ro
     assert drawn.shape == plain.shape and np.abs(drawn - plain).max() > 8
 
 
-def test_face_motion_drives_a_generation_that_takes_both_kinds(stocked, small_graph):
+def test_face_motion_drives_a_version_that_takes_both_kinds(stocked, small_graph):
     folder = stocked.base / "models" / "sk_portrait"
-    files = write_pair(folder, GENERATIONS["v3"])
+    files = write_pair(folder, VERSIONS["v3"])
     graph = small_graph("portrait_image")
     only(graph, "SKPortraitLoadAdapter")["file"] = files["adapter"]
     only(graph, "SKPortraitLoadDriveEncoder")["file"] = files["drive_encoder"]

@@ -69,7 +69,7 @@ def test_a_batch_of_frames_is_every_frame_alone(host, reference):
     clip, noise = drive(3), normal("noise", 3, 4, 16, 16)
     batch = host.sample(host.apply(reference, clip), noise=noise)
     for k in range(3):
-        alone = type(clip)({s: f[k : k + 1] for s, f in clip.features.items()}, clip.null, clip.generations)
+        alone = type(clip)({s: f[k : k + 1] for s, f in clip.features.items()}, clip.null, clip.versions)
         assert (
             relative_error(
                 host.sample(host.apply(reference, alone), noise=noise[k : k + 1]), batch[k : k + 1]

@@ -78,7 +78,7 @@ def test_a_drive_has_one_row_a_frame_and_one_null(nodes, encoders):
     drive = encode(nodes, encoders["coefficients"], clip_vision=clip_vision(), **patches())
     assert (
         len(drive) == FRAMES
-        and drive.generations == ("v2",)
+        and drive.versions == ("v2",)
         and set(drive.features) == {"up_0", "up_1", "up_2", "up_3"}
     )
     assert {len(null) for null in drive.null.values()} == {1}
@@ -203,7 +203,7 @@ def test_v5c_needs_the_portraits_own_drive(nodes):
 
     host = Host()
     adapter = host.adapter("v5b")
-    v5c = replace(adapter, loaded=replace(adapter.loaded, generations=("v5c",)))
+    v5c = replace(adapter, loaded=replace(adapter.loaded, versions=("v5c",)))
     latent = {"samples": normal("portrait", 1, 4, 16, 16)}
     with pytest.raises(
         ValueError,
@@ -212,7 +212,7 @@ def test_v5c_needs_the_portraits_own_drive(nodes):
         nodes.EncodeReference.execute(host.model, v5c, prompt("+"), prompt("-"), latent)
 
 
-def test_a_large_portrait_on_an_old_generation_says_that_it_is_extrapolated(nodes, caplog):
+def test_a_large_portrait_on_an_old_version_says_that_it_is_extrapolated(nodes, caplog):
     host = Host()
     with caplog.at_level(logging.WARNING):
         host.reference("v2", cells=72)

@@ -75,14 +75,14 @@ def test_what_a_browser_saved_side_by_side_is_told_apart_by_the_headers(library,
         assert library.locate(f"{repository}.safetensors") == path
 
 
-def test_a_named_file_is_not_taken_for_another_generation_with_the_same_tensors(library, files, tmp_path):
+def test_a_named_file_is_not_taken_for_another_version_with_the_same_tensors(library, files, tmp_path):
     put(files, tmp_path, "hm5b_reference", "hm5b_reference.safetensors")
     path = put(files, tmp_path, "hm5c_reference", NAMELESS)
     assert library.locate("hm5c_reference.safetensors") == path
     assert library.locate("hm5b_reference.safetensors").endswith("hm5b_reference.safetensors")
 
 
-def test_lists_hold_what_a_loader_can_take_and_begin_with_todays_generation(library, files, tmp_path):
+def test_lists_hold_what_a_loader_can_take_and_begin_with_todays_version(library, files, tmp_path):
     for repository in (
         "hm2_reference",
         "hm5_reference",

@@ -18,7 +18,7 @@ from sk_portrait.testing.golden_sampling import LATENT_SCALE, GoldenNoise, guide
 Compared = Iterator[tuple[str, Tensor, Tensor]]  # (key of the output, ours, reference)
 
 
-def _video(case: str, generation: str, motions):
+def _video(case: str, version: str, motions):
     def run(golden: Golden, host) -> Compared:
         import comfy.samplers
 
@@ -28,7 +28,7 @@ def _video(case: str, generation: str, motions):
         settings, t = golden.index["cases"][case], golden.tensors(case)
         frames = settings["frames"]
         noise = torch.cat([t[key] for key in ("noise", "noise_stage1", "noise_stage2") if key in t], dim=2)
-        guider = guider_of(golden, host, generation, frames, settings["cfg"])
+        guider = guider_of(golden, host, version, frames, settings["cfg"])
         sampling = guider.model_patcher.get_model_object("model_sampling")
         final, first = TwoStageSampler.execute(
             GoldenNoise(rearrange(noise, "1 c f h w -> f c h w")),

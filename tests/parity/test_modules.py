@@ -78,13 +78,13 @@ def _expression(t: dict[str, Tensor], motion: bool) -> Expression:
     return Expression(t["drive_coeff"].flatten(0, 1), t["face_parts"].flatten(0, 1))
 
 
-def _knit_drive(name: str, generation: str, repository: str, keys: dict[str, str]):
+def _knit_drive(name: str, version: str, repository: str, keys: dict[str, str]):
     """keys: block boundary -> name of the golden output."""
 
     def case(golden: Golden, host) -> Compared:
         t = golden.tensors(name)
         s = golden.index["cases"][name]
-        part = find_part(DRIVE, generation, repository)
+        part = find_part(DRIVE, version, repository)
         sizes = dict(part.published) | {
             "widths": s["block_out_channels"],
             "context_dim": s["cross_attention_dim"],
@@ -100,23 +100,23 @@ def _knit_drive(name: str, generation: str, repository: str, keys: dict[str, str
 _STATION_KEYS = {f"{way}_{i}": f"{way}3_{i}" for way in ("down", "up") for i in range(4)}
 
 
-def _full_drive(generation: str):
+def _full_drive(version: str):
     """The full-size encoders, both kinds of expression; the golden data hold every 8th channel."""
-    name = f"control_{generation}"
+    name = f"control_{version}"
 
     def case(golden: Golden, host) -> Compared:
         t = golden.tensors(name)
-        part = find_part(DRIVE, generation)
+        part = find_part(DRIVE, version)
         net = golden.loaded(name, part, part.published, host.operations).module
-        if generation != "v3":
-            projection = find_part(PROJECTION, generation)
+        if version != "v3":
+            projection = find_part(PROJECTION, version)
             net.projection = golden.loaded(
                 f"{name}_proj", projection, projection.published, host.operations
             ).module
         for kind in ("coeff", "emo"):
             picture, expression = frames_first(t["condition"]), _expression(t, motion=kind == "emo")
             features = dict(net(picture, expression))
-            if generation != "v3":
+            if version != "v3":
                 features |= {f"feat_{i}": y for i, y in enumerate(net.base(picture, expression))}
             for station, y in features.items():
                 if (key := f"{kind}.{_STATION_KEYS.get(station, station)}") in t:

@@ -27,15 +27,15 @@ from sk_portrait.unet.patches import Weighted
 Compared = Iterator[tuple[str, Tensor, Tensor]]  # (key of the output, ours, reference)
 
 
-def _unet(generation: str):
+def _unet(version: str):
     def case(golden: Golden, host) -> Compared:
-        t, inputs = golden.tensors(f"unet_{generation}"), golden.tensors(SOURCE[generation])
+        t, inputs = golden.tensors(f"unet_{version}"), golden.tensors(SOURCE[version])
         frames = inputs["x"].shape[2]
         x, context = frames_first(inputs["x"]), inputs["context"].repeat_interleave(frames, 0)
-        timestep = golden.index["cases"][f"unet_{generation}"]["timestep"]
+        timestep = golden.index["cases"][f"unet_{version}"]["timestep"]
         latent = torch.cat([torch.zeros_like(inputs["ref_latent"]), inputs["ref_latent"]])
         features = host.features(latent, inputs["context"])
-        reference = Weighted(ReferenceAction(reference_of(golden, generation, host, features, latent)))
+        reference = Weighted(ReferenceAction(reference_of(golden, version, host, features, latent)))
         drives = drives_of(inputs)
         for key, value in t.items():
             if key.startswith("feature."):
@@ -64,23 +64,23 @@ def key_frames_of(t: dict[str, Tensor], frames: int) -> dict:
     }
 
 
-def _inputs(golden: Golden, generation: str, host):
+def _inputs(golden: Golden, version: str, host):
     """x and context of all rows, timestep, and the reference and drive actions of a golden UNet case."""
-    t = golden.tensors(SOURCE[generation])
+    t = golden.tensors(SOURCE[version])
     frames = t["x"].shape[2]
     latent = torch.cat([torch.zeros_like(t["ref_latent"]), t["ref_latent"]])
-    reference = reference_of(golden, generation, host, host.features(latent, t["context"]), latent)
+    reference = reference_of(golden, version, host, host.features(latent, t["context"]), latent)
     actions = [Weighted(ReferenceAction(reference)), *drives_of(t)]
-    timestep = golden.index["cases"][SOURCE[generation]]["timestep"]
+    timestep = golden.index["cases"][SOURCE[version]]["timestep"]
     return t, frames_first(t["x"]), t["context"].repeat_interleave(frames, 0), timestep, actions
 
 
-def _unet_motion(generation: str, motion: str):
+def _unet_motion(version: str, motion: str):
     def case(golden: Golden, host) -> Compared:
-        t, x, context, timestep, actions = _inputs(golden, generation, host)
+        t, x, context, timestep, actions = _inputs(golden, version, host)
         network = sk_motion_of(golden, motion, host).module
         actions.append(Weighted(MotionAction(network, key_frames_of(t, t["x"].shape[2]))))
-        want = golden.tensors(f"unet_{generation}")["y_motion"]
+        want = golden.tensors(f"unet_{version}")["y_motion"]
         yield "y_motion", host.forward(x, context, timestep, actions), frames_first(want)
 
     return case

@@ -48,11 +48,11 @@ def test_bad_input_gets_one_sentence(tmp_path, capsys):
     assert "There is no world_base.safetensors" in said(capsys, "widen", empty, "--out", tmp_path / "o")
 
 
-def test_a_file_of_another_generation_is_refused(tmp_path):
+def test_a_file_of_another_version_is_refused(tmp_path):
     part = find_part("reference adapter", "v2")
     path = command._write({"hm2_reference": part.build(definition.sizes(part))}, tmp_path)[0]
     with pytest.raises(TrainError, match="is a v2 reference adapter; what is trained here is v3"):
-        portraits.require_generation("v3", portraits.given([path]))
+        portraits.require_version("v3", portraits.given([path]))
 
 
 def test_a_clip_without_a_face_is_listed_with_its_reason(tmp_path):
@@ -100,4 +100,4 @@ def test_the_small_world_is_made_and_made_again_from_where_it_stopped(tmp_path, 
     assert all(len(record[name]["loss"]) == 2 and record[name]["steps"] == 2 for name in stages.TASKS)
     assert sum(path.stat().st_size for path in files) < 40 << 20
     wide = definition.widen_folder(tmp_path, tmp_path / "wide")
-    assert load(read(wide[1]), str(wide[1])).generations == ("v2",)
+    assert load(read(wide[1]), str(wide[1])).versions == ("v2",)

@@ -155,13 +155,13 @@ def test_gradients_reach_only_what_is_trained(tmp_path):
     assert all(p.grad is None for p in task.network.network.unet.parameters())
 
 
-@pytest.mark.parametrize("generation", ["v2", "v3"])
-def test_motion_learns_alone_from_neighbouring_frames(tmp_path, generation):
+@pytest.mark.parametrize("version", ["v2", "v3"])
+def test_motion_learns_alone_from_neighbouring_frames(tmp_path, version):
     parts = {
         repository: part.build(definition.sizes(part))
-        for repository, part in portraits.published(generation).items()
+        for repository, part in portraits.published(version).items()
     }
-    motion = motions.networks(generation, {}, definition.sizes)
+    motion = motions.networks(version, {}, definition.sizes)
     clips = Clips(training.write_clips(tmp_path, clips=1, frames=motions.FRAMES))
     task = motions.Neighbours(clips, definition.unet(), parts, motion, None)
     picks = task.choose(np.random.default_rng(0), 1)

@@ -17,7 +17,7 @@ def test_a_widened_part_is_loaded_by_name_and_answers_as_the_narrow_one(tmp_path
         narrow = part.build(definition.sizes(part)).eval()
         path = command._write({name: load_wide(part, narrow)}, tmp_path)[0]
         loaded = load(read(path), str(path))
-        assert loaded.part is part and loaded.generations == ("v2",)
+        assert loaded.part is part and loaded.versions == ("v2",)
         if name == "hm2_control":
             x = (
                 torch.randn(1, 3, 128, 128),

@@ -87,7 +87,7 @@ def far_drive() -> Drive:
     return Drive(
         {s: f.double() for s, f in near.features.items()},
         {s: f.double() for s, f in near.null.items()},
-        near.generations,
+        near.versions,
     )
 
 

@@ -28,8 +28,8 @@ pytestmark = pytest.mark.skipif(
 FRAMES, STATION = 2, "up_1"
 
 
-def referring(generation: str) -> Weighted:
-    adapter = Golden().loaded(f"adapter_{generation}", find_part(REFERENCE, generation), SIZES[generation])
+def referring(version: str) -> Weighted:
+    adapter = Golden().loaded(f"adapter_{version}", find_part(REFERENCE, version), SIZES[version])
     seen = {s: normal(s, 2, WIDTHS[s], CELLS // SCALE[s], CELLS // SCALE[s]) for s in adapter.module.sites}
     return Weighted(ReferenceAction(Reference(seen, (CELLS, CELLS), adapter)))
 

@@ -106,15 +106,15 @@ NARROW_DRIVES = {
 }
 
 
-def narrow_drive(generation: str):
-    part = find_part(DRIVE, generation)
-    net = GOLDEN.loaded(f"drive {generation}", part, dict(part.published) | NARROW_DRIVES[generation]).module
-    if generation in ("v4", "v5"):
+def narrow_drive(version: str):
+    part = find_part(DRIVE, version)
+    net = GOLDEN.loaded(f"drive {version}", part, dict(part.published) | NARROW_DRIVES[version]).module
+    if version in ("v4", "v5"):
         widths = {320: 16, 640: 32, 1280: 64}
-        published = find_part(PROJECTION, generation).published["widths"]
+        published = find_part(PROJECTION, version).published["widths"]
         sizes = {name: (widths[a], widths[b], *(8 for _ in mid)) for name, (a, b, *mid) in published.items()}
         net.projection = GOLDEN.loaded(
-            f"projection {generation}", find_part(PROJECTION, generation), {"widths": sizes}
+            f"projection {version}", find_part(PROJECTION, version), {"widths": sizes}
         ).module
     return net
 
@@ -123,9 +123,9 @@ def expression(frames: int) -> Expression:
     return Expression(normal("coefficients", frames, 51).abs(), normal("patches", frames, 3, 1024))
 
 
-@pytest.mark.parametrize("generation", NARROW_DRIVES)
-def test_frames_of_a_drive_are_independent_and_the_null_is_one(generation):
-    net = narrow_drive(generation)
+@pytest.mark.parametrize("version", NARROW_DRIVES)
+def test_frames_of_a_drive_are_independent_and_the_null_is_one(version):
+    net = narrow_drive(version)
     pictures = normal("pictures", 5, 3, 128, 128).clamp(-1, 1)
     seen = []
     whole = encode(net, pictures, expression(5), batch=2, tick=seen.append)
@@ -149,21 +149,21 @@ def stored(dtype):
     [stored(torch.float16), stored(torch.bfloat16), lambda net: (net.half(), torch.float16)],
     ids=["weights in fp16", "weights in bf16", "all in fp16"],
 )
-@pytest.mark.parametrize("generation", NARROW_DRIVES)
-def test_a_drive_in_half_precision_is_close_to_full(generation, precision):
+@pytest.mark.parametrize("version", NARROW_DRIVES)
+def test_a_drive_in_half_precision_is_close_to_full(version, precision):
     pictures = normal("pictures", 2, 3, 128, 128).clamp(-1, 1)
-    full = encode(narrow_drive(generation), pictures, expression(2))
-    net, dtype = precision(narrow_drive(generation))
+    full = encode(narrow_drive(version), pictures, expression(2))
+    net, dtype = precision(narrow_drive(version))
     half = encode(net, pictures.to(dtype), expression(2))
     for station, features in full.features.items():
         assert (half.features[station].float() - features).abs().max() / features.abs().max() < 2e-2, station
 
 
-@pytest.mark.parametrize("generation", ["v3", "v4", "v5"])
+@pytest.mark.parametrize("version", ["v3", "v4", "v5"])
 @pytest.mark.parametrize("size", [(512, 384), (640, 640), (768, 768)])
-def test_later_drives_take_other_sizes(generation, size):
+def test_later_drives_take_other_sizes(version, size):
     height, width = size
-    drive = encode(narrow_drive(generation), torch.full((1, 3, *size), -1.0), expression(1))
+    drive = encode(narrow_drive(version), torch.full((1, 3, *size), -1.0), expression(1))
     assert drive.features["up_3"].shape[-2:] == (height // 8, width // 8)
     assert drive.features["up_0"].shape[-2:] == (height // 64, width // 64)
 

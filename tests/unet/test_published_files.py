@@ -11,7 +11,7 @@ import torch
 
 from sk_portrait.sk_attention.checkpoint import load, published_names, recognise
 from sk_portrait.sk_attention.published_files import PARTS, CheckpointError, Shapes
-from sk_portrait.sk_attention.versions import GENERATIONS
+from sk_portrait.sk_attention.versions import VERSIONS
 
 MANIFESTS = Path(__file__).parent.parent / "manifests"
 
@@ -34,7 +34,7 @@ FILES = {
     "v4_control_proj": (("v4",), "drive projection"),
     "v5_control_proj": (("v5", "v5b", "v5c"), "drive projection"),
     "v5c_control_proj": (("v5", "v5b", "v5c"), "drive projection"),
-    "face_pd_fgc_motion": (tuple(GENERATIONS), "face motion encoder"),
+    "face_pd_fgc_motion": (tuple(VERSIONS), "face motion encoder"),
 }
 
 
@@ -56,7 +56,7 @@ def load_shape(tensors: dict, file: str):
 @pytest.mark.parametrize("name", FILES)
 def test_the_published_file_loads_whole(name):
     loaded = load_shape(state(name), name)
-    assert (loaded.generations, loaded.part.kind) == FILES[name]
+    assert (loaded.versions, loaded.part.kind) == FILES[name]
     assert {k: tuple(v.shape) for k, v in loaded.module.state_dict().items()} == {
         k: tuple(v.shape) for k, v in state(name).items()
     }
@@ -87,9 +87,9 @@ def test_one_misshapen_tensor_is_named(name):
 def test_a_published_name_tells_apart_what_keys_cannot():
     assert load_shape(
         state("v4_reference"), "hm4_reference/diffusion_pytorch_model.safetensors"
-    ).generations == ("v4",)
-    assert load_shape(state("v5c_reference"), "hm5c_reference.safetensors").generations == ("v5c",)
-    assert load_shape(state("v5_control_proj"), "hm5_control_proj.safetensors").generations == ("v5", "v5b")
+    ).versions == ("v4",)
+    assert load_shape(state("v5c_reference"), "hm5c_reference.safetensors").versions == ("v5c",)
+    assert load_shape(state("v5_control_proj"), "hm5_control_proj.safetensors").versions == ("v5", "v5b")
 
 
 def test_an_unknown_file_quotes_its_keys_and_names_the_nearest():
@@ -114,7 +114,7 @@ def test_no_file_fits_two_kinds():
 
 
 def test_weights_are_those_of_the_file():
-    part = next(p for p in PARTS if p.generations == ("v2",) and p.kind == "reference adapter")
+    part = next(p for p in PARTS if p.versions == ("v2",) and p.kind == "reference adapter")
     network = part.build({"up": (16, 16, 8), "table_length": 128})
     loaded = load(network.state_dict(), "narrow")
     assert all(

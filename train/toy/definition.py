@@ -24,7 +24,7 @@ WIDTHS = (
     64,
     64,
 )  # of the UNet's levels; ComfyUI asks for 320 at the first, and takes 640 at the others
-GENERATION, KEY_FRAMES = "v2", "v3"
+VERSION, KEY_FRAMES = "v2", "v3"
 BASE, FIRST_STAGE = "world_base.safetensors", "first_stage_model."
 # Layers of SD1.5 that so small a world does not need; in a file of SD1.5's shapes their weights are zero, which adds nothing.
 LEFT_OUT = (
@@ -71,9 +71,9 @@ def sizes(part: Part, times: int = 1) -> dict:
 def parts() -> tuple[Part, ...]:
     """What a world's folder may hold beside its base: reference adapter, drive encoder, temporal modules."""
     return (
-        find_part(REFERENCE, GENERATION),
-        find_part(DRIVE, GENERATION, "coefficients_drive"),
-        find_part(ANIMATEDIFF, GENERATION),
+        find_part(REFERENCE, VERSION),
+        find_part(DRIVE, VERSION, "coefficients_drive"),
+        find_part(ANIMATEDIFF, VERSION),
     )
 
 
@@ -84,7 +84,7 @@ def key_frames() -> Part:
 
 def repository(part: Part) -> str:
     """The official name of a part of the world."""
-    return part.repositories[GENERATION if GENERATION in part.generations else KEY_FRAMES]
+    return part.repositories[VERSION if VERSION in part.versions else KEY_FRAMES]
 
 
 def file_of(part: Part) -> str:
