@@ -122,7 +122,7 @@ class World:
             plain_features(self.unet, z, NO_TEXT, branch)
             for z, branch in ((latent, COND), (torch.zeros_like(latent), UNCOND))
         ]
-        features = {station: torch.cat([half[station] for half in halves]) for station in halves[0]}
+        features = {boundary: torch.cat([half[boundary] for half in halves]) for boundary in halves[0]}
         return Reference(
             features,
             tuple(latent.shape[-2:]),

@@ -48,12 +48,12 @@ def unpacked(value: Any) -> Any:
 def _arrays(features: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     # bfloat16 is no dtype of NumPy: every tensor travels as its bytes.
     return {
-        station: feature.detach().cpu().contiguous().view(torch.uint8).numpy()
-        for station, feature in features.items()
+        boundary: feature.detach().cpu().contiguous().view(torch.uint8).numpy()
+        for boundary, feature in features.items()
     }
 
 
 def _tensors(features: Mapping[str, np.ndarray], dtype: torch.dtype) -> dict[str, Tensor]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return {station: torch.from_numpy(array).view(dtype) for station, array in features.items()}
+        return {boundary: torch.from_numpy(array).view(dtype) for boundary, array in features.items()}

@@ -100,12 +100,12 @@ class DriveAction:
         if rows.views is None:
             return tuple(added[branch] for branch in rows.chunks)
         return tuple(
-            {station: fitted(feature, station, view) for station, feature in added[branch].items()}
+            {boundary: fitted(feature, boundary, view) for boundary, feature in added[branch].items()}
             for branch, view in zip(rows.chunks, rows.views, strict=True)
         )
 
     def __call__(
-        self, station: str, h: Tensor, prepared: tuple[Mapping[str, Tensor], ...], call: Call
+        self, boundary: str, h: Tensor, prepared: tuple[Mapping[str, Tensor], ...], call: Call
     ) -> Tensor:
         """h (B, C, H, W) -> h with the drive added in place; resized where another node has resized h inside of the UNet.
 
@@ -115,11 +115,11 @@ class DriveAction:
             0, (len(prepared), -1)
         )  # not a slice of h: torch.compile (2.11) loses what is added to one, silently
         for k, added in enumerate(prepared):
-            if (width := added[station].shape[1]) != h.shape[1]:
+            if (width := added[boundary].shape[1]) != h.shape[1]:
                 raise ValueError(
-                    f"The drive has {width} channels at {station} and this MODEL {h.shape[1]}: its encoder was made for another UNet."
+                    f"The drive has {width} channels at {boundary} and this MODEL {h.shape[1]}: its encoder was made for another UNet."
                 )
-            chunks[k].add_(resized(added[station], h.shape[-2:]))
+            chunks[k].add_(resized(added[boundary], h.shape[-2:]))
         return h
 
     def _of(self, branch: int) -> Tensor:
@@ -160,13 +160,13 @@ def encode(
     of face motion it is zero from v3 on and `null_motion` (1, 548), what the motion net sees in a black crop, in v1 and v2.
     """
     null = encoder(torch.full_like(pictures[:1], empty), expression.empty(null_motion))
-    null = {station: place(feature) for station, feature in null.items()}
+    null = {boundary: place(feature) for boundary, feature in null.items()}
     features = {
-        station: feature.new_empty(len(pictures), *feature.shape[1:]) for station, feature in null.items()
+        boundary: feature.new_empty(len(pictures), *feature.shape[1:]) for boundary, feature in null.items()
     }
     for start in range(0, len(pictures), batch):
         frames = slice(start, start + batch)
-        for station, feature in encoder(pictures[frames], expression[frames]).items():
-            features[station][frames] = place(feature)
+        for boundary, feature in encoder(pictures[frames], expression[frames]).items():
+            features[boundary][frames] = place(feature)
         tick(min(start + batch, len(pictures)))
     return Drive(features, null, versions, (pictures.shape[-2] // CELL, pictures.shape[-1] // CELL))

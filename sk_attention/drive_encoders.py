@@ -26,7 +26,7 @@ class KnitDriveEncoder(nn.Module):
     """v1, v2, v3: a chain of cross-attending blocks, each of which emits the feature of one block boundary.
 
     widths:   of conv_in and of every block
-    stations: of the blocks, in order
+    boundaries: of the blocks, in order
     prescale: the head-pose picture is shrunk by this much first
     kinds:    the expression kinds that it understands, of "coefficients" and "face_motion"
     down_taps: widths of v3's two features for the way down
@@ -36,7 +36,7 @@ class KnitDriveEncoder(nn.Module):
         self,
         widths: Sequence[int],
         context_dim: int,
-        stations: Sequence[str],
+        boundaries: Sequence[str],
         prescale: int,
         table_lengths: tuple[int, int],
         kinds: Sequence[str],
@@ -44,8 +44,8 @@ class KnitDriveEncoder(nn.Module):
         operations=nn,
     ):
         super().__init__()
-        self.stations, self.prescale, self.context_dim, self.kinds = (
-            tuple(stations),
+        self.boundaries, self.prescale, self.context_dim, self.kinds = (
+            tuple(boundaries),
             prescale,
             context_dim,
             tuple(kinds),
@@ -81,8 +81,8 @@ class KnitDriveEncoder(nn.Module):
         x = self.conv_in(_shrink(picture, self.prescale))
         tokens = self.tokens(expression, x)
         features = {}
-        for station, block in zip(self.stations, self.blocks_down):
-            features[station] = x = block(x, tokens)
+        for boundary, block in zip(self.boundaries, self.blocks_down):
+            features[boundary] = x = block(x, tokens)
         if hasattr(self, "conv_up2_down0"):
             features["down_0"] = self.conv_up2_down0(features["up_2"])
             features["down_1"] = self.conv_up1_down1(features["up_1"])
@@ -226,7 +226,7 @@ class Projection(nn.Module):
             self.add_module(name, module)
 
     def forward(self, features: Sequence[Tensor]) -> dict[str, Tensor]:
-        return {station: getattr(self, name)(features[i]) for name, (i, station) in PROJECTION_MAPS.items()}
+        return {boundary: getattr(self, name)(features[i]) for name, (i, boundary) in PROJECTION_MAPS.items()}
 
 
 def _require_cells(height: int, width: int) -> None:

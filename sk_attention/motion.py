@@ -111,7 +111,7 @@ class SKMotion(nn.Module):
         """Whether its tree of key frames starts from two frames made without motion (v3, v4): its modules cannot do without pads."""
         return self.block == "timed"
 
-    def stations(self) -> dict[str, nn.Module]:
+    def boundaries(self) -> dict[str, nn.Module]:
         """Modules by block boundary: down_0, down_1, ... up_0, up_1, ..."""
         sides = {"down": self.motion_down, "up": self.motion_up}
         return {f"{side}_{i}": module for side, modules in sides.items() for i, module in enumerate(modules)}
@@ -123,7 +123,7 @@ class MotionAction:
     order = MOTION
 
     def __init__(self, network: SKMotion, key_frames: KeyFrames | None = None):
-        self.sites = network.stations()
+        self.sites = network.boundaries()
         self.key_frames = {} if key_frames is None else key_frames
         self._pads: dict[
             tuple, Pads
@@ -140,22 +140,22 @@ class MotionAction:
             seen = [[self.key_frames[end][branch] for end in ends] for branch in rows.chunks]
             views = rows.views or [None] * len(seen)
 
-            def pads(station: str) -> Tensor:
-                chunks = (torch.stack([features[station] for features in row]) for row in seen)
+            def pads(boundary: str) -> Tensor:
+                chunks = (torch.stack([features[boundary] for features in row]) for row in seen)
                 fit = [
-                    chunk if view is None else fitted(chunk, station, view)
+                    chunk if view is None else fitted(chunk, boundary, view)
                     for chunk, view in zip(chunks, views, strict=True)
                 ]
                 return torch.stack(fit).to(placement.device, placement.dtype)
 
-            kept = {station: pads(station) for station in self.sites}
+            kept = {boundary: pads(boundary) for boundary in self.sites}
             if sum(made.nbytes for made in kept.values()) < placement.room():
                 self._pads[key] = kept
         return kept
 
-    def __call__(self, station: str, h: Tensor, prepared: Pads | None, call: Call) -> Tensor:
+    def __call__(self, boundary: str, h: Tensor, prepared: Pads | None, call: Call) -> Tensor:
         """h (chunks x frames, c, h, w) -> the same shape."""
-        return self.sites[station](h, call.chunk, prepared and prepared[station], call.emb)
+        return self.sites[boundary](h, call.chunk, prepared and prepared[boundary], call.emb)
 
     def release(self) -> None:
         """End of a run. The key frames outlive the runs of their tree."""

@@ -137,14 +137,14 @@ def _knit_drive_sizes(shapes: Shapes) -> dict:
 def _knit_drive(
     version: str, repository: str, marks, lacks=(), kinds=("coefficients", "face_motion"), hidden=1024
 ) -> Part:
-    stations, prescale, widths = {
+    boundaries, prescale, widths = {
         "v1": (("down_0", "down_1", "down_2"), 8, (128, 320, 640, 1280)),
         "v2": (("up_3", "up_2", "up_1", "up_0"), 4, (128, 640, 1280, 1280, 1280)),
         "v3": (("up_3", "up_2", "up_1", "up_0"), 4, (128, 640, 1280, 1280, 1280)),
     }[version]
     taps = (320, 640) if version == "v3" else ()
     published = {"widths": widths, "context_dim": 320, "table_lengths": (64, hidden), "down_taps": taps}
-    fixed = {"stations": stations, "prescale": prescale, "kinds": kinds}
+    fixed = {"boundaries": boundaries, "prescale": prescale, "kinds": kinds}
     return Part(
         DRIVE, (version,), repository, marks, KnitDriveEncoder, _knit_drive_sizes, published, fixed, lacks
     )

@@ -93,7 +93,7 @@ class Beside(NamedTuple):
 
     chunks: tuple[int, ...]
     views: tuple[View, ...] | None
-    stations: Mapping[str, Knitted]
+    boundaries: Mapping[str, Knitted]
 
 
 class ReferenceAction:
@@ -117,23 +117,23 @@ class ReferenceAction:
             )
         key = (rows.chunks, rows.views, placement.there)
         if key not in self._projected:
-            stations = {
-                station: self._beside(station, rows.chunks, rows.views, placement.device, placement.dtype)
-                for station in self.sites
+            boundaries = {
+                boundary: self._beside(boundary, rows.chunks, rows.views, placement.device, placement.dtype)
+                for boundary in self.sites
             }
-            self._projected[key] = Beside(rows.chunks, rows.views, stations)
+            self._projected[key] = Beside(rows.chunks, rows.views, boundaries)
         return self._projected[key]
 
-    def __call__(self, station: str, h: Tensor, prepared: Beside, call: Call) -> Tensor:
+    def __call__(self, boundary: str, h: Tensor, prepared: Beside, call: Call) -> Tensor:
         """h (B, C, H, W) of the UNet -> (B, C, H, W). Where another node has resized h inside of the UNet, so is the reference."""
-        knitted, size = prepared.stations[station], tuple(h.shape[-2:])
+        knitted, size = prepared.boundaries[boundary], tuple(h.shape[-2:])
         if (len(knitted.columns[0][0]), len(knitted.rows[0][0])) != size[::-1]:
-            knitted = self._beside(station, prepared.chunks, prepared.views, h.device, h.dtype, size)
-        return self.sites[station](h, knitted)
+            knitted = self._beside(boundary, prepared.chunks, prepared.views, h.device, h.dtype, size)
+        return self.sites[boundary](h, knitted)
 
     def _beside(
         self,
-        station: str,
+        boundary: str,
         chunks: tuple[int, ...],
         views: tuple[View, ...] | None,
         device: torch.device,
@@ -141,11 +141,11 @@ class ReferenceAction:
         size: Size | None = None,
     ) -> Knitted:
         """Keys and values of each chunk's reference at a block boundary; size: of h there, where it is not what the view says."""
-        module = self.sites[station]
-        features = self.reference.features[station][list(chunks)].to(device, dtype)
+        module = self.sites[boundary]
+        features = self.reference.features[boundary][list(chunks)].to(device, dtype)
         if views is None:
             return module.project(features if size is None else resized(features, size))
-        wholes, parts = zip(*(view.at(station, size) for view in views), strict=True)
+        wholes, parts = zip(*(view.at(boundary, size) for view in views), strict=True)
         knitted = module.project(resized(features, wholes[0]))
         return (
             knitted if all(view.area is None for view in views) else module.of_parts(knitted, parts, features)

@@ -52,7 +52,7 @@ def reference_of(
         f"adapter_{version}", find_part(REFERENCE, version), SIZES[version], host.operations
     )
     return Reference(
-        {station: t[HALVES] for station, t in features.items()}, tuple(latent.shape[-2:]), loaded
+        {boundary: t[HALVES] for boundary, t in features.items()}, tuple(latent.shape[-2:]), loaded
     )
 
 
@@ -67,7 +67,7 @@ def drives_of(t: dict[str, Tensor]) -> list[Weighted]:
     actions = []
     for values in families.values():
         halves = {
-            branch: {station: v[i] for station, v in values.items()}
+            branch: {boundary: v[i] for boundary, v in values.items()}
             for i, branch in enumerate((UNCOND, COND))
         }
         actions.append(Weighted(DriveAction(Drive(halves[COND], halves[UNCOND]))))

@@ -68,7 +68,7 @@ class ComfyHost:
                 branch,
             )
             halves.append(capture.features)
-        return {station: torch.cat([half[station] for half in halves]).cpu() for station in halves[0]}
+        return {boundary: torch.cat([half[boundary] for half in halves]).cpu() for boundary in halves[0]}
 
     def forward(
         self,

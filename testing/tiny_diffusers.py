@@ -34,7 +34,7 @@ class DiffusersHost:
             plain_features(self.unet, z[None], text[None], b)
             for b, z, text in zip((UNCOND, COND), latent, context)
         ]
-        return {station: torch.cat([half[station] for half in halves]) for station in halves[0]}
+        return {boundary: torch.cat([half[boundary] for half in halves]) for boundary in halves[0]}
 
     def forward(self, x: Tensor, context: Tensor, timestep: float, actions=()) -> Tensor:
         """x (2 F, 4, h, w), context (2 F, t, D), first half uncond -> the UNet's output with the actions bound."""

@@ -36,12 +36,12 @@ def normal(name: str, *shape: int) -> torch.Tensor:
 
 def drive(frames: int, version: str = "v2", cells: int = CELLS) -> Drive:
     """A drive of so many frames with random features of the size that the UNet has at each block boundary."""
-    stations = DRIVEN.get(version, tuple(WIDTHS))
+    boundaries = DRIVEN.get(version, tuple(WIDTHS))
 
     def features(name: str, rows: int) -> dict[str, torch.Tensor]:
         return {
             s: normal(f"{name} {s}", rows, WIDTHS[s], cells // SCALE[s], cells // SCALE[s]) / 4
-            for s in stations
+            for s in boundaries
         }
 
     return Drive(features("drive", frames), features("null", 1), (version,))

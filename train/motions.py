@@ -35,7 +35,7 @@ def network(part: Part, start: Mapping[Part, Path], sizes: Callable[[Part], Mapp
     if part in start:
         return from_file(start[part])
     built = part.build(sizes(part))
-    for module in (built.stations() if part.kind == MOTION else built.sites()).values():
+    for module in (built.boundaries() if part.kind == MOTION else built.sites()).values():
         last = module.proj if part.kind == MOTION else module.proj_out
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)

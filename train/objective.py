@@ -81,8 +81,8 @@ class _Look(_Plain):
     def __init__(self, sites):
         self.sites, self.features = set(sites), {}
 
-    def __call__(self, station: str, h: Tensor, prepared: None, call: Call) -> Tensor:
-        self.features[station] = h
+    def __call__(self, boundary: str, h: Tensor, prepared: None, call: Call) -> Tensor:
+        self.features[boundary] = h
         if len(self.features) == len(self.sites):
             raise _Enough
         return h
@@ -94,8 +94,8 @@ class _Driven(_Plain):
     def __init__(self, features: Mapping[str, Tensor], strength: Tensor):
         self.sites, self.features, self.strength = features.keys(), features, strength[:, None, None, None]
 
-    def __call__(self, station: str, h: Tensor, prepared: None, call: Call) -> Tensor:
-        return h + (self.features[station] * self.strength).to(h)
+    def __call__(self, boundary: str, h: Tensor, prepared: None, call: Call) -> Tensor:
+        return h + (self.features[boundary] * self.strength).to(h)
 
 
 class _Attending(_Plain):
@@ -104,9 +104,9 @@ class _Attending(_Plain):
     def __init__(self, adapter: nn.Module, features: Mapping[str, Tensor]):
         self.sites, self.features = adapter.sites, features
 
-    def __call__(self, station: str, h: Tensor, prepared: None, call: Call) -> Tensor:
-        module = self.sites[station]
-        return module(h, module.project(self.features[station]))
+    def __call__(self, boundary: str, h: Tensor, prepared: None, call: Call) -> Tensor:
+        module = self.sites[boundary]
+        return module(h, module.project(self.features[boundary]))
 
 
 class _Knitting(_Plain):
@@ -115,10 +115,10 @@ class _Knitting(_Plain):
     order = MOTION
 
     def __init__(self, network: SKMotion, pads: Mapping[str, Tensor]):
-        self.sites, self.pads = network.stations(), pads
+        self.sites, self.pads = network.boundaries(), pads
 
-    def __call__(self, station: str, h: Tensor, prepared: None, call: Call) -> Tensor:
-        return self.sites[station](h, call.chunk, self.pads[station], call.emb)
+    def __call__(self, boundary: str, h: Tensor, prepared: None, call: Call) -> Tensor:
+        return self.sites[boundary](h, call.chunk, self.pads[boundary], call.emb)
 
 
 class Portrait(nn.Module):
@@ -185,8 +185,8 @@ class Portrait(nn.Module):
         """Block boundary -> (R, 2, C, h, w) of the first and last frame of each clip; of nothing where it was dropped."""
         clips = batch.latents.unflatten(0, (len(batch.portraits), -1))
         ends = (clips[:, [0, -1]] * ~batch.dropped[:, None, None, None, None]).flatten(0, 1)
-        seen = self.features(ends, batch.dropped.repeat_interleave(2), network.stations())
-        return {station: feature.unflatten(0, (-1, 2)) for station, feature in seen.items()}
+        seen = self.features(ends, batch.dropped.repeat_interleave(2), network.boundaries())
+        return {boundary: feature.unflatten(0, (-1, 2)) for boundary, feature in seen.items()}
 
 
 class Objective(nn.Module):

@@ -97,7 +97,7 @@ def _silence(network: nn.Module, part: Part) -> None:
     """New reference modules begin at zero ("zero conv"), and so do the features of a new drive: the UNet starts as it was."""
     if part.kind == REFERENCE:
         last = [module.proj for module in network.sites.values()]
-    elif part.kind == DRIVE and "stations" in part.fixed:
+    elif part.kind == DRIVE and "boundaries" in part.fixed:
         last = [
             network.blocks_down[-1].proj
         ]  # each block's feature is the next one's input: only the last may be silent

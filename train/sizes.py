@@ -20,10 +20,11 @@ def fitted(part: Part, widths: Sequence[int]) -> dict:
         return sizes
     width = dict(zip(SD15, (*widths[:2], widths[3], widths[3])))
     if part.kind == PROJECTION:
-        stations = {"down": widths, "up": (widths[3], widths[3], widths[2], widths[1])}
+        boundaries = {"down": widths, "up": (widths[3], widths[3], widths[2], widths[1])}
         inner = {name: sizes["widths"][name][0] for name in PROJECTION_MAPS}
         out = {
-            name: stations[station[:-2]][int(station[-1])] for name, (_, station) in PROJECTION_MAPS.items()
+            name: boundaries[boundary[:-2]][int(boundary[-1])]
+            for name, (_, boundary) in PROJECTION_MAPS.items()
         }
         return {"widths": {name: (inner[name], out[name]) for name in PROJECTION_MAPS}}
     for name in ("up", "down", "down_taps"):
@@ -33,6 +34,6 @@ def fitted(part: Part, widths: Sequence[int]) -> dict:
         sizes["mid"] = width[sizes["mid"]]
     if part.kind == MOTION and part.fixed["block"] == "timed":
         sizes["embedding_dim"] = 4 * widths[0]
-    if part.kind == DRIVE and "stations" in part.fixed:
+    if part.kind == DRIVE and "boundaries" in part.fixed:
         sizes["widths"] = [sizes["widths"][0], *(width[w] for w in sizes["widths"][1:])]
     return sizes

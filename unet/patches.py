@@ -22,7 +22,7 @@ from .strengths import EVEN, RowWeights, Strengths
 
 DOWN = tuple(f"down_{i}" for i in range(4))
 UP = tuple(f"up_{i}" for i in range(4))
-STATIONS = (*DOWN, "mid", *UP)
+BOUNDARIES = (*DOWN, "mid", *UP)
 
 CAPTURE, DRIVE, REFERENCE, MOTION = range(4)  # order of the patches at a boundary
 
@@ -42,36 +42,36 @@ class Call(NamedTuple):
     acting: tuple[tuple[Weighted, Any, Tensor | None], ...] = ()
     emb: Tensor | None = None
 
-    def before_skip(self, station: str, h: Tensor) -> Tensor:
+    def before_skip(self, boundary: str, h: Tensor) -> Tensor:
         """Run what the skip contains too: capture, drive."""
-        return self._run(station, h, (CAPTURE, DRIVE))
+        return self._run(boundary, h, (CAPTURE, DRIVE))
 
-    def after_skip(self, station: str, h: Tensor) -> Tensor:
+    def after_skip(self, boundary: str, h: Tensor) -> Tensor:
         """Run what changes the trunk only: reference, motion."""
-        return self._run(station, h, (REFERENCE, MOTION))
+        return self._run(boundary, h, (REFERENCE, MOTION))
 
-    def all(self, station: str, h: Tensor) -> Tensor:
+    def all(self, boundary: str, h: Tensor) -> Tensor:
         """Run everything, where no skip is stored (mid, up)."""
-        return self.after_skip(station, self.before_skip(station, h))
+        return self.after_skip(boundary, self.before_skip(boundary, h))
 
-    def only(self, action: Weighted, station: str, h: Tensor) -> Tensor:
+    def only(self, action: Weighted, boundary: str, h: Tensor) -> Tensor:
         """Run one patch, if it is active in this call."""
         for weighted, prepared, weight in self.acting:
             if weighted is action:
-                h = weighted(station, h, prepared, weight, self)
+                h = weighted(boundary, h, prepared, weight, self)
         return h
 
-    def _run(self, station: str, h: Tensor, orders: tuple[int, int]) -> Tensor:
+    def _run(self, boundary: str, h: Tensor, orders: tuple[int, int]) -> Tensor:
         for order in orders:
             here = [
-                one for one in self.acting if one[0].action.order == order and station in one[0].action.sites
+                one for one in self.acting if one[0].action.order == order and boundary in one[0].action.sites
             ]
             if len(here) == 1:
                 ((weighted, prepared, weight),) = here
-                h = weighted(station, h, prepared, weight, self)
+                h = weighted(boundary, h, prepared, weight, self)
             elif here:  # two portraits: all read the same h, independent of node order
                 h = h + sum(
-                    weighted(station, h.clone(), prepared, weight, self) - h
+                    weighted(boundary, h.clone(), prepared, weight, self) - h
                     for weighted, prepared, weight in here
                 )
         return h
@@ -90,7 +90,7 @@ class Action(Protocol):
 
     def prepare(self, rows: Rows, placement: Placement) -> Any: ...
 
-    def __call__(self, station: str, h: Tensor, prepared: Any, call: Call) -> Tensor: ...
+    def __call__(self, boundary: str, h: Tensor, prepared: Any, call: Call) -> Tensor: ...
 
     def release(self) -> None: ...
 
@@ -100,15 +100,15 @@ class Capture:
 
     order = CAPTURE
 
-    def __init__(self, sites: Container[str] = STATIONS):
+    def __init__(self, sites: Container[str] = BOUNDARIES):
         self.sites = sites
         self.features: dict[str, Tensor] = {}
 
     def prepare(self, rows: Rows, placement: Placement) -> None:
         """Nothing is needed."""
 
-    def __call__(self, station: str, h: Tensor, prepared: None, call: Call) -> Tensor:
-        self.features[station] = h.clone()  # the UNet may go on in place
+    def __call__(self, boundary: str, h: Tensor, prepared: None, call: Call) -> Tensor:
+        self.features[boundary] = h.clone()  # the UNet may go on in place
         return h
 
     def release(self) -> None:
@@ -156,14 +156,14 @@ class Weighted:
         mask, weight = self._mask_of(rows, placement), self._row_weights.at(frames, step, placement)
         return self, self.action.prepare(rows, placement), _product(mask, weight)
 
-    def __call__(self, station: str, h: Tensor, prepared: Any, weight: Tensor | None, call: Call) -> Tensor:
+    def __call__(self, boundary: str, h: Tensor, prepared: Any, weight: Tensor | None, call: Call) -> Tensor:
         """h (B, C, H, W) -> h + strength * (patched - h); weight (B or 1, 1, H', W') is resized to h."""
-        strength = self.strength * self.strengths.at_station(station)
-        if station not in self.action.sites or not strength:
+        strength = self.strength * self.strengths.at_boundary(boundary)
+        if boundary not in self.action.sites or not strength:
             return h
         if strength == 1.0 and weight is None:
-            return self.action(station, h, prepared, call)
-        acted = self.action(station, h.clone(), prepared, call)
+            return self.action(boundary, h, prepared, call)
+        acted = self.action(boundary, h.clone(), prepared, call)
         if weight is not None:
             strength = strength * F.interpolate(
                 weight, size=h.shape[-2:], mode="bilinear", align_corners=False
@@ -198,7 +198,7 @@ def _product(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return a if b is None else a * b
 
 
-class Stations:
+class PatchSet:
     """The patches of one MODEL, in the official order, independent of node order."""
 
     def __init__(self, actions: Iterable[Weighted]):

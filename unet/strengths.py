@@ -19,19 +19,19 @@ from .feature_cache import Placement, There
 class Strengths:
     """Factors, 1 by default.
 
-    stations: per block boundary
+    boundaries: per block boundary
     steps:    over the whole sampling, by percent: of the noise, as start and end percent are, or of the steps of `schedule`
     frames:   per frame of the clip
     schedule: sigmas (steps,) of all steps; empty = the percents of `steps` are those of the noise
     """
 
-    stations: Mapping[str, float] = field(default_factory=dict)
+    boundaries: Mapping[str, float] = field(default_factory=dict)
     steps: Curve | None = None
     frames: Curve | None = None
     schedule: tuple[float, ...] = ()
 
-    def at_station(self, station: object) -> float:
-        return self.stations.get(station, 1.0)
+    def at_boundary(self, boundary: object) -> float:
+        return self.boundaries.get(boundary, 1.0)
 
     def at_step(self, run: Run | None, sigma: float | None) -> float:
         """Factor at this noise level; 1 outside a run."""

@@ -29,7 +29,7 @@ from ...sk_attention.versions import VERSIONS
 from ...unet.clip.frames import COND, UNCOND, rows_of
 from ...unet.feature_cache import Placement
 from ...unet.hosts.diffusers_hooks import bound
-from ...unet.patches import DOWN, UP, Stations, Weighted
+from ...unet.patches import DOWN, UP, PatchSet, Weighted
 from ..verdict import verdict
 
 WIDTHS = dict(zip((*DOWN, "mid", *UP), (320, 640, 1280, 1280, 1280, 1280, 1280, 1280, 640)))
@@ -63,12 +63,13 @@ def actions_of(version: str, cells: int, device: str, frames: int = 1) -> list[W
     with torch.device(device):
         adapter = fold(part.build(part.published).eval().requires_grad_(False))
         shape = {
-            station: (WIDTHS[station], cells // CELLS[station], cells // CELLS[station]) for station in WIDTHS
+            boundary: (WIDTHS[boundary], cells // CELLS[boundary], cells // CELLS[boundary])
+            for boundary in WIDTHS
         }
-        features = {station: torch.randn(2, *shape[station]) for station in adapter.sites}
+        features = {boundary: torch.randn(2, *shape[boundary]) for boundary in adapter.sites}
         driven = DRIVEN.get(version, (*DOWN, *UP))
         drive = Drive(
-            *({station: torch.randn(rows, *shape[station]) for station in driven} for rows in (frames, 1)),
+            *({boundary: torch.randn(rows, *shape[boundary]) for boundary in driven} for rows in (frames, 1)),
             (version,),
         )
     reference = Reference(features, (cells, cells), SimpleNamespace(module=adapter))
@@ -86,8 +87,8 @@ def least(version: str, cells: int) -> int:
     with torch.device("meta"):
         sites = part.build(part.published).sites
     flops = 0
-    for station, module in sites.items():
-        width, side = WIDTHS[station], cells // CELLS[station]
+    for boundary, module in sites.items():
+        width, side = WIDTHS[boundary], cells // CELLS[boundary]
         convolutions = 2 if isinstance(module, STKReferenceModule) else 1
         flops += 2 * side**2 * ((6 + 1 + 9 * convolutions) * width**2 + 8 * side * width)
     return flops
@@ -141,7 +142,7 @@ def ratios(step: Step, actions: list[Weighted], rounds: int) -> list[float]:
         bare = seconds(step)
         with bound(step.net, actions, OPTIONS):
             placement = Placement(step.x.device, step.x.dtype)
-            Stations(actions).prepare(
+            PatchSet(actions).prepare(
                 rows_of(OPTIONS, len(step.x)), placement, OPTIONS
             )  # what a run does once
             result.append(seconds(step) / bare)

@@ -60,8 +60,8 @@ class Ours:
         seen = self.host.features(latent, inputs.text)
         watch.stop("reference")
         halves = {
-            station: feature[[(UNCOND, COND).index(branch) for branch in (COND, UNCOND)]]
-            for station, feature in seen.items()
+            boundary: feature[[(UNCOND, COND).index(branch) for branch in (COND, UNCOND)]]
+            for boundary, feature in seen.items()
         }
         comfy.model_management.load_models_gpu([self.drive.patcher])
         watch.start("encoders")

@@ -153,8 +153,8 @@ def over_steps(*values: float) -> Strengths:
     return Strengths(steps=Curve(values))
 
 
-def without(*stations: str) -> Strengths:
-    return Strengths(dict.fromkeys(stations, 0.0))
+def without(*boundaries: str) -> Strengths:
+    return Strengths(dict.fromkeys(boundaries, 0.0))
 
 
 # What the artist sets -> whether the styled MODEL looks at the portrait, and the wishes.
@@ -165,10 +165,10 @@ SETTINGS: dict[str, tuple[bool, dict]] = {
         f"reference_strength {strength}": (False, {"reference": strength})
         for strength in (0.75, 0.5, 0.25, 0.0)
     },
-    **{f"{station}: 0": (False, {"strengths": without(station)}) for station in UP[1:]},
+    **{f"{boundary}: 0": (False, {"strengths": without(boundary)}) for boundary in UP[1:]},
     **{
-        f"only {station}": (False, {"strengths": without(*(s for s in UP[1:] if s != station))})
-        for station in UP[2:]
+        f"only {boundary}": (False, {"strengths": without(*(s for s in UP[1:] if s != boundary))})
+        for boundary in UP[2:]
     },
     "per_step 1 1 1 0": (False, {"strengths": over_steps(1.0, 1.0, 1.0, 0.0)}),
     "per_step 1 1 0 0": (False, {"strengths": over_steps(1.0, 1.0, 0.0, 0.0)}),

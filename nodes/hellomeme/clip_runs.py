@@ -155,7 +155,7 @@ class Clip:
             unet_comfy.plain_pass(
                 plain.model, latent.to(plain.load_device), text[None], [Weighted(capture)], branch
             )
-            return {station: feature[0].to(keep) for station, feature in capture.features.items()}
+            return {boundary: feature[0].to(keep) for boundary, feature in capture.features.items()}
 
         positive, negative = self._texts("positive"), self._texts("negative")
         empty: dict[int, dict[str, Tensor]] = {}  # by number of the negative prompt

@@ -136,7 +136,7 @@ class KeyFrameTree:
         key_frames = {}
         if self.first is not None:
             latents = dict(zip(last.ends, self.first, strict=True))
-            key_frames = clip.look(latents, self.motion.stations())
+            key_frames = clip.look(latents, self.motion.boundaries())
         for level in deeper:
             made = dict(zip(level.frames, self._run(clip, level, drawn, key_frames), strict=True))
             new = {
@@ -145,7 +145,7 @@ class KeyFrameTree:
                 if not (self.motion.has_margins and frame in latents)
             }
             latents |= new
-            key_frames |= clip.look(new, self.motion.stations())
+            key_frames |= clip.look(new, self.motion.boundaries())
         video = _rows(self._run(clip, last, drawn, key_frames, self.wanted), self.wanted)
         return video, torch.stack([latents[frame] for frame in last.ends]) if latents else video
 

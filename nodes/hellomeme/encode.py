@@ -127,7 +127,7 @@ def _features(model, sites, samples, prompts, drive) -> dict[str, torch.Tensor]:
         unet_comfy.plain_pass(base, z, prompts[branch], actions, branch)
         halves.append(capture.features)
     keep = comfy.model_management.unet_offload_device()
-    return {station: torch.cat([half[station] for half in halves]).to(keep) for station in halves[0]}
+    return {boundary: torch.cat([half[boundary] for half in halves]).to(keep) for boundary in halves[0]}
 
 
 class EncodeDrive(io.ComfyNode):

@@ -109,7 +109,7 @@ class ClipPart(io.ComfyNode):
         if drive is not None:
             require_frames("drive", len(drive), "latent", len(samples))
             kinds = [
-                {station: part_of(feature, part) for station, feature in kind.items()}
+                {boundary: part_of(feature, part) for boundary, feature in kind.items()}
                 for kind in (drive.features, drive.null)
             ]
             drive = replace(drive, features=kinds[0], null=kinds[1])

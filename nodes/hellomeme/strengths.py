@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from comfy_api.latest import io
 
 from ...unet.clip.curve import Curve, pairs
-from ...unet.patches import DOWN, STATIONS, UP
+from ...unet.patches import BOUNDARIES, DOWN, UP
 from ...unet.strengths import Strengths
 from ..schema import RARE, schema
 from ..types import FloatsType, StrengthsType
@@ -92,11 +92,11 @@ class PortraitStrengths(io.ComfyNode):
         cls, down, mid, up, stations, steps, frames, per_step=None, per_frame=None, sigmas=None
     ) -> io.NodeOutput:
         levels = dict.fromkeys(DOWN, down) | {"mid": mid} | dict.fromkeys(UP, up)
-        wanted = f"no block boundary; write STATION: STRENGTH, such as up_3: 0.5. Block boundaries: {', '.join(STATIONS)}."
-        single = pairs(stations, "|".join(STATIONS), wanted)
+        wanted = f"no block boundary; write BOUNDARY: STRENGTH, such as up_3: 0.5. Block boundaries: {', '.join(BOUNDARIES)}."
+        single = pairs(stations, "|".join(BOUNDARIES), wanted)
         return io.NodeOutput(
             Strengths(
-                {station: level * single.get(station, 1.0) for station, level in levels.items()},
+                {boundary: level * single.get(boundary, 1.0) for boundary, level in levels.items()},
                 curve_of("step", steps, per_step),
                 curve_of("frame", frames, per_frame),
                 () if sigmas is None else tuple(sigmas[:-1].tolist()),

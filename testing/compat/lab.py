@@ -116,7 +116,7 @@ class Lab(MovingHost):
         """The drive of these frames."""
         whole = drive(FRAMES, version, CELLS)
         return replace(
-            whole, features={station: feature[list(frames)] for station, feature in whole.features.items()}
+            whole, features={boundary: feature[list(frames)] for boundary, feature in whole.features.items()}
         )
 
     def scene(

@@ -24,9 +24,9 @@ def part_of(repository: str) -> Part:
 
 def sizes(part: Part, width: int = WIDTH) -> dict[str, Any]:
     """Sizes of a part that fit a UNet of `width` at every level."""
-    if part.kind == DRIVE and "stations" in part.fixed:
+    if part.kind == DRIVE and "boundaries" in part.fixed:
         blocks = {
-            "widths": [32] + [width] * len(part.fixed["stations"]),
+            "widths": [32] + [width] * len(part.fixed["boundaries"]),
             "down_taps": [width] * len(part.published["down_taps"]),
         }
         return dict(part.published) | blocks

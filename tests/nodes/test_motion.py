@@ -128,9 +128,9 @@ def test_a_batch_that_fits_in_one_window_needs_none(host, animatediff):
 
 
 def test_v3s_two_modules_can_be_applied_in_either_order(host, animatediff):
-    station = host.motion("v3")
-    one = host.sample(host.move(animatediff, model=host.move(station)), 6, SMALL)
-    assert torch.equal(one, host.sample(host.move(station, model=host.move(animatediff)), 6, SMALL))
+    sk = host.motion("v3")
+    one = host.sample(host.move(animatediff, model=host.move(sk)), 6, SMALL)
+    assert torch.equal(one, host.sample(host.move(sk, model=host.move(animatediff)), 6, SMALL))
 
 
 def test_each_window_gets_the_drive_of_its_own_frames(host):

@@ -91,13 +91,13 @@ def _knit_drive(name: str, version: str, repository: str, keys: dict[str, str]):
         }
         net = golden.loaded(name, part, sizes, host.operations).module
         features = net(frames_first(t["condition"]), _expression(t, motion="emo_embedding" in t))
-        for station, key in keys.items():
-            yield key, features[station], frames_first(t[key])
+        for boundary, key in keys.items():
+            yield key, features[boundary], frames_first(t[key])
 
     return case
 
 
-_STATION_KEYS = {f"{way}_{i}": f"{way}3_{i}" for way in ("down", "up") for i in range(4)}
+_BOUNDARY_KEYS = {f"{way}_{i}": f"{way}3_{i}" for way in ("down", "up") for i in range(4)}
 
 
 def _full_drive(version: str):
@@ -118,8 +118,8 @@ def _full_drive(version: str):
             features = dict(net(picture, expression))
             if version != "v3":
                 features |= {f"feat_{i}": y for i, y in enumerate(net.base(picture, expression))}
-            for station, y in features.items():
-                if (key := f"{kind}.{_STATION_KEYS.get(station, station)}") in t:
+            for boundary, y in features.items():
+                if (key := f"{kind}.{_BOUNDARY_KEYS.get(boundary, boundary)}") in t:
                     yield key, y[:, ::8], frames_first(t[key])
 
     return case

@@ -57,7 +57,7 @@ def key_frames_of(t: dict[str, Tensor], frames: int) -> dict:
     pads = {key.removeprefix("pad."): value.unbind(2) for key, value in t.items() if key.startswith("pad.")}
     return {
         frame: {
-            branch: {station: ends[end][row] for station, ends in pads.items()}
+            branch: {boundary: ends[end][row] for boundary, ends in pads.items()}
             for row, branch in enumerate((UNCOND, COND))
         }
         for end, frame in enumerate((0, frames - 1))

@@ -33,7 +33,7 @@ def test_keys_and_values_of_the_reference_and_the_drive_are_where_each_call_is(c
 
     attends, acts, rows = ReferenceAction(Host().reference("v2")), DriveAction(drive(3)), rows_of(ROWS, 6)
     for placement in (HERE, WIDER, HERE):
-        knitted = attends.prepare(rows, placement).stations["up_1"]
+        knitted = attends.prepare(rows, placement).boundaries["up_1"]
         assert {tensor.dtype for tensor in (*knitted.rows, *knitted.columns)} == {placement.dtype}
         assert all(
             feature.dtype == placement.dtype

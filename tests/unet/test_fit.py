@@ -14,7 +14,7 @@ from sk_portrait.sk_attention.attention import (
 )
 from sk_portrait.unet.clip.fit import View, fitted, notice_size
 from sk_portrait.unet.clip.run import Area
-from sk_portrait.unet.patches import STATIONS
+from sk_portrait.unet.patches import BOUNDARIES
 
 
 def picture(height: int, width: int) -> torch.Tensor:
@@ -33,13 +33,13 @@ def test_a_part_on_whole_cells_is_cut_exactly():
     assert part[0, 0, :, 0].tolist() == [3, 4, 5, 6] and part[0, 1, 0].tolist() == [6, 7]
 
 
-@pytest.mark.parametrize("station", STATIONS)
+@pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize(
     "area", [Area(3, 5, 14, 0), Area(16, 1, 1, 16), Area(17, 17, 0, 0), Area(7, 9, 5, 3)]
 )
-def test_a_part_has_the_size_that_the_unet_gives_it_and_lies_inside(station, area):
-    (height, width), part = View((17, 17), area).at(station)
-    for _ in range({"up_3": 0, "up_2": 1, "down_0": 1, "up_1": 2, "down_1": 2}.get(station, 3)):
+def test_a_part_has_the_size_that_the_unet_gives_it_and_lies_inside(boundary, area):
+    (height, width), part = View((17, 17), area).at(boundary)
+    for _ in range({"up_3": 0, "up_2": 1, "down_0": 1, "up_1": 2, "down_1": 2}.get(boundary, 3)):
         area = Area(
             (area.height + 1) // 2, (area.width + 1) // 2, 0, 0
         )  # a convolution of stride 2 and padding 1

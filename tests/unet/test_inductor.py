@@ -19,13 +19,13 @@ from sk_portrait.testing.golden_networks import SIZES
 from sk_portrait.testing.tiny_models import CELLS, SCALE, WIDTHS, drive, normal
 from sk_portrait.unet.clip.frames import rows_of
 from sk_portrait.unet.feature_cache import Placement
-from sk_portrait.unet.patches import Stations, Weighted
+from sk_portrait.unet.patches import PatchSet, Weighted
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("g++"), reason="torch.compile needs a C++ compiler, and there is no g++"
 )
 
-FRAMES, STATION = 2, "up_1"
+FRAMES, BOUNDARY = 2, "up_1"
 
 
 def referring(version: str) -> Weighted:
@@ -46,13 +46,13 @@ def test_inductor_keeps_what_an_action_does(acting):
         rows_of({"cond_or_uncond": [0, 1]}, 2 * FRAMES),
         Placement(torch.device("cpu"), torch.float32),
     )
-    call, width = Stations([acting()]).prepare(rows, here, {}), WIDTHS[STATION]
+    call, width = PatchSet([acting()]).prepare(rows, here, {}), WIDTHS[BOUNDARY]
     upsample = nn.Conv2d(width, width, 3, padding=1)
 
     def layers(h: torch.Tensor) -> torch.Tensor:
-        return F.silu(call.all(STATION, upsample(h)))
+        return F.silu(call.all(BOUNDARY, upsample(h)))
 
-    h = normal("h", 2 * FRAMES, width, CELLS // SCALE[STATION], CELLS // SCALE[STATION])
+    h = normal("h", 2 * FRAMES, width, CELLS // SCALE[BOUNDARY], CELLS // SCALE[BOUNDARY])
     with torch.no_grad():
         plain, compiled = layers(h), torch.compile(layers)(h)
     assert relative_error(compiled, plain) < 1e-5

@@ -131,12 +131,12 @@ def test_frames_of_a_drive_are_independent_and_the_null_is_one(version):
     whole = encode(net, pictures, expression(5), batch=2, tick=seen.append)
     single = encode(net, pictures[3:4], expression(5)[3:4])
     assert seen == [2, 4, 5] and len(whole) == 5
-    for station, features in whole.features.items():
-        assert torch.allclose(features[3:4], single.features[station], atol=1e-4)
-        assert len(whole.null[station]) == 1 and torch.allclose(
-            whole.null[station], single.null[station], atol=1e-5
+    for boundary, features in whole.features.items():
+        assert torch.allclose(features[3:4], single.features[boundary], atol=1e-4)
+        assert len(whole.null[boundary]) == 1 and torch.allclose(
+            whole.null[boundary], single.null[boundary], atol=1e-5
         )
-        assert not torch.allclose(whole.null[station], features[:1], atol=1e-3)
+        assert not torch.allclose(whole.null[boundary], features[:1], atol=1e-3)
 
 
 def stored(dtype):
@@ -155,8 +155,10 @@ def test_a_drive_in_half_precision_is_close_to_full(version, precision):
     full = encode(narrow_drive(version), pictures, expression(2))
     net, dtype = precision(narrow_drive(version))
     half = encode(net, pictures.to(dtype), expression(2))
-    for station, features in full.features.items():
-        assert (half.features[station].float() - features).abs().max() / features.abs().max() < 2e-2, station
+    for boundary, features in full.features.items():
+        assert (half.features[boundary].float() - features).abs().max() / features.abs().max() < 2e-2, (
+            boundary
+        )
 
 
 @pytest.mark.parametrize("version", ["v3", "v4", "v5"])

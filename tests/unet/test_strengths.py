@@ -156,7 +156,7 @@ class TestOnTheHost:
         )[0]
         assert torch.equal(host.sample(without, noise=host.noise), host.plain())
 
-    def test_a_station_is_named_alone(self, host):
+    def test_a_boundary_is_named_alone(self, host):
         most = host.strong(stations="up_1: 0, up_2: 0, up_3: 0", down=0.0, mid=0.0)
         assert torch.equal(most, host.plain())
         assert not torch.equal(host.strong(stations="up_1: 0, up_2: 0", down=0.0, mid=0.0), host.plain())
@@ -164,7 +164,7 @@ class TestOnTheHost:
     @pytest.mark.parametrize(
         ("wishes", "words"),
         [
-            ({"stations": "up_4: 1"}, "'up_4: 1' is no block boundary; write STATION: STRENGTH"),
+            ({"stations": "up_4: 1"}, "'up_4: 1' is no block boundary; write BOUNDARY: STRENGTH"),
             ({"steps": "half: 1"}, "'half: 1' is no key frame; write PERCENT: STRENGTH"),
             ({"steps": "0: 1", "per_step": [1.0]}, "said by steps and by per_step"),
             ({"per_frame": [float("nan")]}, "it must be a list of numbers"),

@@ -46,17 +46,17 @@ class View(NamedTuple):
         whole = resized(picture, tuple(CELL * side for side in self.size))
         return whole if self.area is None else cut(whole, Area(*(CELL * side for side in self.area)))
 
-    def whole(self, station: str) -> Size:
+    def whole(self, boundary: str) -> Size:
         """The whole picture in cells of the UNet at a block boundary."""
-        return _halved(self.size, HALVINGS[station])
+        return _halved(self.size, HALVINGS[boundary])
 
-    def at(self, station: str, seen: Size | None = None) -> tuple[Size, Area]:
+    def at(self, boundary: str, seen: Size | None = None) -> tuple[Size, Area]:
         """The whole picture and what is shown of it, in cells of the UNet at a block boundary; seen: what is shown there, where a node has
         resized it inside of the UNet. A part that begins between two cells begins at the nearer one."""
-        shown = _halved(self.shown, HALVINGS[station])
+        shown = _halved(self.shown, HALVINGS[boundary])
         seen = seen or shown
         whole = tuple(
-            max(round(w * a / b), a) for w, a, b in zip(self.whole(station), seen, shown, strict=True)
+            max(round(w * a / b), a) for w, a, b in zip(self.whole(boundary), seen, shown, strict=True)
         )
         starts = (0, 0) if self.area is None else self.area[2:]
         begin = (
@@ -69,20 +69,20 @@ class View(NamedTuple):
 def notice_size(features: Mapping[str, Tensor], view: View, what: str, remedy: str) -> None:
     """Log that block boundary -> features (n, C, h, w) were made at another size than is sampled. Raises ValueError where the picture has
     another shape. `remedy` ends the message."""
-    station = min(features, key=HALVINGS.get)
-    size, whole = tuple(features[station].shape[-2:]), view.whole(station)
+    boundary = min(features, key=HALVINGS.get)
+    size, whole = tuple(features[boundary].shape[-2:]), view.whole(boundary)
     if size == whole:
         return
-    cell = CELL * 2 ** HALVINGS[station]
+    cell = CELL * 2 ** HALVINGS[boundary]
     sizes = f"made for {size[1] * cell}x{size[0] * cell} px, and {view.size[1] * CELL}x{view.size[0] * CELL} px are sampled"
     if abs(size[0] * whole[1] - size[1] * whole[0]) >= max(size + whole):  # a side off by a cell is rounding
         raise ValueError(f"The {what} was {sizes}, a picture of another shape: {remedy}.")
     log.warning("The %s was %s: it is resized. For the best picture %s.", what, sizes, remedy)
 
 
-def fitted(features: Tensor, station: str, view: View) -> Tensor:
+def fitted(features: Tensor, boundary: str, view: View) -> Tensor:
     """features (n, C, h, w) of the whole picture at any size -> (n, C, h', w') of what the chunk shows."""
-    whole, part = view.at(station)
+    whole, part = view.at(boundary)
     return cut(resized(features, whole), part)
 
 

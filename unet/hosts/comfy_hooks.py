@@ -17,7 +17,7 @@ from ..clip.frames import COND, rows_of
 from ..clip.run import NOISE_LEVEL, note_run
 from ..clip.windows import tell_window
 from ..feature_cache import Placement
-from ..patches import Call, Stations, Weighted
+from ..patches import Call, PatchSet, Weighted
 from .extra_items import frames_of, on_frames, rows_seen
 
 # ComfyUI's block number -> block boundary: after input block i, before output block i. Nothing lies between the middle block and
@@ -63,7 +63,7 @@ class Binding:
     def __init__(
         self, actions: Iterable[Weighted], patchers: Iterable[Any] = (), free_memory: FreeMemory = unlimited
     ):
-        self.stations = Stations(actions)
+        self.patches = PatchSet(actions)
         self.patchers = list(patchers)
         self.free_memory = free_memory
 
@@ -89,7 +89,7 @@ class Binding:
         shown: tuple[int, int] | None = None,
     ) -> Call:
         """Prepare a UNet call from its transformer_options. batch: number of items; shown: (height, width) of its latent, if known."""
-        return self.stations.prepare(rows_of(options, batch, shown), placement, options)
+        return self.patches.prepare(rows_of(options, batch, shown), placement, options)
 
     def begin(self, emb: Tensor, model_channels: int, options: dict) -> Tensor:
         call, emb_of_frames = options.get(KEY), frames_of(emb, options)
@@ -99,16 +99,16 @@ class Binding:
         return emb
 
     def input_block(self, h: Tensor, options: dict) -> Tensor:
-        station = INPUT_BLOCKS.get(options["block"][1])
-        return on_frames(partial(options[KEY].before_skip, station), h, options) if station else h
+        boundary = INPUT_BLOCKS.get(options["block"][1])
+        return on_frames(partial(options[KEY].before_skip, boundary), h, options) if boundary else h
 
     def input_block_after_skip(self, h: Tensor, options: dict) -> Tensor:
-        station = INPUT_BLOCKS.get(options["block"][1])
-        return on_frames(partial(options[KEY].after_skip, station), h, options) if station else h
+        boundary = INPUT_BLOCKS.get(options["block"][1])
+        return on_frames(partial(options[KEY].after_skip, boundary), h, options) if boundary else h
 
     def output_block(self, h: Tensor, skip: Tensor, options: dict) -> tuple[Tensor, Tensor]:
-        for station in OUTPUT_BLOCKS.get(options["block"][1], ()):
-            h = on_frames(partial(options[KEY].all, station), h, options)
+        for boundary in OUTPUT_BLOCKS.get(options["block"][1], ()):
+            h = on_frames(partial(options[KEY].all, boundary), h, options)
         return h, skip
 
 
@@ -129,7 +129,7 @@ def read_noise_level(
     """PREDICT_NOISE wrapper: read the noise level once per step, only if a patch has a percent range or follows the steps, because
     reading it causes a GPU synchronisation."""
     options = model_options.get("transformer_options", {})
-    if (binding := _binding(options)) and binding.stations.follow_noise:
+    if (binding := _binding(options)) and binding.patches.follow_noise:
         model_options = model_options | {
             "transformer_options": options | {NOISE_LEVEL: float(timestep.max())}
         }
@@ -192,13 +192,13 @@ def _binding(options: Mapping[str, Any]) -> Binding | None:
 def bound(patcher: Any) -> tuple[Weighted, ...]:
     """The patches that earlier nodes bound to this MODEL."""
     binding = _binding(patcher.model_options["transformer_options"])
-    return binding.stations.actions if binding else ()
+    return binding.patches.actions if binding else ()
 
 
 def release(patcher: Any) -> None:
     """Free what the patches of this MODEL kept for a sampling run."""
     if binding := _binding(patcher.model_options["transformer_options"]):
-        binding.stations.release()
+        binding.patches.release()
 
 
 def take_part(patcher: Any) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..clip.frames import COND, rows_of
 from ..feature_cache import Placement
-from ..patches import Call, Capture, Stations, Weighted
+from ..patches import Call, Capture, PatchSet, Weighted
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def bound(unet: nn.Module, actions: Iterable[Weighted], options: Mapping[str, An
 
     options: as ComfyUI's transformer_options: `cond_or_uncond`, `context_window`; inside a run also the run, `uuids` and `sigmas`.
     """
-    binding = _Binding(Stations(actions), options)
+    binding = _Binding(PatchSet(actions), options)
     hooks = [
         unet.time_embedding.register_forward_hook(binding.begin),
         unet.mid_block.register_forward_hook(binding.middle),
@@ -41,7 +41,7 @@ def bound(unet: nn.Module, actions: Iterable[Weighted], options: Mapping[str, An
     finally:
         for hook in hooks:
             hook.remove()
-        binding.stations.release()
+        binding.patches.release()
 
 
 @torch.no_grad()
@@ -56,27 +56,27 @@ def plain_features(
 
 
 class _Binding:
-    def __init__(self, stations: Stations, options: Mapping[str, Any]):
-        self.stations, self.options = stations, options
+    def __init__(self, patches: PatchSet, options: Mapping[str, Any]):
+        self.patches, self.options = patches, options
         self.call: Call | None = None
 
     def begin(self, module: nn.Module, args: tuple, emb: Tensor) -> None:
         rows, placement = rows_of(self.options, emb.shape[0]), Placement(emb.device, emb.dtype)
-        self.call = self.stations.prepare(rows, placement, self.options)._replace(emb=emb)
+        self.call = self.patches.prepare(rows, placement, self.options)._replace(emb=emb)
 
-    def leave_down(self, station: str):
+    def leave_down(self, boundary: str):
         def hook(module: nn.Module, args: tuple, output: tuple) -> tuple:
             h, skips = output
-            skip = self.call.before_skip(station, h)
-            return self.call.after_skip(station, skip), (*skips[:-1], skip)
+            skip = self.call.before_skip(boundary, h)
+            return self.call.after_skip(boundary, skip), (*skips[:-1], skip)
 
         return hook
 
     def middle(self, module: nn.Module, args: tuple, h: Tensor) -> Tensor:
         return self.call.all("mid", h)
 
-    def enter_up(self, station: str):
+    def enter_up(self, boundary: str):
         def hook(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-            return args, kwargs | {"hidden_states": self.call.all(station, kwargs["hidden_states"])}
+            return args, kwargs | {"hidden_states": self.call.all(boundary, kwargs["hidden_states"])}
 
         return hook

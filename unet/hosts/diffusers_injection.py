@@ -13,19 +13,19 @@ from torch import Tensor, nn
 
 from ..clip.frames import rows_of
 from ..feature_cache import Placement
-from ..patches import Stations, Weighted
+from ..patches import PatchSet, Weighted
 from .comfy_injection import Place
 
 
 @contextmanager
 def moving(unet: nn.Module, weighted: Weighted, options: Mapping[str, Any]) -> Iterator[nn.Module]:
     """While open, every call of `unet` runs a TemporalAction after each of its layers. options: as ComfyUI's transformer_options."""
-    stations = Stations([weighted])
+    patches = PatchSet([weighted])
 
     def after(place: Place):
         def hook(module: nn.Module, args: tuple, output: Tensor | tuple) -> Tensor | tuple:
             h = output[0] if isinstance(output, tuple) else output
-            h = stations.prepare(rows_of(options, len(h)), Placement(h.device, h.dtype), options).only(
+            h = patches.prepare(rows_of(options, len(h)), Placement(h.device, h.dtype), options).only(
                 weighted, place, h
             )
             return (h, *output[1:]) if isinstance(output, tuple) else h
