@@ -19,9 +19,9 @@ from ..drawn_heads import Identity, State, draw
 from ..face_tools.coefficients import to_network_order
 from ..face_tools.track import FaceTrack
 from ..host.environment import ROOT
-from ..sk_attention.drive import Drive, DriveAction, Expression, encode
+from ..sk_attention.drive import Drive, DrivePatch, Expression, encode
 from ..sk_attention.published_files import ANIMATEDIFF, DRIVE, REFERENCE
-from ..sk_attention.reference import Reference, ReferenceAction
+from ..sk_attention.reference import Reference, ReferencePatch
 from ..train.noise import BETAS
 from ..train.toy import definition as networks
 from ..train.toy.autoencoder import TinyAutoencoder
@@ -29,7 +29,7 @@ from ..unet.clip.frames import COND, UNCOND
 from ..unet.clip.run import KEY as RUN
 from ..unet.clip.run import NOISE_LEVEL, Condition, Run
 from ..unet.hosts.diffusers_hooks import bound, plain_features
-from ..unet.patches import Weighted
+from ..unet.patches import WeightedPatch
 from ..unet.strengths import EVEN, Strengths
 
 FOLDER = ROOT / "demo" / "toy_model_weights"
@@ -141,8 +141,8 @@ class World:
         )  # fmt: skip
         scheduler.set_timesteps(wishes.steps)
         reference = self.encode_reference(picture)
-        attend = Weighted(ReferenceAction(reference), wishes.reference, strengths=wishes.strengths)
-        actions = [Weighted(DriveAction(drive), wishes.drive), attend]
+        attend = WeightedPatch(ReferencePatch(reference), wishes.reference, strengths=wishes.strengths)
+        patches = [WeightedPatch(DrivePatch(drive), wishes.drive), attend]
         sides = ["positive"] if wishes.guidance == 1 else ["negative", "positive"]
         conditions = {side: Condition(side) for side in sides}
         run = Run(conditions, reference.size, partial(percent_to_sigma, scheduler.alphas_cumprod))
@@ -150,7 +150,7 @@ class World:
         start = torch.randn(1, 4, *reference.size, generator=torch.Generator().manual_seed(wishes.seed))
         x = start.expand(len(drive), -1, -1, -1) * scheduler.init_noise_sigma
         reduced = torch.autocast("cpu", wishes.dtype, enabled=wishes.dtype != torch.float32)
-        with bound(self.unet, actions, options), reduced:
+        with bound(self.unet, patches, options), reduced:
             for timestep, level in zip(scheduler.timesteps, scheduler.sigmas[:-1].tolist(), strict=True):
                 options[NOISE_LEVEL] = level
                 rows = scheduler.scale_model_input(torch.cat([x] * len(sides)), timestep)

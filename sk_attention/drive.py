@@ -76,7 +76,7 @@ class Drive:
         return len(next(iter(self.features.values())))
 
 
-class DriveAction:
+class DrivePatch:
     """Adds the drive of each row's own frame; rows of the uncond branch get the null."""
 
     order = DRIVE

@@ -117,8 +117,8 @@ class SKMotion(nn.Module):
         return {f"{side}_{i}": module for side, modules in sides.items() for i, module in enumerate(modules)}
 
 
-class MotionAction:
-    """SK motion as an action: at each block boundary the frames of a chunk attend to each other and to the key frames at its ends."""
+class MotionPatch:
+    """SK motion as a patch: at each block boundary the frames of a chunk attend to each other and to the key frames at its ends."""
 
     order = MOTION
 

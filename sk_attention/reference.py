@@ -96,7 +96,7 @@ class Beside(NamedTuple):
     boundaries: Mapping[str, Knitted]
 
 
-class ReferenceAction:
+class ReferencePatch:
     """At each block boundary of the adapter, lets the target attend to the reference. Keys and values are projected once per run."""
 
     order = REFERENCE

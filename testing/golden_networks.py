@@ -12,13 +12,13 @@ from torch import Tensor
 
 from ..host.installation import enter, find
 from ..sk_attention.checkpoint import Loaded
-from ..sk_attention.drive import Drive, DriveAction
+from ..sk_attention.drive import Drive, DrivePatch
 from ..sk_attention.published_files import ANIMATEDIFF, MOTION, REFERENCE, find_part
 from ..sk_attention.reference import Reference
 from ..unet.clip.frames import COND, UNCOND
 from ..unet.hosts.comfy_injection import attach
 from ..unet.hosts.diffusers_injection import moving
-from ..unet.patches import Weighted
+from ..unet.patches import WeightedPatch
 from .golden import DEFAULT, Golden
 
 WIDTHS = (32, 64, 128, 128)  # of the tiny UNet's levels
@@ -56,22 +56,22 @@ def reference_of(
     )
 
 
-def drives_of(t: dict[str, Tensor]) -> list[Weighted]:
-    """One action per family of golden control keys: `control.down_0`, `control.up2_v2_3`, ... -> block boundaries."""
+def drives_of(t: dict[str, Tensor]) -> list[WeightedPatch]:
+    """One patch per family of golden control keys: `control.down_0`, `control.up2_v2_3`, ... -> block boundaries."""
     families: dict[str, dict[str, Tensor]] = {}
     for key, value in t.items():
         if key.startswith("control."):
             family, index = key.removeprefix("control.").rsplit("_", 1)
             way = "up" if family.startswith("up") else "down"
             families.setdefault(family.removeprefix(way), {})[f"{way}_{index}"] = value.transpose(1, 2)
-    actions = []
+    patches = []
     for values in families.values():
         halves = {
             branch: {boundary: v[i] for boundary, v in values.items()}
             for i, branch in enumerate((UNCOND, COND))
         }
-        actions.append(Weighted(DriveAction(Drive(halves[COND], halves[UNCOND]))))
-    return actions
+        patches.append(WeightedPatch(DrivePatch(Drive(halves[COND], halves[UNCOND]))))
+    return patches
 
 
 def frames_first(x: Tensor) -> Tensor:
@@ -121,7 +121,7 @@ def animatediff_of(golden: Golden, host) -> Loaded:
 
 
 @contextmanager
-def moving_forward(host, temporal: Weighted):
+def moving_forward(host, temporal: WeightedPatch):
     """ComfyUI's `forward` with AnimateDiff in the blocks."""
     if host.name == "diffusers":
         with moving(host.unet, temporal, {"cond_or_uncond": [UNCOND, COND]}):

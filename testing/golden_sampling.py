@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..sk_attention.drive import Drive, DriveAction
-from ..sk_attention.reference import ReferenceAction
-from ..unet.patches import Weighted
+from ..sk_attention.drive import Drive, DrivePatch
+from ..sk_attention.reference import ReferencePatch
+from ..unet.patches import WeightedPatch
 from .golden import Golden
 from .golden_networks import SOURCE, reference_of
 from .rule import draw
@@ -59,7 +59,8 @@ def guider_of(golden: Golden, host, version: str, frames: int, cfg: float):
     reference = reference_of(golden, version, host, host.features(latent, t["context"]), latent)
     model = host.patcher.clone()
     unet_comfy.bind(
-        model, [Weighted(ReferenceAction(reference)), Weighted(DriveAction(drive_of(golden, t, frames)))]
+        model,
+        [WeightedPatch(ReferencePatch(reference)), WeightedPatch(DrivePatch(drive_of(golden, t, frames)))],
     )
     guider = comfy.samplers.CFGGuider(model)
     negative, positive = ([[row[None], {}]] for row in t["context"])

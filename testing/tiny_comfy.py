@@ -15,7 +15,7 @@ from ..unet.clip.frames import COND, UNCOND
 from ..unet.hosts import comfy_attention as unet_attentions
 from ..unet.hosts import comfy_hooks as unet_comfy
 from ..unet.hosts import extra_items
-from ..unet.patches import Capture, Weighted
+from ..unet.patches import Capture, WeightedPatch
 
 operations = comfy.ops.manual_cast
 
@@ -64,7 +64,7 @@ class ComfyHost:
                 self.patcher.model,
                 z[None].to(self.patcher.load_device),
                 text[None],
-                [Weighted(capture)],
+                [WeightedPatch(capture)],
                 branch,
             )
             halves.append(capture.features)
@@ -75,18 +75,18 @@ class ComfyHost:
         x: Tensor,
         context: Tensor,
         timestep: float,
-        actions=(),
+        patches=(),
         attentions=(),
         rows=None,
         branches: tuple[int, ...] = (UNCOND, COND),
     ) -> Tensor:
-        """x (B, 4, h, w), context (B, t, D), B rows in equal chunks of these branches -> the UNet's output with the actions bound.
+        """x (B, 4, h, w), context (B, t, D), B rows in equal chunks of these branches -> the UNet's output with the patches bound.
 
         rows: a wrapper that brings rows of its own along.
         """
         model = self.patcher.clone()
-        if actions:
-            unet_comfy.bind(model, actions)
+        if patches:
+            unet_comfy.bind(model, patches)
         if attentions:
             unet_attentions.bind(model, attentions, optimized_attention)
         if rows:

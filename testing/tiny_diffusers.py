@@ -36,7 +36,7 @@ class DiffusersHost:
         ]
         return {boundary: torch.cat([half[boundary] for half in halves]) for boundary in halves[0]}
 
-    def forward(self, x: Tensor, context: Tensor, timestep: float, actions=()) -> Tensor:
-        """x (2 F, 4, h, w), context (2 F, t, D), first half uncond -> the UNet's output with the actions bound."""
-        with bound(self.unet, actions, {"cond_or_uncond": [UNCOND, COND]}), torch.no_grad():
+    def forward(self, x: Tensor, context: Tensor, timestep: float, patches=()) -> Tensor:
+        """x (2 F, 4, h, w), context (2 F, t, D), first half uncond -> the UNet's output with the patches bound."""
+        with bound(self.unet, patches, {"cond_or_uncond": [UNCOND, COND]}), torch.no_grad():
             return self.unet(x, timestep, encoder_hidden_states=context).sample

@@ -16,10 +16,10 @@ from ..sk_attention.drive import EMPTY, Expression
 from ..sk_attention.motion import SKMotion
 from ..unet.clip.frames import COND, Rows
 from ..unet.feature_cache import Placement
-from ..unet.hosts.comfy_injection import TemporalAction
+from ..unet.hosts.comfy_injection import TemporalPatch
 from ..unet.hosts.diffusers_hooks import bound
 from ..unet.hosts.diffusers_injection import moving
-from ..unet.patches import CAPTURE, DRIVE, MOTION, REFERENCE, Call, Weighted
+from ..unet.patches import CAPTURE, DRIVE, MOTION, REFERENCE, Call, WeightedPatch
 from . import noise as schedule
 
 OPTIONS = {"cond_or_uncond": [COND]}
@@ -64,7 +64,7 @@ class _Enough(Exception):
 
 
 class _Plain:
-    """An action of one UNet call, made for it: it has nothing to prepare, and what it holds goes with it."""
+    """A patch of one UNet call, made for it: it has nothing to prepare, and what it holds goes with it."""
 
     def prepare(self, rows: Rows, placement: Placement) -> None:
         """Nothing is needed."""
@@ -153,7 +153,7 @@ class Portrait(nn.Module):
         look = _Look(sites)
         with (
             torch.set_grad_enabled(live and torch.is_grad_enabled()),
-            bound(self.unet, [Weighted(look)], OPTIONS),
+            bound(self.unet, [WeightedPatch(look)], OPTIONS),
         ):
             try:
                 self.unet(portraits, 0, encoder_hidden_states=self._prompt(dropped))
@@ -165,18 +165,18 @@ class Portrait(nn.Module):
         """(B, 4, h, w) at (B,) timesteps -> the UNet's answer."""
         portraits, pictures, expression = batch.conditions()
         seen = self.features(portraits, batch.dropped, self.adapter.sites, self.live)
-        actions = [
-            Weighted(_Driven(self.drive(pictures, expression), batch.strength)),
-            Weighted(_Attending(self.adapter, seen)),
+        patches = [
+            WeightedPatch(_Driven(self.drive(pictures, expression), batch.strength)),
+            WeightedPatch(_Attending(self.adapter, seen)),
         ]
         options = {"cond_or_uncond": [COND] * len(portraits)}
         with ExitStack() as stack:
             for network in self.motion:
                 if isinstance(network, SKMotion):
-                    actions.append(Weighted(_Knitting(network, self._pads(network, batch))))
+                    patches.append(WeightedPatch(_Knitting(network, self._pads(network, batch))))
                 else:
-                    stack.enter_context(moving(self.unet, Weighted(TemporalAction(network)), options))
-            stack.enter_context(bound(self.unet, actions, options))
+                    stack.enter_context(moving(self.unet, WeightedPatch(TemporalPatch(network)), options))
+            stack.enter_context(bound(self.unet, patches, options))
             return self.unet(
                 noisy, timesteps, encoder_hidden_states=self._prompt(batch.dropped[batch.owner])
             ).sample

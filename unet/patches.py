@@ -39,7 +39,7 @@ class Call(NamedTuple):
     """
 
     chunk: int
-    acting: tuple[tuple[Weighted, Any, Tensor | None], ...] = ()
+    acting: tuple[tuple[WeightedPatch, Any, Tensor | None], ...] = ()
     emb: Tensor | None = None
 
     def before_skip(self, boundary: str, h: Tensor) -> Tensor:
@@ -54,17 +54,17 @@ class Call(NamedTuple):
         """Run everything, where no skip is stored (mid, up)."""
         return self.after_skip(boundary, self.before_skip(boundary, h))
 
-    def only(self, action: Weighted, boundary: str, h: Tensor) -> Tensor:
+    def only(self, patch: WeightedPatch, boundary: str, h: Tensor) -> Tensor:
         """Run one patch, if it is active in this call."""
         for weighted, prepared, weight in self.acting:
-            if weighted is action:
+            if weighted is patch:
                 h = weighted(boundary, h, prepared, weight, self)
         return h
 
     def _run(self, boundary: str, h: Tensor, orders: tuple[int, int]) -> Tensor:
         for order in orders:
             here = [
-                one for one in self.acting if one[0].action.order == order and boundary in one[0].action.sites
+                one for one in self.acting if one[0].patch.order == order and boundary in one[0].patch.sites
             ]
             if len(here) == 1:
                 ((weighted, prepared, weight),) = here
@@ -77,7 +77,7 @@ class Call(NamedTuple):
         return h
 
 
-class Action(Protocol):
+class Patch(Protocol):
     """A patch at the boundaries `sites`.
 
     prepare: build what one UNet call needs, as tensors on the device; called outside the UNet, once per call
@@ -116,7 +116,7 @@ class Capture:
 
 
 @dataclass(frozen=True, eq=False)
-class Weighted:
+class WeightedPatch:
     """A patch with strength, percent range and mask.
 
     strength:  1 = the official network, 0 = h unchanged
@@ -126,7 +126,7 @@ class Weighted:
     strengths: factors of `strength` per boundary, step and frame
     """
 
-    action: Action
+    patch: Patch
     strength: float = 1.0
     span: tuple[float, float] | None = None
     mask: Tensor | None = None
@@ -146,7 +146,7 @@ class Weighted:
 
     def prepare(
         self, rows: Rows, placement: Placement, run: Run | None, sigma: float | None
-    ) -> tuple[Weighted, Any, Tensor | None] | None:
+    ) -> tuple[WeightedPatch, Any, Tensor | None] | None:
         """(itself, what the patch prepared, weight (B or 1, 1, H, W) of the items, None = 1); None if it is not active."""
         if not acts_in(self.span, run, sigma):
             return None
@@ -154,16 +154,16 @@ class Weighted:
         if not step or not any(frames):
             return None
         mask, weight = self._mask_of(rows, placement), self._row_weights.at(frames, step, placement)
-        return self, self.action.prepare(rows, placement), _product(mask, weight)
+        return self, self.patch.prepare(rows, placement), _product(mask, weight)
 
     def __call__(self, boundary: str, h: Tensor, prepared: Any, weight: Tensor | None, call: Call) -> Tensor:
         """h (B, C, H, W) -> h + strength * (patched - h); weight (B or 1, 1, H', W') is resized to h."""
         strength = self.strength * self.strengths.at_boundary(boundary)
-        if boundary not in self.action.sites or not strength:
+        if boundary not in self.patch.sites or not strength:
             return h
         if strength == 1.0 and weight is None:
-            return self.action(boundary, h, prepared, call)
-        acted = self.action(boundary, h.clone(), prepared, call)
+            return self.patch(boundary, h, prepared, call)
+        acted = self.patch(boundary, h.clone(), prepared, call)
         if weight is not None:
             strength = strength * F.interpolate(
                 weight, size=h.shape[-2:], mode="bilinear", align_corners=False
@@ -186,7 +186,7 @@ class Weighted:
 
     def release(self) -> None:
         """Free what a run kept."""
-        self.action.release()
+        self.patch.release()
         self._resident_mask.release()
         self._row_weights.release()
 
@@ -201,21 +201,21 @@ def _product(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 class PatchSet:
     """The patches of one MODEL, in the official order, independent of node order."""
 
-    def __init__(self, actions: Iterable[Weighted]):
-        self.actions = tuple(sorted(actions, key=lambda weighted: weighted.action.order))
+    def __init__(self, patches: Iterable[WeightedPatch]):
+        self.patches = tuple(sorted(patches, key=lambda weighted: weighted.patch.order))
 
     @property
     def follow_noise(self) -> bool:
         """Whether the noise level matters to any of them."""
-        return any(weighted.follows_noise for weighted in self.actions)
+        return any(weighted.follows_noise for weighted in self.patches)
 
     def prepare(self, rows: Rows, placement: Placement, options: Mapping[str, Any]) -> Call:
         """Prepare a UNet call with these rows from its transformer_options."""
         run, sigma = run_of(options), noise_level(options) if self.follow_noise else None
-        prepared = (weighted.prepare(rows, placement, run, sigma) for weighted in self.actions)
+        prepared = (weighted.prepare(rows, placement, run, sigma) for weighted in self.patches)
         return Call(rows.chunk, tuple(filter(None, prepared)))
 
     def release(self) -> None:
         """Free what a run kept."""
-        for weighted in self.actions:
+        for weighted in self.patches:
             weighted.release()

@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 import torch
 
-from ...sk_attention.motion import MotionAction
+from ...sk_attention.motion import MotionPatch
 from ...sk_attention.published_files import ANIMATEDIFF, MOTION, find_part
 from ...unet.clip.keyframes import key_frame_levels, published_padding, windows
-from ...unet.hosts.comfy_injection import TemporalAction
+from ...unet.hosts.comfy_injection import TemporalPatch
 from ...unet.hosts.diffusers_hooks import bound
 from ...unet.hosts.diffusers_injection import moving
-from ...unet.patches import DOWN, UP, Weighted
-from .overhead import CELLS, DRIVEN, OPTIONS, WIDTHS, Step, actions_of, counted, sd15
+from ...unet.patches import DOWN, UP, WeightedPatch
+from .overhead import CELLS, DRIVEN, OPTIONS, WIDTHS, Step, counted, patches_of, sd15
 
 LENGTH, OVERLAP, HALF = 12, 4, 2  # frames of a window, of an overlap; bytes of a number
 
@@ -91,16 +91,16 @@ WAYS = (
 def flops_a_row(version: str, cells: int, moves: bool) -> float:
     """Of a patched UNet call with a window of frames in both branches."""
     step = Step(sd15("meta"), cells, "meta", 2 * LENGTH)
-    actions = actions_of(version, cells, "meta", LENGTH)
+    patches = patches_of(version, cells, "meta", LENGTH)
     with ExitStack() as stack, torch.device("meta"):
         if moves and version == "v2":
             part = find_part(ANIMATEDIFF, version)
-            weighted = Weighted(TemporalAction(part.build(part.published).eval()))
+            weighted = WeightedPatch(TemporalPatch(part.build(part.published).eval()))
             stack.enter_context(moving(step.net, weighted, OPTIONS))
         elif moves:
             part = find_part(MOTION, version)
-            actions.append(Weighted(MotionAction(part.build(part.published).eval())))
-        stack.enter_context(bound(step.net, actions, OPTIONS))
+            patches.append(WeightedPatch(MotionPatch(part.build(part.published).eval())))
+        stack.enter_context(bound(step.net, patches, OPTIONS))
         counted(step)  # what a run does once
         return counted(step) / (2 * LENGTH)
 

@@ -45,7 +45,7 @@ def peak(kind: str, frames: int) -> dict[str, float]:
 
     from ...nodes.hellomeme.networks import managed
     from ...nodes.hellomeme.two_stage import PAPER, TwoStageSampler
-    from ...sk_attention.drive import DriveAction
+    from ...sk_attention.drive import DrivePatch
     from ...unet.hosts.comfy_hooks import bound
 
     guider = guider_of(golden, host, kind, frames, cfg=2.0)
@@ -66,7 +66,7 @@ def peak(kind: str, frames: int) -> dict[str, float]:
         overlap=4,
         method=PAPER,
     )
-    drive = next(w.action.drive for w in bound(guider.model_patcher) if isinstance(w.action, DriveAction))
+    drive = next(w.patch.drive for w in bound(guider.model_patcher) if isinstance(w.patch, DrivePatch))
     features = sum(feature[0].nbytes for feature in drive.features.values())
     return {"peak": peak_bytes(), "features": features}
 

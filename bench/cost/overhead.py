@@ -21,15 +21,15 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ...sk_attention.attention import STKReferenceModule
-from ...sk_attention.drive import Drive, DriveAction
+from ...sk_attention.drive import Drive, DrivePatch
 from ...sk_attention.fuse import fold
 from ...sk_attention.published_files import REFERENCE, find_part
-from ...sk_attention.reference import Reference, ReferenceAction
+from ...sk_attention.reference import Reference, ReferencePatch
 from ...sk_attention.versions import VERSIONS
 from ...unet.clip.frames import COND, UNCOND, rows_of
 from ...unet.feature_cache import Placement
 from ...unet.hosts.diffusers_hooks import bound
-from ...unet.patches import DOWN, UP, PatchSet, Weighted
+from ...unet.patches import DOWN, UP, PatchSet, WeightedPatch
 from ..verdict import verdict
 
 WIDTHS = dict(zip((*DOWN, "mid", *UP), (320, 640, 1280, 1280, 1280, 1280, 1280, 1280, 640)))
@@ -57,7 +57,7 @@ def sd15(device: str) -> nn.Module:
     return net.eval().requires_grad_(False)
 
 
-def actions_of(version: str, cells: int, device: str, frames: int = 1) -> list[Weighted]:
+def patches_of(version: str, cells: int, device: str, frames: int = 1) -> list[WeightedPatch]:
     """Reference and drive of a official version at its full size, for so many latents of `cells` a side."""
     part = find_part(REFERENCE, version)
     with torch.device(device):
@@ -73,7 +73,7 @@ def actions_of(version: str, cells: int, device: str, frames: int = 1) -> list[W
             (version,),
         )
     reference = Reference(features, (cells, cells), SimpleNamespace(module=adapter))
-    return [Weighted(DriveAction(drive)), Weighted(ReferenceAction(reference))]
+    return [WeightedPatch(DrivePatch(drive)), WeightedPatch(ReferencePatch(reference))]
 
 
 def least(version: str, cells: int) -> int:
@@ -119,9 +119,9 @@ def counted(step: Callable[[], object]) -> int:
 OPTIONS = {"cond_or_uncond": [UNCOND, COND]}
 
 
-def arithmetic(step: Step, actions: list[Weighted]) -> tuple[int, int]:
+def arithmetic(step: Step, patches: list[WeightedPatch]) -> tuple[int, int]:
     """FLOPs of a patched call, and those that the first call of a run does once."""
-    with bound(step.net, actions, OPTIONS):
+    with bound(step.net, patches, OPTIONS):
         first, later = counted(step), counted(step)
     return later, first - later
 
@@ -135,14 +135,14 @@ def seconds(step: Step) -> float:
     return time.process_time() - start
 
 
-def ratios(step: Step, actions: list[Weighted], rounds: int) -> list[float]:
+def ratios(step: Step, patches: list[WeightedPatch], rounds: int) -> list[float]:
     """Process time of patched over bare calls, one after the other."""
     result = []
     for _ in range(rounds):
         bare = seconds(step)
-        with bound(step.net, actions, OPTIONS):
+        with bound(step.net, patches, OPTIONS):
             placement = Placement(step.x.device, step.x.dtype)
-            PatchSet(actions).prepare(
+            PatchSet(patches).prepare(
                 rows_of(OPTIONS, len(step.x)), placement, OPTIONS
             )  # what a run does once
             result.append(seconds(step) / bare)
@@ -173,7 +173,7 @@ def _counted(chosen: list[str], size: int) -> int:
     bare = counted(step)
     print(f"one UNet call of {ROWS} rows at {size} px: {bare / 1e9:,.0f} GFLOP bare")
     for version in chosen:
-        flops, once = arithmetic(step, actions_of(version, cells, "meta"))
+        flops, once = arithmetic(step, patches_of(version, cells, "meta"))
         share, bound_share = flops / bare - 1, ROWS * least(version, cells) / bare
         passed = share <= bound_share + TOLERANCE
         failed += not passed
@@ -191,7 +191,7 @@ def _timed(chosen: list[str], cells: int, rounds: int) -> int:
     step, failed = Step(sd15(device), cells, device), 0
     for version in chosen:
         found, limit = (
-            sorted(ratios(step, actions_of(version, cells, device), rounds)),
+            sorted(ratios(step, patches_of(version, cells, device), rounds)),
             TIME_LIMITS.get(version, TIME_LIMIT),
         )
         passed = statistics.median(found) <= limit

@@ -118,7 +118,7 @@ def whole_call(official: str) -> None:
     cells = FULL_SIZE // 8
     theirs = call_at_full_size(official, FULL_SIZE)
     ours, _ = overhead.arithmetic(
-        overhead.Step(overhead.sd15("meta"), cells, "meta"), overhead.actions_of(VERSION, cells, "meta")
+        overhead.Step(overhead.sd15("meta"), cells, "meta"), overhead.patches_of(VERSION, cells, "meta")
     )
     figures = f"{theirs / 1e9:,.0f} GFLOP against {ours / 1e9:,.0f}, {theirs / ours:.2f} times"
     print(f"     a call of the full-size UNet at {FULL_SIZE} px: {figures}", flush=True)

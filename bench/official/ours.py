@@ -39,11 +39,11 @@ class Ours:
 
         from ...nodes.hellomeme.clip_runs import Clip
         from ...nodes.hellomeme.two_stage import prepare
-        from ...sk_attention.drive import DriveAction, Expression, encode
-        from ...sk_attention.reference import Reference, ReferenceAction
+        from ...sk_attention.drive import DrivePatch, Expression, encode
+        from ...sk_attention.reference import Reference, ReferencePatch
         from ...unet.clip.frames import COND, UNCOND
         from ...unet.hosts import comfy_hooks as unet_comfy
-        from ...unet.patches import Weighted
+        from ...unet.patches import WeightedPatch
 
         watch = Watch(clock)
 
@@ -74,7 +74,7 @@ class Ours:
         reference = Reference(halves, tuple(latent.shape[-2:]), self.reference.loaded)
         unet_comfy.bind(
             model,
-            [Weighted(ReferenceAction(reference)), Weighted(DriveAction(drive))],
+            [WeightedPatch(ReferencePatch(reference)), WeightedPatch(DrivePatch(drive))],
             [self.reference.patcher],
         )
         guider = comfy.samplers.CFGGuider(model)

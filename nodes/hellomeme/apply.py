@@ -5,10 +5,10 @@ import torch
 from comfy.model_management import get_free_memory
 from comfy_api.latest import io
 
-from ...sk_attention.drive import DriveAction
-from ...sk_attention.reference import ReferenceAction
+from ...sk_attention.drive import DrivePatch
+from ...sk_attention.reference import ReferencePatch
 from ...unet.hosts import comfy_hooks as unet_comfy
-from ...unet.patches import Weighted
+from ...unet.patches import WeightedPatch
 from ...unet.strengths import EVEN
 from ..checks import require_latent, require_one_size, require_pair, require_sd15
 from ..percent_range import SPAN, span_of
@@ -95,16 +95,16 @@ class Apply(io.ComfyNode):
         if start_percent >= end_percent:
             return io.NodeOutput(patched)
         span = span_of(start_percent, end_percent)
-        actions, patchers = [], []
+        patches, patchers = [], []
         if reference is not None and reference_strength:
-            actions.append(
-                Weighted(ReferenceAction(reference), reference_strength, span, mask, reference_strengths)
+            patches.append(
+                WeightedPatch(ReferencePatch(reference), reference_strength, span, mask, reference_strengths)
             )
             patchers.append(reference.adapter.patcher)
         if drive is not None and drive_strength:
-            actions.append(Weighted(DriveAction(drive), drive_strength, span, mask, drive_strengths))
-        if actions:
-            unet_comfy.bind(patched, actions, patchers, get_free_memory)
+            patches.append(WeightedPatch(DrivePatch(drive), drive_strength, span, mask, drive_strengths))
+        if patches:
+            unet_comfy.bind(patched, patches, patchers, get_free_memory)
         return io.NodeOutput(patched)
 
 

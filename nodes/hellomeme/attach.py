@@ -5,12 +5,12 @@ from __future__ import annotations
 from comfy.model_management import get_free_memory
 from comfy.model_patcher import ModelPatcher
 
-from ...sk_attention.motion import KeyFrames, MotionAction
+from ...sk_attention.motion import KeyFrames, MotionPatch
 from ...sk_attention.published_files import ANIMATEDIFF
 from ...unet.hosts import comfy_hooks as unet_comfy
 from ...unet.hosts import comfy_injection
-from ...unet.hosts.comfy_injection import TemporalAction
-from ...unet.patches import MOTION, Weighted
+from ...unet.hosts.comfy_injection import TemporalPatch
+from ...unet.patches import MOTION, WeightedPatch
 from .networks import Network
 
 
@@ -25,14 +25,14 @@ def motion(
     if network.loaded.part.kind == ANIMATEDIFF:
         comfy_injection.attach(
             model,
-            Weighted(TemporalAction(network.module), strength, span),
+            WeightedPatch(TemporalPatch(network.module), strength, span),
             [network.patcher],
             get_free_memory,
         )
     else:
         unet_comfy.bind(
             model,
-            [Weighted(MotionAction(network.module, key_frames), strength, span)],
+            [WeightedPatch(MotionPatch(network.module, key_frames), strength, span)],
             [network.patcher],
             get_free_memory,
         )
@@ -40,4 +40,4 @@ def motion(
 
 def moves(model: ModelPatcher) -> bool:
     """Whether Apply Motion is on this MODEL."""
-    return any(weighted.action.order == MOTION for weighted in unet_comfy.bound(model))
+    return any(weighted.patch.order == MOTION for weighted in unet_comfy.bound(model))

@@ -16,7 +16,7 @@ from ...sk_attention.motion import KeyFrames
 from ...unet.clip.frames import COND, UNCOND
 from ...unet.clip.windows import Plan
 from ...unet.hosts import comfy_hooks as unet_comfy
-from ...unet.patches import Capture, Weighted
+from ...unet.patches import Capture, WeightedPatch
 from ..windows import see_in_windows
 from . import attach
 from .networks import Network, load_plain
@@ -153,7 +153,7 @@ class Clip:
             comfy.model_management.throw_exception_if_processing_interrupted()
             capture = Capture(sites)
             unet_comfy.plain_pass(
-                plain.model, latent.to(plain.load_device), text[None], [Weighted(capture)], branch
+                plain.model, latent.to(plain.load_device), text[None], [WeightedPatch(capture)], branch
             )
             return {boundary: feature[0].to(keep) for boundary, feature in capture.features.items()}
 

@@ -7,12 +7,12 @@ from comfy_api.latest import io
 from ...face_tools import coefficients as arkit
 from ...face_tools.trackers.onnx_source import NAME as ONNX
 from ...face_tools.trackers.onnx_source import named_otherwise
-from ...sk_attention.drive import DriveAction, Expression, encode
+from ...sk_attention.drive import DrivePatch, Expression, encode
 from ...sk_attention.reference import Reference
 from ...sk_attention.versions import VERSIONS
 from ...unet.clip.frames import COND, UNCOND
 from ...unet.hosts import comfy_hooks as unet_comfy
-from ...unet.patches import Capture, Weighted
+from ...unet.patches import Capture, WeightedPatch
 from ..checks import (
     first_prompt,
     require_expression,
@@ -123,8 +123,8 @@ def _features(model, sites, samples, prompts, drive) -> dict[str, torch.Tensor]:
     halves = []
     for branch, z in ((COND, clean), (UNCOND, torch.zeros_like(clean))):
         capture = Capture(sites)
-        actions = [Weighted(capture)] + ([Weighted(DriveAction(drive))] if drive else [])
-        unet_comfy.plain_pass(base, z, prompts[branch], actions, branch)
+        patches = [WeightedPatch(capture)] + ([WeightedPatch(DrivePatch(drive))] if drive else [])
+        unet_comfy.plain_pass(base, z, prompts[branch], patches, branch)
         halves.append(capture.features)
     keep = comfy.model_management.unet_offload_device()
     return {boundary: torch.cat([half[boundary] for half in halves]).to(keep) for boundary in halves[0]}

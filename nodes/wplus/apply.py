@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 from ...face_tools.coefficients import ARKIT_51
 from ...systems.wplus.directions import long_enough
-from ...systems.wplus.patch import WPlusAction
+from ...systems.wplus.patch import WPlusPatch
 from ...unet.clip.curve import Curve
 from ...unet.hosts import comfy_attention
 from ..checks import require_sd15
@@ -116,7 +116,7 @@ class ApplyWPlus(io.ComfyNode):
         scales = lambdas_of(curve, track, coefficient, lambdas).times(strength)
         if not any(scales.values) or start_percent >= end_percent:
             return io.NodeOutput(patched)
-        action = WPlusAction(
+        patch = WPlusPatch(
             wplus.module,
             long_enough(w),
             scales,
@@ -125,7 +125,7 @@ class ApplyWPlus(io.ComfyNode):
             delay=delay,
             span=span_of(start_percent, end_percent),
         )
-        comfy_attention.bind(patched, [action], optimized_attention, [wplus.patcher])
+        comfy_attention.bind(patched, [patch], optimized_attention, [wplus.patcher])
         return io.NodeOutput(patched)
 
 

@@ -13,8 +13,8 @@ from ...systems.xdyna.patch import Dynamics, attach
 from ...unet.clip.keyframes import looped_windows
 from ...unet.clip.windows import Plan
 from ...unet.hosts import comfy_injection
-from ...unet.hosts.comfy_injection import TemporalAction
-from ...unet.patches import Weighted
+from ...unet.hosts.comfy_injection import TemporalPatch
+from ...unet.patches import WeightedPatch
 from ..checks import require_latent, require_sd15
 from ..hellomeme.attach import moves
 from ..notice import notice
@@ -157,7 +157,7 @@ class XDynaApply(io.ComfyNode):
             )
         else:
             comfy_injection.attach(
-                patched, Weighted(TemporalAction(xdyna.motion.module)), [xdyna.motion.patcher]
+                patched, WeightedPatch(TemporalPatch(xdyna.motion.module)), [xdyna.motion.patcher]
             )
         if window_length:
             layout = partial(looped_plan, length=window_length, overlap=overlap, seed=seed)

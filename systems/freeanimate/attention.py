@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ...unet.hosts.comfy_attention import AttentionAction, AttentionCall, Place
+from ...unet.hosts.comfy_attention import AttentionCall, AttentionPatch, Place
 
 KEY = "sk_portrait_reading"  # in transformer_options
 DEEPEST = 3  # level of the middle block
@@ -39,7 +39,7 @@ def level_of(place: Place) -> int:
     return {"down": block, "mid": DEEPEST, "up": DEEPEST - block}[side]
 
 
-class AnchoredAttention(AttentionAction):
+class AnchoredAttention(AttentionPatch):
     """Reads what the wrapper of extra rows has laid out (anchored_rows.py). Acts in calls that it has laid out, and in no others.
 
     level:       first level that reads the reference; below it lies where most of the cost is, and FateZero leaves it plain

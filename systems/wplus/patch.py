@@ -14,7 +14,7 @@ from torch import Tensor
 from ...unet.clip.curve import Curve
 from ...unet.clip.frames import COND, Rows
 from ...unet.clip.run import GRID, Run
-from ...unet.hosts.comfy_attention import AttentionAction, AttentionCall, Place
+from ...unet.hosts.comfy_attention import AttentionCall, AttentionPatch, Place
 from ...unet.hosts.extra_items import on_frames
 from .adapter import LAYERS, WIDTH, WPlus
 
@@ -29,7 +29,7 @@ class _Asked(NamedTuple):
     codes: Tensor
 
 
-class WPlusAction(AttentionAction):
+class WPlusPatch(AttentionPatch):
     """w: (1 or F, L, 512), a code, or a direction by itself.
 
     lambdas: of the frames

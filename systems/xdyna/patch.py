@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ...unet.clip.frames import COND, rows_of
 from ...unet.hosts import comfy_attention, extra_items
-from ...unet.hosts.comfy_attention import AttentionAction, AttentionCall, Place
+from ...unet.hosts.comfy_attention import AttentionCall, AttentionPatch, Place
 from ...unet.hosts.comfy_injection import block_at
 from ...unet.hosts.extra_items import Guests
 from .adapter import DynamicsAdapter
@@ -29,7 +29,7 @@ UNET, NORMED = (
 
 
 @dataclass(eq=False)
-class Dynamics(AttentionAction):
+class Dynamics(AttentionPatch):
     """One picture on one MODEL.
 
     reference:  (1, 4, h, w) its latent in the UNet's own scale; it stays clean at every timestep

@@ -120,7 +120,7 @@ def test_a_second_run_is_the_first_and_keeps_nothing(host, reference):
     first = host.sample(patched)
     from sk_portrait.unet.hosts.comfy_hooks import bound
 
-    assert all(not getattr(w.action, "_projected", None) for w in bound(patched))
+    assert all(not getattr(w.patch, "_projected", None) for w in bound(patched))
     assert torch.equal(host.sample(patched), first)
 
 

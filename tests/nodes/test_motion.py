@@ -86,12 +86,12 @@ def test_cond_and_uncond_apart_are_cond_and_uncond_together(host, kind, monkeypa
 
 
 def test_modules_stand_after_the_layers_and_before_what_changes_the_size(host):
-    from sk_portrait.unet.hosts.comfy_injection import Injection, TemporalAction
+    from sk_portrait.unet.hosts.comfy_injection import Injection, TemporalPatch
     from sk_portrait.unet.networks.animatediff import AnimateDiff
-    from sk_portrait.unet.patches import Weighted
+    from sk_portrait.unet.patches import WeightedPatch
 
     unet, widths = host.model.model.diffusion_model, (32, 64, 128, 128)
-    injection = Injection(Weighted(TemporalAction(AnimateDiff(widths, widths[::-1], mid=128))))
+    injection = Injection(WeightedPatch(TemporalPatch(AnimateDiff(widths, widths[::-1], mid=128))))
 
     def layers():
         blocks = {"in": unet.input_blocks, "mid": [unet.middle_block], "out": unet.output_blocks}

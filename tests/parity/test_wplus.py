@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 from sk_portrait.systems.wplus.adapter import Projection, ResidualAttention
 from sk_portrait.systems.wplus.directions import GANSpaceRow, ganspace, whole
-from sk_portrait.systems.wplus.patch import WPlusAction
+from sk_portrait.systems.wplus.patch import WPlusPatch
 from sk_portrait.testing.golden import Golden
 from sk_portrait.testing.golden_networks import animatediff_of, frames_first, moving_forward
 from sk_portrait.testing.golden_sampling import LATENT_SCALE
 from sk_portrait.testing.golden_systems import wplus_of
 from sk_portrait.unet.clip.curve import Curve
-from sk_portrait.unet.hosts.comfy_injection import TemporalAction
+from sk_portrait.unet.hosts.comfy_injection import TemporalPatch
 from sk_portrait.unet.networks.layers import Attention
-from sk_portrait.unet.patches import Weighted
+from sk_portrait.unet.patches import WeightedPatch
 
 Compared = Iterator[tuple[str, Tensor, Tensor]]  # (key of the output, ours, reference)
 
@@ -59,19 +59,19 @@ def _directions(golden: Golden, host) -> Compared:
         )
 
 
-def _variants(golden: Golden, host, t: dict[str, Tensor], lambdas: list[float]) -> dict[str, WPlusAction]:
-    """Golden output -> the action that makes it: rows of w are an identity, a direction, and its negative."""
+def _variants(golden: Golden, host, t: dict[str, Tensor], lambdas: list[float]) -> dict[str, WPlusPatch]:
+    """Golden output -> the patch that makes it: rows of w are an identity, a direction, and its negative."""
     network, one = wplus_of(golden, host), Curve.constant
     identity, edit = t["w"][:1], t["w"][1:2]
     return {
-        "identity_1": WPlusAction(network, identity, one(1.0)),
-        "identity_0": WPlusAction(network, identity, one(0.0)),
-        "edit_1": WPlusAction(network, edit, one(1.0)),
-        "edit_-0.7": WPlusAction(network, edit, one(-0.7)),
-        "edit_0": WPlusAction(network, edit, one(0.0)),
-        "edit_frames": WPlusAction(network, edit, Curve(tuple(lambdas))),
-        "edit_cond_only": WPlusAction(network, edit, one(0.7), uncond=False),
-        "morph": WPlusAction(network, t["w"], one(1.0)),
+        "identity_1": WPlusPatch(network, identity, one(1.0)),
+        "identity_0": WPlusPatch(network, identity, one(0.0)),
+        "edit_1": WPlusPatch(network, edit, one(1.0)),
+        "edit_-0.7": WPlusPatch(network, edit, one(-0.7)),
+        "edit_0": WPlusPatch(network, edit, one(0.0)),
+        "edit_frames": WPlusPatch(network, edit, Curve(tuple(lambdas))),
+        "edit_cond_only": WPlusPatch(network, edit, one(0.7), uncond=False),
+        "morph": WPlusPatch(network, t["w"], one(1.0)),
     }
 
 
@@ -81,21 +81,21 @@ def _unet(golden: Golden, host) -> Compared:
     text = t["text"].repeat_interleave(settings["frames"], 0)
     for name, want in t.items():
         if name.startswith("y_"):
-            actions = [variants[name[2:]]] if name[2:] in variants else []
-            yield name, host.forward(t["x"], text, settings["timestep"], attentions=actions), want
+            patches = [variants[name[2:]]] if name[2:] in variants else []
+            yield name, host.forward(t["x"], text, settings["timestep"], attentions=patches), want
 
 
 def _animatediff(golden: Golden, host) -> Compared:
     t, settings = golden.tensors("wplus_animatediff"), golden.index["cases"]["wplus_animatediff"]
     variants = _variants(golden, host, t, settings["lambdas"])
     text = t["text"].repeat_interleave(settings["frames"], 0)
-    with moving_forward(host, Weighted(TemporalAction(animatediff_of(golden, host).module))) as forward:
+    with moving_forward(host, WeightedPatch(TemporalPatch(animatediff_of(golden, host).module))) as forward:
         for name, want in t.items():
             if name.startswith("y_"):
-                action = variants[f"edit_{name[2:]}"]
+                patch = variants[f"edit_{name[2:]}"]
                 yield (
                     name,
-                    forward(frames_first(t["x"]), text, settings["timestep"], attentions=[action]),
+                    forward(frames_first(t["x"]), text, settings["timestep"], attentions=[patch]),
                     frames_first(want),
                 )
 
@@ -114,7 +114,7 @@ def _sample(golden: Golden, host) -> Compared:
     negative, positive = ([[row[None], {}]] for row in t["text"])
     for name, scale in (("y_1", 1.0), ("y_-0.7", -0.7)):
         model = host.patcher.clone()
-        delayed = WPlusAction(wplus_of(golden, host), t["w"][:1], Curve.constant(scale), delay=delay)
+        delayed = WPlusPatch(wplus_of(golden, host), t["w"][:1], Curve.constant(scale), delay=delay)
         comfy_attention.bind(model, [delayed], optimized_attention)
         guider = comfy.samplers.CFGGuider(model)
         guider.set_conds(positive, negative)

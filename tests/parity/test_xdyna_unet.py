@@ -15,9 +15,9 @@ from sk_portrait.testing.golden_sampling import LATENT_SCALE
 from sk_portrait.testing.golden_systems import TEXT, TOKENS, adapter_of, controlnet_of, hints_of, motion_of
 from sk_portrait.unet.clip.frames import COND, UNCOND
 from sk_portrait.unet.hosts.comfy_hooks import KEY
-from sk_portrait.unet.hosts.comfy_injection import TemporalAction
+from sk_portrait.unet.hosts.comfy_injection import TemporalPatch
 from sk_portrait.unet.hosts.comfy_injection import attach as attach_motion
-from sk_portrait.unet.patches import Weighted
+from sk_portrait.unet.patches import WeightedPatch
 
 Compared = Iterator[tuple[str, Tensor, Tensor]]  # (key of the output, ours, reference)
 
@@ -63,7 +63,7 @@ def _unet(golden: Golden, host) -> Compared:
         )  # golden halves: uncond first
         attach(model, dynamics, optimized_attention)
         if moves:
-            attach_motion(model, Weighted(TemporalAction(motion)))
+            attach_motion(model, WeightedPatch(TemporalPatch(motion)))
         comfy.model_management.load_models_gpu([model], force_full_load=True)
         for injection in model.get_injections(KEY) or ():
             injection.inject(model)
@@ -115,9 +115,9 @@ def _sample(case: str):
         from sk_portrait.unet.clip.keyframes import looped_windows
         from sk_portrait.unet.clip.run import GRID
         from sk_portrait.unet.clip.windows import Plan
-        from sk_portrait.unet.hosts.comfy_injection import TemporalAction
+        from sk_portrait.unet.hosts.comfy_injection import TemporalPatch
         from sk_portrait.unet.hosts.comfy_injection import attach as attach_motion
-        from sk_portrait.unet.patches import Weighted
+        from sk_portrait.unet.patches import WeightedPatch
 
         t, settings = golden.tensors(case), golden.index["cases"][case]
         (negative, positive), tokens = golden.tensors("xdyna_unet")["context"].split([TEXT, TOKENS], dim=1)
@@ -131,7 +131,7 @@ def _sample(case: str):
             Dynamics(adapter_of(golden, host.operations), reference, tokens.flip(0)),
             optimized_attention,
         )
-        attach_motion(model, Weighted(TemporalAction(motion_of(golden, host.operations))))
+        attach_motion(model, WeightedPatch(TemporalPatch(motion_of(golden, host.operations))))
         model.add_object_patch("model_sampling", linear_schedule(model))
 
         offsets = dict(

@@ -153,13 +153,13 @@ def smiling(host, model):
     """With Apply W+, which acts in the attentions that X-Dyna acts in too."""
     from comfy.ldm.modules.attention import optimized_attention
 
-    from sk_portrait.systems.wplus.patch import WPlusAction
+    from sk_portrait.systems.wplus.patch import WPlusPatch
     from sk_portrait.testing.golden_systems import wplus_of
     from sk_portrait.unet.clip.curve import Curve
     from sk_portrait.unet.hosts import comfy_attention
 
     model = model.clone()
-    slider = WPlusAction(wplus_of(GOLDENS, host), normal("smile", 1, 18, 512), Curve((-0.7, 0.0, 0.7)))
+    slider = WPlusPatch(wplus_of(GOLDENS, host), normal("smile", 1, 18, 512), Curve((-0.7, 0.0, 0.7)))
     comfy_attention.bind(model, [slider], optimized_attention)
     return model
 

@@ -186,5 +186,5 @@ def test_a_compiled_unet_finds_every_windows_own_drive(host, moved, monkeypatch)
 
 def test_the_end_of_a_run_keeps_nothing_where_the_unet_computes(host, moved):
     host.sample(moved, noise=shared_noise(FRAMES), steps=1)
-    kept = [r._sources for w in bound(moved) for r in vars(w.action).values() if isinstance(r, Resident)]
+    kept = [r._sources for w in bound(moved) for r in vars(w.patch).values() if isinstance(r, Resident)]
     assert kept == [{}, {}]

@@ -28,10 +28,10 @@ def test_features_and_weights_of_frames_are_where_each_call_is():
 
 @pytest.mark.comfy
 def test_keys_and_values_of_the_reference_and_the_drive_are_where_each_call_is(comfy):
-    from sk_portrait.sk_attention.drive import DriveAction
-    from sk_portrait.sk_attention.reference import ReferenceAction
+    from sk_portrait.sk_attention.drive import DrivePatch
+    from sk_portrait.sk_attention.reference import ReferencePatch
 
-    attends, acts, rows = ReferenceAction(Host().reference("v2")), DriveAction(drive(3)), rows_of(ROWS, 6)
+    attends, acts, rows = ReferencePatch(Host().reference("v2")), DrivePatch(drive(3)), rows_of(ROWS, 6)
     for placement in (HERE, WIDER, HERE):
         knitted = attends.prepare(rows, placement).boundaries["up_1"]
         assert {tensor.dtype for tensor in (*knitted.rows, *knitted.columns)} == {placement.dtype}

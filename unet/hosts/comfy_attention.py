@@ -52,7 +52,7 @@ class AttentionCall(NamedTuple):
     options: dict[str, Any]
 
 
-class AttentionAction:
+class AttentionPatch:
     """A patch of attentions. It implements any of these methods:
 
     self_inputs(place, n, keys, values, call)    -> three tensors (B, n, C), (B, m, C), (B, m, C) before their projections
@@ -70,22 +70,22 @@ class AttentionAction:
         """End of a run: drop what was kept for it."""
 
 
-class Attentions:
+class AttentionPatchSet:
     """The attention patches of one MODEL, in the order of their nodes."""
 
-    def __init__(self, actions: Iterable[AttentionAction], attention: Callable):
-        self.actions, self.attention = tuple(actions), attention
+    def __init__(self, patches: Iterable[AttentionPatch], attention: Callable):
+        self.patches, self.attention = tuple(patches), attention
 
     def has(self, method: str) -> bool:
-        return any(hasattr(action, method) for action in self.actions)
+        return any(hasattr(patch, method) for patch in self.patches)
 
     def acting(self, method: str, options: dict) -> Iterator[tuple[Callable, Place, AttentionCall]]:
         """The method of every active patch, with the place and the call to pass to it."""
         place = PLACES.get(options["block"])
         call = options[KEY]._replace(layout=layout_of(options), options=options)
-        for action in self.actions if place else ():
-            if hasattr(action, method) and acts_in(action.span, call.run, call.sigma):
-                yield getattr(action, method), place, call
+        for patch in self.patches if place else ():
+            if hasattr(patch, method) and acts_in(patch.span, call.run, call.sigma):
+                yield getattr(patch, method), place, call
 
     def cross_heads(self, q: Tensor, out: Tensor, options: dict) -> Tensor:
         for act, place, call in self.acting(CROSS_HEADS, options):
@@ -93,14 +93,14 @@ class Attentions:
         return out
 
     def release(self) -> None:
-        for action in self.actions:
-            action.release()
+        for patch in self.patches:
+            patch.release()
 
 
-class Patch:
+class AttentionHook:
     """One entry of ComfyUI's patch lists: calls one method of all attention patches."""
 
-    def __init__(self, binding: Attentions, method: str):
+    def __init__(self, binding: AttentionPatchSet, method: str):
         self.binding, self.method = binding, method
 
     def __call__(self, *arguments: Any) -> Tensor | tuple[Tensor, ...]:
@@ -110,7 +110,7 @@ class Patch:
             tensors = [result] if isinstance(result, Tensor) else result
         return tensors[0] if len(tensors) == 1 else tuple(tensors)
 
-    def __deepcopy__(self, memo) -> Patch:
+    def __deepcopy__(self, memo) -> AttentionHook:
         return self  # old versions deep-copy model_options at every clone
 
 
@@ -123,7 +123,7 @@ class TextAttention:
 
     def __init__(
         self,
-        binding: Attentions,
+        binding: AttentionPatchSet,
         earlier: Callable | None = None,
         later: Iterable[tuple[Callable, dict]] = (),
     ):
@@ -187,21 +187,21 @@ def note(
     return executor(x, timesteps, context, y, control, {**options, KEY: call}, **others)
 
 
-def bound(patcher: Any) -> tuple[AttentionAction, ...]:
+def bound(patcher: Any) -> tuple[AttentionPatch, ...]:
     """The attention patches that earlier nodes bound to this MODEL."""
     binding = patcher.get_attachment(KEY)
-    return binding.actions if binding else ()
+    return binding.patches if binding else ()
 
 
 def bind(
-    patcher: Any, actions: Iterable[AttentionAction], attention: Callable, patchers: Iterable[Any] = ()
+    patcher: Any, patches: Iterable[AttentionPatch], attention: Callable, patchers: Iterable[Any] = ()
 ) -> None:
     """Add attention patches to a freshly cloned MODEL, merged with those of earlier nodes; the original MODEL keeps its own.
 
     attention: ComfyUI's optimized_attention; patchers: ModelPatchers of the patches' weights, loaded together with the MODEL.
     """
     old = patcher.get_attachment(KEY)
-    new = Attentions((*bound(patcher), *actions), attention)
+    new = AttentionPatchSet((*bound(patcher), *patches), attention)
     patcher.set_attachments(KEY, new)
     patcher.set_additional_models(KEY, [*patcher.get_additional_models_with_key(KEY), *patchers])
     take_part(patcher)
@@ -211,7 +211,7 @@ def bind(
         patcher.add_callback_with_key(ON_CLONE, KEY, part)
     for name, method in PATCHES.items():
         if new.has(method):
-            _put(patcher, Patch(new, method), name)
+            _put(patcher, AttentionHook(new, method), name)
     _replace_text_attentions(patcher, new)
 
 
@@ -228,16 +228,16 @@ def part(patcher: Any, clone: Any) -> None:
             replaced[block] = TextAttention(attention.binding, attention.earlier, attention.later)
 
 
-def _put(patcher: Any, ours: Patch, name: str) -> None:
+def _put(patcher: Any, ours: AttentionHook, name: str) -> None:
     """Add to ComfyUI's list, or replace our entry from an earlier node."""
-    patches = patcher.model_options["transformer_options"].get("patches", {})
-    if any(isinstance(patch, Patch) for patch in patches.get(name, ())):
-        patches[name] = [ours if isinstance(patch, Patch) else patch for patch in patches[name]]
+    lists = patcher.model_options["transformer_options"].get("patches", {})
+    if any(isinstance(patch, AttentionHook) for patch in lists.get(name, ())):
+        lists[name] = [ours if isinstance(patch, AttentionHook) else patch for patch in lists[name]]
     else:
         patcher.set_model_patch(ours, name)
 
 
-def _replace_text_attentions(patcher: Any, binding: Attentions) -> None:
+def _replace_text_attentions(patcher: Any, binding: AttentionPatchSet) -> None:
     """At every place, wrap the existing replacement, or replace our own from an earlier node."""
     replaced = patcher.model_options["transformer_options"].get("patches_replace", {}).get("attn2", {})
     for side, number in PLACES:

@@ -17,7 +17,7 @@ from ..clip.frames import COND, rows_of
 from ..clip.run import NOISE_LEVEL, note_run
 from ..clip.windows import tell_window
 from ..feature_cache import Placement
-from ..patches import Call, PatchSet, Weighted
+from ..patches import Call, PatchSet, WeightedPatch
 from .extra_items import frames_of, on_frames, rows_seen
 
 # ComfyUI's block number -> block boundary: after input block i, before output block i. Nothing lies between the middle block and
@@ -61,9 +61,12 @@ class Binding:
     """The patches of one MODEL as hooks of ComfyUI."""
 
     def __init__(
-        self, actions: Iterable[Weighted], patchers: Iterable[Any] = (), free_memory: FreeMemory = unlimited
+        self,
+        patches: Iterable[WeightedPatch],
+        patchers: Iterable[Any] = (),
+        free_memory: FreeMemory = unlimited,
     ):
-        self.patches = PatchSet(actions)
+        self.patch_set = PatchSet(patches)
         self.patchers = list(patchers)
         self.free_memory = free_memory
 
@@ -89,7 +92,7 @@ class Binding:
         shown: tuple[int, int] | None = None,
     ) -> Call:
         """Prepare a UNet call from its transformer_options. batch: number of items; shown: (height, width) of its latent, if known."""
-        return self.patches.prepare(rows_of(options, batch, shown), placement, options)
+        return self.patch_set.prepare(rows_of(options, batch, shown), placement, options)
 
     def begin(self, emb: Tensor, model_channels: int, options: dict) -> Tensor:
         call, emb_of_frames = options.get(KEY), frames_of(emb, options)
@@ -129,7 +132,7 @@ def read_noise_level(
     """PREDICT_NOISE wrapper: read the noise level once per step, only if a patch has a percent range or follows the steps, because
     reading it causes a GPU synchronisation."""
     options = model_options.get("transformer_options", {})
-    if (binding := _binding(options)) and binding.patches.follow_noise:
+    if (binding := _binding(options)) and binding.patch_set.follow_noise:
         model_options = model_options | {
             "transformer_options": options | {NOISE_LEVEL: float(timestep.max())}
         }
@@ -189,16 +192,16 @@ def _binding(options: Mapping[str, Any]) -> Binding | None:
     )
 
 
-def bound(patcher: Any) -> tuple[Weighted, ...]:
+def bound(patcher: Any) -> tuple[WeightedPatch, ...]:
     """The patches that earlier nodes bound to this MODEL."""
     binding = _binding(patcher.model_options["transformer_options"])
-    return binding.patches.actions if binding else ()
+    return binding.patch_set.patches if binding else ()
 
 
 def release(patcher: Any) -> None:
     """Free what the patches of this MODEL kept for a sampling run."""
     if binding := _binding(patcher.model_options["transformer_options"]):
-        binding.patches.release()
+        binding.patch_set.release()
 
 
 def take_part(patcher: Any) -> None:
@@ -210,7 +213,7 @@ def take_part(patcher: Any) -> None:
 
 def bind(
     patcher: Any,
-    actions: Iterable[Weighted],
+    patches: Iterable[WeightedPatch],
     patchers: Iterable[Any] = (),
     free_memory: FreeMemory = unlimited,
 ) -> None:
@@ -220,7 +223,7 @@ def bind(
     free_memory: called once per run, to decide whether the features fit on the device
     """
     old = _binding(patcher.model_options["transformer_options"])
-    new = Binding((*bound(patcher), *actions), [*(old.patchers if old else ()), *patchers], free_memory)
+    new = Binding((*bound(patcher), *patches), [*(old.patchers if old else ()), *patchers], free_memory)
     take_part(patcher)
     if not old:
         patcher.add_callback_with_key(ON_CLEANUP, KEY, release)
@@ -228,13 +231,13 @@ def bind(
         if not old:
             patcher.set_model_patch(hook, name)
             continue
-        patches = patcher.model_options["transformer_options"]["patches"]
-        patches[name] = [hook if isinstance(p, Hook) and p.binding is old else p for p in patches[name]]
+        lists = patcher.model_options["transformer_options"]["patches"]
+        lists[name] = [hook if isinstance(p, Hook) and p.binding is old else p for p in lists[name]]
 
 
 @torch.no_grad()
 def plain_pass(
-    model: Any, latents: Tensor, context: Tensor, actions: Iterable[Weighted], branch: int = COND
+    model: Any, latents: Tensor, context: Tensor, patches: Iterable[WeightedPatch], branch: int = COND
 ) -> None:
     """Reference pass: one forward of ComfyUI's loaded BaseModel at timestep 0 over clean latents (paper, section 3.2).
 
@@ -243,7 +246,7 @@ def plain_pass(
     """
     dtype = _inference_dtype(model)
     options = {
-        "patches": {name: [hook] for name, hook in Binding(actions).hooks().items()},
+        "patches": {name: [hook] for name, hook in Binding(patches).hooks().items()},
         "cond_or_uncond": [branch],
     }
     model.diffusion_model(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..clip.frames import Rows
 from ..feature_cache import Placement
 from ..networks.animatediff import AnimateDiff
-from ..patches import MOTION, Call, Weighted
+from ..patches import MOTION, Call, WeightedPatch
 from .comfy_hooks import KEY, FreeMemory, bind, unlimited
 from .extra_items import on_frames
 
@@ -27,8 +27,8 @@ KINDS = (
 )  # a module follows the last layer of the first of these kinds that its block has
 
 
-class TemporalAction:
-    """AnimateDiff as an action: at each place the frames of a chunk attend to each other."""
+class TemporalPatch:
+    """AnimateDiff as a patch: at each place the frames of a chunk attend to each other."""
 
     order = MOTION
 
@@ -49,7 +49,7 @@ class TemporalAction:
 class Marker(nn.Module):
     """Stands in the UNet where the module of `place` acts. It owns no tensor, and no copy of a MODEL copies it."""
 
-    def __init__(self, weighted: Weighted, place: Place):
+    def __init__(self, weighted: WeightedPatch, place: Place):
         super().__init__()
         self.weighted, self.place = weighted, place
 
@@ -70,8 +70,8 @@ class Injection:
     """The markers of one AnimateDiff in one MODEL. All clones of a MODEL share one UNet, so both ways can be repeated safely and
     take out what they put in, by identity, and nothing else."""
 
-    def __init__(self, weighted: Weighted):
-        self.markers = [Marker(weighted, place) for place in weighted.action.sites]
+    def __init__(self, weighted: WeightedPatch):
+        self.markers = [Marker(weighted, place) for place in weighted.patch.sites]
 
     def inject(self, patcher: Any) -> None:
         """Put every marker right after its layer."""
@@ -93,9 +93,9 @@ class Injection:
 
 
 def attach(
-    patcher: Any, weighted: Weighted, patchers: Iterable[Any] = (), free_memory: FreeMemory = unlimited
+    patcher: Any, weighted: WeightedPatch, patchers: Iterable[Any] = (), free_memory: FreeMemory = unlimited
 ) -> None:
-    """Give a freshly cloned MODEL a TemporalAction. patchers, free_memory: as of `bind`.
+    """Give a freshly cloned MODEL a TemporalPatch. patchers, free_memory: as of `bind`.
 
     ComfyUI leaves injections in the UNet after a run, until another MODEL is loaded. Ours are there only while a run lasts: markers
     in the middle of a block shift the names of the layers behind them, which a LoRA loader would see.

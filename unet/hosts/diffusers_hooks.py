@@ -14,16 +14,18 @@ from torch import Tensor, nn
 
 from ..clip.frames import COND, rows_of
 from ..feature_cache import Placement
-from ..patches import Call, Capture, PatchSet, Weighted
+from ..patches import Call, Capture, PatchSet, WeightedPatch
 
 
 @contextmanager
-def bound(unet: nn.Module, actions: Iterable[Weighted], options: Mapping[str, Any]) -> Iterator[nn.Module]:
-    """While open, every call of `unet` runs the actions; afterwards the UNet is as it was.
+def bound(
+    unet: nn.Module, patches: Iterable[WeightedPatch], options: Mapping[str, Any]
+) -> Iterator[nn.Module]:
+    """While open, every call of `unet` runs the patches; afterwards the UNet is as it was.
 
     options: as ComfyUI's transformer_options: `cond_or_uncond`, `context_window`; inside a run also the run, `uuids` and `sigmas`.
     """
-    binding = _Binding(PatchSet(actions), options)
+    binding = _Binding(PatchSet(patches), options)
     hooks = [
         unet.time_embedding.register_forward_hook(binding.begin),
         unet.mid_block.register_forward_hook(binding.middle),
@@ -41,7 +43,7 @@ def bound(unet: nn.Module, actions: Iterable[Weighted], options: Mapping[str, An
     finally:
         for hook in hooks:
             hook.remove()
-        binding.patches.release()
+        binding.patch_set.release()
 
 
 @torch.no_grad()
@@ -50,19 +52,19 @@ def plain_features(
 ) -> dict[str, Tensor]:
     """What one forward at timestep 0 over clean latents (N, 4, h, w), context (1 or N, t, D), shows at every block boundary."""
     capture = Capture()
-    with bound(unet, [Weighted(capture)], {"cond_or_uncond": [branch]}):
+    with bound(unet, [WeightedPatch(capture)], {"cond_or_uncond": [branch]}):
         unet(latents, 0, encoder_hidden_states=context.expand(len(latents), -1, -1))
         return capture.features
 
 
 class _Binding:
     def __init__(self, patches: PatchSet, options: Mapping[str, Any]):
-        self.patches, self.options = patches, options
+        self.patch_set, self.options = patches, options
         self.call: Call | None = None
 
     def begin(self, module: nn.Module, args: tuple, emb: Tensor) -> None:
         rows, placement = rows_of(self.options, emb.shape[0]), Placement(emb.device, emb.dtype)
-        self.call = self.patches.prepare(rows, placement, self.options)._replace(emb=emb)
+        self.call = self.patch_set.prepare(rows, placement, self.options)._replace(emb=emb)
 
     def leave_down(self, boundary: str):
         def hook(module: nn.Module, args: tuple, output: tuple) -> tuple:

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from ..clip.frames import rows_of
 from ..feature_cache import Placement
-from ..patches import PatchSet, Weighted
+from ..patches import PatchSet, WeightedPatch
 from .comfy_injection import Place
 
 
 @contextmanager
-def moving(unet: nn.Module, weighted: Weighted, options: Mapping[str, Any]) -> Iterator[nn.Module]:
-    """While open, every call of `unet` runs a TemporalAction after each of its layers. options: as ComfyUI's transformer_options."""
+def moving(unet: nn.Module, weighted: WeightedPatch, options: Mapping[str, Any]) -> Iterator[nn.Module]:
+    """While open, every call of `unet` runs a TemporalPatch after each of its layers. options: as ComfyUI's transformer_options."""
     patches = PatchSet([weighted])
 
     def after(place: Place):
@@ -32,7 +32,7 @@ def moving(unet: nn.Module, weighted: Weighted, options: Mapping[str, Any]) -> I
 
         return hook
 
-    hooks = [_layer(unet, place).register_forward_hook(after(place)) for place in weighted.action.sites]
+    hooks = [_layer(unet, place).register_forward_hook(after(place)) for place in weighted.patch.sites]
     try:
         yield unet
     finally:
