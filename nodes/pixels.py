@@ -56,7 +56,7 @@ def require_memory(count: int, height: int, width: int) -> None:
         )
 
 
-def room(count: int, height: int, width: int) -> torch.Tensor:
+def empty_images(count: int, height: int, width: int) -> torch.Tensor:
     """An IMAGE (count, height, width, 3) to be filled. Raises ValueError where the machine has no memory for it.
 
     NumPy asks the system for large pages, which are there far sooner than torch's small ones.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..unet.clip.fit import fitted, notice_size, resized
 from ..unet.clip.frames import COND, UNCOND, Rows
-from ..unet.feature_cache import Placement, Resident
+from ..unet.feature_cache import FeatureCache, TargetDevice
 from ..unet.patches import DRIVE, Call
 
 log = logging.getLogger(__name__)
@@ -84,10 +84,10 @@ class DrivePatch:
     def __init__(self, drive: Drive):
         self.sites = drive.features.keys()
         self.drive = drive
-        self._features, self._null = Resident(drive.features), Resident(drive.null)
+        self._features, self._null = FeatureCache(drive.features), FeatureCache(drive.null)
         self._looked = False  # at what is sampled, in this run
 
-    def prepare(self, rows: Rows, placement: Placement) -> tuple[Mapping[str, Tensor], ...]:
+    def prepare(self, rows: Rows, target: TargetDevice) -> tuple[Mapping[str, Tensor], ...]:
         """For each chunk, block boundary -> (chunk or 1, C, h, w). Raises FrameCountError, or ValueError for a picture of another shape."""
         if len(self.drive) > 1:
             rows.require_clip(len(self.drive), "drive")
@@ -96,7 +96,7 @@ class DrivePatch:
             self._look(rows)
         frames = {branch: rows.window if len(self._of(branch)) > 1 else (0,) for branch in (COND, UNCOND)}
         sources = {COND: self._features, UNCOND: self._null}
-        added = {branch: sources[branch].at(frames[branch], placement) for branch in set(rows.chunks)}
+        added = {branch: sources[branch].at(frames[branch], target) for branch in set(rows.chunks)}
         if rows.views is None:
             return tuple(added[branch] for branch in rows.chunks)
         return tuple(

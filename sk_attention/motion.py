@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..unet.clip.fit import fitted, resized
 from ..unet.clip.frames import Rows
-from ..unet.feature_cache import Placement
+from ..unet.feature_cache import TargetDevice
 from ..unet.networks.animatediff import TemporalTransformer, require_frames
 from ..unet.networks.layers import Attention, FeedForward, SinusoidalTable, conv3x3
 from ..unet.patches import MOTION, Call
@@ -129,12 +129,12 @@ class MotionPatch:
             tuple, Pads
         ] = {}  # (ends of the window, chunks of the call, where) -> what was made for them in this run
 
-    def prepare(self, rows: Rows, placement: Placement) -> Pads | None:
+    def prepare(self, rows: Rows, target: TargetDevice) -> Pads | None:
         """Block boundary -> (chunks, 2, c, h, w), or None where the frames at the ends are no key frames."""
         ends = rows.window[0], rows.window[-1]
         if not all(end in self.key_frames for end in ends):
             return None
-        key = (ends, rows.chunks, rows.views, placement.there)
+        key = (ends, rows.chunks, rows.views, target.there)
         kept = self._pads.get(key)
         if kept is None:
             seen = [[self.key_frames[end][branch] for end in ends] for branch in rows.chunks]
@@ -146,10 +146,10 @@ class MotionPatch:
                     chunk if view is None else fitted(chunk, boundary, view)
                     for chunk, view in zip(chunks, views, strict=True)
                 ]
-                return torch.stack(fit).to(placement.device, placement.dtype)
+                return torch.stack(fit).to(target.device, target.dtype)
 
             kept = {boundary: pads(boundary) for boundary in self.sites}
-            if sum(made.nbytes for made in kept.values()) < placement.room():
+            if sum(made.nbytes for made in kept.values()) < target.free_vram():
                 self._pads[key] = kept
         return kept
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..unet.clip.fit import Size, View, notice_size, resized
 from ..unet.clip.frames import Rows
-from ..unet.feature_cache import Placement
+from ..unet.feature_cache import TargetDevice
 from ..unet.patches import REFERENCE, Call
 from .attention import Knitted, SKReferenceAttention, SKReferenceAttentionV5, STKReferenceModule
 
@@ -106,7 +106,7 @@ class ReferencePatch:
         self.reference = reference
         self._projected: dict[tuple, Beside] = {}  # by what the chunks of a call are, and where
 
-    def prepare(self, rows: Rows, placement: Placement) -> Beside:
+    def prepare(self, rows: Rows, target: TargetDevice) -> Beside:
         """What the chunks attend to at each block boundary. Raises ValueError for a picture of another shape than the portrait's."""
         if not self._projected and rows.views:
             notice_size(
@@ -115,10 +115,10 @@ class ReferencePatch:
                 "reference",
                 "encode the portrait at the size that is sampled",
             )
-        key = (rows.chunks, rows.views, placement.there)
+        key = (rows.chunks, rows.views, target.there)
         if key not in self._projected:
             boundaries = {
-                boundary: self._beside(boundary, rows.chunks, rows.views, placement.device, placement.dtype)
+                boundary: self._beside(boundary, rows.chunks, rows.views, target.device, target.dtype)
                 for boundary in self.sites
             }
             self._projected[key] = Beside(rows.chunks, rows.views, boundaries)

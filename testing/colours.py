@@ -46,8 +46,8 @@ def film_in(
                 frame.colorspace, frame.color_range = colour.matrix, 2 if colour.full else 1
             for plane, values in zip(frame.planes, _halved(to_planes(picture, colour))):
                 kind = np.dtype(np.uint8 if colour.bits == 8 else np.uint16)
-                room = np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind.itemsize)
-                room[: plane.height, : plane.width] = (
+                free_vram = np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind.itemsize)
+                free_vram[: plane.height, : plane.width] = (
                     values if colour.bits > 8 else rounded(values.astype(np.float32))
                 )
             container.mux(stream.encode(frame))

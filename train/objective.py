@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..sk_attention.drive import EMPTY, Expression
 from ..sk_attention.motion import SKMotion
 from ..unet.clip.frames import COND, Rows
-from ..unet.feature_cache import Placement
+from ..unet.feature_cache import TargetDevice
 from ..unet.hosts.comfy_injection import TemporalPatch
 from ..unet.hosts.diffusers_hooks import bound
 from ..unet.hosts.diffusers_injection import moving
@@ -66,7 +66,7 @@ class _Enough(Exception):
 class _Plain:
     """A patch of one UNet call, made for it: it has nothing to prepare, and what it holds goes with it."""
 
-    def prepare(self, rows: Rows, placement: Placement) -> None:
+    def prepare(self, rows: Rows, target: TargetDevice) -> None:
         """Nothing is needed."""
 
     def release(self) -> None:

@@ -13,12 +13,12 @@ Frames = tuple[int, ...]
 There = tuple[torch.device, torch.dtype]
 
 
-class Placement(NamedTuple):
-    """Target device and dtype, and `room()`: bytes of free VRAM for features."""
+class TargetDevice(NamedTuple):
+    """Target device and dtype, and `free_vram()`: bytes of free VRAM for features."""
 
     device: torch.device
     dtype: torch.dtype
-    room: Callable[[], float] = lambda: math.inf
+    free_vram: Callable[[], float] = lambda: math.inf
 
     @property
     def there(self) -> There:
@@ -30,23 +30,23 @@ class Placement(NamedTuple):
         return tensor.device == self.device and tensor.dtype == self.dtype
 
 
-class Resident:
+class FeatureCache:
     """Feature cache: tensors of a clip (F, ...) by name, copied to the target device for one run, all requested frames or by window."""
 
     def __init__(self, clip: Mapping[str, Tensor]):
         self.clip = clip
         self.release()
 
-    def at(self, frames: Frames, placement: Placement) -> dict[str, Tensor]:
+    def at(self, frames: Frames, target: TargetDevice) -> dict[str, Tensor]:
         """Name -> (len(frames), ...) of these frames; evenly spaced ones are views."""
-        if placement.there not in self._sources:
-            bytes_there = sum(tensor.numel() for tensor in self.clip.values()) * placement.dtype.itemsize
-            if all(placement.holds(tensor) for tensor in self.clip.values()):
+        if target.there not in self._sources:
+            bytes_there = sum(tensor.numel() for tensor in self.clip.values()) * target.dtype.itemsize
+            if all(target.holds(tensor) for tensor in self.clip.values()):
                 source = _Views(self.clip)
             else:
-                source = (_Whole if bytes_there < placement.room() else _Ahead)(self.clip, placement)
-            self._sources[placement.there] = source
-        return self._sources[placement.there].at(frames)
+                source = (_Whole if bytes_there < target.free_vram() else _Ahead)(self.clip, target)
+            self._sources[target.there] = source
+        return self._sources[target.there].at(frames)
 
     def release(self) -> None:
         """Free the copies of a run."""
@@ -71,10 +71,8 @@ class _Views:
 class _Whole(_Views):
     """The whole clip on the target device, copied frame by frame as requested."""
 
-    def __init__(self, clip: Mapping[str, Tensor], placement: Placement):
-        super().__init__(
-            {name: torch.empty_like(tensor, **_there(placement)) for name, tensor in clip.items()}
-        )
+    def __init__(self, clip: Mapping[str, Tensor], target: TargetDevice):
+        super().__init__({name: torch.empty_like(tensor, **_there(target)) for name, tensor in clip.items()})
         self.origin, self.filled = clip, set()
 
     def at(self, frames: Frames) -> dict[str, Tensor]:
@@ -89,9 +87,9 @@ class _Whole(_Views):
 class _Ahead:
     """One window on the device and the next one prefetched. Windows come in the same order in every step, so the follower is known."""
 
-    def __init__(self, clip: Mapping[str, Tensor], placement: Placement):
-        self.views, self.placement = _Views(clip), placement
-        self.stream = torch.cuda.Stream(placement.device) if placement.device.type == "cuda" else None
+    def __init__(self, clip: Mapping[str, Tensor], target: TargetDevice):
+        self.views, self.target = _Views(clip), target
+        self.stream = torch.cuda.Stream(target.device) if target.device.type == "cuda" else None
         self.followers: dict[Frames, Frames] = {}
         self.coming: dict[Frames, dict[str, Tensor]] = {}
         self.now: tuple[Frames, dict[str, Tensor]] | None = None
@@ -111,25 +109,25 @@ class _Ahead:
         """Copies of a window on a separate stream."""
         window = self.views.at(frames)
         if self.stream is None:
-            return {name: tensor.to(**_there(self.placement)) for name, tensor in window.items()}
+            return {name: tensor.to(**_there(self.target)) for name, tensor in window.items()}
         with torch.cuda.stream(self.stream):
             return {
-                name: tensor.pin_memory().to(**_there(self.placement), non_blocking=True)
+                name: tensor.pin_memory().to(**_there(self.target), non_blocking=True)
                 for name, tensor in window.items()
             }
 
     def _arrived(self, window: dict[str, Tensor]) -> dict[str, Tensor]:
         """The same, after the UNet's stream waits for them."""
         if self.stream is not None:
-            current = torch.cuda.current_stream(self.placement.device)
+            current = torch.cuda.current_stream(self.target.device)
             current.wait_stream(self.stream)
             for tensor in window.values():
                 tensor.record_stream(current)
         return window
 
 
-def _there(placement: Placement) -> dict:
-    return {"device": placement.device, "dtype": placement.dtype}
+def _there(target: TargetDevice) -> dict:
+    return {"device": target.device, "dtype": target.dtype}
 
 
 def evenly(frames: Frames) -> slice | None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .clip.frames import Rows
 from .clip.run import Run, acts_in, noise_level, run_of
-from .feature_cache import Placement, Resident
+from .feature_cache import FeatureCache, TargetDevice
 from .strengths import EVEN, RowWeights, Strengths
 
 DOWN = tuple(f"down_{i}" for i in range(4))
@@ -88,7 +88,7 @@ class Patch(Protocol):
     order: int
     sites: Container[str]
 
-    def prepare(self, rows: Rows, placement: Placement) -> Any: ...
+    def prepare(self, rows: Rows, target: TargetDevice) -> Any: ...
 
     def __call__(self, boundary: str, h: Tensor, prepared: Any, call: Call) -> Tensor: ...
 
@@ -104,7 +104,7 @@ class Capture:
         self.sites = sites
         self.features: dict[str, Tensor] = {}
 
-    def prepare(self, rows: Rows, placement: Placement) -> None:
+    def prepare(self, rows: Rows, target: TargetDevice) -> None:
         """Nothing is needed."""
 
     def __call__(self, boundary: str, h: Tensor, prepared: None, call: Call) -> Tensor:
@@ -131,12 +131,12 @@ class WeightedPatch:
     span: tuple[float, float] | None = None
     mask: Tensor | None = None
     strengths: Strengths = EVEN
-    _resident_mask: Resident = field(init=False, repr=False)
+    _mask_cache: FeatureCache = field(init=False, repr=False)
     _row_weights: RowWeights = field(init=False, repr=False, default_factory=RowWeights)
 
     def __post_init__(self):
         object.__setattr__(
-            self, "_resident_mask", Resident({} if self.mask is None else {"mask": self.mask[:, None]})
+            self, "_mask_cache", FeatureCache({} if self.mask is None else {"mask": self.mask[:, None]})
         )
 
     @property
@@ -145,7 +145,7 @@ class WeightedPatch:
         return self.span is not None or self.strengths.steps is not None
 
     def prepare(
-        self, rows: Rows, placement: Placement, run: Run | None, sigma: float | None
+        self, rows: Rows, target: TargetDevice, run: Run | None, sigma: float | None
     ) -> tuple[WeightedPatch, Any, Tensor | None] | None:
         """(itself, what the patch prepared, weight (B or 1, 1, H, W) of the items, None = 1); None if it is not active."""
         if not acts_in(self.span, run, sigma):
@@ -153,8 +153,8 @@ class WeightedPatch:
         step, frames = self.strengths.at_step(run, sigma), self.strengths.in_frames(rows)
         if not step or not any(frames):
             return None
-        mask, weight = self._mask_of(rows, placement), self._row_weights.at(frames, step, placement)
-        return self, self.patch.prepare(rows, placement), _product(mask, weight)
+        mask, weight = self._mask_of(rows, target), self._row_weights.at(frames, step, target)
+        return self, self.patch.prepare(rows, target), _product(mask, weight)
 
     def __call__(self, boundary: str, h: Tensor, prepared: Any, weight: Tensor | None, call: Call) -> Tensor:
         """h (B, C, H, W) -> h + strength * (patched - h); weight (B or 1, 1, H', W') is resized to h."""
@@ -170,7 +170,7 @@ class WeightedPatch:
             )
         return h + strength * (acted - h)
 
-    def _mask_of(self, rows: Rows, placement: Placement) -> Tensor | None:
+    def _mask_of(self, rows: Rows, target: TargetDevice) -> Tensor | None:
         """Mask (B or 1, 1, H, W) of a call, or None."""
         if self.mask is None:
             return None
@@ -178,7 +178,7 @@ class WeightedPatch:
         if len(self.mask) > 1:
             rows.require_clip(len(self.mask), "mask")
             frames = rows.window
-        mask = self._resident_mask.at(frames, placement)["mask"]
+        mask = self._mask_cache.at(frames, target)["mask"]
         if rows.views and any(view.area for view in rows.views):
             shown = torch.cat([view.pixels(mask) for view in rows.views])
             return shown if len(mask) > 1 else shown.repeat_interleave(rows.chunk, dim=0)
@@ -187,7 +187,7 @@ class WeightedPatch:
     def release(self) -> None:
         """Free what a run kept."""
         self.patch.release()
-        self._resident_mask.release()
+        self._mask_cache.release()
         self._row_weights.release()
 
 
@@ -209,10 +209,10 @@ class PatchSet:
         """Whether the noise level matters to any of them."""
         return any(weighted.follows_noise for weighted in self.patches)
 
-    def prepare(self, rows: Rows, placement: Placement, options: Mapping[str, Any]) -> Call:
+    def prepare(self, rows: Rows, target: TargetDevice, options: Mapping[str, Any]) -> Call:
         """Prepare a UNet call with these rows from its transformer_options."""
         run, sigma = run_of(options), noise_level(options) if self.follow_noise else None
-        prepared = (weighted.prepare(rows, placement, run, sigma) for weighted in self.patches)
+        prepared = (weighted.prepare(rows, target, run, sigma) for weighted in self.patches)
         return Call(rows.chunk, tuple(filter(None, prepared)))
 
     def release(self) -> None:

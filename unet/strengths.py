@@ -12,7 +12,7 @@ from torch import Tensor
 from .clip.curve import PLACES, Curve, percent
 from .clip.frames import Rows
 from .clip.run import Run
-from .feature_cache import Placement, There
+from .feature_cache import TargetDevice, There
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ class RowWeights:
     def __init__(self):
         self._there: dict[tuple[tuple[float, ...], There], Tensor] = {}
 
-    def at(self, values: tuple[float, ...], factor: float, placement: Placement) -> Tensor | None:
+    def at(self, values: tuple[float, ...], factor: float, target: TargetDevice) -> Tensor | None:
         """(B or 1, 1, 1, 1) values times the factor; None if all are 1."""
         if factor == 1.0 and set(values) == {1.0}:
             return None
-        key = values, placement.there
+        key = values, target.there
         if key not in self._there:
-            self._there[key] = torch.tensor(values, device=placement.device, dtype=placement.dtype)[
+            self._there[key] = torch.tensor(values, device=target.device, dtype=target.dtype)[
                 :, None, None, None
             ]
         return self._there[key] * factor

@@ -27,7 +27,7 @@ from ...sk_attention.published_files import REFERENCE, find_part
 from ...sk_attention.reference import Reference, ReferencePatch
 from ...sk_attention.versions import VERSIONS
 from ...unet.clip.frames import COND, UNCOND, rows_of
-from ...unet.feature_cache import Placement
+from ...unet.feature_cache import TargetDevice
 from ...unet.hosts.diffusers_hooks import bound
 from ...unet.patches import DOWN, UP, PatchSet, WeightedPatch
 from ..verdict import verdict
@@ -141,10 +141,8 @@ def ratios(step: Step, patches: list[WeightedPatch], rounds: int) -> list[float]
     for _ in range(rounds):
         bare = seconds(step)
         with bound(step.net, patches, OPTIONS):
-            placement = Placement(step.x.device, step.x.dtype)
-            PatchSet(patches).prepare(
-                rows_of(OPTIONS, len(step.x)), placement, OPTIONS
-            )  # what a run does once
+            target = TargetDevice(step.x.device, step.x.dtype)
+            PatchSet(patches).prepare(rows_of(OPTIONS, len(step.x)), target, OPTIONS)  # what a run does once
             result.append(seconds(step) / bare)
     return result
 

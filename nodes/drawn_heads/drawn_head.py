@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ...drawn_heads import Identity, State, draw, masks, states_of, truth
 from ..face.calibration import straightened
 from ..notice import notice
-from ..pixels import put, room
+from ..pixels import empty_images, put
 from ..progress import ticker
 from ..schema import schema
 from ..types import FaceTrackType
@@ -108,7 +108,7 @@ class DrawnHead(io.ComfyNode):
                 notice(cls, "The track counts pitch from another zero: a straight look is drawn at 0.")
             states, fps = states_of(straight), track.fps
         tick = ticker(len(states))
-        images, marked = room(len(states), size, size), torch.empty(len(states), size, size)
+        images, marked = empty_images(len(states), size, size), torch.empty(len(states), size, size)
         for k, state in enumerate(states):
             put(images, k, draw(who, state, size))
             put(marked, k, masks(who, state, size))

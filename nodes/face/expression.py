@@ -9,7 +9,7 @@ from ...face_tools.editing import poses
 from ...face_tools.pictures.puppet import Puppet
 from ...face_tools.track import FaceTrack
 from ..notice import notice
-from ..pixels import frames_uint8, put, room
+from ..pixels import empty_images, frames_uint8, put
 from ..progress import ticker
 from ..schema import RARE, schema
 from ..types import FaceTrackType
@@ -107,7 +107,7 @@ class ExpressionEditor(io.ComfyNode):
         turns = poses.reachable(asked, puppet.pose)
         for text in poses.shortfalls(asked, puppet.pose):
             notice(cls, text)
-        tick, pictures = ticker(len(clip)), room(len(clip), *portrait.shape[1:3])
+        tick, pictures = ticker(len(clip)), empty_images(len(clip), *portrait.shape[1:3])
         for k, (change, turn) in enumerate(zip(wanted - own, turns)):
             if change.any() or turn.any():
                 put(pictures, k, puppet.draw(change, turn))

@@ -20,7 +20,7 @@ from ...face_tools.track import TrackError
 from ...face_tools.video_file import LOSSLESS, QUALITIES, STANDARD, write
 from ..checks import require_masks
 from ..notice import notice
-from ..pixels import frame_float, require_pictures, room
+from ..pixels import empty_images, frame_float, require_pictures
 from ..progress import ahead, for_each, ticker
 from ..schema import schema
 from ..types import CropType
@@ -133,7 +133,10 @@ class PasteBack(io.ComfyNode):
             crop.check(image)
         paster = Paster(portraits, crop, feather, colour_match, mask)
         height, width = images.shape[1:3]
-        result, pasted = room(count, height, width), torch.zeros(1 if paster.still else count, height, width)
+        result, pasted = (
+            empty_images(count, height, width),
+            torch.zeros(1 if paster.still else count, height, width),
+        )
 
         def paste(k: int) -> None:
             window = crop.of(k)

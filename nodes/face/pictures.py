@@ -10,7 +10,7 @@ from ...face_tools.pictures.patches import MOTION_CROP, PATCH, REGIONS, plan_pat
 from ...face_tools.report import describe
 from ...face_tools.trackers.straight_look import alike
 from ..notice import notice
-from ..pixels import frame_float, frame_uint8, put, require_rows, room
+from ..pixels import empty_images, frame_float, frame_uint8, put, require_rows
 from ..progress import for_each
 from ..schema import RARE, schema
 from ..types import CropType, FacePatchesType, FaceTrackType
@@ -62,7 +62,7 @@ class CropPortrait(io.ComfyNode):
             for note in (notes := leaving_notes(track, where)):
                 notice(cls, note)
             seen = seen.replace(notes=seen.notes + notes)
-        cropped = room(len(images), where.size, where.size)
+        cropped = empty_images(len(images), where.size, where.size)
         for_each(len(images), lambda k: put(cropped, k, where.of(k).cut(frame_float(images[k]))))
         return io.NodeOutput(cropped, seen, where, describe(seen))
 
@@ -124,7 +124,7 @@ class DrawHeadPose(io.ComfyNode):
             track if portrait_track is None else portrait_track
         ).size  # the place that is kept is a place in the portrait
         width, height = (round(side * size / min(shown)) if size else side // CELL * CELL for side in shown)
-        pictures = room(len(track), height, width)
+        pictures = empty_images(len(track), height, width)
         for_each(
             len(track), lambda k: put(pictures, k, draw_box(track.rotation[k], places[k], (width, height)))
         )
@@ -169,7 +169,7 @@ class FacePatches(io.ComfyNode):
         require_rows(track, images)
         plan = plan_patches(track)
         plan.check(images[0])
-        pictures = {name: room(len(images), PATCH, PATCH) for name in (*REGIONS, MOTION_CROP)}
+        pictures = {name: empty_images(len(images), PATCH, PATCH) for name in (*REGIONS, MOTION_CROP)}
 
         def cut(k: int) -> None:
             for name, picture in plan.cut_part(frame_uint8(images[k][plan.part(k)]), k).items():

@@ -6,7 +6,7 @@ from comfy_api.latest import io, ui
 
 from ...face_tools.editing.adjust import names_in
 from ...face_tools.pictures.preview import draw_overlay, draw_plot, draw_sheet
-from ..pixels import frames_uint8, put, require_rows, room
+from ..pixels import empty_images, frames_uint8, put, require_rows
 from ..progress import ticker
 from ..schema import RARE, schema
 from ..types import FaceTrackType
@@ -84,7 +84,7 @@ class PreviewTrack(io.ComfyNode):
         else:
             width, height = track.size
             frames = (np.zeros((height, width, 3), np.uint8) for _ in range(len(track)))
-        drawn, tick = room(len(track), height, width), ticker(len(track))
+        drawn, tick = empty_images(len(track), height, width), ticker(len(track))
         for k, frame in enumerate(frames):
             put(drawn, k, draw_overlay(frame, track, k))
             tick(k + 1)

@@ -20,7 +20,7 @@ from ...face_tools.trackers.host_landmarks import HostLandmarks
 from ...face_tools.trackers.tracking import ON_MISS, track_faces
 from ..folders import FACE_TOOLS
 from ..notice import notice
-from ..pixels import frames_uint8, put, room
+from ..pixels import empty_images, frames_uint8, put
 from ..progress import ahead, ticker
 from ..schema import RARE, schema
 from ..types import CropType, FaceTrackType
@@ -254,7 +254,7 @@ class TrackVideo(io.ComfyNode):
         where = replace(crop_of(whole, generation, factor, size, crop), clip=clip)
         whole = whole.replace(notes=whole.notes + leaving_notes(whole, where))
         whole, report = finished(cls, whole, coefficients)
-        images = room(len(whole), size, size)
+        images = empty_images(len(whole), size, size)
 
         def cut(numbered: tuple[int, np.ndarray]) -> None:
             k, frame = numbered

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ...face_tools.trackers.schemes import scheme_of
 from ...systems.xdyna import hints, sface
 from ..checks import require_frames
-from ..pixels import require_pictures, require_rows, room
+from ..pixels import empty_images, require_pictures, require_rows
 from ..progress import ticker
 from ..schema import schema
 from ..types import FaceTrackType
@@ -63,7 +63,7 @@ class SFaceCrop(io.ComfyNode):
         faces = faces_of(track, (left, top), (width / cut_width, height / cut_height), lost_faces == HELD)
         crops = sface.crops(faces, (width, height))
         tick = ticker(len(images))
-        frames, local, whole = (room(len(images), height, width) for _ in range(3))
+        frames, local, whole = (empty_images(len(images), height, width) for _ in range(3))
         for k, image in enumerate(images):
             part = image[None, top : top + cut_height, left : left + cut_width, :3].movedim(-1, 1).float()
             frames[k] = torch.nn.functional.interpolate(part, (height, width), mode="bilinear")[0].movedim(

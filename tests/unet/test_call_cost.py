@@ -12,7 +12,7 @@ from sk_portrait.testing.call_costs import Costs, Peak
 from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.tiny_models import drive
 from sk_portrait.testing.tiny_motion import MovingHost, shared_noise
-from sk_portrait.unet.feature_cache import Placement, Resident, consecutive, evenly
+from sk_portrait.unet.feature_cache import FeatureCache, TargetDevice, consecutive, evenly
 from sk_portrait.unet.hosts.comfy_hooks import bound
 
 FRAMES, WINDOW, OVERLAP, WINDOWS, STEPS = 8, 4, 2, 3, 2
@@ -25,43 +25,43 @@ def clip(frames: int, dtype: torch.dtype = torch.float64) -> dict[str, torch.Ten
     }
 
 
-HERE = Placement(torch.device("cpu"), torch.float32)
+HERE = TargetDevice(torch.device("cpu"), torch.float32)
 WINDOWS_OF_A_STEP = [(0, 1, 2, 3), (2, 3, 4, 5), (4, 5, 6, 7), (0, 2, 4, 6), (5, 1, 0)]
 
 
-@pytest.mark.parametrize("room", [1e9, 0.0], ids=["fits", "does not fit"])
-def test_a_resident_clip_gives_every_window_its_frames(room):
+@pytest.mark.parametrize("free_vram", [1e9, 0.0], ids=["fits", "does not fit"])
+def test_a_resident_clip_gives_every_window_its_frames(free_vram):
     features = clip(8)
-    resident = Resident(features)
+    cache = FeatureCache(features)
     for _ in range(2):
         for window in WINDOWS_OF_A_STEP:
-            there = resident.at(window, HERE._replace(room=lambda: room))
+            there = cache.at(window, HERE._replace(free_vram=lambda: free_vram))
             assert all(torch.equal(there[name], features[name][list(window)].float()) for name in features)
 
 
 def test_each_frame_is_brought_once_a_run_and_views_are_no_copies():
     features = clip(8)
-    resident = Resident(features)
+    cache = FeatureCache(features)
     with Costs() as costs:
         for window in WINDOWS_OF_A_STEP[:4] * 3:
-            resident.at(window, HERE)
+            cache.at(window, HERE)
     assert costs.count == {"brought": sum(tensor.numel() * 4 for tensor in features.values())}
-    resident.release()
+    cache.release()
     with Costs() as costs:
-        resident.at((3,), HERE)
+        cache.at((3,), HERE)
     assert costs.count["brought"] == sum(tensor[3].numel() * 4 for tensor in features.values())
 
 
 def test_a_clip_that_does_not_fit_comes_one_window_ahead():
-    resident = Resident(clip(8))
-    nowhere = HERE._replace(room=lambda: 0)
+    cache = FeatureCache(clip(8))
+    nowhere = HERE._replace(free_vram=lambda: 0)
     for window in WINDOWS_OF_A_STEP[:3]:
-        resident.at(window, nowhere)
-    first = resident.at(WINDOWS_OF_A_STEP[0], nowhere)
+        cache.at(window, nowhere)
+    first = cache.at(WINDOWS_OF_A_STEP[0], nowhere)
     with Costs() as costs:  # on its way since the call before
-        again = resident.at(WINDOWS_OF_A_STEP[0], nowhere)
+        again = cache.at(WINDOWS_OF_A_STEP[0], nowhere)
     assert not costs.count and all(again[name] is first[name] for name in first)
-    (source,) = resident._sources.values()
+    (source,) = cache._sources.values()
     assert set(source.coming) == {WINDOWS_OF_A_STEP[1]}
 
 
@@ -186,5 +186,5 @@ def test_a_compiled_unet_finds_every_windows_own_drive(host, moved, monkeypatch)
 
 def test_the_end_of_a_run_keeps_nothing_where_the_unet_computes(host, moved):
     host.sample(moved, noise=shared_noise(FRAMES), steps=1)
-    kept = [r._sources for w in bound(moved) for r in vars(w.patch).values() if isinstance(r, Resident)]
+    kept = [r._sources for w in bound(moved) for r in vars(w.patch).values() if isinstance(r, FeatureCache)]
     assert kept == [{}, {}]

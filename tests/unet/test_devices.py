@@ -10,20 +10,23 @@ import torch
 
 from sk_portrait.testing.tiny_models import Host, drive
 from sk_portrait.unet.clip.frames import rows_of
-from sk_portrait.unet.feature_cache import Placement, Resident
+from sk_portrait.unet.feature_cache import FeatureCache, TargetDevice
 from sk_portrait.unet.strengths import RowWeights
 
-HERE, WIDER = Placement(torch.device("cpu"), torch.float32), Placement(torch.device("cpu"), torch.float64)
-ELSEWHERE = Placement(torch.device("meta"), torch.float32)  # a device that every machine has
+HERE, WIDER = (
+    TargetDevice(torch.device("cpu"), torch.float32),
+    TargetDevice(torch.device("cpu"), torch.float64),
+)
+ELSEWHERE = TargetDevice(torch.device("meta"), torch.float32)  # a device that every machine has
 ROWS = {"cond_or_uncond": [0, 1]}
 
 
 def test_features_and_weights_of_frames_are_where_each_call_is():
-    resident, weights = Resident({"a": torch.rand(3, 2)}), RowWeights()
-    for placement in (HERE, ELSEWHERE, WIDER, HERE):
-        for made in (resident.at((0, 2), placement)["a"], weights.at((1.0, 0.5), 1.0, placement)):
-            assert (made.device, made.dtype) == placement.there
-    assert resident.at((0, 2), ELSEWHERE)["a"].shape == (2, 2)
+    cache, weights = FeatureCache({"a": torch.rand(3, 2)}), RowWeights()
+    for target in (HERE, ELSEWHERE, WIDER, HERE):
+        for made in (cache.at((0, 2), target)["a"], weights.at((1.0, 0.5), 1.0, target)):
+            assert (made.device, made.dtype) == target.there
+    assert cache.at((0, 2), ELSEWHERE)["a"].shape == (2, 2)
 
 
 @pytest.mark.comfy
@@ -32,12 +35,12 @@ def test_keys_and_values_of_the_reference_and_the_drive_are_where_each_call_is(c
     from sk_portrait.sk_attention.reference import ReferencePatch
 
     attends, acts, rows = ReferencePatch(Host().reference("v2")), DrivePatch(drive(3)), rows_of(ROWS, 6)
-    for placement in (HERE, WIDER, HERE):
-        knitted = attends.prepare(rows, placement).boundaries["up_1"]
-        assert {tensor.dtype for tensor in (*knitted.rows, *knitted.columns)} == {placement.dtype}
+    for target in (HERE, WIDER, HERE):
+        knitted = attends.prepare(rows, target).boundaries["up_1"]
+        assert {tensor.dtype for tensor in (*knitted.rows, *knitted.columns)} == {target.dtype}
         assert all(
-            feature.dtype == placement.dtype
-            for chunk in acts.prepare(rows, placement)
+            feature.dtype == target.dtype
+            for chunk in acts.prepare(rows, target)
             for feature in chunk.values()
         )
     assert attends.prepare(rows, HERE) is attends.prepare(rows, HERE)

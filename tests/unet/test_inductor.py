@@ -18,7 +18,7 @@ from sk_portrait.testing.golden import Golden
 from sk_portrait.testing.golden_networks import SIZES
 from sk_portrait.testing.tiny_models import CELLS, SCALE, WIDTHS, drive, normal
 from sk_portrait.unet.clip.frames import rows_of
-from sk_portrait.unet.feature_cache import Placement
+from sk_portrait.unet.feature_cache import TargetDevice
 from sk_portrait.unet.patches import PatchSet, WeightedPatch
 
 pytestmark = pytest.mark.skipif(
@@ -44,7 +44,7 @@ def driving() -> WeightedPatch:
 def test_inductor_keeps_what_a_patch_does(acting):
     rows, here = (
         rows_of({"cond_or_uncond": [0, 1]}, 2 * FRAMES),
-        Placement(torch.device("cpu"), torch.float32),
+        TargetDevice(torch.device("cpu"), torch.float32),
     )
     call, width = PatchSet([acting()]).prepare(rows, here, {}), WIDTHS[BOUNDARY]
     upsample = nn.Conv2d(width, width, 3, padding=1)

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..clip.frames import COND, rows_of
 from ..clip.run import NOISE_LEVEL, note_run
 from ..clip.windows import tell_window
-from ..feature_cache import Placement
+from ..feature_cache import TargetDevice
 from ..patches import Call, PatchSet, WeightedPatch
 from .extra_items import frames_of, on_frames, rows_seen
 
@@ -79,25 +79,25 @@ class Binding:
             "output_block_patch": Hook(self, Binding.output_block),
         }
 
-    def placement(self, model: Any, x: Tensor) -> Placement:
+    def target(self, model: Any, x: Tensor) -> TargetDevice:
         """Target device and dtype for a batch x of ComfyUI's BaseModel; the free VRAM is what this call does not need."""
-        room = lambda: self.free_memory(x.device) - model.memory_required(list(x.shape))  # noqa: E731
-        return Placement(x.device, _inference_dtype(model), room)
+        free_vram = lambda: self.free_memory(x.device) - model.memory_required(list(x.shape))  # noqa: E731
+        return TargetDevice(x.device, _inference_dtype(model), free_vram)
 
     def prepare(
         self,
         options: Mapping[str, Any],
         batch: int,
-        placement: Placement,
+        target: TargetDevice,
         shown: tuple[int, int] | None = None,
     ) -> Call:
         """Prepare a UNet call from its transformer_options. batch: number of items; shown: (height, width) of its latent, if known."""
-        return self.patch_set.prepare(rows_of(options, batch, shown), placement, options)
+        return self.patch_set.prepare(rows_of(options, batch, shown), target, options)
 
     def begin(self, emb: Tensor, model_channels: int, options: dict) -> Tensor:
         call, emb_of_frames = options.get(KEY), frames_of(emb, options)
         if call is None:  # the UNet is called directly, without the wrappers
-            call = self.prepare(options, emb_of_frames.shape[0], Placement(emb.device, emb.dtype))
+            call = self.prepare(options, emb_of_frames.shape[0], TargetDevice(emb.device, emb.dtype))
         options[KEY] = Call(call.chunk, call.acting, emb_of_frames)
         return emb
 
@@ -156,7 +156,7 @@ def announce(
     """
     if binding := _binding(transformer_options):
         kwargs[KEY] = binding.prepare(
-            transformer_options, x.shape[0], binding.placement(executor.class_obj, x), tuple(x.shape[-2:])
+            transformer_options, x.shape[0], binding.target(executor.class_obj, x), tuple(x.shape[-2:])
         )
     return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
 

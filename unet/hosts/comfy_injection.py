@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..clip.frames import Rows
-from ..feature_cache import Placement
+from ..feature_cache import TargetDevice
 from ..networks.animatediff import AnimateDiff
 from ..patches import MOTION, Call, WeightedPatch
 from .comfy_hooks import KEY, FreeMemory, bind, unlimited
@@ -35,7 +35,7 @@ class TemporalPatch:
     def __init__(self, network: AnimateDiff):
         self.sites = network.sites()
 
-    def prepare(self, rows: Rows, placement: Placement) -> None:
+    def prepare(self, rows: Rows, target: TargetDevice) -> None:
         """Nothing is needed."""
 
     def __call__(self, place: Place, h: Tensor, prepared: None, call: Call) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..clip.frames import COND, rows_of
-from ..feature_cache import Placement
+from ..feature_cache import TargetDevice
 from ..patches import Call, Capture, PatchSet, WeightedPatch
 
 
@@ -63,8 +63,8 @@ class _Binding:
         self.call: Call | None = None
 
     def begin(self, module: nn.Module, args: tuple, emb: Tensor) -> None:
-        rows, placement = rows_of(self.options, emb.shape[0]), Placement(emb.device, emb.dtype)
-        self.call = self.patch_set.prepare(rows, placement, self.options)._replace(emb=emb)
+        rows, target = rows_of(self.options, emb.shape[0]), TargetDevice(emb.device, emb.dtype)
+        self.call = self.patch_set.prepare(rows, target, self.options)._replace(emb=emb)
 
     def leave_down(self, boundary: str):
         def hook(module: nn.Module, args: tuple, output: tuple) -> tuple:

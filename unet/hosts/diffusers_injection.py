@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..clip.frames import rows_of
-from ..feature_cache import Placement
+from ..feature_cache import TargetDevice
 from ..patches import PatchSet, WeightedPatch
 from .comfy_injection import Place
 
@@ -25,7 +25,7 @@ def moving(unet: nn.Module, weighted: WeightedPatch, options: Mapping[str, Any])
     def after(place: Place):
         def hook(module: nn.Module, args: tuple, output: Tensor | tuple) -> Tensor | tuple:
             h = output[0] if isinstance(output, tuple) else output
-            h = patches.prepare(rows_of(options, len(h)), Placement(h.device, h.dtype), options).only(
+            h = patches.prepare(rows_of(options, len(h)), TargetDevice(h.device, h.dtype), options).only(
                 weighted, place, h
             )
             return (h, *output[1:]) if isinstance(output, tuple) else h
