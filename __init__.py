@@ -10,5 +10,5 @@ async def comfy_entrypoint():
     from .nodes import SKPortraitExtension, file_hashes, folders
 
     folders.register()
-    file_hashes.announce()
+    file_hashes.add_route()
     return SKPortraitExtension()

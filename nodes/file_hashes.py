@@ -38,7 +38,7 @@ def inputs(names: Iterable[str]) -> dict[str, str]:
     return {name: _digest(path) for name, path in found.items() if path}
 
 
-def announce() -> None:
+def add_route() -> None:
     """Let `python run.py farm --servers` ask this server. Once, though the pack may lie in two folders."""
     running = getattr(server.PromptServer, "instance", None)
     if running is not None and all(route.path != ROUTE for route in running.routes):

@@ -9,7 +9,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
 from ..unet.clip.windows import FrameWindows, Plan
-from ..unet.hosts.comfy_hooks import take_part
+from ..unet.hosts.comfy_hooks import register_wrappers
 
 KEY = "sk_portrait_windows"
 
@@ -30,7 +30,7 @@ def require_window(length: int, overlap: int, *motions) -> None:
 def see_in_windows(model: ModelPatcher, plan: Callable[[int, Callable[[], int]], Plan], length: int) -> None:
     """Let a freshly cloned MODEL see its batch in windows of at most `length` frames, and stop at Cancel between UNet calls."""
     model.model_options["context_handler"] = FrameWindows(plan, length)
-    take_part(model)
+    register_wrappers(model)
     model.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, KEY)
     model.add_wrapper_with_key(WrappersMP.APPLY_MODEL, KEY, _stop_at_cancel)
 

@@ -7,7 +7,7 @@ import torch
 
 from sk_portrait.testing.tiny_models import drive, normal
 from sk_portrait.unet.hosts import extra_items
-from sk_portrait.unet.hosts.comfy_hooks import take_part
+from sk_portrait.unet.hosts.comfy_hooks import register_wrappers
 from sk_portrait.unet.hosts.extra_items import Guests, Layout
 
 
@@ -78,7 +78,7 @@ def test_the_host_makes_room_for_them_and_for_no_more_than_a_window(host, monkey
 
     monkeypatch.setattr(comfy.sampler_helpers, "estimate_memory", listening)
     model, _ = with_visitors(host.model, 1, 1)
-    take_part(model)
+    register_wrappers(model)
     for patched in (
         model,
         host.move(host.still_motion(), 4, 1, model=model),

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import torch
 
-from sk_portrait.unet.clip.windows import Window, cut_conds, tell_window
+from sk_portrait.unet.clip.windows import Window, cut_conds, publish_window
 
 
 @dataclass
@@ -68,7 +68,7 @@ def test_a_window_is_told_where_others_look_and_controls_that_look_there_are_lef
         )
 
     options = {"transformer_options": {"context_window": Window([6, 9], 12)}}
-    tell_window(
+    publish_window(
         executor,
         None,
         [[{"control": theirs}, {"control": ours}], None],

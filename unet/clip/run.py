@@ -105,7 +105,7 @@ def noise_level(options: Mapping[str, Any]) -> float | None:
     return None if sigmas is None else float(sigmas.max())
 
 
-def note_run(
+def publish_run(
     executor: Callable,
     guider: Any,
     sigmas: Tensor,

@@ -115,9 +115,9 @@ class FrameWindows:
             )  # a slice where it can be: a list of indices is sent to the device
             frames = [plan.frames[position] for position in window]
             options = dict(model_options)
-            told = model_options.get("transformer_options", {})
-            cache = _cache_of(frames, told, model, 2 * len(plan.windows))
-            options["transformer_options"] = told | {"context_window": Window(frames, plan.clip)} | cache
+            published = model_options.get("transformer_options", {})
+            cache = _cache_of(frames, published, model, 2 * len(plan.windows))
+            options["transformer_options"] = published | {"context_window": Window(frames, plan.clip)} | cache
             cut = [cut_conds(cond, len(x), list(positions), frames) for cond in conds]
             blend(fused, weight, at, shares, calculate(model, cut, x[at], timestep[at], options))
         return fused
@@ -197,7 +197,7 @@ def cut_conds(
     ]
 
 
-def tell_window(
+def publish_window(
     executor: Callable, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping
 ) -> list[Tensor]:
     """CALC_COND_BATCH wrapper: inside any context window, pass each ControlNet the pictures of its frames, and publish the window in

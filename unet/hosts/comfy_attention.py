@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..clip.frames import Rows, rows_of
 from ..clip.run import Run, acts_in, run_of
-from .comfy_hooks import ON_CLEANUP, take_part
+from .comfy_hooks import ON_CLEANUP, register_wrappers
 from .extra_items import DIFFUSION_MODEL, Layout, frames_of, layout_of, on_frames
 
 KEY = "sk_portrait_attentions"
@@ -134,18 +134,18 @@ class TextAttention:
         self.later.append((callback, settings))
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, options: dict) -> Tensor:
-        own, told = [frames_of(rows, options) for rows in (q, k, v)], _told_of_frames(options)
+        own, frame_options = [frames_of(rows, options) for rows in (q, k, v)], _frame_options(options)
         if self.earlier is None:
             out = self._attention(q, k, v, options)
         elif layout := layout_of(options):
-            riders = [layout.split(rows)[1] for rows in (q, k, v)]
-            out = layout.join(self.earlier(*own, told), self._attention(*riders, options))
+            extra = [layout.split(rows)[1] for rows in (q, k, v)]
+            out = layout.join(self.earlier(*own, frame_options), self._attention(*extra, options))
         else:
             out = self.earlier(q, k, v, options)
         out = self.binding.cross_heads(q, out, options)
         for callback, settings in self.later:
             if settings["sigma_start"] >= options[KEY].sigma >= settings["sigma_end"]:
-                out = on_frames(partial(_added, callback, own, told, settings), out, options)
+                out = on_frames(partial(_added, callback, own, frame_options, settings), out, options)
         return out.to(q.dtype)
 
     def _attention(self, q: Tensor, k: Tensor, v: Tensor, options: dict) -> Tensor:
@@ -165,7 +165,7 @@ class TextAttention:
         return self.earlier.models() if hasattr(self.earlier, "models") else []
 
 
-def _told_of_frames(options: dict) -> dict:
+def _frame_options(options: dict) -> dict:
     """ComfyUI's options as they would be without extra items."""
     if layout_of(options) is None:
         return options
@@ -173,11 +173,11 @@ def _told_of_frames(options: dict) -> dict:
     return {**options, "cond_or_uncond": list(rows.branches[:: rows.chunk])}
 
 
-def _added(callback: Callable, own: list[Tensor], told: dict, settings: dict, out: Tensor) -> Tensor:
-    return out + callback(out, *own, told, **settings)
+def _added(callback: Callable, own: list[Tensor], frame_options: dict, settings: dict, out: Tensor) -> Tensor:
+    return out + callback(out, *own, frame_options, **settings)
 
 
-def note(
+def publish_call(
     executor: Callable, x: Tensor, timesteps: Tensor, context, y, control, options: Mapping, **others
 ) -> Tensor:
     """DIFFUSION_MODEL wrapper: publish once per UNet call what all attentions read."""
@@ -204,9 +204,9 @@ def bind(
     new = AttentionPatchSet((*bound(patcher), *patches), attention)
     patcher.set_attachments(KEY, new)
     patcher.set_additional_models(KEY, [*patcher.get_additional_models_with_key(KEY), *patchers])
-    take_part(patcher)
+    register_wrappers(patcher)
     if old is None:
-        patcher.add_wrapper_with_key(DIFFUSION_MODEL, KEY, note)
+        patcher.add_wrapper_with_key(DIFFUSION_MODEL, KEY, publish_call)
         patcher.add_callback_with_key(ON_CLEANUP, KEY, release)
         patcher.add_callback_with_key(ON_CLONE, KEY, part)
     for name, method in PATCHES.items():

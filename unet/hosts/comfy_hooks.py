@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ..clip.frames import COND, rows_of
-from ..clip.run import NOISE_LEVEL, note_run
-from ..clip.windows import tell_window
+from ..clip.run import NOISE_LEVEL, publish_run
+from ..clip.windows import publish_window
 from ..feature_cache import TargetDevice
 from ..patches import Call, PatchSet, WeightedPatch
 from .extra_items import frames_of, on_frames, rows_seen
@@ -115,7 +115,7 @@ class Binding:
         return h, skip
 
 
-def tell_memory(executor: Callable, model: Any, noise_shape: Sequence[int], *args, **kwargs) -> Any:
+def reserve_memory(executor: Callable, model: Any, noise_shape: Sequence[int], *args, **kwargs) -> Any:
     """PREPARE_SAMPLING wrapper: reserve memory for one window and its extra items instead of the whole batch. `handler` may belong to
     another node."""
     options = kwargs["model_options"]
@@ -139,7 +139,7 @@ def read_noise_level(
     return executor(x, timestep, model_options, *args, **kwargs)
 
 
-def announce(
+def prepare_call(
     executor: Callable,
     x: Tensor,
     t: Tensor,
@@ -161,7 +161,7 @@ def announce(
     return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
 
 
-def receive(
+def pass_call(
     executor: Callable, x: Tensor, timesteps, context, y, control, transformer_options: dict, **kwargs
 ) -> Tensor:
     """DIFFUSION_MODEL wrapper, inside the compiled UNet: pass the prepared call to the hooks."""
@@ -171,12 +171,12 @@ def receive(
 
 # By ComfyUI's names (WrappersMP): before a run, a run, a step, its call for all conditions, a UNet call, the UNet.
 WRAPPERS = {
-    "prepare_sampling": tell_memory,
-    "sampler_sample": note_run,
+    "prepare_sampling": reserve_memory,
+    "sampler_sample": publish_run,
     "predict_noise": read_noise_level,
-    "calc_cond_batch": tell_window,
-    "apply_model": announce,
-    "diffusion_model": receive,
+    "calc_cond_batch": publish_window,
+    "apply_model": prepare_call,
+    "diffusion_model": pass_call,
 }
 
 
@@ -204,7 +204,7 @@ def release(patcher: Any) -> None:
         binding.patch_set.release()
 
 
-def take_part(patcher: Any) -> None:
+def register_wrappers(patcher: Any) -> None:
     """Register the wrappers of a freshly cloned MODEL: they publish run, window and call to our patches, and the window to other packs."""
     for kind, wrapper in WRAPPERS.items():
         patcher.remove_wrappers_with_key(kind, KEY)
@@ -224,7 +224,7 @@ def bind(
     """
     old = _binding(patcher.model_options["transformer_options"])
     new = Binding((*bound(patcher), *patches), [*(old.patchers if old else ()), *patchers], free_memory)
-    take_part(patcher)
+    register_wrappers(patcher)
     if not old:
         patcher.add_callback_with_key(ON_CLEANUP, KEY, release)
     for name, hook in new.hooks().items():
