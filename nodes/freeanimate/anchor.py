@@ -7,7 +7,7 @@ from comfy.ldm.modules.attention import optimized_attention
 from comfy_api.latest import io
 
 from ...systems.freeanimate.attention import AnchoredAttention
-from ...systems.freeanimate.reference_items import AnchorRows
+from ...systems.freeanimate.reference_items import AnchorItems
 from ...systems.freeanimate.trajectory import in_unet_scale
 from ...unet.hosts import comfy_attention, extra_items
 from ..checks import require_sd15
@@ -77,11 +77,11 @@ class AnchorFrames(io.ComfyNode):
         if start_percent >= end_percent:
             return io.NodeOutput(anchored)
         source = noised(model, one(reference), seed) if trajectory is None else inverted(trajectory)
-        attach(anchored, AnchorRows(source, span=span_of(start_percent, end_percent)), first_level, cls)
+        attach(anchored, AnchorItems(source, span=span_of(start_percent, end_percent)), first_level, cls)
         return io.NodeOutput(anchored)
 
 
-def attach(model, rows: AnchorRows, first_level: int, node, **wishes) -> None:
+def attach(model, rows: AnchorItems, first_level: int, node, **wishes) -> None:
     """Give a freshly cloned MODEL the rows and the attention that reads them."""
     comfy_attention.bind(model, [AnchoredAttention(first_level, **wishes)], optimized_attention)
     extra_items.attach(model, rows, node.define_schema().display_name, rows.seen)

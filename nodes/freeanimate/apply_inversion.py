@@ -13,7 +13,7 @@ from ...systems.freeanimate.reference_items import (
     HERE,
     STORED,
     TEXT_IN_COND,
-    AnchorRows,
+    AnchorItems,
     Preview,
 )
 from ..checks import require_sd15
@@ -99,7 +99,7 @@ class ApplyInversion(io.ComfyNode):
             require_maps(trajectory, self_until, largest_map)
             reference = None if trajectory.anchor is None else inverted(trajectory)
             preview = Preview(trajectory, self_until, cross_until, guidance, maps_of)
-            attach(boosted, AnchorRows(reference, preview), first_level, cls, largest_map=largest_map)
+            attach(boosted, AnchorItems(reference, preview), first_level, cls, largest_map=largest_map)
         return io.NodeOutput(boosted)
 
 

@@ -8,7 +8,7 @@ import comfy.samplers
 import torch
 from comfy_api.latest import io
 
-from ...systems.freeanimate.reference_items import AnchorRows
+from ...systems.freeanimate.reference_items import AnchorItems
 from ...systems.freeanimate.trajectory import Trajectory, climb, in_unet_scale, levels_of
 from ..checks import require_latent, require_prompt, require_sd15
 from ..pixels import require_pictures
@@ -108,7 +108,7 @@ class InvertFrames(io.ComfyNode):
         anchor, follower = None, model.clone()
         if reference is not None:
             anchor = _upwards(model, text, one(reference), levels, asked, reached)
-            beside = AnchorRows(lambda sigma: in_unet_scale(anchor[level_now], levels[level_now]))
+            beside = AnchorItems(lambda sigma: in_unet_scale(anchor[level_now], levels[level_now]))
             attach(follower, beside, first_level, cls)
         latents = _upwards(follower, text, frames["samples"], levels, asked, reached)
         timesteps = tuple(float(sampling.timestep(torch.tensor(sigma))) for sigma in asked)

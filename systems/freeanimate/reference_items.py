@@ -19,7 +19,7 @@ from torch import Tensor
 from ...unet.clip.frames import COND, Rows, rows_of
 from ...unet.clip.run import acts_in, run_of
 from ...unet.hosts import extra_items
-from ...unet.hosts.extra_items import Guests
+from ...unet.hosts.extra_items import ExtraItems
 from .attention import KEY, Reading
 from .trajectory import ScheduleError, Trajectory
 
@@ -48,7 +48,7 @@ class Preview:
 
     self_until, cross_until: share of the steps, from the first on, in which the maps of self-attention and over the text are taken
     halves:                  of guidance
-    stands:                  HERE: on the level of the step. AHEAD: one level lower, told the timestep of the step (FateZero's order).
+    stands:                  HERE: on the level of the step. AHEAD: one level lower, with the timestep of the step (FateZero's order).
                              STORED: one level lower with that level's timestep, as the inversion saw it
     """
 
@@ -72,22 +72,22 @@ class Preview:
         )
         return maps if any(maps) else None
 
-    def riders(self, rows: Rows, sigma: float, timesteps: Tensor, tokens: int, anchored: bool) -> list[_Row]:
+    def items(self, rows: Rows, sigma: float, timesteps: Tensor, tokens: int, anchored: bool) -> list[_Item]:
         """The frames of the preview, then its reference. Raises FrameCountError for a clip of another length, ScheduleError for a text."""
         trajectory = self.trajectory
         rows.require_clip(trajectory.frames, "inverted clip")
         level = trajectory.level(sigma) - (self.stands != HERE)
-        told = timesteps[:1] if self.stands != STORED else torch.tensor([trajectory.timesteps[level]])
+        timestep = timesteps[:1] if self.stands != STORED else torch.tensor([trajectory.timesteps[level]])
         text = _of_length(trajectory.context, tokens)
         latents = trajectory.at(level, list(rows.frames[: rows.chunk]))
         return [
-            _Row(latent[None], told, text)
+            _Item(latent[None], timestep, text)
             for latent in [*latents, *(trajectory.anchor_at(level) if anchored else ())]
         ]
 
 
 @dataclass(frozen=True, eq=False)
-class AnchorRows:
+class AnchorItems:
     """DIFFUSION_MODEL wrapper of ComfyUI.
 
     reference: noise level -> (1, 4, h, w) in the UNet's own scale, None = no anchor
@@ -99,7 +99,7 @@ class AnchorRows:
     preview: Preview | None = None
     span: tuple[float, float] | None = None
 
-    def __deepcopy__(self, memo) -> AnchorRows:
+    def __deepcopy__(self, memo) -> AnchorItems:
         return self  # old versions of ComfyUI deep-copy model_options at every clone
 
     def seen(self, frames: int) -> int:
@@ -125,33 +125,37 @@ class AnchorRows:
             return executor(x, timesteps, context, y, control, options, **others)
         if maps and not maps.text:
             context = _repeated(context, self.preview.trajectory.context.shape[1])
-        starts = range(0, len(x), rows.chunk)
-        riders = (
-            [_Row(self.reference(sigma), timesteps[k : k + 1], context[k : k + 1]) for k in starts]
-            if self.reference
-            else []
-        )
-        anchors = len(riders) // len(starts)
-        if maps:
-            riders += self.preview.riders(rows, sigma, timesteps, context.shape[1], bool(anchors))
-        latents, told, texts = zip(*(rider.like(x, timesteps, context) for rider in riders))
-        extra = [anchors] * len(starts)
-        extra[-1] += len(riders) - anchors * len(starts)
-        guests = Guests(tuple(extra), torch.cat(latents), torch.cat(told), torch.cat(texts))
+        anchors = self._anchors(rows.chunk, sigma, timesteps, context)
+        preview = self.preview.items(rows, sigma, timesteps, context.shape[1], bool(anchors)) if maps else []
+        per_chunk = _items_per_chunk(len(x) // rows.chunk, bool(anchors), len(preview))
+        latents, times, texts = zip(*(item.like(x, timesteps, context) for item in [*anchors, *preview]))
+        items = ExtraItems(per_chunk, torch.cat(latents), torch.cat(times), torch.cat(texts))
         reading = _reading(rows, bool(anchors), maps, x.device)
         conditions = [*(options.get("cond_or_uncond") or (COND,)), *([COND] if maps else [])]
-        told_to_all = {**options, "cond_or_uncond": conditions, KEY: reading}
-        return extra_items.run(executor, guests, x, timesteps, context, y, control, told_to_all, **others)
+        published = {**options, "cond_or_uncond": conditions, KEY: reading}
+        return extra_items.run(executor, items, x, timesteps, context, y, control, published, **others)
+
+    def _anchors(self, chunk: int, sigma: float, timesteps: Tensor, context: Tensor) -> list[_Item]:
+        """The anchor once for each chunk, with the timestep and text of the chunk's first frame; empty without a reference."""
+        if self.reference is None:
+            return []
+        starts = range(0, len(timesteps), chunk)
+        return [_Item(self.reference(sigma), timesteps[k : k + 1], context[k : k + 1]) for k in starts]
 
 
-class _Row(NamedTuple):
+def _items_per_chunk(chunks: int, anchored: bool, preview: int) -> tuple[int, ...]:
+    """Extra items of each chunk: its anchor, and at the end of the last chunk also the preview."""
+    return (*[int(anchored)] * (chunks - 1), int(anchored) + preview)
+
+
+class _Item(NamedTuple):
     """One extra item: latent (1, 4, h, w), timestep (1,), text (1, t, D)."""
 
     latent: Tensor
     timestep: Tensor
     context: Tensor
 
-    def like(self, x: Tensor, timesteps: Tensor, context: Tensor) -> _Row:
+    def like(self, x: Tensor, timesteps: Tensor, context: Tensor) -> _Item:
         """The row beside those of a batch. Raises ValueError for another size."""
         if self.latent.shape[1:] != x.shape[1:]:
             (height, width), (own_height, own_width) = (
@@ -161,7 +165,7 @@ class _Row(NamedTuple):
                 f"The reference or the inverted clip is {own_width}x{own_height} px and {width}x{height} px are sampled: "
                 "encode it at the same size."
             )
-        return _Row(self.latent.to(x), self.timestep.to(timesteps), self.context.to(context))
+        return _Item(self.latent.to(x), self.timestep.to(timesteps), self.context.to(context))
 
 
 def _reading(rows: Rows, anchored: bool, maps: Maps | None, device: torch.device) -> Reading:

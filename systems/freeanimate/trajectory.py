@@ -78,21 +78,21 @@ def levels_of(sigmas: Tensor) -> tuple[float, ...]:
 def climb(
     x: Tensor,
     sigmas: tuple[float, ...],
-    asked: tuple[float, ...],
+    timestep_sigmas: tuple[float, ...],
     denoise: Callable[[Tensor, float], Tensor],
     reached: Callable[[int], None],
 ) -> Tensor:
     """Euler upwards from clean latents x (F, 4, h, w) -> (K + 1, F, 4, h, w), one for each of the rising `sigmas`, on the CPU.
 
-    asked:   the noise levels whose timestep the UNet gets at each level
+    timestep_sigmas: the noise levels whose timestep the UNet gets at each level
     denoise: (latents, noise level) -> the UNet's prediction of the clean latents, at the level and in the scale of that level, so that the
              UNet sees x as it is and eps loses no digits where sigma is small
     reached: called with the number of a level before its step
     """
     path = [x.cpu()]
-    for level, (sigma, above, told) in enumerate(zip(sigmas, sigmas[1:], asked)):
+    for level, (sigma, above, passed) in enumerate(zip(sigmas, sigmas[1:], timestep_sigmas)):
         reached(level)
-        scaled = in_unet_scale(x, sigma) * (1 + told**2) ** 0.5
-        x = x + (above - sigma) * (scaled - denoise(scaled, told)) / told
+        scaled = in_unet_scale(x, sigma) * (1 + passed**2) ** 0.5
+        x = x + (above - sigma) * (scaled - denoise(scaled, passed)) / passed
         path.append(x.cpu())
     return torch.stack(path)

@@ -17,7 +17,7 @@ from ...unet.clip.frames import COND, rows_of
 from ...unet.hosts import comfy_attention, extra_items
 from ...unet.hosts.comfy_attention import AttentionCall, AttentionPatch, Place
 from ...unet.hosts.comfy_injection import block_at
-from ...unet.hosts.extra_items import Guests
+from ...unet.hosts.extra_items import ExtraItems
 from .adapter import DynamicsAdapter
 from .joint_norm import joint_norms
 
@@ -68,10 +68,10 @@ class Dynamics(AttentionPatch):
         frames = rows_of(options, len(x)).chunk
         latents = self.reference.to(x).expand(len(x) // frames, -1, -1, -1)
         # The reference shares prompt and timestep with its chunk.
-        guests = Guests((1,) * len(latents), latents, timesteps[::frames], context[::frames])
+        items = ExtraItems((1,) * len(latents), latents, timesteps[::frames], context[::frames])
         options = {**options, UNET: executor.class_obj}
         with joint_norms(executor.class_obj, frames + 1) if self.joint else nullcontext():
-            return extra_items.run(executor, guests, x, timesteps, context, y, control, options, **others)
+            return extra_items.run(executor, items, x, timesteps, context, y, control, options, **others)
 
     def self_inputs(
         self, place: Place, n: Tensor, keys: Tensor, values: Tensor, call: AttentionCall

@@ -15,7 +15,7 @@ from sk_portrait.systems.freeanimate.reference_items import (
     HERE,
     STORED,
     TEXT_IN_COND,
-    AnchorRows,
+    AnchorItems,
     Preview,
 )
 from sk_portrait.systems.freeanimate.trajectory import LOWEST, Trajectory
@@ -34,17 +34,17 @@ def _unet(golden: Golden, host) -> Compared:
     raised = torch.stack([t["x"], t["x"] * (1 + sigma**2) ** 0.5])
     path = Trajectory((LOWEST, sigma), (0.0, timestep), raised[:, :frames], t["text"], raised[:, frames:])
 
-    def run(x: Tensor, text: Tensor, rows: AnchorRows | None, largest_map: int = EVERY) -> Tensor:
+    def run(x: Tensor, text: Tensor, rows: AnchorItems | None, largest_map: int = EVERY) -> Tensor:
         extra = {"attentions": [AnchoredAttention(largest_map=largest_map)], "rows": rows} if rows else {}
         return host.forward(x[:frames], text.expand(frames, -1, -1), timestep, branches=[COND], **extra)
 
-    def edit(self_maps: bool, cross_maps: bool) -> AnchorRows:
-        return AnchorRows(
+    def edit(self_maps: bool, cross_maps: bool) -> AnchorItems:
+        return AnchorItems(
             lambda sigma: t["x_edit"][frames:], Preview(path, float(self_maps), float(cross_maps))
         )
 
     yield "y_plain", run(t["x"], t["text"], None), t["y_plain"][:frames]
-    yield "y", run(t["x"], t["text"], AnchorRows(lambda sigma: t["x"][frames:])), t["y"][:frames]
+    yield "y", run(t["x"], t["text"], AnchorItems(lambda sigma: t["x"][frames:])), t["y"][:frames]
     for name, maps, largest in (
         ("plain", (False, False), EVERY),
         ("self", (True, False), EVERY),

@@ -8,7 +8,7 @@ import torch
 from sk_portrait.testing.tiny_models import drive, normal
 from sk_portrait.unet.hosts import extra_items
 from sk_portrait.unet.hosts.comfy_hooks import register_wrappers
-from sk_portrait.unet.hosts.extra_items import Guests, Layout
+from sk_portrait.unet.hosts.extra_items import ExtraItems, Layout
 
 
 class Visitors:
@@ -23,11 +23,11 @@ class Visitors:
     def __call__(self, executor, x, timesteps, context, *others, **options):
         extra = self.extra[: len(others[-1]["cond_or_uncond"])]
         latents = normal("visitors", sum(extra), *x.shape[1:])
-        guests = Guests(
+        items = ExtraItems(
             extra, latents, timesteps[:1].expand(sum(extra)), context[:1].expand(sum(extra), -1, -1)
         )
         self.seen.append(len(x) + sum(extra))
-        return extra_items.run(executor, guests, x, timesteps, context, *others, **options)
+        return extra_items.run(executor, items, x, timesteps, context, *others, **options)
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +95,10 @@ def test_controlnets_do_not_act_on_them():
         seen.update(control)
         return x
 
-    guests = Guests((1, 1), torch.zeros(2, 4, 2, 2), torch.zeros(2), torch.zeros(2, 7, 64))
+    items = ExtraItems((1, 1), torch.zeros(2, 4, 2, 2), torch.zeros(2), torch.zeros(2, 7, 64))
     control = {"input": [torch.ones(4, 1, 1, 1), None, torch.ones(1, 1, 1, 1)]}
     extra_items.run(
-        executor, guests, torch.ones(4, 4, 2, 2), torch.ones(4), torch.ones(4, 7, 64), None, control, {}
+        executor, items, torch.ones(4, 4, 2, 2), torch.ones(4), torch.ones(4, 7, 64), None, control, {}
     )
     first, none, broadcast = seen["input"]
     assert none is None and first.flatten().tolist() == broadcast.flatten().tolist() == [1, 1, 0, 1, 1, 0]

@@ -18,7 +18,7 @@ from ..clip.run import NOISE_LEVEL, publish_run
 from ..clip.windows import publish_window
 from ..feature_cache import TargetDevice
 from ..patches import Call, PatchSet, WeightedPatch
-from .extra_items import frames_of, on_frames, rows_seen
+from .extra_items import frames_of, items_seen, on_frames
 
 # ComfyUI's block number -> block boundary: after input block i, before output block i. Nothing lies between the middle block and
 # output block 0, so both boundaries share one hook (a hook after the middle block exists in newer versions only).
@@ -122,7 +122,7 @@ def reserve_memory(executor: Callable, model: Any, noise_shape: Sequence[int], *
     handler = options.get("context_handler")
     frames = min(noise_shape[0], handler.context_length) if handler else noise_shape[0]
     return executor(
-        model, [rows_seen(options["transformer_options"], frames), *noise_shape[1:]], *args, **kwargs
+        model, [items_seen(options["transformer_options"], frames), *noise_shape[1:]], *args, **kwargs
     )
 
 

@@ -35,7 +35,7 @@ class Layout(NamedTuple):
         return torch.cat([part for pair in pairs for part in pair])
 
 
-class Guests(NamedTuple):
+class ExtraItems(NamedTuple):
     """Extra items in the order of the chunks: latents (R, 4, h, w) in the UNet's own scale, timesteps (R,), context (R, t, D). `extra`
     is their number per chunk."""
 
@@ -67,7 +67,7 @@ def frames_of(h: Tensor, options: Mapping[str, Any]) -> Tensor:
 
 def run(
     executor: Callable,
-    guests: Guests,
+    items: ExtraItems,
     x: Tensor,
     timesteps: Tensor,
     context: Tensor,
@@ -89,20 +89,20 @@ def run(
             "HyperTile cuts each frame's self-attention into tiles, and X-Dyna, Anchor Frames and Apply Inversion look at whole pictures: "
             "leave HyperTile out."
         )
-    layout = Layout(len(x) // len(guests.extra), guests.extra)
-    grown = layout.join(x, guests.latents)
+    layout = Layout(len(x) // len(items.extra), items.extra)
+    grown = layout.join(x, items.latents)
 
     def padded(residual: Tensor | None) -> Tensor | None:
         if residual is None:
             return None
         residual = residual.expand(len(x), *residual.shape[1:])
-        return layout.join(residual, residual.new_zeros(sum(guests.extra), *residual.shape[1:]))
+        return layout.join(residual, residual.new_zeros(sum(items.extra), *residual.shape[1:]))
 
     # ComfyUI pops used entries off these lists, so every call gets its own.
     controls = control and {
         side: [padded(residual) for residual in residuals] for side, residuals in control.items()
     }
-    timesteps, context = layout.join(timesteps, guests.timesteps), layout.join(context, guests.context)
+    timesteps, context = layout.join(timesteps, items.timesteps), layout.join(context, items.context)
     return layout.split(executor(grown, timesteps, context, y, controls, {**options, KEY: layout}, **others))[
         0
     ]
@@ -128,7 +128,7 @@ def attach(patcher: Any, wrapper: Callable, system: str, seen: Callable[[int], i
     patcher.model_options["transformer_options"][SEEN] = seen
 
 
-def rows_seen(options: Mapping[str, Any], frames: int) -> int:
+def items_seen(options: Mapping[str, Any], frames: int) -> int:
     """Items per chunk, extra ones included, on a MODEL with these transformer_options."""
     return options.get(SEEN, int)(frames)
 
