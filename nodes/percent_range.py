@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from .schema import RARE
 
-SPAN = [
+PERCENT_RANGE = [
     io.Float.Input(
         "start_percent",
         default=0.0,
@@ -26,6 +26,6 @@ SPAN = [
 ]
 
 
-def span_of(start: float, end: float) -> tuple[float, float] | None:
+def range_of(start: float, end: float) -> tuple[float, float] | None:
     """(start, end) of a patch; None = all of the sampling."""
     return None if (start, end) == (0.0, 1.0) else (start, end)

@@ -92,9 +92,19 @@ class Host:
             model, self.adapter(version), prompt("+"), prompt("-"), latent, **wires
         )[0]
 
-    def apply(self, reference=None, drive=None, model=None, strengths=(1.0, 1.0), span=(0.0, 1.0), mask=None):
+    def apply(
+        self,
+        reference=None,
+        drive=None,
+        model=None,
+        strengths=(1.0, 1.0),
+        percent_range=(0.0, 1.0),
+        mask=None,
+    ):
         """The patched MODEL."""
-        return self.apply_node.execute(model or self.model, *strengths, *span, reference, drive, mask)[0]
+        return self.apply_node.execute(
+            model or self.model, *strengths, *percent_range, reference, drive, mask
+        )[0]
 
     def sample(
         self,

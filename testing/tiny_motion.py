@@ -33,10 +33,12 @@ class MovingHost(Host):
             module.proj_out.bias.zero_()
         return network
 
-    def move(self, motion, length=12, overlap=4, blend="smooth", strength=1.0, span=(0.0, 1.0), model=None):
+    def move(
+        self, motion, length=12, overlap=4, blend="smooth", strength=1.0, percent_range=(0.0, 1.0), model=None
+    ):
         """MODEL with Apply Motion."""
         return self.apply_motion.execute(
-            model or self.model, motion, strength, *span, length, overlap, blend
+            model or self.model, motion, strength, *percent_range, length, overlap, blend
         )[0]
 
     def guider(self, model=None, cfg: float = 2.0):

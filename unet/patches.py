@@ -120,15 +120,15 @@ class WeightedPatch:
     """A patch with strength, percent range and mask.
 
     strength:  1 = the official network, 0 = h unchanged
-    span:      percent range (start, end) as 0..1; None = always. Converted to noise levels during the run, as ComfyUI does for
-               ControlNets, because a later node may change the MODEL's schedule
+    percent_range: (start, end) as 0..1; None = always. Converted to noise levels during the run, as ComfyUI does for ControlNets,
+               because a later node may change the MODEL's schedule
     mask:      (F, H, W) or (1, H, W), 0..1, any resolution; None = everywhere
     strengths: factors of `strength` per boundary, step and frame
     """
 
     patch: Patch
     strength: float = 1.0
-    span: tuple[float, float] | None = None
+    percent_range: tuple[float, float] | None = None
     mask: Tensor | None = None
     strengths: Strengths = EVEN
     _mask_cache: FeatureCache = field(init=False, repr=False)
@@ -142,13 +142,13 @@ class WeightedPatch:
     @property
     def follows_noise(self) -> bool:
         """Whether the noise level matters. Reading it causes a GPU synchronisation."""
-        return self.span is not None or self.strengths.steps is not None
+        return self.percent_range is not None or self.strengths.steps is not None
 
     def prepare(
         self, rows: Rows, target: TargetDevice, run: Run | None, sigma: float | None
     ) -> tuple[WeightedPatch, Any, Tensor | None] | None:
         """(itself, what the patch prepared, weight (B or 1, 1, H, W) of the items, None = 1); None if it is not active."""
-        if not acts_in(self.span, run, sigma):
+        if not acts_in(self.percent_range, run, sigma):
             return None
         step, frames = self.strengths.at_step(run, sigma), self.strengths.in_frames(rows)
         if not step or not any(frames):

@@ -11,7 +11,7 @@ from ...systems.freeanimate.reference_items import AnchorItems
 from ...systems.freeanimate.trajectory import in_unet_scale
 from ...unet.hosts import comfy_attention, extra_items
 from ..checks import require_sd15
-from ..percent_range import SPAN, span_of
+from ..percent_range import PERCENT_RANGE, range_of
 from ..schema import schema
 from ..types import TrajectoryType
 
@@ -49,7 +49,7 @@ class AnchorFrames(io.ComfyNode):
                     "picture; sample with the same sigmas and euler.",
                 ),
                 FIRST_LEVEL,
-                *SPAN,
+                *PERCENT_RANGE,
                 io.Int.Input(
                     "seed",
                     default=0,
@@ -77,7 +77,12 @@ class AnchorFrames(io.ComfyNode):
         if start_percent >= end_percent:
             return io.NodeOutput(anchored)
         source = noised(model, one(reference), seed) if trajectory is None else inverted(trajectory)
-        attach(anchored, AnchorItems(source, span=span_of(start_percent, end_percent)), first_level, cls)
+        attach(
+            anchored,
+            AnchorItems(source, percent_range=range_of(start_percent, end_percent)),
+            first_level,
+            cls,
+        )
         return io.NodeOutput(anchored)
 
 

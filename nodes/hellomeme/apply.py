@@ -11,7 +11,7 @@ from ...unet.hosts import comfy_hooks as unet_comfy
 from ...unet.patches import WeightedPatch
 from ...unet.strengths import EVEN
 from ..checks import require_latent, require_one_size, require_pair, require_sd15
-from ..percent_range import SPAN, span_of
+from ..percent_range import PERCENT_RANGE, range_of
 from ..schema import schema
 from ..types import DriveType, ReferenceType, StrengthsType
 
@@ -52,7 +52,7 @@ class Apply(io.ComfyNode):
                     step=0.01,
                     tooltip="1 is the official network, 0 switches the drive off.",
                 ),
-                *SPAN,
+                *PERCENT_RANGE,
                 io.Mask.Input(
                     "mask",
                     optional=True,
@@ -94,15 +94,19 @@ class Apply(io.ComfyNode):
         patched = model.clone()
         if start_percent >= end_percent:
             return io.NodeOutput(patched)
-        span = span_of(start_percent, end_percent)
+        percent_range = range_of(start_percent, end_percent)
         patches, patchers = [], []
         if reference is not None and reference_strength:
             patches.append(
-                WeightedPatch(ReferencePatch(reference), reference_strength, span, mask, reference_strengths)
+                WeightedPatch(
+                    ReferencePatch(reference), reference_strength, percent_range, mask, reference_strengths
+                )
             )
             patchers.append(reference.adapter.patcher)
         if drive is not None and drive_strength:
-            patches.append(WeightedPatch(DrivePatch(drive), drive_strength, span, mask, drive_strengths))
+            patches.append(
+                WeightedPatch(DrivePatch(drive), drive_strength, percent_range, mask, drive_strengths)
+            )
         if patches:
             unet_comfy.bind(patched, patches, patchers, get_free_memory)
         return io.NodeOutput(patched)

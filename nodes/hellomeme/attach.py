@@ -18,21 +18,21 @@ def motion(
     model: ModelPatcher,
     network: Network,
     strength: float = 1.0,
-    span: tuple[float, float] | None = None,
+    percent_range: tuple[float, float] | None = None,
     key_frames: KeyFrames | None = None,
 ) -> None:
-    """Let a freshly cloned MODEL move. span: part of the sampling in which the modules act, None = all of it."""
+    """Let a freshly cloned MODEL move. percent_range: part of the sampling (start, end) in which the modules act, None = all of it."""
     if network.loaded.part.kind == ANIMATEDIFF:
         comfy_injection.attach(
             model,
-            WeightedPatch(TemporalPatch(network.module), strength, span),
+            WeightedPatch(TemporalPatch(network.module), strength, percent_range),
             [network.patcher],
             get_free_memory,
         )
     else:
         unet_comfy.bind(
             model,
-            [WeightedPatch(MotionPatch(network.module, key_frames), strength, span)],
+            [WeightedPatch(MotionPatch(network.module, key_frames), strength, percent_range)],
             [network.patcher],
             get_free_memory,
         )

@@ -8,7 +8,7 @@ from ...unet.clip import keyframes
 from ...unet.clip.windows import Plan
 from ...unet.hosts import extra_items
 from ..checks import require_sd15
-from ..percent_range import SPAN, span_of
+from ..percent_range import PERCENT_RANGE, range_of
 from ..schema import RARE, schema
 from ..types import MotionType
 from ..windows import require_window, see_in_windows
@@ -93,7 +93,7 @@ class ApplyMotion(io.ComfyNode):
                     step=0.05,
                     tooltip="1 is the official module, 0 is none.",
                 ),
-                *SPAN,
+                *PERCENT_RANGE,
                 WINDOW_LENGTH,
                 OVERLAP,
                 io.Combo.Input(
@@ -123,7 +123,7 @@ class ApplyMotion(io.ComfyNode):
             raise ValueError(
                 "X-Dyna on this MODEL moves the frames already, with motion modules of its own: leave Apply Motion out."
             )
-        attach.motion(moving, motion, strength, span_of(start_percent, end_percent))
+        attach.motion(moving, motion, strength, range_of(start_percent, end_percent))
         if window_length:
             see_in_windows(
                 moving, lambda n, step: clip_plan(n, window_length, overlap, blend == SMOOTH), window_length

@@ -11,7 +11,7 @@ from ...systems.wplus.patch import WPlusPatch
 from ...unet.clip.curve import Curve
 from ...unet.hosts import comfy_attention
 from ..checks import require_sd15
-from ..percent_range import SPAN, span_of
+from ..percent_range import PERCENT_RANGE, range_of
 from ..schema import schema
 from ..types import FaceTrackType, FloatsType, WPlusCodeType, WPlusType
 
@@ -65,7 +65,7 @@ class ApplyWPlus(io.ComfyNode):
                     step=0.05,
                     tooltip="Share of the steps in which the picture is laid out without it; the authors use 0.2 for persons. 0: none.",
                 ),
-                *SPAN,
+                *PERCENT_RANGE,
                 io.String.Input(
                     "curve",
                     default="",
@@ -123,7 +123,7 @@ class ApplyWPlus(io.ComfyNode):
             uncond=guidance == BOTH,
             turn=sign_mode == NEGATE_DIRECTION,
             delay=delay,
-            span=span_of(start_percent, end_percent),
+            percent_range=range_of(start_percent, end_percent),
         )
         comfy_attention.bind(patched, [patch], optimized_attention, [wplus.patcher])
         return io.NodeOutput(patched)

@@ -92,12 +92,12 @@ class AnchorItems:
 
     reference: noise level -> (1, 4, h, w) in the UNet's own scale, None = no anchor
     preview:   None = RA-SA alone
-    span:      (start, end) part of the sampling in which it acts, None = always
+    percent_range: (start, end) as 0..1, None = always
     """
 
     reference: Callable[[float], Tensor] | None
     preview: Preview | None = None
-    span: tuple[float, float] | None = None
+    percent_range: tuple[float, float] | None = None
 
     def __deepcopy__(self, memo) -> AnchorItems:
         return self  # old versions of ComfyUI deep-copy model_options at every clone
@@ -121,7 +121,7 @@ class AnchorItems:
         sigma = float(options["sigmas"].max())
         rows = rows_of(options, len(x))
         maps = self.preview.maps(rows, sigma) if self.preview else None
-        if not acts_in(self.span, run_of(options), sigma) or not (self.reference or maps):
+        if not acts_in(self.percent_range, run_of(options), sigma) or not (self.reference or maps):
             return executor(x, timesteps, context, y, control, options, **others)
         if maps and not maps.text:
             context = _repeated(context, self.preview.trajectory.context.shape[1])

@@ -38,7 +38,7 @@ class WPlusPatch(AttentionPatch):
             negative of those of w, since a norm follows
     delay:  part of the sampling, 0..1, in which lambda is still 0; 0 = no delay. If step i of N lies at
             i / N, these are the steps up to int(delay x N), as in the official code
-    span:   (start, end) part of the sampling in which it acts, None = always
+    percent_range: (start, end) as 0..1, None = always
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class WPlusPatch(AttentionPatch):
         uncond: bool = True,
         turn: bool = False,
         delay: float = 0.0,
-        span: tuple[float, float] | None = None,
+        percent_range: tuple[float, float] | None = None,
     ):
         self.network, self.w, self.lambdas = network, w, lambdas
-        self.uncond, self.turn, self.delay, self.span = uncond, turn, delay, span
+        self.uncond, self.turn, self.delay, self.percent_range = uncond, turn, delay, percent_range
         self.sites = network.sites()
         self.release()
 

@@ -181,7 +181,7 @@ def test_a_percent_range_counts_in_the_schedule_that_is_sampled(lab):
         return call(EXTRAS + "nodes_model_advanced", "ModelSamplingDiscrete", model, "v_prediction", True)
 
     def apply(model):
-        return lab.apply(lab.portrait, lab.clip(range(len(lab.noise))), model=model, span=(0.2, 0.5))
+        return lab.apply(lab.portrait, lab.clip(range(len(lab.noise))), model=model, percent_range=(0.2, 0.5))
 
     got, want = (
         Scene(model, lab.noise, prompt("+"), prompt("-"), steps=6).samples()

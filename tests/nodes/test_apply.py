@@ -29,7 +29,9 @@ def test_reference_and_drive_change_the_picture(host, reference):
         assert relative_error(host.sample(patched), plain) > 1e-2
 
 
-@pytest.mark.parametrize("wishes", [{"strengths": (0.0, 0.0)}, {"span": (0.4, 0.4)}, {"span": (0.7, 0.2)}])
+@pytest.mark.parametrize(
+    "wishes", [{"strengths": (0.0, 0.0)}, {"percent_range": (0.4, 0.4)}, {"span": (0.7, 0.2)}]
+)
 def test_nothing_asked_is_the_model_bit_for_bit(host, reference, wishes):
     plain = host.sample(host.model)
     assert torch.equal(host.sample(host.apply(reference, drive(3), **wishes)), plain)
@@ -109,8 +111,8 @@ def test_strength_is_continuous_and_one_is_the_published_network(host, reference
 
 
 def test_the_end_percent_leaves_the_last_steps_to_the_model(host, reference):
-    late = host.sample(host.apply(reference, span=(0.0, 0.999)), steps=4)
-    early = host.sample(host.apply(reference, span=(0.0, 0.3)), steps=4)
+    late = host.sample(host.apply(reference, percent_range=(0.0, 0.999)), steps=4)
+    early = host.sample(host.apply(reference, percent_range=(0.0, 0.3)), steps=4)
     whole = host.sample(host.apply(reference), steps=4)
     assert relative_error(late, whole) < relative_error(early, whole)
 

@@ -49,7 +49,7 @@ def test_untrained_motion_leaves_no_seam_bit_for_bit(host, length, overlap, blen
 
 @pytest.mark.parametrize("kind", ["animatediff", "v5"])
 def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(host, kind):
-    moving = host.move(host.motion(kind), 4, 2, span=(0.3, 0.7))
+    moving = host.move(host.motion(kind), 4, 2, percent_range=(0.3, 0.7))
     errors = split_errors(moving, normal("noise", 6, 4, SMALL, SMALL))
     assert max(errors.values()) < 1e-5, errors
 
@@ -61,7 +61,7 @@ def test_motion_changes_the_picture(host, animatediff):
 
 
 @pytest.mark.parametrize("kind", ["animatediff", "v3", "v5"])
-@pytest.mark.parametrize("wishes", [{"strength": 0.0}, {"span": (0.4, 0.4)}, {"span": (0.7, 0.2)}])
+@pytest.mark.parametrize("wishes", [{"strength": 0.0}, {"percent_range": (0.4, 0.4)}, {"span": (0.7, 0.2)}])
 def test_nothing_asked_is_the_model_bit_for_bit(host, kind, wishes):
     plain = host.sample(host.model, 5, SMALL)
     assert torch.equal(host.sample(host.move(host.motion(kind), **wishes), 5, SMALL), plain)

@@ -24,10 +24,10 @@ def host(comfy):
     from sk_portrait.testing.tiny_motion import MovingHost
 
     class AnchoredHost(MovingHost):
-        def anchor(self, model=None, first_level=0, span=(0.0, 1.0), seed=0, cells=SMALL, **wires):
+        def anchor(self, model=None, first_level=0, percent_range=(0.0, 1.0), seed=0, cells=SMALL, **wires):
             """The MODEL with Anchor Frames."""
             wires = wires or {"reference": {"samples": normal("anchor", 1, 4, cells, cells)}}
-            return AnchorFrames.execute(model or self.model, first_level, *span, seed, **wires)[0]
+            return AnchorFrames.execute(model or self.model, first_level, *percent_range, seed, **wires)[0]
 
         def invert(self, frames=3, steps=STEPS, sigmas=None, **wires):
             """(trajectory, start) of Invert Frames."""
@@ -66,7 +66,8 @@ def inverted(host):
 class TestAnchor:
     def test_nothing_asked_is_the_model_bit_for_bit(self, host):
         assert torch.equal(
-            host.sample(host.anchor(span=(0.6, 0.4)), cells=SMALL), host.sample(host.model, cells=SMALL)
+            host.sample(host.anchor(percent_range=(0.6, 0.4)), cells=SMALL),
+            host.sample(host.model, cells=SMALL),
         )
 
     def test_frames_follow_the_reference_less_where_fewer_levels_read_it(self, host):
@@ -96,14 +97,14 @@ class TestAnchor:
 
     def test_a_stretch_of_the_sampling(self, host):
         late, whole = (
-            host.sample(host.anchor(span=(0.0, 0.3)), cells=SMALL, steps=4),
+            host.sample(host.anchor(percent_range=(0.0, 0.3)), cells=SMALL, steps=4),
             host.sample(host.anchor(), cells=SMALL, steps=4),
         )
         assert relative_error(late, whole) > 1e-4
         assert relative_error(late, host.sample(host.model, cells=SMALL, steps=4)) > 1e-4
 
     def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(self, host):
-        errors = split_errors(host.anchor(span=(0.3, 0.7)), normal("noise", 3, 4, SMALL, SMALL))
+        errors = split_errors(host.anchor(percent_range=(0.3, 0.7)), normal("noise", 3, 4, SMALL, SMALL))
         assert max(errors.values()) < 1e-5, errors
 
 

@@ -149,16 +149,16 @@ def test_after_the_first_step_a_call_brings_sends_gathers_and_awaits_what_the_ba
 
 
 def test_a_span_is_not_looked_up_in_a_call(host, bare, far_drive, monkeypatch):
-    """The noise level is read once a step, before the calls, and the span's own levels once a run."""
-    span = host.move(
+    """The noise level is read once a step, before the calls, and the percent range's own levels once a run."""
+    percent_range = host.move(
         host.motion("animatediff"),
         WINDOW,
         OVERLAP,
-        span=(0.0, 0.9),
-        model=host.apply(None, far_drive, span=(0.0, 0.8)),
+        percent_range=(0.0, 0.9),
+        model=host.apply(None, far_drive, percent_range=(0.0, 0.8)),
     )
     plain = costs_of_calls(host, bare, monkeypatch)[WINDOWS:]
-    assert [call["waits"] for call in costs_of_calls(host, span, monkeypatch)[WINDOWS:]] == [
+    assert [call["waits"] for call in costs_of_calls(host, percent_range, monkeypatch)[WINDOWS:]] == [
         call["waits"] for call in plain
     ]
 

@@ -74,11 +74,19 @@ def host(comfy):
             """An SK_STRENGTHS."""
             return PortraitStrengths.execute(down, mid, up, stations, steps, frames, **listed)[0]
 
-        def strengthened(self, span=(0.0, 1.0), **wishes):
+        def strengthened(self, percent_range=(0.0, 1.0), **wishes):
             """The MODEL with these strengths of reference and drive."""
             strengths = self.strengths(**wishes)
             return self.apply_node.execute(
-                self.model, 1.0, 1.0, *span, self.seen, drive(FRAMES, "v1"), None, strengths, strengths
+                self.model,
+                1.0,
+                1.0,
+                *percent_range,
+                self.seen,
+                drive(FRAMES, "v1"),
+                None,
+                strengths,
+                strengths,
             )[0]
 
         def strong(self, count=2, **wishes):
@@ -122,15 +130,15 @@ class TestOnTheHost:
 
     def test_the_last_steps_of_strength_0_are_those_of_a_span_that_ends(self, host):
         early = host.strong(count=4, per_step=[1, 1, 0, 0])
-        assert torch.equal(early, host.strong(count=4, span=(0.0, 0.6)))
+        assert torch.equal(early, host.strong(count=4, percent_range=(0.0, 0.6)))
 
     @pytest.mark.parametrize(
         "wishes",
         [
             {"steps": "0: 1, 40: 0.3, 100: 0"},
             {"per_step": [1.0, 0.2, 0.6]},
-            {"span": (0.3, 0.7)},
-            {"span": (0.0, 0.4)},
+            {"percent_range": (0.3, 0.7)},
+            {"percent_range": (0.0, 0.4)},
         ],
         ids=str,
     )

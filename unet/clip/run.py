@@ -84,11 +84,11 @@ class Run:
         return (below - math.log(sigma / low) / math.log(high / low)) / GRID
 
 
-def acts_in(span: tuple[float, float] | None, run: Run | None, sigma: float | None) -> bool:
-    """Whether the percent range `span` (start, end), 0..1, includes this noise level. Always true for None, and outside a run."""
-    if span is None or run is None:
+def acts_in(percent_range: tuple[float, float] | None, run: Run | None, sigma: float | None) -> bool:
+    """Whether the percent range (start, end), 0..1, includes this noise level. Always true for None, and outside a run."""
+    if percent_range is None or run is None:
         return True
-    first, last = map(run.sigma_of, span)
+    first, last = map(run.sigma_of, percent_range)
     return first >= sigma >= last
 
 

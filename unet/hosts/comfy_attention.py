@@ -61,10 +61,10 @@ class AttentionPatch:
     cross_heads(place, q, out, call)             -> out (B, n, C), the text attention's heads side by side, before the projection;
                                                     q (B, n, C) its queries
 
-    span: percent range (start, end) as 0..1; None = always.
+    percent_range: (start, end) as 0..1; None = always.
     """
 
-    span: tuple[float, float] | None = None
+    percent_range: tuple[float, float] | None = None
 
     def release(self) -> None:
         """End of a run: drop what was kept for it."""
@@ -84,7 +84,7 @@ class AttentionPatchSet:
         place = PLACES.get(options["block"])
         call = options[KEY]._replace(layout=layout_of(options), options=options)
         for patch in self.patches if place else ():
-            if hasattr(patch, method) and acts_in(patch.span, call.run, call.sigma):
+            if hasattr(patch, method) and acts_in(patch.percent_range, call.run, call.sigma):
                 yield getattr(patch, method), place, call
 
     def cross_heads(self, q: Tensor, out: Tensor, options: dict) -> Tensor:
