@@ -20,8 +20,8 @@ command        `python run.py farm`
 session        a headless ComfyUI in this process
 wire           how a worker is handed its values
 worker         windows of a run, on a worker
-crew           the workers on Ray: started, watched, replaced
-clip           a clip whose windows a crew computes
+worker_pool    the workers on Ray: started, watched, replaced
+clip           a clip whose windows a worker pool computes
 prepare        a workflow made ready for workers
 video          latents into a video file, in order
 on_ray         all of it, on Ray

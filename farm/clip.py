@@ -1,4 +1,4 @@
-"""A clip whose windows are computed by a crew of workers."""
+"""A clip whose windows are computed by a worker pool."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..unet.feature_cache import evenly
 from .scheduling import PARTS_EACH, shared_out
 from .store import Store
 from .worker import KeyFrame, Sampling
-from .worker_pool import Crew, Request
+from .worker_pool import Request, WorkerPool
 
 KEY = "sk_portrait_farm"
 POST_CFG = "sampler_post_cfg_function"  # ComfyUI's name in model_options
@@ -32,12 +32,12 @@ class Progress(Protocol):
 
 
 class FarmedClip(Clip):
-    """ComfyUI's sampler runs here, over the whole clip, with a MODEL that is not loaded: every step's windows go to the crew."""
+    """ComfyUI's sampler runs here, over the whole clip, with a MODEL that is not loaded: every step's windows go to the worker pool."""
 
-    def __init__(self, crew: Crew, store: Store, progress: Progress, *clip):
+    def __init__(self, pool: WorkerPool, store: Store, progress: Progress, *clip):
         """clip: the arguments of Clip."""
         super().__init__(*clip)
-        self.crew, self.store, self.progress = crew, store, progress
+        self.pool, self.store, self.progress = pool, store, progress
         self.runs = self.calls = 0
 
     def run(self, frames, windows, noise: Tensor, sigmas: Tensor, *rest, **named) -> Tensor:
@@ -111,8 +111,8 @@ class FarmedClip(Clip):
             }
             return Request("denoise", (sampling, cut, sigma, ends), (sampling.name, windows[0]))
 
-        parts = shared_out(missing, PARTS_EACH * len(self.crew.workers))
-        for part, results in self.crew.answers([request(windows) for windows in parts]):
+        parts = shared_out(missing, PARTS_EACH * len(self.pool.workers))
+        for part, results in self.pool.answers([request(windows) for windows in parts]):
             new = dict(zip(parts[part], results, strict=True))
             self.store.save_windows(name, new)
             finished |= new

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 
 from .graph import Graph
 
-Digests = Mapping[str, str | None]  # name -> SHA-256, or None where there is no such file
+FileHashes = Mapping[str, str | None]  # name -> SHA-256, or None where there is no such file
 
 
 class OtherFile(ValueError):
     """A machine has another file than the clip's under the same name, or none."""
 
 
-def require_files(here: Digests, there: Digests, where: str) -> None:
+def require_files(here: FileHashes, there: FileHashes, where: str) -> None:
     """Raise OtherFile for the first model file that is not the same on a machine."""
     for name, digest in here.items():
         found = there.get(name)
@@ -28,7 +28,7 @@ def require_files(here: Digests, there: Digests, where: str) -> None:
             raise OtherFile(f"On {where} the model {name} {state}: every machine needs the same files.")
 
 
-def digest_of(graph: Graph, models: Digests, inputs: Digests, *choices) -> str:
+def hash_of(graph: Graph, models: FileHashes, inputs: FileHashes, *choices) -> str:
     """Names the work: the same graph with the same model and input files, and the same choices."""
     depends = [graph, sorted(models.items()), sorted(inputs.items()), *choices]
     return hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
     base = (options.base_directory or comfy).absolute()
     ray = worker_pool.begin(options.address, options.workers)
     try:
-        recruits = worker_pool.Recruits(
+        pending = worker_pool.PendingWorkers(
             ray, worker_pool.Place() if options.address else worker_pool.Place(comfy, base), options.workers
         )
         session = Session(comfy, base)
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
         folder = options.output / job.digest
         store = Store(folder)
         noted(folder / "farm.log")
-        workers = recruits.crew(job.task, job.given, options.patience)
+        workers = pending.pool(job.task, job.given, options.patience)
         print(f"{len(workers.workers)} workers; what is finished is kept in {folder}", flush=True)
         with Steps(job.steps) as bar:
             stages = job.sample(workers, store, bar)
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
         ray.shutdown()
 
 
-def deliver(job: Prepared, folder: Path, workers: worker_pool.Crew, stages) -> None:
+def deliver(job: Prepared, folder: Path, workers: worker_pool.WorkerPool, stages) -> None:
     """The latents as a file, and what the workflow makes of them."""
     print(f"Latents: {write_stages(folder, stages)}", flush=True)
     if job.decoder:

@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from . import server_graphs as graphs
-from .files import digest_of
+from .files import hash_of
 from .graph import Graph, read, sampler_of
 from .progress import Frames, noted
 from .remote import CONNECT, Remote, Trouble, understood
@@ -41,7 +41,7 @@ async def _run(options: argparse.Namespace) -> None:
             files["models"],
             files["inputs"],
             source,
-            digest_of(graph, files["models"], files["inputs"]),
+            hash_of(graph, files["models"], files["inputs"]),
         )
         folder = options.output / work.digest
         store = Store(folder)

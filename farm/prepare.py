@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..unet.clip.parts import MARGIN, Part
 from . import graph
-from .files import digest_of
+from .files import hash_of
 from .frames import Asked, within
 from .session import Session
 from .worker import Task
@@ -59,14 +59,14 @@ class Prepared:
         self.decoder = ends.pop("vae", None)
         self.given = {key: _thin(value) for key, value in values.items()}
         self.task = Task(local, ends, widgets, session.files(local))
-        self.digest = digest_of(prompt, session.files(prompt), session.inputs(prompt), asked)
+        self.digest = hash_of(prompt, session.files(prompt), session.inputs(prompt), asked)
         self.steps = self._order(None, None, None)[0].steps
         _free_memory()
 
-    def sample(self, crew, store, progress) -> tuple[Tensor, Tensor]:
+    def sample(self, pool, store, progress) -> tuple[Tensor, Tensor]:
         """(n, 4, h, w) of `frames`, and their first stage, or all key frames of the clip."""
         with torch.inference_mode():
-            order, clip = self._order(crew, store, progress)
+            order, clip = self._order(pool, store, progress)
             video, first = (
                 latents.cpu().contiguous() for latents in order.sample(clip, self.inputs["noise"])
             )
@@ -99,11 +99,11 @@ class Prepared:
             audio = audio | {"waveform": audio["waveform"][..., start:stop]}
         return audio, fps
 
-    def _order(self, *crew):
+    def _order(self, *pool):
         from ..nodes.hellomeme.two_stage import prepare
         from .clip import FarmedClip
 
-        return prepare(partial(FarmedClip, *crew), **self.inputs)
+        return prepare(partial(FarmedClip, *pool), **self.inputs)
 
 
 def _thin(value: Any) -> Any:

@@ -17,7 +17,7 @@ from ..host.server import failure, refusal
 from .failures import FarmError
 from .graph import Graph
 
-DIGESTS = "/sk_portrait/digests"  # nodes/file_hashes.py
+FILE_HASHES = "/sk_portrait/digests"  # nodes/file_hashes.py
 POLL = 0.5  # seconds between two looks at what became of a prompt
 CANCEL = 5.0  # seconds that a server has to hear that a prompt is no longer wanted
 CONNECT = 10.0  # seconds that it may take to answer at all
@@ -57,9 +57,9 @@ class Remote:
         """Every node the server has."""
         return await self._json("GET", "/object_info")
 
-    async def digests(self, names: list[str]) -> dict[str, Mapping[str, str | None]]:
+    async def file_hashes(self, names: list[str]) -> dict[str, Mapping[str, str | None]]:
         """{"models": {name: SHA-256 or None}, "inputs": {name: SHA-256}} of the files of these names that the server has."""
-        found = await self._json("POST", DIGESTS, json={"names": names})
+        found = await self._json("POST", FILE_HASHES, json={"names": names})
         with understood(self.address):
             return {kind: dict(found[kind]) for kind in ("models", "inputs")}
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..unet.clip.parts import MARGIN, Part, Seam
 from . import server_graphs as graphs
 from .failures import FarmError
-from .files import Digests, OtherFile, require_files
+from .files import FileHashes, OtherFile, require_files
 from .frames import Asked, within
 from .graph import Graph, texts
 from .parts import FinishedParts, Sampled, lay_out
@@ -50,14 +50,14 @@ class Work(NamedTuple):
 
     graph: Graph
     sampler: str
-    models: Digests
-    inputs: Digests
+    models: FileHashes
+    inputs: FileHashes
     source: Remote
     digest: str
 
 
 @dataclass
-class Errand:
+class Assignment:
     """A part that servers are at: since when, and how far the furthest is."""
 
     since: float
@@ -93,7 +93,7 @@ class Servers:
         )
         self.wanted = range(0)
         self.waiting: deque[Part] = deque()
-        self.errands: dict[Part, Errand] = {}
+        self.assignments: dict[Part, Assignment] = {}
         self.losses: Counter = Counter()
         self.took: list[float] = []
         self.whole = asyncio.Event()
@@ -142,7 +142,7 @@ class Servers:
 
     async def _welcome(self, remote: Remote) -> _KeyFrames:
         """Raises Refused where a server has other files, or makes another clip of them."""
-        there = await digests(remote, self.work.graph)
+        there = await file_hashes(remote, self.work.graph)
         try:
             require_files(self.work.models, there["models"], remote.address)
         except OtherFile as error:
@@ -154,7 +154,7 @@ class Servers:
         self._settle(clip, remote.address)
         return _KeyFrames(remote, f"{graphs.FOLDER}/{self.work.digest}.key_frames.latent")
 
-    async def _bring_inputs(self, remote: Remote, there: Digests) -> None:
+    async def _bring_inputs(self, remote: Remote, there: FileHashes) -> None:
         for name, digest in self.work.inputs.items():
             if name in there and there[name] != digest:
                 raise Refused(
@@ -184,14 +184,14 @@ class Servers:
 
     async def _next(self) -> Part | None:
         """What nobody is at, else what another one is slow with."""
-        while self.waiting or self.errands:
+        while self.waiting or self.assignments:
             if self.waiting:
                 return self.waiting.popleft()
             limit = SLOW * median(self.took) if self.took else float("inf")
             late = (
                 part
-                for part, errand in self.errands.items()
-                if len(errand.tasks) == 1 and time.monotonic() - errand.since > limit
+                for part, assignment in self.assignments.items()
+                if len(assignment.tasks) == 1 and time.monotonic() - assignment.since > limit
             )
             if (part := next(late, None)) is not None:
                 return part
@@ -201,32 +201,34 @@ class Servers:
     async def _shared(self, remote: Remote, part: Part, key_frames: _KeyFrames) -> None:
         """Sample a part, unless another server is faster. Raises Trouble where this one fails: the part then waits again; FarmError where
         it has failed too often."""
-        errand = self.errands.setdefault(part, Errand(time.monotonic()))
-        task = asyncio.ensure_future(self._sampled(remote, part, key_frames, errand))
-        errand.tasks.add(task)
+        assignment = self.assignments.setdefault(part, Assignment(time.monotonic()))
+        task = asyncio.ensure_future(self._sampled(remote, part, key_frames, assignment))
+        assignment.tasks.add(task)
         try:
             await asyncio.wait({task})
             if not task.cancelled():
-                self._finish(part, errand, task.result())
+                self._finish(part, assignment, task.result())
         except Trouble as error:
             self.losses[part] += 1
             if self.losses[part] >= TRIES:
                 raise FarmError(f"The same part of the clip has failed {TRIES} times: {error}") from None
             raise
         finally:
-            errand.tasks.discard(task)
+            assignment.tasks.discard(task)
             if not task.done():
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-            if part in self.errands and not errand.tasks:
-                del self.errands[part]
+            if part in self.assignments and not assignment.tasks:
+                del self.assignments[part]
                 self.waiting.appendleft(part)
             self._show()
 
-    async def _sampled(self, remote: Remote, part: Part, key_frames: _KeyFrames, errand: Errand) -> Sampled:
+    async def _sampled(
+        self, remote: Remote, part: Part, key_frames: _KeyFrames, assignment: Assignment
+    ) -> Sampled:
         def progress(node: str, share: float) -> None:
             if node == self.work.sampler:
-                errand.share = max(errand.share, share)
+                assignment.share = max(assignment.share, share)
                 self._show()
 
         seen = await key_frames.put(self.parts.key_frames())
@@ -242,13 +244,13 @@ class Servers:
             )
         return sampled
 
-    def _finish(self, part: Part, errand: Errand, sampled: Sampled) -> None:
-        self.took.append(time.monotonic() - errand.since)
+    def _finish(self, part: Part, assignment: Assignment, sampled: Sampled) -> None:
+        self.took.append(time.monotonic() - assignment.since)
         self.parts.add(part, sampled)
-        self.errands.pop(part, None)
-        for task in errand.tasks:  # of servers that were slower
+        self.assignments.pop(part, None)
+        for task in assignment.tasks:  # of servers that were slower
             task.cancel()
-        if not self.waiting and not self.errands:
+        if not self.waiting and not self.assignments:
             self.whole.set()
 
     def _show(self) -> None:
@@ -256,7 +258,7 @@ class Servers:
         self.bar.at(
             len(self.wanted)
             - left
-            + sum(len(part.keeps) * errand.share for part, errand in self.errands.items())
+            + sum(len(part.keeps) * assignment.share for part, assignment in self.assignments.items())
         )
 
 
@@ -274,22 +276,22 @@ class _KeyFrames:
         return self.name if self.there else None
 
 
-async def digests(remote: Remote, graph: Graph) -> Mapping[str, Digests]:
+async def file_hashes(remote: Remote, graph: Graph) -> Mapping[str, FileHashes]:
     """Raises Refused where the server has no SK Portrait that could tell."""
     try:
-        return await remote.digests(sorted(texts(graph)))
+        return await remote.file_hashes(sorted(texts(graph)))
     except Trouble as error:
         if error.status in (404, 405):
             raise Refused(NO_PACK.format(remote.address)) from None
         raise
 
 
-async def source_of(remotes: Iterable[Remote], graph: Graph) -> tuple[Remote, Mapping[str, Digests]]:
+async def source_of(remotes: Iterable[Remote], graph: Graph) -> tuple[Remote, Mapping[str, FileHashes]]:
     """The first server that has most of the files that a graph names, and these files. Raises Trouble where none answers."""
     found, troubles = [], []
     for remote in remotes:
         try:
-            files = await digests(remote, graph)
+            files = await file_hashes(remote, graph)
             found.append(
                 (sum(digest is None for digest in files["models"].values()), len(found), remote, files)
             )

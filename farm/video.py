@@ -10,14 +10,14 @@ import numpy as np
 from torch import Tensor
 
 from ..face_tools import video_file
-from .worker_pool import Crew, Request
+from .worker_pool import Request, WorkerPool
 
 BATCH = 16  # frames a request
 
 
 def write(
     path: Path,
-    crew: Crew,
+    pool: WorkerPool,
     latents: Tensor,
     decoder: list,
     audio: dict | None,
@@ -33,7 +33,7 @@ def write(
     def pictures() -> Iterator[np.ndarray]:
         early: dict[int, np.ndarray] = {}
         written = 0
-        for number, batch in crew.answers(
+        for number, batch in pool.answers(
             [Request("decode", (batch, decoder), ("decode", i)) for i, batch in enumerate(batches)]
         ):
             early[number] = batch.numpy()

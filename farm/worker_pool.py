@@ -44,7 +44,7 @@ class Request(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Errand:
+class Assignment:
     """What a worker is busy with since when; no request: it starts."""
 
     worker: Any
@@ -147,7 +147,7 @@ def _bootstrap():
     return Bootstrap
 
 
-class Recruits:
+class PendingWorkers:
     """Workers that open ComfyUI, while the driver does so and encodes.
 
     count: at most; None: one for each GPU of the cluster, or for each machine where there is none
@@ -175,13 +175,13 @@ class Recruits:
         for worker in self.workers:
             worker.open.remote(*self.place)
 
-    def crew(self, task: Task, given: Mapping[str, Any], patience: float = PATIENCE) -> Crew:
+    def pool(self, task: Task, given: Mapping[str, Any], patience: float = PATIENCE) -> WorkerPool:
         """The same with one clip to work on."""
         sent = [self.ray.put(task), self.ray.put({key: packed(value) for key, value in given.items()})]
-        return Crew(self.ray, self.workers, self.place, sent, patience)
+        return WorkerPool(self.ray, self.workers, self.place, sent, patience)
 
 
-class Crew:
+class WorkerPool:
     """Workers that answer requests.
 
     workers:  Ray actors that have been told to `open`, with the methods `start` and `call`; Ray may restart them at will
@@ -198,7 +198,7 @@ class Crew:
             sent,
             patience,
         )
-        self.busy: dict[Any, Errand] = {}
+        self.busy: dict[Any, Assignment] = {}
         self.homes: dict[Any, Any] = {}  # key of a request -> the worker that answered it last
         self.last: Counter = Counter()  # worker -> seconds of its last answer
         self.losses: Counter = Counter()  # by worker and by request of this round
@@ -218,22 +218,22 @@ class Crew:
         waiting, missing, took = deque(range(len(requests))), set(range(len(requests))), []
         while missing:
             self._hand_out(requests, waiting, missing, took)
-            for errand, answer in self._finished(waiting, missing):
-                self.last[errand.worker] = time.monotonic() - errand.since
-                took.append(self.last[errand.worker])
-                self.homes[requests[errand.request].key] = errand.worker
-                missing.discard(errand.request)
-                yield errand.request, answer
+            for assignment, answer in self._finished(waiting, missing):
+                self.last[assignment.worker] = time.monotonic() - assignment.since
+                took.append(self.last[assignment.worker])
+                self.homes[requests[assignment.request].key] = assignment.worker
+                missing.discard(assignment.request)
+                yield assignment.request, answer
             self._watch()
 
     def _hand_out(self, requests, waiting: deque, missing: set, took: list[float]) -> None:
-        busy = {errand.worker for errand in self.busy.values()}
+        busy = {assignment.worker for assignment in self.busy.values()}
         for worker in sorted(self.workers, key=lambda worker: self.last[worker]):  # the fast ones first
             if worker in busy or (number := self._next_for(worker, requests, waiting, missing, took)) is None:
                 continue
             request = requests[number]
             reference = worker.call.remote(request.method, *request.arguments)
-            self.busy[reference] = Errand(worker, time.monotonic(), self.round, number)
+            self.busy[reference] = Assignment(worker, time.monotonic(), self.round, number)
 
     def _next_for(self, worker, requests, waiting: deque, missing: set, took: list[float]) -> int | None:
         """What this worker did in the step before, else what nobody did, else what another one would have to do; with nothing waiting,
@@ -245,59 +245,59 @@ class Crew:
             waiting.remove(number)
             return number
         asked = [
-            errand
-            for errand in self.busy.values()
-            if errand.round == self.round and errand.request in missing
+            assignment
+            for assignment in self.busy.values()
+            if assignment.round == self.round and assignment.request in missing
         ]
-        copies = Counter(errand.request for errand in asked)
+        copies = Counter(assignment.request for assignment in asked)
         limit = SLOW * median(took) if took else float("inf")
         return next(
             (e.request for e in asked if copies[e.request] == 1 and time.monotonic() - e.since > limit), None
         )
 
-    def _finished(self, waiting: deque, missing: set) -> Iterator[tuple[Errand, Any]]:
+    def _finished(self, waiting: deque, missing: set) -> Iterator[tuple[Assignment, Any]]:
         """Answers that this round misses; what was lost waits again."""
         for reference in self.ray.wait(list(self.busy), num_returns=1, timeout=1.0)[0]:
-            errand = self.busy.pop(reference)
-            current = errand.round == self.round and errand.request in missing
+            assignment = self.busy.pop(reference)
+            current = assignment.round == self.round and assignment.request in missing
             try:
                 answer = self.ray.get(reference)
             except self.ray.exceptions.RayActorError as error:
-                self._lost(errand, error)
+                self._lost(assignment, error)
                 if current and all(
-                    other.request != errand.request
+                    other.request != assignment.request
                     for other in self.busy.values()
                     if other.round == self.round
                 ):
-                    waiting.appendleft(errand.request)
+                    waiting.appendleft(assignment.request)
                 continue
             except self.ray.exceptions.RayTaskError as error:
-                if errand.request is not None:
+                if assignment.request is not None:
                     raise FarmError(reason(error)) from None
-                self._drop(errand.worker, reason(error))
+                self._drop(assignment.worker, reason(error))
                 continue
             if current:
-                yield errand, answer
+                yield assignment, answer
 
     def _await(self, worker: Any) -> None:
         """A worker that starts is busy until it answers."""
-        self.busy[worker.start.remote(self.sent)] = Errand(worker, time.monotonic())
+        self.busy[worker.start.remote(self.sent)] = Assignment(worker, time.monotonic())
 
-    def _lost(self, errand: Errand, error: Exception) -> None:
+    def _lost(self, assignment: Assignment, error: Exception) -> None:
         """Ray starts a lost worker again."""
-        starting = errand.request is None
-        self.losses[errand.worker if starting else errand.request] += 1
+        starting = assignment.request is None
+        self.losses[assignment.worker if starting else assignment.request] += 1
         if not starting:
             log.warning("A worker was lost; its tasks go to another one.")
-            if self.losses[errand.request] >= TRIES:
+            if self.losses[assignment.request] >= TRIES:
                 raise FarmError(
                     f"The same windows were lost with their worker {TRIES} times: {reason(error)}"
                 )
-        elif self.losses[errand.worker] >= TRIES:
-            self._drop(errand.worker, reason(error))
+        elif self.losses[assignment.worker] >= TRIES:
+            self._drop(assignment.worker, reason(error))
             return
-        errand.worker.open.remote(*self.place)
-        self._await(errand.worker)
+        assignment.worker.open.remote(*self.place)
+        self._await(assignment.worker)
 
     def _drop(self, worker: Any, why: str) -> None:
         self.workers.remove(worker)
@@ -307,15 +307,17 @@ class Crew:
 
     def _watch(self) -> None:
         """End workers that do not answer; leave out those that do not start."""
-        for reference, errand in list(self.busy.items()):
-            silent = time.monotonic() - errand.since
-            if errand.request is None and silent > START:
+        for reference, assignment in list(self.busy.items()):
+            silent = time.monotonic() - assignment.since
+            if assignment.request is None and silent > START:
                 del self.busy[reference]
-                self._drop(errand.worker, f"it did not start within {START:.0f} s.")
-            elif errand.request is not None and silent > self.patience:
+                self._drop(assignment.worker, f"it did not start within {START:.0f} s.")
+            elif assignment.request is not None and silent > self.patience:
                 log.warning("A worker has not answered for %.0f s; it is ended.", silent)
-                self.busy[reference] = Errand(errand.worker, time.monotonic(), errand.round, errand.request)
-                self.ray.kill(errand.worker, no_restart=False)
+                self.busy[reference] = Assignment(
+                    assignment.worker, time.monotonic(), assignment.round, assignment.request
+                )
+                self.ray.kill(assignment.worker, no_restart=False)
 
 
 def reason(error: Exception) -> str:

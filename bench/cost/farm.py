@@ -67,7 +67,9 @@ class Bench:
         self.session = Session(installation.find(), base)
         started = time.perf_counter()
         self.ray = worker_pool.begin(None, workers)
-        self.recruits = partial(worker_pool.Recruits, self.ray, worker_pool.Place(installation.find(), base))
+        self.pending = partial(
+            worker_pool.PendingWorkers, self.ray, worker_pool.Place(installation.find(), base)
+        )
         print(f"Ray: {time.perf_counter() - started:.1f} s")
 
     def clip(self, kind: str, frames: int, counts: list[int]) -> None:
@@ -81,16 +83,16 @@ class Bench:
         took, sent = time.perf_counter() - started, len(pickle.dumps(self.job.given))
         print(f"{kind}, {frames} frames, one process: {took:.1f} s; {sent:,} bytes to a worker")
         for count in counts:
-            with self.crew(count) as (workers, ready):
+            with self.pool(count) as (workers, ready):
                 windows = self.row(f"{count} workers: ready in {ready:.1f} s", workers, f"{kind}{count}")
-        with self.crew(max(counts)) as (workers, _):
+        with self.pool(max(counts)) as (workers, _):
             (_, victim), *_ = workers.identities()
             watched = Watched(partial(os.kill, victim, signal.SIGKILL), windows // 2)
             self.row(f"{max(counts)} workers, one killed", workers, f"{kind} killed", watched)
-        with self.crew(max(counts)) as (workers, _), suppress(KeyboardInterrupt):
+        with self.pool(max(counts)) as (workers, _), suppress(KeyboardInterrupt):
             watched = Watched(_interrupt, windows // 2)
             self.job.sample(workers, self._store(f"{kind} resumed"), watched)
-        with self.crew(max(counts)) as (workers, _):
+        with self.pool(max(counts)) as (workers, _):
             said = (
                 f"{max(counts)} workers, interrupted after {watched.windows} of {windows} windows and resumed"
             )
@@ -101,10 +103,10 @@ class Bench:
         )
 
     @contextmanager
-    def crew(self, count: int):
+    def pool(self, count: int):
         """Workers on the clip, and the seconds until they were ready; ended at the end."""
         started = time.perf_counter()
-        workers = self.recruits(count).crew(self.job.task, self.job.given)
+        workers = self.pending(count).pool(self.job.task, self.job.given)
         workers.identities()
         try:
             yield workers, time.perf_counter() - started

@@ -52,7 +52,7 @@ class StandIn:
             "/queue": self.delete,
             "/interrupt": self.interrupt,
         }
-        routes |= {"/sk_portrait/digests": self.digests} if self.pack else {}
+        routes |= {"/sk_portrait/digests": self.file_hashes} if self.pack else {}
         app.add_routes([web.post(path, answer) for path, answer in routes.items()])
         app.add_routes([web.get("/history/{id}", self.history), web.get("/view", self.view)])
         runner = web.AppRunner(app)
@@ -64,7 +64,7 @@ class StandIn:
         finally:
             await runner.cleanup()
 
-    async def digests(self, request):
+    async def file_hashes(self, request):
         return web.json_response({"models": self.models, "inputs": self.inputs})
 
     async def upload(self, request):

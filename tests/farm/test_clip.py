@@ -50,9 +50,9 @@ def session(comfy, base):
 
 
 @pytest.fixture(scope="module")
-def recruits(ray, comfy, base):
+def pending(ray, comfy, base):
     """Two workers that have opened ComfyUI, for one clip after another."""
-    opened = worker_pool.Recruits(ray, worker_pool.Place(comfy, base), 2)
+    opened = worker_pool.PendingWorkers(ray, worker_pool.Place(comfy, base), 2)
     yield opened
     for worker in opened.workers:
         ray.kill(worker)
@@ -67,11 +67,11 @@ def windows_in(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.iterdir())
 
 
-def test_v2_is_the_single_run_though_a_worker_is_killed(recruits, session, base, tmp_path):
+def test_v2_is_the_single_run_though_a_worker_is_killed(pending, session, base, tmp_path):
     graph = graphs.clip("v2", FRAMES, steps=2, sampler="dpmpp_2m_sde")
     job = Prepared(session, graph)
     expected = session.evaluate(graph, {"video": ["clip", 0], "stage1": ["clip", 1]})
-    workers = recruits.crew(job.task, job.given)
+    workers = pending.pool(job.task, job.given)
     (_, victim), _ = workers.identities()
     video, stage1 = job.sample(
         workers, Store(tmp_path), Quiet(lambda done: done == 12 and os.kill(victim, signal.SIGKILL))
@@ -87,7 +87,7 @@ def test_v2_is_the_single_run_though_a_worker_is_killed(recruits, session, base,
     assert (some - video[:4]).abs().max() <= 0.01 * video.abs().max()
 
 
-def test_v5_is_the_single_run_though_the_command_is_interrupted(recruits, session, base, tmp_path):
+def test_v5_is_the_single_run_though_the_command_is_interrupted(pending, session, base, tmp_path):
     """Ctrl-C leaves no process; then only what is missing is computed."""
     marks, out, saved = tmp_path / "marks", tmp_path / "out", tmp_path / "clip.json"
     marks.mkdir()
@@ -116,7 +116,7 @@ def test_v5_is_the_single_run_though_the_command_is_interrupted(recruits, sessio
     store = Store(out / job.digest)
     kept, before = finished(store), windows_in(marks)
     assert 0 < kept < WINDOWS
-    workers = recruits.crew(job.task, job.given)
+    workers = pending.pool(job.task, job.given)
     stages = job.sample(workers, store, Quiet())
     assert windows_in(marks) - before == WINDOWS - kept
     deliver(job, store.folder, workers, stages)
@@ -132,11 +132,11 @@ def finished(store: Store) -> int:
     return runs + calls + sum(len(store.windows(f"run2.{call}")) for call in (1, 2))
 
 
-def test_a_worker_with_another_model_file_is_refused_by_its_name(recruits, session, base, tmp_path):
+def test_a_worker_with_another_model_file_is_refused_by_its_name(pending, session, base, tmp_path):
     job = Prepared(session, graphs.clip("v2", 12))
     graphs.model(base, b"another file")
     with pytest.raises(
         worker_pool.FarmError, match=f"worker .* the model {graphs.MOTION_FILE} is another file"
     ):
-        job.sample(recruits.crew(job.task, job.given), Store(tmp_path / "store"), Quiet())
+        job.sample(pending.pool(job.task, job.given), Store(tmp_path / "store"), Quiet())
     graphs.model(base, b"the same on all machines")

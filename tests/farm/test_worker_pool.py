@@ -10,7 +10,7 @@ import time
 import pytest
 
 from sk_portrait.farm import worker_pool
-from sk_portrait.farm.worker_pool import Crew, FarmError, Request
+from sk_portrait.farm.worker_pool import FarmError, Request, WorkerPool
 
 
 def faulty():
@@ -62,7 +62,7 @@ def workers(ray):
 
 @pytest.mark.parametrize("fault, count", [("dies", 1), ("hangs", 1), ("dies", 2), ("hangs", 2), ("slow", 2)])
 def test_answers_are_the_same_whatever_happens_to_a_worker(ray, workers, tmp_path, fault, count):
-    made = Crew(ray, workers(count), (), [fault, str(tmp_path)], patience=2.0)
+    made = WorkerPool(ray, workers(count), (), [fault, str(tmp_path)], patience=2.0)
     for _ in range(2):  # steps
         answers = dict(made.answers([Request("double", (number,), number) for number in range(12)]))
         assert answers == {number: 2 * number for number in range(12)}
@@ -70,7 +70,7 @@ def test_answers_are_the_same_whatever_happens_to_a_worker(ray, workers, tmp_pat
 
 
 def test_half_of_the_workers_gone_for_good(ray, workers, tmp_path):
-    made = Crew(ray, workers(4), (), [None, str(tmp_path)], patience=60.0)
+    made = WorkerPool(ray, workers(4), (), [None, str(tmp_path)], patience=60.0)
     requests = [Request("double", (number,), number) for number in range(40)]
     answers = made.answers(requests)
     first = dict([next(answers)])
@@ -84,7 +84,7 @@ def test_half_of_the_workers_gone_for_good(ray, workers, tmp_path):
 
 
 def test_a_worker_that_cannot_start_is_named(ray, workers, tmp_path):
-    made = Crew(ray, workers(2), (), ["refuses", str(tmp_path)], patience=60.0)
+    made = WorkerPool(ray, workers(2), (), ["refuses", str(tmp_path)], patience=60.0)
     with pytest.raises(FarmError, match="model sd15.safetensors is another file"):
         dict(made.answers([Request("double", (1,), 1)]))
 
