@@ -19,7 +19,7 @@ from ..unet.networks.layers import Attention, FeedForward, LinearTable, Residual
 KeysValues = tuple[Tensor, Tensor]
 
 
-class Knitted(NamedTuple):
+class ReferenceKV(NamedTuple):
     """The reference half of both passes. It is the same for every step and frame, so it is projected once per run.
 
     A target that is a part of the picture attends to whole lines of the reference: `places` are then the positions (R, 1, n, C) of its
@@ -44,13 +44,13 @@ def _beside(own: KeysValues, reference: KeysValues) -> KeysValues:
     return tuple(beside(a, b) for a, b in zip(own, reference, strict=True))
 
 
-class Knit(nn.Module):
+class SKAttention(nn.Module):
     """Mixin of the SK attention modules: `line_attentions` (row, column), one `norm` and one positional `table` for both."""
 
     def line_attentions(self) -> tuple[Attention, Attention]:
         raise NotImplementedError
 
-    def knit(self, x: Tensor, reference: Knitted | None = None) -> Tensor:
+    def attend(self, x: Tensor, reference: ReferenceKV | None = None) -> Tensor:
         """x (B, C, H, W) -> (B, C, H, W). With a reference, every line is continued by the reference's same line;
         queries come from x alone: the reference half of the official result is thrown away, so it is not computed."""
         row_attention, column_attention = self.line_attentions()
@@ -76,12 +76,12 @@ class Knit(nn.Module):
             keys_values = _beside(keys_values, reference)
         return attention(x, keys_values)
 
-    def project(self, reference: Tensor) -> Knitted:
+    def project(self, reference: Tensor) -> ReferenceKV:
         """reference (R, C, H, W) -> its keys and values at the positions after the target's."""
         lines = (rearrange(reference, "r c h w -> r h w c"), rearrange(reference, "r c h w -> r w h c"))
-        return Knitted(*(self._project_lines(x, a) for x, a in zip(lines, self.line_attentions())))
+        return ReferenceKV(*(self._project_lines(x, a) for x, a in zip(lines, self.line_attentions())))
 
-    def of_parts(self, knitted: Knitted, parts: Sequence[Area], like: Tensor) -> Knitted:
+    def of_parts(self, reference_kv: ReferenceKV, parts: Sequence[Area], like: Tensor) -> ReferenceKV:
         """What targets that are parts of the picture attend to: the whole lines that cross them. Each of R references has its part."""
 
         def lines(keys_values: KeysValues, starts: Sequence[int], count: int) -> KeysValues:
@@ -99,10 +99,10 @@ class Knit(nn.Module):
             [part.left for part in parts],
             parts[0],
         )
-        whole_height, whole_width = knitted.rows[0].shape[1], knitted.columns[0].shape[1]
-        return Knitted(
-            lines(knitted.rows, tops, height),
-            lines(knitted.columns, lefts, width),
+        whole_height, whole_width = reference_kv.rows[0].shape[1], reference_kv.columns[0].shape[1]
+        return ReferenceKV(
+            lines(reference_kv.rows, tops, height),
+            lines(reference_kv.columns, lefts, width),
             (places(whole_width, lefts, width), places(whole_height, tops, height)),
         )
 
@@ -111,7 +111,7 @@ class Knit(nn.Module):
         return attention.keys_values(self.norm(x + self.table(2 * length, x)[length:]))
 
 
-class SKReferenceAttention(Knit):
+class SKReferenceAttention(SKAttention):
     """Reference attention of v1-v4 (and, with a LinearTable, of v5): h + proj(SK attention of h beside the reference)."""
 
     def __init__(self, dim: int, table_length: int = 128, operations=nn):
@@ -132,9 +132,9 @@ class SKReferenceAttention(Knit):
     def line_attentions(self):
         return self.attn1, self.attn2
 
-    def forward(self, h: Tensor, reference: Knitted) -> Tensor:
+    def forward(self, h: Tensor, reference: ReferenceKV) -> Tensor:
         """h (B, C, H, W), reference from `project`: its k-th row serves the k-th of R equal parts of h -> (B, C, H, W)."""
-        return self.proj(self.knit(h, reference)).add_(h)
+        return self.proj(self.attend(h, reference)).add_(h)
 
 
 class SKReferenceAttentionV5(SKReferenceAttention):
@@ -153,7 +153,7 @@ class SKReferenceAttentionV5(SKReferenceAttention):
         return self.linear_table
 
 
-class STKAttention(Knit):
+class STKAttention(SKAttention):
     """v5's building block: conv_in, SK attention, proj, with or without the residual. Published as STKAttentionV5."""
 
     def __init__(self, dim: int, mid: int | None = None, operations=nn):
@@ -169,12 +169,12 @@ class STKAttention(Knit):
     def line_attentions(self):
         return self.attnx, self.attny
 
-    def project(self, reference: Tensor) -> Knitted:
+    def project(self, reference: Tensor) -> ReferenceKV:
         return super().project(self.conv_in(reference))
 
-    def forward(self, x: Tensor, reference: Knitted | None = None, residual: bool = True) -> Tensor:
+    def forward(self, x: Tensor, reference: ReferenceKV | None = None, residual: bool = True) -> Tensor:
         """x (B, C, H, W) -> (B, C, H, W)."""
-        y = self.proj(self.knit(self.conv_in(x), reference))
+        y = self.proj(self.attend(self.conv_in(x), reference))
         return y.add_(x) if residual else y
 
 
@@ -186,15 +186,15 @@ class STKReferenceModule(nn.Module):
         self.attn_ref = STKAttention(dim, operations=operations)
         self.attn = STKAttention(dim, operations=operations)
 
-    def project(self, reference: Tensor) -> Knitted:
+    def project(self, reference: Tensor) -> ReferenceKV:
         """reference (R, C, H, W) -> keys and values of the self-attended reference."""
         return self.attn.project(self.attn_ref(reference, residual=False))
 
-    def of_parts(self, knitted: Knitted, parts: Sequence[Area], like: Tensor) -> Knitted:
-        """See `Knit`."""
-        return self.attn.of_parts(knitted, parts, like)
+    def of_parts(self, reference_kv: ReferenceKV, parts: Sequence[Area], like: Tensor) -> ReferenceKV:
+        """See `SKAttention`."""
+        return self.attn.of_parts(reference_kv, parts, like)
 
-    def forward(self, h: Tensor, reference: Knitted) -> Tensor:
+    def forward(self, h: Tensor, reference: ReferenceKV) -> Tensor:
         """h (B, C, H, W), reference from `project`: its k-th row serves the k-th of R equal parts of h -> (B, C, H, W)."""
         return self.attn(h, reference)
 

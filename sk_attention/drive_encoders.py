@@ -22,7 +22,7 @@ FACE_MOTION_SCALE = 20.0
 SMALLEST = 64  # pixels that become one cell of the smallest feature
 
 
-class KnitDriveEncoder(nn.Module):
+class SKDriveEncoder(nn.Module):
     """v1, v2, v3: a chain of cross-attending blocks, each of which emits the feature of one block boundary.
 
     widths:   of conv_in and of every block
@@ -200,7 +200,7 @@ PROJECTION_MAPS = {
 }
 
 
-class KnitProjector(nn.Module):
+class SKProjector(nn.Module):
     """v5: 3x3 convolution, then self attention by rows and columns at a quarter of the width."""
 
     def __init__(self, in_channels: int, out_channels: int, mid: int, operations=nn):
@@ -219,7 +219,7 @@ class Projection(nn.Module):
         super().__init__()
         for name, (a, b, *mid) in widths.items():
             module = (
-                KnitProjector(a, b, *mid, operations=operations)
+                SKProjector(a, b, *mid, operations=operations)
                 if mid
                 else conv3x3(a, b, bias=False, operations=operations)
             )

@@ -6,10 +6,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .attention import Knit
+from .attention import SKAttention
 
 
-class FoldedConvolution(nn.Module):
+class FusedConvolution(nn.Module):
     """proj(to_out(x)). The bias of to_out meets the zeros around the picture, so that what it adds differs at the edges: `edge` draws
     that picture from ones."""
 
@@ -34,10 +34,10 @@ class FoldedConvolution(nn.Module):
         return self.conv(x).add_(self.edge(x.new_ones(1, 1, *x.shape[-2:])))
 
 
-def fold(network: nn.Module, operations=nn) -> nn.Module:
-    """Fold every knitting module of a loaded network, in place, for inference. Its state dict is no published one any more."""
-    for module in [module for module in network.modules() if isinstance(module, Knit)]:
+def fuse(network: nn.Module, operations=nn) -> nn.Module:
+    """Fuse every SK attention of a loaded network, in place, for inference. Its state dict no longer matches the official file."""
+    for module in [module for module in network.modules() if isinstance(module, SKAttention)]:
         column = module.line_attentions()[1]
-        module.proj = FoldedConvolution(column.to_out[0], module.proj, operations).requires_grad_(False)
+        module.proj = FusedConvolution(column.to_out[0], module.proj, operations).requires_grad_(False)
         column.to_out[0] = nn.Identity()
     return network

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from ..unet.networks.animatediff import TABLE, AnimateDiff
-from .drive_encoders import PROJECTION_MAPS, BaseDriveEncoder, KnitDriveEncoder, Projection
+from .drive_encoders import PROJECTION_MAPS, BaseDriveEncoder, Projection, SKDriveEncoder
 from .fan import FanEncoder
 from .motion import SKMotion
 from .reference import ReferenceAdapter
@@ -117,7 +117,7 @@ def _reference(
     return Part(REFERENCE, versions, "reference", marks, ReferenceAdapter, sizes, published, fixed, lacks)
 
 
-def _knit_drive_sizes(shapes: Shapes) -> dict:
+def _sk_drive_sizes(shapes: Shapes) -> dict:
     block0 = "blocks_down.0."
     return {
         "widths": [shapes.width("conv_in.weight"), *shapes.widths("blocks_down.{}.proj.weight")],
@@ -134,7 +134,7 @@ def _knit_drive_sizes(shapes: Shapes) -> dict:
     }
 
 
-def _knit_drive(
+def _sk_drive(
     version: str, repository: str, marks, lacks=(), kinds=("coefficients", "face_motion"), hidden=1024
 ) -> Part:
     boundaries, prescale, widths = {
@@ -146,7 +146,7 @@ def _knit_drive(
     published = {"widths": widths, "context_dim": 320, "table_lengths": (64, hidden), "down_taps": taps}
     fixed = {"boundaries": boundaries, "prescale": prescale, "kinds": kinds}
     return Part(
-        DRIVE, (version,), repository, marks, KnitDriveEncoder, _knit_drive_sizes, published, fixed, lacks
+        DRIVE, (version,), repository, marks, SKDriveEncoder, _sk_drive_sizes, published, fixed, lacks
     )
 
 
@@ -167,20 +167,20 @@ def _base_drive_sizes(shapes: Shapes) -> dict:
 _BASE_PUBLISHED = {"widths": (320, 640, 1280), "out": 320, "context_dim": 2048}
 
 
-def _projection_sizes(knitted: bool) -> Callable[[Shapes], dict]:
+def _projection_sizes(with_attention: bool) -> Callable[[Shapes], dict]:
     def widths(shapes: Shapes, name: str) -> tuple[int, ...]:
-        weight = f"{name}.proj.weight" if knitted else f"{name}.weight"
-        mid = (shapes.width(f"{name}.attn.conv_in.weight"),) if knitted else ()
+        weight = f"{name}.proj.weight" if with_attention else f"{name}.weight"
+        mid = (shapes.width(f"{name}.attn.conv_in.weight"),) if with_attention else ()
         return shapes.width(weight, 1), shapes.width(weight), *mid
 
     return lambda shapes: {"widths": {name: widths(shapes, name) for name in PROJECTION_MAPS}}
 
 
-def _projection_published(knitted: bool) -> dict:
+def _projection_published(with_attention: bool) -> dict:
     sizes = {
         name: tuple(int(n) for n in name.removeprefix("map").split("_")[:3:2]) for name in PROJECTION_MAPS
     }
-    return {"widths": {name: (a, b, b // 4) if knitted else (a, b) for name, (a, b) in sizes.items()}}
+    return {"widths": {name: (a, b, b // 4) if with_attention else (a, b) for name, (a, b) in sizes.items()}}
 
 
 def _motion(versions: tuple[str, ...], block: str, weight: str, **extra: tuple[str, int]) -> Part:
@@ -264,11 +264,11 @@ PARTS = (
         _reference_sizes("reference_modules_up.{}.attn.proj.weight"),
         {"up": _UP_V3},
     ),
-    _knit_drive("v1", "coefficients_drive", (_EXP, _BLOCK2), (_BLOCK3, _EMO), ("coefficients",), hidden=64),
-    _knit_drive("v1", "motion_drive", (_EMO, _BLOCK2), (_BLOCK3, _EXP), ("face_motion",)),
-    _knit_drive("v2", "coefficients_drive", (_EXP, _BLOCK3), (_TAP, _EMO), ("coefficients",)),
-    _knit_drive("v2", "motion_drive", (_EMO, _BLOCK3), (_TAP, _EXP), ("face_motion",)),
-    _knit_drive("v3", "coefficients_drive", (_BLOCK3, _TAP)),
+    _sk_drive("v1", "coefficients_drive", (_EXP, _BLOCK2), (_BLOCK3, _EMO), ("coefficients",), hidden=64),
+    _sk_drive("v1", "motion_drive", (_EMO, _BLOCK2), (_BLOCK3, _EXP), ("face_motion",)),
+    _sk_drive("v2", "coefficients_drive", (_EXP, _BLOCK3), (_TAP, _EMO), ("coefficients",)),
+    _sk_drive("v2", "motion_drive", (_EMO, _BLOCK3), (_TAP, _EXP), ("face_motion",)),
+    _sk_drive("v3", "coefficients_drive", (_BLOCK3, _TAP)),
     Part(
         DRIVE,
         ("v4",),

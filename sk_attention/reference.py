@@ -13,7 +13,7 @@ from ..unet.clip.fit import Size, View, notice_size, resized
 from ..unet.clip.frames import Rows
 from ..unet.feature_cache import TargetDevice
 from ..unet.patches import REFERENCE, Call
-from .attention import Knitted, SKReferenceAttention, SKReferenceAttentionV5, STKReferenceModule
+from .attention import ReferenceKV, SKReferenceAttention, SKReferenceAttentionV5, STKReferenceModule
 
 Features = Mapping[str, Tensor]  # block boundary name -> tensor
 
@@ -93,7 +93,7 @@ class Beside(NamedTuple):
 
     chunks: tuple[int, ...]
     views: tuple[View, ...] | None
-    boundaries: Mapping[str, Knitted]
+    boundaries: Mapping[str, ReferenceKV]
 
 
 class ReferencePatch:
@@ -126,10 +126,10 @@ class ReferencePatch:
 
     def __call__(self, boundary: str, h: Tensor, prepared: Beside, call: Call) -> Tensor:
         """h (B, C, H, W) of the UNet -> (B, C, H, W). Where another node has resized h inside of the UNet, so is the reference."""
-        knitted, size = prepared.boundaries[boundary], tuple(h.shape[-2:])
-        if (len(knitted.columns[0][0]), len(knitted.rows[0][0])) != size[::-1]:
-            knitted = self._beside(boundary, prepared.chunks, prepared.views, h.device, h.dtype, size)
-        return self.sites[boundary](h, knitted)
+        reference_kv, size = prepared.boundaries[boundary], tuple(h.shape[-2:])
+        if (len(reference_kv.columns[0][0]), len(reference_kv.rows[0][0])) != size[::-1]:
+            reference_kv = self._beside(boundary, prepared.chunks, prepared.views, h.device, h.dtype, size)
+        return self.sites[boundary](h, reference_kv)
 
     def _beside(
         self,
@@ -139,16 +139,18 @@ class ReferencePatch:
         device: torch.device,
         dtype: torch.dtype,
         size: Size | None = None,
-    ) -> Knitted:
+    ) -> ReferenceKV:
         """Keys and values of each chunk's reference at a block boundary; size: of h there, where it is not what the view says."""
         module = self.sites[boundary]
         features = self.reference.features[boundary][list(chunks)].to(device, dtype)
         if views is None:
             return module.project(features if size is None else resized(features, size))
         wholes, parts = zip(*(view.at(boundary, size) for view in views), strict=True)
-        knitted = module.project(resized(features, wholes[0]))
+        reference_kv = module.project(resized(features, wholes[0]))
         return (
-            knitted if all(view.area is None for view in views) else module.of_parts(knitted, parts, features)
+            reference_kv
+            if all(view.area is None for view in views)
+            else module.of_parts(reference_kv, parts, features)
         )
 
     def release(self) -> None:

@@ -109,7 +109,7 @@ class _Attending(_Plain):
         return module(h, module.project(self.features[boundary]))
 
 
-class _Knitting(_Plain):
+class _Moving(_Plain):
     """SK motion between the first and the last frame of each clip."""
 
     order = MOTION
@@ -173,7 +173,7 @@ class Portrait(nn.Module):
         with ExitStack() as stack:
             for network in self.motion:
                 if isinstance(network, SKMotion):
-                    patches.append(WeightedPatch(_Knitting(network, self._pads(network, batch))))
+                    patches.append(WeightedPatch(_Moving(network, self._pads(network, batch))))
                 else:
                     stack.enter_context(moving(self.unet, WeightedPatch(TemporalPatch(network)), options))
             stack.enter_context(bound(self.unet, patches, options))

@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ...sk_attention.attention import STKReferenceModule
 from ...sk_attention.drive import Drive, DrivePatch
-from ...sk_attention.fuse import fold
+from ...sk_attention.fuse import fuse
 from ...sk_attention.published_files import REFERENCE, find_part
 from ...sk_attention.reference import Reference, ReferencePatch
 from ...sk_attention.versions import VERSIONS
@@ -61,7 +61,7 @@ def patches_of(version: str, cells: int, device: str, frames: int = 1) -> list[W
     """Reference and drive of a official version at its full size, for so many latents of `cells` a side."""
     part = find_part(REFERENCE, version)
     with torch.device(device):
-        adapter = fold(part.build(part.published).eval().requires_grad_(False))
+        adapter = fuse(part.build(part.published).eval().requires_grad_(False))
         shape = {
             boundary: (WIDTHS[boundary], cells // CELLS[boundary], cells // CELLS[boundary])
             for boundary in WIDTHS
@@ -80,7 +80,7 @@ def least(version: str, cells: int) -> int:
     """FLOPs that reference attention needs for one row of the batch.
 
     At C channels and n x n cells, in multiplications a cell: q, k, v of both passes 6 C^2, the row pass's output C^2, the convolution
-    9 C^2 with the column pass's output folded into it; scores and sums over 2 n keys in both passes 8 n C. v5b and v5c have a second
+    9 C^2 with the column pass's output fused into it; scores and sums over 2 n keys in both passes 8 n C. v5b and v5c have a second
     convolution.
     """
     part = find_part(REFERENCE, version)

@@ -4,7 +4,7 @@ import comfy.ops
 from comfy_api.latest import io
 
 from ...sk_attention.checkpoint import CheckpointError
-from ...sk_attention.fuse import fold
+from ...sk_attention.fuse import fuse
 from ...sk_attention.published_files import DRIVE, PROJECTION, REFERENCE
 from ...sk_attention.versions import PAGE, VERSIONS
 from ..schema import schema
@@ -61,7 +61,7 @@ class LoadAdapter(io.ComfyNode):
     @classmethod
     def execute(cls, file) -> io.NodeOutput:
         network = open_network(file, REFERENCE)
-        fold(network.module, comfy.ops.manual_cast)
+        fuse(network.module, comfy.ops.manual_cast)
         return io.NodeOutput(network, str(network.loaded))
 
 

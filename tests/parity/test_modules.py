@@ -78,7 +78,7 @@ def _expression(t: dict[str, Tensor], motion: bool) -> Expression:
     return Expression(t["drive_coeff"].flatten(0, 1), t["face_parts"].flatten(0, 1))
 
 
-def _knit_drive(name: str, version: str, repository: str, keys: dict[str, str]):
+def _sk_drive(name: str, version: str, repository: str, keys: dict[str, str]):
     """keys: block boundary -> name of the golden output."""
 
     def case(golden: Golden, host) -> Compared:
@@ -157,16 +157,16 @@ CASES = {
     "stk_cross_v5": _stk_cross("stk_cross_v5", None),
     "small_unet_v4": _small_unet("small_unet_v4", (512, 1024)),
     "small_unet_v5": _small_unet("small_unet_v5", None),
-    "control_v1": _knit_drive(
+    "control_v1": _sk_drive(
         "control_v1", "v1", "coefficients_drive", {f"down_{i}": f"down_{i}" for i in range(3)}
     ),
-    "control2_v1": _knit_drive(
+    "control2_v1": _sk_drive(
         "control2_v1", "v1", "motion_drive", {f"down_{i}": f"down2_{i}" for i in range(3)}
     ),
-    "control_v2": _knit_drive(
+    "control_v2": _sk_drive(
         "control_v2", "v2", "coefficients_drive", {f"up_{i}": f"up_v2_{i}" for i in range(4)}
     ),
-    "control2_v2": _knit_drive(
+    "control2_v2": _sk_drive(
         "control2_v2", "v2", "motion_drive", {f"up_{i}": f"up2_v2_{i}" for i in range(4)}
     ),
     "control_v3": _full_drive("v3"),

@@ -36,8 +36,8 @@ def test_keys_and_values_of_the_reference_and_the_drive_are_where_each_call_is(c
 
     attends, acts, rows = ReferencePatch(Host().reference("v2")), DrivePatch(drive(3)), rows_of(ROWS, 6)
     for target in (HERE, WIDER, HERE):
-        knitted = attends.prepare(rows, target).boundaries["up_1"]
-        assert {tensor.dtype for tensor in (*knitted.rows, *knitted.columns)} == {target.dtype}
+        reference_kv = attends.prepare(rows, target).boundaries["up_1"]
+        assert {tensor.dtype for tensor in (*reference_kv.rows, *reference_kv.columns)} == {target.dtype}
         assert all(
             feature.dtype == target.dtype
             for chunk in acts.prepare(rows, target)

@@ -67,20 +67,20 @@ def test_a_part_attends_to_the_whole_lines_of_the_reference(kind):
     """As the published layout does where the cells outside of the part are hidden from it."""
     torch.manual_seed(1)
     module = kind(32).eval()
-    knitting = module.attn if kind is STKReferenceModule else module
+    spatial = module.attn if kind is STKReferenceModule else module
     h, reference, part = torch.randn(1, 32, 4, 3), torch.randn(1, 32, 8, 8), Area(4, 3, 2, 5)
-    knitted = module.project(reference)
-    got = knitting.knit(h, module.of_parts(knitted, [part], h))
+    reference_kv = module.project(reference)
+    got = spatial.attend(h, module.of_parts(reference_kv, [part], h))
 
     def along(x, attention, keys_values, start, lines):
-        x = knitting.norm(x + knitting.table(8, x)[start : start + x.shape[-2]])
+        x = attention.norm(x + attention.table(8, x)[start : start + x.shape[-2]])
         keys, values = (
             torch.cat([own, whole[:, lines]], dim=-2)
             for own, whole in zip(attention.keys_values(x), keys_values)
         )
         return attention(x, (keys, values))
 
-    rows, columns = knitting.line_attentions()
-    x = along(h.permute(0, 2, 3, 1), rows, knitted.rows, part.left, slice(part.top, part.top + 4))
-    x = along(x.transpose(1, 2), columns, knitted.columns, part.top, slice(part.left, part.left + 3))
+    rows, columns = spatial.line_attentions()
+    x = along(h.permute(0, 2, 3, 1), rows, reference_kv.rows, part.left, slice(part.top, part.top + 4))
+    x = along(x.transpose(1, 2), columns, reference_kv.columns, part.top, slice(part.left, part.left + 3))
     assert torch.allclose(got, x.permute(0, 3, 2, 1), atol=1e-5)

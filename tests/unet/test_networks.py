@@ -12,7 +12,7 @@ from sk_portrait.sk_attention.attention import (
     STKReferenceModule,
 )
 from sk_portrait.sk_attention.drive import Expression, encode
-from sk_portrait.sk_attention.fuse import fold
+from sk_portrait.sk_attention.fuse import fuse
 from sk_portrait.sk_attention.published_files import DRIVE, PROJECTION, find_part
 from sk_portrait.testing.golden import Golden
 from sk_portrait.testing.rule import draw
@@ -42,8 +42,8 @@ def test_folding_the_column_output_into_the_convolution_changes_no_number(name):
     h, ref = normal("h", 2, WIDTH, 6, 4), normal("ref", 1, WIDTH, 6, 4)
     module = block(name)
     weights, published = sum(p.numel() for p in module.parameters()), attend(module, h, ref)
-    folded = attend(fold(module), h, ref)
-    assert (folded - published).abs().max() < 1e-6 * published.abs().max()
+    fused = attend(fuse(module), h, ref)
+    assert (fused - published).abs().max() < 1e-6 * published.abs().max()
     assert sum(p.numel() for p in module.parameters()) < weights
 
 
