@@ -50,8 +50,8 @@ def seam(pictures: Pictures, layout) -> float:
     return pixels.seam_ratio(pixels.motion(pictures).change, pixels.borders(layout, len(pictures)))
 
 
-def judged(table, world: World, people: int = 3) -> list[Clip]:
-    """Sample clips and judge them."""
+def evaluated(table, world: World, people: int = 3) -> list[Clip]:
+    """Sample clips and evaluate them."""
     installation.enter(installation.find(), CACHE / "base")
     model = host_model(world)
     made = [_clip(world, model, HELD_OUT + k) for k in range(people)]

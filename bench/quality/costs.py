@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ...demo.toy_model import Wishes
-from .test_set import Actor, Judge, Score, on_stage
+from .test_set import Evaluator, Generator, Score, on_test_set
 
 USUAL = Wishes()
 
@@ -37,13 +37,13 @@ class Cost:
     score: Score
 
 
-def measured(table, judge: Judge, actor: Actor) -> list[Cost]:
-    """One row for each way; nothing is judged but that half precision changes little."""
+def measured(table, evaluator: Evaluator, generator: Generator) -> list[Cost]:
+    """One row for each way; only that half precision changes little is a pass or a fail."""
     found = {}
     for name, wishes in (WAYS | HALVES).items():
-        act, start = on_stage(actor, judge, wishes), time.perf_counter()
+        act, start = on_test_set(generator, evaluator, wishes), time.perf_counter()
         score = act()
-        seconds = (time.perf_counter() - start) / len(judge.states)
+        seconds = (time.perf_counter() - start) / len(evaluator.states)
         found[name] = Cost(name, wishes.steps * (1 if wishes.guidance == 1 else 2), seconds, score)
         table.say(name, f"{score.words()}  {found[name].rows} UNet rows, {seconds:.2f} s a frame")
     for name in HALVES:

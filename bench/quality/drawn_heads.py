@@ -27,7 +27,7 @@ from ...host import installation
 from ..verdict import verdict
 from . import probe, report
 from .probe import NAMES
-from .test_set import Act, Actor, Judge, Score, drawing, on_stage, sampling, scenes
+from .test_set import Act, Evaluator, Generator, Score, drawing, on_test_set, sampling, scenes
 
 USUAL = Wishes()
 STRENGTHS = (0.0, 0.5, 1.0, 1.5)
@@ -61,15 +61,15 @@ class Table:
         return sum(held is False for *_, held in self.rows)
 
 
-def reenactment(table: Table, judge: Judge, act: Act, name: str) -> Score:
+def reenactment(table: Table, evaluator: Evaluator, act: Act, name: str) -> Score:
     """Against what copying would give, and against what was promised."""
-    table.say(f"{name}: reader on the truth", judge(judge.drawn).words())
-    still = judge([[scene.portrait] * len(scene.states) for scene in judge.stage])
+    table.say(f"{name}: reader on the truth", evaluator(evaluator.drawn).words())
+    still = evaluator([[scene.portrait] * len(scene.states) for scene in evaluator.scenes])
     table.say("  copy the reference", still.words())
-    other = judge([row[1:] + row[:1] for row in judge.drawn])
+    other = evaluator([row[1:] + row[:1] for row in evaluator.drawn])
     table.say("  copy another frame", other.words())
     own = act()
-    table.say("  the actor", own.words())
+    table.say("  the generator", own.words())
     table.below("  pose, APD", own.apd, min(6.0, 0.6 * min(still.apd, other.apd)))
     table.below("  expression, AED", own.aed, min(0.15, 0.8 * min(still.aed, other.aed)), ".3f")
     table.above("  picture, PSNR", own.psnr, max(still.psnr, other.psnr))
@@ -77,22 +77,22 @@ def reenactment(table: Table, judge: Judge, act: Act, name: str) -> Score:
     return own
 
 
-def losses(table: Table, judge: Judge, act: Act) -> None:
+def losses(table: Table, evaluator: Evaluator, act: Act) -> None:
     """What is taken away is lost, and only that."""
     own = act()
-    moved = judge.amplitude(own)
+    moved = evaluator.amplitude(own)
     table.above("turns, share of the requested angle", moved, 0.6)
-    table.below("drive off: turns", judge.amplitude(act(wishes=replace(USUAL, drive=0.0))), 0.2)
+    table.below("drive off: turns", evaluator.amplitude(act(wishes=replace(USUAL, drive=0.0))), 0.2)
     nobody = act(wishes=replace(USUAL, reference=0.0))
     table.below("reference off: identity", nobody.found, 0.5 * own.found)
-    table.above("  still turns", judge.amplitude(nobody), 0.6 * moved)
+    table.above("  still turns", evaluator.amplitude(nobody), 0.6 * moved)
 
     turned = act(lambda track: track.rows(np.roll(np.arange(len(track)), -1)))
-    per = len(judge.states) // len(judge.stage)
+    per = len(evaluator.states) // len(evaluator.scenes)
     following = [
         s
-        for k in range(0, len(judge.states), per)
-        for s in judge.states[k + 1 : k + per] + judge.states[k : k + 1]
+        for k in range(0, len(evaluator.states), per)
+        for s in evaluator.states[k + 1 : k + per] + evaluator.states[k : k + 1]
     ]
     table.below(
         "drive of another frame: APD to it", probe.error(turned.reading, following).apd, 0.5 * turned.apd
@@ -100,16 +100,16 @@ def losses(table: Table, judge: Judge, act: Act) -> None:
 
     plain = act(lambda track: track.replace(coefficients=0 * track.coefficients))
     table.above("coefficients zeroed: AED", plain.aed, 1.2 * own.aed, ".3f")
-    table.above("  still turns", judge.amplitude(plain), 0.8 * moved)
+    table.above("  still turns", evaluator.amplitude(plain), 0.8 * moved)
     boxed = act(lambda track: track.replace(rotation=0 * track.rotation))
-    table.below("box kept still: turns", judge.amplitude(boxed), 0.2)
+    table.below("box kept still: turns", evaluator.amplitude(boxed), 0.2)
     table.below("  expression stays, AED", boxed.aed, plain.aed, ".3f")
 
 
-def strengths(table: Table, judge: Judge, act: Act) -> None:
+def strengths(table: Table, evaluator: Evaluator, act: Act) -> None:
     """Pose rises with the drive's strength, likeness with the reference's."""
-    turns = [judge.amplitude(act(wishes=replace(USUAL, drive=value))) for value in STRENGTHS]
-    alike = [judge.likeness(act(wishes=replace(USUAL, reference=value))) for value in STRENGTHS]
+    turns = [evaluator.amplitude(act(wishes=replace(USUAL, drive=value))) for value in STRENGTHS]
+    alike = [evaluator.likeness(act(wishes=replace(USUAL, reference=value))) for value in STRENGTHS]
     for what, values in (("drive strength: turns", turns), ("reference strength: likeness", alike)):
         told = ", ".join(f"{strength:g}: {value:.2f}" for strength, value in zip(STRENGTHS, values))
         rises = bool((np.diff(values) > -LEVEL).all()) and values[-1] > values[0]
@@ -127,11 +127,11 @@ def real_track(frames: int) -> FaceTrack:
 
 
 def real_clip(
-    table: Table, judge: Judge, actor: Actor, frames: int
+    table: Table, evaluator: Evaluator, generator: Generator, frames: int
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The real talking head drives drawn ones: what is read back follows the clip's own track, curve by curve."""
     track = real_track(frames)
-    acted = [probe.read(judge.network, actor(scene, track, USUAL)) for scene in judge.stage]
+    acted = [probe.read(evaluator.network, generator(scene, track, USUAL)) for scene in evaluator.scenes]
     angles, values = (np.mean([getattr(r, name) for r in acted], 0) for name in ("degrees", "coefficients"))
     curves = {
         name: (np.degrees(track.rotation[:, k]), angles[:, k])
@@ -146,17 +146,17 @@ def real_clip(
     return curves
 
 
-def perform(actor: Actor, people: int, moments: int) -> Table:
-    """Everything but the clips, for one actor."""
+def perform(generator: Generator, people: int, moments: int) -> Table:
+    """Everything but the clips, for one generator."""
     table = Table()
     for own, name in ((True, "self"), (False, "cross")):
-        judge = Judge(scenes(people, moments, own), GALLERY)
-        act = on_stage(actor, judge, USUAL)
-        reenactment(table, judge, act, name)
-    judge = Judge(judge.stage[: max(8, people // 4)], GALLERY)
-    act = on_stage(actor, judge, USUAL)
-    losses(table, judge, act)
-    strengths(table, judge, act)
+        evaluator = Evaluator(scenes(people, moments, own), GALLERY)
+        act = on_test_set(generator, evaluator, USUAL)
+        reenactment(table, evaluator, act, name)
+    evaluator = Evaluator(evaluator.scenes[: max(8, people // 4)], GALLERY)
+    act = on_test_set(generator, evaluator, USUAL)
+    losses(table, evaluator, act)
+    strengths(table, evaluator, act)
     return table
 
 
@@ -164,9 +164,11 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python run.py bench drawn_heads", description=__doc__)
     parser.add_argument("--short", action="store_true", help="12 people, no clips, no page")
     parser.add_argument(
-        "--drawn", action="store_true", help="let the drawing program act: what a perfect actor scores"
+        "--drawn", action="store_true", help="let the drawing program act: what a perfect generator scores"
     )
-    parser.add_argument("--people", type=int, default=100, help="people on the stage (default: %(default)s)")
+    parser.add_argument(
+        "--people", type=int, default=100, help="people in the test set (default: %(default)s)"
+    )
     parser.add_argument(
         "--moments", type=int, default=2, help="moments of each one's motion (default: %(default)s)"
     )
@@ -178,18 +180,18 @@ def main(argv: list[str]) -> int:
     )
     options = parser.parse_args(argv)
     world = World()
-    actor = drawing if options.drawn else sampling(world)
-    table = perform(actor, 12 if options.short else options.people, options.moments)
+    generator = drawing if options.drawn else sampling(world)
+    table = perform(generator, 12 if options.short else options.people, options.moments)
     if not options.short:
-        curves = real_clip(table, Judge(scenes(3, 2), 3), actor, options.frames)
+        curves = real_clip(table, Evaluator(scenes(3, 2), 3), generator, options.frames)
         if not options.drawn:
             from . import clips
             from .costs import measured
 
-            costs = measured(table, Judge(scenes(24, 2), GALLERY), actor)
+            costs = measured(table, Evaluator(scenes(24, 2), GALLERY), generator)
             if installation.find() is None:
                 table.say("two stages", "skipped: there is no ComfyUI here")
             else:
-                clips.judged(table, world)
+                clips.evaluated(table, world)
             report.write(table, world, curves, costs, " ".join(["drawn_heads", *argv]), GALLERY)
     return verdict(table.passed, table.failed)

@@ -75,7 +75,7 @@ def _network(size: int, widths: Sequence[int], out: int) -> nn.Sequential:
     )
 
 
-class Reader(nn.Module):
+class Probe(nn.Module):
     """(B, 3, 128, 128) 0..1 -> pitch yaw roll x y z (B, 6) in UNITS, identity (B, 39), the eleven coefficients (B, 11).
 
     It looks twice: at the whole picture for pose and identity, and then at the face, held upright by that pose, for what it does.
@@ -117,8 +117,8 @@ class Reading:
     who: np.ndarray
 
 
-def load(path: Path = WEIGHTS) -> Reader:
-    network = Reader()
+def load(path: Path = WEIGHTS) -> Probe:
+    network = Probe()
     network.load_state_dict({name: value.float() for name, value in load_file(path).items()}, strict=False)
     return network.eval().requires_grad_(False)
 
@@ -133,7 +133,7 @@ def together(pictures: Iterable[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack([small(picture) for picture in pictures])).permute(0, 3, 1, 2)
 
 
-def read(network: Reader, pictures: Iterable[np.ndarray]) -> Reading:
+def read(network: Probe, pictures: Iterable[np.ndarray]) -> Reading:
     """Read (H, W, 3) uint8 RGB pictures."""
     parts = zip(*(network(part.float() / 255) for part in together(pictures).split(64)))
     pose, who, coefficients = (torch.cat(part).numpy() for part in parts)
@@ -184,14 +184,14 @@ def _worn(pictures: Tensor) -> Tensor:
     return pictures * gain + 0.02 * torch.randn_like(pictures)
 
 
-def train(pictures: Tensor, wanted: Tensor, passes: int, rate: float = 4e-3, seed: int = 0) -> Reader:
+def train(pictures: Tensor, wanted: Tensor, passes: int, rate: float = 4e-3, seed: int = 0) -> Probe:
     """Learn to read in `passes` rounds over `lessons`: AdamW with a one-cycle rate.
 
     The last twentieth is kept apart: by it the reader's own error of each identity number is measured.
     """
     torch.manual_seed(seed)
     start, count = time.monotonic(), len(pictures) * 19 // 20
-    network = Reader().to(memory_format=torch.channels_last)
+    network = Probe().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.01)
     steps = count // BATCH
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=passes * steps)
@@ -272,7 +272,7 @@ def likeness(who: np.ndarray, gallery: np.ndarray, people: int) -> float:
     return float(1 - (distance[np.arange(len(distance)), owner] / distance.mean(1)).mean())
 
 
-def own_error(network: Reader, count: int = 100) -> tuple[Error, int]:
+def own_error(network: Probe, count: int = 100) -> tuple[Error, int]:
     """The reader's error on `count` drawn heads it has not seen, and how many it finds again among their portraits."""
     seen = scenes(HELD_OUT, count)
     reading = read(network, [draw(who, state, 128) for who, state in seen])
@@ -282,7 +282,7 @@ def own_error(network: Reader, count: int = 100) -> tuple[Error, int]:
     )
 
 
-def save(network: Reader, path: Path, command: str) -> None:
+def save(network: Probe, path: Path, command: str) -> None:
     values = {
         k: v if k == "spread" else v.half()
         for k, v in network.state_dict().items()

@@ -44,7 +44,7 @@ From above: the portrait, the drawn truth, the result. Frames alone, without mot
 def write(table, world: World, curves: Curves, costs: Sequence[Cost], command: str, gallery: int) -> Path:
     """The page and its pictures."""
     FOLDER.mkdir(exist_ok=True)
-    _actors(world).save(FOLDER / "actors.png")
+    _generated(world).save(FOLDER / "actors.png")
     _curves(curves, FOLDER / "curves.png")
     _costs(costs, FOLDER / "costs.png")
     marks = {True: "", False: " **not held**", None: ""}
@@ -64,7 +64,7 @@ def write(table, world: World, curves: Curves, costs: Sequence[Cost], command: s
     return PAGE
 
 
-def _actors(world: World, people: int = 5, moments: int = 3) -> Image.Image:
+def _generated(world: World, people: int = 5, moments: int = 3) -> Image.Image:
     act = sampling(world)
     columns = []
     for scene in scenes(people, moments):

@@ -119,10 +119,10 @@ class Base(World):
 
 
 class Measure:
-    """Identity and style of what acted on a stage."""
+    """Identity and style of what a generator drew of the test set."""
 
     def __init__(self, world: World, gallery: int):
-        self.encoder, self.reader = world.autoencoder.taesd_encoder, probe.load()
+        self.encoder, self.probe_network = world.autoencoder.taesd_encoder, probe.load()
         self.people = self._who(
             [draw(Identity.of(seed), State(), SIZE) for seed in range(HELD_OUT, HELD_OUT + gallery)]
         )
@@ -146,7 +146,7 @@ class Measure:
     def _who(self, pictures: Pictures) -> np.ndarray:
         """(F, 27): the shapes of heads, read from grey pictures, so that a style's colours do not count."""
         grey = [np.repeat(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY)[..., None], 3, 2) for p in pictures]
-        return probe.read(self.reader, grey).who[:, SHAPES]
+        return probe.read(self.probe_network, grey).who[:, SHAPES]
 
 
 def over_steps(*values: float) -> Strengths:
@@ -192,7 +192,7 @@ def strip(name: str, pictures: Sequence[Pictures]) -> np.ndarray:
     return np.vstack([bar, row])
 
 
-def judge(table: Table, found: dict[str, tuple[float, float]]) -> None:
+def evaluate(table: Table, found: dict[str, tuple[float, float]]) -> None:
     """What must hold of identity and style by setting. How much each brings is a matter of the weights: the rows above say it."""
     whole, seen_styled = (found[f"everything 1, {who} MODEL looks"] for who in ("plain", "styled"))
     table.above("identity, everything 1", whole[0], 0.15)
@@ -214,22 +214,22 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--picture", type=Path, help="file for the page's picture")
     options = parser.parse_args(argv)
-    world, stage = World(), scenes(options.people, MOMENTS)
+    world, test_scenes = World(), scenes(options.people, MOMENTS)
     net = learn(world, options.lessons)
     look = {False: Base(net=net, seen_by=world), True: Base(net=net)}
 
     def act(world: World, **wishes) -> list[Pictures]:
-        actor = sampling(world)
-        return [actor(scene, scene.asked, replace(USUAL, **wishes)) for scene in stage]
+        generator = sampling(world)
+        return [generator(scene, scene.asked, replace(USUAL, **wishes)) for scene in test_scenes]
 
     measure = Measure(world, GALLERY)
     far, near = act(world), act(look[True], reference=0.0, drive=0.0)
     style_far, style_near = measure.style(far), measure.style(near)
-    print(f"{'':36} identity  style, {len(stage)} people, {MOMENTS} moments each, {USUAL.steps} steps")
+    print(f"{'':36} identity  style, {len(test_scenes)} people, {MOMENTS} moments each, {USUAL.steps} steps")
     found, made = {}, {}
     rows = dict(zip(ENDS, (far, near)))
-    rows |= {"what was asked, drawn": [scene.drawn for scene in stage]}
-    rows |= {"the same as blue prints": [[styled(p) for p in scene.drawn] for scene in stage]}
+    rows |= {"what was asked, drawn": [scene.drawn for scene in test_scenes]}
+    rows |= {"the same as blue prints": [[styled(p) for p in scene.drawn] for scene in test_scenes]}
     for name in (*rows, *SETTINGS):
         made[name] = rows[name] if name in rows else act(look[SETTINGS[name][0]], **SETTINGS[name][1])
         style = 1 - ((measure.style(made[name]) - style_near).norm() / (style_far - style_near).norm()).item()
@@ -245,5 +245,5 @@ def main(argv: list[str]) -> int:
     table.say(
         "every block boundary 0: the base's own pictures", "equal" if same else "not equal", "equal", same
     )
-    judge(table, found)
+    evaluate(table, found)
     return verdict(table.passed, table.failed)

@@ -67,15 +67,15 @@ class Score:
         return f"APD {self.apd:5.2f}  AED {self.aed:.3f}  identity {100 * self.found:3.0f} %  PSNR {self.psnr:5.2f}  SSIM {self.ssim:.3f}"
 
 
-class Judge:
+class Evaluator:
     """Reads pictures of all scenes, one list per scene, and compares them with the truth and with the drawing itself."""
 
-    def __init__(self, stage: Sequence[Scene], gallery: int):
-        self.network, self.stage = probe.load(), stage
+    def __init__(self, scenes: Sequence[Scene], gallery: int):
+        self.network, self.scenes = probe.load(), scenes
         people = [draw(Identity.of(seed), State(), SIZE) for seed in range(HELD_OUT, HELD_OUT + gallery)]
         self.gallery = probe.read(self.network, people).who
-        self.drawn = [scene.drawn for scene in stage]
-        self.states = [state for scene in stage for state in scene.states]
+        self.drawn = [scene.drawn for scene in scenes]
+        self.states = [state for scene in scenes for state in scene.states]
 
     def __call__(self, pictures: list[Pictures]) -> Score:
         flat, drawn = ([p for row in rows for p in row] for rows in (pictures, self.drawn))
@@ -95,22 +95,22 @@ class Judge:
 
     def _about_mean(self, values: np.ndarray) -> np.ndarray:
         """(F, n) of all scenes without the mean of each, flat."""
-        rows = values.reshape(len(self.stage), -1, values.shape[1])
+        rows = values.reshape(len(self.scenes), -1, values.shape[1])
         return (rows - rows.mean(1, keepdims=True)).ravel()
 
     def likeness(self, score: Score) -> float:
         """As of `readers`, by all that is read of a head."""
-        return probe.likeness(score.reading.who, self.gallery, len(self.stage))
+        return probe.likeness(score.reading.who, self.gallery, len(self.scenes))
 
 
-class Actor(Protocol):
+class Generator(Protocol):
     """Makes a scene's person follow a track with some options."""
 
     def __call__(self, scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures: ...
 
 
-def sampling(world: World) -> Actor:
-    """The toy model as an actor, on the diffusers backend."""
+def sampling(world: World) -> Generator:
+    """The toy model as a generator, on the diffusers backend."""
 
     def act(scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures:
         boxes = [
@@ -142,13 +142,13 @@ def copying(scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures:
 Act = Callable[..., Score]
 
 
-def on_stage(actor: Actor, judge: Judge, usual: Wishes) -> Act:
+def on_test_set(generator: Generator, evaluator: Evaluator, usual: Wishes) -> Act:
     """A function that lets every scene act and judges it.
 
     It takes `change(track)`, the track that the generator gets instead of the truth, and the options.
     """
 
     def act(change: Callable[[FaceTrack], FaceTrack] = lambda track: track, wishes: Wishes = usual) -> Score:
-        return judge([actor(scene, change(scene.asked), wishes) for scene in judge.stage])
+        return evaluator([generator(scene, change(scene.asked), wishes) for scene in evaluator.scenes])
 
     return act

@@ -14,8 +14,12 @@ PEOPLE, MOMENTS = 6, 2
 @pytest.fixture(scope="module")
 def played():
     torch.set_num_threads(1)  # so small networks are slower on two
-    actors = {"drawn": test_set.drawing, "copied": test_set.copying, "sampled": test_set.sampling(World())}
-    return {name: drawn_heads.perform(actor, PEOPLE, MOMENTS) for name, actor in actors.items()}
+    generators = {
+        "drawn": test_set.drawing,
+        "copied": test_set.copying,
+        "sampled": test_set.sampling(World()),
+    }
+    return {name: drawn_heads.perform(generator, PEOPLE, MOMENTS) for name, generator in generators.items()}
 
 
 def failures(table) -> set[str]:

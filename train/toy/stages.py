@@ -1,6 +1,6 @@
 """`python run.py train world --out FOLDER`: the toy model from nothing, stage after stage.
 
-Drawings, autoencoder, latents; the drive encoder's rehearsal; base, reference adapter and drive encoder jointly; then AnimateDiff's
+Drawings, autoencoder, latents; the drive encoder's warm-up; base, reference adapter and drive encoder jointly; then AnimateDiff's
 modules, and SK motion between key frames, each with everything else frozen. Every stage resumes, and a finished one is skipped; the
 seeds are fixed, so that without `minutes` the same files come out.
 """
@@ -27,14 +27,14 @@ from . import definition
 from .autoencoder import TinyAutoencoder
 from .footage import CLIPS, PAIRS, RELAXED, SIZE, STAND_INS, Footage
 from .reconstruct import Reconstructions
-from .warm_up import Rehearsal
+from .warm_up import WarmUp
 
 TARGETS = PAIRS.frames - 1
 RESTING = 8  # people a person at rest
 AUTOENCODER, RECORD = "autoencoder.safetensors", "world.json"
 # Stage -> task, as logs are named.
 TASKS = {
-    "autoencoder": Reconstructions.name, "rehearsal": Rehearsal.name, "joint": Pairs.name, "motion": motions.Neighbours.name,
+    "autoencoder": Reconstructions.name, "rehearsal": WarmUp.name, "joint": Pairs.name, "motion": motions.Neighbours.name,
     "key_frames": motions.Neighbours.name,
 }  # fmt: skip
 
@@ -46,7 +46,7 @@ class Plan:
     people: int
     clips: int
     autoencoder: Settings
-    rehearsal: Settings
+    warm_up: Settings
     joint: Settings
     motion: Settings
     key_frames: Settings
@@ -112,8 +112,8 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
         states = STAND_INS.drawn(out / STAND_INS.name, plan.people, tell)
         acted = latents(out / "acted", STAND_INS, states, small, tell)
         fit(
-            Rehearsal(acted, networks[definition.repository(drive)]),
-            plan.rehearsal,
+            WarmUp(acted, networks[definition.repository(drive)]),
+            plan.warm_up,
             out / "rehearsal",
             {"people": plan.people},
         )

@@ -1,4 +1,4 @@
-"""The task "rehearsal": the drive encoder alone, before the base learns with it.
+"""Warm-up (task "rehearsal"): the drive encoder alone, before the base learns with it.
 
 What a coefficient moves is small, and noise hides it: told only by the base's errors, an encoder finds the head's pose soon and a smile
 late. Here it answers without noise, in latents, what one plain person looks like in each state; the heads that read its features are
@@ -29,7 +29,7 @@ class Place(NamedTuple):
     frame: int
 
 
-class Rehearsed(nn.Module):
+class WarmedUp(nn.Module):
     """The loss of what is read in a drive encoder's features: the latent at each block boundary.
 
     drive, of pictures (B, 3, H, W) and coefficients (B, 51); latents (B, 4, h, w); mask (B, 1, h, w) of eyes and mouth
@@ -67,14 +67,14 @@ class Rehearsed(nn.Module):
         return total
 
 
-class Rehearsal:
+class WarmUp:
     """Frames of clips of one person."""
 
     name, unused = "rehearsal", ()
 
     def __init__(self, clips: Clips, drive: nn.Module):
         self.clips, self.drive = clips, drive
-        self.network = Rehearsed(drive, clips.size)
+        self.network = WarmedUp(drive, clips.size)
         self.trained = {"drive": drive, "heads": self.network.heads}
 
     def choose(self, draw: np.random.Generator, count: int) -> list[Place]:
