@@ -18,7 +18,7 @@ from ..face_tools.track import FaceTrack
 from ..face_tools.trackers import sources
 from ..face_tools.trackers.tracking import track_faces
 from . import sheet, tracker
-from .toy_model import FPS, SIZE, STEPS, WORDS, Wishes, World, portrait
+from .toy_model import FPS, SIZE, STEPS, WORDS, SamplingOptions, World, portrait
 
 NAME = "portrait_video_embedded"
 
@@ -48,7 +48,7 @@ def demo(options: argparse.Namespace) -> int:
     ]
     print(f"Sampling at {size} px, {steps} steps", flush=True)
     world = World()
-    result = world.act(still, world.encode_drive(track, head_poses), Wishes(steps))
+    result = world.act(still, world.encode_drive(track, head_poses), SamplingOptions(steps))
     columns = {"portrait": [still], "driver": shown, "head pose": head_poses, "result": result}
     sheet.show(
         options.output,

@@ -46,7 +46,7 @@ def portrait(size: int = 192, person: int = PERSON) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class SamplingOptions:
     """As an artist would set them; `reference` and `drive` are strengths, `strengths` those of the reference by block boundary and step."""
 
     steps: int = STEPS
@@ -130,37 +130,39 @@ class World:
         )
 
     @torch.no_grad()
-    def act(self, picture: np.ndarray, drive: Drive, wishes: Wishes | None = None) -> list[np.ndarray]:
+    def act(
+        self, picture: np.ndarray, drive: Drive, options: SamplingOptions | None = None
+    ) -> list[np.ndarray]:
         """The portrait (H, W, 3) uint8 as the drive has it, one picture per frame, every frame from one noise (Euler steps)."""
         from diffusers import EulerDiscreteScheduler
 
-        wishes = wishes or Wishes()
+        options = options or SamplingOptions()
         scheduler = EulerDiscreteScheduler(
             beta_start=BETAS[0], beta_end=BETAS[1], beta_schedule="scaled_linear", timestep_spacing="linspace",
             prediction_type="v_prediction",
         )  # fmt: skip
-        scheduler.set_timesteps(wishes.steps)
+        scheduler.set_timesteps(options.steps)
         reference = self.encode_reference(picture)
-        attend = WeightedPatch(ReferencePatch(reference), wishes.reference, strengths=wishes.strengths)
-        patches = [WeightedPatch(DrivePatch(drive), wishes.drive), attend]
-        sides = ["positive"] if wishes.guidance == 1 else ["negative", "positive"]
+        attend = WeightedPatch(ReferencePatch(reference), options.reference, strengths=options.strengths)
+        patches = [WeightedPatch(DrivePatch(drive), options.drive), attend]
+        sides = ["positive"] if options.guidance == 1 else ["negative", "positive"]
         conditions = {side: Condition(side) for side in sides}
         run = Run(conditions, reference.size, partial(percent_to_sigma, scheduler.alphas_cumprod))
-        options = {RUN: run, "uuids": sides}
-        start = torch.randn(1, 4, *reference.size, generator=torch.Generator().manual_seed(wishes.seed))
+        transformer_options = {RUN: run, "uuids": sides}
+        start = torch.randn(1, 4, *reference.size, generator=torch.Generator().manual_seed(options.seed))
         x = start.expand(len(drive), -1, -1, -1) * scheduler.init_noise_sigma
-        reduced = torch.autocast("cpu", wishes.dtype, enabled=wishes.dtype != torch.float32)
-        with bound(self.unet, patches, options), reduced:
+        reduced = torch.autocast("cpu", options.dtype, enabled=options.dtype != torch.float32)
+        with bound(self.unet, patches, transformer_options), reduced:
             for timestep, level in zip(scheduler.timesteps, scheduler.sigmas[:-1].tolist(), strict=True):
-                options[NOISE_LEVEL] = level
+                transformer_options[NOISE_LEVEL] = level
                 rows = scheduler.scale_model_input(torch.cat([x] * len(sides)), timestep)
                 answers = (
                     self.unet(rows, timestep, encoder_hidden_states=NO_TEXT).sample.float().chunk(len(sides))
                 )
                 answer = (
                     answers[-1]
-                    if wishes.guidance == 1
-                    else answers[0] + wishes.guidance * (answers[1] - answers[0])
+                    if options.guidance == 1
+                    else answers[0] + options.guidance * (answers[1] - answers[0])
                 )
                 x = scheduler.step(answer, timestep, x).prev_sample
         return self.enlarge(x)

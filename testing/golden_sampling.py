@@ -49,7 +49,7 @@ def drive_of(golden: Golden, inputs: dict[str, Tensor], frames: int) -> Drive:
 
 
 def guider_of(golden: Golden, host, version: str, frames: int, cfg: float):
-    """CFG guider around the narrow MODEL with the golden reference and a drive of `frames` frames."""
+    """CFG guider around the tiny MODEL with the golden reference and a drive of `frames` frames."""
     import comfy.samplers
 
     from ..unet.hosts import comfy_hooks as unet_comfy

@@ -1,4 +1,4 @@
-"""The narrow golden UNet as ComfyUI's own UNet class in a real ModelPatcher."""
+"""The tiny golden UNet as ComfyUI's own UNet class in a real ModelPatcher."""
 
 from __future__ import annotations
 

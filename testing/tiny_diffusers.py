@@ -1,4 +1,4 @@
-"""The narrow golden UNet on the diffusers backend: diffusers' UNet2DConditionModel."""
+"""The tiny golden UNet on the diffusers backend: diffusers' UNet2DConditionModel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tiny SD1.5 in the real ComfyUI, with narrow official networks, for tests of the nodes. Weights by the rule of tests/golden."""
+"""A tiny SD1.5 in the real ComfyUI, with tiny official networks, for tests of the nodes. Weights by the rule of tests/golden."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def drive(frames: int, version: str = "v2", cells: int = CELLS) -> Drive:
 
 
 def prompt(name: str) -> list:
-    """A CONDITIONING of the narrow text width."""
+    """A CONDITIONING of the tiny text width."""
     return [[normal(name, 1, 7, 64), {}]]
 
 

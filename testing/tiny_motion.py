@@ -1,4 +1,4 @@
-"""Motion on the narrow host of testing/tiny_models.py: golden motion files, clips through the nodes."""
+"""Motion on the tiny host of testing/tiny_models.py: golden motion files, clips through the nodes."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ class MovingHost(Host):
         guider=None,
         sampler="euler",
         noise=None,
-        **wishes,
+        **options,
     ):
         """(latent, stage1) of the Two-Stage Sampler over an empty clip."""
         import comfy.samplers
         from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
 
-        wishes = {"window_length": 12, "overlap": 4, "method": "paper", "stage1_steps": 10} | wishes
-        wishes.setdefault("latent_image", {"samples": torch.zeros(frames, 4, cells, cells)})
+        options = {"window_length": 12, "overlap": 4, "method": "paper", "stage1_steps": 10} | options
+        options.setdefault("latent_image", {"samples": torch.zeros(frames, 4, cells, cells)})
         wires = dict(zip(("motion", "motion_2"), motions, strict=False))
         result = self.two_stage.execute(
             noise or Noise_RandomNoise(seed),
@@ -80,7 +80,7 @@ class MovingHost(Host):
             comfy.samplers.sampler_object(sampler),
             self.sigmas(steps),
             **wires,
-            **wishes,
+            **options,
         )
         return result[0]["samples"], result[1]["samples"]
 

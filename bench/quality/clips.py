@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ...demo.toy_model import SIZE, Wishes, World
+from ...demo.toy_model import SIZE, SamplingOptions, World
 from ...drawn_heads import Identity, State, clip, draw, truth
 from ...face_tools.comparison import pixels
 from ...host import installation
@@ -107,7 +107,7 @@ class Take(NamedTuple):
 
     drawn: Pictures
     model: Any
-    wishes: Wishes
+    options: SamplingOptions
     noise: Any
     start: dict
 
@@ -117,9 +117,9 @@ class Take(NamedTuple):
 
         guider = comfy.samplers.CFGGuider(self.model)
         guider.set_conds(PROMPT, PROMPT)
-        guider.set_cfg(self.wishes.guidance)
+        guider.set_cfg(self.options.guidance)
         sigmas = comfy.samplers.calculate_sigmas(
-            self.model.get_model_object("model_sampling"), "normal", self.wishes.steps
+            self.model.get_model_object("model_sampling"), "normal", self.options.steps
         )
         return guider, comfy.samplers.sampler_object("euler"), sigmas
 
@@ -128,7 +128,7 @@ class Take(NamedTuple):
         from ...nodes.hellomeme.two_stage import PAPER, TwoStageSampler
 
         usual = {
-            "stage1_steps": self.wishes.steps,
+            "stage1_steps": self.options.steps,
             "window_length": LENGTH,
             "overlap": OVERLAP,
             "method": PAPER,
@@ -140,7 +140,7 @@ class Take(NamedTuple):
         return [latent["samples"] for latent in results]
 
 
-def take(world: World, model, seed: int, frames: int, wishes: Wishes) -> Take:
+def take(world: World, model, seed: int, frames: int, options: SamplingOptions) -> Take:
     """A clip that no training saw."""
     from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
 
@@ -160,12 +160,12 @@ def take(world: World, model, seed: int, frames: int, wishes: Wishes) -> Take:
         SharedNoise.execute(drive).result[0],
     )
     return Take(
-        [draw(who, state, SIZE) for state in states], patched, wishes, Noise_RandomNoise(wishes.seed), start
+        [draw(who, state, SIZE) for state in states], patched, options, Noise_RandomNoise(options.seed), start
     )
 
 
 def _clip(world: World, model, seed: int) -> Clip:
-    taken = take(world, model, seed, FRAMES, Wishes())
+    taken = take(world, model, seed, FRAMES, SamplingOptions())
     noise, empty, (guider, *sampling) = taken.noise, {"samples": taken.start["samples"]}, taken.sampling()
     alone = guider.sample(noise.generate_noise(empty), empty["samples"], *sampling, seed=noise.seed)
     motion, key_frames = network(world, ANIMATEDIFF), network(world, MOTION)

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 import torch
 
-from ...demo.toy_model import Wishes
+from ...demo.toy_model import SamplingOptions
 from .test_set import Evaluator, Generator, Score, on_test_set
 
-USUAL = Wishes()
+USUAL = SamplingOptions()
 
 
-def _named(wishes: Wishes) -> str:
-    return f"{wishes.steps} steps, CFG {wishes.guidance:g}"
+def _named(options: SamplingOptions) -> str:
+    return f"{options.steps} steps, CFG {options.guidance:g}"
 
 
 WAYS = {
     _named(way): way
-    for way in (Wishes(steps, guidance) for steps in (4, 8, 25) for guidance in (1.0, 1.5, 2.0))
+    for way in (SamplingOptions(steps, guidance) for steps in (4, 8, 25) for guidance in (1.0, 1.5, 2.0))
 }
 HALVES = {
-    f"{_named(USUAL)}, {name}": Wishes(dtype=dtype)
+    f"{_named(USUAL)}, {name}": SamplingOptions(dtype=dtype)
     for name, dtype in (("bf16", torch.bfloat16), ("fp16", torch.float16))
 }
 
@@ -40,11 +40,11 @@ class Cost:
 def measured(table, evaluator: Evaluator, generator: Generator) -> list[Cost]:
     """One row for each way; only that half precision changes little is a pass or a fail."""
     found = {}
-    for name, wishes in (WAYS | HALVES).items():
-        act, start = on_test_set(generator, evaluator, wishes), time.perf_counter()
+    for name, options in (WAYS | HALVES).items():
+        act, start = on_test_set(generator, evaluator, options), time.perf_counter()
         score = act()
         seconds = (time.perf_counter() - start) / len(evaluator.states)
-        found[name] = Cost(name, wishes.steps * (1 if wishes.guidance == 1 else 2), seconds, score)
+        found[name] = Cost(name, options.steps * (1 if options.guidance == 1 else 2), seconds, score)
         table.say(name, f"{score.words()}  {found[name].rows} UNet rows, {seconds:.2f} s a frame")
     for name in HALVES:
         table.below(f"{name}: PSNR lost", found[_named(USUAL)].score.psnr - found[name].score.psnr, 0.5)

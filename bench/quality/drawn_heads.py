@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 
 from ... import material
-from ...demo.toy_model import SIZE, Wishes, World
+from ...demo.toy_model import SIZE, SamplingOptions, World
 from ...drawn_heads import State
 from ...face_tools import video
 from ...face_tools.coefficients import ARKIT_51
@@ -29,7 +29,7 @@ from . import probe, report
 from .probe import NAMES
 from .test_set import Act, Evaluator, Generator, Score, drawing, on_test_set, sampling, scenes
 
-USUAL = Wishes()
+USUAL = SamplingOptions()
 STRENGTHS = (0.0, 0.5, 1.0, 1.5)
 GALLERY, FPS, LEVEL = 100, 15.0, 0.03
 
@@ -63,7 +63,7 @@ class Table:
 
 def reenactment(table: Table, evaluator: Evaluator, act: Act, name: str) -> Score:
     """Against what copying would give, and against what was promised."""
-    table.say(f"{name}: reader on the truth", evaluator(evaluator.drawn).words())
+    table.say(f"{name}: probe on the truth", evaluator(evaluator.drawn).words())
     still = evaluator([[scene.portrait] * len(scene.states) for scene in evaluator.scenes])
     table.say("  copy the reference", still.words())
     other = evaluator([row[1:] + row[:1] for row in evaluator.drawn])
@@ -82,8 +82,8 @@ def losses(table: Table, evaluator: Evaluator, act: Act) -> None:
     own = act()
     moved = evaluator.amplitude(own)
     table.above("turns, share of the requested angle", moved, 0.6)
-    table.below("drive off: turns", evaluator.amplitude(act(wishes=replace(USUAL, drive=0.0))), 0.2)
-    nobody = act(wishes=replace(USUAL, reference=0.0))
+    table.below("drive off: turns", evaluator.amplitude(act(options=replace(USUAL, drive=0.0))), 0.2)
+    nobody = act(options=replace(USUAL, reference=0.0))
     table.below("reference off: identity", nobody.found, 0.5 * own.found)
     table.above("  still turns", evaluator.amplitude(nobody), 0.6 * moved)
 
@@ -108,8 +108,8 @@ def losses(table: Table, evaluator: Evaluator, act: Act) -> None:
 
 def strengths(table: Table, evaluator: Evaluator, act: Act) -> None:
     """Pose rises with the drive's strength, likeness with the reference's."""
-    turns = [evaluator.amplitude(act(wishes=replace(USUAL, drive=value))) for value in STRENGTHS]
-    alike = [evaluator.likeness(act(wishes=replace(USUAL, reference=value))) for value in STRENGTHS]
+    turns = [evaluator.amplitude(act(options=replace(USUAL, drive=value))) for value in STRENGTHS]
+    alike = [evaluator.likeness(act(options=replace(USUAL, reference=value))) for value in STRENGTHS]
     for what, values in (("drive strength: turns", turns), ("reference strength: likeness", alike)):
         told = ", ".join(f"{strength:g}: {value:.2f}" for strength, value in zip(STRENGTHS, values))
         rises = bool((np.diff(values) > -LEVEL).all()) and values[-1] > values[0]

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ...demo.toy_model import Wishes, World
+from ...demo.toy_model import SamplingOptions, World
 from ...face_tools.comparison.pixels import psnr
 from ...host import installation
 from ...host.environment import CACHE
@@ -41,7 +41,8 @@ def main(argv: list[str]) -> int:
     world = World()
     model = host_model(world)
     people = [
-        ways(world, take(world, model, HELD_OUT + k, options.frames, Wishes())) for k in range(options.people)
+        ways(world, take(world, model, HELD_OUT + k, options.frames, SamplingOptions()))
+        for k in range(options.people)
     ]
     for (steps, threshold), takes in zip(WAYS, zip(*people, strict=True), strict=True):
         rows = np.mean([rows for rows, _, _ in takes]) / options.frames
@@ -73,7 +74,7 @@ def ways(world: World, taken: Take) -> list[tuple[int, Pictures, Pictures]]:
                 if threshold
                 else taken.model
             )
-            way = taken._replace(model=model, wishes=replace(taken.wishes, steps=steps))
+            way = taken._replace(model=model, options=replace(taken.options, steps=steps))
             latents, _ = way.staged(motion, stage1_steps=FIRST, shared_noise=1.0)
             result.append((sum(rows), world.enlarge(latents * SCALE), taken.drawn))
     finally:

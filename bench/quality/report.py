@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ...demo.toy_model import WORDS, Wishes, World
+from ...demo.toy_model import WORDS, SamplingOptions, World
 from ...host.environment import ROOT
 from .costs import Cost
 from .test_set import sampling, scenes
@@ -24,7 +24,7 @@ TEXT = """# Does it mean what it says?
 `{command}` on {cores} cores, {day}; {words}. {passed} passed, {failed} failed.
 
 People and motions that no training saw. Head pose, coefficients and identity are read back from the pictures by a small network
-trained on drawings (`python run.py bench probe`), whose own error is the row "reader on the truth". APD: mean error of pitch, yaw and
+trained on drawings (`python run.py bench probe`), whose own error is the row "probe on the truth". APD: mean error of pitch, yaw and
 roll in degrees. AED: mean error of the eleven coefficients. Identity: share found among {gallery} people.
 
 | | expected | seen |
@@ -68,7 +68,7 @@ def _generated(world: World, people: int = 5, moments: int = 3) -> Image.Image:
     act = sampling(world)
     columns = []
     for scene in scenes(people, moments):
-        rows = zip([scene.portrait] * moments, scene.drawn, act(scene, scene.asked, Wishes()))
+        rows = zip([scene.portrait] * moments, scene.drawn, act(scene, scene.asked, SamplingOptions()))
         columns += [np.concatenate(row) for row in rows]
     return Image.fromarray(np.concatenate(columns, 1))
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from ...demo.toy_model import NO_TEXT, SIZE, Wishes, World
+from ...demo.toy_model import NO_TEXT, SIZE, SamplingOptions, World
 from ...drawn_heads import Identity, State, draw
 from ...sk_attention.reference import Reference
 from ...train.noise import STEPS, noised, target
@@ -39,7 +39,7 @@ GALLERY, MOMENTS = 60, 2  # people that one may be taken for, moments that each 
 WIDE, BAR = 6, 24  # people on the picture, pixels of a line of text
 SHAPES = slice(3 * len(COLOURS), None)  # numbers of an identity that a style does not recolour
 FEATURES = (3, 7)  # layers of the autoencoder's encoder: at a half and at a quarter of the picture's side
-USUAL = Wishes()
+USUAL = SamplingOptions()
 
 
 def styled(picture: np.ndarray) -> np.ndarray:
@@ -157,7 +157,7 @@ def without(*boundaries: str) -> Strengths:
     return Strengths(dict.fromkeys(boundaries, 0.0))
 
 
-# What the artist sets -> whether the styled MODEL looks at the portrait, and the wishes.
+# What the artist sets -> whether the styled MODEL looks at the portrait, and the options.
 SETTINGS: dict[str, tuple[bool, dict]] = {
     "everything 1, plain MODEL looks": (False, {}),
     "everything 1, styled MODEL looks": (True, {}),
@@ -218,9 +218,9 @@ def main(argv: list[str]) -> int:
     net = learn(world, options.lessons)
     look = {False: Base(net=net, seen_by=world), True: Base(net=net)}
 
-    def act(world: World, **wishes) -> list[Pictures]:
+    def act(world: World, **changes) -> list[Pictures]:
         generator = sampling(world)
-        return [generator(scene, scene.asked, replace(USUAL, **wishes)) for scene in test_scenes]
+        return [generator(scene, scene.asked, replace(USUAL, **changes)) for scene in test_scenes]
 
     measure = Measure(world, GALLERY)
     far, near = act(world), act(look[True], reference=0.0, drive=0.0)

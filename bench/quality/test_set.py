@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ...demo.toy_model import SIZE, Wishes, World
+from ...demo.toy_model import SIZE, SamplingOptions, World
 from ...drawn_heads import Identity, State, clip, draw, states_of, truth
 from ...face_tools.comparison.curves import gain
 from ...face_tools.comparison.pixels import psnr, ssim
@@ -106,35 +106,35 @@ class Evaluator:
 class Generator(Protocol):
     """Makes a scene's person follow a track with some options."""
 
-    def __call__(self, scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures: ...
+    def __call__(self, scene: Scene, track: FaceTrack, options: SamplingOptions) -> Pictures: ...
 
 
 def sampling(world: World) -> Generator:
     """The toy model as a generator, on the diffusers backend."""
 
-    def act(scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures:
+    def act(scene: Scene, track: FaceTrack, options: SamplingOptions) -> Pictures:
         boxes = [
             draw_box(turn, place, (SIZE, SIZE)) for turn, place in zip(track.rotation, track.translation)
         ]
-        return world.act(scene.portrait, world.encode_drive(track, boxes), wishes)
+        return world.act(scene.portrait, world.encode_drive(track, boxes), options)
 
     return act
 
 
-def drawing(scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures:
+def drawing(scene: Scene, track: FaceTrack, options: SamplingOptions) -> Pictures:
     """The drawing program as a perfect generator: strengths interpolate, and without a reference it draws a stranger."""
     states = states_of(
         track.replace(
-            rotation=wishes.drive * track.rotation,
-            coefficients=np.clip(wishes.drive * track.coefficients, 0, 1),
+            rotation=options.drive * track.rotation,
+            coefficients=np.clip(options.drive * track.coefficients, 0, 1),
         )
     )
     own, stranger = ([draw(who, state, SIZE) for state in states] for who in (scene.who, Identity.of(0)))
-    share = min(wishes.reference, 1.0)
+    share = min(options.reference, 1.0)
     return [(share * a + (1 - share) * b).astype(np.uint8) for a, b in zip(own, stranger)]
 
 
-def copying(scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures:
+def copying(scene: Scene, track: FaceTrack, options: SamplingOptions) -> Pictures:
     """A generator that copies the portrait."""
     return [scene.portrait] * len(track)
 
@@ -142,13 +142,15 @@ def copying(scene: Scene, track: FaceTrack, wishes: Wishes) -> Pictures:
 Act = Callable[..., Score]
 
 
-def on_test_set(generator: Generator, evaluator: Evaluator, usual: Wishes) -> Act:
+def on_test_set(generator: Generator, evaluator: Evaluator, usual: SamplingOptions) -> Act:
     """A function that lets every scene act and judges it.
 
     It takes `change(track)`, the track that the generator gets instead of the truth, and the options.
     """
 
-    def act(change: Callable[[FaceTrack], FaceTrack] = lambda track: track, wishes: Wishes = usual) -> Score:
-        return evaluator([generator(scene, change(scene.asked), wishes) for scene in evaluator.scenes])
+    def act(
+        change: Callable[[FaceTrack], FaceTrack] = lambda track: track, options: SamplingOptions = usual
+    ) -> Score:
+        return evaluator([generator(scene, change(scene.asked), options) for scene in evaluator.scenes])
 
     return act

@@ -86,9 +86,9 @@ class AnchorFrames(io.ComfyNode):
         return io.NodeOutput(anchored)
 
 
-def attach(model, rows: AnchorItems, first_level: int, node, **wishes) -> None:
+def attach(model, rows: AnchorItems, first_level: int, node, **options) -> None:
     """Give a freshly cloned MODEL the rows and the attention that reads them."""
-    comfy_attention.bind(model, [AnchoredAttention(first_level, **wishes)], optimized_attention)
+    comfy_attention.bind(model, [AnchoredAttention(first_level, **options)], optimized_attention)
     extra_items.attach(model, rows, node.define_schema().display_name, rows.seen)
 
 

@@ -115,10 +115,10 @@ class TwoStageSampler(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, noise, *wires, **wishes) -> io.NodeOutput:
-        order, clip = prepare(Clip, noise, *wires, **wishes)
+    def execute(cls, noise, *wires, **options) -> io.NodeOutput:
+        order, clip = prepare(Clip, noise, *wires, **options)
         final, first = order.sample(clip, noise)
-        part = wishes.get("part")
+        part = options.get("part")
         masked = {} if clip.mask is None else {"noise_mask": part_of(clip.mask, part)}
         return io.NodeOutput({"samples": final} | masked, {"samples": first})
 

@@ -20,7 +20,7 @@ from .lab import FRAMES, PIXELS, Lab, Scene, Wear
 from .wears import controlled, controlnet_of, hints
 
 ENVIRONMENT = "SK_PORTRAIT_PEERS"
-EMBEDDING = 48  # of the narrow IPAdapter's picture
+EMBEDDING = 48  # of the tiny IPAdapter's picture
 
 
 @functools.cache

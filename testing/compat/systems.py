@@ -36,7 +36,7 @@ ACTOR = 3  # seed of the drawn head
 
 @cached
 def network(lab: Lab) -> WPlusNetwork:
-    """The narrow W+ adapter."""
+    """The tiny W+ adapter."""
     return managed(wplus_of(Golden(OTHER), lab))
 
 
@@ -87,7 +87,7 @@ def boosted(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 @cached
 def dynamics(lab: Lab) -> XDyna:
-    """The narrow X-Dyna without motion modules, which would let frames see each other."""
+    """The tiny X-Dyna without motion modules, which would let frames see each other."""
     return XDyna(in_host_memory(adapter_of(Golden(OTHER), lab.operations)), None, None, "")
 
 
@@ -112,7 +112,7 @@ def face_pictures() -> torch.Tensor:
 
 
 def face_control() -> comfy.controlnet.ControlNet:
-    """The narrow S-Face ControlNet."""
+    """The tiny S-Face ControlNet."""
     return comfy.controlnet.ControlNet(
         xdyna_controlnet(Golden(OTHER), "face"), load_device=torch.device("cpu")
     )

@@ -1,4 +1,4 @@
-"""Graphs of narrow clips for the farm, in API format."""
+"""Graphs of tiny clips for the farm, in API format."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MOTIONS = {"v2": "animatediff", "v5": "v5"}
-MOTION_FILE = "narrow_motion.safetensors"
+MOTION_FILE = "tiny_motion.safetensors"
 
 
 def base(folder: Path) -> Path:
-    """A base directory of ComfyUI with the narrow nodes."""
+    """A base directory of ComfyUI with the tiny nodes."""
     pack = folder / "custom_nodes" / "tiny_nodes.py"
     pack.parent.mkdir(parents=True, exist_ok=True)
     code = Path(__file__).with_name("tiny_nodes.py").read_text(encoding="utf-8")
@@ -45,21 +45,21 @@ def clip(
         "latent_image": "latent",
         "motion": "motion",
     }
-    wishes = {"stage1_steps": 10, "window_length": 12, "overlap": 4, "method": "paper"}
+    options = {"stage1_steps": 10, "window_length": 12, "overlap": 4, "method": "paper"}
     nodes = {
         "noise": ("RandomNoise", {"noise_seed": 3}),
-        "drive": ("NarrowDrive", {"frames": frames, "cells": cells}),
-        "guider": ("NarrowGuider", {"drive": ["drive", 0], "steps": steps, "slow": slow, "mark": mark}),
+        "drive": ("TinyDrive", {"frames": frames, "cells": cells}),
+        "guider": ("TinyGuider", {"drive": ["drive", 0], "steps": steps, "slow": slow, "mark": mark}),
         "sampler": ("KSamplerSelect", {"sampler_name": sampler}),
         "latent": ("EmptyLatentImage", {"width": 8 * cells, "height": 8 * cells, "batch_size": frames}),
-        "motion": ("NarrowMotion", {"kind": MOTIONS[kind], "file": MOTION_FILE}),
+        "motion": ("TinyMotion", {"kind": MOTIONS[kind], "file": MOTION_FILE}),
         "clip": (
             "SKPortraitTwoStageSampler",
-            {name: [node, 0] for name, node in wires.items()} | {"sigmas": ["guider", 1]} | wishes,
+            {name: [node, 0] for name, node in wires.items()} | {"sigmas": ["guider", 1]} | options,
         ),
     }
     if film:
-        nodes["vae"] = ("NarrowVAE", {})
+        nodes["vae"] = ("TinyVAE", {})
         nodes["decode"] = ("VAEDecode", {"samples": ["clip", 0], "vae": ["vae", 0]})
         nodes["film"] = ("CreateVideo", {"images": ["decode", 0], "fps": 25.0})
         nodes["save"] = (

@@ -1,4 +1,4 @@
-"""A custom node pack for the farm's tests: the narrow MODEL, its drive and its motions as nodes. Copied into a base directory."""
+"""A custom node pack for the farm's tests: the tiny MODEL, its drive and its motions as nodes. Copied into a base directory."""
 
 import importlib.util
 import os
@@ -19,7 +19,7 @@ def _host():
     return MovingHost()
 
 
-class NarrowDrive:
+class TinyDrive:
     RETURN_TYPES, FUNCTION = ("SK_DRIVE",), "make"
 
     @classmethod
@@ -32,8 +32,8 @@ class NarrowDrive:
         return (drive(frames, cells=cells),)
 
 
-class NarrowGuider:
-    """The narrow MODEL with a drive. mark: a folder in which each process counts the windows that it computes, in bytes of a file;
+class TinyGuider:
+    """The tiny MODEL with a drive. mark: a folder in which each process counts the windows that it computes, in bytes of a file;
     slow: seconds that each of them takes longer."""
 
     RETURN_TYPES, FUNCTION = ("GUIDER", "SIGMAS"), "make"
@@ -60,11 +60,11 @@ class NarrowGuider:
                     file.write(b".")
             return executor(*args, **kwargs)
 
-        model.add_wrapper_with_key("calc_cond_batch", "narrow", count)
+        model.add_wrapper_with_key("calc_cond_batch", "tiny", count)
         return host.guider(model), host.sigmas(steps)
 
 
-class NarrowMotion:
+class TinyMotion:
     """file: names one in a folder of models, as a loader does; it is not read."""
 
     RETURN_TYPES, FUNCTION = ("SK_MOTION",), "make"
@@ -77,7 +77,7 @@ class NarrowMotion:
         return (_host().motion(kind),)
 
 
-class NarrowVAE:
+class TinyVAE:
     RETURN_TYPES, FUNCTION = ("VAE",), "make"
 
     @classmethod
@@ -93,8 +93,8 @@ class NarrowVAE:
 
 
 NODE_CLASS_MAPPINGS = {
-    "NarrowVAE": NarrowVAE,
-    "NarrowDrive": NarrowDrive,
-    "NarrowGuider": NarrowGuider,
-    "NarrowMotion": NarrowMotion,
+    "TinyVAE": TinyVAE,
+    "TinyDrive": TinyDrive,
+    "TinyGuider": TinyGuider,
+    "TinyMotion": TinyMotion,
 }

@@ -1,4 +1,4 @@
-"""One Ray for all tests of the farm, and a base directory of ComfyUI with the narrow nodes."""
+"""One Ray for all tests of the farm, and a base directory of ComfyUI with the tiny nodes."""
 
 from __future__ import annotations
 

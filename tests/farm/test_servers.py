@@ -27,7 +27,7 @@ SEAM = 0.02  # of the largest number, in two steps of tiny models; a clip of ano
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """Two servers with the narrow nodes, and a folder in which each process counts its windows."""
+    """Two servers with the tiny nodes, and a folder in which each process counts its windows."""
     bases = [graphs.base(tmp_path_factory.mktemp(name)) for name in ("first", "second")]
     comfy = installation.find()
     with Server(comfy, bases[0]) as first, Server(comfy, bases[1]) as second:

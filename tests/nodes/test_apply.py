@@ -30,11 +30,11 @@ def test_reference_and_drive_change_the_picture(host, reference):
 
 
 @pytest.mark.parametrize(
-    "wishes", [{"strengths": (0.0, 0.0)}, {"percent_range": (0.4, 0.4)}, {"span": (0.7, 0.2)}]
+    "options", [{"strengths": (0.0, 0.0)}, {"percent_range": (0.4, 0.4)}, {"percent_range": (0.7, 0.2)}]
 )
-def test_nothing_asked_is_the_model_bit_for_bit(host, reference, wishes):
+def test_nothing_asked_is_the_model_bit_for_bit(host, reference, options):
     plain = host.sample(host.model)
-    assert torch.equal(host.sample(host.apply(reference, drive(3), **wishes)), plain)
+    assert torch.equal(host.sample(host.apply(reference, drive(3), **options)), plain)
 
 
 def test_the_model_is_the_same_before_and_after_its_clone_ran(host, reference):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sk_portrait.bench.quality import clips, probe
-from sk_portrait.demo.toy_model import SIZE, Wishes, World
+from sk_portrait.demo.toy_model import SIZE, SamplingOptions, World
 from sk_portrait.drawn_heads import Identity, clip, truth
 from sk_portrait.face_tools.comparison.distances import expression_distance
 from sk_portrait.face_tools.comparison.limits import compared
@@ -23,7 +23,7 @@ def sampled(comfy):
     """Frames that ComfyUI samples with the toy model, each alone, and the drawn truth."""
     torch.set_num_threads(1)
     world = World()
-    taken = clips.take(world, clips.host_model(world), WHO, FRAMES, Wishes())
+    taken = clips.take(world, clips.host_model(world), WHO, FRAMES, SamplingOptions())
     empty, (guider, *sampling) = {"samples": taken.start["samples"]}, taken.sampling()
     latents = guider.sample(
         taken.noise.generate_noise(empty), empty["samples"], *sampling, seed=taken.noise.seed

@@ -37,7 +37,7 @@ def host(comfy):
             self.w = normal("smile", 1, 18, 512)
             self.plain = self.sample(self.model, cells=SMALL)
 
-        def steer(self, strength=0.7, model=None, w=None, **wishes):
+        def steer(self, strength=0.7, model=None, w=None, **options):
             """The MODEL with Apply W+."""
             inputs = {
                 i.id: i.default
@@ -55,19 +55,19 @@ def host(comfy):
                 "w": self.w if w is None else w,
                 "strength": strength,
             }
-            return ApplyWPlus.execute(**(inputs | wishes))[0]
+            return ApplyWPlus.execute(**(inputs | options))[0]
 
-        def steered(self, *args, **wishes):
-            return self.sample(self.steer(*args, **wishes), cells=SMALL)
+        def steered(self, *args, **options):
+            return self.sample(self.steer(*args, **options), cells=SMALL)
 
     return WPlusHost()
 
 
 @pytest.mark.parametrize(
-    "wishes", [{"strength": 0.0}, {"start_percent": 0.6, "end_percent": 0.4}, {"lambdas": [0.0, 0.0, 0.0]}]
+    "options", [{"strength": 0.0}, {"start_percent": 0.6, "end_percent": 0.4}, {"lambdas": [0.0, 0.0, 0.0]}]
 )
-def test_nothing_asked_is_the_model_bit_for_bit(host, wishes):
-    assert torch.equal(host.steered(**wishes), host.plain)
+def test_nothing_asked_is_the_model_bit_for_bit(host, options):
+    assert torch.equal(host.steered(**options), host.plain)
 
 
 def test_a_frame_of_lambda_0_is_the_models_own_and_its_neighbours_are_not(host):
@@ -142,10 +142,10 @@ def test_over_evenly_spaced_steps_the_delay_is_the_published_one(host, scheduler
 
 
 @pytest.mark.parametrize(
-    "wishes", [{"delay": 0.4}, {"delay": 0.7}, {"start_percent": 0.3, "end_percent": 0.7}], ids=str
+    "options", [{"delay": 0.4}, {"delay": 0.7}, {"start_percent": 0.3, "end_percent": 0.7}], ids=str
 )
-def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(host, wishes):
-    errors = split_errors(host.steer(**wishes), normal("noise", 3, 4, SMALL, SMALL))
+def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(host, options):
+    errors = split_errors(host.steer(**options), normal("noise", 3, 4, SMALL, SMALL))
     assert max(errors.values()) < 1e-5, errors
 
 

@@ -46,7 +46,7 @@ def test_sk_motion_v5_equals_the_published_module_with_and_without_pads():
     assert relative_error(module(case["x"], 5, None), case["y_nopad"]) < 1e-4
 
 
-def narrow_animatediff():
+def tiny_animatediff():
     """The state dict of the golden AnimateDiff case in diffusers' names, with deterministic random weights."""
     shapes = json.loads((GOLDEN / "animatediff_keys.json").read_text())
     return {
@@ -80,7 +80,7 @@ def in_animatediffs_names(state):
 
 
 def test_animatediffs_own_names_become_diffusers_names():
-    state = narrow_animatediff()
+    state = tiny_animatediff()
     own = in_animatediffs_names(state)
     assert in_own_names(own) and not in_own_names(state)
     renamed = diffusers_names(own)
@@ -90,14 +90,14 @@ def test_animatediffs_own_names_become_diffusers_names():
 
 def test_files_in_animatediffs_own_names_take_their_norms_frame_by_frame():
     """As AnimateDiff's own code does; official HelloMeme files were tuned under diffusers, which takes them over all frames."""
-    state = narrow_animatediff()
+    state = tiny_animatediff()
     for names, over_frames in ((state, True), (in_animatediffs_names(state), False)):
         sites = load(names, "motion.safetensors").module.sites()
         assert {module.norm_over_frames for module in sites.values()} == {over_frames}
 
 
 def test_two_different_tables_in_one_module_are_an_error():
-    own = in_animatediffs_names(narrow_animatediff())
+    own = in_animatediffs_names(tiny_animatediff())
     key = next(key for key in own if key.endswith("attention_blocks.0.pos_encoder.pe"))
     with pytest.raises(ValueError, match="pos_embed.pe"):
         diffusers_names(own | {key: own[key] + 1})
@@ -117,7 +117,7 @@ def test_published_files_fit_without_a_missing_or_foreign_tensor(manifest):
 
 @torch.inference_mode()
 def test_files_without_positional_tables_get_the_table_of_the_formula():
-    state = narrow_animatediff()
+    state = tiny_animatediff()
     bare = {key: value for key, value in state.items() if not key.endswith(".pe")}
     loaded = load(diffusers_names(bare), "mm_sd_v15_v2.ckpt")
     assert loaded.part.kind == ANIMATEDIFF

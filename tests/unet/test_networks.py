@@ -97,7 +97,7 @@ def test_half_precision_is_close_to_full(name, dtype):
     assert (half - full).abs().max() / full.abs().max() < 2e-2
 
 
-NARROW_DRIVES = {
+TINY_DRIVES = {
     "v1": {"widths": (16, 32, 64, 64), "context_dim": 32},
     "v2": {"widths": (16, 32, 64, 64, 64), "context_dim": 32},
     "v3": {"widths": (16, 32, 64, 64, 64), "context_dim": 32, "down_taps": (16, 32)},
@@ -106,9 +106,9 @@ NARROW_DRIVES = {
 }
 
 
-def narrow_drive(version: str):
+def tiny_drive(version: str):
     part = find_part(DRIVE, version)
-    net = GOLDEN.loaded(f"drive {version}", part, dict(part.published) | NARROW_DRIVES[version]).module
+    net = GOLDEN.loaded(f"drive {version}", part, dict(part.published) | TINY_DRIVES[version]).module
     if version in ("v4", "v5"):
         widths = {320: 16, 640: 32, 1280: 64}
         published = find_part(PROJECTION, version).published["widths"]
@@ -123,9 +123,9 @@ def expression(frames: int) -> Expression:
     return Expression(normal("coefficients", frames, 51).abs(), normal("patches", frames, 3, 1024))
 
 
-@pytest.mark.parametrize("version", NARROW_DRIVES)
+@pytest.mark.parametrize("version", TINY_DRIVES)
 def test_frames_of_a_drive_are_independent_and_the_null_is_one(version):
-    net = narrow_drive(version)
+    net = tiny_drive(version)
     pictures = normal("pictures", 5, 3, 128, 128).clamp(-1, 1)
     seen = []
     whole = encode(net, pictures, expression(5), batch=2, tick=seen.append)
@@ -149,11 +149,11 @@ def stored(dtype):
     [stored(torch.float16), stored(torch.bfloat16), lambda net: (net.half(), torch.float16)],
     ids=["weights in fp16", "weights in bf16", "all in fp16"],
 )
-@pytest.mark.parametrize("version", NARROW_DRIVES)
+@pytest.mark.parametrize("version", TINY_DRIVES)
 def test_a_drive_in_half_precision_is_close_to_full(version, precision):
     pictures = normal("pictures", 2, 3, 128, 128).clamp(-1, 1)
-    full = encode(narrow_drive(version), pictures, expression(2))
-    net, dtype = precision(narrow_drive(version))
+    full = encode(tiny_drive(version), pictures, expression(2))
+    net, dtype = precision(tiny_drive(version))
     half = encode(net, pictures.to(dtype), expression(2))
     for boundary, features in full.features.items():
         assert (half.features[boundary].float() - features).abs().max() / features.abs().max() < 2e-2, (
@@ -165,14 +165,14 @@ def test_a_drive_in_half_precision_is_close_to_full(version, precision):
 @pytest.mark.parametrize("size", [(512, 384), (640, 640), (768, 768)])
 def test_later_drives_take_other_sizes(version, size):
     height, width = size
-    drive = encode(narrow_drive(version), torch.full((1, 3, *size), -1.0), expression(1))
+    drive = encode(tiny_drive(version), torch.full((1, 3, *size), -1.0), expression(1))
     assert drive.features["up_3"].shape[-2:] == (height // 8, width // 8)
     assert drive.features["up_0"].shape[-2:] == (height // 64, width // 64)
 
 
 def test_the_null_of_face_motion_is_zero_or_what_a_black_crop_gives():
     part = find_part(DRIVE, "v2", "motion_drive")
-    net = GOLDEN.loaded("motion drive", part, dict(part.published) | NARROW_DRIVES["v2"]).module
+    net = GOLDEN.loaded("motion drive", part, dict(part.published) | TINY_DRIVES["v2"]).module
     pictures, codes = torch.full((1, 3, 128, 128), -1.0), normal("codes", 1, 548)
     zero = encode(net, pictures, Expression(face_motion=codes))
     black = encode(net, pictures, Expression(face_motion=codes), null_motion=normal("black", 1, 548))

@@ -52,8 +52,8 @@ def test_a_join_says_what_is_missing_and_where_parts_differ():
         join([(parts[0], clip[:9])])
 
 
-def sampled(kind: str, steps: int = 2, sampler: str = "euler", **wishes):
-    """-> (video, stage1, what samples a part: first, count, margin, further wishes -> part, video, stage1) of one clip."""
+def sampled(kind: str, steps: int = 2, sampler: str = "euler", **options):
+    """-> (video, stage1, what samples a part: first, count, margin, further options -> part, video, stage1) of one clip."""
     from sk_portrait.nodes.hellomeme.parts import ClipPart
 
     host = MovingHost()
@@ -69,7 +69,7 @@ def sampled(kind: str, steps: int = 2, sampler: str = "euler", **wishes):
             guider=guider,
             latent_image=empty,
             sampler=sampler,
-            **wishes,
+            **options,
             **more,
         )
 

@@ -74,9 +74,9 @@ def host(comfy):
             """An SK_STRENGTHS."""
             return PortraitStrengths.execute(down, mid, up, stations, steps, frames, **listed)[0]
 
-        def strengthened(self, percent_range=(0.0, 1.0), **wishes):
+        def strengthened(self, percent_range=(0.0, 1.0), **options):
             """The MODEL with these strengths of reference and drive."""
-            strengths = self.strengths(**wishes)
+            strengths = self.strengths(**options)
             return self.apply_node.execute(
                 self.model,
                 1.0,
@@ -89,9 +89,9 @@ def host(comfy):
                 strengths,
             )[0]
 
-        def strong(self, count=2, **wishes):
+        def strong(self, count=2, **options):
             """What is sampled with them."""
-            return self.sample(self.strengthened(**wishes), noise=self.noise, steps=count)
+            return self.sample(self.strengthened(**options), noise=self.noise, steps=count)
 
         def plain(self):
             return self.sample(self.model, noise=self.noise)
@@ -133,7 +133,7 @@ class TestOnTheHost:
         assert torch.equal(early, host.strong(count=4, percent_range=(0.0, 0.6)))
 
     @pytest.mark.parametrize(
-        "wishes",
+        "options",
         [
             {"steps": "0: 1, 40: 0.3, 100: 0"},
             {"per_step": [1.0, 0.2, 0.6]},
@@ -142,8 +142,8 @@ class TestOnTheHost:
         ],
         ids=str,
     )
-    def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(self, host, wishes):
-        errors = split_errors(host.strengthened(**wishes), host.noise)
+    def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(self, host, options):
+        errors = split_errors(host.strengthened(**options), host.noise)
         assert max(errors.values()) < 1e-5, errors
 
     @pytest.mark.parametrize("scheduler", ["karras", "simple"])
@@ -170,7 +170,7 @@ class TestOnTheHost:
         assert not torch.equal(host.strong(stations="up_1: 0, up_2: 0", down=0.0, mid=0.0), host.plain())
 
     @pytest.mark.parametrize(
-        ("wishes", "words"),
+        ("options", "words"),
         [
             ({"stations": "up_4: 1"}, "'up_4: 1' is no block boundary; write BOUNDARY: STRENGTH"),
             ({"steps": "half: 1"}, "'half: 1' is no key frame; write PERCENT: STRENGTH"),
@@ -179,6 +179,6 @@ class TestOnTheHost:
             ({"per_frame": [1.0, 0.5]}, "The list of strengths has 2 frames and the latent batch has 3"),
         ],
     )
-    def test_bad_input_gets_one_sentence(self, host, wishes, words):
+    def test_bad_input_gets_one_sentence(self, host, options, words):
         with pytest.raises(ValueError, match=words):
-            host.strong(**wishes)
+            host.strong(**options)
