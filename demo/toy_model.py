@@ -119,8 +119,8 @@ class World:
         """What the UNet sees in the portrait, and in nothing, at timestep 0 (section 3.2)."""
         latent = self.shrink([picture])
         halves = [
-            plain_features(self.unet, z, NO_TEXT, branch)
-            for z, branch in ((latent, COND), (torch.zeros_like(latent), UNCOND))
+            plain_features(self.unet, z, NO_TEXT, side)
+            for z, side in ((latent, COND), (torch.zeros_like(latent), UNCOND))
         ]
         features = {boundary: torch.cat([half[boundary] for half in halves]) for boundary in halves[0]}
         return Reference(

@@ -77,7 +77,7 @@ class Drive:
 
 
 class DrivePatch:
-    """Adds the drive of each row's own frame; rows of the uncond branch get the null."""
+    """Adds the drive of each row's own frame; items of the uncond side get the null."""
 
     order = DRIVE
 
@@ -94,14 +94,14 @@ class DrivePatch:
         if not self._looked:
             self._looked = True
             self._look(rows)
-        frames = {branch: rows.window if len(self._of(branch)) > 1 else (0,) for branch in (COND, UNCOND)}
+        frames = {side: rows.window if len(self._of(side)) > 1 else (0,) for side in (COND, UNCOND)}
         sources = {COND: self._features, UNCOND: self._null}
-        added = {branch: sources[branch].at(frames[branch], target) for branch in set(rows.chunks)}
+        added = {side: sources[side].at(frames[side], target) for side in set(rows.chunks)}
         if rows.views is None:
-            return tuple(added[branch] for branch in rows.chunks)
+            return tuple(added[side] for side in rows.chunks)
         return tuple(
-            {boundary: fitted(feature, boundary, view) for boundary, feature in added[branch].items()}
-            for branch, view in zip(rows.chunks, rows.views, strict=True)
+            {boundary: fitted(feature, boundary, view) for boundary, feature in added[side].items()}
+            for side, view in zip(rows.chunks, rows.views, strict=True)
         )
 
     def __call__(
@@ -122,9 +122,9 @@ class DrivePatch:
             chunks[k].add_(resized(added[boundary], h.shape[-2:]))
         return h
 
-    def _of(self, branch: int) -> Tensor:
+    def _of(self, side: int) -> Tensor:
         """Features of one boundary, for cond or uncond."""
-        return next(iter((self.drive.null if branch == UNCOND else self.drive.features).values()))
+        return next(iter((self.drive.null if side == UNCOND else self.drive.features).values()))
 
     def _look(self, rows: Rows) -> None:
         if rows.views:

@@ -23,7 +23,7 @@ from ..unet.patches import MOTION, Call
 Pads = Mapping[str, Tensor]
 KeyFrames = dict[
     int, Mapping[int, Mapping[str, Tensor]]
-]  # frame -> branch -> block boundary -> features (c, h, w)
+]  # frame -> side -> block boundary -> features (c, h, w)
 
 
 class SKMotionModule(nn.Module):
@@ -137,7 +137,7 @@ class MotionPatch:
         key = (ends, rows.chunks, rows.views, target.there)
         kept = self._pads.get(key)
         if kept is None:
-            seen = [[self.key_frames[end][branch] for end in ends] for branch in rows.chunks]
+            seen = [[self.key_frames[end][side] for end in ends] for side in rows.chunks]
             views = rows.views or [None] * len(seen)
 
             def pads(boundary: str) -> Tensor:

@@ -29,7 +29,7 @@ BLOCKS = {
 class Reference:
     """What the UNet saw in the portrait.
 
-    features: block boundary -> (2, C, h, w), one row per branch in the order of `frames.COND, UNCOND`: the portrait under the positive
+    features: block boundary -> (2, C, h, w), one row per side in the order of `frames.COND, UNCOND`: the portrait under the positive
               prompt, an empty latent under the negative one (section 3.2)
     size:     (height, width) of the latent
     adapter:  who attends to it: `module` is the ReferenceAdapter, `versions` its versions of HelloMeme
@@ -89,7 +89,7 @@ class ReferenceAdapter(nn.Module):
 
 
 class Beside(NamedTuple):
-    """What the chunks of a UNet call attend to: their branches, what they show, and block boundary -> the keys and values of each."""
+    """What the chunks of a UNet call attend to: their sides, what they show, and block boundary -> the keys and values of each."""
 
     chunks: tuple[int, ...]
     views: tuple[View, ...] | None

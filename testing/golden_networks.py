@@ -24,8 +24,8 @@ from .golden import DEFAULT, Golden
 WIDTHS = (32, 64, 128, 128)  # of the tiny UNet's levels
 EMBEDDING = 128
 
-# The golden data order the halves of a batch [uncond, cond]; features are stored in the order of the branch numbers.
-HALVES = [(UNCOND, COND).index(branch) for branch in (COND, UNCOND)]
+# The golden data order the halves of a batch [uncond, cond]; features are stored in the order of the side numbers.
+HALVES = [(UNCOND, COND).index(side) for side in (COND, UNCOND)]
 
 SIZES = {
     "v1": {"up": (128, 128, 64), "down": (32, 64, 128, 128), "mid": 128},
@@ -67,8 +67,7 @@ def drives_of(t: dict[str, Tensor]) -> list[WeightedPatch]:
     patches = []
     for values in families.values():
         halves = {
-            branch: {boundary: v[i] for boundary, v in values.items()}
-            for i, branch in enumerate((UNCOND, COND))
+            side: {boundary: v[i] for boundary, v in values.items()} for i, side in enumerate((UNCOND, COND))
         }
         patches.append(WeightedPatch(DrivePatch(Drive(halves[COND], halves[UNCOND]))))
     return patches

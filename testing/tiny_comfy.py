@@ -55,17 +55,17 @@ class ComfyHost:
         self.patcher = patcher(weights)
 
     def features(self, latent: Tensor, context: Tensor) -> dict[str, Tensor]:
-        """latent (2, 4, h, w), context (2, t, D), branches in the order [uncond, cond] -> block boundary -> (2, C, h, w)."""
+        """latent (2, 4, h, w), context (2, t, D), sides in the order [uncond, cond] -> block boundary -> (2, C, h, w)."""
         comfy.model_management.load_models_gpu([self.patcher], force_full_load=True)
         halves = []
-        for branch, z, text in zip((UNCOND, COND), latent, context):
+        for side, z, text in zip((UNCOND, COND), latent, context):
             capture = Capture()
             unet_comfy.plain_pass(
                 self.patcher.model,
                 z[None].to(self.patcher.load_device),
                 text[None],
                 [WeightedPatch(capture)],
-                branch,
+                side,
             )
             halves.append(capture.features)
         return {boundary: torch.cat([half[boundary] for half in halves]).cpu() for boundary in halves[0]}
@@ -78,9 +78,9 @@ class ComfyHost:
         patches=(),
         attentions=(),
         rows=None,
-        branches: tuple[int, ...] = (UNCOND, COND),
+        sides: tuple[int, ...] = (UNCOND, COND),
     ) -> Tensor:
-        """x (B, 4, h, w), context (B, t, D), B rows in equal chunks of these branches -> the UNet's output with the patches bound.
+        """x (B, 4, h, w), context (B, t, D), B rows in equal chunks of these sides -> the UNet's output with the patches bound.
 
         rows: a wrapper that brings rows of its own along.
         """
@@ -96,7 +96,7 @@ class ComfyHost:
         timesteps = torch.full((len(x),), float(timestep), device=device)
         sigmas = model.get_model_object("model_sampling").sigma(timesteps)
         # The wrappers go where ComfyUI's sampler puts them.
-        told = {"cond_or_uncond": list(branches), "sigmas": sigmas, "wrappers": model.wrappers}
+        told = {"cond_or_uncond": list(sides), "sigmas": sigmas, "wrappers": model.wrappers}
         options = model.model_options["transformer_options"] | told
         with torch.no_grad():
             y = model.model.diffusion_model(

@@ -29,7 +29,7 @@ class DiffusersHost:
         self.unet = unet(settings, weights)
 
     def features(self, latent: Tensor, context: Tensor) -> dict[str, Tensor]:
-        """latent (2, 4, h, w), context (2, t, D), branches in the order [uncond, cond] -> block boundary -> (2, C, h, w)."""
+        """latent (2, 4, h, w), context (2, t, D), sides in the order [uncond, cond] -> block boundary -> (2, C, h, w)."""
         halves = [
             plain_features(self.unet, z[None], text[None], b)
             for b, z, text in zip((UNCOND, COND), latent, context)

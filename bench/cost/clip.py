@@ -70,7 +70,7 @@ class Way(NamedTuple):
     )
 
     @property
-    def branches(self) -> int:
+    def sides(self) -> int:
         """Of guidance."""
         return 1 if self.few else 2
 
@@ -89,7 +89,7 @@ WAYS = (
 
 
 def flops_a_row(version: str, cells: int, moves: bool) -> float:
-    """Of a patched UNet call with a window of frames in both branches."""
+    """Of a patched UNet call with a window of frames for cond and uncond."""
     step = Step(sd15("meta"), cells, "meta", 2 * LENGTH)
     patches = patches_of(version, cells, "meta", LENGTH)
     with ExitStack() as stack, torch.device("meta"):
@@ -127,8 +127,8 @@ def main(argv: list[str]) -> int:
     for way in WAYS:
         first, steps = way.few or (options.stage1_steps, options.steps)
         cost = way.cost(n, steps, first, way.published)
-        rows = way.branches * (cost.still + cost.moving) + cost.looks
-        alone, together = (way.branches * flops[way.version, moves] for moves in (False, True))
+        rows = way.sides * (cost.still + cost.moving) + cost.looks
+        alone, together = (way.sides * flops[way.version, moves] for moves in (False, True))
         work = cost.still * alone + cost.moving * together + cost.looks * flops[way.version, False]
         least, least_rows = (
             cost.least_still * alone + cost.least_moving * together,
@@ -136,7 +136,7 @@ def main(argv: list[str]) -> int:
         )
         megabytes = bytes_a_frame(way.version, cells) / 1e6 / n
         print(
-            f"{way.version} {way.name:37} {rows / n:6.1f} ({way.branches * least_rows / n:5.1f})"
+            f"{way.version} {way.name:37} {rows / n:6.1f} ({way.sides * least_rows / n:5.1f})"
             f"  {work / n / 1e12:6.1f} ({least / n / 1e12:5.1f})"
             f"  {cost.brought * megabytes:8.1f} ({n * megabytes:5.1f}, {cost.called * megabytes:6.1f})",
             flush=True,

@@ -60,7 +60,7 @@ class Ours:
         seen = self.host.features(latent, inputs.text)
         watch.stop("reference")
         halves = {
-            boundary: feature[[(UNCOND, COND).index(branch) for branch in (COND, UNCOND)]]
+            boundary: feature[[(UNCOND, COND).index(side) for side in (COND, UNCOND)]]
             for boundary, feature in seen.items()
         }
         comfy.model_management.load_models_gpu([self.drive.patcher])

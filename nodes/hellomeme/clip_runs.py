@@ -141,7 +141,7 @@ class Clip:
         return model
 
     def look(self, latents: Mapping[int, Tensor], sites: Container[str]) -> KeyFrames:
-        """What the plain UNet sees in finished frames: frame -> branch -> block boundary -> features, kept on the offload device.
+        """What the plain UNet sees in finished frames: frame -> side -> block boundary -> features, kept on the offload device.
 
         The uncond half is an empty latent under the negative prompt, one and the same for every frame that has the same prompt. Frames
         go one by one: the UNet gives other last bits for other batches, and a resumed run must see what the first one saw.
@@ -149,11 +149,11 @@ class Clip:
         plain = load_plain(self.guider.model_patcher)
         keep = comfy.model_management.unet_offload_device()
 
-        def see(latent: Tensor, branch: int, text: Tensor) -> dict[str, Tensor]:
+        def see(latent: Tensor, side: int, text: Tensor) -> dict[str, Tensor]:
             comfy.model_management.throw_exception_if_processing_interrupted()
             capture = Capture(sites)
             unet_comfy.plain_pass(
-                plain.model, latent.to(plain.load_device), text[None], [WeightedPatch(capture)], branch
+                plain.model, latent.to(plain.load_device), text[None], [WeightedPatch(capture)], side
             )
             return {boundary: feature[0].to(keep) for boundary, feature in capture.features.items()}
 

@@ -121,10 +121,10 @@ def _features(model, sites, samples, prompts, drive) -> dict[str, torch.Tensor]:
     base, device = plain.model, plain.load_device
     clean = base.process_latent_in(samples).to(device)
     halves = []
-    for branch, z in ((COND, clean), (UNCOND, torch.zeros_like(clean))):
+    for side, z in ((COND, clean), (UNCOND, torch.zeros_like(clean))):
         capture = Capture(sites)
         patches = [WeightedPatch(capture)] + ([WeightedPatch(DrivePatch(drive))] if drive else [])
-        unet_comfy.plain_pass(base, z, prompts[branch], patches, branch)
+        unet_comfy.plain_pass(base, z, prompts[side], patches, side)
         halves.append(capture.features)
     keep = comfy.model_management.unet_offload_device()
     return {boundary: torch.cat([half[boundary] for half in halves]).to(keep) for boundary in halves[0]}

@@ -62,7 +62,7 @@ class Preview:
         """Which chunks of a call take which maps; None where none takes any."""
         trajectory = self.trajectory
         step = trajectory.steps - trajectory.level(sigma)
-        conds = tuple(chunk for chunk, branch in enumerate(rows.branches[:: rows.chunk]) if branch == COND)
+        conds = tuple(chunk for chunk, side in enumerate(rows.sides[:: rows.chunk]) if side == COND)
         every = tuple(range(len(rows.frames) // rows.chunk))
         own = conds if self.halves == COND_ONLY else every
         text = every if self.halves == BOTH else conds

@@ -79,7 +79,7 @@ class WPlusPatch(AttentionPatch):
         count = len(self.w)
         if count > 1:
             rows.require_clip(count, "list of w+ codes")
-        conds = torch.tensor([branch == COND for branch in rows.branches])
+        conds = torch.tensor([side == COND for side in rows.sides])
         scale = torch.tensor(self.lambdas.of(rows, "list of lambdas")) * (conds | self.uncond)
         codes = torch.tensor(rows.frames) if count > 1 else torch.zeros(len(rows.frames), dtype=torch.long)
         if self.turn:

@@ -33,7 +33,7 @@ class Dynamics(AttentionPatch):
     """One picture on one MODEL.
 
     reference:  (1, 4, h, w) its latent in the UNet's own scale; it stays clean at every timestep
-    tokens:     (2, 16, D) of the picture and of none, in the order of the branches; None: text alone
+    tokens:     (2, 16, D) of the picture and of none, in the order cond, uncond; None: text alone
     strength:   of both; 1 is the official network
     joint:      whether the group norms see reference and frames together, as published; else row by row
     """
@@ -91,8 +91,8 @@ class Dynamics(AttentionPatch):
         """Adds what frames and reference take from the tokens."""
         if self.tokens is None:
             return out
-        branches = call.rows.branches[:: call.rows.chunk]
-        tokens = self.tokens[[0 if branch == COND else 1 for branch in branches]].to(q)
+        sides = call.rows.sides[:: call.rows.chunk]
+        tokens = self.tokens[[0 if side == COND else 1 for side in sides]].to(q)
         return out + self.strength * self.adapter.image[place](q, tokens, call.options["n_heads"])
 
 

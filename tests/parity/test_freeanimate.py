@@ -36,7 +36,7 @@ def _unet(golden: Golden, host) -> Compared:
 
     def run(x: Tensor, text: Tensor, rows: AnchorItems | None, largest_map: int = EVERY) -> Tensor:
         extra = {"attentions": [AnchoredAttention(largest_map=largest_map)], "rows": rows} if rows else {}
-        return host.forward(x[:frames], text.expand(frames, -1, -1), timestep, branches=[COND], **extra)
+        return host.forward(x[:frames], text.expand(frames, -1, -1), timestep, sides=[COND], **extra)
 
     def edit(self_maps: bool, cross_maps: bool) -> AnchorItems:
         return AnchorItems(

@@ -57,8 +57,8 @@ def key_frames_of(t: dict[str, Tensor], frames: int) -> dict:
     pads = {key.removeprefix("pad."): value.unbind(2) for key, value in t.items() if key.startswith("pad.")}
     return {
         frame: {
-            branch: {boundary: ends[end][row] for boundary, ends in pads.items()}
-            for row, branch in enumerate((UNCOND, COND))
+            side: {boundary: ends[end][row] for boundary, ends in pads.items()}
+            for row, side in enumerate((UNCOND, COND))
         }
         for end, frame in enumerate((0, frames - 1))
     }

@@ -13,12 +13,12 @@ from sk_portrait.unet.clip.run import KEY, Area, Condition, Run
 
 def test_a_plain_batch_counts_from_zero_in_every_branch():
     rows = rows_of({"cond_or_uncond": [UNCOND, COND]}, 6)
-    assert rows.branches == (UNCOND,) * 3 + (COND,) * 3
+    assert rows.sides == (UNCOND,) * 3 + (COND,) * 3
     assert rows.frames == (0, 1, 2) * 2 and rows.clip == 3 and rows.chunk == 3
 
 
 def test_branches_may_come_alone_or_more_than_once():
-    assert rows_of({"cond_or_uncond": [COND]}, 4).branches == (COND,) * 4
+    assert rows_of({"cond_or_uncond": [COND]}, 4).sides == (COND,) * 4
     assert rows_of({"cond_or_uncond": [COND, COND, UNCOND]}, 6).chunks == (COND, COND, UNCOND)
 
 
@@ -68,16 +68,16 @@ def in_run(**names: str) -> dict:
 
 
 def test_inside_a_run_a_condition_is_known_by_its_id_not_by_its_number():
-    assert rows_of(in_run(b="negative") | {"cond_or_uncond": [0]}, 2).branches == (UNCOND,) * 2
-    assert rows_of(in_run(b="negative", a="positive") | {"cond_or_uncond": [1, 0]}, 2).branches == (
+    assert rows_of(in_run(b="negative") | {"cond_or_uncond": [0]}, 2).sides == (UNCOND,) * 2
+    assert rows_of(in_run(b="negative", a="positive") | {"cond_or_uncond": [1, 0]}, 2).sides == (
         UNCOND,
         COND,
     )
 
 
 def test_guiders_of_three_conditions():
-    assert rows_of(in_run(a="positive", b="middle", c="negative"), 3).branches == (COND, COND, UNCOND)
-    assert rows_of(in_run(a="positive", b="negative", c="empty_negative_prompt"), 3).branches == (
+    assert rows_of(in_run(a="positive", b="middle", c="negative"), 3).sides == (COND, COND, UNCOND)
+    assert rows_of(in_run(a="positive", b="negative", c="empty_negative_prompt"), 3).sides == (
         COND,
         UNCOND,
         UNCOND,

@@ -11,7 +11,7 @@ from .run import Run, run_of
 COND, UNCOND = 0, 1  # numbers in ComfyUI's `cond_or_uncond`; also the order of stored features
 # By the names of conditionings in ComfyUI's guiders: CFG Guider, Dual CFG Guider (its second prompt counts as cond), Perp-Neg
 # Guider (guidance starts from the empty prompt; the negative one is a direction away from it).
-BRANCHES = {"positive": COND, "middle": COND, "negative": UNCOND, "empty_negative_prompt": UNCOND}
+SIDES = {"positive": COND, "middle": COND, "negative": UNCOND, "empty_negative_prompt": UNCOND}
 
 
 class FrameCountError(ValueError):
@@ -27,14 +27,14 @@ class GuiderError(ValueError):
 
 
 class Rows(NamedTuple):
-    """Item k of the batch is frame `frames[k]` of the clip on side `branches[k]` (COND or UNCOND).
+    """Item k of the batch is frame `frames[k]` of the clip on side `sides[k]` (COND or UNCOND).
 
     chunk: neighbouring items that belong to one side and one window
     clip:  length of the whole clip; None if an old version does not publish it
     views: part of the picture that each chunk shows; None outside a sampling run
     """
 
-    branches: tuple[int, ...]
+    sides: tuple[int, ...]
     frames: tuple[int, ...]
     clip: int | None
     chunk: int
@@ -43,7 +43,7 @@ class Rows(NamedTuple):
     @property
     def chunks(self) -> tuple[int, ...]:
         """COND or UNCOND of each chunk."""
-        return self.branches[:: self.chunk]
+        return self.sides[:: self.chunk]
 
     @property
     def window(self) -> tuple[int, ...]:
@@ -66,16 +66,14 @@ def rows_of(options: Mapping[str, Any], batch: int, shown: tuple[int, int] | Non
     The batch holds one chunk of N frames per condition. Absolute frames come from a context window of ComfyUI, of our samplers or of
     AnimateDiff-Evolved; without one they are 0..N-1.
     """
-    branches = _branches(options)
-    if batch % len(branches):
-        raise FrameCountError(
-            f"A batch of {batch} rows cannot hold {len(branches)} equal parts (cond/uncond)."
-        )
-    chunk = batch // len(branches)
+    sides = _sides(options)
+    if batch % len(sides):
+        raise FrameCountError(f"A batch of {batch} rows cannot hold {len(sides)} equal parts (cond/uncond).")
+    chunk = batch // len(sides)
     frames, clip = window_of(options, chunk)
     return Rows(
-        tuple(b for b in branches for _ in range(chunk)),
-        frames * len(branches),
+        tuple(b for b in sides for _ in range(chunk)),
+        frames * len(sides),
         clip,
         chunk,
         _views(options, shown),
@@ -96,7 +94,7 @@ def window_of(options: Mapping[str, Any], chunk: int) -> tuple[tuple[int, ...], 
     return frames, clip
 
 
-def _branches(options: Mapping[str, Any]) -> tuple[int, ...]:
+def _sides(options: Mapping[str, Any]) -> tuple[int, ...]:
     """COND or UNCOND of each chunk. `cond_or_uncond` is 0 for every condition that is sampled alone, so inside a run the UUIDs of the
     conditions decide."""
     run = run_of(options)
@@ -105,7 +103,7 @@ def _branches(options: Mapping[str, Any]) -> tuple[int, ...]:
             raise GuiderError(
                 "Another node calls the UNet without `uuids`, so cond and uncond are unknown. Remove or bypass that node."
             )
-        return tuple(_branch(run, one) for one in ids)
+        return tuple(_side(run, one) for one in ids)
     numbers = options.get("cond_or_uncond") or (COND,)
     if unknown := set(numbers) - {COND, UNCOND}:
         raise GuiderError(
@@ -129,15 +127,15 @@ def _views(options: Mapping[str, Any], shown: tuple[int, int] | None) -> tuple[V
     return views
 
 
-def _branch(run: Run, one: Any) -> int:
+def _side(run: Run, one: Any) -> int:
     if one not in run.conditions:
         raise GuiderError(
             "A node samples a prompt that its guider does not know (the deprecated Perp-Neg node does), so cond and uncond are unclear. "
             "Use a guider that takes that prompt, such as Perp-Neg Guider."
         )
     name = run.conditions[one].name
-    if name not in BRANCHES:
+    if name not in SIDES:
         raise GuiderError(
-            f'This guider samples a prompt called "{name}"; SK Portrait knows {", ".join(BRANCHES)}.'
+            f'This guider samples a prompt called "{name}"; SK Portrait knows {", ".join(SIDES)}.'
         )
-    return BRANCHES[name]
+    return SIDES[name]

@@ -170,7 +170,7 @@ def _frame_options(options: dict) -> dict:
     if layout_of(options) is None:
         return options
     rows = options[KEY].rows
-    return {**options, "cond_or_uncond": list(rows.branches[:: rows.chunk])}
+    return {**options, "cond_or_uncond": list(rows.sides[:: rows.chunk])}
 
 
 def _added(callback: Callable, own: list[Tensor], frame_options: dict, settings: dict, out: Tensor) -> Tensor:

@@ -237,7 +237,7 @@ def bind(
 
 @torch.no_grad()
 def plain_pass(
-    model: Any, latents: Tensor, context: Tensor, patches: Iterable[WeightedPatch], branch: int = COND
+    model: Any, latents: Tensor, context: Tensor, patches: Iterable[WeightedPatch], side: int = COND
 ) -> None:
     """Reference pass: one forward of ComfyUI's loaded BaseModel at timestep 0 over clean latents (paper, section 3.2).
 
@@ -247,7 +247,7 @@ def plain_pass(
     dtype = _inference_dtype(model)
     options = {
         "patches": {name: [hook] for name, hook in Binding(patches).hooks().items()},
-        "cond_or_uncond": [branch],
+        "cond_or_uncond": [side],
     }
     model.diffusion_model(
         latents.to(dtype),

@@ -47,12 +47,10 @@ def bound(
 
 
 @torch.no_grad()
-def plain_features(
-    unet: nn.Module, latents: Tensor, context: Tensor, branch: int = COND
-) -> dict[str, Tensor]:
+def plain_features(unet: nn.Module, latents: Tensor, context: Tensor, side: int = COND) -> dict[str, Tensor]:
     """What one forward at timestep 0 over clean latents (N, 4, h, w), context (1 or N, t, D), shows at every block boundary."""
     capture = Capture()
-    with bound(unet, [WeightedPatch(capture)], {"cond_or_uncond": [branch]}):
+    with bound(unet, [WeightedPatch(capture)], {"cond_or_uncond": [side]}):
         unet(latents, 0, encoder_hidden_states=context.expand(len(latents), -1, -1))
         return capture.features
 
