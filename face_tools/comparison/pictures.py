@@ -8,7 +8,7 @@ import numpy as np
 
 from ..opencv import cv2
 from ..pictures.chart import FINE, INK, PAPER, averaged, blank, fixed, legend, panel, text, time_axis
-from ..pictures.preview import MEASURED, draw_overlay
+from ..pictures.preview import DETECTED, draw_overlay
 from ..track import FaceTrack
 from ..trackers.schemes import SCHEMES
 from .compare import Comparison
@@ -144,7 +144,7 @@ def _difference(comparison: Comparison, k: int, result: np.ndarray, driver: np.n
 def _outlines(comparison: Comparison, k: int) -> np.ndarray:
     """Outlines of both faces, each track in its own frame."""
     picture = np.zeros((CELL, CELL, 3), np.uint8)
-    for track, colour in ((comparison.evidence.driver, ASKED), (comparison.evidence.result, MEASURED)):
+    for track, colour in ((comparison.evidence.driver, ASKED), (comparison.evidence.result, DETECTED)):
         scale = CELL / np.array(track.size)
         points = track.landmarks[k, :, :2] * scale
         for line in SCHEMES[track.scheme].outline if track.scheme in SCHEMES else ():

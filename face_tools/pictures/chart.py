@@ -9,7 +9,7 @@ import numpy as np
 from ..opencv import cv2
 
 # RGB. A frame in which the face was not detected is marked in orange.
-BRIDGED, INK, PAPER, GRID = (255, 140, 0), (40, 40, 40), (252, 252, 252), (225, 225, 225)
+NOT_DETECTED, INK, PAPER, GRID = (255, 140, 0), (40, 40, 40), (252, 252, 252), (225, 225, 225)
 # Okabe and Ito's colours, which colour-blind readers tell apart; then they repeat, dashed.
 CURVES = (
     (0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (230, 159, 0), (0, 0, 0),
@@ -45,8 +45,8 @@ def panel(
     for first, last in runs(~valid):
         left, right = (int(_column(area, count, k)) for k in (first - 0.5, last + 0.5))
         band = canvas[y0:y1, max(left, x0) : min(max(right, left + FINE), x1)]
-        band[:] = (0.75 * band + 0.25 * np.array(BRIDGED)).astype(np.uint8)
-        cv2.line(canvas, (max(left, x0), y0), (min(right, x1), y0), BRIDGED, 4 * FINE)
+        band[:] = (0.75 * band + 0.25 * np.array(NOT_DETECTED)).astype(np.uint8)
+        cv2.line(canvas, (max(left, x0), y0), (min(right, x1), y0), NOT_DETECTED, 4 * FINE)
     low, high = span
     for value in np.linspace(low, high, 5):
         y = int(round(y1 - (value - low) / (high - low) * (y1 - y0)))

@@ -10,15 +10,28 @@ from ..opencv import cv2
 from ..track import FaceTrack, TrackError
 from ..trackers.schemes import SCHEMES
 from ..trackers.tracking import ranges
-from .chart import BITS, BRIDGED, FINE, INK, PAPER, averaged, blank, fixed, panel, shifted, text, time_axis
+from .chart import (
+    BITS,
+    FINE,
+    INK,
+    NOT_DETECTED,
+    PAPER,
+    averaged,
+    blank,
+    fixed,
+    panel,
+    shifted,
+    text,
+    time_axis,
+)
 
 ANGLES = ("pitch", "yaw", "roll")
 
-MEASURED = (
+DETECTED = (
     20,
     200,
     170,
-)  # RGB, of a measured row; a bridged one (held, interpolated) is drawn in BRIDGED, in both pictures
+)  # RGB, of a detected frame; others (repeated, interpolated) are drawn in NOT_DETECTED, in both pictures
 AXES = ((230, 60, 60), (60, 190, 60), (70, 110, 250))  # x to the right, y up, z out of the face
 LIVELIEST = 6  # curves drawn where nobody chose
 
@@ -29,7 +42,7 @@ def draw_overlay(frame: np.ndarray, track: FaceTrack, k: int) -> np.ndarray:
     height, width = picture.shape[:2]
     scale = np.array([width, height]) / track.size
     thin = max(1, round(min(width, height) / 400))
-    colour = MEASURED if track.valid[k] else BRIDGED
+    colour = DETECTED if track.valid[k] else NOT_DETECTED
     points = track.landmarks[k, :, :2] * scale
     for point in points:
         cv2.circle(picture, *fixed(point), shifted(0.6 * thin), colour, cv2.FILLED, cv2.LINE_AA, BITS)
@@ -46,7 +59,7 @@ def draw_overlay(frame: np.ndarray, track: FaceTrack, k: int) -> np.ndarray:
         text(picture, "xyz"[axis], tip, AXES[axis], thin)
     pitch, yaw, roll = np.rad2deg(track.rotation[k])
     words = f"{k}  pitch {pitch:+.0f}  yaw {yaw:+.0f}  roll {roll:+.0f}" + (
-        "" if track.valid[k] else "  bridged"
+        "" if track.valid[k] else "  not detected"
     )
     text(picture, words, (6 * thin, height - 8 * thin), colour, thin)
     return picture
@@ -120,7 +133,7 @@ def lively(track: FaceTrack) -> tuple[str, ...]:
 
 
 def _caption(track: FaceTrack) -> str:
-    bridged = ranges(np.flatnonzero(~track.valid))
-    return f"frame ({track.fps:g} a second), {track.source}" + (
-        f"; not measured: {bridged}" if bridged else ""
+    not_detected = ranges(np.flatnonzero(~track.valid))
+    return f"frame ({track.fps:g} per second), {track.source}" + (
+        f"; not detected: {not_detected}" if not_detected else ""
     )

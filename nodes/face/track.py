@@ -81,7 +81,7 @@ CUT = io.Combo.Input(
 TRACK = FaceTrackType.Output(
     display_name="track", tooltip="One row for every frame: landmarks, head pose, expression coefficients."
 )
-MEASURED = io.Mask.Output(
+DETECTED = io.Mask.Output(
     display_name="measured", tooltip="White where the face was detected, black where it was filled in."
 )
 REPORT = io.String.Output(
@@ -135,7 +135,7 @@ class TrackFace(io.ComfyNode):
                 COEFFICIENTS,
                 CUT,
             ],
-            outputs=[TRACK, MEASURED, REPORT],
+            outputs=[TRACK, DETECTED, REPORT],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -212,7 +212,7 @@ class TrackVideo(io.ComfyNode):
                     display_name="crop",
                     tooltip="Where the square lies in the video, for Paste Portrait Back.",
                 ),
-                MEASURED,
+                DETECTED,
                 io.Audio.Output(
                     display_name="audio",
                     tooltip="The video's sound over these frames; nothing where it has none.",
@@ -292,7 +292,7 @@ class TrackFromLandmarks(io.ComfyNode):
                 COEFFICIENTS,
                 CUT,
             ],
-            outputs=[TRACK, MEASURED, REPORT],
+            outputs=[TRACK, DETECTED, REPORT],
             hidden=[io.Hidden.unique_id],
         )
 

@@ -193,7 +193,7 @@ def test_angles_turn_the_short_way_round():
     assert abs(rows_at(track, np.array([0.5])).rotation[0, 2]) == pytest.approx(np.pi, abs=0.01)
 
 
-def test_a_row_made_of_a_bridged_row_is_bridged():
+def test_a_row_made_of_an_undetected_row_is_undetected():
     track = make(4).replace(valid=np.array([True, False, True, True]))
     assert list(rows_at(track, np.array([0, 0.5, 1, 1.5, 2, 2.5])).valid) == [
         True,
@@ -310,7 +310,7 @@ def test_an_expression_that_ends_early_is_named():
     assert len(merge_expression(make(20), make(19))) == 20  # one frame less is the rounding of two recorders
 
 
-def test_what_was_bridged_in_either_is_bridged():
+def test_what_was_undetected_in_either_is_undetected():
     expression = make(20).replace(valid=np.arange(20) != 7)
     assert list(
         np.flatnonzero(~merge_expression(make(20).replace(valid=np.arange(20) != 3), expression).valid)

@@ -10,7 +10,7 @@ from sk_portrait.face_tools.recordings.presets import preset
 from sk_portrait.face_tools.track import FaceTrack, TrackError
 
 
-def make(count=50, bridged=()):
+def make(count=50, not_detected=()):
     grid = np.stack(np.meshgrid(np.linspace(220, 420, 23), np.linspace(120, 360, 21)), -1).reshape(-1, 2)[
         :478
     ]
@@ -21,7 +21,7 @@ def make(count=50, bridged=()):
         scheme="mediapipe478",
         fps=25.0,
         size=(640, 480),
-        valid=~np.isin(np.arange(count), bridged),
+        valid=~np.isin(np.arange(count), not_detected),
         box=np.tile(np.float32([220, 120, 420, 360]), (count, 1)),
         landmarks=np.tile(grid.astype(np.float32), (count, 1, 1)),
         rotation=np.zeros((count, 3), np.float32),
@@ -42,9 +42,9 @@ def test_the_overlay_leaves_the_frame_alone_and_draws_on_the_face():
     assert (picture[:75] == 90).all() and (picture[120:440, 480:] == 90).all()
 
 
-def test_bridged_rows_are_drawn_in_another_colour():
+def test_undetected_rows_are_drawn_in_another_colour():
     frame = np.zeros((480, 640, 3), np.uint8)
-    track = make(bridged=(7,))
+    track = make(not_detected=(7,))
     assert holds(draw_overlay(frame, track, 7), BRIDGED) and not holds(draw_overlay(frame, track, 8), BRIDGED)
 
 
@@ -74,10 +74,10 @@ def test_the_plot_has_its_size_and_a_rising_curve():
     assert rows[0] > rows[1] > rows[2]
 
 
-def test_bridged_frames_are_marked_where_they_are():
+def test_undetected_frames_are_marked_where_they_are():
     plain, marked = (
         draw_plot(make(), size=(800, 400)),
-        draw_plot(make(bridged=range(20, 30)), size=(800, 400)),
+        draw_plot(make(not_detected=range(20, 30)), size=(800, 400)),
     )
     columns = np.flatnonzero((plain != marked)[20:150].any((0, 2)))
     left, right = 46 + 20 / 50 * 604, 46 + 30 / 50 * 604
