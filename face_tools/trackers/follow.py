@@ -64,7 +64,7 @@ class Looks:
 
     def __init__(self):
         self._chips: deque[np.ndarray] = deque(maxlen=REMEMBERED)
-        self._rows = np.zeros((0, 3 * CHIP**2), np.float32)  # the same chips, for one product with all of them
+        self._rows = np.zeros((0, 3 * CHIP**2), np.float32)  # the chips, for one product with all
         self._any_flat = False
 
     def likeness(self, chip: np.ndarray) -> float:
