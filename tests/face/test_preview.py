@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sk_portrait.face_tools.coefficients import ARKIT_51
-from sk_portrait.face_tools.pictures.chart import BRIDGED, CURVES
-from sk_portrait.face_tools.pictures.preview import MEASURED, draw_overlay, draw_plot, lively
+from sk_portrait.face_tools.pictures.chart import CURVES, NOT_DETECTED
+from sk_portrait.face_tools.pictures.preview import DETECTED, draw_overlay, draw_plot, lively
 from sk_portrait.face_tools.recordings.presets import preset
 from sk_portrait.face_tools.track import FaceTrack, TrackError
 
@@ -38,14 +38,16 @@ def test_the_overlay_leaves_the_frame_alone_and_draws_on_the_face():
     frame = np.full((480, 640, 3), 90, np.uint8)
     picture = draw_overlay(frame, make(), 3)
     assert (frame == 90).all() and picture.shape == frame.shape
-    assert holds(picture[110:370, 210:430], MEASURED) and not holds(picture, BRIDGED)
+    assert holds(picture[110:370, 210:430], DETECTED) and not holds(picture, NOT_DETECTED)
     assert (picture[:75] == 90).all() and (picture[120:440, 480:] == 90).all()
 
 
 def test_undetected_rows_are_drawn_in_another_colour():
     frame = np.zeros((480, 640, 3), np.uint8)
     track = make(not_detected=(7,))
-    assert holds(draw_overlay(frame, track, 7), BRIDGED) and not holds(draw_overlay(frame, track, 8), BRIDGED)
+    assert holds(draw_overlay(frame, track, 7), NOT_DETECTED) and not holds(
+        draw_overlay(frame, track, 8), NOT_DETECTED
+    )
 
 
 def test_a_frame_of_another_size_gets_the_track_scaled():

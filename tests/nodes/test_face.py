@@ -141,7 +141,7 @@ def test_threads_fill_the_pictures_of_a_host_that_runs_its_nodes_in_inference_mo
     from sk_portrait.nodes import pixels, progress
 
     with torch.inference_mode():
-        images = pixels.room(5, 2, 2)
+        images = pixels.empty_images(5, 2, 2)
         progress.for_each(5, lambda k: pixels.put(images, k, np.full((2, 2, 3), k, kind)))
     assert images[:, 0, 0, 0].tolist() == pytest.approx([k / whole for k in range(5)])
 
