@@ -13,7 +13,7 @@ def animation(
     """A portrait and a VIDEO -> a VIDEO, by the Two-Stage Sampler. plain: beside it, muted, the same from ComfyUI's own nodes."""
     how = (
         "the paper's two stages"
-        if recipe.version.name in ("v1", "v2")
+        if not recipe.version.motion
         else "key frames first, then everything between them"
     )
     graph = Subgraph(

@@ -76,7 +76,6 @@ ABSORBED = {
 VIDEO_LOADERS, VIDEO_SAVERS = ("VHS_LoadVideo", "LoadVideo"), ("VHS_VideoCombine",)
 # The prompt that the official image pipeline adds for these versions.
 SHORT_PROMPT = "best quality, highly detailed, masterpiece, person, portrait, headshot, looking at the viewer, sharp focus."
-SHORT = ("v5b", "v5c")
 WHOLE = 10.0  # crop factor that takes the whole picture
 NOWHERE = {
     "stylize": "x1",
@@ -213,7 +212,7 @@ class Conversion:
             recipe,
             f"{'Portrait Animation' if is_video else 'Portrait Still'} {node['id']} ({loaded['version']})",
         )
-        default = SHORT_PROMPT if loaded["version"] in SHORT and not is_video else PROMPT
+        default = SHORT_PROMPT if recipe.version.short_prompt and not is_video else PROMPT
         inner.choose("prompt", ", ".join(filter(None, (chosen["prompt"], default))))
         inner.choose("steps", chosen["steps"])
         inner.choose("seed", chosen["seed"])

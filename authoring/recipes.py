@@ -41,9 +41,9 @@ class Recipe:
         return [name for name in (self.version.motion, self.version.animatediff) if name]
 
     def sampler(self, video: bool) -> tuple[str, str]:
-        """ComfyUI's names of the authors' sampler and scheduler; up to v4 a video is sampled with another one than a picture."""
+        """ComfyUI's names of the authors' sampler and scheduler."""
         row = self.version
-        return ("euler", "normal") if video and row.animatediff else (row.sampler, row.scheduler)
+        return (row.video_sampler, row.video_scheduler) if video else (row.sampler, row.scheduler)
 
 
 V5, V2 = Recipe(VERSIONS["v5"]), Recipe(VERSIONS["v2"], cfg=2.0)

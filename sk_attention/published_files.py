@@ -14,7 +14,7 @@ from .drive_encoders import PROJECTION_MAPS, BaseDriveEncoder, Projection, SKDri
 from .fan import FanEncoder
 from .motion import SKMotion
 from .reference import ReferenceAdapter
-from .versions import PAGE, VERSIONS
+from .versions import PAGE, VERSIONS, having
 
 
 class CheckpointError(ValueError):
@@ -325,7 +325,7 @@ PARTS = (
     _motion(("v5", "v5b", "v5c"), "doubled", "attn_pad.proj_in.weight", table_length=("attn1." + TABLE, 1)),
     Part(
         ANIMATEDIFF,
-        ("v1", "v2", "v3", "v4"),
+        having("animatediff"),
         "animatediff",
         ("down_blocks.0.motion_modules.0.proj_in.weight",),
         AnimateDiff,

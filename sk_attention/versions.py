@@ -1,6 +1,6 @@
 """The official versions of HelloMeme, one row each; a version is a row here and nothing else.
 
-Repositories are those of https://huggingface.co/songkey; sampler and scheduler are ComfyUI's names for what the authors use.
+Repositories are those of https://huggingface.co/songkey; samplers and schedulers are ComfyUI's names for what the authors use.
 """
 
 from __future__ import annotations
@@ -8,16 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PAGE = "https://huggingface.co/songkey/"
+REPOSITORIES = (
+    "reference", "coefficients_drive", "motion_drive", "projection", "motion", "animatediff", "face_motion",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Version:
     """One official version.
 
-    reference, coefficients_drive, motion_drive, projection, motion, animatediff, face_motion: its repositories ("" = has none)
-    sampler, scheduler: of a single picture; video of v1-v4 uses euler, normal
-    black_null:         the null of face motion is what the motion net sees in a black crop (v1, v2), else zeros
-    driven_reference:   the reference pass also receives the portrait's own drive (v5c)
+    REPOSITORIES: the repository of each of its parts ("" = has none)
+    crop_factor:        side of the portrait's square in face sizes, as released; face_tools/pictures/crop.py holds the whole rule
+    sampler, scheduler: of a single picture
+    video_sampler, video_scheduler: of a video
+    black_null:         the unconditional face motion is what the motion net sees in a black crop, else zeros
+    driven_reference:   the reference pass also receives the portrait's own drive
+    short_prompt:       the official image pipeline adds its short prompt, else the long one
     """
 
     name: str
@@ -28,48 +34,70 @@ class Version:
     motion: str = ""
     animatediff: str = ""
     face_motion: str = "pd_fgc_motion"
+    crop_factor: float = 3.0
     sampler: str = "dpmpp_2m_sde"
     scheduler: str = "sgm_uniform"
+    video_sampler: str = "euler"
+    video_scheduler: str = "normal"
     black_null: bool = False
     driven_reference: bool = False
+    short_prompt: bool = False
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """Its repositories, in the order of REPOSITORIES."""
+        return tuple(filter(None, (getattr(self, column) for column in REPOSITORIES)))
 
 
 _EULER = {"sampler": "euler", "scheduler": "normal", "black_null": True}
-_V5 = {"coefficients_drive": "hm5_control_base", "motion_drive": "hm5_control_base", "motion": "hm5_motion"}
+_V5 = {
+    "coefficients_drive": "hm5_control_base", "motion_drive": "hm5_control_base", "motion": "hm5_motion",
+    "video_sampler": "dpmpp_2m_sde", "video_scheduler": "sgm_uniform",
+}  # fmt: skip
 
 VERSIONS = {
     row.name: row
     for row in (
         Version(
-            "v1", "hm_reference", "hm_control", "hm_control2", animatediff="hm_animatediff_frame12", **_EULER
+            "v1", "hm_reference", "hm_control", "hm_control2",
+            animatediff="hm_animatediff_frame12", crop_factor=2.2, **_EULER,
         ),
         Version(
-            "v2",
-            "hm2_reference",
-            "hm2_control",
-            "hm2_control2",
-            animatediff="hm2_animatediff_frame12",
-            **_EULER,
+            "v2", "hm2_reference", "hm2_control", "hm2_control2",
+            animatediff="hm2_animatediff_frame12", crop_factor=2.3, **_EULER,
         ),
         Version(
-            "v3",
-            "hm3_reference",
-            "hm3_control_mix",
-            "hm3_control_mix",
-            motion="hm3_motion",
-            animatediff="hm3_animatediff",
+            "v3", "hm3_reference", "hm3_control_mix", "hm3_control_mix",
+            motion="hm3_motion", animatediff="hm3_animatediff", crop_factor=2.3,
         ),
         Version(
-            "v4",
-            "hm4_reference",
-            "hm_control_base",
-            "hm_control_base",
-            "hm4_control_proj",
-            "hm4_motion",
-            "hm4_animatediff",
+            "v4", "hm4_reference", "hm_control_base", "hm_control_base", "hm4_control_proj",
+            motion="hm4_motion", animatediff="hm4_animatediff", crop_factor=2.3,
         ),
         Version("v5", "hm5_reference", projection="hm5_control_proj", **_V5),
-        Version("v5b", "hm5b_reference", projection="hm5_control_proj", **_V5),
-        Version("v5c", "hm5c_reference", projection="hm5c_control_proj", driven_reference=True, **_V5),
+        Version("v5b", "hm5b_reference", projection="hm5_control_proj", short_prompt=True, **_V5),
+        Version(
+            "v5c", "hm5c_reference", projection="hm5c_control_proj",
+            driven_reference=True, short_prompt=True, **_V5,
+        ),
     )
-}
+}  # fmt: skip
+
+
+def newest_first() -> list[str]:
+    """Names as lists offer them: the highest number first, its variants in the order of the table."""
+    return sorted(VERSIONS, key=lambda name: -int(name[1]))
+
+
+def having(column: str) -> tuple[str, ...]:
+    """The versions in which a column is filled."""
+    return tuple(name for name, row in VERSIONS.items() if getattr(row, column))
+
+
+def listed(*columns: str, between: str = " or ") -> str:
+    """Columns in words, equal versions together: "hm4_control_proj (v4), hm5_control_proj (v5, v5b), ..."."""
+    groups: dict[str, list[str]] = {}
+    for name, row in VERSIONS.items():
+        values = dict.fromkeys(str(getattr(row, column)) for column in columns if getattr(row, column))
+        groups.setdefault(between.join(values), []).append(name)
+    return ", ".join(f"{values} ({', '.join(names)})" for values, names in groups.items() if values)

@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         part = parts.add_parser(name, help=what)
         part.add_argument("--data", type=Path, required=True, help="folder that `train data` made")
         part.add_argument("--base", type=Path, required=True, help="the SD1.5 checkpoint that stays frozen")
-        part.add_argument("--version", "--generation", default="v2", choices=portraits.VERSIONS)
+        part.add_argument("--version", "--generation", default="v2", choices=portraits.TRAINABLE)
         part.add_argument(
             "--start",
             type=Path,

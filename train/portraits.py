@@ -21,6 +21,7 @@ from ..sk_attention.published_files import (
     Shapes,
     find_part,
 )
+from ..sk_attention.versions import VERSIONS, having
 from .data import Clips, pictures_of
 from .errors import TrainError
 from .loop import to_device
@@ -28,7 +29,7 @@ from .noise import STEPS
 from .objective import Batch, Objective, Portrait
 from .toy import strength
 
-VERSIONS = ("v1", "v2", "v3", "v4")
+TRAINABLE = having("animatediff")  # versions
 DROPOUT = 0.1  # of the conditions, for guidance
 SHOWN = 4  # samples on a sheet
 
@@ -45,7 +46,7 @@ class Pick(NamedTuple):
 def published(version: str) -> dict[str, Part]:
     """Repository -> part, of what is trained for one version: reference adapter, drive encoder, and its projection where it has one."""
     parts = [find_part(REFERENCE, version), find_part(DRIVE, version, "coefficients_drive")]
-    parts += [find_part(PROJECTION, version)] if version == "v4" else []
+    parts += [find_part(PROJECTION, version)] if VERSIONS[version].projection else []
     return {part.repositories[version]: part for part in parts}
 
 

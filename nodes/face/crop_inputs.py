@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ...face_tools.pictures.crop import CROP_RULES, Crop, CropRule, portrait_crop
 from ...face_tools.pictures.following_crop import FollowingCrop, following_crop
 from ...face_tools.track import FaceTrack
+from ...sk_attention.versions import VERSIONS, listed
 from ..schema import RARE
 
 FIXED, FOLLOW = "fixed", "follow"
@@ -12,9 +13,9 @@ FIXED, FOLLOW = "fixed", "follow"
 CROP_INPUTS = [
     io.Combo.Input(
         "generation",
-        options=list(CROP_RULES),
+        options=list(VERSIONS),
         default="v5",
-        tooltip="Whose margin to use: the square is 2.2 (v1), 2.3 (v2 to v4) or 3.0 (v5) times the face. "
+        tooltip=f"Whose margin to use; side of the square in face sizes: {listed('crop_factor')}. "
         "Today's official code uses 3.0 for all of them.",
     ),
     io.Float.Input(

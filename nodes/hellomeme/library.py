@@ -14,14 +14,13 @@ from functools import lru_cache
 import folder_paths
 
 from ...sk_attention.published_files import ANIMATEDIFF, PARTS, Shapes
-from ...sk_attention.versions import PAGE, VERSIONS
+from ...sk_attention.versions import PAGE, VERSIONS, newest_first
 from ...unet.networks.animatediff import in_own_names
 from ..folders import NETWORKS, files, find, spellings
 
 # What hubs and browsers call a download.
 NAMELESS = re.compile(r"(diffusion_pytorch_model|pytorch_model|model)([ _-]?\(?\d+\)?)?$")
 HEADER_LIMIT = 1 << 26  # bytes; a longer one is no header
-TODAY = ("v5", "v5b", "v5c", "v4", "v3", "v2", "v1")  # what is offered first
 
 
 def catalogue() -> dict[str, str]:
@@ -50,7 +49,7 @@ def options(*kinds: str) -> list[str]:
         for name, parts in offered.items()
         if not kinds or parts is None or {part.kind for part in parts} & set(kinds)
     ]
-    order = [page for version in TODAY for page in vars(VERSIONS[version]).values()]
+    order = [page for version in newest_first() for page in VERSIONS[version].repositories]
     return sorted(fitting, key=lambda name: (_rank(order, page_name(name)), name))
 
 

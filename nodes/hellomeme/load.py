@@ -6,7 +6,7 @@ from comfy_api.latest import io
 from ...sk_attention.checkpoint import CheckpointError
 from ...sk_attention.fuse import fuse
 from ...sk_attention.published_files import DRIVE, PROJECTION, REFERENCE
-from ...sk_attention.versions import PAGE, VERSIONS
+from ...sk_attention.versions import PAGE, VERSIONS, listed
 from ..schema import schema
 from ..types import AdapterType, DriveEncoderType
 from .library import options, page_name, unknown
@@ -41,7 +41,7 @@ class LoadAdapter(io.ComfyNode):
                 io.Combo.Input(
                     "file",
                     options=options(REFERENCE),
-                    tooltip="A file of models/sk_portrait: hm_reference (v1), hm2_reference (v2), ... hm5c_reference (v5c). "
+                    tooltip=f"A file of models/sk_portrait: {listed('reference')}. "
                     "A download may keep its name: put it into a folder with the name of its page.",
                 )
             ],
@@ -78,14 +78,14 @@ class LoadDriveEncoder(io.ComfyNode):
                 io.Combo.Input(
                     "file",
                     options=options(DRIVE),
-                    tooltip="hm_control or hm_control2 (v1), hm2_control or hm2_control2 (v2; the 2 takes Face Motion), "
-                    "hm3_control_mix (v3), hm_control_base (v4), hm5_control_base (v5, v5b, v5c).",
+                    tooltip=f"{listed('coefficients_drive', 'motion_drive')}. "
+                    "Of two files of one version, the second takes Face Motion.",
                 ),
                 io.Combo.Input(
                     "projection",
                     options=[NONE, *options(PROJECTION)],
                     default=first_projection(),
-                    tooltip="Only for v4 and later: hm4_control_proj, hm5_control_proj (v5, v5b) or hm5c_control_proj (v5c).",
+                    tooltip=f"Only for v4 and later: {listed('projection')}.",
                 ),
             ],
             outputs=[

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ...sk_attention.published_files import ANIMATEDIFF, MOTION
+from ...sk_attention.versions import listed
 from ...systems.xdyna.patch import SYSTEM as XDYNA
 from ...unet.clip import keyframes
 from ...unet.clip.windows import Plan
@@ -46,8 +47,8 @@ class LoadMotion(io.ComfyNode):
                 io.Combo.Input(
                     "file",
                     options=options(MOTION, ANIMATEDIFF),
-                    tooltip="A file of models/sk_portrait: hm_animatediff_frame12 (v1), hm2_animatediff_frame12 (v2), hm3_animatediff "
-                    "and hm3_motion (v3), hm4_animatediff and hm4_motion (v4), hm5_motion (v5), or a file of AnimateDiff itself.",
+                    tooltip=f"A file of models/sk_portrait: {listed('animatediff', 'motion', between=' and ')}, "
+                    "or a file of AnimateDiff itself.",
                 )
             ],
             outputs=[

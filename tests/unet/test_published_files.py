@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from sk_portrait.face_tools.pictures.crop import CROP_RULES
 from sk_portrait.sk_attention.checkpoint import load, published_names, recognise
 from sk_portrait.sk_attention.published_files import PARTS, CheckpointError, Shapes
-from sk_portrait.sk_attention.versions import VERSIONS
+from sk_portrait.sk_attention.versions import VERSIONS, listed, newest_first
 
 MANIFESTS = Path(__file__).parent.parent / "manifests"
 
@@ -121,3 +122,17 @@ def test_weights_are_those_of_the_file():
         torch.equal(a, b) for a, b in zip(network.state_dict().values(), loaded.module.state_dict().values())
     )
     assert not any(p.requires_grad for p in loaded.module.parameters())
+
+
+def test_the_crops_of_face_tools_are_those_of_the_versions():
+    """face_tools stands alone, so each version's crop is written in both tables."""
+    assert {name: rule.factor for name, rule in CROP_RULES.items()} == {
+        name: row.crop_factor for name, row in VERSIONS.items()
+    }
+
+
+def test_versions_in_words_name_each_repository_once_with_its_versions():
+    assert listed("projection") == (
+        "hm4_control_proj (v4), hm5_control_proj (v5, v5b), hm5c_control_proj (v5c)"
+    )
+    assert newest_first()[0] == "v5" and newest_first()[-1] == "v1"
