@@ -100,10 +100,10 @@ class Prepared:
         return audio, fps
 
     def _order(self, *pool):
-        from ..nodes.hellomeme.two_stage import prepare
+        from ..nodes.hellomeme.two_stage import SamplerInputs, prepare
         from .clip import FarmedClip
 
-        return prepare(partial(FarmedClip, *pool), **self.inputs)
+        return prepare(partial(FarmedClip, *pool), SamplerInputs(**self.inputs))
 
 
 def _thin(value: Any) -> Any:

@@ -60,9 +60,10 @@ class Worker:
         self.session, self.task = session, task
         require_files(task.files, self.session.files(task.graph), f"the worker {socket.gethostname()}")
         from ..nodes.hellomeme.clip_runs import Clip
-        from ..nodes.hellomeme.two_stage import prepare
+        from ..nodes.hellomeme.two_stage import SamplerInputs, prepare
 
-        _, self.clip = prepare(Clip, **self.session.evaluate(task.graph, task.ends, given), **task.widgets)
+        wires = self.session.evaluate(task.graph, task.ends, given)
+        _, self.clip = prepare(Clip, SamplerInputs(**wires, **task.widgets))
         self.key_frames: dict[int, Any] = {}
         self.sampling = ""
         self.run: OpenRun | None = None

@@ -38,7 +38,7 @@ class Ours:
         import comfy.samplers
 
         from ...nodes.hellomeme.clip_runs import Clip
-        from ...nodes.hellomeme.two_stage import prepare
+        from ...nodes.hellomeme.two_stage import SamplerInputs, prepare
         from ...sk_attention.drive import DrivePatch, Expression, encode
         from ...sk_attention.reference import Reference, ReferencePatch
         from ...unet.clip.frames import COND, UNCOND
@@ -82,18 +82,12 @@ class Ours:
         guider.set_conds(positive, negative)
         guider.set_cfg(CFG)
         noise = GoldenNoise(inputs.noise)
-        order, clip = prepare(
-            Timed,
-            noise,
-            guider,
-            comfy.samplers.sampler_object("euler"),
-            comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", steps),
-            {"samples": torch.zeros(self.sizes.frames, 4, self.sizes.cells, self.sizes.cells)},
-            self.motion,
-            LONGEST_FIRST,
-            WINDOW,
-            OVERLAP,
-            method,
-        )
+        sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", steps)
+        empty = {"samples": torch.zeros(self.sizes.frames, 4, self.sizes.cells, self.sizes.cells)}
+        settings = SamplerInputs(
+            noise, guider, comfy.samplers.sampler_object("euler"), sigmas, empty, self.motion,
+            LONGEST_FIRST, WINDOW, OVERLAP, method,
+        )  # fmt: skip
+        order, clip = prepare(Timed, settings)
         final, _ = order.sample(clip, noise)
         return final * LATENT_SCALE, watch.spent

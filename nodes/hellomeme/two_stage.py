@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import comfy.sample
 from comfy_api.latest import io
+from torch import Tensor
 
 from ...sk_attention.published_files import MOTION
+from ...unet.clip.parts import Part
 from ..checks import require_latent, require_prompt, require_sd15
 from ..schema import RARE, schema
 from ..types import ClipPartType, MotionType
@@ -16,9 +19,11 @@ from . import attach
 from .clip_runs import Clip, Progress
 from .clip_stages import KeyFrameTree, TwoStages, thinned
 from .motion import OVERLAP
+from .networks import Network
 from .parts import part_of
 
 PAPER, PUBLISHED = "paper", "official code"
+EARLIER_NAME = "published code"  # of PUBLISHED, in graphs of 0.1 and 0.2
 
 
 class TwoStageSampler(io.ComfyNode):
@@ -115,46 +120,99 @@ class TwoStageSampler(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, noise, *wires, **options) -> io.NodeOutput:
-        order, clip = prepare(Clip, noise, *wires, **options)
+    def validate_inputs(cls, method: str) -> bool | str:
+        known = method in (PAPER, PUBLISHED, EARLIER_NAME)
+        return known or f"method is {method!r}; choose {PAPER!r} or {PUBLISHED!r}."
+
+    @classmethod
+    def execute(
+        cls,
+        noise: io.Noise.Type,
+        guider: io.Guider.Type,
+        sampler: io.Sampler.Type,
+        sigmas: io.Sigmas.Type,
+        latent_image: io.Latent.Type,
+        motion: Network,
+        stage1_steps: int,
+        window_length: int,
+        overlap: int,
+        method: str,
+        shared_noise: float = 0.0,
+        motion_2: Network | None = None,
+        stage1: io.Latent.Type | None = None,
+        stage1_sigmas: io.Sigmas.Type | None = None,
+        part: Part | None = None,
+    ) -> io.NodeOutput:
+        inputs = SamplerInputs(
+            noise, guider, sampler, sigmas, latent_image, motion, stage1_steps, window_length, overlap, method,
+            shared_noise, motion_2, stage1, stage1_sigmas, part,
+        )  # fmt: skip
+        order, clip = prepare(Clip, inputs)
         final, first = order.sample(clip, noise)
-        part = options.get("part")
         masked = {} if clip.mask is None else {"noise_mask": part_of(clip.mask, part)}
         return io.NodeOutput({"samples": final} | masked, {"samples": first})
 
 
-def prepare(
-    make_clip: Callable[..., Clip],
-    noise,
-    guider,
-    sampler,
-    sigmas,
-    latent_image,
-    motion,
-    stage1_steps,
-    window_length,
-    overlap,
-    method,
-    shared_noise=0.0,
-    motion_2=None,
-    stage1=None,
-    stage1_sigmas=None,
-    part=None,
-) -> tuple[TwoStages | KeyFrameTree, Clip]:
-    """The order in which a clip is sampled, and the clip, from the inputs of the node; `order.sample(clip, noise)` samples it.
+@dataclass(frozen=True, eq=False)
+class SamplerInputs:
+    """The inputs of the Two-Stage Sampler."""
+
+    noise: io.Noise.Type
+    guider: io.Guider.Type
+    sampler: io.Sampler.Type
+    sigmas: io.Sigmas.Type
+    latent_image: io.Latent.Type
+    motion: Network
+    stage1_steps: int
+    window_length: int
+    overlap: int
+    method: str
+    shared_noise: float = 0.0
+    motion_2: Network | None = None
+    stage1: io.Latent.Type | None = None
+    stage1_sigmas: io.Sigmas.Type | None = None
+    part: Part | None = None
+
+    @property
+    def motions(self) -> list[Network]:
+        return [one for one in (self.motion, self.motion_2) if one is not None]
+
+    @property
+    def published(self) -> bool:
+        """Whether to sample in the order of the official code."""
+        return self.method != PAPER
+
+
+def prepare(make_clip: Callable[..., Clip], inputs: SamplerInputs) -> tuple[TwoStages | KeyFrameTree, Clip]:
+    """The order in which a clip is sampled, and the clip; `order.sample(clip, noise)` samples it.
 
     make_clip takes the arguments of Clip. Raises ValueError for inputs that do not fit together.
     """
+    model, part = inputs.guider.model_patcher, inputs.part
+    _require_guider(inputs.guider)
+    require_window(inputs.window_length, inputs.overlap, *inputs.motions)
+    samples = comfy.sample.fix_empty_latent_channels(model, inputs.latent_image["samples"])
+    require_latent(samples, "latent_image")
+    if part is not None and part.clip != len(samples):
+        raise ValueError(
+            f"The part is of a clip of {part.clip} frames and latent_image has {len(samples)}: wire the latents of the whole clip."
+        )
+    order = _order(inputs, len(samples), _first_stage(inputs.stage1, samples))
+    progress = Progress(order.steps, model, part.keeps.start if part else 0)
+    return order, make_clip(
+        inputs.guider, inputs.sampler, inputs.noise.seed, samples, inputs.latent_image.get("noise_mask"),
+        inputs.motions, not inputs.published, inputs.published, progress,
+    )  # fmt: skip
+
+
+def _require_guider(guider: io.Guider.Type) -> None:
+    """Raise ValueError unless the guider's MODEL is a plain SD1.5 without motion, and its prompts are of SD1.5."""
     model = guider.model_patcher
     require_sd15(model)
     if attach.moves(model):
         raise ValueError(
             "The guider's MODEL already moves: wire it from before Apply Portrait Motion, which is not needed here."
         )
-    motions = [one for one in (motion, motion_2) if one is not None]
-    require_window(window_length, overlap, *motions)
-    samples = comfy.sample.fix_empty_latent_channels(model, latent_image["samples"])
-    require_latent(samples, "latent_image")
     if not guider.original_conds.get("positive"):
         raise ValueError(
             "The guider's positive prompt is empty: wire CLIP Text Encode, with an empty text if you want none."
@@ -162,29 +220,35 @@ def prepare(
     for name, prompts in guider.original_conds.items():
         for prompt in prompts:
             require_prompt(model, prompt.get("cross_attn"), name)
-    mask, frames, published = latent_image.get("noise_mask"), len(samples), method == PUBLISHED
-    if part is not None and part.clip != frames:
-        raise ValueError(
-            f"The part is of a clip of {part.clip} frames and latent_image has {frames}: wire the latents of the whole clip."
-        )
-    wanted = None if part is None else part.frames
-    first = None if stage1 is None else stage1["samples"].to(samples)
-    if first is not None and first.shape[1:] != samples.shape[1:]:
+
+
+def _first_stage(stage1: io.Latent.Type | None, samples: Tensor) -> Tensor | None:
+    """A saved first stage beside `samples`. Raises ValueError for latents of another size."""
+    if stage1 is None:
+        return None
+    first = stage1["samples"].to(samples)
+    if first.shape[1:] != samples.shape[1:]:
         raise ValueError(
             f"stage1 is {tuple(first.shape)} and latent_image {tuple(samples.shape)}: they must be of one size."
         )
-    tree = next((one.module for one in motions if one.loaded.part.kind == MOTION), None)
+    return first
+
+
+def _order(inputs: SamplerInputs, frames: int, first: Tensor | None) -> TwoStages | KeyFrameTree:
+    """A tree of key frames if one of the motions is SK motion, else two stages."""
+    wanted = None if inputs.part is None else inputs.part.frames
+    tree = next((one.module for one in inputs.motions if one.loaded.part.kind == MOTION), None)
     if tree:
-        order = KeyFrameTree(frames, sigmas, window_length, tree, published, shared_noise, first, wanted)
-    else:
-        first_sigmas = thinned(sigmas, stage1_steps) if stage1_sigmas is None else stage1_sigmas
-        order = TwoStages(
-            frames, first_sigmas, sigmas, window_length, overlap, published, shared_noise, first, wanted
-        )
-    progress = Progress(order.steps, model, part.keeps.start if part else 0)
-    return order, make_clip(
-        guider, sampler, noise.seed, samples, mask, motions, not published, published, progress
-    )
+        return KeyFrameTree(
+            frames, inputs.sigmas, inputs.window_length, tree, inputs.published, inputs.shared_noise, first, wanted
+        )  # fmt: skip
+    first_sigmas = inputs.stage1_sigmas
+    if first_sigmas is None:
+        first_sigmas = thinned(inputs.sigmas, inputs.stage1_steps)
+    return TwoStages(
+        frames, first_sigmas, inputs.sigmas, inputs.window_length, inputs.overlap,
+        inputs.published, inputs.shared_noise, first, wanted,
+    )  # fmt: skip
 
 
 NODES = [TwoStageSampler]
