@@ -16,6 +16,7 @@ MODULES = (
     "face.expression",
     "face.pictures",
     "face.paste",
+    "face.side_by_side",
     "drawn_heads.drawn_head",
     "hellomeme.face_motion",
     "hellomeme.encode",

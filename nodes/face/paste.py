@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Iterator
 from functools import cached_property
 
-import folder_paths
 import numpy as np
 import torch
-from comfy_api.latest import InputImpl, io
+from comfy_api.latest import io
 
 from ...face_tools.film_frame import CodedFrame, RgbFrame
 from ...face_tools.pictures.crop import Crop
 from ...face_tools.pictures.following_crop import FollowingCrop
 from ...face_tools.pictures.paste import paste_back, window_mask
 from ...face_tools.track import TrackError
-from ...face_tools.video_file import LOSSLESS, QUALITIES, STANDARD, write
+from ...face_tools.video_file import LOSSLESS, QUALITIES, STANDARD
 from ..checks import require_masks
 from ..notice import notice
 from ..pixels import empty_images, frame_float, require_pictures
@@ -25,6 +22,7 @@ from ..progress import ahead, for_each, ticker
 from ..schema import schema
 from ..types import CropType
 from .video_input import open_video
+from .video_output import written_video
 
 LOOK = [
     io.Float.Input(
@@ -221,10 +219,7 @@ class PasteBackVideo(io.ComfyNode):
 
         for note in stream.notes:
             notice(cls, note)
-        path = os.path.join(folder_paths.get_temp_directory(), f"sk_portrait_{uuid.uuid4().hex}.mp4")
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        write(path, pasted(), clip.fps, stream.soundtrack(count), quality)
-        return io.NodeOutput(InputImpl.VideoFromFile(path))
+        return io.NodeOutput(written_video(pasted(), clip.fps, stream.soundtrack(count), quality))
 
 
 NODES = [PasteBack, PasteBackVideo]

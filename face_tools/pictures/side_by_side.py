@@ -1,0 +1,60 @@
+"""Pictures of several sources in one frame, equally high, each with its label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from ..opencv import cv2
+from .chart import text
+
+EVEN = 2  # pixels: encoders halve the colours
+LABEL_FROM = 256  # pixels of height for which the thinnest letters are made
+WHITE = (255, 255, 255)
+WIDEST = 16384  # pixels of one picture in the frame: encoders take no more
+
+
+def even(length: float) -> int:
+    """The nearest even number of pixels, at least 2."""
+    return max(EVEN, int(round(length / EVEN)) * EVEN)
+
+
+def side_by_side(pictures: Sequence[np.ndarray], height: int, labels: Sequence[str] = ()) -> np.ndarray:
+    """(height, W, 3) uint8 of (h, w, 3) uint8 pictures from left to right; each keeps its shape.
+
+    height: even. W is even too.
+    labels: one per picture, ASCII, written into its lower left corner; none are written where it is empty
+    Raises ValueError for a picture that would be wider than WIDEST.
+    """
+    panels = [_fitted(picture, height) for picture in pictures]
+    thin = max(1, height // LABEL_FROM)
+    for panel, label in zip(panels, labels):
+        text(panel, label, (6 * thin, height - 8 * thin), WHITE, thin)
+    return np.hstack(panels)
+
+
+def held(frames: Iterable[np.ndarray], what: str) -> Iterator[np.ndarray]:
+    """The frames, then the last one for ever. Raises ValueError that names `what` where there is none."""
+    last = None
+    for last in frames:
+        yield last
+    if last is None:
+        raise ValueError(f"{what} has no frames: connect a video or pictures with at least one.")
+    while True:
+        yield last
+
+
+def _fitted(picture: np.ndarray, height: int) -> np.ndarray:
+    """A copy at this height."""
+    size = even(picture.shape[1] * height / picture.shape[0]), height
+    if size[0] > WIDEST:
+        shape = f"{picture.shape[1]}x{picture.shape[0]}"
+        raise ValueError(
+            f"A picture of {shape} px would be {size[0]} px wide at a height of {height}, and a video has {WIDEST} "
+            "at most: crop it, or set a smaller height."
+        )
+    if picture.shape[1::-1] == size:
+        return picture.copy()
+    method = cv2.INTER_AREA if height < picture.shape[0] else cv2.INTER_CUBIC
+    return cv2.resize(picture, size, interpolation=method)

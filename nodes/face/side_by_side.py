@@ -1,0 +1,131 @@
+"""The node that shows driver, head pose and result in one video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+import torch
+from comfy_api.latest import InputImpl, Types, io
+
+from ...face_tools.pictures.side_by_side import even, held, side_by_side
+from ...face_tools.soundtrack import Soundtrack, of_waveform
+from ..pixels import require_pictures
+from ..progress import ticker
+from ..schema import RARE, schema
+from .video_input import VideoStream, open_video
+from .video_output import written_video
+
+PICTURES = io.Custom("IMAGE,VIDEO")
+LABELS = {"driver": "driver", "pose": "head pose", "result": "result"}
+
+
+class SideBySide(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitSideBySide",
+            display_name="Side by Side Video",
+            category="SK Portrait/face",
+            description="Shows the driver, its head pose and the result side by side in one video, with the sound of the result. "
+            "Sizes, lengths and frame rates may differ.",
+            search_aliases=["compare", "comparison", "before after", "split screen", "concat", "stitch"],
+            inputs=[
+                PICTURES.Input(
+                    "result",
+                    tooltip="The sampled video or pictures, on the right. Its length, frame rate and sound are those of the output.",
+                ),
+                PICTURES.Input(
+                    "driver",
+                    optional=True,
+                    tooltip="The driving video or its frames, on the left. Pictures count as one per frame of the result.",
+                ),
+                PICTURES.Input(
+                    "pose",
+                    optional=True,
+                    tooltip="A third video or pictures between both, such as the head pose.",
+                ),
+                io.Audio.Input(
+                    "audio",
+                    optional=True,
+                    tooltip="Sound that replaces that of the result. Without it, a silent result takes the driving video's.",
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=15.0,
+                    min=1.0,
+                    max=240.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Frames per second if the result is pictures. A video keeps its own rate.",
+                ),
+                io.Boolean.Input(
+                    "labels",
+                    default=True,
+                    optional=True,
+                    tooltip="Writes the name of each picture into its corner.",
+                ),
+                io.Int.Input(
+                    "height",
+                    default=0,
+                    min=0,
+                    max=4096,
+                    step=2,
+                    optional=True,
+                    tooltip="Height of the output in pixels; each picture keeps its shape. 0: the height of the result.",
+                    **RARE,
+                ),
+            ],
+            outputs=[
+                io.Video.Output(display_name="video", tooltip="All of them in one picture, with sound.")
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, result, driver=None, pose=None, audio=None, fps=15.0, labels=True, height=0
+    ) -> io.NodeOutput:
+        main = open_video(_video(result, fps, "result"), 0.0, 0.0, 0.0)
+        beside = {
+            name: open_video(_video(value, main.fps, name), main.fps, 0.0, 0.0)
+            for name, value in (("driver", driver), ("pose", pose))
+            if value is not None
+        }
+        shown = [LABELS[name] for name in (*beside, "result")] if labels else []
+        count = main.expected or sum(1 for _ in main.pictures())  # some files do not say
+        tick = ticker(count)
+
+        def frames() -> Iterator[np.ndarray]:
+            others = [held(stream.frames(), name) for name, stream in beside.items()]
+            for done, picture in enumerate(main.frames(), 1):
+                tall = even(height or picture.shape[0])
+                yield side_by_side([*map(next, others), picture], tall, shown)
+                tick(done)
+
+        streams = [main, *(stream for name, stream in beside.items() if name == "driver")]
+        sound = _sound(audio, streams, count / main.fps)
+        return io.NodeOutput(written_video(frames(), main.fps, sound))
+
+
+def _video(value, fps: float, name: str):
+    """A VIDEO as it is, and an IMAGE as one of `fps` frames per second. Raises ValueError for one without frames."""
+    if not isinstance(value, torch.Tensor):
+        return value
+    require_pictures(value, name)
+    if not len(value):
+        raise ValueError(f"{name} has no frames: connect a video, or at least one picture.")
+    rate = Fraction(fps).limit_denominator(1000)
+    return InputImpl.VideoFromComponents(Types.VideoComponents(images=value, audio=None, frame_rate=rate))
+
+
+def _sound(audio: dict | None, streams: list[VideoStream], seconds: float) -> Soundtrack | None:
+    """The sound of so many seconds: of the AUDIO, else of the first video that has any."""
+    if audio is not None:
+        rate = audio["sample_rate"]
+        return of_waveform(audio["waveform"][0, :, : round(seconds * rate)].float().cpu().numpy(), rate)
+    heard = (stream.soundtrack(round(seconds * stream.fps)) for stream in streams)
+    return next((sound for sound in heard if sound is not None), None)
+
+
+NODES = [SideBySide]
