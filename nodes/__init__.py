@@ -14,6 +14,7 @@ MODULES = (
     "face.compare",
     "face.sweep",
     "face.expression",
+    "face.bend",
     "face.pictures",
     "face.paste",
     "face.side_by_side",

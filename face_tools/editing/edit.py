@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 import numpy as np
 
 from ..geometry import wrapped
 from ..track import FaceTrack, TrackError
+from ..trackers.straight_look import alike
+from .face_parts import ratios
 from .timeline import rows_at, unique_notes
 
 NARROWEST = 0.1  # rows: of a narrower Gaussian the next row has less than a part in 10^10
@@ -55,16 +59,24 @@ def _weights(left: int, right: int, width: float) -> np.ndarray:
 
 
 def merge_expression(
-    pose: FaceTrack, expression: FaceTrack, strength: float = 1.0, add: bool = False
+    pose: FaceTrack,
+    expression: FaceTrack,
+    strength: float = 1.0,
+    add: bool = False,
+    parts: Mapping[str, float] = MappingProxyType({}),
+    head: float = 0.0,
 ) -> FaceTrack:
     """The head, landmarks and length of `pose` with the coefficients that `expression` has at the same time.
 
     strength: 0 keeps the coefficients of `pose` (none count as 0), 1 takes those of `expression`
     add:      add strength * expression instead; the sum stays in 0..1
+    parts:    ratio of each part of the face (see `face_parts`) by which its strength is multiplied
+    head:     0 keeps the rotation of `pose`, 1 takes that of `expression`; with `add` it is added. Landmarks and place stay
     A one-row expression (a preset) holds throughout; any other must last as long as `pose`, up to one of its rows.
-    Raises TrackError where it does not, or has no coefficients.
+    Raises TrackError where it does not, or lacks coefficients that are to be taken; for a head pose of another tracker, too.
     """
-    if expression.coefficients is None:
+    amounts = strength * ratios(parts)
+    if expression.coefficients is None and (amounts.any() or not head):
         raise TrackError(f"The expression track from {expression.source} has no expression coefficients.")
     positions = np.arange(len(pose)) * expression.fps / pose.fps
     if len(expression) > 1 and positions[-1] > len(expression) + 1e-6:
@@ -73,11 +85,31 @@ def merge_expression(
             f"{pose.source} {len(pose) / pose.fps:.2f} s: Retime Track loops, slows or trims either of them."
         )
     taken = rows_at(expression, positions)
+    mixed = pose.replace(valid=pose.valid & taken.valid, notes=unique_notes(pose, expression))
+    if taken.coefficients is not None:
+        mixed = _with_coefficients(mixed, taken, amounts, add)
+    return _turned(mixed, taken, head, add) if head else mixed
+
+
+def _with_coefficients(pose: FaceTrack, taken: FaceTrack, amounts: np.ndarray, add: bool) -> FaceTrack:
+    """`pose` with (51,) shares of the coefficients of `taken`, or with that much of them added."""
     own = np.zeros_like(taken.coefficients) if pose.coefficients is None else pose.coefficients
-    mixed = own * (1 if add else 1 - strength) + strength * taken.coefficients
-    note = f"The expression coefficients come from {expression.source}."
-    return pose.replace(
-        coefficients=mixed.clip(0, 1).astype(np.float32),
-        valid=pose.valid & taken.valid,
-        notes=unique_notes(pose, expression, more=(note,)),
-    )
+    kept = np.ones_like(amounts) if add else 1 - amounts
+    mixed = own * kept.astype(np.float32) + amounts.astype(np.float32) * taken.coefficients
+    note = f"The expression coefficients come from {taken.source}."
+    notes = unique_notes(pose, more=(note,)) if amounts.any() else pose.notes
+    return pose.replace(coefficients=mixed.clip(0, 1).astype(np.float32), notes=notes)
+
+
+def _turned(pose: FaceTrack, taken: FaceTrack, ratio: float, add: bool) -> FaceTrack:
+    """`pose` with a share of the rotation of `taken`, or with that much of it added; angles go the short way round.
+
+    Recordings and presets have no tracker: their angles count from a straight look.
+    """
+    if taken.scheme != "none":
+        pose.require_source(taken)
+    taken, notes = alike(taken, pose)
+    step = taken.rotation if add else wrapped(taken.rotation - pose.rotation)
+    turned = taken.rotation if ratio == 1 and not add else wrapped(pose.rotation + ratio * step)
+    notes = unique_notes(pose, more=(*notes, f"The head pose comes from {taken.source}."))
+    return pose.replace(rotation=turned.astype(np.float32), notes=notes)

@@ -36,6 +36,10 @@ def _factor(name: str, what: str) -> io.Float.Input:
     )
 
 
+def _part(name: str, default: float, tooltip: str) -> io.Float.Input:
+    return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.05, optional=True, tooltip=tooltip)
+
+
 class EditTrack(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -175,9 +179,17 @@ class MixTracks(io.ComfyNode):
             node_id="SKPortraitMixTracks",
             display_name="Mix Face Tracks",
             category=CATEGORY,
-            description="Puts the expression of one track on the head of another, adds an expression (a preset, say), or plays one "
-            "track after the other.",
-            search_aliases=["cross-fade", "blend", "expression", "retarget"],
+            description="Puts the expression of one track on the head of another, wholly or by part (mouth, eyes, brows, head pose), "
+            "adds an expression (a preset, say), or plays one track after the other.",
+            search_aliases=[
+                "cross-fade",
+                "blend",
+                "expression",
+                "retarget",
+                "only mouth",
+                "only eyes",
+                "lip sync",
+            ],
             inputs=[
                 FaceTrackType.Input(
                     "track", tooltip="Gives head pose, landmarks and length; or plays first."
@@ -206,15 +218,32 @@ class MixTracks(io.ComfyNode):
                     max=10_000,
                     tooltip="Frames over which the two overlap when the other plays afterwards.",
                 ),
+                _part(
+                    "mouth",
+                    1.0,
+                    "How much of the other's mouth, jaw, nose and puffed cheeks, times strength.",
+                ),
+                _part(
+                    "eyes", 1.0, "How much of the other's eyelids, gaze and raised cheeks, times strength."
+                ),
+                _part("brows", 1.0, "How much of the other's brows, times strength."),
+                _part(
+                    "head",
+                    0.0,
+                    "How much of the other's head pose: 0 keeps the own one, 1 takes the other's. Both tracks must come from one tracker.",
+                ),
             ],
             outputs=[FaceTrackType.Output(display_name="track", tooltip="The mixed track.")],
         )
 
     @classmethod
-    def execute(cls, track, other, mode, strength, fade) -> io.NodeOutput:
+    def execute(
+        cls, track, other, mode, strength, fade, mouth=1.0, eyes=1.0, brows=1.0, head=0.0
+    ) -> io.NodeOutput:
         if mode == AFTERWARDS:
             return io.NodeOutput(cross_fade(track, other, fade))
-        return io.NodeOutput(merge_expression(track, other, strength, add=mode == ADD))
+        parts = {"mouth": mouth, "eyes": eyes, "brows": brows}
+        return io.NodeOutput(merge_expression(track, other, strength, mode == ADD, parts, head))
 
 
 class PresetExpression(io.ComfyNode):

@@ -1,0 +1,35 @@
+"""The parts of a face that can be taken from another track: which ARKit coefficients belong to which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..coefficients import ARKIT_51
+from ..track import TrackError
+
+# Part -> beginnings of its coefficients' names. Each of the 51 belongs to exactly one part; the gaze goes with the eyes, and so
+# do the cheeks where they are raised towards them. Nose and puffed cheeks move with the mouth.
+PARTS = {
+    "mouth": ("jaw", "mouth", "cheekPuff", "noseSneer"),
+    "eyes": ("eye", "cheekSquint"),
+    "brows": ("brow",),
+}
+
+
+def coefficients_of(part: str) -> tuple[str, ...]:
+    """The ARKit names of a part, in the order of ARKIT_51."""
+    return tuple(name for name in ARKIT_51 if name.startswith(PARTS[part]))
+
+
+def ratios(parts: Mapping[str, float]) -> np.ndarray:
+    """(51,) float64 of the ratio of each part; parts that are not named have 1. Raises TrackError for an unknown part."""
+    if unknown := parts.keys() - PARTS.keys():
+        raise TrackError(
+            f"A face has no part {', '.join(sorted(unknown))}: its parts are {', '.join(PARTS)}."
+        )
+    values = np.ones(len(ARKIT_51))
+    for part, ratio in parts.items():
+        values[[ARKIT_51.index(name) for name in coefficients_of(part)]] = ratio
+    return values

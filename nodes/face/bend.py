@@ -1,0 +1,78 @@
+"""The node that gives the face in pictures another expression, for the encoders that read pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+from comfy_api.latest import io
+
+from ...face_tools.editing.edit import merge_expression
+from ...face_tools.pictures.puppet import Puppet
+from ...face_tools.track import FaceTrack
+from ..pixels import frame_uint8, put, require_rows, room
+from ..progress import for_each
+from ..schema import schema
+from ..types import FaceTrackType
+
+STILL = np.zeros(3)  # radians by which no head turns here
+
+
+class BendPictures(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitBendPictures",
+            display_name="Bend Pictures to Track",
+            category="SK Portrait/face",
+            description="Bends the face in each picture until it has the expression of another track, such as a mix by part. "
+            "Face Patches and Face Motion then read that expression. Pictures that have it already stay as they are.",
+            search_aliases=["warp", "expression by part", "only mouth", "only eyes", "puppet", "reenact"],
+            inputs=[
+                io.Image.Input("images", tooltip="The driver's frames, cropped."),
+                FaceTrackType.Input(
+                    "track",
+                    tooltip="Their own track with MediaPipe's 478 landmarks: one row for every frame.",
+                ),
+                FaceTrackType.Input(
+                    "expression",
+                    tooltip="The track whose coefficients the pictures are to show: one frame, which is held, or at least as long.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="images", tooltip="The bent pictures. Heads are not turned."),
+                FaceTrackType.Output(
+                    display_name="track",
+                    tooltip="Their track: landmarks and coefficients as bent, the rest as it was.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, images, track, expression) -> io.NodeOutput:
+        require_rows(track, images)
+        wanted = merge_expression(track, expression)
+        own = np.zeros_like(wanted.coefficients) if track.coefficients is None else track.coefficients
+        changes = wanted.coefficients - own.clip(0, 1)
+        bent, landmarks = room(len(images), *images.shape[1:3]), track.landmarks.copy()
+
+        def bend(k: int) -> None:
+            if not changes[k].any():
+                bent[k] = images[k, ..., :3]
+                return
+            puppet = Puppet(frame_uint8(images[k]), track.rows(slice(k, k + 1)))
+            put(bent, k, puppet.draw(changes[k], STILL))
+            landmarks[k] = puppet.moved(changes[k], STILL)
+
+        for_each(len(images), bend)
+        return io.NodeOutput(bent, _bent(wanted, landmarks))
+
+
+def _bent(track: FaceTrack, landmarks: np.ndarray) -> FaceTrack:
+    """The track with (F, P, D) other landmarks, and the boxes round them."""
+    if not landmarks.shape[1]:
+        return track
+    flat = landmarks[..., :2]
+    box = np.concatenate([flat.min(1), flat.max(1)], 1).astype(np.float32)
+    return track.replace(landmarks=landmarks, box=box)
+
+
+NODES = [BendPictures]
