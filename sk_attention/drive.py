@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..errors import ModelError
 from ..unet.clip.fit import fitted, notice_size, resized
 from ..unet.clip.frames import COND, UNCOND, Rows
 from ..unet.feature_cache import FeatureCache, TargetDevice
@@ -88,7 +89,7 @@ class DrivePatch:
         self._looked = False  # at what is sampled, in this run
 
     def prepare(self, rows: Rows, target: TargetDevice) -> tuple[Mapping[str, Tensor], ...]:
-        """For each chunk, block boundary -> (chunk or 1, C, h, w). Raises FrameCountError, or ValueError for a picture of another shape."""
+        """For each chunk, block boundary -> (chunk or 1, C, h, w). Raises FrameCountError, or SizeError for a picture of another shape."""
         if len(self.drive) > 1:
             rows.require_clip(len(self.drive), "drive")
         if not self._looked:
@@ -109,15 +110,16 @@ class DrivePatch:
     ) -> Tensor:
         """h (B, C, H, W) -> h with the drive added in place; resized where another node has resized h inside of the UNet.
 
-        Raises ValueError for the drive of an encoder that was made for a UNet of another width.
+        Raises ModelError for the drive of an encoder that was made for a UNet of another width.
         """
         chunks = h.unflatten(
             0, (len(prepared), -1)
         )  # not a slice of h: torch.compile (2.11) loses what is added to one, silently
         for k, added in enumerate(prepared):
             if (width := added[boundary].shape[1]) != h.shape[1]:
-                raise ValueError(
-                    f"The drive has {width} channels at {boundary} and this MODEL {h.shape[1]}: its encoder was made for another UNet."
+                raise ModelError(
+                    f"The drive has {width} channels at {boundary} and this MODEL {h.shape[1]}: its encoder was made for another UNet.",
+                    h.shape[1],
                 )
             chunks[k].add_(resized(added[boundary], h.shape[-2:]))
         return h

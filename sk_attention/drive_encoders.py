@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import SizeError
 from ..unet.networks.layers import ResidualDown, TimestepMLP, conv3x3, timestep_embedding
 from .attention import SKCrossAttention, STKAttention, STKCrossAttention
 from .drive import Expression
@@ -65,7 +66,7 @@ class SKDriveEncoder(nn.Module):
             self.conv_up1_down1 = operations.Conv2d(widths[3], down_taps[1], 1, bias=False)
 
     def require_size(self, height: int, width: int) -> None:
-        """Raise ValueError for head-pose pictures that the halvings bring down to one cell, which instance norm cannot take."""
+        """Raise SizeError for head-pose pictures that the halvings bring down to one cell, which instance norm cannot take."""
         _require_cells(height, width)
 
     def tokens(self, expression: Expression, like: Tensor) -> Tensor:
@@ -159,10 +160,11 @@ class BaseDriveEncoder(nn.Module):
         self.projection = projection
 
     def require_size(self, height: int, width: int) -> None:
-        """Raise ValueError for head-pose pictures whose halvings do not come out even, or end in one cell."""
+        """Raise SizeError for head-pose pictures whose halvings do not come out even, or end in one cell."""
         if height % SMALLEST or width % SMALLEST:
-            raise ValueError(
-                f"The head-pose pictures are {width}x{height} and this drive encoder takes sides that are multiples of {SMALLEST} px."
+            raise SizeError(
+                f"The head-pose pictures are {width}x{height} and this drive encoder takes sides that are multiples of {SMALLEST} px.",
+                (width, height),
             )
         _require_cells(height, width)
 
@@ -231,8 +233,9 @@ class Projection(nn.Module):
 
 def _require_cells(height: int, width: int) -> None:
     if max(height, width) <= SMALLEST:
-        raise ValueError(
-            f"The head-pose pictures are {width}x{height}; drive encoders take more than {SMALLEST} px along one side."
+        raise SizeError(
+            f"The head-pose pictures are {width}x{height}; drive encoders take more than {SMALLEST} px along one side.",
+            (width, height),
         )
 
 

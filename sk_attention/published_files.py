@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from ..errors import ModelFileError
 from ..unet.networks.animatediff import TABLE, AnimateDiff
 from .drive_encoders import PROJECTION_MAPS, BaseDriveEncoder, Projection, SKDriveEncoder
 from .fan import FanEncoder
@@ -17,7 +18,7 @@ from .reference import ReferenceAdapter
 from .versions import PAGE, VERSIONS, having
 
 
-class CheckpointError(ValueError):
+class CheckpointError(ModelFileError):
     """A file is not what it should be; the message names the file's tensors that show it."""
 
 

@@ -107,7 +107,7 @@ class ReferencePatch:
         self._projected: dict[tuple, Beside] = {}  # by what the chunks of a call are, and where
 
     def prepare(self, rows: Rows, target: TargetDevice) -> Beside:
-        """What the chunks attend to at each block boundary. Raises ValueError for a picture of another shape than the portrait's."""
+        """What the chunks attend to at each block boundary. Raises SizeError for a picture of another shape than the portrait's."""
         if not self._projected and rows.views:
             notice_size(
                 self.reference.features,

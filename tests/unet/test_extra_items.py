@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sk_portrait.errors import CombinationError
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.tiny_models import drive, normal
 from sk_portrait.unet.hosts import extra_items
 from sk_portrait.unet.hosts.comfy_hooks import register_wrappers
@@ -107,8 +109,6 @@ def test_controlnets_do_not_act_on_them():
 
 def test_two_systems_with_rows_of_their_own_are_refused(host):
     model, _ = with_visitors(host.model, 1, 1, system="X-Dyna")
-    with pytest.raises(
-        ValueError, match="Anchor adds rows of its own to every UNet call, and X-Dyna is on this MODEL"
-    ):
+    with raises(CombinationError, other="X-Dyna"):
         with_visitors(model, 1, 1, system="Anchor")
     assert extra_items.system_of(host.model) is None

@@ -7,11 +7,13 @@ import logging
 import pytest
 import torch
 
+from sk_portrait.errors import SizeError
 from sk_portrait.sk_attention.attention import (
     SKReferenceAttention,
     SKReferenceAttentionV5,
     STKReferenceModule,
 )
+from sk_portrait.testing.raised import raises
 from sk_portrait.unet.clip.fit import View, fitted, notice_size
 from sk_portrait.unet.clip.run import Area
 from sk_portrait.unet.patches import BOUNDARIES
@@ -54,10 +56,7 @@ def test_another_size_is_said_in_pixels_and_another_shape_refused(caplog):
         assert not caplog.messages
         notice_size(features, View((96, 96)), "drive", "draw it again")
     assert "drive was made for 512x512 px, and 768x768 px are sampled: it is resized" in caplog.messages[0]
-    with pytest.raises(
-        ValueError,
-        match="made for 512x512 px, and 768x512 px are sampled, a picture of another shape: draw it again",
-    ):
+    with raises(SizeError, size=(512, 512), expected=(768, 512)):
         notice_size(features, View((64, 96)), "drive", "draw it again")
 
 

@@ -6,8 +6,17 @@ from types import SimpleNamespace
 
 import pytest
 
+from sk_portrait.testing.raised import raises
 from sk_portrait.unet.clip.fit import View
-from sk_portrait.unet.clip.frames import COND, UNCOND, FrameCountError, GuiderError, ViewError, rows_of
+from sk_portrait.unet.clip.frames import (
+    COND,
+    UNCOND,
+    CallError,
+    FrameCountError,
+    GuiderError,
+    ViewError,
+    rows_of,
+)
 from sk_portrait.unet.clip.run import KEY, Area, Condition, Run
 
 
@@ -44,18 +53,18 @@ def test_the_windows_of_animatediff_evolved():
 def test_an_old_host_does_not_tell_the_length_of_the_clip():
     rows = rows_of({"context_window": SimpleNamespace(index_list=[8, 9])}, 2)
     rows.require_clip(12, "drive")
-    with pytest.raises(FrameCountError, match="The drive has 9 frames and the latent batch has 10"):
+    with raises(FrameCountError, what="drive", frames=9, expected=10):
         rows.require_clip(9, "drive")
 
 
 def test_a_clip_is_never_repeated_silently():
     rows = rows_of({"cond_or_uncond": [COND]}, 4)
-    with pytest.raises(FrameCountError, match="The drive has 1 frames and the latent batch has 4"):
+    with raises(FrameCountError, what="drive", frames=1, expected=4):
         rows.require_clip(1, "drive")
 
 
 def test_a_batch_that_cannot_be_divided():
-    with pytest.raises(FrameCountError, match="A batch of 5 rows cannot hold 2 equal parts"):
+    with raises(CallError, batch=5, parts=2):
         rows_of({"cond_or_uncond": [COND, UNCOND]}, 5)
 
 
@@ -85,9 +94,7 @@ def test_guiders_of_three_conditions():
 
 
 def test_a_side_is_never_guessed():
-    with pytest.raises(
-        GuiderError, match='a prompt called "style"; SK Portrait knows positive, middle, negative'
-    ):
+    with raises(GuiderError, prompt="style"):
         rows_of(in_run(a="style"), 1)
     with pytest.raises(GuiderError, match="a prompt that its guider does not know"):
         rows_of(in_run(a="positive") | {"uuids": ["other"]}, 1)
@@ -105,12 +112,10 @@ def test_each_chunk_says_which_part_of_the_picture_it_shows():
     )
     rows = rows_of({KEY: run, "uuids": ["a", "b"]}, 2, (4, 8))
     assert rows.views == (View((8, 8), Area(4, 8, 4, 0)), View((8, 8), Area(4, 8, 0, 0)))
-    with pytest.raises(
-        ViewError, match="shows the UNet 16x24 px where 64x32 px of a 64x64 px picture are sampled"
-    ):
+    with raises(ViewError, shown=(3, 2), expected=(4, 8)):
         rows_of({KEY: run, "uuids": ["a", "b"]}, 2, (3, 2))
 
 
 def test_a_window_of_another_size_than_the_batch():
-    with pytest.raises(FrameCountError, match="published a window of 3 frames and sent 2"):
+    with raises(FrameCountError, frames=3, expected=2):
         rows_of({"context_window": SimpleNamespace(index_list=[1, 2, 3], total_frames=9)}, 2)

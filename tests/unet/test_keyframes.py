@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sk_portrait.errors import SettingError
 from sk_portrait.unet.clip.keyframes import batches, key_frame_levels, published_padding, weights, windows
 
 LENGTHS = [1, 2, 11, 12, 13, 23, 34, 45, 100, 150, 1000]
@@ -126,5 +127,5 @@ def test_the_windows_of_our_tree_are_equally_long():
     ],
 )
 def test_impossible_layouts_are_named(call):
-    with pytest.raises(ValueError, match=r"\d"):
+    with pytest.raises(SettingError, match=r"\d"):
         call()

@@ -8,10 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from sk_portrait.errors import ModelFileError, SettingError
 from sk_portrait.sk_attention.checkpoint import load, recognise
 from sk_portrait.sk_attention.motion import SKMotionModule, SKMotionModuleV5
 from sk_portrait.sk_attention.published_files import ANIMATEDIFF, Shapes
 from sk_portrait.testing.compare import relative_error
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.rule import rule_tensor
 from sk_portrait.unet.networks.animatediff import diffusers_names, in_own_names
 
@@ -99,7 +101,7 @@ def test_files_in_animatediffs_own_names_take_their_norms_frame_by_frame():
 def test_two_different_tables_in_one_module_are_an_error():
     own = in_animatediffs_names(tiny_animatediff())
     key = next(key for key in own if key.endswith("attention_blocks.0.pos_encoder.pe"))
-    with pytest.raises(ValueError, match="pos_embed.pe"):
+    with pytest.raises(ModelFileError, match="pos_embed.pe"):
         diffusers_names(own | {key: own[key] + 1})
 
 
@@ -127,5 +129,5 @@ def test_files_without_positional_tables_get_the_table_of_the_formula():
 
 
 def test_a_window_beyond_the_table_is_named_with_both_lengths():
-    with pytest.raises(ValueError, match=r"30 frames.* 31"):
+    with raises(SettingError, setting="window_length", value=31):
         SKMotionModuleV5(32)(torch.zeros(31, 32, 1, 1), 31, torch.zeros(1, 2, 32, 1, 1))

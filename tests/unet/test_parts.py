@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from sk_portrait.errors import FrameCountError, SettingError
 from sk_portrait.testing.compare import relative_error
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.tiny_models import drive, normal
 from sk_portrait.testing.tiny_motion import MovingHost
 from sk_portrait.unet.clip.parts import Part, join
@@ -19,7 +21,7 @@ def test_parts_cover_a_clip_and_their_margins_end_with_it():
         range(16, 30),
         range(20, 30),
     )
-    with pytest.raises(ValueError, match="frames 0 to 29: no part of 5 begins at frame 30"):
+    with raises(SettingError, setting="first_frame", value=30):
         Part.of(30, 30, 5, 0)
 
 
@@ -48,7 +50,7 @@ def test_a_join_says_what_is_missing_and_where_parts_differ():
     frame, difference = joined.seam
     assert frame in range(6, 10) and difference == pytest.approx(1.0, rel=0.1)  # by one standard deviation
     assert not joined.latents[18:].any()
-    with pytest.raises(ValueError, match="10 frames and its latent 9"):
+    with raises(FrameCountError, frames=10, expected=9):
         join([(parts[0], clip[:9])])
 
 

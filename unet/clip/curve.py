@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ...errors import TextError
 from .frames import Rows
 
 PLACES = 3  # decimals of a percent: a step then lies exactly at the key that means it
@@ -28,7 +29,7 @@ class Curve:
 
     @classmethod
     def parse(cls, text: str, what: str = "FRAME: LAMBDA") -> Curve:
-        """Key places as text, `0: -0.7, 24: 0, 48: 0.7`. Raises ValueError that quotes the part it cannot read; what: it should be."""
+        """Key places as text, `0: -0.7, 24: 0, 48: 0.7`. Raises TextError that quotes the part it cannot read; what: it should be."""
         found = pairs(text, r"\d{1,9}", f"no key frame; write {what}, such as 0: -0.7, 24: 0, 48: 0.7.")
         places = sorted(found, key=int)
         return cls(tuple(found[place] for place in places), tuple(map(int, places)))
@@ -56,13 +57,13 @@ def pairs(text: str, key: str, wanted: str) -> dict[str, float]:
     """Text such as `24: 0, 48: 0.7`, whose keys match the pattern `key`, as numbers.
 
     Full-width characters of a Chinese keyboard count as ASCII, and `"24": 0` and `24:(0)` of other packs' schedules
-    as 24: 0. Raises ValueError that quotes what it cannot read.
+    as 24: 0. Raises TextError that quotes what it cannot read.
     """
     found = {}
     plain = unicodedata.normalize("NFKC", text).translate(SPELLINGS)
     for part in filter(None, (part.strip() for part in re.split(r"[,;\n]", plain))):
         if not (match := re.fullmatch(rf"({key})\s*:\s*([+-]?(?:\d{{1,9}}\.?\d*|\.\d+))", part)):
-            raise ValueError(f"{part[:60]!r} is {wanted}")
+            raise TextError(f"{part[:60]!r} is {wanted}", part)
         found[match[1]] = float(match[2])
     return found
 

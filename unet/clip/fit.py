@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...errors import SizeError
 from .run import Area
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class View(NamedTuple):
 
 
 def notice_size(features: Mapping[str, Tensor], view: View, what: str, remedy: str) -> None:
-    """Log that block boundary -> features (n, C, h, w) were made at another size than is sampled. Raises ValueError where the picture has
+    """Log that block boundary -> features (n, C, h, w) were made at another size than is sampled. Raises SizeError where the picture has
     another shape. `remedy` ends the message."""
     boundary = min(features, key=HALVINGS.get)
     size, whole = tuple(features[boundary].shape[-2:]), view.whole(boundary)
@@ -76,7 +77,11 @@ def notice_size(features: Mapping[str, Tensor], view: View, what: str, remedy: s
     cell = CELL * 2 ** HALVINGS[boundary]
     sizes = f"made for {size[1] * cell}x{size[0] * cell} px, and {view.size[1] * CELL}x{view.size[0] * CELL} px are sampled"
     if abs(size[0] * whole[1] - size[1] * whole[0]) >= max(size + whole):  # a side off by a cell is rounding
-        raise ValueError(f"The {what} was {sizes}, a picture of another shape: {remedy}.")
+        raise SizeError(
+            f"The {what} was {sizes}, a picture of another shape: {remedy}.",
+            (size[1] * cell, size[0] * cell),
+            (view.size[1] * CELL, view.size[0] * CELL),
+        )
     log.warning("The %s was %s: it is resized. For the best picture %s.", what, sizes, remedy)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ...errors import FrameCountError, SKPortraitError
 from .fit import CELL, View
 from .run import Run, run_of
 
@@ -14,16 +16,27 @@ COND, UNCOND = 0, 1  # numbers in ComfyUI's `cond_or_uncond`; also the order of 
 SIDES = {"positive": COND, "middle": COND, "negative": UNCOND, "empty_negative_prompt": UNCOND}
 
 
-class FrameCountError(ValueError):
-    """The clip and the sampled batch differ in length."""
+@dataclass(eq=False)
+class CallError(SKPortraitError, ValueError):
+    """A UNet call does not match what ComfyUI published about it. batch: its items, parts: of equal length that it should hold."""
+
+    batch: int
+    parts: int
 
 
-class ViewError(ValueError):
-    """A UNet call shows an unknown part of the picture."""
+@dataclass(eq=False)
+class ViewError(SKPortraitError, ValueError):
+    """A UNet call shows an unknown part of the picture; (height, width) in latent pixels."""
+
+    shown: tuple[int, int]
+    expected: tuple[int, int]
 
 
-class GuiderError(ValueError):
-    """A sampled condition cannot be identified as cond or uncond."""
+@dataclass(eq=False)
+class GuiderError(SKPortraitError, ValueError):
+    """A sampled condition cannot be identified as cond or uncond. prompt: its name, where it has one."""
+
+    prompt: str = ""
 
 
 class Rows(NamedTuple):
@@ -55,8 +68,11 @@ class Rows(NamedTuple):
         needed = self.clip or max(length, max(self.frames) + 1)
         if length != needed:
             raise FrameCountError(
-                f"The {what} has {length} frames and the latent batch has {needed}: "
-                "make them equal (Shared Noise repeats a latent to the drive's length; Retime Track trims a track)."
+                what,
+                length,
+                "latent batch",
+                needed,
+                "make them equal (Shared Noise repeats a latent to the drive's length; Retime Track trims a track).",
             )
 
 
@@ -68,7 +84,9 @@ def rows_of(options: Mapping[str, Any], batch: int, shown: tuple[int, int] | Non
     """
     sides = _sides(options)
     if batch % len(sides):
-        raise FrameCountError(f"A batch of {batch} rows cannot hold {len(sides)} equal parts (cond/uncond).")
+        raise CallError(
+            f"A batch of {batch} rows cannot hold {len(sides)} equal parts (cond/uncond).", batch, len(sides)
+        )
     chunk = batch // len(sides)
     frames, clip = window_of(options, chunk)
     return Rows(
@@ -90,7 +108,13 @@ def window_of(options: Mapping[str, Any], chunk: int) -> tuple[tuple[int, ...], 
     elif (evolved := options.get("ad_params") or {}).get("sub_idxs"):
         frames, clip = tuple(evolved["sub_idxs"]), evolved["full_length"]
     if len(frames) != chunk:
-        raise FrameCountError(f"The sampler published a window of {len(frames)} frames and sent {chunk}.")
+        raise FrameCountError(
+            "context window",
+            len(frames),
+            "UNet call",
+            chunk,
+            "another node changes the batch; remove or bypass it.",
+        )
     return frames, clip
 
 
@@ -122,7 +146,9 @@ def _views(options: Mapping[str, Any], shown: tuple[int, int] | None) -> tuple[V
         raise ViewError(
             f"A node shows the UNet {shown[1] * CELL}x{shown[0] * CELL} px where {width * CELL}x{height * CELL} px of a "
             f"{whole_width * CELL}x{whole_height * CELL} px picture are sampled, and does not say which part (tiled sampling): reference "
-            "and drive cannot follow. Sample the picture whole, or in parts with Conditioning (Set Area)."
+            "and drive cannot follow. Sample the picture whole, or in parts with Conditioning (Set Area).",
+            shown,
+            (height, width),
         )
     return views
 
@@ -136,6 +162,7 @@ def _side(run: Run, one: Any) -> int:
     name = run.conditions[one].name
     if name not in SIDES:
         raise GuiderError(
-            f'This guider samples a prompt called "{name}"; SK Portrait knows {", ".join(SIDES)}.'
+            f'This guider samples a prompt called "{name}"; SK Portrait knows {", ".join(SIDES)}.',
+            name,
         )
     return SIDES[name]

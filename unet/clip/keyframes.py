@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...errors import SettingError
+
 SHORTEST_TREE_WINDOW = 4  # with 3 frames per window the ends of the windows can be as many as the frames, and the tree never ends
 
 
@@ -48,7 +50,7 @@ def windows(n: int, length: int, overlap: int) -> tuple[range, ...]:
     """As few windows of `length` positions as cover 0..n-1 and share at least `overlap` with the next one, evenly spread.
 
     Every window is as long as the motion modules were trained with, and what the last one has too much lies in all overlaps alike
-    instead of in one that is computed nearly twice. A clip that fits in one window gets one. Raises ValueError for n < 1, length < 1
+    instead of in one that is computed nearly twice. A clip that fits in one window gets one. Raises SettingError for n < 1, length < 1
     or an overlap outside 0..length-1.
     """
     _check(n, length, overlap)
@@ -135,12 +137,14 @@ def key_frame_levels(
     first frame of the noise.
 
     `published` cuts the last window short, as the official pipelines do (and drops a window of one frame, on which v3 and v4
-    fail); ours shortens all alike, see `chain`. Raises ValueError for n < 1 or length < 4.
+    fail); ours shortens all alike, see `chain`. Raises SettingError for n < 1 or length < 4.
     """
     _check(n, length, 1)
     if length < SHORTEST_TREE_WINDOW:
-        raise ValueError(
-            f"A tree of key frames needs windows of at least {SHORTEST_TREE_WINDOW} frames, not {length}."
+        raise SettingError(
+            f"A tree of key frames needs windows of at least {SHORTEST_TREE_WINDOW} frames, not {length}.",
+            "window_length",
+            length,
         )
     lay = _cut_short if published else chain
     frames, levels = tuple(range(n)), []
@@ -168,8 +172,12 @@ def _cut_short(n: int, length: int) -> tuple[range, ...]:
 
 def _check(n: int, length: int, overlap: int) -> None:
     if n < 1 or length < 1:
-        raise ValueError(f"Windows need at least one frame: the clip has {n}, a window {length}.")
+        raise SettingError(
+            f"Windows need at least one frame: the clip has {n}, a window {length}.", "window_length", length
+        )
     if not 0 <= overlap < length:
-        raise ValueError(
-            f"The overlap must lie between 0 and {length - 1} for windows of {length} frames, not {overlap}."
+        raise SettingError(
+            f"The overlap must lie between 0 and {length - 1} for windows of {length} frames, not {overlap}.",
+            "overlap",
+            overlap,
         )

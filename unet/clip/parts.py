@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...errors import FrameCountError, SettingError, ShapeError
 from ..feature_cache import consecutive
 from .windows import blend
 
@@ -24,10 +25,12 @@ class Part:
 
     @classmethod
     def of(cls, clip: int, first: int, count: int, margin: int) -> Part:
-        """Frames first..first+count-1, as far as the clip goes. Raises ValueError for a stretch without a frame of the clip."""
+        """Frames first..first+count-1, as far as the clip goes. Raises SettingError for a stretch without a frame of the clip."""
         if not 0 <= first < clip or count < 1 or margin < 0:
-            raise ValueError(
-                f"The clip has frames 0 to {clip - 1}: no part of {count} begins at frame {first} with a margin of {margin}."
+            raise SettingError(
+                f"The clip has frames 0 to {clip - 1}: no part of {count} begins at frame {first} with a margin of {margin}.",
+                "first_frame",
+                first,
             )
         last = min(first + count, clip)
         return cls(range(max(first - margin, 0), min(last + margin, clip)), range(first, last), clip)
@@ -55,19 +58,20 @@ def join(parts: Sequence[tuple[Part, Tensor]]) -> Joined:
     """Parts with their latents (len(part.frames), 4, h, w), faded into each other over the frames that they share.
 
     The order in which the parts are given does not matter, to the last bit.
-    Raises ValueError for parts of different clips or sizes.
+    Raises ShapeError for parts of different clips or sizes, FrameCountError for the latent of another part.
     """
     parts = sorted(parts, key=lambda one: (one[0].keeps.start, one[0].keeps.stop))
     (first, like), *_ = parts
     for part, latents in parts:
         if part.clip != first.clip or latents.shape[1:] != like.shape[1:]:
-            raise ValueError(
+            raise ShapeError(
                 f"Parts of {first.clip} frames {tuple(like.shape[1:])} and of {part.clip} frames {tuple(latents.shape[1:])}: "
-                "they are of different clips."
+                "they are of different clips.",
+                tuple(latents.shape),
             )
         if len(latents) != len(part.frames):
-            raise ValueError(
-                f"The part has {len(part.frames)} frames and its latent {len(latents)}: it was sampled with another part."
+            raise FrameCountError(
+                "part", len(part.frames), "latent", len(latents), "the latent was sampled with another part."
             )
     whole, weight = torch.zeros(first.clip, *like.shape[1:]), torch.zeros(first.clip, 1, 1, 1)
     scale, seam = max(float(like.std()), 1e-12), None

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ...errors import CombinationError
+
 KEY = "sk_portrait_extra_rows"  # in transformer_options: the Layout of a call with extra items
 SEEN = "sk_portrait_rows_seen"  # in transformer_options: frames per chunk -> items per chunk
 TILING = "HyperTile"  # in the qualified names of that node's patches
@@ -78,16 +80,17 @@ def run(
 ) -> Tensor:
     """One UNet call with extra items; the arguments are those of a DIFFUSION_MODEL wrapper.
 
-    x (chunks x frames, 4, h, w) -> the result for these frames. ControlNets do not act on the extra items. Raises ValueError if
+    x (chunks x frames, 4, h, w) -> the result for these frames. ControlNets do not act on the extra items. Raises CombinationError if
     HyperTile is active.
     """
     if any(
         TILING in getattr(patch, "__qualname__", "")
         for patch in options.get("patches", {}).get("attn1_patch", ())
     ):
-        raise ValueError(
+        raise CombinationError(
             "HyperTile cuts each frame's self-attention into tiles, and X-Dyna, Anchor Frames and Apply Inversion look at whole pictures: "
-            "leave HyperTile out."
+            "leave HyperTile out.",
+            "HyperTile",
         )
     layout = Layout(len(x) // len(items.extra), items.extra)
     grown = layout.join(x, items.latents)
@@ -117,12 +120,13 @@ def attach(patcher: Any, wrapper: Callable, system: str, seen: Callable[[int], i
     """Register `wrapper`, which calls `run`, in a freshly cloned MODEL.
 
     system: name of the system, for errors; seen: frames per chunk -> items per chunk, for ComfyUI's memory estimate.
-    Raises ValueError if an earlier node adds extra items too.
+    Raises CombinationError if an earlier node adds extra items too.
     """
     if earlier := system_of(patcher):
-        raise ValueError(
+        raise CombinationError(
             f"{system} adds rows of its own to every UNet call, and {earlier} is on this MODEL and does the same: "
-            "use one of them, or one after the other on the finished video."
+            "use one of them, or one after the other on the finished video.",
+            earlier,
         )
     patcher.add_wrapper_with_key(DIFFUSION_MODEL, f"{KEY}:{system}", wrapper)
     patcher.model_options["transformer_options"][SEEN] = seen

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from einops import rearrange
 from torch import Tensor, nn
 
+from ...errors import ModelFileError, SettingError
 from .layers import Attention, FeedForward, SinusoidalTable
 
 GROUPS = 32
@@ -76,7 +77,7 @@ class TemporalTransformer(nn.Module):
         return self.transformer_blocks[0].pos_embed.pe.shape[1]
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        """x (b f, c, h, w) with f = frames -> the same shape. Raises ValueError for more frames than the table holds."""
+        """x (b f, c, h, w) with f = frames -> the same shape. Raises SettingError for more frames than the table holds."""
         require_frames(frames, self.longest)
         height = x.shape[-2]
         if self.norm_over_frames:
@@ -150,7 +151,7 @@ def in_own_names(state: Mapping[str, Tensor]) -> bool:
 def diffusers_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state dict of temporal modules in diffusers' names; missing positional tables (some files leave them out) are made.
 
-    Raises ValueError for two different tables in one module, which diffusers' names cannot hold.
+    Raises ModelFileError for two different tables in one module, which diffusers' names cannot hold.
     """
     renamed: dict[str, Tensor] = {}
     for key, tensor in state.items():
@@ -158,7 +159,7 @@ def diffusers_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for pattern, replacement in OWN_NAMES:
             name = re.sub(pattern, replacement, name)
         if name in renamed and not renamed[name].equal(tensor):
-            raise ValueError(
+            raise ModelFileError(
                 f'The two positional tables of "{name}" differ; AnimateDiff files hold the same table twice.'
             )
         renamed[name] = tensor
@@ -170,8 +171,10 @@ def diffusers_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def require_frames(frames: int, longest: int) -> None:
-    """Raise ValueError where a window is longer than a motion module's positional table."""
+    """Raise SettingError where a window is longer than a motion module's positional table."""
     if frames > longest:
-        raise ValueError(
-            f"This motion module reaches {longest} frames, the window has {frames}: set a shorter window."
+        raise SettingError(
+            f"This motion module reaches {longest} frames, the window has {frames}: set a shorter window.",
+            "window_length",
+            frames,
         )
