@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ...errors import SizeError
 from ...unet.clip.frames import COND, Rows, rows_of
 from ...unet.clip.run import acts_in, run_of
 from ...unet.hosts import extra_items
@@ -156,14 +157,16 @@ class _Item(NamedTuple):
     context: Tensor
 
     def like(self, x: Tensor, timesteps: Tensor, context: Tensor) -> _Item:
-        """The row beside those of a batch. Raises ValueError for another size."""
+        """The row beside those of a batch. Raises SizeError for another size."""
         if self.latent.shape[1:] != x.shape[1:]:
             (height, width), (own_height, own_width) = (
                 (8 * side for side in one.shape[-2:]) for one in (x, self.latent)
             )
-            raise ValueError(
+            raise SizeError(
                 f"The reference or the inverted clip is {own_width}x{own_height} px and {width}x{height} px are sampled: "
-                "encode it at the same size."
+                "encode it at the same size.",
+                (own_width, own_height),
+                (width, height),
             )
         return _Item(self.latent.to(x), self.timestep.to(timesteps), self.context.to(context))
 
@@ -188,7 +191,9 @@ def _of_length(text: Tensor, tokens: int) -> Tensor:
     if tokens % text.shape[1]:
         raise ScheduleError(
             f"The prompt of Invert Frames has {text.shape[1]} tokens and that of the sampler {tokens}: "
-            "make them equally long, or set cross_until of Apply Inversion to 0."
+            "make them equally long, or set cross_until of Apply Inversion to 0.",
+            (tokens,),
+            (text.shape[1],),
         )
     return _repeated(text, tokens)
 

@@ -12,12 +12,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...errors import SKPortraitError
+
 LOWEST = 1e-4  # noise level that stands for none: ComfyUI's FlipSigmas begins there too
 SLACK = 1e-3  # of a noise level: ComfyUI may compute in another precision than it announces
 
 
-class ScheduleError(ValueError):
-    """The sampler visits other noise levels, or other latents, than those that were inverted."""
+@dataclass(eq=False)
+class ScheduleError(SKPortraitError, ValueError):
+    """The sampler visits other noise levels, or reads a longer text, than were inverted."""
+
+    found: tuple[float, ...]
+    expected: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +54,9 @@ class Trajectory:
         if abs(self.sigmas[nearest] - sigma) > SLACK * sigma:
             raise ScheduleError(
                 f"The sampler asks at noise level {sigma:.4g}, and the clip was inverted at "
-                f"{', '.join(f'{level:.4g}' for level in self.sigmas[1:])}: sample with the same SIGMAS, and with euler."
+                f"{', '.join(f'{level:.4g}' for level in self.sigmas[1:])}: sample with the same SIGMAS, and with euler.",
+                (sigma,),
+                self.sigmas[1:],
             )
         return nearest
 
@@ -70,7 +78,8 @@ def levels_of(sigmas: Tensor) -> tuple[float, ...]:
     levels = sigmas.flip(0).tolist()
     if len(levels) < 2 or levels[0] != 0 or any(a >= b for a, b in zip(levels, levels[1:])):
         raise ScheduleError(
-            f"Sigmas to invert fall to 0, as for denoising; these are {', '.join(f'{s:.4g}' for s in sigmas.tolist())}."
+            f"Sigmas to invert fall to 0, as for denoising; these are {', '.join(f'{s:.4g}' for s in sigmas.tolist())}.",
+            tuple(sigmas.tolist()),
         )
     return (LOWEST, *levels[1:])
 

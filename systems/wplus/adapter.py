@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...errors import ModelFileError
 from ...unet.networks.layers import HEADS
 
 LAYERS, WIDTH = 18, 512  # of a w+ code
@@ -77,7 +78,7 @@ class WPlus(nn.Module):
         return {place: self.wplus_adapter[str(number)] for number, place in PLACES.items()}
 
 
-class WPlusFileError(ValueError):
+class WPlusFileError(ModelFileError):
     """A file is not the W+ adapter."""
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ...errors import SettingError, ShapeError
 from .adapter import LAYERS, WIDTH
 
 UNIT = LAYERS**0.5  # length of a unit vector in every layer
@@ -29,13 +30,14 @@ def whole(code: Tensor, what: str) -> Tensor:
     """Codes or directions for all layers, (R, L, 512), of shape (512,), (1, 512), (18, 512) or (R, 18, 512), R one or one per frame; a
     single row serves every layer.
 
-    Raises ValueError for another shape.
+    Raises ShapeError for another shape.
     """
     if code.ndim == 3 and tuple(code.shape[1:]) == (LAYERS, WIDTH):
         return code.float()
     if tuple(code.shape) not in ((WIDTH,), (1, WIDTH), (LAYERS, WIDTH)):
-        raise ValueError(
-            f"{what} has the shape {tuple(code.shape)}; a w+ code or direction is (512,) or (18, 512)."
+        raise ShapeError(
+            f"{what} has the shape {tuple(code.shape)}; a w+ code or direction is (512,) or (18, 512).",
+            tuple(code.shape),
         )
     return code.float().expand(LAYERS, WIDTH)[None].clone()
 
@@ -61,11 +63,13 @@ def ganspace(w: Tensor, pca: Mapping[str, Tensor], row: GANSpaceRow, strength: f
     """GANSpace's edit of w (R, L, 512): moves it along one principal component until its coordinate there is `strength` -> (R, L, 512).
 
     pca: mean (1, 512), comp (K, 1, 512), std (K,) of `ffhq_pca.pt`. The coordinate is that of the code's first layer, as in
-    utils_direction.py. Raises ValueError for a component that the file lacks.
+    utils_direction.py. Raises SettingError for a component that the file lacks.
     """
     if not 0 <= row.component < len(pca["comp"]):
-        raise ValueError(
-            f"GANSpace row {row.name!r} asks for component {row.component}, the file holds 0 to {len(pca['comp']) - 1}."
+        raise SettingError(
+            f"GANSpace row {row.name!r} asks for component {row.component}, the file holds 0 to {len(pca['comp']) - 1}.",
+            row.name,
+            row.component,
         )
     component, deviation = pca["comp"][row.component].float(), pca["std"][row.component].float()
     coordinate = ((w[:, :1] - pca["mean"].float()) * component).sum(-1, keepdim=True) / deviation

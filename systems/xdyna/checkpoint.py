@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ...errors import ModelFileError
 from .adapter import PLACES, DynamicsAdapter, path
 from .resampler import Resampler
 
@@ -21,7 +22,7 @@ REFERENCE, IMAGE, MOTION = r"\.attn1\.to_(q|out)_ff\.", r"\.attn2\.to_[kv]_ip\."
 BASE = r"^(conv_in|time_embedding|down_blocks|mid_block|up_blocks|conv_norm_out|conv_out)\."  # SD1.5's own: the MODEL has them
 
 
-class XDynaFileError(ValueError):
+class XDynaFileError(ModelFileError):
     """A file is not what X-Dyna publishes."""
 
 

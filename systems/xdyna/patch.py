@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...errors import SizeError
 from ...unet.clip.frames import COND, rows_of
 from ...unet.hosts import comfy_attention, extra_items
 from ...unet.hosts.comfy_attention import AttentionCall, AttentionPatch, Place
@@ -58,12 +59,14 @@ class Dynamics(AttentionPatch):
         options: Mapping,
         **others,
     ) -> Tensor:
-        """DIFFUSION_MODEL wrapper of ComfyUI. Raises ValueError where the reference is of another size than what is sampled."""
+        """DIFFUSION_MODEL wrapper of ComfyUI. Raises SizeError where the reference is of another size than what is sampled."""
         if x.shape[1:] != self.reference.shape[1:]:
             (h, w), (rh, rw) = x.shape[-2:], self.reference.shape[-2:]
-            raise ValueError(
+            raise SizeError(
                 f"The reference is {rw * 8}x{rh * 8} px and {w * 8}x{h * 8} px are sampled: X-Dyna needs both of one size "
-                "(and no area conditioning)."
+                "(and no area conditioning).",
+                (rw * 8, rh * 8),
+                (w * 8, h * 8),
             )
         frames = rows_of(options, len(x)).chunk
         latents = self.reference.to(x).expand(len(x) // frames, -1, -1, -1)
@@ -99,7 +102,7 @@ class Dynamics(AttentionPatch):
 def attach(patcher: Any, dynamics: Dynamics, attention: Callable, patchers: tuple = ()) -> None:
     """Put it on a freshly cloned MODEL. attention, patchers: as `attentions.bind` takes them.
 
-    Raises ValueError where another system brings rows of its own.
+    Raises CombinationError where another system brings rows of its own.
     """
     extra_items.attach(patcher, dynamics.call, SYSTEM)
     comfy_attention.bind(patcher, [dynamics], attention, patchers)

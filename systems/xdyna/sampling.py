@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...errors import SettingError
+
 TRAINED_STEPS = 1000
 BETAS = (
     0.00085,
@@ -15,9 +17,9 @@ KERNEL, SIGMA = 9, 18.0  # of the blur, in cells
 
 
 def timesteps(steps: int) -> Tensor:
-    """(steps,) int64, falling to 1: "leading" spacing with offset 1. Raises ValueError outside 1..1000."""
+    """(steps,) int64, falling to 1: "leading" spacing with offset 1. Raises SettingError outside 1..1000."""
     if not 1 <= steps <= TRAINED_STEPS:
-        raise ValueError(f"X-Dyna's schedule has 1 to {TRAINED_STEPS} steps, not {steps}.")
+        raise SettingError(f"X-Dyna's schedule has 1 to {TRAINED_STEPS} steps, not {steps}.", "steps", steps)
     return torch.arange(steps).flip(0) * (TRAINED_STEPS // steps) + 1
 
 
