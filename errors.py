@@ -71,10 +71,10 @@ class NotFiniteError(SKPortraitError, ValueError):
 
     message: str = field(init=False)
     what: str
-    remedy: str = ""
+    remedy: str = "."
 
     def __post_init__(self):
-        self.message = f"The {self.what} holds values that are not finite (NaN or infinity).{self.remedy}"
+        self.message = f"{self.what} holds values that are not finite (NaN or infinity){self.remedy}"
 
 
 @dataclass(eq=False)
@@ -175,6 +175,14 @@ class MissingFileError(SKPortraitError, FileNotFoundError):
 
     message: str
     file: str
+
+
+@dataclass(eq=False)
+class CommandError(SKPortraitError, SystemExit):
+    """Ends a command of `run.py`, which prints the message."""
+
+    def __post_init__(self):
+        SystemExit.__init__(self, self.message)
 
 
 @dataclass(eq=False)

@@ -6,11 +6,16 @@ opencv-contrib-python of another node pack, and would see no conflict.
 
 import subprocess
 import sys
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # an embedded Python does not look beside the script
+ROOT, PACK = Path(__file__).resolve().parent, "sk_portrait_installed"
 
-from face_tools import opencv  # noqa: E402
+# The folder as a package, whatever it is called; its __init__.py, which ComfyUI runs, is not.
+spec = spec_from_file_location(PACK, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+sys.modules[PACK] = module_from_spec(spec)
+opencv = import_module(f"{PACK}.face_tools.opencv")
 
 
 def main() -> int:

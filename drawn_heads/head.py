@@ -15,7 +15,7 @@ import numpy as np
 from ..face_tools.coefficients import ARKIT_51
 from ..face_tools.contours import BROWS, INNER_LOWER, INNER_UPPER, IRIS, LIDS, OUTER_LOWER, OUTER_UPPER, SIDES
 from ..face_tools.geometry import rotation_matrix
-from ..face_tools.track import TrackError
+from ..face_tools.track_errors import TrackSettingError
 from ..face_tools.trackers.head_pose import focal_length
 from .identity import Identity
 
@@ -66,8 +66,10 @@ class View:
         """Raises TrackError for a head that is not in front of the camera."""
         x, y, z = np.asarray(state.translation, np.float64)
         if not z <= NEAREST:
-            raise TrackError(
-                f"The head cannot be drawn at translation z = {z:.2f}: only from {NEAREST} down it is before the camera."
+            raise TrackSettingError(
+                f"The head cannot be drawn at translation z = {z:.2f}: only from {NEAREST} down it is before the camera.",
+                "translation",
+                z,
             )
         per_metre = focal_length(size) / -z
         origin = np.array([size[0] / 2 + per_metre * x, size[1] / 2 - per_metre * y])

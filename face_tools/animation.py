@@ -61,7 +61,8 @@ def read(file: File) -> Animation | None:
     except ImportError:
         if name == "WebP":
             raise VideoError(
-                f"{name_of(file)} is an animated WebP, which only Pillow reads: pip install Pillow."
+                f"{name_of(file)} is an animated WebP, which only Pillow reads: pip install Pillow.",
+                name_of(file),
             ) from None
         return None
     size, delays = (0, 0), []
@@ -101,5 +102,5 @@ def _frames(file: File) -> Iterator:
                 yield picture
     except (OSError, EOFError, ValueError, SyntaxError) as error:
         raise VideoError(
-            f"{name_of(file)} ({format_of(file)}) is damaged after {count} frames ({error})."
+            f"{name_of(file)} ({format_of(file)}) is damaged after {count} frames ({error}).", name_of(file)
         ) from None

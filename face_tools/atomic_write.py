@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import BinaryIO
 
+from ..errors import SKPortraitError
 
-class FileError(ValueError):
+
+@dataclass(eq=False)
+class FileError(SKPortraitError, ValueError):
     """A file that could not be written."""
+
+    path: str
 
 
 @contextmanager
@@ -47,5 +53,6 @@ def part(path: str | os.PathLike) -> str:
 
 def _error(path: str | os.PathLike, error: Exception) -> FileError:
     return FileError(
-        f"{path} could not be written: {getattr(error, 'strerror', None) or error}. Nothing was left there."
+        f"{path} could not be written: {getattr(error, 'strerror', None) or error}. Nothing was left there.",
+        str(path),
     )

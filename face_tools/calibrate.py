@@ -8,7 +8,8 @@ import numpy as np
 
 from .coefficients import ARKIT_51, ASSUMED_ORDER, CoefficientOrder
 from .geometry import rotation_angles, rotation_matrix
-from .track import FaceTrack, TrackError
+from .track import FaceTrack
+from .track_errors import TrackError, TrackSettingError
 
 MIN_FRAMES = 50
 SURE, CLEAR = (
@@ -62,8 +63,10 @@ def recover_order(
             f"Expected two tables of the same frames with 51 columns, got {raw.shape} and {named.shape}."
         )
     if len(raw) < MIN_FRAMES:
-        raise TrackError(
-            f"The order cannot be told from {len(raw)} frames; at least {MIN_FRAMES} must show the face to both."
+        raise TrackSettingError(
+            f"The order cannot be told from {len(raw)} frames; at least {MIN_FRAMES} must show the face to both.",
+            "clip",
+            len(raw),
         )
     correlation = correlations(raw, named)
     prior = np.zeros_like(correlation)
@@ -88,9 +91,11 @@ def require_sure(recovered: Recovered) -> None:
     """Raise TrackError where the clip showed too little to trust the table."""
     count = int(recovered.sure.sum())
     if count < MIN_SURE:
-        raise TrackError(
+        raise TrackSettingError(
             f"Only {count} of 51 places are sure (at least {MIN_SURE} are needed): use a clip that shows more expressions, "
-            "each side of the face on its own."
+            "each side of the face on its own.",
+            "clip",
+            count,
         )
 
 
@@ -111,8 +116,10 @@ def tilt_between(network: FaceTrack, tracker: FaceTrack) -> np.ndarray:
     count = min(len(network), len(tracker))
     both = network.valid[:count] & tracker.valid[:count]
     if both.sum() < MIN_FRAMES:
-        raise TrackError(
-            f"The head pose cannot be compared in {both.sum()} frames; {MIN_FRAMES} must show the face."
+        raise TrackSettingError(
+            f"The head pose cannot be compared in {both.sum()} frames; {MIN_FRAMES} must show the face.",
+            "clip",
+            int(both.sum()),
         )
     ours, theirs = (rotation_matrix(track.own_rotation[:count][both]) for track in (network, tracker))
     u, _, vt = np.linalg.svd(np.einsum("nji,njk->ik", ours, theirs))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .track import TrackError
+from .track_errors import TrackError, TrackFileError
 
 # Apple's 52 blend shapes without tongueOut, in the alphabetical order of MediaPipe's face_blendshapes_graph (without `_neutral`).
 # Left and Right are the subject's.
@@ -100,8 +100,9 @@ class CoefficientOrder:
             confidence = tuple(float(row["confidence"]) for row in data["order"])
             return cls(names, str(data["provenance"]), measured=True, confidence=confidence)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TrackError(
-                f"{path} is not a coefficient order written by `python run.py calibrate` ({error})."
+            raise TrackFileError(
+                f"{path} is not a coefficient order written by `python run.py calibrate` ({error}).",
+                str(path),
             ) from None
 
 

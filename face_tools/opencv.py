@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import importlib
 import sys
+from dataclasses import dataclass
 from importlib import metadata
 from types import ModuleType
 from typing import Any
+
+from ..errors import MissingPackageError
 
 DISTRIBUTIONS = (
     "opencv-contrib-python",
@@ -22,8 +25,11 @@ USUAL = "opencv-python-headless"  # for an environment that has none: it needs n
 OLDEST = (4, 8)
 
 
-class OpenCVError(ImportError):
+@dataclass(eq=False)
+class OpenCVError(MissingPackageError):
     """OpenCV is missing, too old, or cannot be imported."""
+
+    package: str = "opencv"
 
 
 class _OpenCV:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
+from .track_errors import TrackError, TrackSettingError
+
 POINTS = {
     "hello222": 222,
     "mediapipe478": 478,
@@ -26,14 +28,12 @@ LONGEST_SIDE = 65536
 MOST_ROWS = 500_000  # two hours at 60 frames per second
 
 
-class TrackError(ValueError):
-    """A track, or the clip it was to be made from, cannot be used; the message says why."""
-
-
 def require_length(rows: float, what: str) -> int:
     """`rows` rounded down. Raises TrackError, which begins with `what`, where no track is as long."""
     if not rows < MOST_ROWS:
-        raise TrackError(f"{what} would make a track of {rows:,.0f} frames; one has {MOST_ROWS:,} at most.")
+        raise TrackSettingError(
+            f"{what} would make a track of {rows:,.0f} frames; one has {MOST_ROWS:,} at most.", "frames", rows
+        )
     return int(np.floor(rows + 1e-6))
 
 

@@ -11,14 +11,22 @@ import numpy as np
 from numpy.lib import format as npy
 
 from .atomic_write import written
-from .track import ROWS, FaceTrack, TrackError
+from .track import ROWS, FaceTrack
+from .track_errors import TrackError, TrackFileError, TrackSettingError
 
 FORMAT_VERSION = 2  # 2: squares of the crop, zero of the pitch
 LARGEST = 1 << 30  # bytes of a track's arrays: two hours of 478 landmarks at 25 frames per second
 OPTIONAL = {"coefficients", "notes", "crop", "whole", "pitch_zero"}
 REQUIRED = {"format_version", "source", "scheme", "fps", "size", "valid", *ROWS} - OPTIONAL
 WORDS = ("source", "scheme", "fps", "size", "notes", "whole", "pitch_zero")
+
+
+class _Damaged(Exception):
+    """What is wrong inside of a file; the reader adds its name."""
+
+
 UNREADABLE = (
+    _Damaged,
     OSError,
     ValueError,
     EOFError,
@@ -34,8 +42,10 @@ def save(track: FaceTrack, path: str | os.PathLike) -> None:
     be written."""
     size = sum(value.nbytes for value in track.arrays().values())
     if size > LARGEST:
-        raise TrackError(
-            f"The track has {len(track)} rows, {size / 1e9:.1f} GB; a file holds {LARGEST / 1e9:.1f} GB: save it in parts."
+        raise TrackSettingError(
+            f"The track has {len(track)} rows, {size / 1e9:.1f} GB; a file holds {LARGEST / 1e9:.1f} GB: save it in parts.",
+            "frames",
+            len(track),
         )
     words = {name: getattr(track, name) for name in WORDS if getattr(track, name) is not None}
     packed = io.BytesIO()
@@ -50,8 +60,9 @@ def load(path: str | os.PathLike) -> FaceTrack:
         with zipfile.ZipFile(path) as bundle:
             size = sum(member.file_size for member in bundle.infolist())
             if size > LARGEST:
-                raise TrackError(
-                    f"{path} would unpack to {size / 1e9:.1f} GB; a face track holds {LARGEST / 1e9:.1f} GB at most."
+                raise TrackFileError(
+                    f"{path} would unpack to {size / 1e9:.1f} GB; a face track holds {LARGEST / 1e9:.1f} GB at most.",
+                    str(path),
                 )
             data = {
                 member.filename.removesuffix(".npy"): _array(bundle.read(member))
@@ -61,25 +72,28 @@ def load(path: str | os.PathLike) -> FaceTrack:
     except UNREADABLE as error:
         if isinstance(error, TrackError):
             raise
-        raise TrackError(
-            f"{path} is not a face track saved by this pack, or it is damaged ({error})."
+        raise TrackFileError(
+            f"{path} is not a face track saved by this pack, or it is damaged ({error}).", str(path)
         ) from None
     if version is not None and version > FORMAT_VERSION:
-        raise TrackError(
-            f"{path} has track format {version}; this pack reads up to {FORMAT_VERSION}, so update the pack."
+        raise TrackFileError(
+            f"{path} has track format {version}; this pack reads up to {FORMAT_VERSION}, so update the pack.",
+            str(path),
         )
     if missing := REQUIRED - data.keys():
-        raise TrackError(
-            f"{path} is not a face track saved by this pack: it lacks {', '.join(sorted(missing))}."
+        raise TrackFileError(
+            f"{path} is not a face track saved by this pack: it lacks {', '.join(sorted(missing))}.",
+            str(path),
         )
     if foreign := data.keys() - REQUIRED - OPTIONAL:
-        raise TrackError(
-            f"{path} is not a face track saved by this pack: {', '.join(sorted(foreign))} does not belong to one."
+        raise TrackFileError(
+            f"{path} is not a face track saved by this pack: {', '.join(sorted(foreign))} does not belong to one.",
+            str(path),
         )
     try:
         return _track(data)
-    except (TrackError, ValueError, TypeError, OverflowError) as error:
-        raise TrackError(f"{path} holds no usable face track: {error}") from None
+    except (_Damaged, ValueError, TypeError, OverflowError) as error:
+        raise TrackFileError(f"{path} holds no usable face track: {error}", str(path)) from None
 
 
 def _track(data: dict[str, np.ndarray]) -> FaceTrack:
@@ -98,7 +112,7 @@ def _track(data: dict[str, np.ndarray]) -> FaceTrack:
 
 def _word(value: np.ndarray) -> str:
     if np.asarray(value).dtype.kind != "U":
-        raise ValueError(f"{value!r} is not a word.")
+        raise _Damaged(f"{value!r} is not a word.")
     return str(value)
 
 
@@ -108,13 +122,13 @@ def _array(content: bytes) -> np.ndarray:
     version = npy.read_magic(file)
     header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
     if header is None:
-        raise ValueError(f"array format {version} is unknown")
+        raise _Damaged(f"array format {version} is unknown")
     shape, columns_first, kind = header(file)
     if kind.hasobject:
-        raise ValueError("it holds Python objects, which are not loaded")
+        raise _Damaged("it holds Python objects, which are not loaded")
     count, rest = int(np.prod(shape, dtype=object)), len(content) - file.tell()
     if columns_first and len(shape) > 1 or count * kind.itemsize != rest:
-        raise ValueError(f"an array of shape {shape} {kind} is announced and {rest} bytes follow")
+        raise _Damaged(f"an array of shape {shape} {kind} is announced and {rest} bytes follow")
     return (
         np.frombuffer(content, kind, count, file.tell()).reshape(shape).copy()
         if rest

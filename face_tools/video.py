@@ -174,18 +174,20 @@ def _pictures(container, file: File, start: float) -> Timed:
             yield begin, end, lambda frame=frame: as_shown(frame, aspect, stream.codec_context)
     except av.error.PatchWelcomeError:
         raise VideoError(
-            f"{name_of(file)} is in a form of {stream.name} that FFmpeg cannot decode: convert it to H.264."
+            f"{name_of(file)} is in a form of {stream.name} that FFmpeg cannot decode: convert it to H.264.",
+            name_of(file),
         ) from None
     except av.FFmpegError as error:
         where = "at its start" if end is None else f"after {end:.2f} s"
-        raise VideoError(f"{name_of(file)} is damaged {where} ({error.strerror}).") from None
+        raise VideoError(f"{name_of(file)} is damaged {where} ({error.strerror}).", name_of(file)) from None
     if end is None:
-        raise VideoError(f"{name_of(file)} has a video stream without a single frame.")
+        raise VideoError(f"{name_of(file)} has a video stream without a single frame.", name_of(file))
     announced = announced_seconds(container, stream)
     if announced - end > max(SHORT_SECONDS, SHORT_SHARE * announced) and not _heard_to(container, announced):
         raise VideoError(
             f"{name_of(file)} was cut short: it announces {announced:.2f} s and ends after {end:.2f} s. "
-            "Set seconds to use what is there, or copy the file again."
+            "Set seconds to use what is there, or copy the file again.",
+            name_of(file),
         )
 
 

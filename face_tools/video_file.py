@@ -8,7 +8,8 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from .atomic_write import whole
+from ..errors import EmptyClipError
+from .atomic_write import FileError, whole
 from .film_frame import CodedFrame, RgbFrame
 from .soundtrack import Soundtrack, of_waveform
 
@@ -35,7 +36,7 @@ def write(
 
     sound:   (C, T) float32 -1..1 and samples per second, or a soundtrack
     quality: of QUALITIES. Chroma is halved, except for odd sizes; "lossless" keeps that of the frames
-    Raises ValueError where there is no frame or the encoder takes no such video, FileError where the file
+    Raises EmptyClipError where there is no frame, FileError where the encoder takes no such video or the file
     cannot be written; no half file is left then.
     """
     if isinstance(sound, tuple):
@@ -43,9 +44,10 @@ def write(
     try:
         _write(path, frames, max(Fraction(fps).limit_denominator(1000), SLOWEST), sound, quality)
     except av.FFmpegError as error:
-        raise ValueError(
+        raise FileError(
             f"{path} could not be made at {fps:g} frames per second: {error.strerror}. "
-            "Nothing was left there."
+            "Nothing was left there.",
+            path,
         ) from None
 
 
@@ -62,7 +64,7 @@ def _write(path: str, frames: Iterable, rate: Fraction, sound: Soundtrack | None
             container.mux(video.encode(_encodable(coded, count, rate)))
             _mux_before(container, packets, (count + 1) / rate)
         if video is None:
-            raise ValueError("There is no frame to write.")
+            raise EmptyClipError("frame to write")
         container.mux(video.encode())
         for packet in packets:
             container.mux(packet)

@@ -5,15 +5,21 @@ from __future__ import annotations
 import io
 import os
 import re
+from dataclasses import dataclass
 
 import av
+
+from ..errors import SKPortraitError
 
 File = str | os.PathLike | io.BytesIO
 JOINABLE = ("mpegts",)  # formats whose parts may each have a clock of their own
 
 
-class VideoError(ValueError):
-    """A file cannot be read as a video; the message says why."""
+@dataclass(eq=False)
+class VideoError(SKPortraitError, ValueError):
+    """A file cannot be read as a video. file: its name."""
+
+    file: str = ""
 
 
 def opened(file: File):
@@ -25,15 +31,16 @@ def opened(file: File):
         empty = file.getbuffer().nbytes == 0
     else:
         if not os.path.isfile(file):
-            raise VideoError(f"There is no file {file}.")
+            raise VideoError(f"There is no file {file}.", str(file))
         empty = os.path.getsize(file) == 0
     if empty:
-        raise VideoError(f"{name_of(file)} is empty (0 bytes).")
+        raise VideoError(f"{name_of(file)} is empty (0 bytes).", name_of(file))
     try:
         return av.open(file)
     except av.FFmpegError as error:
         raise VideoError(
-            f"{name_of(file)} is not a video, or was cut short before its index ({error.strerror})."
+            f"{name_of(file)} is not a video, or was cut short before its index ({error.strerror}).",
+            name_of(file),
         ) from None
 
 
@@ -43,11 +50,14 @@ def picture_stream(container, file: File):
         if stream.disposition & av.stream.Disposition.attached_pic:
             continue
         if stream.codec_context is None:
-            raise VideoError(f"{name_of(file)} has a picture that FFmpeg cannot decode: convert it to H.264.")
+            raise VideoError(
+                f"{name_of(file)} has a picture that FFmpeg cannot decode: convert it to H.264.",
+                name_of(file),
+            )
         stream.thread_type = "SLICE"
         return stream
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-    raise VideoError(f"{name_of(file)} has no picture: it holds {kinds} only.")
+    raise VideoError(f"{name_of(file)} has no picture: it holds {kinds} only.", name_of(file))
 
 
 def sound_stream(container):

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from ...face_tools.pictures.puppet import Puppet
-from ...face_tools.track import TrackError
+from ...face_tools.track_errors import TrackError
 from ...testing import portraits
 
 SIZE, TILE = 512, 224

@@ -27,7 +27,8 @@ import numpy as np
 from ... import material
 from ...face_tools import video
 from ...face_tools.geometry import wrapped
-from ...face_tools.track import FaceTrack, TrackError
+from ...face_tools.track import FaceTrack
+from ...face_tools.track_errors import TrackError
 from ...face_tools.trackers import sources
 from ...face_tools.trackers.faces import Face, ModelFiles, Source, turned_back
 from ...face_tools.trackers.tracking import track_faces

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..track import FaceTrack, TrackError
+from ..track import FaceTrack
+from ..track_errors import NoFaceError, TrackLengthError
 from .curves import CURVES
 from .pixels import Motion
 
@@ -34,9 +35,12 @@ class Identity:
 def require_one_length(driver: int, result: int) -> None:
     """Raise TrackError unless a driving track and a result have equally many frames."""
     if driver != result:
-        raise TrackError(
-            f"The driving track has {driver} frames and the result has {result}: they must be equal. "
-            "Use the track that was drawn, after Retime Track."
+        raise TrackLengthError(
+            "driving track",
+            driver,
+            "result",
+            result,
+            "they must be equal. Use the track that was drawn, after Retime Track.",
         )
 
 
@@ -58,7 +62,7 @@ class Evidence:
     def __post_init__(self) -> None:
         require_one_length(len(self.driver), len(self.result))
         if not self.at.any():
-            raise TrackError(
+            raise NoFaceError(
                 "No frame shows a face in both the driver and the result, so there is nothing to compare."
             )
 

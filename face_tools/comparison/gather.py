@@ -11,7 +11,8 @@ import numpy as np
 from ..coefficients import ASSUMED_ORDER, CoefficientOrder
 from ..editing.approximate import approximate_coefficients
 from ..embedding import FaceEmbedder
-from ..track import FaceTrack, TrackError
+from ..track import FaceTrack
+from ..track_errors import TrackError
 from ..trackers.faces import Face, Source
 from ..trackers.straight_look import alike
 from .evidence import Evidence, Identity

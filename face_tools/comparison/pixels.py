@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..opencv import cv2
-from ..track import TrackError
+from ..track_errors import FrameSizeError
 
 WINDOW = 7  # side of the SSIM window, the default of scikit-image
 K1, K2 = 0.01, 0.03  # constants of Wang et al. 2004
@@ -33,7 +33,10 @@ def ssim(picture: np.ndarray, truth: np.ndarray) -> float:
     _require_one_size(picture, truth)
     if min(picture.shape[:2]) < WINDOW:
         height, width = picture.shape[:2]
-        raise TrackError(f"SSIM needs {WINDOW} pixels per side, got {width}x{height}: use larger pictures.")
+        raise FrameSizeError(
+            f"SSIM needs {WINDOW} pixels per side, got {width}x{height}: use larger pictures.",
+            (width, height),
+        )
     x, y = picture.astype(np.float64), truth.astype(np.float64)
     mean_x, mean_y = _local_mean(x), _local_mean(y)
     sample = WINDOW**2 / (WINDOW**2 - 1)
@@ -116,6 +119,8 @@ def _local_mean(values: np.ndarray) -> np.ndarray:
 
 def _require_one_size(a: np.ndarray, b: np.ndarray) -> None:
     if a.shape != b.shape:
-        raise TrackError(
-            f"Pictures of one size are needed, got {a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}."
+        raise FrameSizeError(
+            f"Pictures of one size are needed, got {a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}.",
+            (b.shape[1], b.shape[0]),
+            (a.shape[1], a.shape[0]),
         )

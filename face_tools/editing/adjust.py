@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..coefficients import ARKIT_51, canonical_name
-from ..track import FaceTrack, TrackError
+from ..track import FaceTrack
+from ..track_errors import NoCoefficientsError, TrackSettingError, TrackTextError
 
 ANGLES = ("pitch", "yaw", "roll")
 LARGEST = 1e6  # of a factor, an offset or a value
@@ -54,20 +55,23 @@ def parse(text: str) -> list[Rule]:
 def _rule(part: str) -> Rule:
     found = _RULE.fullmatch(part)
     if not found or all(found[key] is None for key in ("value", "scale", "offset")):
-        raise TrackError(
-            f"{_short(part)} is not an edit; write NAME*SCALE, NAME+OFFSET or NAME=VALUE, such as jawOpen*1.2+0.05."
+        raise TrackTextError(
+            f"{_short(part)} is not an edit; write NAME*SCALE, NAME+OFFSET or NAME=VALUE, such as jawOpen*1.2+0.05.",
+            part,
         )
     try:
         scale = 0.0 if found["value"] else float(found["scale"] or 1)
         offset = float(found["value"] or (found["sign"] or "") + (found["offset"] or "0"))
     except ValueError:
-        raise TrackError(f"{_short(part)} holds {_short(found['offset'])}, which is not a number.") from None
+        raise TrackTextError(
+            f"{_short(part)} holds {_short(found['offset'])}, which is not a number.", part
+        ) from None
     first = int(found["first"]) if found["first"] else None
     last = int(found["last"]) if found["last"] else first
     if max(abs(scale), abs(offset)) > LARGEST:
-        raise TrackError(f"{_short(part)} holds a number beyond {LARGEST:,.0f}.")
+        raise TrackTextError(f"{_short(part)} holds a number beyond {LARGEST:,.0f}.", part)
     if first is not None and last < first:
-        raise TrackError(f"{part!r} ends at frame {last}, before it starts at {first}.")
+        raise TrackTextError(f"{part!r} ends at frame {last}, before it starts at {first}.", part)
     return Rule(matching_names(found["name"]), scale, offset, first, last)
 
 
@@ -93,7 +97,7 @@ def matching_names(word: str) -> tuple[str, ...]:
             if near
             else "names are those of ARKit, such as jawOpen, or pitch, yaw, roll."
         )
-        raise TrackError(f"There is no coefficient or angle {word!r}: {hint}")
+        raise TrackTextError(f"There is no coefficient or angle {word!r}: {hint}", word)
     return names
 
 
@@ -103,8 +107,10 @@ def adjust(track: FaceTrack, rules: list[Rule]) -> FaceTrack:
     coefficients = None if track.coefficients is None else track.coefficients.astype(np.float64)
     for rule in rules:
         if rule.last is not None and rule.last >= len(track):
-            raise TrackError(
-                f"An edit names frame {rule.last}, but the track ends at frame {len(track) - 1}."
+            raise TrackSettingError(
+                f"An edit names frame {rule.last}, but the track ends at frame {len(track) - 1}.",
+                "frame",
+                rule.last,
             )
         weights = rule.weights(len(track))
         for name in rule.names:
@@ -112,9 +118,10 @@ def adjust(track: FaceTrack, rules: list[Rule]) -> FaceTrack:
                 table, column, offset = rotation, ANGLES.index(name), np.deg2rad(rule.offset)
             else:
                 if coefficients is None:
-                    raise TrackError(
+                    raise NoCoefficientsError(
                         f"The track from {track.source} has no expression coefficients, so {name} cannot be edited; "
-                        "mix some in first (Import Live Link Face, Preset Expression)."
+                        "mix some in first (Import Live Link Face, Preset Expression).",
+                        track.source,
                     )
                 table, column, offset = coefficients, ARKIT_51.index(name), rule.offset
             old = table[:, column]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..coefficients import ARKIT_51, ASSUMED_ORDER, CoefficientOrder, experimental_note
-from ..track import FaceTrack, TrackError
+from ..track import FaceTrack
+from ..track_errors import NoFaceError, SchemeError, TrackSettingError
 from .expression_table import shipped_table
 
 SCHEME = "mediapipe478"
@@ -38,9 +39,10 @@ def approximate_coefficients(
 
 def _estimated(track: FaceTrack) -> np.ndarray:
     if track.scheme != SCHEME:
-        raise TrackError(
+        raise SchemeError(
             f"Coefficients are estimated from {SCHEME} landmarks, and this track has {track.scheme}: "
-            "track the video with a MediaPipe tracker, or import recorded coefficients."
+            "track the video with a MediaPipe tracker, or import recorded coefficients.",
+            track.scheme,
         )
     return shipped_table()(track.landmarks)
 
@@ -51,11 +53,13 @@ def _rest(track: FaceTrack, neutral: FaceTrack | None, frame: int) -> np.ndarray
     if frame == NO_FRAME:
         return None if neutral is None else np.median(_estimated(neutral), axis=0)
     if not 0 <= frame < len(shown):
-        raise TrackError(
-            f"The neutral frame is {frame}; the track has frames 0 to {len(shown) - 1}: choose one of them."
+        raise TrackSettingError(
+            f"The neutral frame is {frame}; the track has frames 0 to {len(shown) - 1}: choose one of them.",
+            "neutral_frame",
+            frame,
         )
     if not shown.valid[frame]:
-        raise TrackError(f"In the neutral frame, {frame}, no face was detected: choose another one.")
+        raise NoFaceError(f"In the neutral frame, {frame}, no face was detected: choose another one.", frame)
     return _estimated(shown.rows(slice(frame, frame + 1)))[0]
 
 

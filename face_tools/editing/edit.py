@@ -9,7 +9,8 @@ from types import MappingProxyType
 import numpy as np
 
 from ..geometry import wrapped
-from ..track import FaceTrack, TrackError
+from ..track import FaceTrack
+from ..track_errors import NoCoefficientsError, TrackSettingError
 from ..trackers.straight_look import alike
 from .face_parts import ratios
 from .timeline import rows_at, unique_notes
@@ -77,12 +78,17 @@ def merge_expression(
     """
     amounts = strength * ratios(parts)
     if expression.coefficients is None and (amounts.any() or not head):
-        raise TrackError(f"The expression track from {expression.source} has no expression coefficients.")
+        raise NoCoefficientsError(
+            f"The expression track from {expression.source} has no expression coefficients.",
+            expression.source,
+        )
     positions = np.arange(len(pose)) * expression.fps / pose.fps
     if len(expression) > 1 and positions[-1] > len(expression) + 1e-6:
-        raise TrackError(
+        raise TrackSettingError(
             f"The expression track from {expression.source} lasts {len(expression) / expression.fps:.2f} s, the head pose from "
-            f"{pose.source} {len(pose) / pose.fps:.2f} s: Retime Track loops, slows or trims either of them."
+            f"{pose.source} {len(pose) / pose.fps:.2f} s: Retime Track loops, slows or trims either of them.",
+            "expression",
+            len(expression) / expression.fps,
         )
     taken = rows_at(expression, positions)
     mixed = pose.replace(valid=pose.valid & taken.valid, notes=unique_notes(pose, expression))

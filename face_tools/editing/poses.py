@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..coefficients import ARKIT_51
-from ..track import TrackError
+from ..track_errors import TrackSettingError, TrackTextError
 
 ANGLES = ("pitch", "yaw", "roll")  # degrees
 # Word -> what it asks for at 1, and at -1 where it has an other side; a name without a side means both. Left is the subject's.
@@ -90,20 +90,26 @@ def key_poses(text: str) -> list[tuple[float, dict[str, float]]]:
             pose = {name: float(value) for name, value in pairs}
             seconds = float(time)
         except ValueError:
-            raise TrackError(
-                f'"{line}" is no key pose: write `SECONDS: NAME=VALUE NAME=VALUE`, as in `0.5: smile=0.8 yaw=10`.'
+            raise TrackTextError(
+                f'"{line}" is no key pose: write `SECONDS: NAME=VALUE NAME=VALUE`, as in `0.5: smile=0.8 yaw=10`.',
+                line,
             ) from None
         if unknown := [name for name in pose if name not in NAMES]:
-            raise TrackError(f'"{line}": there is no {", ".join(unknown)}; a pose knows {", ".join(NAMES)}.')
+            raise TrackTextError(
+                f'"{line}": there is no {", ".join(unknown)}; a pose knows {", ".join(NAMES)}.', line
+            )
         if not all(abs(value) <= LARGEST for value in pose.values()):
-            raise TrackError(f'"{line}" holds a value that is not between -{LARGEST:g} and {LARGEST:g}.')
+            raise TrackTextError(
+                f'"{line}" holds a value that is not between -{LARGEST:g} and {LARGEST:g}.', line
+            )
         if not colon or seconds < 0 or not math.isfinite(seconds):
-            raise TrackError(f'"{line}" needs a time in seconds before a colon, not below 0.')
+            raise TrackTextError(f'"{line}" needs a time in seconds before a colon, not below 0.', line)
         poses.append((seconds, pose))
     times = [seconds for seconds, _ in poses]
     if len(set(times)) != len(times):
-        raise TrackError(
-            f"Two key poses stand at the same time: {', '.join(f'{seconds:g}' for seconds in sorted(times))} s."
+        raise TrackTextError(
+            f"Two key poses stand at the same time: {', '.join(f'{seconds:g}' for seconds in sorted(times))} s.",
+            text,
         )
     return sorted(poses, key=lambda pose: pose[0])
 
@@ -124,8 +130,10 @@ def clip(
     length = keys[-1][0]
     frames = round(length * fps) + (0 if loop and len(keys) > 1 else 1)
     if frames > MAX_FRAMES:
-        raise TrackError(
-            f"The key poses last {length:g} s, which is {frames} frames at {fps:g} a second; {MAX_FRAMES} are the most."
+        raise TrackSettingError(
+            f"The key poses last {length:g} s, which is {frames} frames at {fps:g} a second; {MAX_FRAMES} are the most.",
+            "key_poses",
+            frames,
         )
     times = np.array([seconds for seconds, _ in keys])
     return [_between(keys, times, k / fps) for k in range(frames)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import wrapped
-from ..track import ROWS, FaceTrack, TrackError, require_length
+from ..track import ROWS, FaceTrack, require_length
+from ..track_errors import ChoiceError, TrackError, TrackSettingError
 from ..trackers.straight_look import alike
 
 ENDS = ("once", "loop", "ping-pong")
@@ -60,22 +61,28 @@ def retime(
     """
     last = len(track) - 1 if last is None else last
     if not 0 <= first <= last < len(track):
-        raise TrackError(
-            f"The track has rows 0 to {len(track) - 1}, so rows {first} to {last} cannot be cut out."
+        raise TrackSettingError(
+            f"The track has rows 0 to {len(track) - 1}, so rows {first} to {last} cannot be cut out.",
+            "first_frame",
+            first,
         )
     fps = track.fps if fps is None else fps
     if speed <= 0 or fps <= 0:
-        raise TrackError(f"Speed and frame rate are above 0, got {speed:g} and {fps:g}.")
+        raise TrackSettingError(
+            f"Speed and frame rate are above 0, got {speed:g} and {fps:g}.", "speed", speed
+        )
     if ends not in ENDS:
-        raise TrackError(f"There is no {ends!r}; a track can be played {', '.join(ENDS)}.")
+        raise ChoiceError("way to play a track", ends, ENDS)
     cut = track.rows(slice(first, last + 1))
     count, step = len(cut), speed * track.fps / fps
     span = {"once": count - 1, "loop": count, "ping-pong": 2 * (count - 1)}[ends]
     one_pass = require_length(span / step + (ends == "once"), "The speed and the frame rate")
     frames = max(one_pass, 1) if frames is None else frames
     if ends == "once" and frames > one_pass:
-        raise TrackError(
-            f'{frames} frames were asked for, but one pass gives {one_pass}: choose "loop" or "ping-pong".'
+        raise TrackSettingError(
+            f'{frames} frames were asked for, but one pass gives {one_pass}: choose "loop" or "ping-pong".',
+            "frames",
+            frames,
         )
     positions = np.arange(frames) * step
     if ends == "loop":
@@ -97,8 +104,10 @@ def cross_fade(a: FaceTrack, b: FaceTrack, frames: int) -> FaceTrack:
     if (a.coefficients is None) != (b.coefficients is None):
         raise TrackError("Only one of the two tracks has expression coefficients, so they cannot be joined.")
     if not 0 <= frames <= min(len(a), len(b)):
-        raise TrackError(
-            f"A cross-fade of {frames} rows does not fit into tracks of {len(a)} and {len(b)} rows."
+        raise TrackSettingError(
+            f"A cross-fade of {frames} rows does not fit into tracks of {len(a)} and {len(b)} rows.",
+            "frames",
+            frames,
         )
     b, notes = alike(b, a)
     time = (np.arange(frames) + 1) / (frames + 1)

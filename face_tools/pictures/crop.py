@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from ..opencv import cv2
-from ..track import FaceTrack, TrackError
+from ..track import FaceTrack
+from ..track_errors import FrameSizeError, NoFaceError
 from ..trackers.head_pose import move_translation
 from ..trackers.schemes import scheme_of
 from .resampling import Banded, along_both, least_squares, resized
@@ -62,7 +63,9 @@ class Window:
         size = frame.shape[1], frame.shape[0]
         if size != self.frame:
             made = f"{self.frame[0]}x{self.frame[1]}"
-            raise TrackError(f"The crop was made for frames of {made}, these are {size[0]}x{size[1]}.")
+            raise FrameSizeError(
+                f"The crop was made for frames of {made}, these are {size[0]}x{size[1]}.", size, self.frame
+            )
 
     @property
     def part(self) -> tuple[slice, slice]:
@@ -95,7 +98,11 @@ class Window:
         """
         if picture.shape[:2] != (self.size, self.size):
             got = f"{picture.shape[1]}x{picture.shape[0]}"
-            raise TrackError(f"The crop was made at {self.size}x{self.size}, this one is {got}.")
+            raise FrameSizeError(
+                f"The crop was made at {self.size}x{self.size}, this one is {got}.",
+                (picture.shape[1], picture.shape[0]),
+                (self.size, self.size),
+            )
         picture = np.asarray(picture, np.float32)
         if max(self.width, self.height) > self.size:
             window = self._enlarge(picture)
@@ -210,7 +217,9 @@ class Crop(Window):
 def cropped(track: FaceTrack, squares: np.ndarray, size: int, frame: tuple[int, int]) -> FaceTrack:
     """The track as seen in the squares (F, 3) of its frames, each shown at `size` pixels; it keeps them."""
     if track.size != frame:
-        raise TrackError(f"The crop was made for frames of {frame}, the track has {track.size}.")
+        raise FrameSizeError(
+            f"The crop was made for frames of {frame}, the track has {track.size}.", track.size, frame
+        )
     corner, side = squares[:, :2], squares[:, 2].astype(np.float64)
     scale, centre = size / side, corner.T + side / 2
 
@@ -257,4 +266,4 @@ def require_face(side: float, face: np.ndarray, frame: tuple[int, int]) -> None:
     """Raise TrackError where the square round a `face` (width, height) is too small to crop."""
     if side < SMALLEST:
         span, whole = f"{face[0]:.1f}x{face[1]:.1f}", f"{frame[0]}x{frame[1]}"
-        raise TrackError(f"There is no face to crop: its landmarks span {span} pixels in frames of {whole}.")
+        raise NoFaceError(f"There is no face to crop: its landmarks span {span} pixels in frames of {whole}.")

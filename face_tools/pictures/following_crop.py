@@ -9,7 +9,8 @@ import numpy as np
 
 from ..editing.edit import smooth_rows
 from ..opencv import cv2
-from ..track import FaceTrack, TrackError
+from ..track import FaceTrack
+from ..track_errors import TrackError, TrackLengthError
 from .crop import Clip, Crop, CropRule, Window, cropped, face_box, require_face
 from .resampling import Banded, least_squares, sampled, sampled_across, sampled_down
 
@@ -136,7 +137,7 @@ class FollowingCrop:
     def squares(self, count: int) -> np.ndarray:
         """(count, 3) x, y and side of every square. Raises TrackError for another number of frames."""
         if count != len(self):
-            raise TrackError(f"The crop follows the face through {len(self)} frames, and there are {count}.")
+            raise TrackLengthError("clip", count, "crop that follows the face", len(self))
         return self.path
 
     def track(self, track: FaceTrack) -> FaceTrack:

@@ -6,7 +6,8 @@ import numpy as np
 
 from ..geometry import rotation_matrix
 from ..opencv import cv2
-from ..track import FaceTrack, TrackError
+from ..track import FaceTrack
+from ..track_errors import TrackSettingError
 from ..trackers.head_pose import FOCAL_512, focal_length
 
 # Corners of the square on the face, half a side 5 cm.
@@ -33,9 +34,11 @@ def box_corners(
     points = CORNERS @ rotation_matrix(rotation).T + [x, y, SHRINK * z]
     depth = -points[:, 2]
     if depth.min() <= 1e-6:
-        raise TrackError(
+        raise TrackSettingError(
             f"The head is too near to draw its pose: at translation z = {z:.3f} a corner of the box turned by "
-            f"{np.round(np.degrees(rotation), 1).tolist()} degrees lies behind the camera; z below -1 is always drawn."
+            f"{np.round(np.degrees(rotation), 1).tolist()} degrees lies behind the camera; z below -1 is always drawn.",
+            "translation",
+            float(z),
         )
     width, height = size
     focal = SHRINK * focal_length(size)

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..geometry import similarity_matrix, transform
 from ..opencv import cv2
-from ..track import FaceTrack, TrackError
+from ..track import FaceTrack
+from ..track_errors import FrameSizeError, NoFaceError
 from ..trackers.schemes import Scheme, scheme_of
 
 # Places of Scheme.parts as fractions of the picture, and of Scheme.motion as fractions of the 224 crop (published constants).
@@ -57,8 +58,10 @@ class PatchPlan:
         """Raise TrackError unless the (H, W, C) picture has the size that was tracked."""
         height, width = frame.shape[:2]
         if (width, height) != self.frame:
-            raise TrackError(
-                f"The track is of frames of {self.frame[0]}x{self.frame[1]}, these are {width}x{height}."
+            raise FrameSizeError(
+                f"The track is of frames of {self.frame[0]}x{self.frame[1]}, these are {width}x{height}.",
+                (width, height),
+                self.frame,
             )
 
     def part(self, k: int) -> tuple[slice, slice]:
@@ -129,8 +132,8 @@ def plan_patches(track: FaceTrack) -> PatchPlan:
     spans = np.ptp(track.landmarks[..., :2], axis=1).min(1)
     if spans.min(initial=np.inf) < SMALLEST:
         k = int(spans.argmin())
-        raise TrackError(
-            f"There is no face to cut patches from: its landmarks in frame {k} span {spans[k]:.1f} pixels."
+        raise NoFaceError(
+            f"There is no face to cut patches from: its landmarks in frame {k} span {spans[k]:.1f} pixels.", k
         )
     face = np.stack([face_matrix(row, scheme, (side, side)) for row in track.landmarks])
     motion = np.stack([motion_matrix(row, scheme) for row in track.landmarks])

@@ -7,7 +7,8 @@ import numpy as np
 from ..coefficients import ARKIT_51
 from ..geometry import rotation_matrix
 from ..opencv import cv2
-from ..track import FaceTrack, TrackError
+from ..track import FaceTrack
+from ..track_errors import NoCoefficientsError
 from ..trackers.schemes import SCHEMES
 from ..trackers.tracking import ranges
 from .chart import (
@@ -77,8 +78,9 @@ def draw_plot(
     names = names or lively(track) + ANGLES
     shapes, angles = [n for n in names if n not in ANGLES], [n for n in names if n in ANGLES]
     if shapes and track.coefficients is None:
-        raise TrackError(
-            f"The track from {track.source} has no expression coefficients, so {', '.join(shapes)} cannot be drawn."
+        raise NoCoefficientsError(
+            f"The track from {track.source} has no expression coefficients, so {', '.join(shapes)} cannot be drawn.",
+            track.source,
         )
     canvas = blank(size)
     panels = []

@@ -10,7 +10,8 @@ import numpy as np
 from ..coefficients import ARKIT_51
 from ..contours import BROWS, CORNERS, INNER_LOWER, INNER_UPPER, IRIS, LIDS, OUTER_LOWER, OUTER_UPPER, OVAL
 from ..geometry import rotation_matrix
-from ..track import FaceTrack, TrackError
+from ..track import FaceTrack
+from ..track_errors import NoFaceError, SchemeError
 from .face_shapes import face_shapes
 from .mouth import OPENS, Mouth
 from .warp import Bend, Grid, Kernel, Lattice, in_order, resample
@@ -93,7 +94,9 @@ class Puppet:
 
     def __init__(self, picture: np.ndarray, track: FaceTrack):
         if track.scheme != SCHEME or track.landmarks.shape[-1] != 3:
-            raise TrackError(f"A portrait is moved by 3D {SCHEME} landmarks; this track has {track.scheme}.")
+            raise SchemeError(
+                f"A portrait is moved by 3D {SCHEME} landmarks; this track has {track.scheme}.", track.scheme
+            )
         self.picture, self.landmarks = picture, track.landmarks[0].astype(np.float64)
         self._size = picture.shape[1], picture.shape[0]
         self._require_face()
@@ -110,9 +113,10 @@ class Puppet:
         flat, size = self.landmarks[:, :2], np.array(self._size)
         apart = np.linalg.norm(flat[EYES[0]] - flat[EYES[1]])
         if apart < SMALLEST or (np.abs(flat - size / 2) > size * REACH).any():
-            raise TrackError(
+            raise NoFaceError(
                 f"There is no face to move: its eyes are {apart:.3g} px apart, and its landmarks go from "
-                f"{_place(flat.min(0))} to {_place(flat.max(0))} in a picture of {_place(size)} px."
+                f"{_place(flat.min(0))} to {_place(flat.max(0))} in a picture of {_place(size)} px.",
+                0,
             )
 
     def moved(self, change: np.ndarray, turn: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import re
 import numpy as np
 
 from ..coefficients import ARKIT_51, canonical_name
-from ..track import TrackError
+from ..track_errors import TrackFileError, TrackSettingError, TrackTextError
 from .recording import Recording, clipped
 
 SOURCE = "live-link-face"
@@ -33,15 +33,16 @@ def read_live_link(path: str | os.PathLike, take_fps: float = TAKE_FPS) -> Recor
     columns = {canonical_name(word) or word.strip().lower(): i for i, word in enumerate(header)}
     absent = [name for name in ARKIT_51 if name not in columns]
     if TIME not in columns or len(absent) == len(ARKIT_51):
-        raise TrackError(
-            f"{path} is not a Live Link Face recording: its first row holds {', '.join(header[:4])} ... ."
+        raise TrackFileError(
+            f"{path} is not a Live Link Face recording: its first row holds {', '.join(header[:4])} ... .",
+            str(path),
         )
     if absent:
-        raise TrackError(f"{path} lacks the columns {', '.join(absent)}.")
+        raise TrackFileError(f"{path} lacks the columns {', '.join(absent)}.", str(path))
     wanted = [columns[name] for name in ARKIT_51]
     rows = [(line, row) for line, row in rows if any(row[i].strip() for i in wanted if i < len(row))]
     if not rows:
-        raise TrackError(f"{path} holds no frame with a face.")
+        raise TrackFileError(f"{path} holds no frame with a face.", str(path))
     times, notes = seconds([row[columns[TIME]] for _, row in rows], take_fps)
     coefficients, clip_notes = clipped(_numbers(path, header, rows, wanted))
     rotation, head_notes = _head(path, header, rows, columns)
@@ -65,16 +66,18 @@ def _read_table(path) -> tuple[list[str], list[tuple[int, list[str]]]]:
                 if any(cell.strip() for cell in row)
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TrackError(f"{path} cannot be read as a CSV file ({error}).") from None
+        raise TrackFileError(f"{path} cannot be read as a CSV file ({error}).", str(path)) from None
     if len(rows) < 2:
-        raise TrackError(
-            f"{path} holds {len(rows)} rows; a recording has a row of names and at least one of values."
+        raise TrackFileError(
+            f"{path} holds {len(rows)} rows; a recording has a row of names and at least one of values.",
+            str(path),
         )
     names = rows[0][1]
     for line, row in rows[1:]:
         if any(cell.strip() for cell in row[len(names) :]):
-            raise TrackError(
-                f"{path}, row {line}: {len(row)} values under {len(names)} names, so it is not known which is which."
+            raise TrackFileError(
+                f"{path}, row {line}: {len(row)} values under {len(names)} names, so it is not known which is which.",
+                str(path),
             )
     return names, rows[1:]
 
@@ -87,12 +90,13 @@ def _numbers(path, header, rows, columns) -> np.ndarray:
             try:
                 values[k, j] = float(cell)
             except ValueError:
-                raise TrackError(
-                    f"{path}, row {line}, column {header[column]}: {cell!r} is not a number."
+                raise TrackFileError(
+                    f"{path}, row {line}, column {header[column]}: {cell!r} is not a number.", str(path)
                 ) from None
             if not np.isfinite(values[k, j]):
-                raise TrackError(
-                    f"{path}, row {line}, column {header[column]}: {cell!r} is not a finite number."
+                raise TrackFileError(
+                    f"{path}, row {line}, column {header[column]}: {cell!r} is not a finite number.",
+                    str(path),
                 )
     return values
 
@@ -117,11 +121,14 @@ def seconds(timecodes: list[str], take_fps: float) -> tuple[np.ndarray, tuple[st
     plain frame number. A jump back by more than half a day is midnight.
     """
     if take_fps <= 0:
-        raise TrackError(f"The frame rate of a take is above 0, got {take_fps:g}.")
+        raise TrackSettingError(
+            f"The frame rate of a take is above 0, got {take_fps:g}.", "take_fps", take_fps
+        )
     fields = [_fields(code) for code in timecodes]
     if len({len(row) for row in fields}) != 1:
-        raise TrackError(
-            f"The timecodes have different forms, such as {timecodes[0]!r} and {timecodes[-1]!r}."
+        raise TrackTextError(
+            f"The timecodes have different forms, such as {timecodes[0]!r} and {timecodes[-1]!r}.",
+            timecodes[-1],
         )
     table = np.array(fields)
     notes: tuple[str, ...] = ()
@@ -144,11 +151,11 @@ def _fields(code: str) -> list[float]:
     parts = re.split("[:;]", code.strip())
     try:
         numbers = [float(part) for part in parts]
-        if len(numbers) not in (1, 3, 4) or not np.isfinite(numbers).all():
-            raise ValueError
-        return numbers
     except ValueError:
-        raise TrackError(f"{code!r} is not a timecode; expected HH:MM:SS:FF.fff or a frame number.") from None
+        numbers = []
+    if len(numbers) not in (1, 3, 4) or not np.isfinite(numbers).all():
+        raise TrackTextError(f"{code!r} is not a timecode; expected HH:MM:SS:FF.fff or a frame number.", code)
+    return numbers
 
 
 def _rate_notes(frames: np.ndarray, whole_seconds: np.ndarray, take_fps: float) -> tuple[str, ...]:

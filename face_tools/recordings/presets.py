@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..coefficients import ARKIT_51, ASSUMED_ORDER, CoefficientOrder, experimental_note
-from ..track import FaceTrack, TrackError
+from ..track import FaceTrack
+from ..track_errors import ChoiceError
 from .recording import still_track
 
 SOURCE = "preset"
@@ -54,7 +55,7 @@ PRESETS: dict[str, dict[str, float]] = {
 def preset(name: str, strength: float = 1.0, order: CoefficientOrder = ASSUMED_ORDER) -> FaceTrack:
     """One frame of the expression `name`, its values times `strength`, kept in 0..1. Raises TrackError for another name."""
     if name not in PRESETS:
-        raise TrackError(f"There is no preset {name!r}; there are {', '.join(PRESETS)}.")
+        raise ChoiceError("preset", name, tuple(PRESETS))
     values = np.zeros((1, len(ARKIT_51)), np.float32)
     for key, value in PRESETS[name].items():
         for side in ("", "Left", "Right"):

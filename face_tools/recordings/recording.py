@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..coefficients import ASSUMED_ORDER, CoefficientOrder, experimental_note
-from ..track import FaceTrack, TrackError, require_length
+from ..track import FaceTrack, require_length
+from ..track_errors import TrackSettingError
 
 NO_LANDMARKS = "none"  # landmark scheme of a track that has no picture
 SIZE = (512, 512)
@@ -49,10 +50,12 @@ class Recording:
         Raises TrackError where the offset lies behind the end, or the track would be longer than any.
         """
         if fps <= 0:
-            raise TrackError(f"The frame rate of a track is above 0, got {fps:g}.")
+            raise TrackSettingError(f"The frame rate of a track is above 0, got {fps:g}.", "fps", fps)
         if offset > self.duration:
-            raise TrackError(
-                f"The offset of {offset:g} s lies behind the end of the recording, which lasts {self.duration:.2f} s."
+            raise TrackSettingError(
+                f"The offset of {offset:g} s lies behind the end of the recording, which lasts {self.duration:.2f} s.",
+                "offset",
+                offset,
             )
         count = require_length((self.duration - offset) * fps + 1, "The recording, its offset and its rate")
         own = self.times - self.times[0]

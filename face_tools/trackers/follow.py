@@ -10,7 +10,7 @@ from math import hypot
 import numpy as np
 
 from ..opencv import cv2
-from ..track import TrackError
+from ..track_errors import ChoiceError, CutError, TrackSettingError
 from .faces import Face
 from .schemes import scheme_of
 from .tiles import overlap
@@ -42,8 +42,10 @@ class Choice:
         """Raises TrackError where there is no such face."""
         if self.rule == "by number":
             if not 1 <= self.number <= len(faces):
-                raise TrackError(
-                    f"Face number {self.number} was asked for; the first frame with a face has {len(faces)}."
+                raise TrackSettingError(
+                    f"Face number {self.number} was asked for; the first frame with a face has {len(faces)}.",
+                    "face_number",
+                    self.number,
                 )
             return sorted(faces, key=lambda face: face.box[0])[self.number - 1]
         keys = {
@@ -52,7 +54,7 @@ class Choice:
             "nearest the centre": lambda face: np.linalg.norm(_centre(face) - np.array(size) / 2),
         }
         if self.rule not in keys:
-            raise TrackError(f"There is no way {self.rule!r} to choose a face; there are {', '.join(RULES)}.")
+            raise ChoiceError("rule for choosing a face", self.rule, RULES)
         return min(faces, key=keys[self.rule])
 
 
@@ -103,7 +105,7 @@ class Follower:
 
     def __init__(self, choice: Choice, scheme: str, on_cut: str = "follow"):
         if on_cut not in ON_CUT:
-            raise TrackError(f"There is no way {on_cut!r} to treat a cut; there are {', '.join(ON_CUT)}.")
+            raise ChoiceError("way to treat a cut", on_cut, ON_CUT)
         self._choice, self._points, self._on_cut = choice, list(scheme_of(scheme).parts[1:]), on_cut
         self._person, self._others = Looks(), Looks()
         self._centre = self._velocity = self._face = None
@@ -135,9 +137,10 @@ class Follower:
 
     def _cut(self, frame: np.ndarray, strangers: list[Candidate], candidates: list[Candidate]) -> Face | None:
         if self._on_cut == "stop":
-            raise TrackError(
+            raise CutError(
                 f"The clip shows another person from frame {self._frame} on (counted from 0). "
-                'Trim it there, or set on_cut to "follow" or "hold".'
+                'Trim it there, or set on_cut to "follow" or "hold".',
+                self._frame,
             )
         if self._on_cut == "hold":
             self.foreign.append(self._frame)

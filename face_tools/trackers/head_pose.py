@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import rotation_angles, similarity
-from ..track import TrackError
+from ..track_errors import SchemeError
 from .template import RIGID_CM, RIGID_POINTS
 
 # -5 / -0.4 * 386.2879122887948: the published focal length in pixels of a 512 px picture, 6 degrees across, nearly orthographic.
@@ -34,8 +34,9 @@ def solve(landmarks: np.ndarray, scheme: str, size: tuple[int, int]) -> tuple[np
     not bend its rotation, as it does where a lens is assumed (63 degrees add 6 degrees of false pitch off the centre).
     """
     if scheme != "mediapipe478" or landmarks.shape[-1] != 3:
-        raise TrackError(
-            f"Head pose needs three-dimensional mediapipe478 landmarks, got {landmarks.shape[-1]}D {scheme}."
+        raise SchemeError(
+            f"Head pose needs three-dimensional mediapipe478 landmarks, got {landmarks.shape[-1]}D {scheme}.",
+            scheme,
         )
     width, height = size
     pixels_per_cm, rotation, shift = similarity(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from ..coefficients import ARKIT_51, CoefficientOrder, experimental_note
-from ..track import TrackError
+from ..track_errors import FrameSizeError, TrackError, TrackLengthError
 from .faces import Face
 from .head_pose import solve
 from .straight_look import straight_pitch
@@ -42,10 +42,14 @@ class HostLandmarks:
     def track(self, frames: Iterable[np.ndarray]) -> Iterator[list[Face]]:
         for k, frame in enumerate(frames):
             if k >= len(self):
-                raise TrackError(f"There are landmarks for {len(self)} frames and more images than that.")
+                raise TrackLengthError(
+                    "landmarks input", len(self), "clip", k + 1, "it must have as many frames as the clip."
+                )
             if (frame.shape[1], frame.shape[0]) != self.size:
-                raise TrackError(
-                    f"The landmarks were made on {self.size[0]}x{self.size[1]} pictures, these are {frame.shape[1]}x{frame.shape[0]}."
+                raise FrameSizeError(
+                    f"The landmarks were made on {self.size[0]}x{self.size[1]} pictures, these are {frame.shape[1]}x{frame.shape[0]}.",
+                    (frame.shape[1], frame.shape[0]),
+                    self.size,
                 )
             yield self.faces(k)
 

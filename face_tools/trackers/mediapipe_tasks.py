@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 
 from ..coefficients import ARKIT_51, ORDER_FILE, experimental_note, network_order
-from ..track import TrackError
+from ..track_errors import UnusableTrackerError
 from .faces import Detection, Face, ModelFiles
 from .mediapipe_source import MAX_FACES, MediaPipeSource, detection, installed_version, landmarks_of
 from .straight_look import CALIBRATION, straight_pitch
@@ -83,12 +83,13 @@ def open_source(models: ModelFiles) -> "TasksSource":
         )
     except OSError as error:
         if "libEGL" in str(error) or "libGLES" in str(error):
-            raise TrackError(
-                "MediaPipe needs the system libraries libEGL and libGLESv2 (Debian/Ubuntu: apt install libegl1 libgles2)."
+            raise UnusableTrackerError(
+                "MediaPipe needs the system libraries libEGL and libGLESv2 (Debian/Ubuntu: apt install libegl1 libgles2).",
+                NAME,
             ) from None
         raise
     except (RuntimeError, ValueError) as error:
-        raise TrackError(f"MediaPipe cannot use {path}: {error}") from None
+        raise UnusableTrackerError(f"MediaPipe cannot use {path}: {error}", NAME) from None
 
 
 def _detector(path: str):
@@ -137,7 +138,7 @@ def by_name(categories) -> np.ndarray:
     scores = {category.category_name: category.score for category in categories}
     absent = [name for name in ARKIT_51 if name not in scores]
     if absent:
-        raise TrackError(
-            f"The Face Landmarker gave no {', '.join(absent)}; use the published face_landmarker.task."
+        raise UnusableTrackerError(
+            f"The Face Landmarker gave no {', '.join(absent)}; use the published face_landmarker.task.", NAME
         )
     return np.float32([scores[name] for name in ARKIT_51])

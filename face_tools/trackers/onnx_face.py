@@ -8,7 +8,7 @@ import numpy as np
 
 from ..geometry import transform
 from ..opencv import cv2
-from ..track import TrackError
+from ..track_errors import UnusableTrackerError
 from .onnx_session import OnnxNet
 
 LANDMARK_FILE, POSE_FILE, COEFFICIENT_FILE = (
@@ -146,8 +146,9 @@ class PoseNet:
         """
         numbers = self.net(to_input(pictures))[0].reshape(len(pictures), -1)
         if numbers.shape[1] < TRANSLATION.stop:
-            raise TrackError(
-                f"{self.net.path} gives {numbers.shape[1]} numbers a face; expected at least {TRANSLATION.stop}."
+            raise UnusableTrackerError(
+                f"{self.net.path} gives {numbers.shape[1]} numbers a face; expected at least {TRANSLATION.stop}.",
+                self.net.path,
             )
         translation = [
             frame_translation(t, cut, size, focal_length)

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from ..track import TrackError
+from ..track_errors import UnusableTrackerError
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # the first that is there and works
 
@@ -24,8 +24,9 @@ class OnnxNet:
             Exception
         ) as error:  # onnxruntime raises a dozen classes of its own for a file that it cannot read
             size = os.path.getsize(path)
-            raise TrackError(
-                f"{path} ({size} bytes) cannot be loaded as an ONNX model; fetch it again if it was cut short ({error})."
+            raise UnusableTrackerError(
+                f"{path} ({size} bytes) cannot be loaded as an ONNX model; fetch it again if it was cut short ({error}).",
+                path,
             ) from None
         self.path = path
         self.wanted = wanted[0]
@@ -40,9 +41,10 @@ class OnnxNet:
         shape, given = self.input.shape, len(self.session.get_outputs())
         sizes = [size if isinstance(size, int) else want for size, want in zip(shape[1:], (3, height, width))]
         if len(shape) != 4 or sizes != [3, height, width] or given < outputs:
-            raise TrackError(
+            raise UnusableTrackerError(
                 f"{self.path} takes {shape} and gives {given} outputs; "
-                f"expected (batch, 3, {height}, {width}) and at least {outputs}, so this is another model."
+                f"expected (batch, 3, {height}, {width}) and at least {outputs}, so this is another model.",
+                self.path,
             )
         return self
 

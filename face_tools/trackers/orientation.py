@@ -13,7 +13,7 @@ from itertools import islice
 
 import numpy as np
 
-from ..track import TrackError
+from ..track_errors import UnusableTrackerError
 from .continuity import Continuity, meets, tilted
 from .faces import Detection, Face, Source, detections
 from .sanity_checks import POSSIBLE, doubt
@@ -69,7 +69,9 @@ def _stretch(
         frame = waiting.popleft()
         yield frame, watch(frame, faces, turn)
     if waiting:
-        raise TrackError(f"The tracker {source.name} gave no answer for the last {len(waiting)} frames.")
+        raise UnusableTrackerError(
+            f"The tracker {source.name} gave no answer for the last {len(waiting)} frames.", source.name
+        )
 
 
 def opening_turn(source: Source, frames: Iterator[np.ndarray], upcoming: deque[np.ndarray]) -> int:

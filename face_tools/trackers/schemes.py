@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..track import TrackError
+from ..track_errors import SchemeError
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,11 @@ SCHEMES = {
 def scheme_of(name: str) -> Scheme:
     """The scheme called `name`. Raises TrackError for a track without landmarks, and for a name that this pack does not know."""
     if name == "none":
-        raise TrackError(
+        raise SchemeError(
             "This track has no landmarks: a recording or a preset comes without a picture. Track a video or a picture, and wire the "
-            "recording into the coefficients input of that node, or mix it in with Mix Tracks."
+            "recording into the coefficients input of that node, or mix it in with Mix Tracks.",
+            name,
         )
     if name not in SCHEMES:
-        raise TrackError(f"Landmark scheme {name!r} is unknown; this pack knows {', '.join(SCHEMES)}.")
+        raise SchemeError(f"Landmark scheme {name!r} is unknown; this pack knows {', '.join(SCHEMES)}.", name)
     return SCHEMES[name]

@@ -6,7 +6,7 @@ import logging
 import os
 from importlib import import_module
 
-from ..track import TrackError
+from ..track_errors import ChoiceError, UnusableTrackerError
 from .faces import ModelFiles, Source
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def choose(models: ModelFiles) -> str:
         if reasons[name] is None:
             return name
     lacks = " ".join(f"[{name}] {reason}" for name, reason in reasons.items())
-    raise TrackError(f"No face tracker can be used here. {lacks}")
+    raise UnusableTrackerError(f"No face tracker can be used here. {lacks}", AUTO)
 
 
 def open_source(name: str, models: ModelFiles) -> Source:
@@ -56,14 +56,15 @@ def open_source(name: str, models: ModelFiles) -> Source:
     if name == AUTO:
         name = choose(models)
     if name not in MODULES:
-        raise TrackError(f"There is no face tracker {name!r}; there are {', '.join([AUTO, *MODULES])}.")
+        raise ChoiceError("face tracker", name, (AUTO, *MODULES))
     module = _module(name)
     if reason := module.missing(models):
-        raise TrackError(reason)
+        raise UnusableTrackerError(reason, name)
     if sentence := consent(name):
         if os.environ.get(ALLOWED) != "1":
-            raise TrackError(
-                f"{sentence} A workflow cannot allow that: start ComfyUI with {ALLOWED}=1 in its environment if you do."
+            raise UnusableTrackerError(
+                f"{sentence} A workflow cannot allow that: start ComfyUI with {ALLOWED}=1 in its environment if you do.",
+                name,
             )
         log.warning("%s", sentence)
     return module.open_source(models)

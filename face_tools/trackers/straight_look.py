@@ -14,7 +14,8 @@ import os
 import numpy as np
 
 from ..geometry import wrapped
-from ..track import FaceTrack, TrackError
+from ..track import FaceTrack
+from ..track_errors import TrackFileError
 
 # Median pitch of nearly frontal faces (yaw and roll within 10 degrees): HelloMeme's example pictures and
 # photographs, with equal weight. ComfyUI's landmarker is MediaPipe's Face Landmarker in another form.
@@ -45,13 +46,18 @@ def load(path: str | os.PathLike) -> dict[str, float]:
     try:
         with open(path, encoding="utf-8") as file:
             degrees = {str(name): float(value) for name, value in json.load(file)["degrees"].items()}
-        if not all(abs(value) <= MOST for value in degrees.values()):
-            raise ValueError(f"it holds a tilt beyond {MOST:g} degrees")
-        return degrees
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TrackError(
-            f"{path} is no calibration of head poses ({error}). Run `python run.py calibrate CLIP` again."
-        ) from None
+        raise _unusable(path, str(error)) from None
+    if not all(abs(value) <= MOST for value in degrees.values()):
+        raise _unusable(path, f"it holds a tilt beyond {MOST:g} degrees")
+    return degrees
+
+
+def _unusable(path: str | os.PathLike, reason: str) -> TrackFileError:
+    return TrackFileError(
+        f"{path} is no calibration of head poses ({reason}). Run `python run.py calibrate CLIP` again.",
+        str(path),
+    )
 
 
 def with_zero(track: FaceTrack, zero: float) -> FaceTrack:

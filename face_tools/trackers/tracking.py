@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from ..geometry import wrapped
-from ..track import FaceTrack, TrackError
+from ..track import FaceTrack
+from ..track_errors import ChoiceError, FrameSizeError, NoFaceError
 from .faces import Face, Source
 from .follow import LARGEST, Choice, Follower
 from .orientation import look
@@ -40,14 +41,16 @@ def track_faces(
     for frame, faces in look(source, frames):
         shape = frame.shape[1], frame.shape[0]
         if size not in (None, shape):
-            raise TrackError(
-                f"Frame {len(rows)} measures {shape[0]}x{shape[1]}, the frames before it {size[0]}x{size[1]}."
+            raise FrameSizeError(
+                f"Frame {len(rows)} measures {shape[0]}x{shape[1]}, the frames before it {size[0]}x{size[1]}.",
+                shape,
+                size,
             )
         size = shape
         rows.append(follow(frame, faces))
         tick(len(rows))
     if not len(rows):
-        raise TrackError("There is no frame to track: the clip is empty.")
+        raise NoFaceError("There is no frame to track: the clip is empty.")
     valid, arrays = without_jumps(*rows.measured(), fps)
     notes = source.notes + cut_notes(follow.cuts, follow.foreign)
     notes += check_misses(valid, on_miss, follow.foreign) + tilt_notes(valid, arrays["rotation"])
@@ -137,17 +140,16 @@ def check_misses(valid: np.ndarray, on_miss: str, foreign: list[int] = ()) -> tu
     Raises TrackError where the policy does not allow them.
     """
     if on_miss not in ON_MISS:
-        raise TrackError(
-            f"There is no policy {on_miss!r} for a missed frame; there are {', '.join(ON_MISS)}."
-        )
+        raise ChoiceError("policy for missed frames", on_miss, ON_MISS)
     if valid.all():
         return ()
     if not valid.any():
-        raise TrackError(f"No face was found in any of the {len(valid)} frames.")
+        raise NoFaceError(f"No face was found in any of the {len(valid)} frames.")
     missed = f"in {(~valid).sum()} of {len(valid)} frames ({ranges(np.flatnonzero(~valid))}, counted from 0)"
     if on_miss == "stop" and set(np.flatnonzero(~valid)) - set(foreign):
-        raise TrackError(
-            f'The face was not found {missed}. Set on_miss to "hold" or "interpolate", or trim the clip.'
+        raise NoFaceError(
+            f'The face was not found {missed}. Set on_miss to "hold" or "interpolate", or trim the clip.',
+            int(np.flatnonzero(~valid)[0]),
         )
     done = "are interpolated" if on_miss == "interpolate" else "hold the last measured row"
     return (f"The face was not found {missed}; these rows {done}.",)

@@ -16,7 +16,8 @@ from sk_portrait.face_tools.coefficients import (
     network_order,
     to_network_order,
 )
-from sk_portrait.face_tools.track import TrackError
+from sk_portrait.face_tools.track_errors import TrackError, TrackFileError
+from sk_portrait.testing.raised import raises
 
 MEASURED = CoefficientOrder(tuple(reversed(LIVE_LINK_51)), "measured on a clip", True, (0.5,) * 51)
 
@@ -53,7 +54,7 @@ def test_an_order_with_a_name_missing_is_refused():
 
 def test_another_json_file_is_refused(tmp_path):
     (tmp_path / "order.json").write_text('{"a": 1}')
-    with pytest.raises(TrackError, match="not a coefficient order"):
+    with raises(TrackFileError, file=str(tmp_path / "order.json")):
         network_order(tmp_path / "order.json")
 
 

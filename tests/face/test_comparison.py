@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from sk_portrait.drawn_heads import Identity, State, clip, draw, truth
-from sk_portrait.face_tools import track as tracks
 from sk_portrait.face_tools.coefficients import ARKIT_51
 from sk_portrait.face_tools.comparison import curves, distances, faults, limits, looks, pictures, pixels
 from sk_portrait.face_tools.comparison.compare import compare, report
 from sk_portrait.face_tools.comparison.evidence import Evidence
 from sk_portrait.face_tools.comparison.gather import gather
+from sk_portrait.face_tools.track_errors import FrameSizeError, TrackLengthError
 from sk_portrait.face_tools.trackers.straight_look import with_zero
 from sk_portrait.testing import talking_head
+from sk_portrait.testing.raised import raises
 
 FPS, SIZE, FRAMES, MOTION = 15.0, 160, 60, 3
 ANN, BEN, DAN, EVE = (Identity.of(seed) for seed in (11, 1, 7, 4))
@@ -88,7 +89,7 @@ def test_a_missed_face_is_named_and_left_out_of_the_means():
 
 
 def test_tracks_of_two_lengths_are_refused_with_both():
-    with pytest.raises(tracks.TrackError, match="60 frames and the result has 59"):
+    with raises(TrackLengthError, frames=60, expected=59):
         judged(acted()[:-1], told().rows(slice(0, -1)))
 
 
@@ -247,7 +248,7 @@ def test_psnr_and_ssim_are_those_of_scikit_image():
     assert pixels.psnr(b, a) == pytest.approx(peak_signal_noise_ratio(a, b), abs=1e-9)
     assert pixels.ssim(b, a) == pytest.approx(structural_similarity(a, b, channel_axis=2), abs=1e-9)
     assert pixels.psnr(a, a) == np.inf and pixels.ssim(a, a) == pytest.approx(1)
-    with pytest.raises(tracks.TrackError, match="96x96 and 64x64"):
+    with raises(FrameSizeError, size=(64, 64), expected=(96, 96)):
         pixels.psnr(a, draw(ANN, State(), 64))
 
 

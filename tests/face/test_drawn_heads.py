@@ -10,8 +10,9 @@ from sk_portrait.face_tools.editing.approximate import approximate_coefficients
 from sk_portrait.face_tools.pictures.crop import CROP_RULES, portrait_crop
 from sk_portrait.face_tools.pictures.head_pose_raster import box_corners
 from sk_portrait.face_tools.pictures.patches import plan_patches
-from sk_portrait.face_tools.track import TrackError
+from sk_portrait.face_tools.track_errors import TrackSettingError
 from sk_portrait.face_tools.trackers import head_pose
+from sk_portrait.testing.raised import raises
 
 SIZE = 256
 ANN, BEN = Identity.of(1), Identity.of(7)
@@ -68,7 +69,7 @@ def test_a_head_that_leaves_the_picture_is_still_drawn():
 
 
 def test_a_head_behind_the_camera_is_said():
-    with pytest.raises(TrackError, match="cannot be drawn at translation z = 0.40"):
+    with raises(TrackSettingError, setting="translation", value=0.4):
         draw(ANN, State(translation=np.array([0, 0, 0.4])), 64)
 
 

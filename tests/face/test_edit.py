@@ -11,7 +11,14 @@ from sk_portrait.face_tools.editing.adjust import adjust, matching_names, parse
 from sk_portrait.face_tools.editing.edit import merge_expression, smooth, smooth_rows
 from sk_portrait.face_tools.editing.timeline import cross_fade, retime, rows_at
 from sk_portrait.face_tools.recordings.presets import PRESETS, preset
-from sk_portrait.face_tools.track import FaceTrack, TrackError
+from sk_portrait.face_tools.track import FaceTrack
+from sk_portrait.face_tools.track_errors import (
+    ChoiceError,
+    NoCoefficientsError,
+    TrackError,
+    TrackSettingError,
+)
+from sk_portrait.testing.raised import raises
 
 
 def make(count=20, fps=25.0, source="test", seed=0, coefficients=True, points=478):
@@ -173,7 +180,7 @@ def test_any_text_is_an_edit_or_one_sentence(text):
 
 
 def test_coefficients_that_are_not_there_cannot_be_edited():
-    with pytest.raises(TrackError, match="has no expression coefficients, so jawOpen cannot be edited"):
+    with raises(NoCoefficientsError, source="test"):
         adjust(make(coefficients=False), parse("jawOpen*2"))
     assert adjust(make(coefficients=False), parse("yaw*0")).rotation[:, 1].any() == np.False_
 
@@ -231,17 +238,21 @@ def test_one_row_can_be_made_long():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "setting", "value"),
     [
-        ({"first": 5, "last": 30}, "rows 0 to 19, so rows 5 to 30 cannot be cut out"),
-        ({"frames": 30}, "30 frames were asked for, but one pass gives 20"),
-        ({"speed": 0}, "above 0, got 0 and 25"),
-        ({"ends": "bounce"}, "no 'bounce'"),
+        ({"first": 5, "last": 30}, "first_frame", 5),
+        ({"frames": 30}, "frames", 30),
+        ({"speed": 0}, "speed", 0),
     ],
 )
-def test_impossible_times_are_named(options, message):
-    with pytest.raises(TrackError, match=message):
+def test_impossible_times_are_named(options, setting, value):
+    with raises(TrackSettingError, setting=setting, value=value):
         retime(make(), **options)
+
+
+def test_an_unknown_way_to_play_a_track_is_named():
+    with raises(ChoiceError, value="bounce", choices=("once", "loop", "ping-pong")):
+        retime(make(), ends="bounce")
 
 
 def test_cross_fade_meets_in_the_middle():
@@ -262,7 +273,7 @@ def test_only_like_joins_like():
         cross_fade(a, make(10, fps=30.0), 2)
     with pytest.raises(TrackError, match="Only one of the two"):
         cross_fade(a, make(10, coefficients=False), 2)
-    with pytest.raises(TrackError, match="cross-fade of 11 rows does not fit into tracks of 10 and 10"):
+    with raises(TrackSettingError, setting="frames", value=11):
         cross_fade(a, make(10), 11)
 
 
@@ -300,12 +311,12 @@ def test_a_track_without_coefficients_takes_those_of_another():
         .min()
         > 0.69
     )
-    with pytest.raises(TrackError, match="has no expression coefficients"):
+    with raises(NoCoefficientsError, source="test"):
         merge_expression(make(5), make(5, coefficients=False))
 
 
 def test_an_expression_that_ends_early_is_named():
-    with pytest.raises(TrackError, match="lasts 0.40 s, the head pose from test 0.80 s"):
+    with raises(TrackSettingError, setting="expression", value=0.4):
         merge_expression(make(20), make(10))
     assert len(merge_expression(make(20), make(19))) == 20  # one frame less is the rounding of two recorders
 
@@ -333,7 +344,7 @@ def test_presets_have_two_sides_and_unknown_ones_a_list():
         == np.float32(0.7)
     )
     assert value(preset("wink"), "eyeBlinkRight") == 0
-    with pytest.raises(TrackError, match="no preset 'grin'; there are neutral, smile"):
+    with raises(ChoiceError, what="preset", value="grin"):
         preset("grin")
 
 

@@ -16,10 +16,12 @@ from sk_portrait.face_tools.coefficients import ARKIT_51
 from sk_portrait.face_tools.editing import expression_table
 from sk_portrait.face_tools.editing.approximate import approximate_coefficients
 from sk_portrait.face_tools.recordings.presets import preset
-from sk_portrait.face_tools.track import FaceTrack, TrackError
+from sk_portrait.face_tools.track import FaceTrack
+from sk_portrait.face_tools.track_errors import NoFaceError, SchemeError, TrackSettingError
 from sk_portrait.face_tools.trackers import sources
 from sk_portrait.face_tools.trackers.faces import ModelFiles
 from sk_portrait.face_tools.trackers.tracking import track_faces
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.real_faces import landmarker_models
 from sk_portrait.testing.talking_head import talking_head
 
@@ -132,12 +134,12 @@ def test_two_dimensional_landmarks_are_enough():
 
 def test_what_cannot_be_estimated_is_named():
     track = tracked("talking head", "mediapipe-mesh")
-    with pytest.raises(TrackError, match="neutral frame is 120; the track has frames 0 to 119"):
+    with raises(TrackSettingError, setting="neutral_frame", value=120):
         approximate_coefficients(track, neutral_frame=120)
     unseen = track.replace(valid=np.arange(120) != 3)
-    with pytest.raises(TrackError, match="In the neutral frame, 3, no face was detected"):
+    with raises(NoFaceError, frame=3):
         approximate_coefficients(unseen, neutral_frame=3)
-    with pytest.raises(TrackError, match="this track has none"):
+    with raises(SchemeError, scheme="none"):
         approximate_coefficients(preset("smile"), replace=True)
 
 

@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from sk_portrait.face_tools.track import TrackError
+from sk_portrait.face_tools.track_errors import ChoiceError, CutError
 from sk_portrait.face_tools.trackers import sources
 from sk_portrait.face_tools.trackers.faces import ModelFiles
 from sk_portrait.face_tools.trackers.follow import Choice
 from sk_portrait.face_tools.trackers.tracking import track_faces
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.real_faces import photograph
 from sk_portrait.testing.talking_head import talking_head
 
@@ -87,7 +88,7 @@ def test_a_cut_to_another_person_is_followed_and_named(mesh):
 
 
 def test_a_cut_to_another_person_can_stop(mesh):
-    with pytest.raises(TrackError, match="another person from frame 5 on"):
+    with raises(CutError, frame=5):
         track_faces(interview(mesh), mesh, 25.0, on_cut="stop")
 
 
@@ -117,5 +118,5 @@ def test_a_second_person_enters_and_stays(mesh):
 
 
 def test_an_unknown_way_to_treat_a_cut(mesh):
-    with pytest.raises(TrackError, match="'skip'.*follow, stop, hold"):
+    with raises(ChoiceError, value="skip", choices=("follow", "stop", "hold")):
         track_faces(scene(mesh, man=LEFT), mesh, 25.0, on_cut="skip")

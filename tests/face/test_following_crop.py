@@ -12,7 +12,8 @@ from sk_portrait.face_tools.pictures.head_pose_raster import box_corners
 from sk_portrait.face_tools.pictures.leaving import leaving, leaving_notes
 from sk_portrait.face_tools.pictures.paste import paste_back, window_mask
 from sk_portrait.face_tools.pictures.patches import plan_patches
-from sk_portrait.face_tools.track import TrackError
+from sk_portrait.face_tools.track_errors import TrackError, TrackLengthError
+from sk_portrait.testing.raised import raises
 
 RULE = CROP_RULES["v5"]
 SIDE, FRAMES, NOSE = 640, 40, 4
@@ -171,5 +172,5 @@ def test_a_trimmed_track_keeps_the_squares_of_its_frames():
 
 
 def test_another_number_of_frames_is_refused():
-    with pytest.raises(TrackError, match="through 40 frames, and there are 3"):
+    with raises(TrackLengthError, frames=3, expected=40):
         following_crop(walking(), RULE).track(walking(3))

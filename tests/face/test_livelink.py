@@ -13,7 +13,9 @@ from sk_portrait.face_tools.geometry import rotation_matrix
 from sk_portrait.face_tools.recordings.arkit_json import read_arkit_json
 from sk_portrait.face_tools.recordings.livelink import read_live_link, seconds
 from sk_portrait.face_tools.recordings.recording import Recording
-from sk_portrait.face_tools.track import FaceTrack, TrackError
+from sk_portrait.face_tools.track import FaceTrack
+from sk_portrait.face_tools.track_errors import TrackError, TrackFileError, TrackSettingError, TrackTextError
+from sk_portrait.testing.raised import raises
 
 ANGLES = ("HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll", "RightEyeYaw", "RightEyePitch",
           "RightEyeRoll")  # fmt: skip
@@ -106,9 +108,7 @@ def test_offset_forward_and_back(tmp_path):
     assert list(np.flatnonzero(~earlier.valid)) == [0, 1, 2, 3, 4, 5] and column(earlier, "jawOpen")[
         6
     ] == pytest.approx(0)
-    with pytest.raises(
-        TrackError, match="offset of 3 s lies behind the end of the recording, which lasts 1.00 s"
-    ):
+    with raises(TrackSettingError, setting="offset", value=3):
         recording.to_track(30, offset=3)
 
 
@@ -210,7 +210,7 @@ def test_rows_out_of_order_go_by_their_time(tmp_path):
 def test_bad_takes_get_one_sentence(tmp_path, text, message):
     path = tmp_path / "take.csv"
     path.write_text(text)
-    with pytest.raises(TrackError, match=message):
+    with pytest.raises((TrackFileError, TrackTextError, TrackSettingError), match=message):
         read_live_link(path)
 
 
@@ -271,7 +271,7 @@ def test_both_json_forms_agree(tmp_path):
 def test_bad_json_gets_one_sentence(tmp_path, data, message):
     path = tmp_path / "take.json"
     path.write_text(data)
-    with pytest.raises(TrackError, match=message):
+    with pytest.raises((TrackFileError, TrackTextError, TrackSettingError), match=message):
         read_arkit_json(path)
 
 

@@ -70,7 +70,6 @@ def install(monkeypatch):
     """install() -> the command that the installation runs, None if it runs none."""
     spec = importlib.util.spec_from_file_location("sk_portrait_install", ROOT / "install.py")
     script = importlib.util.module_from_spec(spec)
-    monkeypatch.syspath_prepend(str(ROOT))
     spec.loader.exec_module(script)
     monkeypatch.setattr(script, "opencv", opencv)
 

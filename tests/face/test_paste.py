@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from sk_portrait.face_tools.pictures.crop import Crop
 from sk_portrait.face_tools.pictures.paste import feathered_square, paste_back, window_mask
-from sk_portrait.face_tools.track import TrackError
+from sk_portrait.face_tools.track_errors import FrameSizeError
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.talking_head import talking_head
 
 ROUND_TRIP = 2 / 255
@@ -78,7 +79,7 @@ def test_colour_match_is_off_by_default_and_takes_mean_and_spread():
 
 def test_sizes_that_do_not_fit_are_named():
     crop = Crop(0, 0, 50, 100, (60, 60))
-    with pytest.raises(TrackError, match="frames of 60x60, these are 80x70"):
+    with raises(FrameSizeError, size=(80, 70), expected=(60, 60)):
         crop.cut(np.zeros((70, 80, 3), np.float32))
-    with pytest.raises(TrackError, match="made at 100x100, this one is 120x100"):
+    with raises(FrameSizeError, size=(120, 100), expected=(100, 100)):
         crop.restore(np.zeros((100, 120, 3), np.float32))

@@ -7,7 +7,8 @@ from sk_portrait.drawn_heads import Identity, State, draw, truth
 from sk_portrait.face_tools.coefficients import ARKIT_51
 from sk_portrait.face_tools.editing import poses
 from sk_portrait.face_tools.pictures.puppet import Puppet
-from sk_portrait.face_tools.track import TrackError
+from sk_portrait.face_tools.track_errors import SchemeError, TrackTextError
+from sk_portrait.testing.raised import raises
 
 SIZE = 256
 CORNERS, LIPS, LIDS, TIP = (
@@ -79,7 +80,7 @@ def test_a_portrait_of_other_landmarks_is_refused():
     who, rest = Identity.of(5), State()
     track = truth(who, [rest], SIZE)
     other = track.replace(scheme="hello222", landmarks=track.landmarks[:, :222])
-    with pytest.raises(TrackError, match="moved by 3D mediapipe478 landmarks; this track has hello222"):
+    with raises(SchemeError, scheme="hello222"):
         Puppet(draw(who, rest, SIZE), other)
 
 
@@ -121,5 +122,5 @@ def test_key_poses_ease_and_loop():
     ],
 )
 def test_a_wrong_line_is_quoted(text, sentence):
-    with pytest.raises(TrackError, match=sentence):
+    with pytest.raises(TrackTextError, match=sentence):
         poses.key_poses(text)

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from sk_portrait.face_tools.coefficients import ARKIT_51, ASSUMED_ORDER
-from sk_portrait.face_tools.track import TrackError
+from sk_portrait.face_tools.track_errors import FrameSizeError, TrackError, UnusableTrackerError
 from sk_portrait.face_tools.trackers import mediapipe_mesh, mediapipe_tasks, sources
 from sk_portrait.face_tools.trackers.faces import ModelFiles
 from sk_portrait.face_tools.trackers.head_pose import solve
 from sk_portrait.face_tools.trackers.host_landmarks import HostLandmarks
 from sk_portrait.face_tools.trackers.tracking import track_faces
+from sk_portrait.testing.raised import raises
 
 
 @pytest.fixture
@@ -43,14 +44,12 @@ def test_auto_prefers_coefficients_and_falls_back_to_the_mesh(tmp_path, pretend)
 def test_mediapipe_1_is_never_taken_unasked(tmp_path, pretend):
     pretend("1.2.2")
     models = bundle(tmp_path)
-    with pytest.raises(TrackError, match="No face tracker can be used here.*sends usage metrics") as error:
+    with pytest.raises(UnusableTrackerError, match="sends usage metrics") as error:
         sources.choose(models)
     assert "1.2.2 is installed; put face_landmarker.task in place" in str(error.value)
     assert mediapipe_tasks.missing(models) is None
     assert "sends usage metrics" in mediapipe_tasks.consent()
-    with pytest.raises(
-        TrackError, match="A workflow cannot allow that: start ComfyUI with SK_PORTRAIT_ALLOW_METRICS=1"
-    ):
+    with pytest.raises(UnusableTrackerError, match="start ComfyUI with SK_PORTRAIT_ALLOW_METRICS=1"):
         sources.open_source("mediapipe-tasks", models)
 
 
@@ -59,7 +58,9 @@ def test_without_mediapipe_each_source_says_how_to_get_it(tmp_path, pretend):
     assert "pip install" in mediapipe_mesh.missing(ModelFiles()) and "pip install" in mediapipe_tasks.missing(
         ModelFiles()
     )
-    with pytest.raises(TrackError, match=r"\[hello-onnx\].*\[mediapipe-tasks\].*\[mediapipe-mesh\]"):
+    with pytest.raises(
+        UnusableTrackerError, match=r"\[hello-onnx\].*\[mediapipe-tasks\].*\[mediapipe-mesh\]"
+    ):
         sources.choose(ModelFiles((str(tmp_path),)))
 
 
@@ -80,11 +81,11 @@ def test_a_bundle_that_is_none_is_recognised_before_mediapipe_sees_it(tmp_path, 
     pretend("0.10.21")
     (tmp_path / mediapipe_tasks.FILE).write_text("<html>404</html>")
     with pytest.raises(
-        TrackError, match=r"\(16 bytes\) is not a MediaPipe task bundle; it looks like an HTML page"
+        UnusableTrackerError, match=r"\(16 bytes\) is not a MediaPipe task bundle; it looks like an HTML page"
     ):
         sources.open_source("mediapipe-tasks", ModelFiles((str(tmp_path),)))
     models = bundle(tmp_path, mediapipe_tasks.MEMBERS - {"face_blendshapes.tflite"})
-    with pytest.raises(TrackError, match="lacks face_blendshapes.tflite"):
+    with pytest.raises(UnusableTrackerError, match="lacks face_blendshapes.tflite"):
         sources.open_source("mediapipe-tasks", models)
 
 
@@ -92,7 +93,7 @@ def test_a_bundle_of_the_right_form_with_the_wrong_content(tmp_path):
     pytest.importorskip("mediapipe")
     if mediapipe_tasks.consent():
         pytest.skip("MediaPipe 1.x would send usage metrics")
-    with pytest.raises(TrackError, match="MediaPipe cannot use .*face_landmarker.task"):
+    with raises(UnusableTrackerError, tracker="mediapipe-tasks"):
         sources.open_source("mediapipe-tasks", bundle(tmp_path))
 
 
@@ -106,7 +107,7 @@ def categories(names=ARKIT_51):
 
 def test_blendshapes_go_by_name():
     assert np.allclose(mediapipe_tasks.by_name(categories()), np.arange(51) / 100)
-    with pytest.raises(TrackError, match="gave no jawOpen"):
+    with pytest.raises(UnusableTrackerError, match="gave no jawOpen"):
         mediapipe_tasks.by_name(categories([name for name in ARKIT_51 if name != "jawOpen"]))
 
 
@@ -189,7 +190,7 @@ def test_something_else_is_not_the_hosts_landmarks(wrong):
 
 
 def test_sizes_that_differ_are_named():
-    with pytest.raises(TrackError, match="made on 640x360 pictures, these are 320x240"):
+    with raises(FrameSizeError, size=(320, 240), expected=(640, 360)):
         track_faces(
             [np.zeros((240, 320, 3), np.uint8)], HostLandmarks(payload([[a_head()]]), ASSUMED_ORDER), 25.0
         )

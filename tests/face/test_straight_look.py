@@ -8,9 +8,10 @@ from sk_portrait.face_tools import track_file
 from sk_portrait.face_tools.editing.timeline import cross_fade
 from sk_portrait.face_tools.geometry import rotation_angles, rotation_matrix
 from sk_portrait.face_tools.report import describe
-from sk_portrait.face_tools.track import TrackError
+from sk_portrait.face_tools.track_errors import TrackFileError
 from sk_portrait.face_tools.trackers import straight_look
 from sk_portrait.face_tools.trackers.straight_look import alike, straight_pitch, with_zero
+from sk_portrait.testing.raised import raises
 
 TILT = np.radians(8.6)
 MESH = "mediapipe-mesh"
@@ -94,7 +95,7 @@ def test_a_calibration_replaces_the_usual_values_of_the_trackers_that_it_names(t
     assert straight_pitch("mediapipe-tasks", path) == straight_pitch("mediapipe-tasks")
     for content in ("{}", "[]", '{"degrees": {"a": 60}}', '{"degrees": {"a": NaN}}'):
         path.write_text(content)
-        with pytest.raises(TrackError, match="is no calibration of head poses"):
+        with raises(TrackFileError, file=str(path)):
             straight_pitch(MESH, path)
 
 

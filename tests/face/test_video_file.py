@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from sk_portrait.errors import EmptyClipError
 from sk_portrait.face_tools import video
 from sk_portrait.face_tools.sound import sound
 from sk_portrait.face_tools.video_file import write
+from sk_portrait.testing.raised import raises
 
 
 def bars(count: int, size: tuple[int, int] = (96, 64)):
@@ -45,7 +47,7 @@ def test_a_part_of_the_sound_is_that_part(tmp_path):
 
 
 def test_no_frame_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="no frame"):
+    with raises(EmptyClipError, what="frame to write"):
         write(str(tmp_path / "none.mp4"), iter(()), 25.0)
 
 

@@ -16,6 +16,7 @@ import pytest
 from sk_portrait.face_tools import video
 from sk_portrait.face_tools.pictures.crop import Clip, Crop
 from sk_portrait.face_tools.track import FaceTrack
+from sk_portrait.face_tools.track_errors import UnusableTrackerError
 from sk_portrait.face_tools.trackers import mediapipe_mesh, mediapipe_tasks, sources
 from sk_portrait.face_tools.trackers.faces import ModelFiles
 from sk_portrait.face_tools.trackers.tracking import track_faces
@@ -72,9 +73,7 @@ def test_a_workflow_cannot_allow_a_tracker_that_sends_usage_metrics(tmp_path, mo
     monkeypatch.setattr(mediapipe_tasks, "_broken", lambda *_: None)
     (tmp_path / mediapipe_tasks.FILE).write_bytes(b"model")
     with mock.patch.object(mediapipe_tasks, "open_source") as ran:
-        with pytest.raises(
-            ValueError, match="sends usage metrics .* A workflow cannot allow that: start ComfyUI with"
-        ):
+        with pytest.raises(UnusableTrackerError, match="A workflow cannot allow that: start ComfyUI with"):
             sources.open_source("mediapipe-tasks", ModelFiles((str(tmp_path),)))
     assert not ran.called
 

@@ -23,8 +23,10 @@ from sk_portrait.face_tools.editing.adjust import parse
 from sk_portrait.face_tools.editing.timeline import retime
 from sk_portrait.face_tools.recordings.arkit_json import read_arkit_json
 from sk_portrait.face_tools.recordings.livelink import read_live_link
-from sk_portrait.face_tools.track import POINTS, TrackError
+from sk_portrait.face_tools.track import POINTS
+from sk_portrait.face_tools.track_errors import TrackError, TrackFileError
 from sk_portrait.host.environment import ROOT
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.tracks import performance, take, track_of
 
 NAN, ROWS = np.float32(np.nan), np.ones((4, 3), np.float32)
@@ -91,7 +93,7 @@ def test_a_saved_track_with(path, fields, words):
 @pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS)
 def test_another_file_called_npz(path, content):
     path.write_bytes(content)
-    with pytest.raises(TrackError, match="is not a face track saved by this pack, or it is damaged"):
+    with raises(TrackFileError, file=str(path)):
         track_file.load(path)
 
 
@@ -100,7 +102,7 @@ def test_a_saved_track_that_was_cut_or_overwritten(path):
     whole = path.read_bytes()
     for content in (whole[: len(whole) // 2], whole[:2000] + bytes(200) + whole[2200:]):
         path.write_bytes(content)
-        with pytest.raises(TrackError, match="damaged"):
+        with raises(TrackFileError, file=str(path)):
             track_file.load(path)
 
 

@@ -1,0 +1,90 @@
+"""The errors of tracks and trackers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..errors import FrameCountError, SettingError, SizeError, SKPortraitError, TextError
+
+
+@dataclass(eq=False)
+class TrackError(SKPortraitError, ValueError):
+    """A track, or the clip it was to be made from, cannot be used."""
+
+
+@dataclass(eq=False)
+class NoFaceError(TrackError):
+    """No face, or none that is large enough. frame: the first one without it; None where no frame has one."""
+
+    frame: int | None = None
+
+
+@dataclass(eq=False)
+class CutError(TrackError):
+    """The clip goes on with another person, from `frame` on."""
+
+    frame: int
+
+
+@dataclass(eq=False)
+class NoCoefficientsError(TrackError):
+    """A track without expression coefficients. source: the tracker or recording that it came from."""
+
+    source: str
+
+
+@dataclass(eq=False)
+class SchemeError(TrackError):
+    """A track with landmarks of another scheme, or without landmarks ("none")."""
+
+    scheme: str
+
+
+@dataclass(eq=False)
+class TrackFileError(TrackError):
+    """A file that is not the track, recording or table that it should be."""
+
+    file: str
+
+
+@dataclass(eq=False)
+class UnusableTrackerError(TrackError):
+    """A tracker that cannot run here, or whose model file is another one. tracker: its name, or the path of the file."""
+
+    tracker: str
+
+
+@dataclass(eq=False)
+class TrackLengthError(TrackError, FrameCountError):
+    """A track and its frames differ in length."""
+
+    message: str = field(init=False)
+
+
+@dataclass(eq=False)
+class FrameSizeError(TrackError, SizeError):
+    """Frames of another size than those that were tracked."""
+
+
+@dataclass(eq=False)
+class TrackSettingError(TrackError, SettingError):
+    """A setting beyond what the track, or the face, allows."""
+
+
+@dataclass(eq=False)
+class TrackTextError(TrackError, TextError):
+    """An edit or a key pose that cannot be read."""
+
+
+@dataclass(eq=False)
+class ChoiceError(TrackError):
+    """A word that is none of the choices."""
+
+    message: str = field(init=False)
+    what: str
+    value: str
+    choices: Sequence[str]
+
+    def __post_init__(self):
+        self.message = f"There is no {self.what} {self.value!r}; there are {', '.join(self.choices)}."
