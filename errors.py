@@ -52,9 +52,10 @@ class EmptyClipError(SKPortraitError, ValueError):
 
     message: str = field(init=False)
     what: str
+    remedy: str = "the clip is empty."
 
     def __post_init__(self):
-        self.message = f"There is no {self.what}: the clip is empty."
+        self.message = f"There is no {self.what}: {self.remedy}"
 
 
 @dataclass(eq=False)

@@ -4,6 +4,8 @@ import os
 
 import folder_paths
 
+from ..errors import MissingFileError
+
 NETWORKS, FACE_TOOLS, DIRECTIONS = "sk_portrait", "face_tools", "wplus_directions"
 EXTENSIONS = {
     NETWORKS: {".safetensors", ".bin", ".pt", ".pth", ".ckpt"},
@@ -37,12 +39,13 @@ def path_of(folder: str, name: str) -> str | None:
 
 
 def find(folder: str, name: str, page: str) -> str:
-    """Path of a model file. Raises FileNotFoundError that names the file, the folders to put it in and the page to get it from."""
+    """Path of a model file. Raises MissingFileError that names the file, the folders to put it in and the page to get it from."""
     path = path_of(folder, name)
     if path is None:
         places = " or ".join(folder_paths.get_folder_paths(folder))
-        raise FileNotFoundError(
-            f'"{name}" was not found. Put it into {places}. Download: {page} (nothing is downloaded automatically).'
+        raise MissingFileError(
+            f'"{name}" was not found. Put it into {places}. Download: {page} (nothing is downloaded automatically).',
+            name,
         )
     return path
 

@@ -6,17 +6,21 @@ import comfy.model_management
 import numpy as np
 import torch
 
+from ..errors import FrameCountError, MemoryNeedError, NotFiniteError, ShapeError
 from ..face_tools.opencv import cv2
 
 
 def frames_uint8(images: Iterable[torch.Tensor]) -> Iterator[np.ndarray]:
-    """(H, W, 3) uint8 RGB frames of an IMAGE (F, H, W, C) 0..1; alpha is dropped. Raises ValueError as `frame_uint8` does."""
+    """(H, W, 3) uint8 RGB frames of an IMAGE (F, H, W, C) 0..1; alpha is dropped. Raises an error as `frame_uint8` does."""
     for image in images:
         yield frame_uint8(image)
 
 
 def frame_uint8(image: torch.Tensor) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of one frame of an IMAGE, or of a part of it; alpha is dropped. Raises ValueError for what is no picture."""
+    """(H, W, 3) uint8 RGB of one frame of an IMAGE, or of a part of it; alpha is dropped.
+
+    Raises ShapeError or NotFiniteError for what is no picture.
+    """
     picture = _colours(image).float().cpu().numpy()
     return cv2.convertScaleAbs(
         cv2.threshold(picture, 0, 0, cv2.THRESH_TOZERO)[1], alpha=255
@@ -24,7 +28,7 @@ def frame_uint8(image: torch.Tensor) -> np.ndarray:
 
 
 def frame_float(image: torch.Tensor) -> np.ndarray:
-    """(H, W, 3) float32 0..1 of one frame of an IMAGE. Raises ValueError for what is no picture."""
+    """(H, W, 3) float32 0..1 of one frame of an IMAGE. Raises ShapeError or NotFiniteError for what is no picture."""
     return np.ascontiguousarray(_colours(image).float().cpu().numpy())
 
 
@@ -34,30 +38,31 @@ def _colours(image: torch.Tensor) -> torch.Tensor:
 
 
 def require_pictures(images: torch.Tensor, what: str) -> None:
-    """Raise ValueError unless an IMAGE holds RGB or RGBA pictures of finite numbers."""
+    """Raise ShapeError or NotFiniteError unless an IMAGE holds RGB or RGBA pictures of finite numbers."""
     if images.ndim != 4 or images.shape[-1] not in (3, 4) or 0 in images.shape[1:3]:
-        raise ValueError(
-            f"An IMAGE is (frames, height, width, 3 or 4 colours), and {what} is {tuple(images.shape)}."
+        raise ShapeError(
+            f"An IMAGE is (frames, height, width, 3 or 4 colours), and {what} is {tuple(images.shape)}.",
+            tuple(images.shape),
         )
     # A sum is as finite as its terms, unless they are so many or so large that only the wide one holds it.
     if not (images.sum().isfinite() or images.sum(dtype=torch.float64).isfinite()):
-        raise ValueError(
-            f"{what} holds values that are no numbers (NaN or infinite), as a failed VAE Decode gives them."
-        )
+        raise NotFiniteError(what, ", as a failed VAE Decode gives them.")
 
 
 def require_memory(count: int, height: int, width: int) -> None:
-    """Raise ValueError where the machine has no memory for an IMAGE (count, height, width, 3)."""
+    """Raise MemoryNeedError where the machine has no memory for an IMAGE (count, height, width, 3)."""
     needed, free = count * height * width * 12, comfy.model_management.get_free_memory(torch.device("cpu"))
     if needed > free:
-        raise ValueError(
+        raise MemoryNeedError(
             f"{count} pictures of {width}x{height} need {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free: "
-            "take fewer frames or a smaller size."
+            "take fewer frames or a smaller size.",
+            needed,
+            free,
         )
 
 
 def empty_images(count: int, height: int, width: int) -> torch.Tensor:
-    """An IMAGE (count, height, width, 3) to be filled. Raises ValueError where the machine has no memory for it.
+    """An IMAGE (count, height, width, 3) to be filled. Raises MemoryNeedError where the machine has no memory for it.
 
     NumPy asks the system for large pages, which are there far sooner than torch's small ones.
     """
@@ -75,9 +80,12 @@ def put(images: torch.Tensor, k: int, frame: np.ndarray) -> None:
 
 
 def require_rows(track, images: torch.Tensor) -> None:
-    """Raise ValueError unless the track has one row for every image."""
+    """Raise FrameCountError unless the track has one row for every image."""
     if len(track) != len(images):
-        raise ValueError(
-            f"The track has {len(track)} rows and there are {len(images)} images: one row belongs to one frame. "
-            "Retime Track trims a track, and its images with it."
+        raise FrameCountError(
+            "track",
+            len(track),
+            "image batch",
+            len(images),
+            "they must be equal. Retime Track trims a track, and its images with it.",
         )

@@ -9,15 +9,18 @@ import comfy.model_patcher
 import comfy.utils
 import torch
 
+from ..errors import ModelFileError
 
-def read_state(path: str, name: str, page: str, error: type[Exception]) -> dict:
+
+def read_state(path: str, name: str, page: str, error: type[ModelFileError]) -> dict:
     """Contents of a model file, weights only. Raises `error` if it cannot be read; page: where it is published."""
     try:
         return comfy.utils.load_torch_file(path, safe_load=True)
     except Exception as fault:  # each format has its own for a file that is cut short, or is a web page
         reason = str(fault).partition("\n")[0].partition(". ")[0]
         raise error(
-            f"{name} ({os.path.getsize(path)} bytes) cannot be read: {reason}. Delete it and download it again: {page}."
+            f"{name} ({os.path.getsize(path)} bytes) cannot be read: {reason}. Delete it and download it again: {page}.",
+            name,
         ) from fault
 
 

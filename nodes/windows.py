@@ -8,6 +8,7 @@ import comfy.model_management
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
+from ..errors import SettingError
 from ..unet.clip.windows import FrameWindows, Plan
 from ..unet.hosts.comfy_hooks import register_wrappers
 
@@ -15,15 +16,19 @@ KEY = "sk_portrait_windows"
 
 
 def require_window(length: int, overlap: int, *motions) -> None:
-    """Raise ValueError for a window longer than a motion module reaches, or an overlap as long as the window."""
+    """Raise SettingError for a window longer than a motion module reaches, or an overlap as long as the window."""
     for motion in motions:
         if length > motion.module.longest:
-            raise ValueError(
-                f"window_length is {length}, and {motion.loaded.file} reaches {motion.module.longest} frames: set a shorter window."
+            raise SettingError(
+                f"window_length is {length}, and {motion.loaded.file} reaches {motion.module.longest} frames: set a shorter window.",
+                "window_length",
+                length,
             )
     if length and overlap >= length:
-        raise ValueError(
-            f"The overlap is {overlap} frames and window_length is {length}: the overlap must be the smaller one."
+        raise SettingError(
+            f"The overlap is {overlap} frames and window_length is {length}: the overlap must be the smaller one.",
+            "overlap",
+            overlap,
         )
 
 

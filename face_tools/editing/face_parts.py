@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..coefficients import ARKIT_51
-from ..track import TrackError
+from ..track_errors import TrackError
 
 # Part -> beginnings of its coefficients' names. Each of the 51 belongs to exactly one part; the gaze goes with the eyes, and so
 # do the cheeks where they are raised towards them. Nose and puffed cheeks move with the mouth.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from ...errors import EmptyClipError, SizeError
 from ..opencv import cv2
 from .chart import text
 
@@ -25,7 +26,7 @@ def side_by_side(pictures: Sequence[np.ndarray], height: int, labels: Sequence[s
 
     height: even. W is even too.
     labels: one per picture, ASCII, written into its lower left corner; none are written where it is empty
-    Raises ValueError for a picture that would be wider than WIDEST.
+    Raises SizeError for a picture that would be wider than WIDEST.
     """
     panels = [_fitted(picture, height) for picture in pictures]
     thin = max(1, height // LABEL_FROM)
@@ -35,12 +36,12 @@ def side_by_side(pictures: Sequence[np.ndarray], height: int, labels: Sequence[s
 
 
 def held(frames: Iterable[np.ndarray], what: str) -> Iterator[np.ndarray]:
-    """The frames, then the last one for ever. Raises ValueError that names `what` where there is none."""
+    """The frames, then the last one for ever. Raises EmptyClipError that names `what` where there is none."""
     last = None
     for last in frames:
         yield last
     if last is None:
-        raise ValueError(f"{what} has no frames: connect a video or pictures with at least one.")
+        raise EmptyClipError(f"frame of {what}", "connect a video or pictures with at least one.")
     while True:
         yield last
 
@@ -50,9 +51,10 @@ def _fitted(picture: np.ndarray, height: int) -> np.ndarray:
     size = even(picture.shape[1] * height / picture.shape[0]), height
     if size[0] > WIDEST:
         shape = f"{picture.shape[1]}x{picture.shape[0]}"
-        raise ValueError(
+        raise SizeError(
             f"A picture of {shape} px would be {size[0]} px wide at a height of {height}, and a video has {WIDEST} "
-            "at most: crop it, or set a smaller height."
+            "at most: crop it, or set a smaller height.",
+            size,
         )
     if picture.shape[1::-1] == size:
         return picture.copy()

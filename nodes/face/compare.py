@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from comfy_api.latest import io, ui
 
+from ...errors import FrameCountError
 from ...face_tools import embedding
 from ...face_tools.comparison.compare import Comparison, compare, report
 from ...face_tools.comparison.curves import CURVES
@@ -17,7 +18,8 @@ from ...face_tools.comparison.evidence import require_one_length
 from ...face_tools.comparison.gather import Frames, gather, picked, with_coefficients
 from ...face_tools.comparison.pictures import draw_curves, draw_sheet, shown_frames
 from ...face_tools.comparison.pixels import borders
-from ...face_tools.track import FaceTrack, TrackError
+from ...face_tools.track import FaceTrack
+from ...face_tools.track_errors import TrackError, UnusableTrackerError
 from ...face_tools.trackers import host_landmarks, sources
 from ...face_tools.trackers.faces import Source
 from ...face_tools.trackers.straight_look import alike
@@ -186,9 +188,12 @@ def _frames_of(result, track: FaceTrack) -> tuple[Frames, int]:
 
 def _counted(images: torch.Tensor, track: FaceTrack) -> Frames:
     if len(images) != len(track):
-        raise ValueError(
-            f"There are {len(images)} driver_images and the track has {len(track)} frames: they must be "
-            "equal. Retime Track trims a track, and its images with it."
+        raise FrameCountError(
+            "driver_images batch",
+            len(images),
+            "track",
+            len(track),
+            "they must be equal. Retime Track trims a track, and its images with it.",
         )
     return lambda: frames_uint8(images)
 
@@ -206,9 +211,10 @@ def _tracker(
     if source != AS_DRIVER or face_detection_model is not None:
         return tracker_of(source, face_detection_model)
     if driver.source == host_landmarks.NAME:
-        raise TrackError(
+        raise UnusableTrackerError(
             "The driver was tracked by ComfyUI's own landmarker, which is not wired here. Wire the same Load "
-            "Face Detection Model into face_detection_model, or choose another source."
+            "Face Detection Model into face_detection_model, or choose another source.",
+            driver.source,
         )
     return tracker_of(driver.source if driver.source in sources.MODULES else sources.AUTO, None)
 

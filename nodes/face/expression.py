@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from comfy_api.latest import io, ui
 
+from ...errors import SingleInputError
 from ...face_tools.editing import poses
 from ...face_tools.pictures.puppet import Puppet
 from ...face_tools.track import FaceTrack
@@ -94,9 +95,10 @@ class ExpressionEditor(io.ComfyNode):
     @classmethod
     def execute(cls, portrait, track, key_poses, loop, fps, **sliders) -> io.NodeOutput:
         if len(portrait) != 1 or len(track) != 1:
-            raise ValueError(
+            raise SingleInputError(
                 f"The portrait is one picture with one frame of track; there are {len(portrait)} pictures and "
-                f"{len(track)} frames."
+                f"{len(track)} frames.",
+                max(len(portrait), len(track)),
             )
         puppet = Puppet(next(frames_uint8(portrait)), track)
         clip = poses.clip(sliders, poses.key_poses(key_poses), fps, loop)

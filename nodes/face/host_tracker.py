@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 
 from ...face_tools.coefficients import CoefficientOrder
-from ...face_tools.track import TrackError
+from ...face_tools.track_errors import UnusableTrackerError
 from ...face_tools.trackers.faces import Detection, Face
 from ...face_tools.trackers.host_landmarks import NAME, SCHEME, HostLandmarks, face_of, posed
 from ...face_tools.trackers.tiles import Finder
@@ -31,8 +31,9 @@ class HostTracker:
 
     def __init__(self, model, order: CoefficientOrder, pitch_zero: float | None = None):
         if not hasattr(model, "detect_batch"):
-            raise TrackError(
-                f"Load Face Detection Model (MediaPipe) is needed here; this is a {type(model).__name__}."
+            raise UnusableTrackerError(
+                f"Load Face Detection Model (MediaPipe) is needed here; this is a {type(model).__name__}.",
+                NAME,
             )
         self._model, self._order = model, order
         nothing = HostLandmarks({"frames": [], "image_size": (0, 0)}, order, pitch_zero)

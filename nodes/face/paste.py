@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
+from ...errors import FrameCountError, MissingInputError
 from ...face_tools.film_frame import CodedFrame, RgbFrame
 from ...face_tools.pictures.crop import Crop
 from ...face_tools.pictures.following_crop import FollowingCrop
 from ...face_tools.pictures.paste import paste_back, window_mask
-from ...face_tools.track import TrackError
 from ...face_tools.video_file import LOSSLESS, QUALITIES, STANDARD
 from ..checks import require_masks
 from ..notice import notice
@@ -50,7 +50,7 @@ LOOK = [
 class Paster:
     """Pastes portrait k into frame k.
 
-    Raises ValueError where the mask has another number of frames, TrackError where a following crop has.
+    Raises FrameCountError where the mask has another number of frames, TrackError where a following crop has.
     """
 
     def __init__(
@@ -123,8 +123,8 @@ class PasteBack(io.ComfyNode):
     def execute(cls, images, portraits, crop, feather, colour_match, mask=None) -> io.NodeOutput:
         count = len(portraits)
         if len(images) not in (1, count):
-            raise ValueError(
-                f"There are {len(images)} frames and {count} portraits: give one frame, or one for every portrait."
+            raise FrameCountError(
+                "image batch", len(images), "portrait batch", count, "give one frame, or one per portrait."
             )
         require_pictures(images, "images")
         for image in images[:1]:
@@ -192,13 +192,12 @@ class PasteBackVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         clip, count = crop.clip, len(portraits)
         if clip is None:
-            raise TrackError(
-                "This crop was made of pictures, not of a video: wire Track Face in Video, or use Paste Portrait Back."
+            raise MissingInputError(
+                "This crop was made of pictures, not of a video: wire Track Face in Video, or use Paste Portrait Back.",
+                ("video",),
             )
         if count != clip.frames:
-            raise ValueError(
-                f"There are {count} portraits and {clip.frames} tracked frames: they must be equal."
-            )
+            raise FrameCountError("portrait batch", count, "tracked video", clip.frames)
         stream = open_video(video, clip.fps, clip.start, count / clip.fps)
         paster, tick = Paster(portraits, crop, feather, colour_match, mask), ticker(count)
 

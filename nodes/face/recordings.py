@@ -6,6 +6,7 @@ import os
 import folder_paths
 from comfy_api.latest import io
 
+from ...errors import MissingFileError, SettingError
 from ...face_tools import track_file
 from ...face_tools.recordings.arkit_json import read_arkit_json
 from ...face_tools.recordings.livelink import TAKE_FPS, read_live_link
@@ -24,14 +25,14 @@ BOTH, EXPRESSION = "expression and head angles", "expression"
 
 
 def path_of(file: str) -> str:
-    """Path of a listed file. Raises FileNotFoundError where it is not, or lies outside the input and output folders."""
+    """Path of a listed file. Raises MissingFileError where it is not, or lies outside the input and output folders."""
     folder = (
         folder_paths.get_output_directory() if file.endswith(OUTPUT) else folder_paths.get_input_directory()
     )
     name = file.removesuffix(OUTPUT)
     path = inside(folder, name)
     if path is None:
-        raise FileNotFoundError(f'There is no file "{name}" in {folder}.')
+        raise MissingFileError(f'There is no file "{name}" in {folder}.', file)
     return path
 
 
@@ -193,8 +194,10 @@ class SaveTrack(io.ComfyNode):
             )
         except Exception as error:  # ComfyUI has a bare one for a folder that lies outside
             reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-            raise ValueError(
-                f"filename_prefix {filename_prefix[:60]!r} cannot be used in {output}: {reason}"
+            raise SettingError(
+                f"filename_prefix {filename_prefix[:60]!r} cannot be used in {output}: {reason}",
+                "filename_prefix",
+                filename_prefix,
             ) from None
         path = os.path.join(folder, f"{name}_{number:05}_.npz")
         track_file.save(track, path)

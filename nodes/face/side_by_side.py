@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from comfy_api.latest import InputImpl, Types, io
 
+from ...errors import EmptyClipError
 from ...face_tools.pictures.side_by_side import even, held, side_by_side
 from ...face_tools.soundtrack import Soundtrack, of_waveform
 from ..pixels import require_pictures
@@ -109,12 +110,12 @@ class SideBySide(io.ComfyNode):
 
 
 def _video(value, fps: float, name: str):
-    """A VIDEO as it is, and an IMAGE as one of `fps` frames per second. Raises ValueError for one without frames."""
+    """A VIDEO as it is, and an IMAGE as one of `fps` frames per second. Raises EmptyClipError for one without frames."""
     if not isinstance(value, torch.Tensor):
         return value
     require_pictures(value, name)
     if not len(value):
-        raise ValueError(f"{name} has no frames: connect a video, or at least one picture.")
+        raise EmptyClipError(f"frame of {name}", "connect a video, or at least one picture.")
     rate = Fraction(fps).limit_denominator(1000)
     return InputImpl.VideoFromComponents(Types.VideoComponents(images=value, audio=None, frame_rate=rate))
 

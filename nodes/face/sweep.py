@@ -5,6 +5,7 @@ import math
 import torch
 from comfy_api.latest import io
 
+from ...errors import MissingInputError, SettingError
 from ..schema import schema
 
 SETTINGS = ("drive_strength", "reference_strength", "cfg", "steps")
@@ -13,7 +14,7 @@ OWN = "Used while another setting is swept."
 
 
 def parsed(values: str, setting: str) -> list[float]:
-    """Numbers separated by commas or spaces. Raises ValueError that quotes a wrong one, or for too many."""
+    """Numbers separated by commas or spaces. Raises SettingError that quotes a wrong one, or for too many."""
     words = values.replace(",", " ").split()
     numbers = []
     for word in words:
@@ -23,10 +24,14 @@ def parsed(values: str, setting: str) -> list[float]:
             number = math.nan
         if not math.isfinite(number) or number < 0 or setting == "steps" and (number < 1 or number % 1):
             kind = "a whole number from 1 on" if setting == "steps" else "a number from 0 on"
-            raise ValueError(f'"{word}" is not {kind}: {setting} needs values such as "4, 8, 25".')
+            raise SettingError(
+                f'"{word}" is not {kind}: {setting} needs values such as "4, 8, 25".', setting, word
+            )
         numbers.append(number)
     if not 1 <= len(numbers) <= MOST:
-        raise ValueError(f"There are {len(numbers)} values to try: give 1 to {MOST}, separated by commas.")
+        raise SettingError(
+            f"There are {len(numbers)} values to try: give 1 to {MOST}, separated by commas.", setting, values
+        )
     return numbers
 
 
@@ -95,7 +100,9 @@ class ComparisonGrid(io.ComfyNode):
     def execute(cls, sheets, columns) -> io.NodeOutput:
         pictures = [picture[..., :3] for sheet in sheets for picture in sheet]
         if not pictures:
-            raise ValueError("There is no sheet to join. Connect the sheet of Compare Performance.")
+            raise MissingInputError(
+                "There is no sheet to join. Connect the sheet of Compare Performance.", ("sheets",)
+            )
         height, width = (max(picture.shape[axis] for picture in pictures) for axis in (0, 1))
         across = min(columns[0], len(pictures))
         grid = torch.ones(-(-len(pictures) // across) * height, across * width, 3)

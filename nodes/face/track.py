@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
+from ...errors import FrameCountError
 from ...face_tools.editing.edit import merge_expression
 from ...face_tools.pictures.crop import Clip
 from ...face_tools.pictures.leaving import leaving_notes
@@ -302,9 +303,7 @@ class TrackFromLandmarks(io.ComfyNode):
     ) -> io.NodeOutput:
         source = HostLandmarks(face_landmarks, coefficient_order(), pitch_zero(COMFYUI))
         if images is not None and len(images) != len(source):
-            raise ValueError(
-                f"There are landmarks for {len(source)} frames and {len(images)} images: they must be equal."
-            )
+            raise FrameCountError("landmarks input", len(source), "image batch", len(images))
         blank = np.zeros((source.size[1], source.size[0], 3), np.uint8)
         frames = frames_uint8(images) if images is not None else (blank for _ in range(len(source)))
         tick, choice = ticker(len(source)), Choice(face, face_number)

@@ -6,11 +6,12 @@ import torch
 from comfy.ldm.modules.attention import optimized_attention
 from comfy_api.latest import io
 
+from ...errors import MissingInputError
 from ...systems.freeanimate.attention import AnchoredAttention
 from ...systems.freeanimate.reference_items import AnchorItems
 from ...systems.freeanimate.trajectory import in_unet_scale
 from ...unet.hosts import comfy_attention, extra_items
-from ..checks import require_sd15
+from ..checks import require_one_picture, require_sd15
 from ..percent_range import PERCENT_RANGE, range_of
 from ..schema import schema
 from ..types import TrajectoryType
@@ -72,7 +73,10 @@ class AnchorFrames(io.ComfyNode):
     ) -> io.NodeOutput:
         require_sd15(model)
         if (reference is None) == (trajectory is None):
-            raise ValueError("Anchor Frames takes a reference latent or a trajectory: wire one of the two.")
+            raise MissingInputError(
+                "Anchor Frames takes a reference latent or a trajectory: wire one of the two.",
+                ("reference", "trajectory"),
+            )
         anchored = model.clone()
         if start_percent >= end_percent:
             return io.NodeOutput(anchored)
@@ -93,9 +97,8 @@ def attach(model, rows: AnchorItems, first_level: int, node, **options) -> None:
 
 
 def one(latent: dict) -> torch.Tensor:
-    """The samples of one picture (1, 4, h, w). Raises ValueError for a batch."""
-    if len(latent["samples"]) != 1:
-        raise ValueError(f"The reference is one picture; the latent holds {len(latent['samples'])}.")
+    """The samples of one picture (1, 4, h, w). Raises SingleInputError for a batch."""
+    require_one_picture(latent["samples"])
     return latent["samples"]
 
 
@@ -107,9 +110,11 @@ def noised(model, samples: torch.Tensor, seed: int):
 
 
 def inverted(trajectory):
-    """Noise level -> the reference on its inverted way. Raises ValueError where it was inverted without one."""
+    """Noise level -> the reference on its inverted way. Raises MissingInputError where it was inverted without one."""
     if trajectory.anchor is None:
-        raise ValueError("This trajectory holds no reference: wire one into Invert Frames.")
+        raise MissingInputError(
+            "This trajectory holds no reference: wire one into Invert Frames.", ("reference",)
+        )
     return lambda sigma: trajectory.anchor_at(trajectory.level(sigma))
 
 

@@ -6,6 +6,7 @@ import math
 
 from comfy_api.latest import io
 
+from ...errors import SettingError
 from ...systems.freeanimate.reference_items import (
     AHEAD,
     BOTH,
@@ -104,12 +105,14 @@ class ApplyInversion(io.ComfyNode):
 
 
 def require_maps(trajectory, self_until: float, largest_map: int) -> None:
-    """Raise ValueError where every self-attention map of the clip is larger than those that are to be taken over."""
+    """Raise SettingError where every self-attention map of the clip is larger than those that are to be taken over."""
     height, width = (math.ceil(side / SHRINK) for side in trajectory.latents.shape[-2:])
     if self_until and height * width > largest_map:
-        raise ValueError(
+        raise SettingError(
             f"largest_map is {largest_map} cells and the smallest map of this clip has {height * width} ({width}x{height}), so that none "
-            "would be taken over: raise largest_map, or set self_until to 0."
+            "would be taken over: raise largest_map, or set self_until to 0.",
+            "largest_map",
+            largest_map,
         )
 
 

@@ -8,6 +8,7 @@ import comfy.samplers
 import torch
 from comfy_api.latest import io
 
+from ...errors import MissingInputError, SingleInputError
 from ...systems.freeanimate.reference_items import AnchorItems
 from ...systems.freeanimate.trajectory import Trajectory, climb, in_unet_scale, levels_of
 from ..checks import require_latent, require_prompt, require_sd15
@@ -87,7 +88,9 @@ class InvertFrames(io.ComfyNode):
         require_sd15(model)
         frames = clip_of(frames, images, vae)
         if len(positive) != 1:
-            raise ValueError(f"Invert Frames takes one prompt; this conditioning holds {len(positive)}.")
+            raise SingleInputError(
+                f"Invert Frames takes one prompt; this conditioning holds {len(positive)}.", len(positive)
+            )
         text = require_prompt(model, positive[0][0], "positive")
         for name, latent in (("frames", frames), ("reference", reference)):
             if latent is not None:
@@ -117,13 +120,16 @@ class InvertFrames(io.ComfyNode):
 
 
 def clip_of(frames: dict | None, images: torch.Tensor | None, vae) -> dict:
-    """The encoded clip. Raises ValueError unless it came as a latent, or as pictures with a VAE."""
+    """The encoded clip. Raises MissingInputError unless it came as a latent, or as pictures with a VAE."""
     if (frames is None) == (images is None):
-        raise ValueError(
-            "Invert Frames takes the clip once: wire its latent into frames, or its pictures into images."
+        raise MissingInputError(
+            "Invert Frames takes the clip once: wire its latent into frames, or its pictures into images.",
+            ("frames", "images"),
         )
     if frames is None and vae is None:
-        raise ValueError("Invert Frames encodes the images: wire the VAE of the SD1.5 checkpoint into vae.")
+        raise MissingInputError(
+            "Invert Frames encodes the images: wire the VAE of the SD1.5 checkpoint into vae.", ("vae",)
+        )
     if frames is None:
         require_pictures(images, "images")
         return {"samples": vae.encode(images[..., :3])}

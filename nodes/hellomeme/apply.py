@@ -5,6 +5,7 @@ import torch
 from comfy.model_management import get_free_memory
 from comfy_api.latest import io
 
+from ...errors import FrameCountError, SizeError
 from ...sk_attention.drive import DrivePatch
 from ...sk_attention.reference import ReferencePatch
 from ...unet.hosts import comfy_hooks as unet_comfy
@@ -148,14 +149,16 @@ class SharedNoise(io.ComfyNode):
         frames, samples = len(drive), latent["samples"]
         require_latent(samples, "latent")
         if len(samples) not in (1, frames):
-            raise ValueError(
-                f"The latent batch has {len(samples)} rows and the drive has {frames} frames: give one, or one per frame."
+            raise FrameCountError(
+                "latent batch", len(samples), "drive", frames, "give one latent, or one per frame."
             )
         if drive.size and tuple(samples.shape[-2:]) != drive.size:
             (height, width), drawn = samples.shape[-2:], drive.size
-            raise ValueError(
+            raise SizeError(
                 f"The latent is {width * 8}x{height * 8} px and the head pose was drawn at {drawn[1] * 8}x{drawn[0] * 8} px: "
-                "they must be equal. Without a latent this node makes empty ones of the right size."
+                "they must be equal. Without a latent this node makes empty ones of the right size.",
+                (width * 8, height * 8),
+                (drawn[1] * 8, drawn[0] * 8),
             )
         shared = dict(
             latent, samples=samples.expand(frames, *samples.shape[1:]).clone(), batch_index=[0] * frames

@@ -7,6 +7,7 @@ from collections.abc import Container
 import torch
 from torch import Tensor
 
+from ...errors import FrameCountError, SettingError
 from ...sk_attention.motion import SKMotion
 from ...unet.clip.keyframes import batches, key_frame_levels, published_padding, windows
 from ...unet.clip.windows import Plan
@@ -20,8 +21,8 @@ class TwoStages:
 
     published: frames start from the finished one before them, the last window is padded
     shared:    part of the second stage's noise that all frames have in common, 0..1
-    first:     (n, 4, h, w) of an earlier first stage, or None. Raises ValueError where it is of another length
-    wanted:    the frames that are sampled and given back, or None for all. Raises ValueError for the official order, where each frame
+    first:     (n, 4, h, w) of an earlier first stage, or None. Raises FrameCountError where it is of another length
+    wanted:    the frames that are sampled and given back, or None for all. Raises SettingError for the official order, where each frame
                needs all before it
     first_frames: those that the first stage holds
     steps:     of the sampler, over both stages
@@ -40,13 +41,13 @@ class TwoStages:
         wanted: range | None,
     ):
         if published and wanted:
-            raise ValueError(
-                "A part of a clip needs method paper: with official code every frame starts from the one before it."
+            raise SettingError(
+                "A part of a clip needs method paper: with official code every frame starts from the one before it.",
+                "method",
+                "official code",
             )
         if first is not None and len(first) != frames:
-            raise ValueError(
-                f"stage1 holds {len(first)} frames and the clip has {frames}: they must be equal."
-            )
+            raise FrameCountError("stage1 latent", len(first), "clip", frames)
         self.first_sigmas, self.sigmas, self.first = first_sigmas, sigmas, first
         self.length, self.overlap, self.published, self.shared, self.wanted = (
             length,
@@ -99,7 +100,7 @@ class KeyFrameTree:
 
     published: the last window is cut short
     shared:    part of its noise that every frame has in common with the first one, 0..1
-    first:     the first stage of an earlier run, the key frames of the last level. Raises ValueError where it is of another length
+    first:     the first stage of an earlier run, the key frames of the last level. Raises FrameCountError where it is of another length
     wanted:    the frames of the clip that are sampled and given back, or None for all; of the key frames all are
     first_frames: the key frames of the last level, which are the first stage
     steps:     of the sampler, over all levels, and one for each frame that is looked at
@@ -120,7 +121,7 @@ class KeyFrameTree:
         if first is not None:
             count = len(levels[-1].ends) if len(levels) > 1 else 0
             if len(first) != count:
-                raise ValueError(f"stage1 holds {len(first)} key frames and this clip has {count}.")
+                raise FrameCountError("stage1 latent", len(first), "list of key frames of this clip", count)
         resumed = first is not None
         looked_at = levels[-1:] if resumed or motion.has_margins else levels[1:]
         self.levels = levels[-1:] if resumed else levels

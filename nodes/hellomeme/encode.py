@@ -4,6 +4,7 @@ import comfy.model_management
 import torch
 from comfy_api.latest import io
 
+from ...errors import MissingInputError, ModelError, SingleInputError, SizeError
 from ...face_tools import coefficients as arkit
 from ...face_tools.trackers.onnx_source import NAME as ONNX
 from ...face_tools.trackers.onnx_source import named_otherwise
@@ -18,6 +19,7 @@ from ..checks import (
     require_expression,
     require_frames,
     require_latent,
+    require_one_picture,
     require_pair,
     require_sd15,
 )
@@ -88,18 +90,19 @@ class EncodeReference(io.ComfyNode):
             COND: first_prompt(model, positive, "positive"),
             UNCOND: first_prompt(model, negative, "negative"),
         }
-        if len(samples) != 1:
-            raise ValueError(f"The reference is one picture; the latent holds {len(samples)}.")
+        require_one_picture(samples)
         for name, conditioning in (("positive", positive), ("negative", negative)):
             if (count := len(conditioning[0][0])) != 1:
-                raise ValueError(
+                raise SingleInputError(
                     f"The {name} prompt is {count} prompts in a batch, one per frame; the reference is one picture: wire the prompt of the "
-                    "portrait. The sampler takes the batch."
+                    "portrait. The sampler takes the batch.",
+                    count,
                 )
         if drive is None and all(VERSIONS[name].driven_reference for name in adapter.versions):
-            raise ValueError(
+            raise MissingInputError(
                 f"{adapter.loaded.file} is a {adapter.loaded}: its reference pass also receives the portrait's own drive, "
-                "so wire Encode Portrait Drive of the portrait into `drive`."
+                "so wire Encode Portrait Drive of the portrait into `drive`.",
+                ("drive",),
             )
         if drive is not None:
             require_pair(adapter.loaded, drive)
@@ -213,8 +216,8 @@ class EncodeDrive(io.ComfyNode):
         kind = "face_motion" if face_motion is not None else "coefficients"
         if kind not in drive_encoder.module.kinds:
             other = {"face_motion": "coefficients and patches", "coefficients": "Face Motion (PD-FGC)"}[kind]
-            raise ValueError(
-                f"{drive_encoder.loaded.file} is a {drive_encoder.loaded} that takes {other} only."
+            raise MissingInputError(
+                f"{drive_encoder.loaded.file} is a {drive_encoder.loaded} that takes {other} only.", (other,)
             )
         if face_motion is not None:
             require_frames("face motion", len(face_motion.codes), "head pose", frames)
@@ -280,8 +283,10 @@ def _embed_patches(node, clip_vision, patches: dict, frames: int) -> torch.Tenso
         require_pictures(images, name)
         require_frames(name, len(images), "head pose", frames)
     if len(shapes := {images.shape[1:3] for images in patches.values()}) > 1:
-        raise ValueError(
-            f"The eye and mouth patches are of different sizes, {sorted(map(tuple, shapes))}: wire those of one Face Patches."
+        raise SizeError(
+            f"The eye and mouth patches are of different sizes, {sorted(map(tuple, shapes))}: wire those of one Face Patches.",
+            tuple(max(shapes)[::-1]),
+            tuple(min(shapes)[::-1]),
         )
     views = list(patches.values())
     changes = [
@@ -296,8 +301,9 @@ def _embed_patches(node, clip_vision, patches: dict, frames: int) -> torch.Tenso
         tick(start + len(rows))
     embedded = torch.cat(embeddings).float()
     if embedded.shape[-1] != EMBEDDING:
-        raise ValueError(
-            f"This CLIP vision model gives {embedded.shape[-1]} numbers per picture; HelloMeme was trained with CLIP ViT-H, {EMBEDDING}."
+        raise ModelError(
+            f"This CLIP vision model gives {embedded.shape[-1]} numbers per picture; HelloMeme was trained with CLIP ViT-H, {EMBEDDING}.",
+            embedded.shape[-1],
         )
     return embedded.unflatten(0, (-1, len(views)))[torch.tensor(changes).cumsum(0) - 1]
 

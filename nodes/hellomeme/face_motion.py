@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from comfy_api.latest import io, ui
 
+from ...errors import EmptyClipError, SizeError
 from ...sk_attention.fan import CROP
 from ...sk_attention.published_files import FACE_MOTION
 from ..pixels import require_pictures
@@ -60,11 +61,13 @@ class EncodeFaceMotion(io.ComfyNode):
     def execute(cls, file, motion_crop) -> io.NodeOutput:
         require_pictures(motion_crop, "motion_crop")
         if not len(motion_crop):
-            raise ValueError("There is no motion crop: the clip is empty.")
+            raise EmptyClipError("motion crop")
         if motion_crop.shape[1:3] != (CROP, CROP):
-            raise ValueError(
+            raise SizeError(
                 f"The motion crop is {motion_crop.shape[2]}x{motion_crop.shape[1]} pixels and the PD-FGC encoder takes {CROP}x{CROP}: "
-                "wire motion_crop of Face Patches."
+                "wire motion_crop of Face Patches.",
+                (motion_crop.shape[2], motion_crop.shape[1]),
+                (CROP, CROP),
             )
         network = open_network(file, FACE_MOTION).module.float()  # small: it runs where it lies, in fp32
         crops = motion_crop[..., :3].movedim(-1, 1) * 2 - 1

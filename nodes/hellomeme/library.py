@@ -54,7 +54,7 @@ def options(*kinds: str) -> list[str]:
 
 
 def locate(name: str) -> str:
-    """Path of a file by its name in the lists. Raises FileNotFoundError that names the file, the folder and the page."""
+    """Path of a file by its name in the lists. Raises MissingFileError that names the file, the folder and the page."""
     return find(NETWORKS, listed_as(name), page(name))
 
 

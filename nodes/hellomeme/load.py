@@ -108,7 +108,7 @@ class LoadDriveEncoder(io.ComfyNode):
         if projection == NONE and needed:
             pages = " or ".join(f"{name} ({PAGE}{name})" for name in sorted(needed))
             raise CheckpointError(
-                f"{file} is a {network.loaded}, which needs its projection file beside it: {pages}."
+                f"{file} is a {network.loaded}, which needs its projection file beside it: {pages}.", file
             )
         if projection != NONE:
             network = join(network, open_network(projection, PROJECTION))

@@ -2,6 +2,7 @@
 
 from comfy_api.latest import io
 
+from ...errors import CombinationError
 from ...sk_attention.published_files import ANIMATEDIFF, MOTION
 from ...sk_attention.versions import listed
 from ...systems.xdyna.patch import SYSTEM as XDYNA
@@ -121,8 +122,9 @@ class ApplyMotion(io.ComfyNode):
             return io.NodeOutput(moving)
         require_window(window_length, overlap, motion)
         if extra_items.system_of(model) == XDYNA and attach.moves(model):
-            raise ValueError(
-                "X-Dyna on this MODEL moves the frames already, with motion modules of its own: leave Apply Motion out."
+            raise CombinationError(
+                "X-Dyna on this MODEL moves the frames already, with motion modules of its own: leave Apply Motion out.",
+                XDYNA,
             )
         attach.motion(moving, motion, strength, range_of(start_percent, end_percent))
         if window_length:

@@ -38,7 +38,7 @@ class Network:
 def open_network(name: str, *kinds: str, alone: str = "") -> Network:
     """Load a file and insist on what it is.
 
-    Raises FileNotFoundError, or checkpoint.CheckpointError where the file is none of `kinds`; `alone` is the remedy for another file.
+    Raises MissingFileError, or checkpoint.CheckpointError where the file is none of `kinds`; `alone` is the remedy for another file.
     """
     state = read_state(locate(name), name, page(name), checkpoint.CheckpointError)
     dtype = kept_in(sum(value.numel() for value in state.values()))

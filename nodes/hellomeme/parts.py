@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from comfy_api.latest import io
 
+from ...errors import FrameCountError
 from ...unet.clip.parts import MARGIN, Part, join
 from ..checks import require_frames, require_latent
 from ..schema import schema
@@ -20,14 +21,18 @@ class PartNoise:
         self.noise, self.part, self.seed = noise, part, noise.seed
 
     def generate_noise(self, latent: dict) -> torch.Tensor:
-        """(rows, 4, h, w) for the part's frames. Raises ValueError for another number of rows."""
+        """(rows, 4, h, w) for the part's frames. Raises FrameCountError for another number of rows."""
         if "batch_index" in latent:  # says itself which noise each row has
             return self.noise.generate_noise(latent)
         like, frames = latent["samples"], self.part.frames
         if len(like) != len(frames):
-            raise ValueError(
-                f"The sampler asks for the noise of {len(like)} frames and the part has {len(frames)}: wire the latent of the same "
-                "Portrait Clip Part. The Portrait Two-Stage Sampler takes the part itself, with the noise and the latent of the whole clip."
+            raise FrameCountError(
+                "latent",
+                len(like),
+                "part",
+                len(frames),
+                "wire the latent of the same Portrait Clip Part. "
+                "The Portrait Two-Stage Sampler takes the part itself, with the noise and the latent of the whole clip.",
             )
         drawn = self.noise.generate_noise(
             latent | {"samples": like.new_zeros(self.part.clip, *like.shape[1:])}

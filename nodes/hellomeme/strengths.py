@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from comfy_api.latest import io
 
+from ...errors import ExclusiveInputError, SettingError
 from ...unet.clip.curve import Curve, pairs
 from ...unet.patches import BOUNDARIES, DOWN, UP
 from ...unet.strengths import Strengths
@@ -107,7 +108,7 @@ class PortraitStrengths(io.ComfyNode):
 def curve_of(what: str, text: str, listed: Sequence[float] | None) -> Curve | None:
     """The strength over steps or frames, None if not given.
 
-    Raises ValueError if it is given twice or is not a number.
+    Raises ExclusiveInputError if it is given twice, SettingError if it is not a number.
     """
     if listed is None:
         return (
@@ -116,12 +117,15 @@ def curve_of(what: str, text: str, listed: Sequence[float] | None) -> Curve | No
             else None
         )
     if text.strip():
-        raise ValueError(
-            f"The strength of each {what} is said by {what}s and by per_{what}: keep one of them."
+        raise ExclusiveInputError(
+            f"The strength of each {what} is said by {what}s and by per_{what}: keep one of them.",
+            (f"{what}s", f"per_{what}"),
         )
     values = tuple(float(value) for value in listed)
     if not values or not all(map(math.isfinite, values)):
-        raise ValueError(f"per_{what} is {str(values)[:60]}: it must be a list of numbers.")
+        raise SettingError(
+            f"per_{what} is {str(values)[:60]}: it must be a list of numbers.", f"per_{what}", values
+        )
     return Curve(values)
 
 

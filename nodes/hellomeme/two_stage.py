@@ -9,6 +9,7 @@ import comfy.sample
 from comfy_api.latest import io
 from torch import Tensor
 
+from ...errors import CombinationError, FrameCountError, MissingInputError, ShapeError
 from ...sk_attention.published_files import MOTION
 from ...unet.clip.parts import Part
 from ..checks import require_latent, require_prompt, require_sd15
@@ -186,7 +187,7 @@ class SamplerInputs:
 def prepare(make_clip: Callable[..., Clip], inputs: SamplerInputs) -> tuple[TwoStages | KeyFrameTree, Clip]:
     """The order in which a clip is sampled, and the clip; `order.sample(clip, noise)` samples it.
 
-    make_clip takes the arguments of Clip. Raises ValueError for inputs that do not fit together.
+    make_clip takes the arguments of Clip. Raises an error for inputs that do not fit together.
     """
     model, part = inputs.guider.model_patcher, inputs.part
     _require_guider(inputs.guider)
@@ -194,8 +195,12 @@ def prepare(make_clip: Callable[..., Clip], inputs: SamplerInputs) -> tuple[TwoS
     samples = comfy.sample.fix_empty_latent_channels(model, inputs.latent_image["samples"])
     require_latent(samples, "latent_image")
     if part is not None and part.clip != len(samples):
-        raise ValueError(
-            f"The part is of a clip of {part.clip} frames and latent_image has {len(samples)}: wire the latents of the whole clip."
+        raise FrameCountError(
+            "latent_image",
+            len(samples),
+            "clip of the part",
+            part.clip,
+            "wire the latents of the whole clip.",
         )
     order = _order(inputs, len(samples), _first_stage(inputs.stage1, samples))
     progress = Progress(order.steps, model, part.keeps.start if part else 0)
@@ -206,16 +211,18 @@ def prepare(make_clip: Callable[..., Clip], inputs: SamplerInputs) -> tuple[TwoS
 
 
 def _require_guider(guider: io.Guider.Type) -> None:
-    """Raise ValueError unless the guider's MODEL is a plain SD1.5 without motion, and its prompts are of SD1.5."""
+    """Raise an error unless the guider's MODEL is a plain SD1.5 without motion, and its prompts are of SD1.5."""
     model = guider.model_patcher
     require_sd15(model)
     if attach.moves(model):
-        raise ValueError(
-            "The guider's MODEL already moves: wire it from before Apply Portrait Motion, which is not needed here."
+        raise CombinationError(
+            "The guider's MODEL already moves: wire it from before Apply Portrait Motion, which is not needed here.",
+            "Apply Portrait Motion",
         )
     if not guider.original_conds.get("positive"):
-        raise ValueError(
-            "The guider's positive prompt is empty: wire CLIP Text Encode, with an empty text if you want none."
+        raise MissingInputError(
+            "The guider's positive prompt is empty: wire CLIP Text Encode, with an empty text if you want none.",
+            ("positive",),
         )
     for name, prompts in guider.original_conds.items():
         for prompt in prompts:
@@ -223,13 +230,14 @@ def _require_guider(guider: io.Guider.Type) -> None:
 
 
 def _first_stage(stage1: io.Latent.Type | None, samples: Tensor) -> Tensor | None:
-    """A saved first stage beside `samples`. Raises ValueError for latents of another size."""
+    """A saved first stage beside `samples`. Raises ShapeError for latents of another size."""
     if stage1 is None:
         return None
     first = stage1["samples"].to(samples)
     if first.shape[1:] != samples.shape[1:]:
-        raise ValueError(
-            f"stage1 is {tuple(first.shape)} and latent_image {tuple(samples.shape)}: they must be of one size."
+        raise ShapeError(
+            f"stage1 is {tuple(first.shape)} and latent_image {tuple(samples.shape)}: they must be of one size.",
+            tuple(first.shape),
         )
     return first
 

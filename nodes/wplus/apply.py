@@ -5,7 +5,9 @@ from __future__ import annotations
 from comfy.ldm.modules.attention import optimized_attention
 from comfy_api.latest import io
 
+from ...errors import ExclusiveInputError
 from ...face_tools.coefficients import ARKIT_51
+from ...face_tools.track_errors import NoCoefficientsError
 from ...systems.wplus.directions import long_enough
 from ...systems.wplus.patch import WPlusPatch
 from ...unet.clip.curve import Curve
@@ -138,7 +140,10 @@ def coefficients() -> list[str]:
 
 
 def lambdas_of(curve: str, track, coefficient: str, listed) -> Curve:
-    """The lambda of each frame, before the strength. Raises ValueError where two wires say it, or a track holds no expression."""
+    """The lambda of each frame, before the strength.
+
+    Raises ExclusiveInputError where two wires say it, NoCoefficientsError where a track holds no expression.
+    """
     said = [
         name
         for name, there in (
@@ -149,13 +154,16 @@ def lambdas_of(curve: str, track, coefficient: str, listed) -> Curve:
         if there
     ]
     if len(said) > 1:
-        raise ValueError(f"The lambda of each frame is said by {' and by '.join(said)}: keep one of them.")
+        raise ExclusiveInputError(
+            f"The lambda of each frame is said by {' and by '.join(said)}: keep one of them.", tuple(said)
+        )
     if listed is not None:
         return Curve(tuple(float(value) for value in listed))
     if track is not None:
         if track.coefficients is None:
-            raise ValueError(
-                f"The track ({track.source}) holds no expression coefficients: track with MediaPipe, or import a recording."
+            raise NoCoefficientsError(
+                f"The track ({track.source}) holds no expression coefficients: track with MediaPipe, or import a recording.",
+                track.source,
             )
         columns = [
             i

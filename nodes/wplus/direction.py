@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
+from ...errors import FrameCountError, ModelFileError
 from ...systems.wplus.adapter import LAYERS
 from ...systems.wplus.directions import GANSpaceRow, ganspace, whole, within
 from ..folders import DIRECTIONS, absent, files, find
@@ -84,14 +85,14 @@ class WPlusDirection(io.ComfyNode):
         else:
             added = alpha * within(whole(content, file), first_layer, end_layer)
         if base is not None and {len(added), len(base)} - {1, max(len(added), len(base))}:
-            raise ValueError(
-                f"{file} holds {len(added)} codes and the base has {len(base)}: give one, or one per frame in both."
+            raise FrameCountError(
+                f"direction {file}", len(added), "base", len(base), "give one code, or one per frame in both."
             )
         return io.NodeOutput(added if base is None else base + added)
 
 
 def read(path: str) -> torch.Tensor | dict[str, torch.Tensor]:
-    """The one tensor of a file, or the tensors of a GANSpace file. Raises ValueError for another file."""
+    """The one tensor of a file, or the tensors of a GANSpace file. Raises ModelFileError for another file."""
     name = os.path.basename(path)
     try:
         if path.endswith(".npy"):
@@ -103,16 +104,17 @@ def read(path: str) -> torch.Tensor | dict[str, torch.Tensor]:
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each format has its own for a file that is none
-        raise ValueError(
-            f"{name} cannot be read as a file of tensors: download it again from {PAGE}."
+        raise ModelFileError(
+            f"{name} cannot be read as a file of tensors: download it again from {PAGE}.", name
         ) from error
     if isinstance(content, dict):
         if content.keys() >= PCA:
             return {key: torch.as_tensor(content[key]) for key in PCA}
         content = next(iter(content.values())) if len(content) == 1 else content
     if not isinstance(content, torch.Tensor):
-        raise ValueError(
-            f"{name} holds {type(content).__name__} where one tensor, or GANSpace's mean, comp and std, were expected."
+        raise ModelFileError(
+            f"{name} holds {type(content).__name__} where one tensor, or GANSpace's mean, comp and std, were expected.",
+            name,
         )
     return content
 

@@ -8,6 +8,7 @@ import torch
 from comfy.ldm.modules.attention import optimized_attention
 from comfy_api.latest import io
 
+from ...errors import CombinationError, EmptyClipError
 from ...systems.xdyna import sampling
 from ...systems.xdyna.patch import Dynamics, attach
 from ...unet.clip.keyframes import looped_windows
@@ -15,7 +16,7 @@ from ...unet.clip.windows import Plan
 from ...unet.hosts import comfy_injection
 from ...unet.hosts.comfy_injection import TemporalPatch
 from ...unet.patches import WeightedPatch
-from ..checks import require_latent, require_sd15
+from ..checks import require_latent, require_one_picture, require_sd15
 from ..hellomeme.attach import moves
 from ..notice import notice
 from ..pixels import require_pictures
@@ -50,7 +51,7 @@ class XDynaTokens(io.ComfyNode):
     def execute(cls, xdyna, clip_vision, image) -> io.NodeOutput:
         require_pictures(image, "image")
         if not len(image):
-            raise ValueError("There is no picture of the person: the batch is empty.")
+            raise EmptyClipError("picture of the person")
         picture = clip_vision.encode_image(image[:1, ..., :3])["penultimate_hidden_states"]
         side = getattr(clip_vision, "image_size", SIDE)
         # What stands for no picture is zero after CLIP's normalisation, which a black picture is not.
@@ -135,15 +136,15 @@ class XDynaApply(io.ComfyNode):
         require_sd15(model)
         samples = reference["samples"]
         require_latent(samples, "latent of the reference")
-        if len(samples) != 1:
-            raise ValueError(f"The reference is one picture; the latent holds {len(samples)}.")
+        require_one_picture(samples)
         patched = model.clone()
         if strength == 0:
             return io.NodeOutput(patched)
         require_window(window_length, overlap, *([xdyna.motion] if xdyna.motion else []))
         if xdyna.motion and moves(model):
-            raise ValueError(
-                "Apply Motion on this MODEL moves the frames already, and X-Dyna has motion modules of its own: use one."
+            raise CombinationError(
+                "Apply Motion on this MODEL moves the frames already, and X-Dyna has motion modules of its own: use one.",
+                "Apply Motion",
             )
         dynamics = Dynamics(
             xdyna.adapter.model, model.model.process_latent_in(samples), tokens, strength, group_norm == JOINT

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
+from ...errors import EmptyClipError, MissingInputError, ModelError, SizeError
+from ...face_tools.track_errors import FrameSizeError
 from ...face_tools.trackers.schemes import scheme_of
 from ...systems.xdyna import hints, sface
 from ..checks import require_frames
@@ -56,8 +58,10 @@ class SFaceCrop(io.ComfyNode):
         require_pictures(images, "images")
         size = images.shape[2], images.shape[1]
         if tuple(track.size) != size:
-            raise ValueError(
-                f"The frames are {size[0]}x{size[1]} px and the track was made in {track.size[0]}x{track.size[1]} px."
+            raise FrameSizeError(
+                f"The frames are {size[0]}x{size[1]} px and the track was made in {track.size[0]}x{track.size[1]} px.",
+                size,
+                tuple(track.size),
             )
         left, top, cut_width, cut_height = hints.ratio_crop(size, (width, height))
         faces = faces_of(track, (left, top), (width / cut_width, height / cut_height), lost_faces == HELD)
@@ -161,8 +165,10 @@ class XDynaHints(io.ComfyNode):
             require_frames("local picture", len(local), "picture of the whole face", len(whole))
             if local.shape[1:3] != whole.shape[1:3]:
                 shapes = " and ".join(f"{images.shape[2]}x{images.shape[1]}" for images in (local, whole))
-                raise ValueError(
-                    f"The local and the whole picture are {shapes} px: wire both of one S-Face Crop."
+                raise SizeError(
+                    f"The local and the whole picture are {shapes} px: wire both of one S-Face Crop.",
+                    (whole.shape[2], whole.shape[1]),
+                    (local.shape[2], local.shape[1]),
                 )
             hint = hints.face_hint(local[..., :3], whole[..., :3])
             conds = controlled(conds, face_control, hint, face_strength, "S-Face")
@@ -170,27 +176,30 @@ class XDynaHints(io.ComfyNode):
 
 
 def require_whole(what: str, wires: dict) -> None:
-    """Raise ValueError where some of the inputs that belong together are wired and some are not."""
+    """Raise MissingInputError where some of the inputs that belong together are wired and some are not."""
     missing = [name for name, value in wires.items() if value is None]
     if missing and len(missing) < len(wires):
-        raise ValueError(f"For the {what} wire {', '.join(wires)}: {', '.join(missing)} is missing.")
+        raise MissingInputError(
+            f"For the {what} wire {', '.join(wires)}: {', '.join(missing)} is missing.", tuple(missing)
+        )
 
 
 def require_clip(images: torch.Tensor, what: str) -> None:
-    """Raise ValueError unless there are pictures of finite numbers."""
+    """Raise an error unless there are pictures of finite numbers."""
     require_pictures(images, what)
     if not len(images):
-        raise ValueError(f"There is no picture in {what}: the clip is empty.")
+        raise EmptyClipError(f"picture in {what}")
 
 
 def controlled(conds, control, pictures: torch.Tensor, strength: float, kind: str):
-    """Conditionings with one more ControlNet: (F, H, W, C) pictures 0..1. Raises ValueError for a ControlNet of other pictures."""
+    """Conditionings with one more ControlNet: (F, H, W, C) pictures 0..1. Raises ModelError for a ControlNet of other pictures."""
     block = getattr(getattr(control, "control_model", None), "input_hint_block", None)
     channels = next(block.parameters()).shape[1] if block is not None else "none that can be told"
     if channels != pictures.shape[-1]:
-        raise ValueError(
+        raise ModelError(
             f"The {kind} ControlNet takes pictures of {pictures.shape[-1]} channels and this one takes {channels}: "
-            "are pose_control and face_control exchanged?"
+            "are pose_control and face_control exchanged?",
+            channels,
         )
     hint, chained, result = pictures.movedim(-1, 1), {}, []
     for cond in conds:

@@ -117,12 +117,12 @@ class LoadXDynaControl(io.ComfyNode):
         if channels not in KINDS:
             told = f"has pictures of {channels} channels" if channels else f"holds no {HINTS[0]!r}"
             raise XDynaFileError(
-                f"{file} {told}; X-Dyna's ControlNets take 3 (pose) or 6 (S-Face). Page: {PAGE}."
+                f"{file} {told}; X-Dyna's ControlNets take 3 (pose) or 6 (S-Face). Page: {PAGE}.", file
             )
         network = comfy.controlnet.load_controlnet_state_dict(state)
         if network is None:
             raise XDynaFileError(
-                f"{file} is no whole ControlNet in diffusers' names. Download it again: {PAGE}."
+                f"{file} is no whole ControlNet in diffusers' names. Download it again: {PAGE}.", file
             )
         return io.NodeOutput(network, KINDS[channels])
 

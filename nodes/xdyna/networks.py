@@ -9,6 +9,7 @@ import comfy.model_patcher
 import comfy.ops
 import torch
 
+from ...errors import ModelError
 from ...sk_attention import checkpoint as hellomeme
 from ...systems.xdyna import checkpoint
 from ...systems.xdyna.checkpoint import PAGE, TOKENS_PAGE, XDynaFileError
@@ -38,7 +39,7 @@ class XDyna:
 
 
 def read(folder: str, name: str, page: str) -> dict:
-    """What a model file holds. Raises FileNotFoundError, or XDynaFileError where it cannot be read."""
+    """What a model file holds. Raises MissingFileError, or XDynaFileError where it cannot be read."""
     return read_state(find(folder, name, page), name, page, XDynaFileError)
 
 
@@ -73,9 +74,10 @@ def open_xdyna(file: str, tokens_file: str, motion_file: str = NONE) -> XDyna:
 def tokens_of(xdyna: XDyna, states: torch.Tensor) -> torch.Tensor:
     """CLIP's last but one states (B, m, E) -> tokens (B, 16, D), kept on the CPU."""
     if states.shape[-1] != xdyna.states_width:
-        raise ValueError(
+        raise ModelError(
             f"This CLIP vision model gives {states.shape[-1]} numbers a patch; X-Dyna's image tokens were trained with CLIP ViT-H, "
-            f"{xdyna.states_width}."
+            f"{xdyna.states_width}.",
+            states.shape[-1],
         )
     comfy.model_management.load_models_gpu([xdyna.resampler])
     return xdyna.resampler.model(states.to(xdyna.resampler.load_device, torch.float32)).cpu()

@@ -2,6 +2,7 @@
 
 from comfy_api.latest import io
 
+from ...errors import SingleInputError, SizeError
 from ...systems.xdyna import sampling
 from ..schema import schema
 
@@ -41,10 +42,13 @@ class BlurredStart(io.ComfyNode):
     def execute(cls, reference, frames, seed) -> io.NodeOutput:
         samples = reference["samples"]
         if len(samples) != 1 or samples.ndim != 4:
-            raise ValueError(f"The reference is one picture; the latent is of shape {tuple(samples.shape)}.")
+            raise SingleInputError(
+                f"The reference is one picture; the latent is of shape {tuple(samples.shape)}.", len(samples)
+            )
         if min(samples.shape[-2:]) < SHORTEST:
-            raise ValueError(
-                f"The reference is {samples.shape[-1]}x{samples.shape[-2]} cells; the blur needs {SHORTEST} a side."
+            raise SizeError(
+                f"The reference is {samples.shape[-1]}x{samples.shape[-2]} cells; the blur needs {SHORTEST} a side.",
+                (samples.shape[-1] * 8, samples.shape[-2] * 8),
             )
         return io.NodeOutput({"samples": sampling.blurred_start(samples, frames, seed)})
 

@@ -25,7 +25,9 @@ from sk_portrait.testing.compat.lab import (
     call,
 )
 from sk_portrait.testing.compat.wears import deep_shrink
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.tiny_models import SCALE, drive, normal, prompt
+from sk_portrait.unet.clip.frames import ViewError
 
 
 def in_areas(scene: Scene, *areas: tuple[int, int, int, int]) -> Scene:
@@ -133,7 +135,7 @@ def test_tiled_sampling_raises(lab):
         return apply(arguments["input"][..., : CELLS // 2], arguments["timestep"], **arguments["c"])
 
     scene.model.set_model_unet_function_wrapper(tile)
-    with pytest.raises(ValueError, match="shows the UNet 32x64 px where 64x64 px of a 64x64 px picture"):
+    with raises(ViewError, shown=(8, 4), expected=(8, 8)):
         scene.samples()
 
 

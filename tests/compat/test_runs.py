@@ -14,6 +14,7 @@ from sk_portrait.testing.compat.lab import EXTRAS, TOLERANCE, Lab, Scene, call, 
 from sk_portrait.testing.compat.wears import hook_lora, lora
 from sk_portrait.testing.tiny_comfy import patcher
 from sk_portrait.testing.tiny_models import GOLDEN, prompt
+from sk_portrait.unet.clip.frames import GuiderError
 
 slow = pytest.mark.slow
 HALF_TOLERANCE = 2e-2  # of a run in bf16 or fp16 against fp32
@@ -90,7 +91,7 @@ def test_three_prompts_of_perp_neg_guider_are_each_prompt_alone(lab, monkeypatch
 def test_the_deprecated_perp_neg_node_raises(lab):
     scene = lab.scene()
     scene.model = call(EXTRAS + "nodes_perpneg", "PerpNeg", scene.model, prompt("0"), 1.0)
-    with pytest.raises(ValueError, match="a prompt that its guider does not know.*Perp-Neg Guider"):
+    with pytest.raises(GuiderError, match="Perp-Neg Guider"):
         scene.samples()
 
 

@@ -12,7 +12,9 @@ from sk_portrait.face_tools.editing.edit import merge_expression
 from sk_portrait.face_tools.editing.face_parts import PARTS, coefficients_of
 from sk_portrait.face_tools.recordings.presets import preset
 from sk_portrait.face_tools.track import TrackError
+from sk_portrait.face_tools.track_errors import NoCoefficientsError
 from sk_portrait.host.environment import ROOT
+from sk_portrait.testing.raised import raises
 
 SIZE, FRAMES = 256, 12
 WHO = Identity.of(5)
@@ -101,7 +103,7 @@ def test_a_head_pose_alone_needs_no_coefficients(tracks):
     mixed = merge_expression(own, other.replace(coefficients=None), parts=OFF, head=1.0)
     np.testing.assert_array_equal(mixed.coefficients, own.coefficients)
     np.testing.assert_allclose(mixed.rotation, other.rotation, atol=1e-6)
-    with pytest.raises(TrackError, match="no expression coefficients"):
+    with raises(NoCoefficientsError):
         merge_expression(own, other.replace(coefficients=None), parts=OFF | {"mouth": 0.1}, head=1.0)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sk_portrait.errors import FrameCountError, ModelError, SingleInputError, SizeError, VersionError
 from sk_portrait.testing.compare import relative_error
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.tiny_models import Host, drive, normal, prompt
 
 pytestmark = pytest.mark.comfy
@@ -161,54 +163,47 @@ class TestBadInput:
             comfy.supported_models.SDXL({"in_channels": 4}),
         )
         try:
-            with pytest.raises(ValueError, match="works on SD1.5; this MODEL is SDXL"):
+            with raises(ModelError, found="SDXL"):
                 host.apply(reference, model=other)
-            with pytest.raises(ValueError, match="works on SD1.5; this MODEL is SDXL"):
+            with raises(ModelError, found="SDXL"):
                 host.reference(model=other)
         finally:
             other.model.model_config = kept
 
     def test_a_v1_adapter_with_a_v2_drive(self, host):
         with pytest.raises(
-            ValueError,
-            match="A v1 reference and a v2 drive do not belong together.*v1: hm_reference with hm_control",
+            VersionError, match="A v1 reference and a v2 drive.*v1: hm_reference with hm_control"
         ):
             host.apply(host.reference("v1"), drive(3, "v2"))
 
     def test_a_latent_of_another_shape_than_the_reference(self, host, reference):
-        with pytest.raises(
-            ValueError,
-            match="The reference was made for 128x128 px, and 128x256 px are sampled, a picture of another",
-        ):
+        with raises(SizeError, size=(128, 128), expected=(128, 256)):
             host.sample(host.apply(reference), noise=normal("tall", 3, 4, 32, 16))
 
     @pytest.mark.parametrize("frames", [2, 4])
     def test_a_track_shorter_or_longer_than_the_batch(self, host, reference, frames):
-        with pytest.raises(ValueError, match=f"The drive has {frames} frames and the latent batch has 3"):
+        with raises(FrameCountError, what="drive", frames=frames, expected=3):
             host.sample(host.apply(reference, drive(frames)), frames=3)
 
     def test_a_drive_drawn_at_another_shape(self, host):
-        with pytest.raises(ValueError, match="draw the head pose at the size that is sampled"):
+        with pytest.raises(SizeError, match="draw the head pose at the size that is sampled"):
             host.sample(host.apply(drive=drive(3)), noise=normal("tall", 3, 4, 32, 16))
 
     def test_two_portraits(self, host):
         latent = {"samples": normal("two", 2, 4, 16, 16)}
-        with pytest.raises(ValueError, match="The reference is one picture; the latent holds 2"):
+        with raises(SingleInputError, count=2):
             host.encode_node.execute(host.model, host.adapter("v2"), prompt("+"), prompt("-"), latent)
 
     def test_a_prompt_a_frame_for_the_one_picture_of_the_reference(self, host):
         travel = [[normal("travel", 5, 7, 64), {}]]
         latent = {"samples": normal("one", 1, 4, 16, 16)}
-        with pytest.raises(
-            ValueError,
-            match="The positive prompt is 5 prompts in a batch, one per frame; the reference is one picture",
-        ):
+        with raises(SingleInputError, count=5):
             host.encode_node.execute(host.model, host.adapter("v2"), travel, prompt("-"), latent)
 
     def test_a_mask_of_another_length(self, host, reference):
-        with pytest.raises(ValueError, match="The mask has 2 frames and the latent batch has 3"):
+        with raises(FrameCountError, what="mask", frames=2, expected=3):
             host.sample(host.apply(reference, mask=torch.ones(2, 8, 8)))
 
     def test_a_latent_batch_that_is_neither_one_nor_the_clip(self, host):
-        with pytest.raises(ValueError, match="The latent batch has 2 rows and the drive has 5 frames"):
+        with raises(FrameCountError, frames=2, expected=5):
             host.noise_node.execute(drive(5), {"samples": torch.zeros(2, 4, 16, 16)})

@@ -7,10 +7,13 @@ from datetime import datetime
 import numpy as np
 import pytest
 
+from sk_portrait.errors import FrameCountError, MissingFileError
 from sk_portrait.face_tools import track_file
 from sk_portrait.face_tools.coefficients import ARKIT_51, LIVE_LINK_51
 from sk_portrait.face_tools.recordings.presets import preset
-from sk_portrait.face_tools.track import FaceTrack, TrackError
+from sk_portrait.face_tools.track import FaceTrack
+from sk_portrait.face_tools.track_errors import SchemeError, TrackTextError
+from sk_portrait.testing.raised import raises
 
 MODULES = ("face.edit", "face.preview", "face.recordings")
 
@@ -82,7 +85,7 @@ def test_blink_jaw_and_written_edits(nodes):
     (got,) = nodes["EditTrack"].execute(make(), 0.0, 0.0, 0.0, 0.0, 0.5, "cheekPuff=0.3").args
     assert not value(got, "eyeBlinkLeft").any() and (value(got, "cheekPuff") == np.float32(0.3)).all()
     np.testing.assert_allclose(value(got, "jawOpen"), value(make(), "jawOpen") / 2, atol=1e-6)
-    with pytest.raises(TrackError, match="did you mean 'jawOpen'"):
+    with pytest.raises(TrackTextError, match="did you mean 'jawOpen'"):
         nodes["EditTrack"].execute(make(), 0.0, 0.0, 0.0, 1.0, 1.0, "jawOpne*2")
 
 
@@ -90,7 +93,7 @@ def test_approximate_expression_keeps_the_coefficients_of_a_tracker(nodes):
     node = nodes["ApproximateExpression"]
     (kept,) = node.execute(make()).args
     np.testing.assert_array_equal(kept.coefficients, make().coefficients)
-    with pytest.raises(TrackError, match="estimated from mediapipe478 landmarks, and this track has none"):
+    with raises(SchemeError, scheme="none"):
         node.execute(make(), replace=True)
 
 
@@ -103,7 +106,7 @@ def test_retime_keeps_track_and_video_together(nodes):
     np.testing.assert_allclose(pictures[:, 0, 0, 0] * 12, [2, 4, 6, 8, 2, 4])
     track, blocked = nodes["RetimeTrack"].execute(make(), 1.0, 50.0, 0, -1, "once", 0).args
     assert len(track) == 23 and "images input" in blocked.message
-    with pytest.raises(ValueError, match="12 rows and there are 11 images"):
+    with raises(FrameCountError, what="track", frames=12, expected=11):
         nodes["RetimeTrack"].execute(make(), 1.0, 0.0, 0, -1, "once", 0, images[:11])
 
 
@@ -156,7 +159,7 @@ def test_a_saved_track_is_listed_and_loaded(nodes, folders):
 def test_only_files_of_the_two_folders_are_read(nodes, folders, file):
     (folders / "secret.npz").write_bytes(b"")
     assert "There is no file" in nodes["LoadTrack"].validate_inputs(file)
-    with pytest.raises(FileNotFoundError):
+    with raises(MissingFileError, file=file):
         nodes["LoadTrack"].execute(file)
 
 

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from sk_portrait.errors import FrameCountError, MissingInputError, ModelError, SizeError
 from sk_portrait.face_tools.coefficients import ARKIT_51, ASSUMED_ORDER
 from sk_portrait.face_tools.track import FaceTrack
 from sk_portrait.sk_attention.checkpoint import load
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.stand_ins import networks
 from sk_portrait.testing.tiny_models import Host, normal, prompt
 
@@ -141,8 +143,7 @@ def test_a_frame_that_is_held_is_looked_at_once(nodes, encoders, monkeypatch):
 
 def test_a_drive_of_zeros_is_an_error_unless_it_was_asked_for(nodes, encoders, caplog):
     with pytest.raises(
-        ValueError,
-        match=r"The face would not act.*\(1\) Face Motion.*\(2\) a track with coefficients.*\(3\) patches",
+        MissingInputError, match=r"\(1\) Face Motion.*\(2\) a track with coefficients.*\(3\) patches"
     ):
         encode(nodes, encoders["coefficients"], of=track())
     with caplog.at_level(logging.WARNING):
@@ -163,27 +164,29 @@ def test_named_coefficients_are_marked_experimental_until_calibrated(nodes, enco
 
 
 @pytest.mark.parametrize(
-    ("wires", "sentence"),
+    ("wires", "kind", "fields"),
     [
-        ({"of": track(2)}, "The track has 2 frames and the head pose has 3"),
-        ({"clip_vision": clip_vision(), **patches(4)}, "The left_eye has 4 frames and the head pose has 3"),
+        ({"of": track(2)}, FrameCountError, {"what": "track", "frames": 2, "expected": 3}),
         (
-            {"clip_vision": clip_vision(768), **patches()},
-            "gives 768 numbers per picture; HelloMeme was trained with CLIP ViT-H, 1024",
+            {"clip_vision": clip_vision(), **patches(4)},
+            FrameCountError,
+            {"what": "left_eye", "frames": 4, "expected": 3},
         ),
+        ({"clip_vision": clip_vision(768), **patches()}, ModelError, {"found": 768}),
         (
             {"face_motion": SimpleNamespace(codes=torch.zeros(FRAMES, 548), null=torch.zeros(1, 548))},
-            "is a v2 drive encoder that takes coefficients and patches only",
+            MissingInputError,
+            {"inputs": ("coefficients and patches",)},
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(nodes, encoders, wires, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_what_does_not_fit_is_refused(nodes, encoders, wires, kind, fields):
+    with raises(kind, **fields):
         encode(nodes, encoders["coefficients"], **wires)
 
 
 def test_an_encoder_of_face_motion_asks_for_it(nodes, encoders):
-    with pytest.raises(ValueError, match=r"takes Face Motion \(PD-FGC\) only"):
+    with raises(MissingInputError, inputs=("Face Motion (PD-FGC)",)):
         encode(nodes, encoders["face_motion"])
 
 
@@ -205,10 +208,7 @@ def test_v5c_needs_the_portraits_own_drive(nodes):
     adapter = host.adapter("v5b")
     v5c = replace(adapter, loaded=replace(adapter.loaded, versions=("v5c",)))
     latent = {"samples": normal("portrait", 1, 4, 16, 16)}
-    with pytest.raises(
-        ValueError,
-        match="its reference pass also receives the portrait's own drive, so wire Encode Portrait Drive",
-    ):
+    with raises(MissingInputError, inputs=("drive",)):
         nodes.EncodeReference.execute(host.model, v5c, prompt("+"), prompt("-"), latent)
 
 
@@ -226,10 +226,7 @@ def test_sizes_are_derived_and_a_mismatch_is_said_by_the_node_that_sees_it(nodes
     )
     batch = host.noise_node.execute(drive)[0]
     assert batch["samples"].shape == (FRAMES, 4, 24, 24) and batch["batch_index"] == [0] * FRAMES
-    with pytest.raises(ValueError, match="latent is 128x128 px and the head pose was drawn at 192x192 px"):
+    with raises(SizeError, size=(128, 128), expected=(192, 192)):
         host.noise_node.execute(drive, {"samples": torch.zeros(1, 4, 16, 16)})
-    with pytest.raises(
-        ValueError,
-        match="head pose of the drive is for 192x192 px and the portrait was encoded at 128x128 px",
-    ):
+    with raises(SizeError, size=(192, 192), expected=(128, 128)):
         host.apply(host.reference("v2"), drive)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from sk_portrait.face_tools.track_errors import TrackLengthError
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.videos import write_video
 
 MESH = "mediapipe.python.solutions.face_mesh"
@@ -71,7 +73,7 @@ def test_what_is_pasted_into_following_squares_returns_to_its_own_place(images, 
     for k in range(FRAMES):
         x, y = track.landmarks[k, NOSE, :2].round().astype(int)
         assert covered[k, y, x] == 1 and (painted[k, y, x] > 0.999).all()
-    with pytest.raises(ValueError, match="through 16 frames, and there are 1"):
+    with raises(TrackLengthError, frames=1, expected=16):
         PasteBack.execute(images[:1], pictures[:1], crop, 0.1, 0.0)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sk_portrait.errors import SettingError
 from sk_portrait.testing.compare import relative_error
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.split_sampling import split_errors
 from sk_portrait.testing.tiny_models import drive, normal, prompt
 from sk_portrait.testing.tiny_motion import MovingHost, shared_noise
@@ -195,9 +197,11 @@ def test_controlnets_see_the_pictures_of_each_window(host, animatediff):
     assert outer.seen == [[frame % 3 for frame in window] * 2 for window in windows]
 
 
-@pytest.mark.parametrize(("length", "overlap", "words"), [(40, 4, "40.*32"), (4, 4, "overlap is 4.*4")])
-def test_impossible_windows_are_named(host, animatediff, length, overlap, words):
-    with pytest.raises(ValueError, match=words):
+@pytest.mark.parametrize(
+    ("length", "overlap", "setting", "value"), [(40, 4, "window_length", 40), (4, 4, "overlap", 4)]
+)
+def test_impossible_windows_are_named(host, animatediff, length, overlap, setting, value):
+    with raises(SettingError, setting=setting, value=value):
         host.move(animatediff, length, overlap)
 
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from sk_portrait.errors import EmptyClipError
 from sk_portrait.face_tools import video
 from sk_portrait.face_tools.sound import form_of
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.videos import number_of, numbered, write_video
 
 FRAMES = 6
@@ -92,5 +94,5 @@ def test_height_is_set_and_pictures_keep_their_shape(show):
 
 @pytest.mark.parametrize("name", ["result", "driver"])
 def test_pictures_without_a_frame_are_named(show, name):
-    with pytest.raises(ValueError, match=f"{name} has no frames"):
+    with raises(EmptyClipError, what=f"frame of {name}"):
         show(**({"result": images(range(2))} | {name: torch.zeros(0, 48, 64, 3)}))

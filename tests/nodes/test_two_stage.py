@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sk_portrait.errors import CombinationError, FrameCountError
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.split_sampling import whole
 from sk_portrait.testing.tiny_models import drive, normal, prompt
 from sk_portrait.testing.tiny_motion import MovingHost
@@ -124,7 +126,7 @@ def test_a_noise_mask_keeps_its_frames(host, motions, kind):
 
 def test_a_model_that_already_moves_is_refused(host, motions):
     for motion in motions["v3"]:
-        with pytest.raises(ValueError, match="before Apply Portrait Motion"):
+        with raises(CombinationError, other="Apply Portrait Motion"):
             host.video(motions["v2"], 5, cells=SMALL, guider=host.guider(host.move(motion)))
 
 
@@ -170,7 +172,7 @@ def test_the_drive_reaches_every_frame_of_both_stages(host, motions):
 
 
 def test_a_drive_of_another_length_is_named_with_both(host, motions):
-    with pytest.raises(ValueError, match="10 .*14"):
+    with raises(FrameCountError, what="drive", frames=10, expected=14):
         host.video(
             motions["v2"], 14, cells=SMALL, guider=host.guider(host.apply(drive=drive(10, cells=SMALL)))
         )
@@ -178,10 +180,8 @@ def test_a_drive_of_another_length_is_named_with_both(host, motions):
 
 @pytest.mark.parametrize(("kind", "frames"), [("v2", 14), ("v3", 14), ("v5", 14), ("v5", 5)])
 def test_a_first_stage_of_another_clip_is_named_with_both(host, motions, kind, frames):
-    with pytest.raises(
-        ValueError,
-        match=f"stage1 holds 9 .*clip has {'14' if kind == 'v2' else '3' if frames == 14 else '0'}",
-    ):
+    expected = 14 if kind == "v2" else 3 * (frames == 14)
+    with raises(FrameCountError, frames=9, expected=expected):
         host.video(motions[kind], frames, cells=SMALL, stage1={"samples": torch.zeros(9, 4, SMALL, SMALL)})
 
 

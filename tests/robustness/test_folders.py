@@ -9,7 +9,10 @@ from inspect import signature
 import numpy as np
 import pytest
 
+from sk_portrait.errors import MissingFileError, SettingError
+from sk_portrait.face_tools.atomic_write import FileError
 from sk_portrait.testing.pack import nodes
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.tracks import track_of
 
 pytestmark = pytest.mark.comfy
@@ -107,7 +110,7 @@ def test_names_of_tracks_and_recordings_that_lead_out(inputs, tmp_path):
     for name in BAD_NAMES:
         for node in (LoadTrack, ImportLiveLinkFace):
             assert str(node.validate_inputs(name)).startswith("There is no file"), name
-    with pytest.raises(FileNotFoundError, match="There is no file"):
+    with raises(MissingFileError, file=BAD_NAMES[0]):
         LoadTrack.execute(BAD_NAMES[0])
 
 
@@ -128,6 +131,8 @@ def test_names_that_lead_out_in_every_node_that_takes_a_file(comfy, tmp_path):
 def test_prefixes_that_lead_out_of_the_output_folder(inputs, tmp_path, prefix):
     from sk_portrait.nodes.face.recordings import SaveTrack
 
-    with pytest.raises(ValueError, match="filename_prefix .* cannot be used|could not be written"):
+    with pytest.raises(
+        (SettingError, FileError), match="filename_prefix .* cannot be used|could not be written"
+    ):
         SaveTrack.execute(track_of(1, "none"), prefix)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -11,8 +11,10 @@ import pytest
 import torch
 from safetensors.torch import save, save_file
 
+from sk_portrait.errors import MissingFileError
 from sk_portrait.sk_attention import checkpoint
 from sk_portrait.sk_attention.published_files import CheckpointError
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.stand_ins import networks
 
 FILE = "hm3_motion"
@@ -116,5 +118,5 @@ def test_a_name_that_leads_out_of_the_folder(comfy, tmp_path: Path):
 
     folders.register()
     save_file({"x": torch.ones(1)}, tmp_path / "secret.safetensors")
-    with pytest.raises(FileNotFoundError, match="was not found. Put it into"):
+    with raises(MissingFileError, file=f"../../../../../../../..{tmp_path}/secret.safetensors"):
         LoadAdapter.execute(f"../../../../../../../..{tmp_path}/secret.safetensors")

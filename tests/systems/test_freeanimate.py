@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sk_portrait.errors import (
+    CombinationError,
+    FrameCountError,
+    MissingInputError,
+    SettingError,
+    SingleInputError,
+    SizeError,
+)
+from sk_portrait.systems.freeanimate.trajectory import ScheduleError
 from sk_portrait.testing.compare import relative_error
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.split_sampling import split_errors
 from sk_portrait.testing.tiny_models import drive, normal, prompt
 
@@ -196,67 +206,52 @@ class TestInversion:
 
 class TestBadInput:
     def test_rows_of_two_nodes(self, host, inverted):
-        with pytest.raises(
-            ValueError,
-            match="Apply Inversion adds rows of its own to every UNet call, and Anchor Frames is on this MODEL",
-        ):
+        with raises(CombinationError, other="Anchor Frames"):
             host.boost(inverted[0], model=host.anchor())
-        with pytest.raises(ValueError, match="Anchor Frames adds rows of its own"):
+        with raises(CombinationError, other="Anchor Frames"):
             host.anchor(model=host.anchor())
 
     def test_a_schedule_that_was_not_inverted(self, host, inverted):
-        with pytest.raises(
-            ValueError,
-            match="asks at noise level .*, and the clip was inverted at .*same SIGMAS, and with euler",
-        ):
+        with pytest.raises(ScheduleError, match="same SIGMAS, and with euler"):
             host.draw(host.boost(inverted[0]), inverted[1], steps=STEPS + 2)
 
     def test_a_clip_of_another_length(self, host, inverted):
-        with pytest.raises(ValueError, match="The inverted clip has 3 frames and the latent batch has 4"):
+        with raises(FrameCountError, what="inverted clip", frames=3, expected=4):
             host.draw(host.boost(inverted[0]), normal("start", 4, 4, SMALL, SMALL))
 
     def test_a_latent_of_another_size(self, host, inverted):
-        words = "inverted clip is 64x64 px and 128x128 px are sampled"
-        with pytest.raises(ValueError, match=words):
+        with raises(SizeError, size=(64, 64), expected=(128, 128)):
             host.draw(host.boost(inverted[0]), normal("start", 3, 4, 16, 16))
-        with pytest.raises(ValueError, match=words):
+        with raises(SizeError, size=(64, 64), expected=(128, 128)):
             host.sample(host.anchor())
 
     def test_sigmas_that_do_not_fall_to_0(self, host):
-        with pytest.raises(ValueError, match="Sigmas to invert fall to 0, as for denoising; these are 14.61"):
+        with raises(ScheduleError, found=tuple(host.sigmas(STEPS)[:-1].tolist())):
             host.invert(sigmas=host.sigmas(STEPS)[:-1])
 
     def test_two_reference_pictures_or_no_reference(self, host):
-        with pytest.raises(ValueError, match="The reference is one picture; the latent holds 2"):
+        with raises(SingleInputError, count=2):
             host.anchor(reference={"samples": normal("two", 2, 4, SMALL, SMALL)})
-        with pytest.raises(ValueError, match="takes a reference latent or a trajectory: wire one of the two"):
+        with raises(MissingInputError, inputs=("reference", "trajectory")):
             host.anchor(reference=None, trajectory=None)
 
     def test_a_trajectory_without_a_reference(self, host):
-        with pytest.raises(
-            ValueError, match="This trajectory holds no reference: wire one into Invert Frames"
-        ):
+        with raises(MissingInputError, inputs=("reference",)):
             host.anchor(trajectory=host.invert(steps=1)[0])
 
     def test_a_clip_twice_not_at_all_or_without_a_vae(self, host):
-        with pytest.raises(
-            ValueError, match="takes the clip once: wire its latent into frames, or its pictures into images"
-        ):
+        with raises(MissingInputError, inputs=("frames", "images")):
             host.invert(images=torch.zeros(3, 64, 64, 3))
-        with pytest.raises(ValueError, match="takes the clip once"):
+        with raises(MissingInputError, inputs=("frames", "images")):
             host.invert(frames=None)
-        with pytest.raises(
-            ValueError, match="encodes the images: wire the VAE of the SD1.5 checkpoint into vae"
-        ):
+        with raises(MissingInputError, inputs=("vae",)):
             host.invert(frames=None, images=torch.zeros(3, 64, 64, 3))
 
     def test_maps_that_are_all_too_large(self, host):
         from sk_portrait.systems.freeanimate.trajectory import Trajectory
 
         path = Trajectory((1e-4, 1.0), (0.0, 0.0), torch.zeros(2, 1, 4, 64, 48), torch.zeros(1, 7, 64))
-        with pytest.raises(
-            ValueError, match=r"largest_map is 47 cells and the smallest map of this clip has 48 \(6x8\)"
-        ):
+        with raises(SettingError, setting="largest_map", value=47):
             host.boost(path, largest_map=47)
         host.boost(path, self_until=0.0, largest_map=47)
 
@@ -283,9 +278,7 @@ class TestBadInput:
         guider = comfy.samplers.CFGGuider(host.boost(path))
         guider.set_conds([[normal("long", 1, 10, 64), {}]], prompt("-"))
         guider.set_cfg(1.0)
-        with pytest.raises(
-            ValueError, match="The prompt of Invert Frames has 7 tokens and that of the sampler 10"
-        ):
+        with raises(ScheduleError, found=(10,), expected=(7,)):
             guider.sample(
                 torch.zeros_like(start),
                 start,

@@ -8,13 +8,23 @@ import numpy as np
 import pytest
 import torch
 
+from sk_portrait.errors import (
+    ExclusiveInputError,
+    FrameCountError,
+    ModelFileError,
+    SettingError,
+    ShapeError,
+    TextError,
+)
 from sk_portrait.face_tools.coefficients import ARKIT_51
+from sk_portrait.face_tools.track_errors import NoCoefficientsError
 from sk_portrait.systems.wplus.adapter import WPlusFileError, load
 from sk_portrait.systems.wplus.directions import UNIT, long_enough, whole, within
 from sk_portrait.systems.wplus.patch import waits
 from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.golden import OTHER, Golden
 from sk_portrait.testing.golden_systems import wplus_of
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.split_sampling import split_errors
 from sk_portrait.testing.tiny_models import normal
 from sk_portrait.unet.clip.curve import Curve
@@ -248,10 +258,7 @@ class TestFiles:
         assert whole(torch.ones(shape), "smile.npy").shape == (shape[0] if len(shape) == 3 else 1, 18, 512)
 
     def test_a_tensor_of_another_shape_is_named(self):
-        with pytest.raises(
-            ValueError,
-            match=r"smile.npy has the shape \(14, 512\); a w\+ code or direction is \(512,\) or \(18, 512\)",
-        ):
+        with raises(ShapeError, shape=(14, 512)):
             whole(torch.ones(14, 512), "smile.npy")
 
     def test_layers_and_lengths(self):
@@ -284,33 +291,29 @@ class TestFiles:
         assert torch.equal(age, 2 * torch.ones(1, 18, 512))
         assert torch.allclose(node("smile.npy", 0.5, 0, 8, base=age)[0, :8], 2 + smile[:8] / 2)
         assert torch.allclose(node("ffhq_pca.pt", 3.0, 2, 6, 5)[0, 2], 3 * pca["comp"][5, 0])
-        with pytest.raises(
-            ValueError, match="GANSpace row 'ffhq_pca.pt' asks for component 8, the file holds 0 to 7"
-        ):
+        with raises(SettingError, setting="ffhq_pca.pt", value=8):
             node("ffhq_pca.pt", component=8)
-        with pytest.raises(ValueError, match="page.pt cannot be read"):
+        with raises(ModelFileError, file="page.pt"):
             node("page.pt")
 
 
 class TestBadInput:
     def test_a_list_of_lambdas_of_another_length(self, host):
-        with pytest.raises(ValueError, match="The list of lambdas has 2 frames and the latent batch has 3"):
+        with raises(FrameCountError, frames=2, expected=3):
             host.steered(1.0, lambdas=[0.1, 0.2])
 
     def test_codes_of_another_length(self, host):
-        with pytest.raises(
-            ValueError, match=r"The list of w\+ codes has 2 frames and the latent batch has 3"
-        ):
+        with raises(FrameCountError, frames=2, expected=3):
             host.steered(w=normal("two", 2, 18, 512))
 
     def test_two_wires_that_say_the_lambda(self, host):
-        with pytest.raises(ValueError, match="said by curve and by lambdas: keep one"):
+        with raises(ExclusiveInputError, inputs=("curve", "lambdas")):
             host.steered(curve="0: 1", lambdas=FRAMES)
 
     def test_a_track_without_expression(self, host):
-        with pytest.raises(ValueError, match="The track .drawn. holds no expression coefficients"):
+        with raises(NoCoefficientsError, source="drawn"):
             host.steered(track=SimpleNamespace(coefficients=None, source="drawn"))
 
     def test_a_curve_that_cannot_be_read(self):
-        with pytest.raises(ValueError, match="'0:high' is no key frame; write FRAME: LAMBDA"):
+        with raises(TextError, text="0:high"):
             Curve.parse("0:high")

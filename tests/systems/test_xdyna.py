@@ -5,9 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sk_portrait.errors import (
+    CombinationError,
+    MissingInputError,
+    ModelError,
+    SettingError,
+    SingleInputError,
+    SizeError,
+)
 from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.golden import OTHER, Golden
 from sk_portrait.testing.golden_systems import loaded
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.split_sampling import split_errors
 from sk_portrait.testing.tiny_models import CELLS, drive, normal, prompt
 
@@ -184,7 +193,7 @@ def test_apply_motion_moves_a_picture_without_motion_modules(host, still, networ
 
 @pytest.mark.parametrize("first", ["X-Dyna", "Apply Motion"])
 def test_motion_twice_is_refused(host, xdyna, first):
-    with pytest.raises(ValueError, match="moves the frames already"):
+    with pytest.raises(CombinationError, match="moves the frames already"):
         if first == "X-Dyna":
             host.move(host.motion("animatediff"), model=apply(host, xdyna))
         else:
@@ -192,9 +201,7 @@ def test_motion_twice_is_refused(host, xdyna, first):
 
 
 def test_a_second_picture_is_refused(host, still):
-    with pytest.raises(
-        ValueError, match="X-Dyna adds rows of its own to every UNet call, and X-Dyna is on this MODEL"
-    ):
+    with raises(CombinationError, other="X-Dyna"):
         apply(host, still, model=apply(host, still))
 
 
@@ -206,20 +213,20 @@ def test_anchored_frames_are_refused_in_either_order(host, still):
             model, 0, 0.0, 1.0, 1, {"samples": normal("portrait", 1, 4, CELLS, CELLS)}
         )[0]
 
-    with pytest.raises(ValueError, match="X-Dyna is on this MODEL and does the same"):
+    with raises(CombinationError, other="X-Dyna"):
         anchored(apply(host, still))
-    with pytest.raises(ValueError, match="X-Dyna adds rows of its own to every UNet call"):
+    with raises(CombinationError, other="Anchor Frames"):
         apply(host, still, model=anchored(host.model))
 
 
 def test_a_reference_of_another_size_is_refused(host, xdyna):
-    with pytest.raises(ValueError, match="The reference is 64x64 px and 128x128 px are sampled"):
+    with raises(SizeError, size=(64, 64), expected=(128, 128)):
         host.sample(apply(host, xdyna, cells=8))
 
 
 @pytest.mark.parametrize(("window", "overlap"), [(32, 4), (4, 4)])
 def test_an_impossible_window_is_refused(host, xdyna, window, overlap):
-    with pytest.raises(ValueError, match="window_length is"):
+    with raises(SettingError):
         apply(host, xdyna, window=window, overlap=overlap)
 
 
@@ -239,7 +246,7 @@ def test_the_start_is_the_reference_by_halves():
     kept = (start == reference["samples"]).float().mean()
     assert start.shape == (8, 4, CELLS, CELLS) and 0.45 < kept < 0.55
     assert torch.equal(BlurredStart.execute(reference, 8, 5)[0]["samples"], start)
-    with pytest.raises(ValueError, match="one picture"):
+    with pytest.raises(SingleInputError, match="one picture"):
         BlurredStart.execute({"samples": start}, 8, 5)
 
 
@@ -283,7 +290,7 @@ def test_controlnets_that_were_exchanged_are_refused(comfy):
     from sk_portrait.nodes.xdyna.hints import XDynaHints
 
     pose = torch.rand(FRAMES, 128, 128, 3)
-    with pytest.raises(ValueError, match="pose ControlNet takes pictures of 3 channels and this one takes 6"):
+    with raises(ModelError, found=6):
         XDynaHints.execute(prompt("+"), prompt("-"), 1.0, 1.0, control(6), pose)
-    with pytest.raises(ValueError, match="For the face wire face_control, local, whole: whole is missing"):
+    with raises(MissingInputError, inputs=("whole",)):
         XDynaHints.execute(prompt("+"), prompt("-"), 1.0, 1.0, face_control=control(6), local=pose)

@@ -122,9 +122,9 @@ def test_a_part_of_a_tree_has_the_key_frames_of_the_clip(comfy):
 @pytest.mark.comfy
 def test_a_part_that_cannot_be_is_said(comfy):
     _, _, one = sampled("animatediff", steps=1)
-    with pytest.raises(ValueError, match="method paper"):
+    with raises(SettingError, setting="method"):
         one(0, 10, 4, method="official code")
-    with pytest.raises(ValueError, match="clip of 30 frames and latent_image has 12"):
+    with raises(FrameCountError, what="latent_image", frames=12, expected=30):
         host = MovingHost()
         host.video([host.motion("animatediff")], 12, cells=CELLS, part=Part.of(30, 0, 10, 4))
 
@@ -143,5 +143,5 @@ def test_each_frame_has_the_noise_that_it_has_in_the_clip(comfy):
         expected = Noise_RandomNoise(5).generate_noise(clip)
         noise, _, latent, part = ClipPart.execute(clip, 10, 10, 3, Noise_RandomNoise(5), features).result
         assert torch.equal(noise.generate_noise(latent), expected[part.frames.start : part.frames.stop])
-    with pytest.raises(ValueError, match="noise of 20 frames and the part has 16"):
+    with raises(FrameCountError, frames=20, expected=16):
         noise.generate_noise({"samples": torch.zeros(20, 4, CELLS, CELLS)})

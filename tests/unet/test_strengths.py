@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from sk_portrait.errors import ExclusiveInputError, FrameCountError, SettingError, TextError
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.split_sampling import split_errors, whole
 from sk_portrait.testing.tiny_models import Host, drive, normal
 from sk_portrait.unet.clip.curve import Curve
@@ -170,15 +172,19 @@ class TestOnTheHost:
         assert not torch.equal(host.strong(stations="up_1: 0, up_2: 0", down=0.0, mid=0.0), host.plain())
 
     @pytest.mark.parametrize(
-        ("options", "words"),
+        ("options", "kind", "fields"),
         [
-            ({"stations": "up_4: 1"}, "'up_4: 1' is no block boundary; write BOUNDARY: STRENGTH"),
-            ({"steps": "half: 1"}, "'half: 1' is no key frame; write PERCENT: STRENGTH"),
-            ({"steps": "0: 1", "per_step": [1.0]}, "said by steps and by per_step"),
-            ({"per_frame": [float("nan")]}, "it must be a list of numbers"),
-            ({"per_frame": [1.0, 0.5]}, "The list of strengths has 2 frames and the latent batch has 3"),
+            ({"stations": "up_4: 1"}, TextError, {"text": "up_4: 1"}),
+            ({"steps": "half: 1"}, TextError, {"text": "half: 1"}),
+            (
+                {"steps": "0: 1", "per_step": [1.0]},
+                ExclusiveInputError,
+                {"inputs": ("steps", "per_step")},
+            ),
+            ({"per_frame": [float("nan")]}, SettingError, {"setting": "per_frame"}),
+            ({"per_frame": [1.0, 0.5]}, FrameCountError, {"frames": 2, "expected": 3}),
         ],
     )
-    def test_bad_input_gets_one_sentence(self, host, options, words):
-        with pytest.raises(ValueError, match=words):
+    def test_bad_input_is_an_error_of_its_kind(self, host, options, kind, fields):
+        with raises(kind, **fields):
             host.strong(**options)
