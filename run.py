@@ -101,7 +101,11 @@ def main(arguments: list[str]) -> int:
         os.environ["COMFYUI_PATH"] = str(comfy or "none")
         return hand_over(environment.ensure(comfy), arguments)
     signal.signal(signal.SIGTERM, interrupt)
-    return COMMANDS[arguments[0]](arguments[1:])
+    try:
+        return COMMANDS[arguments[0]](arguments[1:])
+    except tool("errors").SKPortraitError as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 def module(name: str) -> Callable[[list[str]], int]:

@@ -17,13 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import CommandError
 from ..face_tools import track_file, video
 from ..face_tools.calibrate import Recovered, recover_order, require_sure, tilt_between
 from ..face_tools.coefficients import ORDER_FILE, to_network_order
 from ..face_tools.editing.timeline import rows_at
 from ..face_tools.recordings.arkit_json import read_arkit_json
 from ..face_tools.recordings.livelink import read_live_link
-from ..face_tools.track import FaceTrack, TrackError
+from ..face_tools.track import FaceTrack
+from ..face_tools.track_errors import NoCoefficientsError, TrackError
 from ..face_tools.trackers import host_landmarks, mediapipe_mesh, mediapipe_tasks, onnx_source, sources
 from ..face_tools.trackers.faces import ModelFiles, Source
 from ..face_tools.trackers.straight_look import CALIBRATION, save
@@ -114,7 +116,7 @@ def read_named(path: Path, fps: float) -> FaceTrack:
     if path.suffix == ".npz":
         track = track_file.load(path)
         if track.coefficients is None:
-            raise TrackError(f"{path} holds no coefficients.")
+            raise NoCoefficientsError(f"{path} holds no coefficients.", str(path))
         return track
     return (read_arkit_json(path) if path.suffix == ".json" else read_live_link(path)).to_track(fps)
 
@@ -142,5 +144,5 @@ def _track(clip: Path, source: Source) -> FaceTrack:
 def _default_folder() -> Path:
     comfy = installation.find()
     if comfy is None:
-        raise SystemExit("There is no ComfyUI here; name the folder of the face models with --models.")
+        raise CommandError("There is no ComfyUI here; name the folder of the face models with --models.")
     return comfy / "models" / "face_tools"

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from ..host import installation
-from ..host.workflow import NOTES, to_values
+from ..host.workflow import NOTES, WorkflowError, to_values
 from ..sk_attention.versions import PAGE, VERSIONS
 from . import blueprints
 from .builder import PICTURE
@@ -99,7 +99,7 @@ class Conversion:
         Raises ValueError where there is no official pipeline node.
         """
         if not any(node["type"] in PIPELINES for node in self.nodes.values()):
-            raise ValueError(
+            raise WorkflowError(
                 f"This workflow has none of {', '.join(PIPELINES)}: it is not one of the official HelloMeme pack."
             )
         for number in self.nodes:
@@ -137,7 +137,9 @@ class Conversion:
         """The official node behind an input. Raises ValueError where nothing is wired."""
         source = self.source(node, name)
         if source is None:
-            raise ValueError(f"Node {node['id']} ({node['type']}) has nothing wired into {name}.")
+            raise WorkflowError(
+                f"Node {node['id']} ({node['type']}) has nothing wired into {name}.", node["type"]
+            )
         return self.nodes[source[0]]
 
     def copy(self, node: dict) -> list[Wire]:

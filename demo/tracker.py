@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import material
-from ..face_tools.track import TrackError
+from ..errors import CommandError
+from ..face_tools.track_errors import TrackError
 from ..face_tools.trackers import mediapipe_tasks, sources
 from ..face_tools.trackers.faces import ModelFiles
 from ..material.packed_files import NotFetched
@@ -43,7 +44,7 @@ def find() -> Tracker:
     try:
         name = sources.choose(models)
     except TrackError as error:
-        raise SystemExit(str(error)) from None
+        raise CommandError(str(error)) from None
     if name != mediapipe_tasks.NAME:
         reason = reason or mediapipe_tasks.missing(models) or mediapipe_tasks.consent()
         print(f"{mediapipe_tasks.NAME} is not used: {reason}", flush=True)

@@ -18,7 +18,8 @@ from ..face_tools.comparison.pictures import draw_curves, draw_sheet
 from ..face_tools.comparison.pixels import pairs, psnr, ssim
 from ..face_tools.embedding import FaceEmbedder
 from ..face_tools.opencv import cv2
-from ..face_tools.track import FaceTrack, TrackError
+from ..face_tools.track import FaceTrack
+from ..face_tools.track_errors import TrackFileError
 from ..face_tools.trackers.faces import Source
 from ..face_tools.trackers.tracking import track_faces
 from .metrics import FVD_FRAMES, Networks, consecutive
@@ -99,7 +100,7 @@ def _picture(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 RGB of a file."""
     picture = cv2.imread(str(path))
     if picture is None:
-        raise TrackError(f"{path} cannot be read as a picture.")
+        raise TrackFileError(f"{path} cannot be read as a picture.", str(path))
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
+from ..errors import SKPortraitError
 from ..face_tools import embedding
 from ..face_tools.atomic_write import written
-from ..face_tools.track import TrackError
 from ..face_tools.trackers import sources
 from ..face_tools.trackers.faces import ModelFiles
 from ..host import installation
@@ -26,7 +26,7 @@ from . import summary
 from .clip import Tools, measure
 from .metrics import Networks
 from .page import page
-from .pairing import Job, PairingError, jobs
+from .pairing import Job, jobs
 from .store import Store
 from .weights import NEEDED
 
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     options = _options(argv)
     try:
         return evaluated(options)
-    except (PairingError, TrackError) as error:
+    except SKPortraitError as error:
         print(error)
         return 2
 

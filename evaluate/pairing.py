@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import SKPortraitError
+
 VIDEOS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif"}
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 BETWEEN = "__"  # PORTRAIT__DRIVER.mp4 names the parts of a cross-reenactment
 
 
-class PairingError(ValueError):
+class PairingError(SKPortraitError, ValueError):
     """Folders that do not fit together."""
 
 

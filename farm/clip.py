@@ -12,6 +12,7 @@ from torch import Tensor
 from ..nodes.hellomeme.clip_runs import Clip, steps_of
 from ..unet.clip.windows import Plan, blend
 from ..unet.feature_cache import evenly
+from .failures import FarmError
 from .scheduling import PARTS_EACH, shared_out
 from .store import Store
 from .worker import KeyFrame, Sampling
@@ -81,7 +82,7 @@ class FarmedClip(Clip):
     ) -> Tensor:
         """ComfyUI's PREDICT_NOISE: x (n, 4, h, w) -> what the guider makes of it."""
         if len(model_options.get(POST_CFG, ())) > plain:
-            raise ValueError(
+            raise FarmError(
                 "This sampler looks into the guidance, as cfg_pp ones do, and that happens on other machines: take another."
             )
         self.calls += 1

@@ -13,9 +13,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..errors import SKPortraitError
 from ..host.environment import ROOT
 from . import frames, scheduling
-from .failures import FarmError
 
 
 def main(argv: list[str]) -> int:
@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
             from .on_ray import run
         run(options)
         return 0
-    except (FarmError, ValueError) as error:
+    except SKPortraitError as error:
         print(f"farm: {error}", file=sys.stderr)
     except OSError as error:
         print(f"farm: {error}. What is finished is kept.", file=sys.stderr)

@@ -1,7 +1,9 @@
 """Errors that end a command."""
 
+from ..errors import SKPortraitError
 
-class FarmError(RuntimeError):
+
+class FarmError(SKPortraitError, RuntimeError):
     """The clip cannot be finished; the message says why."""
 
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+from ..errors import SKPortraitError
 from .graph import Graph
 
 FileHashes = Mapping[str, str | None]  # name -> SHA-256, or None where there is no such file
 
 
-class OtherFile(ValueError):
+@dataclass(eq=False)
+class OtherFile(SKPortraitError, ValueError):
     """A machine has another file than the clip's under the same name, or none."""
+
+    file: str
+    where: str
 
 
 def require_files(here: FileHashes, there: FileHashes, where: str) -> None:
@@ -25,7 +31,9 @@ def require_files(here: FileHashes, there: FileHashes, where: str) -> None:
                 if found is None
                 else f"is another file (sha256 {found[:12]}, expected {str(digest)[:12]})"
             )
-            raise OtherFile(f"On {where} the model {name} {state}: every machine needs the same files.")
+            raise OtherFile(
+                f"On {where} the model {name} {state}: every machine needs the same files.", name, where
+            )
 
 
 def hash_of(graph: Graph, models: FileHashes, inputs: FileHashes, *choices) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from argparse import ArgumentTypeError
 
+from ..errors import SettingError
+
 Asked = tuple[int, int | None] | None  # first and last frame, None for the end; None for the whole clip
 
 
@@ -22,8 +24,10 @@ def asked(text: str) -> Asked:
 
 
 def within(wish: Asked, clip: int) -> range:
-    """The requested frames of the clip. Raises ValueError where it ends before them."""
+    """The requested frames of the clip. Raises SettingError where it ends before them."""
     first, last = wish or (0, None)
     if first >= clip:
-        raise ValueError(f"The clip has frames 0 to {clip - 1}: there is no frame {first}.")
+        raise SettingError(
+            f"The clip has frames 0 to {clip - 1}: there is no frame {first}.", "frames", first
+        )
     return range(first, clip if last is None else min(last + 1, clip))

@@ -26,12 +26,12 @@ Graph = dict[str, dict]
 def read(path: Path, info: Callable[[set[str]], Mapping[str, dict]]) -> Graph:
     """A graph in API format, from either kind of file. info: what there is to know of these node classes.
 
-    Raises ValueError where the file is neither kind, or a node lacks a required input.
+    Raises WorkflowError where the file is neither kind, or a node lacks a required input.
     """
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is no JSON file: {error}.") from None
+        raise workflow.WorkflowError(f"{path} is no JSON file: {error}.") from None
     if isinstance(saved, dict) and "nodes" in saved:
         kinds = {node["type"] for node in workflow.flat(saved)["nodes"]} - workflow.NOTES
         definitions = info(kinds)
@@ -42,7 +42,7 @@ def read(path: Path, info: Callable[[set[str]], Mapping[str, dict]]) -> Graph:
         isinstance(node, dict) and "class_type" in node for node in saved.values()
     ):
         return saved
-    raise ValueError(f"{path} is neither a saved workflow nor a graph in API format.")
+    raise workflow.WorkflowError(f"{path} is neither a saved workflow nor a graph in API format.")
 
 
 def is_link(value: Any) -> bool:
@@ -55,10 +55,12 @@ def texts(graph: Graph) -> set[str]:
 
 
 def sampler_of(graph: Graph) -> str:
-    """Id of the one Two-Stage Sampler. Raises ValueError where there is none or more than one."""
+    """Id of the one Two-Stage Sampler. Raises WorkflowError where there is none or more than one."""
     found = [key for key, node in graph.items() if node["class_type"] == SAMPLER]
     if len(found) != 1:
-        raise ValueError(f"The farm takes a workflow with one Two-Stage Sampler; this one has {len(found)}.")
+        raise workflow.WorkflowError(
+            f"The farm takes a workflow with one Two-Stage Sampler; this one has {len(found)}."
+        )
     return found[0]
 
 

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from ..host import installation
 from . import video, worker_pool
+from .failures import FarmError
 from .graph import read
 from .prepare import Prepared
 from .progress import Steps, noted
@@ -17,10 +18,10 @@ from .store import Store, write_stages
 
 
 def run(options: argparse.Namespace) -> None:
-    """Raises FarmError, ValueError and OSError, each with the sentence to print."""
+    """Raises SKPortraitError and OSError, each with the sentence to print."""
     comfy = installation.find()
     if comfy is None:
-        raise ValueError(
+        raise FarmError(
             "The farm runs ComfyUI on every worker, and there is none on this machine: set COMFYUI_PATH."
         )
     base = (options.base_directory or comfy).absolute()

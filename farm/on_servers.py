@@ -22,7 +22,7 @@ from .store import Store, as_latent, write_stages
 
 
 def run(options: argparse.Namespace) -> None:
-    """Raises Trouble, ValueError and OSError, each with the sentence to print."""
+    """Raises SKPortraitError and OSError, each with the sentence to print."""
     asyncio.run(_run(options))
 
 

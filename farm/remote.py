@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -25,12 +26,11 @@ CONNECT = 10.0  # seconds that it may take to answer at all
 Progress = Callable[[str, float], Any]  # node, share of it that is done
 
 
+@dataclass(eq=False)
 class Trouble(FarmError):
     """A request to a server failed; the message has its address and the reason. status: of its answer, 0 where there is none."""
 
-    def __init__(self, message: str, status: int = 0):
-        super().__init__(message)
-        self.status = status
+    status: int = 0
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
+from ..host.workflow import WorkflowError
 from ..unet.clip.parts import Part
 from . import graph
 from .graph import Graph
@@ -15,9 +16,9 @@ CLIP_PART = "SKPortraitClipPart"
 
 
 def require_plain(whole: Graph, sampler: str) -> None:
-    """Raise ValueError for a workflow whose sampler is given a part already."""
+    """Raise WorkflowError for a workflow whose sampler is given a part already."""
     if "part" in whole[sampler]["inputs"]:
-        raise ValueError(
+        raise WorkflowError(
             "The workflow samples a part of its clip: take Portrait Clip Part out, parts are what this command makes."
         )
 

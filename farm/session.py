@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..host import installation
+from ..host.workflow import WorkflowError
 from .failures import GraphError
 from .graph import GIVEN, Graph, texts
 
@@ -87,11 +88,11 @@ class Session:
         self.executor = execution.PromptExecutor(_NoServer(), execution.CacheType.CLASSIC, **options)
 
     def info(self, kinds: Iterable[str]) -> dict[str, dict]:
-        """Inputs and outputs of node classes, as GET /object_info tells them. Raises ValueError for an unknown one."""
+        """Inputs and outputs of node classes, as GET /object_info tells them. Raises WorkflowError for an unknown one."""
         found = {}
         for kind in set(kinds):
             if kind not in self.classes:
-                raise ValueError(f"This ComfyUI has no node {kind!r}, which the workflow uses.")
+                raise WorkflowError(f"This ComfyUI has no node {kind!r}, which the workflow uses.", kind)
             found[kind] = {
                 "input": self.classes[kind].INPUT_TYPES(),
                 "output": [str(t) for t in self.classes[kind].RETURN_TYPES],

@@ -13,6 +13,8 @@ import sys
 import venv
 from pathlib import Path
 
+from ..errors import CommandError
+
 ROOT = Path(__file__).resolve().parent.parent
 PINS = ROOT / "requirements-dev.txt"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sk-portrait"
@@ -91,7 +93,7 @@ def fill(folder: Path, lists: list[Path], *packages: str) -> Path:
         "requests",
     ]
     if subprocess.call(command):
-        raise SystemExit(
+        raise CommandError(
             f"pip could not install {', '.join(path.name for path in lists)} into {folder}; its message stands above."
         )
     stamp.write_text("\n".join(sorted(wanted)) + "\n")

@@ -12,6 +12,7 @@ import textwrap
 import venv
 from pathlib import Path
 
+from ..errors import CommandError, MissingFileError
 from . import environment
 
 VERSION = "0.29.0"
@@ -38,7 +39,7 @@ def find() -> Path | None:
     if named:
         folder = Path(named).expanduser().absolute()
         if not is_comfy(folder):
-            raise SystemExit(
+            raise CommandError(
                 f"COMFYUI_PATH is {named}, where there is no ComfyUI (main.py); COMFYUI_PATH=none runs without one."
             )
         return folder
@@ -52,7 +53,7 @@ def find_or_end() -> Path:
     """As `find`; ends the command with a message if there is no ComfyUI."""
     folder = find()
     if folder is None:
-        raise SystemExit("This bench needs ComfyUI, which was not found; COMFYUI_PATH names its folder.")
+        raise CommandError("This bench needs ComfyUI, which was not found; COMFYUI_PATH names its folder.")
     return folder
 
 
@@ -92,7 +93,7 @@ def _install() -> Path:
         [program, "--skip-prompt", f"--workspace={OWN_COPY}", "install", *options], timeout=900, **quiet
     )
     if not is_comfy(OWN_COPY):
-        raise OSError(f"comfy-cli left no main.py in {OWN_COPY}")
+        raise MissingFileError(f"comfy-cli left no main.py in {OWN_COPY}", str(OWN_COPY))
     return OWN_COPY
 
 

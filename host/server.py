@@ -17,21 +17,29 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from ..errors import SKPortraitError
 from . import workflow
 from .environment import CACHE, ROOT
 
 FOLDERS = ("custom_nodes", "input", "output", "temp", "user", "models")
 
 
-class RunError(RuntimeError):
+@dataclass(eq=False)
+class RunError(SKPortraitError, RuntimeError):
     """A graph was rejected, failed or was interrupted; `details` is ComfyUI's own record of it."""
 
-    def __init__(self, message: str, details: dict):
-        super().__init__(message)
-        self.details = details
+    details: dict
+
+
+@dataclass(eq=False)
+class ServerError(SKPortraitError, RuntimeError):
+    """ComfyUI did not start, ended, or took too long."""
+
+    log: Path
 
 
 def link_pack(base: Path) -> Path:
@@ -129,8 +137,8 @@ class Server:
             except (urllib.error.URLError, OSError):
                 time.sleep(0.2)
         tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
-        raise RuntimeError(
-            f"ComfyUI did not answer within {self.patience:.0f} s; the end of {self.log}:\n{tail}"
+        raise ServerError(
+            f"ComfyUI did not answer within {self.patience:.0f} s; the end of {self.log}:\n{tail}", self.log
         )
 
     def stop(self) -> None:
@@ -167,7 +175,7 @@ class Server:
     def queue(self, graph: dict) -> str:
         """Queue a graph in API format; returns its id.
 
-        Raises ValueError for a graph that lacks a required input, RunError with ComfyUI's node_errors where it rejects the graph.
+        Raises WorkflowError for a graph that lacks a required input, RunError with ComfyUI's node_errors where it rejects the graph.
         """
         workflow.require_complete(graph, self.definitions)
         try:
@@ -187,11 +195,14 @@ class Server:
         end = time.monotonic() + timeout
         while (record := self.history(prompt_id)) is None:
             if self.process.poll() is not None:
-                raise RuntimeError(
-                    f"ComfyUI ended (code {self.process.returncode}) while a graph ran; see {self.log}."
+                raise ServerError(
+                    f"ComfyUI ended (code {self.process.returncode}) while a graph ran; see {self.log}.",
+                    self.log,
                 )
             if time.monotonic() > end:
-                raise TimeoutError(f"The graph had not finished after {timeout:.0f} s; see {self.log}.")
+                raise ServerError(
+                    f"The graph had not finished after {timeout:.0f} s; see {self.log}.", self.log
+                )
             time.sleep(0.1)
         if record["status"]["status_str"] != "success":
             raise RunError(*failure(record))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ..errors import SKPortraitError
 from .environment import ROOT
 
 TEMPLATES, BLUEPRINTS = ROOT / "workflows", ROOT / "subgraphs"  # what the pack ships
@@ -18,6 +20,13 @@ MUTED, BYPASSED = 2, 4  # LiteGraph's modes "never" and "bypass"
 INPUTS, OUTPUTS = -10, -20  # ids of the two ends of a subgraph
 PRIMITIVES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 SEEDS = {"seed", "noise_seed"}  # widgets behind which the front end puts its own "control after generate"
+
+
+@dataclass(eq=False)
+class WorkflowError(SKPortraitError, ValueError):
+    """A workflow that cannot be run from here. node: the class of the node that hinders."""
+
+    node: str = ""
 
 
 def read(name: str, folder: Path = SAVED) -> dict:
@@ -140,15 +149,16 @@ def beginning(spec: list):
 def flat(workflow: dict) -> dict:
     """A saved workflow with its subgraphs opened, as the front end sends them: the nodes within node 5 become "5:1", "5:2", ...
 
-    Muted nodes are left out, with the wires from them. Raises ValueError for a bypassed node, or for a subgraph within another.
+    Muted nodes are left out, with the wires from them. Raises WorkflowError for a bypassed node, or for a subgraph within another.
     """
     inner_graphs = {inner["id"]: inner for inner in workflow.get("definitions", {}).get("subgraphs", ())}
     links = {link[0]: (str(link[1]), link[2]) for link in workflow["links"]}
     nodes, made = [], {}  # made: (subgraph node, its output) -> (node within, its output)
     for node in workflow["nodes"]:
         if node.get("mode", 0) == BYPASSED:
-            raise ValueError(
-                f"Node {node['id']} ({node['type']}) is bypassed; only plain workflows can be run from here."
+            raise WorkflowError(
+                f"Node {node['id']} ({node['type']}) is bypassed; only plain workflows can be run from here.",
+                node["type"],
             )
         if node.get("mode", 0) == MUTED:
             continue
@@ -187,7 +197,7 @@ def flat(workflow: dict) -> dict:
 def to_api(workflow: dict, object_info: dict) -> dict:
     """{node id: {"class_type", "inputs"}} of a saved workflow, by the node definitions of GET /object_info.
 
-    Raises ValueError that names a node class which ComfyUI does not know, or a node that is bypassed.
+    Raises WorkflowError that names a node class which ComfyUI does not know, or a node that is bypassed.
     """
     workflow = flat(workflow)
     sources = {link[0]: [link[1], link[2]] for link in workflow["links"]}
@@ -197,7 +207,9 @@ def to_api(workflow: dict, object_info: dict) -> dict:
         if kind in NOTES:
             continue
         if kind not in object_info:
-            raise ValueError(f"ComfyUI has no node {kind!r}, which the workflow uses in node {node['id']}.")
+            raise WorkflowError(
+                f"ComfyUI has no node {kind!r}, which the workflow uses in node {node['id']}.", kind
+            )
         info = object_info[kind]
         links = {
             entry["name"]: sources[entry["link"]]
@@ -216,11 +228,11 @@ def to_api(workflow: dict, object_info: dict) -> dict:
 def require_complete(graph: dict, object_info: dict) -> None:
     """Check an API graph before it runs, since ComfyUI finds a missing input only when the node's turn comes.
 
-    Raises ValueError that names each node without a value for a required input, and each link to an output that does not exist.
+    Raises WorkflowError that names each node without a value for a required input, and each link to an output that does not exist.
     """
     faults = [fault for key, node in graph.items() for fault in _faults(key, node, graph, object_info)]
     if faults:
-        raise ValueError(
+        raise WorkflowError(
             f"The graph cannot run: {'; '.join(faults)}. Save the workflow again in this version of ComfyUI."
         )
 
@@ -257,12 +269,13 @@ def nodes_of(graph: dict, kind: str, title: str | None = None) -> list[dict]:
 
 
 def node_id(graph: dict, kind: str, title: str | None = None) -> str:
-    """Id of the only such node. Raises LookupError where there is none or more than one."""
+    """Id of the only such node. Raises WorkflowError where there is none or more than one."""
     found = [
         key for key, n in graph.items() if n["class_type"] == kind and title in (None, n["_meta"]["title"])
     ]
     if len(found) != 1:
-        raise LookupError(
-            f"The graph has {len(found)} nodes of class {kind!r} and title {title!r}, and one is needed."
+        raise WorkflowError(
+            f"The graph has {len(found)} nodes of class {kind!r} and title {title!r}, and one is needed.",
+            kind,
         )
     return found[0]

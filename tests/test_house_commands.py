@@ -12,6 +12,7 @@ import torch
 from sk_portrait.demo import sheet
 from sk_portrait.host import environment, installation, workflow
 from sk_portrait.testing import models
+from sk_portrait.testing.raised import raises
 from sk_portrait.testing.stand_ins import checkpoint, networks, shapes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -160,19 +161,19 @@ def test_a_dynamic_choice_brings_its_inputs_under_nested_names():
 def test_a_graph_without_a_required_input_is_found_before_it_runs():
     info = INFO | {"Save": SAVES}
     graph = {"1": {"class_type": "Save", "inputs": {"frames": ["9", 0], "format": "mp4", "name": "mine"}}}
-    with pytest.raises(ValueError, match=r"frames comes from node 9.*has no format\.crf"):
+    with pytest.raises(workflow.WorkflowError, match=r"frames comes from node 9.*has no format\.crf"):
         workflow.require_complete(graph, info)
     graph["1"]["inputs"] = {"format": "auto"}
-    with pytest.raises(ValueError, match="node 1 .Save. has no frames.*has no name"):
+    with pytest.raises(workflow.WorkflowError, match="node 1 .Save. has no frames.*has no name"):
         workflow.require_complete(graph, info)
 
 
 def test_a_workflow_that_cannot_run_here_says_which_node():
-    with pytest.raises(ValueError, match="no node 'Sampler'"):
+    with raises(workflow.WorkflowError, node="Sampler"):
         workflow.to_api(SAVED, {"Loader": INFO["Loader"]})
     bypassed = json.loads(json.dumps(SAVED))
     bypassed["nodes"][1]["mode"] = 4
-    with pytest.raises(ValueError, match="Node 8 .*bypassed"):
+    with pytest.raises(workflow.WorkflowError, match="Node 8 .*bypassed"):
         workflow.to_api(bypassed, INFO)
 
 

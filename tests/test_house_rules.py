@@ -1,6 +1,7 @@
 """The rules of the house that a machine can check."""
 
 import ast
+import builtins
 import json
 import re
 import subprocess
@@ -87,6 +88,31 @@ def test_files_stay_small():
         for path in SOURCES
     }
     assert {path: length for path, length in lengths.items() if length > 400} == {}
+
+
+@pytest.mark.parametrize("package", ["errors.py", *ARTISTS])
+def test_what_users_can_cause_is_an_error_of_the_pack(package):
+    """No file raises a built-in: every error is a SKPortraitError, by which callers and the fuzzing tests know it."""
+    unwritten = {"NotImplementedError", "AttributeError"}  # of abstract methods, and of `__getattr__`
+    found = {}
+    for path in [ROOT / package] if package.endswith(".py") else (ROOT / package).rglob("*.py"):
+        raised = {
+            name.id
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Raise)
+            for name in ast.walk(node)
+            if isinstance(name, ast.Name) and isinstance(getattr(builtins, name.id, None), type)
+        }
+        found[path.relative_to(ROOT).as_posix()] = {
+            name for name in raised - unwritten if issubclass(getattr(builtins, name), BaseException)
+        }
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_the_errors_import_nothing_of_the_pack():
+    """So every package may import them."""
+    tree = ast.parse((ROOT / "errors.py").read_text(encoding="utf-8"))
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
 
 
 def test_importing_the_pack_is_light():

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..errors import MissingFileError, ModelFileError
 from ..sk_attention.checkpoint import read
 from ..sk_attention.published_files import Part
-from .errors import TrainError
 from .names import PREFIX
 from .sizes import fitted
 from .toy.autoencoder import TinyAutoencoder
@@ -43,11 +43,11 @@ def plain_unet(widths: Sequence[int], context: int = CONTEXT) -> nn.Module:
 
 
 class Base:
-    """Parts of a checkpoint file, built on demand. Raises TrainError for a file that is no SD1.5 checkpoint."""
+    """Parts of a checkpoint file, built on demand. Raises ModelFileError for a file that is no SD1.5 checkpoint."""
 
     def __init__(self, path: Path):
         if not path.is_file():
-            raise TrainError(f"There is no checkpoint {path}.")
+            raise MissingFileError(f"There is no checkpoint {path}.", str(path))
         self.path, self.state = path, read(path)
         self.widths = self._require_sd15()
 
@@ -60,16 +60,19 @@ class Base:
             shape("input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"),
         )
         if not first or not text:
-            raise TrainError(
-                f"{self.path} is no SD1.5 checkpoint: it has no tensor {PREFIX}input_blocks.1.1 (a UNet that reads text)."
+            raise ModelFileError(
+                f"{self.path} is no SD1.5 checkpoint: it has no tensor {PREFIX}input_blocks.1.1 (a UNet that reads text).",
+                str(self.path),
             )
         if text[1] != CONTEXT:
-            raise TrainError(
-                f"{self.path} is no SD1.5 checkpoint: its UNet reads a text of width {text[1]}, SD1.5's {CONTEXT}."
+            raise ModelFileError(
+                f"{self.path} is no SD1.5 checkpoint: its UNet reads a text of width {text[1]}, SD1.5's {CONTEXT}.",
+                str(self.path),
             )
         if first[1] != 4:
-            raise TrainError(
-                f"{self.path} is no plain SD1.5 checkpoint: its UNet takes {first[1]} channels, not 4."
+            raise ModelFileError(
+                f"{self.path} is no plain SD1.5 checkpoint: its UNet takes {first[1]} channels, not 4.",
+                str(self.path),
             )
         return tuple(shape(f"input_blocks.{block}.0.out_layers.3.weight")[0] for block in (1, 4, 7, 10))
 
@@ -95,8 +98,9 @@ class Base:
         }
         own.pop("text_model.embeddings.position_ids", None)
         if not own:
-            raise TrainError(
-                f"{self.path} holds no text encoder (no tensor {TEXT}...): the prompt of the paper cannot be read."
+            raise ModelFileError(
+                f"{self.path} holds no text encoder (no tensor {TEXT}...): the prompt of the paper cannot be read.",
+                str(self.path),
             )
         layers = 1 + max(int(key.split(".")[3]) for key in own if ".layers." in key)
         width, inner = own["text_model.encoder.layers.0.mlp.fc1.weight"].shape[::-1]
@@ -117,12 +121,12 @@ class Base:
             return clip.eval()(tokens).last_hidden_state
 
     def autoencoder(self) -> Autoencoder:
-        """The checkpoint's own, full or tiny. Raises TrainError where it has none."""
+        """The checkpoint's own, full or tiny. Raises ModelFileError where it has none."""
         own = {
             key.removeprefix(VAE): value.float() for key, value in self.state.items() if key.startswith(VAE)
         }
         if not own:
-            raise TrainError(f"{self.path} holds no autoencoder (no tensor {VAE}...).")
+            raise ModelFileError(f"{self.path} holds no autoencoder (no tensor {VAE}...).", str(self.path))
         return Autoencoder(own)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from .errors import TrainError
+from .errors import OtherRunError, TrainError
 
 NAME = "checkpoint.pt"
 
@@ -40,7 +40,7 @@ def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> Path:
 def read_checkpoint(
     folder: Path, run: Mapping[str, Any], device: torch.device | str = "cpu"
 ) -> dict[str, Any] | None:
-    """The state to continue from, None where there is none. Raises TrainError where it is of another run: it names the difference."""
+    """The state to continue from, None where there is none. Raises OtherRunError where it is of another run: it names the difference."""
     path = folder / NAME
     if not path.exists():
         return None
@@ -48,7 +48,10 @@ def read_checkpoint(
     for key in sorted(run.keys() | state["run"].keys()):
         then, now = state["run"].get(key), run.get(key)
         if then != now:
-            raise TrainError(
-                f"{path} is the checkpoint of another run: its {key} is {then!r}, this one's {now!r}. Name another folder."
+            raise OtherRunError(
+                f"{path} is the checkpoint of another run: its {key} is {then!r}, this one's {now!r}. Name another folder.",
+                key,
+                then,
+                now,
             )
     return state

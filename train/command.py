@@ -19,10 +19,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from ..errors import SKPortraitError
 from . import motions, portraits
 from .base import Base
 from .data import Clips, require_base
-from .errors import TrainError
 from .loop import Settings, described, fit
 from .toy import definition, stages
 
@@ -252,7 +252,7 @@ def main(arguments: list[str]) -> int:
     }[options.part]
     try:
         work(options)
-    except TrainError as error:
+    except SKPortraitError as error:
         print(error)
         return 1
     return 0

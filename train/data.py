@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .errors import TrainError
+from .errors import TrainDataError, TrainError
 
 SHARD = 256 << 20  # bytes of a shard
 
@@ -48,10 +48,10 @@ class ShardWriter:
         return {clip["name"] for path in shards(self.folder) for clip in _about(path)[0]}
 
     def add(self, name: str, tensors: Mapping[str, Tensor]) -> None:
-        """One clip. Raises ValueError where its tensors differ in length."""
+        """One clip. Raises TrainError where its tensors differ in length."""
         lengths = {key: len(value) for key, value in tensors.items()}
         if len(set(lengths.values())) != 1:
-            raise ValueError(f"The tensors of clip {name} differ in length: {lengths}.")
+            raise TrainError(f"The tensors of clip {name} differ in length: {lengths}.")
         self.tensors |= {f"{len(self.clips):05d}.{key}": value.contiguous() for key, value in tensors.items()}
         self.clips.append({"name": name, "frames": next(iter(lengths.values())), "tensors": sorted(tensors)})
         if sum(t.numel() * t.element_size() for t in self.tensors.values()) >= self.limit:
@@ -82,8 +82,9 @@ class Clips:
     def __init__(self, folder: Path):
         paths = shards(folder)
         if not paths:
-            raise TrainError(
-                f"There is no training data in {folder}: make it with `python run.py train data CLIPS --out {folder}`."
+            raise TrainDataError(
+                f"There is no training data in {folder}: make it with `python run.py train data CLIPS --out {folder}`.",
+                folder,
             )
         self.folder, self.places = folder, []
         for path in paths:

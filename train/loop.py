@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import SettingError
 from .checkpoint import read_checkpoint, write_checkpoint
 from .errors import TrainError
 
@@ -121,7 +122,8 @@ def fit(task: Task, settings: Settings, folder: Path, run: Mapping[str, Any]) ->
     """Train a task to its end, from the checkpoint in `folder` where there is one, and leave its averaged weights in the networks.
 
     run: what must be the same for a checkpoint to be continued, beside batch and seed
-    Raises TrainError: a checkpoint of another run, a batch that cannot be divided, no room on the disk, a loss that is no number.
+    Raises OtherRunError for a checkpoint of another run, SettingError for a batch that cannot be divided, TrainError where the disk is
+    full or a loss is no number.
     """
     from accelerate import Accelerator
     from tqdm import tqdm
@@ -135,9 +137,11 @@ def fit(task: Task, settings: Settings, folder: Path, run: Mapping[str, Any]) ->
     )
     parts = settings.accumulation * accelerator.num_processes
     if settings.batch % parts:
-        raise TrainError(
+        raise SettingError(
             f"A batch of {settings.batch} cannot be divided by {settings.accumulation} accumulated parts on "
-            f"{accelerator.num_processes} processes: make it a multiple of {parts}."
+            f"{accelerator.num_processes} processes: make it a multiple of {parts}.",
+            "batch",
+            settings.batch,
         )
     task.network.requires_grad_(False)
     for module in task.trained.values():

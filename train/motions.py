@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
+from ..errors import SettingError
 from ..sk_attention.published_files import ANIMATEDIFF, MOTION, PARTS, Part
 from .data import Clips
-from .errors import TrainError
 from .portraits import Pairs, Pick, from_file, published
 
 FRAMES = 16  # neighbours in one sample
@@ -43,11 +43,13 @@ def network(part: Part, start: Mapping[Part, Path], sizes: Callable[[Part], Mapp
 
 
 def require_trained(version: str, start: Mapping[Part, Path]) -> None:
-    """Raise TrainError unless every network that motion is tuned on is given."""
+    """Raise SettingError unless every network that motion is tuned on is given."""
     for repository, part in published(version).items():
         if part not in start:
-            raise TrainError(
-                f"Motion is tuned on trained networks: name the {part} with --start ({repository}.safetensors)."
+            raise SettingError(
+                f"Motion is tuned on trained networks: name the {part} with --start ({repository}.safetensors).",
+                "start",
+                part,
             )
 
 

@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import MissingFileError, VersionError
 from ..sk_attention.checkpoint import load, read, recognise
 from ..sk_attention.published_files import (
     DRIVE,
     PROJECTION,
     REFERENCE,
-    CheckpointError,
     Part,
     Shapes,
     find_part,
 )
 from ..sk_attention.versions import VERSIONS, having
 from .data import Clips, pictures_of
-from .errors import TrainError
+from .errors import TrainDataError
 from .loop import to_device
 from .noise import STEPS
 from .objective import Batch, Objective, Portrait
@@ -51,17 +51,13 @@ def published(version: str) -> dict[str, Part]:
 
 
 def given(files: Sequence[Path]) -> dict[Part, Path]:
-    """What the files to start from are. Raises TrainError for one that is missing or no official file."""
+    """What the files to start from are. Raises MissingFileError, or CheckpointError for one that is no official file."""
     found = {}
     for path in files:
         if not path.is_file():
-            raise TrainError(f"There is no file {path} to start from.")
-        try:
-            found[
-                recognise(Shapes({key: tuple(value.shape) for key, value in read(path).items()}), str(path))
-            ] = path
-        except CheckpointError as error:
-            raise TrainError(str(error)) from None
+            raise MissingFileError(f"There is no file {path} to start from.", str(path))
+        shapes = Shapes({key: tuple(value.shape) for key, value in read(path).items()})
+        found[recognise(shapes, str(path))] = path
     return found
 
 
@@ -80,18 +76,17 @@ def networks(
 
 
 def require_version(version: str, start: Mapping[Part, Path]) -> None:
-    """Raise TrainError where a file to start from is of another version."""
+    """Raise VersionError where a file to start from is of another version."""
     for part, path in start.items():
         if version not in part.versions:
-            raise TrainError(f"{path} is a {part}; what is trained here is {version}.")
+            raise VersionError(
+                f"{path} is a {part}; what is trained here is {version}.", part.versions, (version,)
+            )
 
 
 def from_file(path: Path) -> nn.Module:
-    """A official network, in float32. Raises TrainError where a tensor is missing or misshapen."""
-    try:
-        return load(read(path), f"{path}").module.float()
-    except CheckpointError as error:
-        raise TrainError(str(error)) from None
+    """A official network, in float32. Raises CheckpointError where a tensor is missing or misshapen."""
+    return load(read(path), f"{path}").module.float()
 
 
 def _silence(network: nn.Module, part: Part) -> None:
@@ -148,7 +143,7 @@ class Pairs:
         self.unused += list(getattr(adapter, "reference_modules_down", ()))[3:]
         self.usable = [clip for clip in range(len(clips)) if clips.length(clip) >= self.fewest]
         if not self.usable:
-            raise TrainError(f"No clip in {clips.folder} {self.wanted} of one clip.")
+            raise TrainDataError(f"No clip in {clips.folder} {self.wanted} of one clip.", clips.folder)
 
     def choose(self, draw: np.random.Generator, count: int) -> list[Pick]:
         clips = draw.choice(self.usable, count)

@@ -12,18 +12,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import SKPortraitError
 from ..face_tools import video
 from ..face_tools.coefficients import to_network_order
 from ..face_tools.editing.approximate import approximate_coefficients
 from ..face_tools.opencv import cv2
 from ..face_tools.pictures.crop import CROP_RULES, portrait_crop
 from ..face_tools.pictures.patches import REGIONS, plan_patches
-from ..face_tools.track import FaceTrack, TrackError
+from ..face_tools.track import FaceTrack
 from ..face_tools.trackers.schemes import scheme_of
 from ..face_tools.trackers.tracking import track_faces
 from .base import Autoencoder
 from .data import ShardWriter
-from .errors import TrainError
+from .errors import TrainDataError
 
 FPS = 15.0  # of the paper's clips
 BATCH = 8  # frames encoded together
@@ -33,15 +34,16 @@ Embed = Callable[[np.ndarray], Tensor]  # (F, 224, 224, 3) uint8 pictures -> (F,
 
 
 def clips_in(folder: Path) -> list[Path]:
-    """Video files of a folder and below it. Raises TrainError where there is none."""
+    """Video files of a folder and below it. Raises TrainDataError where there is none."""
     found = (
         sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
         if folder.is_dir()
         else []
     )
     if not found:
-        raise TrainError(
-            f"There is no clip in {folder}: a folder of videos is needed ({', '.join(sorted(ENDINGS))})."
+        raise TrainDataError(
+            f"There is no clip in {folder}: a folder of videos is needed ({', '.join(sorted(ENDINGS))}).",
+            folder,
         )
     return found
 
@@ -69,7 +71,7 @@ def prepare(
                 continue
             try:
                 tensors = encoded(*_read(path), autoencoder, source, size, embed)
-            except (TrackError, TrainError, ValueError, OSError) as error:
+            except (SKPortraitError, ValueError, OSError) as error:
                 bad.append((path, str(error)))
                 tell(f"unusable  {name}: {error}")
                 continue

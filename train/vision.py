@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import MissingFileError, ModelFileError
 from ..sk_attention.checkpoint import read
-from .errors import TrainError
 
 HEADS = 16  # of ViT-H; the one size that the file's shapes do not tell
 MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -17,21 +17,22 @@ WIDTH = 1024  # of an embedding
 
 
 class Vision:
-    """Call it with (F, 224, 224, 3) uint8 RGB -> (F, 1024). Raises TrainError for a file of another model."""
+    """Call it with (F, 224, 224, 3) uint8 RGB -> (F, 1024). Raises ModelFileError for a file of another model."""
 
     def __init__(self, path: Path):
         from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
         if not path.is_file():
-            raise TrainError(f"There is no CLIP vision file {path}.")
+            raise MissingFileError(f"There is no CLIP vision file {path}.", str(path))
         state = {key: value.float() for key, value in read(path).items() if not key.endswith("position_ids")}
         patches, projection = (
             state.get("vision_model.embeddings.patch_embedding.weight"),
             state.get("visual_projection.weight"),
         )
         if patches is None or projection is None or projection.shape[0] != WIDTH:
-            raise TrainError(
-                f"{path} is no CLIP ViT-H image encoder with embeddings of width {WIDTH} (IP-Adapter's models/image_encoder)."
+            raise ModelFileError(
+                f"{path} is no CLIP ViT-H image encoder with embeddings of width {WIDTH} (IP-Adapter's models/image_encoder).",
+                str(path),
             )
         layers = 1 + max(int(key.split(".")[3]) for key in state if ".layers." in key)
         positions = len(state["vision_model.embeddings.position_embedding.weight"]) - 1

@@ -4,7 +4,9 @@ from argparse import ArgumentTypeError
 
 import pytest
 
+from sk_portrait.errors import SettingError
 from sk_portrait.farm.frames import asked, within
+from sk_portrait.testing.raised import raises
 
 
 @pytest.mark.parametrize(
@@ -29,5 +31,5 @@ def test_what_is_no_stretch_is_said(text):
 
 
 def test_frames_that_the_clip_has_not_are_said():
-    with pytest.raises(ValueError, match="frames 0 to 99: there is no frame 100"):
+    with raises(SettingError, setting="frames", value=100):
         within(asked("100:"), 100)

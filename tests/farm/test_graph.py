@@ -9,6 +9,7 @@ import torch
 from sk_portrait.farm import graph, wire
 from sk_portrait.farm.graph import SAMPLER
 from sk_portrait.farm.store import Store
+from sk_portrait.host.workflow import WorkflowError
 from sk_portrait.sk_attention.drive import Drive
 
 OUTPUTS = {
@@ -65,7 +66,7 @@ def test_a_worker_loads_networks_itself_and_is_handed_what_was_encoded():
 
 
 def test_a_graph_has_one_sampler():
-    with pytest.raises(ValueError, match="one Two-Stage Sampler; this one has 0"):
+    with pytest.raises(WorkflowError, match="one Two-Stage Sampler; this one has 0"):
         graph.sampler_of({})
 
 

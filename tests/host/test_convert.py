@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from sk_portrait.authoring import convert
 from sk_portrait.host import browser, workflow
+from sk_portrait.host.workflow import WorkflowError
 from sk_portrait.testing import models
 from sk_portrait.testing.stand_ins import checkpoint, shapes
 
@@ -191,7 +192,7 @@ def test_every_version_and_kind_of_expression_has_its_files(info):
 def test_what_has_no_counterpart_is_named(info):
     _, notes = converted(picture_workflow(stylize="x2"), info)
     assert notes == ["stylize = x2 (node 11) has no counterpart: left out."]
-    with pytest.raises(ValueError, match="none of HMPipelineImage, HMPipelineVideo"):
+    with pytest.raises(WorkflowError, match="none of HMPipelineImage, HMPipelineVideo"):
         convert.Conversion({"nodes": [], "links": []}, info).run()
 
 

@@ -4,14 +4,14 @@ import json
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 
+from sk_portrait.errors import VersionError
 from sk_portrait.sk_attention.checkpoint import load, read
 from sk_portrait.sk_attention.published_files import find_part
 from sk_portrait.testing import training
+from sk_portrait.testing.raised import raises
 from sk_portrait.train import command, portraits, prepare
-from sk_portrait.train.errors import TrainError
 from sk_portrait.train.loop import Settings
 from sk_portrait.train.toy import definition, stages
 
@@ -51,7 +51,7 @@ def test_bad_input_gets_one_sentence(tmp_path, capsys):
 def test_a_file_of_another_version_is_refused(tmp_path):
     part = find_part("reference adapter", "v2")
     path = command._write({"hm2_reference": part.build(definition.sizes(part))}, tmp_path)[0]
-    with pytest.raises(TrainError, match="is a v2 reference adapter; what is trained here is v3"):
+    with raises(VersionError, found=("v2",), expected=("v3",)):
         portraits.require_version("v3", portraits.given([path]))
 
 

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from sk_portrait.errors import SettingError
 from sk_portrait.testing import training
+from sk_portrait.testing.raised import raises
 from sk_portrait.train import loop, motions, noise, objective, portraits
 from sk_portrait.train.checkpoint import read_checkpoint, write_checkpoint
 from sk_portrait.train.data import Clips
-from sk_portrait.train.errors import TrainError
+from sk_portrait.train.errors import OtherRunError, TrainError
 from sk_portrait.train.loop import Settings, fit
 from sk_portrait.train.toy import definition
 
@@ -87,7 +89,7 @@ def test_the_average_follows_the_weights(plain):
 
 def test_a_checkpoint_of_another_run_and_a_full_disk_are_told(tmp_path, monkeypatch):
     fit(training.Line(), replace(SETTINGS, steps=1), tmp_path, {"generation": "v2"})
-    with pytest.raises(TrainError, match=r"another run: its generation is 'v2', this one's 'v3'"):
+    with raises(OtherRunError, setting="generation", found="v2", expected="v3"):
         fit(training.Line(), replace(SETTINGS, steps=1), tmp_path, {"generation": "v3"})
     whole = (tmp_path / "checkpoint.pt").read_bytes()
 
@@ -101,7 +103,7 @@ def test_a_checkpoint_of_another_run_and_a_full_disk_are_told(tmp_path, monkeypa
 
 
 def test_a_batch_must_be_divisible(tmp_path):
-    with pytest.raises(TrainError, match="batch of 7 cannot be divided by 2"):
+    with raises(SettingError, setting="batch", value=7):
         fit(training.Line(), replace(SETTINGS, batch=7), tmp_path, {})
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from ...errors import MissingFileError
 from ...face_tools.editing.expression_table import ExpressionTable
 from ...face_tools.trackers import mediapipe_tasks
 from ...face_tools.trackers.faces import ModelFiles
-from ..errors import TrainError
 from . import errors, pairs, regressor, synthetic
 from .teacher import teacher
 
@@ -23,8 +23,9 @@ def build(
     bundle: the real face_landmarker.task; heads: synthetic heads; epochs: passes over the training data
     """
     if bundle.name != mediapipe_tasks.FILE or not bundle.is_file():
-        raise TrainError(
-            f"There is no {mediapipe_tasks.FILE} at {bundle}; get it from {mediapipe_tasks.PAGE}."
+        raise MissingFileError(
+            f"There is no {mediapipe_tasks.FILE} at {bundle}; get it from {mediapipe_tasks.PAGE}.",
+            str(bundle),
         )
     real = pairs.read(clips, ModelFiles((str(bundle.parent),)), tell)
     with teacher(bundle) as teach:

@@ -12,11 +12,10 @@ import numpy as np
 from ...face_tools import video
 from ...face_tools.geometry import similarity
 from ...face_tools.opencv import cv2
-from ...face_tools.track import TrackError
 from ...face_tools.trackers import mediapipe_mesh, mediapipe_tasks, sources
 from ...face_tools.trackers.faces import Face, ModelFiles, Source
 from ...face_tools.trackers.template import RIGID_CM, RIGID_POINTS
-from ..errors import TrainError
+from ..errors import TrainDataError
 
 CLIPS = (".mp4", ".mov", ".mkv", ".webm", ".avi")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
@@ -47,22 +46,21 @@ class Pairs:
 
 
 def read(folder: Path, models: ModelFiles, tell: Callable[[str], None]) -> list[Pairs]:
-    """Pairs of a folder's clips and pictures. Raises TrainError for too few people and without trackers."""
+    """Pairs of a folder's clips and pictures. Raises TrainDataError for too few people, TrackError without trackers."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in CLIPS + PICTURES)
     found: list[Pairs] = []
-    try:
-        with ExitStack() as opened:
-            names = mediapipe_mesh.NAME, mediapipe_tasks.NAME
-            mesh, task = (opened.enter_context(sources.open_source(name, models)) for name in names)
-            for path in files:
-                pairs = _pairs(path.stem, _frames(path), mesh, task)
-                tell(f"{path.name}: {len(pairs)} frames")
-                found += [pairs] if len(pairs) else []
-    except (TrackError, video.VideoError) as error:
-        raise TrainError(str(error)) from None
+    with ExitStack() as opened:
+        names = mediapipe_mesh.NAME, mediapipe_tasks.NAME
+        mesh, task = (opened.enter_context(sources.open_source(name, models)) for name in names)
+        for path in files:
+            pairs = _pairs(path.stem, _frames(path), mesh, task)
+            tell(f"{path.name}: {len(pairs)} frames")
+            found += [pairs] if len(pairs) else []
     people = {pairs.person for pairs in found if len(pairs) > 1}
     if len(people) < 2:
-        raise TrainError(f"{folder} has clips ({', '.join(CLIPS)}) of {len(people)} people; it needs 2.")
+        raise TrainDataError(
+            f"{folder} has clips ({', '.join(CLIPS)}) of {len(people)} people; it needs 2.", folder
+        )
     return found
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...sk_attention.published_files import ANIMATEDIFF, DRIVE, MOTION, REFERENCE, Part, Shapes, find_part
 from ..base import plain_unet
-from ..errors import TrainError
+from ..errors import TrainDataError
 from ..names import PREFIX, ldm_name, ldm_names
 from ..sizes import fitted
 from .autoencoder import TinyAutoencoder
@@ -169,10 +169,11 @@ def _wide_autoencoder(small: Mapping[str, Tensor], shapes) -> dict[str, Tensor]:
 
 
 def widen_folder(folder: Path, out: Path) -> list[Path]:
-    """Write the wide files of a world's narrow ones. Raises TrainError where the base is missing."""
+    """Write the wide files of a world's narrow ones. Raises TrainDataError where the base is missing."""
     if not (folder / BASE).is_file():
-        raise TrainError(
-            f"There is no {BASE} in {folder}: make a world with `python run.py train world --out {folder}`."
+        raise TrainDataError(
+            f"There is no {BASE} in {folder}: make a world with `python run.py train world --out {folder}`.",
+            folder,
         )
     states = {BASE: wide_base(read(folder / BASE))}
     for part in parts():

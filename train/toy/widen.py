@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ...errors import SKPortraitError
+
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-class WideningError(ValueError):
-    """A narrow file does not fit the wide shapes; the message names the tensor."""
+@dataclass(eq=False)
+class WideningError(SKPortraitError, ValueError):
+    """A tensor of a narrow file does not fit the wide shapes."""
+
+    key: str
 
 
 def widened(narrow: Mapping[str, Tensor], shapes: Shapes, silent: Container[str] = ()) -> dict[str, Tensor]:
@@ -28,7 +34,8 @@ def widened(narrow: Mapping[str, Tensor], shapes: Shapes, silent: Container[str]
     """
     if foreign := sorted(narrow.keys() - shapes.keys()):
         raise WideningError(
-            f"{foreign[0]!r} (and {len(foreign) - 1} more) of the tiny model is not in the wide one."
+            f"{foreign[0]!r} (and {len(foreign) - 1} more) of the tiny model is not in the wide one.",
+            foreign[0],
         )
     wide = {}
     for key, shape in shapes.items():
@@ -37,14 +44,15 @@ def widened(narrow: Mapping[str, Tensor], shapes: Shapes, silent: Container[str]
         elif key in silent:
             wide[key] = torch.zeros(shape)
         else:
-            raise WideningError(f"The tiny model lacks {key!r}.")
+            raise WideningError(f"The tiny model lacks {key!r}.", key)
     return wide
 
 
 def _grow(key: str, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     if tensor.dim() != len(shape) or any(wide % narrow for wide, narrow in zip(shape, tensor.shape)):
         raise WideningError(
-            f"{key!r} is of shape {tuple(tensor.shape)} and cannot be widened to {shape}: each width must be a multiple."
+            f"{key!r} is of shape {tuple(tensor.shape)} and cannot be widened to {shape}: each width must be a multiple.",
+            key,
         )
     times = [wide // narrow for wide, narrow in zip(shape, tensor.shape)]
     for axis, r in enumerate(times):
