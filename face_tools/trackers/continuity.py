@@ -8,7 +8,6 @@ import numpy as np
 
 from ..geometry import wrapped
 from .faces import Face
-from .head_pose import misfit
 from .sanity_checks import SURE, doubt
 from .tiles import overlap
 
@@ -35,12 +34,10 @@ class Continuity:
     def __init__(self, scheme: str):
         self._scheme = scheme
         self._known: list[Known] | None = None
-        self._measured: dict[int, float] = {}  # misfits of this frame's faces
 
     def accept(self, faces: list[Face]) -> None:
         """Remember the faces of this frame for the next one."""
-        self._known = [Known(face.box, float(face.rotation[2]), self._misfit(face)) for face in faces]
-        self._measured.clear()
+        self._known = [Known(face.box, float(face.rotation[2]), face.misfit) for face in faces]
 
     def has_new(self, faces: list[Face]) -> bool:
         """Is there a face where none was in the frame before? Not in the first frame."""
@@ -57,18 +54,11 @@ class Continuity:
         if before is None:
             return tilted(float(face.rotation[2]) + turn * np.pi / 2) or doubt(face, self._scheme) >= SURE
         turned = abs(wrapped(float(face.rotation[2]) - before.roll)) > ROLL_STEP
-        return turned or self._misfit(face) > before.misfit + MISFIT_STEP
+        return turned or face.misfit > before.misfit + MISFIT_STEP
 
     def _before(self, face: Face) -> Known | None:
         near = [known for known in self._known or () if overlap(known.box, face.box) > SAME]
         return max(near, key=lambda known: overlap(known.box, face.box), default=None)
-
-    def _misfit(self, face: Face) -> float:
-        if self._scheme != "mediapipe478":
-            return 0.0
-        if id(face) not in self._measured:
-            self._measured[id(face)] = misfit(face.landmarks)
-        return self._measured[id(face)]
 
 
 def meets(box: np.ndarray, others: list[np.ndarray]) -> bool:

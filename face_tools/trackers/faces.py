@@ -49,6 +49,7 @@ class Face:
     translation:   (3,) float32 in the whole frame, for `head_pose.focal_length(size)`; None together with `rotation`
     coefficients:  (51,) float32 in the order of `coefficients.ARKIT_51`, or None where the source gives none
     score:         0..1 by the detector, None where it was not asked
+    misfit:        centimetres by which the landmarks miss the rigid head of the pose; 0 where the tracker measures the pose itself
     """
 
     landmarks: np.ndarray
@@ -56,6 +57,7 @@ class Face:
     translation: np.ndarray | None = None
     coefficients: np.ndarray | None = None
     score: float | None = None
+    misfit: float = 0.0
 
     @cached_property
     def box(self) -> np.ndarray:
@@ -86,9 +88,9 @@ class Face:
         translation = (back @ self.translation).astype(np.float32)
         return replace(self, landmarks=landmarks, rotation=rotation, translation=translation)
 
-    def posed(self, rotation: np.ndarray, translation: np.ndarray) -> "Face":
+    def posed(self, rotation: np.ndarray, translation: np.ndarray, misfit: float = 0.0) -> "Face":
         """The face with its head pose."""
-        return replace(self, rotation=rotation, translation=translation)
+        return replace(self, rotation=rotation, translation=translation, misfit=misfit)
 
 
 @runtime_checkable

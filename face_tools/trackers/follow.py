@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import hypot
 
 import numpy as np
 
@@ -179,40 +178,40 @@ class Follower:
 
     def _look(self, frame: np.ndarray, face: Face) -> np.ndarray:
         """The face upright at 24 x 24, less its mean, of length 1."""
-        matrix = _similarity(face.landmarks[self._points, :2], CHIP_TEMPLATE)
-        part, matrix = _around(frame, matrix)
-        while hypot(*matrix[0, :2]) <= 0.5 and min(part.shape[:2]) > 1:  # shrink without aliasing
+        turn, shift = _similarity(face.landmarks[self._points, :2], CHIP_TEMPLATE)
+        part, shift = _around(frame, turn, shift)
+        while abs(turn) <= 0.5 and min(part.shape[:2]) > 1:  # shrink without aliasing
             height, width = (side // 2 for side in part.shape[:2])
             part = cv2.resize(part[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
-            matrix = matrix * [[2, 2, 1]]
+            turn *= 2
+        matrix = np.array([(turn.real, -turn.imag, shift.real), (turn.imag, turn.real, shift.imag)])
         chip = cv2.warpAffine(part, matrix, (CHIP, CHIP), borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
         chip -= chip.mean()
         return chip / max(np.linalg.norm(chip), 1e-9)
 
 
-def _similarity(source: np.ndarray, target: Sequence[complex]) -> np.ndarray:
-    """(2, 3) least-squares similarity of points (N, 2) as complex numbers; quicker than the general fit."""
+def _similarity(source: np.ndarray, target: Sequence[complex]) -> tuple[complex, complex]:
+    """Least-squares similarity z -> turn * z + shift of points (N, 2) as complex numbers x + iy.
+
+    Python's complex numbers are quicker than the general fit: this runs once per face and frame.
+    """
     points = [complex(x, y) for x, y in source.tolist()]
     middle, aim = sum(points) / len(points), sum(target) / len(target)
     spread = sum(abs(point - middle) ** 2 for point in points)
     turn = sum((point - middle).conjugate() * (to - aim) for point, to in zip(points, target))
-    turn /= max(spread, 1e-9)
-    shift = aim - turn * middle
-    return np.array([(turn.real, -turn.imag, shift.real), (turn.imag, turn.real, shift.imag)])
+    turn = turn / max(spread, 1e-9) or complex(1e-9)
+    return turn, aim - turn * middle
 
 
-def _around(frame: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The part of the frame that a chip shows, and the (2, 3) matrix from it to the chip."""
+def _around(frame: np.ndarray, turn: complex, shift: complex) -> tuple[np.ndarray, complex]:
+    """The part of the frame that a chip shows, and the shift of the similarity from it to the chip."""
     height, width = frame.shape[:2]
-    x, y = np.linalg.solve(matrix[:, :2], CHIP / 2 - matrix[:, 2])
-    reach = (
-        0.75 * CHIP / hypot(*matrix[0, :2])
-    )  # the chip's diagonal reaches 0.71 of its side from its middle
-    x0, y0 = int(min(max(x - reach, 0), width - 1)), int(min(max(y - reach, 0), height - 1))
-    part = frame[y0 : int(max(y + reach, y0 + 1)), x0 : int(max(x + reach, x0 + 1))]
-    moved = matrix.copy()
-    moved[:, 2] += matrix[:, :2] @ (x0, y0)
-    return part, moved
+    middle = (complex(CHIP / 2, CHIP / 2) - shift) / turn
+    reach = 0.75 * CHIP / abs(turn)  # the chip's diagonal reaches 0.71 of its side from its middle
+    x0 = int(min(max(middle.real - reach, 0), width - 1))
+    y0 = int(min(max(middle.imag - reach, 0), height - 1))
+    x1, y1 = int(max(middle.real + reach, x0 + 1)), int(max(middle.imag + reach, y0 + 1))
+    return frame[y0:y1, x0:x1], shift + turn * complex(x0, y0)
 
 
 def _centre(face: Face) -> np.ndarray:
@@ -221,4 +220,5 @@ def _centre(face: Face) -> np.ndarray:
 
 def _size(face: Face) -> float:
     """Geometric mean of the sides of its box."""
-    return float(np.sqrt(max(np.prod(face.box[2:] - face.box[:2]), 1e-6)))
+    x0, y0, x1, y1 = face.box.tolist()
+    return max((x1 - x0) * (y1 - y0), 1e-6) ** 0.5

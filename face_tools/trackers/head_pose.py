@@ -8,6 +8,8 @@ takes that out of the finished track. One unit is one metre; translation z is ne
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..geometry import rotation_angles, similarity
@@ -27,8 +29,21 @@ def focal_length(size: tuple[int, int]) -> float:
     return FOCAL_512 * min(size) / 512
 
 
-def solve(landmarks: np.ndarray, scheme: str, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation (3,) radians and translation (3,) of one face from its (P, 3) landmarks in a (width, height) picture.
+class Pose(NamedTuple):
+    """Head pose of one face.
+
+    rotation:    (3,) float32 radians (pitch, yaw, roll)
+    translation: (3,) float32
+    misfit:      centimetres (weighted root mean square) by which the landmarks miss the rigid head
+    """
+
+    rotation: np.ndarray
+    translation: np.ndarray
+    misfit: float
+
+
+def solve(landmarks: np.ndarray, scheme: str, size: tuple[int, int]) -> Pose:
+    """The head pose of one face from its (P, 3) landmarks in a (width, height) picture.
 
     A weighted similarity fit of 33 rigid points in x, y and z. Under weak perspective the place of the face in the picture does
     not bend its rotation, as it does where a lens is assumed (63 degrees add 6 degrees of false pitch off the centre).
@@ -39,20 +54,13 @@ def solve(landmarks: np.ndarray, scheme: str, size: tuple[int, int]) -> tuple[np
             scheme,
         )
     width, height = size
-    pixels_per_cm, rotation, shift = similarity(
-        RIGID_CM, _in_camera(landmarks) - [width / 2, -height / 2, 0.0], _WEIGHTS
-    )
-    metres = 1 / (100 * pixels_per_cm)
-    translation = [shift[0] * metres, shift[1] * metres, -focal_length(size) * metres]
-    return rotation_angles(rotation).astype(np.float32), np.float32(translation)
-
-
-def misfit(landmarks: np.ndarray) -> float:
-    """Centimetres (weighted root mean square) by which (478, 3) landmarks miss the rigid head that fits them best."""
-    camera = _in_camera(landmarks)
+    camera = _in_camera(landmarks) - [width / 2, -height / 2, 0.0]
     pixels_per_cm, rotation, shift = similarity(RIGID_CM, camera, _WEIGHTS)
     apart = (camera - shift) @ rotation / pixels_per_cm - RIGID_CM
-    return float(np.sqrt(_WEIGHTS @ (apart**2).sum(1) / _WEIGHTS.sum()))
+    metres = 1 / (100 * pixels_per_cm)
+    translation = [shift[0] * metres, shift[1] * metres, -focal_length(size) * metres]
+    misfit = float(np.sqrt(_WEIGHTS @ (apart**2).sum(1) / _WEIGHTS.sum()))
+    return Pose(rotation_angles(rotation).astype(np.float32), np.float32(translation), misfit)
 
 
 def _in_camera(landmarks: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ OPENING = 4  # first frames from which the orientation is decided if one does no
 # small for the detector.
 SURE, LOW, UPRIGHT, LEAD = 0.87, 0.8, 0.05, 0.15
 # Frames between two looks at the score of a clip that gives no reason for doubt: at first, and after many.
-CHECK, SELDOM = 16, 128
+CHECK, SELDOM = 32, 128
 SWITCH = 3  # frames in a row that are better in another turn before the clip is tracked in it
 
 Boxes = list[np.ndarray]
@@ -77,14 +77,16 @@ def _stretch(
 def opening_turn(source: Source, frames: Iterator[np.ndarray], upcoming: deque[np.ndarray]) -> int:
     """Read up to OPENING frames into `upcoming`, until it is clear which turn of them shows upright faces."""
     votes = dict.fromkeys(TURNS, 0.0)
+    candidates = list(TURNS)
     for frame in islice(frames, OPENING):
         upcoming.append(frame)
-        votes[0] += _best_score(detections(source, frame))
-        if len(upcoming) == 1 and votes[0] >= SURE:
-            return 0
-        for turn in TURNS[1:]:
+        for turn in candidates:
             votes[turn] += _best_score(detections(source, _turned(frame, turn)))
-        if _lead(votes) >= LEAD:
+            if len(upcoming) == 1 and votes[0] >= SURE:
+                return 0
+        preferred = _preferred(votes)
+        candidates = [turn for turn in candidates if preferred[turn] > max(preferred.values()) - LEAD]
+        if len(candidates) == 1:
             break
     if any(votes.values()):
         return _winner(votes)
@@ -108,11 +110,6 @@ def _preferred(votes: dict[int, float], turn: int = 0) -> dict[int, float]:
 
 def _winner(votes: dict[int, float], turn: int = 0) -> int:
     return max(TURNS, key=_preferred(votes, turn).get)
-
-
-def _lead(votes: dict[int, float]) -> float:
-    first, second = sorted(_preferred(votes).values(), reverse=True)[:2]
-    return first - second
 
 
 def _best_score(found: Iterable[Detection]) -> float:
@@ -167,7 +164,7 @@ class Watch:
         if best == turn:
             self._elsewhere = 0
             self._interval *= 2  # the detector scores this face low although it stands upright
-            return seen
+            return seen or self._search(frame, turn)
         self._elsewhere += 1
         self._until_check = 1
         if self._elsewhere == SWITCH:

@@ -124,7 +124,7 @@ def test_head_pose_reads_the_true_rotation_and_the_crop_is_the_picture(seed):
     who, states = Identity.of(seed), clip(seed, 50)
     track = truth(who, states, 512)
     for k, state in enumerate(states):
-        rotation, translation = head_pose.solve(track.landmarks[k], track.scheme, track.size)
+        rotation, translation, _ = head_pose.solve(track.landmarks[k], track.scheme, track.size)
         assert np.degrees(np.abs(rotation - state.rotation)).max() < 1
         # Identity widens a face, which looks like a nearer one.
         assert (

@@ -178,7 +178,7 @@ def head(rotation, translation, size) -> np.ndarray:
 )
 def test_the_pose_of_the_template_itself_is_exact(rotation, translation):
     size = (800, 512)
-    found_rotation, found_translation = solve(head(rotation, translation, size), "mediapipe478", size)
+    found_rotation, found_translation, _ = solve(head(rotation, translation, size), "mediapipe478", size)
     assert np.allclose(found_rotation, rotation, atol=1e-3) and np.allclose(
         found_translation, translation, atol=1e-3
     )
