@@ -8,7 +8,7 @@ from comfy_api.latest import io
 from ...face_tools.editing.edit import merge_expression
 from ...face_tools.pictures.puppet import Puppet
 from ...face_tools.track import FaceTrack
-from ..pixels import frame_uint8, put, require_rows, room
+from ..pixels import empty_images, frame_uint8, put, require_rows
 from ..progress import for_each
 from ..schema import schema
 from ..types import FaceTrackType
@@ -52,7 +52,7 @@ class BendPictures(io.ComfyNode):
         wanted = merge_expression(track, expression)
         own = np.zeros_like(wanted.coefficients) if track.coefficients is None else track.coefficients
         changes = wanted.coefficients - own.clip(0, 1)
-        bent, landmarks = room(len(images), *images.shape[1:3]), track.landmarks.copy()
+        bent, landmarks = empty_images(len(images), *images.shape[1:3]), track.landmarks.copy()
 
         def bend(k: int) -> None:
             if not changes[k].any():
