@@ -19,7 +19,6 @@ from .video_input import VideoStream, open_video
 from .video_output import written_video
 
 PICTURES = io.Custom("IMAGE,VIDEO")
-LABELS = {"driver": "driver", "pose": "head pose", "result": "result"}
 
 
 class SideBySide(io.ComfyNode):
@@ -93,7 +92,7 @@ class SideBySide(io.ComfyNode):
             for name, value in (("driver", driver), ("pose", pose))
             if value is not None
         }
-        shown = [LABELS[name] for name in (*beside, "result")] if labels else []
+        shown = [*beside, "result"] if labels else []
         count = main.expected or sum(1 for _ in main.pictures())  # some files do not say
         tick = ticker(count)
 
