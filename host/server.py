@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -25,6 +26,8 @@ from ..errors import SKPortraitError
 from . import workflow
 from .environment import CACHE, ROOT
 
+FEATURES = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}  # as the front end says
+PREVIEW = 4  # ComfyUI's PREVIEW_IMAGE_WITH_METADATA
 FOLDERS = ("custom_nodes", "input", "output", "temp", "user", "models")
 
 
@@ -225,19 +228,33 @@ class Server:
     # Progress -----------------------------------------------------------------------------------------------------------------
 
     def run(
-        self, graph: dict, progress: Callable[[str, int, int], None] | None = None, timeout: float = 3600
+        self,
+        graph: dict,
+        progress: Callable[[str, int, int], None] | None = None,
+        timeout: float = 3600,
+        preview: Callable[[dict, bytes], None] | None = None,
     ) -> dict:
-        """Queue a graph and return its outputs; `progress(node id, value, maximum)` is called as ComfyUI reports it."""
-        if progress is None:
+        """Queue a graph and return its outputs; `progress(node id, value, maximum)` is called as ComfyUI reports it.
+
+        preview: called with the metadata (node_id, display_node_id, ...) and the file of each preview
+        """
+        if progress is None and preview is None:
             return self.wait(self.queue(graph), timeout)
-        prompt_id = asyncio.run(self._follow(graph, progress, timeout))
+        prompt_id = asyncio.run(self._follow(graph, progress or ignored, timeout, preview or ignored))
         return self.wait(prompt_id, timeout)
 
-    async def _follow(self, graph: dict, progress: Callable[[str, int, int], None], timeout: float) -> str:
+    async def _follow(
+        self,
+        graph: dict,
+        progress: Callable[[str, int, int], None],
+        timeout: float,
+        preview: Callable[[dict, bytes], None],
+    ) -> str:
         import aiohttp
 
         address = self.url.replace("http", "ws", 1) + f"/ws?clientId={self.client_id}"
         async with aiohttp.ClientSession() as session, session.ws_connect(address, max_msg_size=0) as socket_:
+            await socket_.send_json(FEATURES)
             prompt_id = self.queue(graph)
             end = time.monotonic() + timeout
             while time.monotonic() < end:
@@ -248,6 +265,8 @@ class Server:
                     aiohttp.WSMsgType.ERROR,
                 ):
                     break
+                if message.type == aiohttp.WSMsgType.BINARY and (shown := preview_of(message.data)):
+                    preview(*shown)
                 if message.type != aiohttp.WSMsgType.TEXT:
                     continue
                 event = json.loads(message.data)
@@ -261,6 +280,18 @@ class Server:
                 elif event["type"] in ("execution_success", "execution_error", "execution_interrupted"):
                     break
         return prompt_id
+
+
+def ignored(*_) -> None:
+    """Takes what nobody asked for."""
+
+
+def preview_of(message: bytes) -> tuple[dict, bytes] | None:
+    """Metadata and image file of a binary message of ComfyUI's websocket, None if it is another one."""
+    kind, length = struct.unpack(">II", message[:8])
+    if kind != PREVIEW:
+        return None
+    return json.loads(message[8 : 8 + length]), message[8 + length :]
 
 
 def refusal(details: dict) -> str:

@@ -9,7 +9,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
 from ..errors import SettingError
-from ..unet.clip.windows import FrameWindows, Plan
+from ..unet.clip.windows import FrameWindows, Plan, Show
 from ..unet.hosts.comfy_hooks import register_wrappers
 
 KEY = "sk_portrait_windows"
@@ -32,9 +32,17 @@ def require_window(length: int, overlap: int, *motions) -> None:
         )
 
 
-def see_in_windows(model: ModelPatcher, plan: Callable[[int, Callable[[], int]], Plan], length: int) -> None:
-    """Let a freshly cloned MODEL see its batch in windows of at most `length` frames, and stop at Cancel between UNet calls."""
-    model.model_options["context_handler"] = FrameWindows(plan, length)
+def see_in_windows(
+    model: ModelPatcher,
+    plan: Callable[[int, Callable[[], int]], Plan],
+    length: int,
+    show: Show | None = None,
+) -> None:
+    """Let a freshly cloned MODEL see its batch in windows of at most `length` frames, and stop at Cancel between UNet calls.
+
+    show: see `FrameWindows`
+    """
+    model.model_options["context_handler"] = FrameWindows(plan, length, show)
     register_wrappers(model)
     model.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, KEY)
     model.add_wrapper_with_key(WrappersMP.APPLY_MODEL, KEY, _stop_at_cancel)

@@ -19,6 +19,7 @@ from ...unet.hosts import comfy_hooks as unet_comfy
 from ...unet.patches import Capture, WeightedPatch
 from ..windows import see_in_windows
 from . import attach
+from .clip_preview import ContactSheet
 from .networks import Network, load_plain
 
 
@@ -28,23 +29,31 @@ def steps_of(sigmas: Tensor) -> int:
 
 
 class Progress:
-    """One progress bar, with previews of one frame in work, over the steps of several runs."""
+    """One progress bar over the steps of several runs, with previews of the clip as it stands."""
 
-    def __init__(self, total: int, model, shown: int = 0):
-        """shown: the frame whose preview is shown, as far as a run has it."""
-        self.bar, self.shown = comfy.utils.ProgressBar(total), shown
+    def __init__(self, total: int, model):
+        self.bar = comfy.utils.ProgressBar(total)
         self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
+        self.frames: Sequence[int] = ()
+        self.sheet: ContactSheet | None = None
+
+    def begin(self, plan: Plan) -> None:
+        """The next run has this plan; previews show some of the frames that it computes."""
+        self.frames = plan.frames
+        shown = [frame for frame in plan.frames if frame in plan.seen]
+        self.sheet = ContactSheet(self.previewer, shown) if self.previewer else None
 
     def step(self, step: int, x0: Tensor, x: Tensor, steps: int) -> None:
         """ComfyUI's sampler callback; stops at Cancel."""
         comfy.model_management.throw_exception_if_processing_interrupted()
-        shown = min(self.shown, len(x0) - 1)
-        preview = (
-            self.previewer.decode_latent_to_preview_image("JPEG", x0[shown : shown + 1])
-            if self.previewer
-            else None
-        )
+        preview = self.sheet and self.sheet.update(self.frames, x0)
         self.bar.update_absolute(self.bar.current + 1, preview=preview)
+
+    def window(self, frames: Sequence[int], x0: Tensor) -> None:
+        """One of several windows of a step is done: x0 (m, 4, h, w) of its frames."""
+        preview = self.sheet and self.sheet.update(frames, x0)
+        if preview:
+            self.bar.update_absolute(self.bar.current, preview=preview)
 
     def tick(self) -> None:
         """One step that shows nothing."""
@@ -136,8 +145,9 @@ class Clip:
 
     def _model_for(self, plan: Plan, sigmas: Tensor, moves: bool, key_frames: KeyFrames | None):
         """The MODEL of a run."""
+        self.progress.begin(plan)
         model = self.moving(moves, key_frames)
-        see_in_windows(model, lambda n, step: plan, max(map(len, plan.windows)))
+        see_in_windows(model, lambda n, step: plan, max(map(len, plan.windows)), self.progress.window)
         return model
 
     def look(self, latents: Mapping[int, Tensor], sites: Container[str]) -> KeyFrames:

@@ -203,7 +203,7 @@ def prepare(make_clip: Callable[..., Clip], inputs: SamplerInputs) -> tuple[TwoS
             "wire the latents of the whole clip.",
         )
     order = _order(inputs, len(samples), _first_stage(inputs.stage1, samples))
-    progress = Progress(order.steps, model, part.keeps.start if part else 0)
+    progress = Progress(order.steps, model)
     return order, make_clip(
         inputs.guider, inputs.sampler, inputs.noise.seed, samples, inputs.latent_image.get("noise_mask"),
         inputs.motions, not inputs.published, inputs.published, progress,

@@ -71,15 +71,21 @@ class Window:
     dim: int = 0
 
 
+Show = Callable[
+    [Sequence[int], Tensor], None
+]  # takes frames of the clip and the (m, 4, h, w) predicted for them
+
+
 class FrameWindows:
     """Context handler: runs every window of a plan and fuses the results.
 
     plan: makes one from the size of the batch and a function that reads the moment of the sampling, 0..999. The
     same noise level is the same moment in every sampler.
+    show: called after each of several windows with what the first cond predicts, for previews
     """
 
-    def __init__(self, plan: Callable[[int, Callable[[], int]], Plan], length: int):
-        self.plan = plan
+    def __init__(self, plan: Callable[[int, Callable[[], int]], Plan], length: int, show: Show | None = None):
+        self.plan, self.show = plan, show
         self.context_length = length  # ComfyUI's name: the longest window, for the memory estimate
         self.dim = 0
 
@@ -119,7 +125,10 @@ class FrameWindows:
             cache = _cache_of(frames, published, model, 2 * len(plan.windows))
             options["transformer_options"] = published | {"context_window": Window(frames, plan.clip)} | cache
             cut = [cut_conds(cond, len(x), list(positions), frames) for cond in conds]
-            blend(fused, weight, at, shares, calculate(model, cut, x[at], timestep[at], options))
+            results = calculate(model, cut, x[at], timestep[at], options)
+            blend(fused, weight, at, shares, results)
+            if self.show and len(plan.windows) > 1:
+                self.show(frames, results[0])
         return fused
 
 

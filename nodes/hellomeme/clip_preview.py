@@ -1,0 +1,61 @@
+"""What a clip looks like while it is sampled: frames spread over it in one picture, by ComfyUI's own previewer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+CELLS = 9  # frames in the picture
+Preview = tuple[str, Image.Image, int]  # format, picture, longest side: as ComfyUI's progress bar takes it
+
+
+class ContactSheet:
+    """Frames spread evenly over one sampling run, each in a cell of its own; updated window by window.
+
+    A window that lies between two of these frames shows its middle one in the nearest cell.
+
+    previewer: of `latent_preview`, as the user has set it
+    frames:    the run's frames of the clip, in order
+    """
+
+    def __init__(self, previewer, frames: Sequence[int]):
+        self.previewer = previewer
+        last, count = len(frames) - 1, min(CELLS, len(frames))
+        self.cells = {frames[round(i * last / max(count - 1, 1))]: i for i in range(count)}
+        self.sheet: Image.Image | None = None
+        self.shrink = 1  # of latents, so that no frame is decoded larger than it is shown
+
+    def update(self, frames: Sequence[int], latents: Tensor) -> Preview | None:
+        """The picture after (m, 4, h, w) latents of frames of the clip; None if the previewer gives none."""
+        preview = None
+        for position, cell in self._shown(frames).items():
+            preview = self._draw(cell, latents[position : position + 1]) or preview
+        return preview
+
+    def _shown(self, frames: Sequence[int]) -> dict[int, int]:
+        """Positions in `frames` that are drawn, and the cell of each."""
+        shown = {k: self.cells[frame] for k, frame in enumerate(frames) if frame in self.cells}
+        middle = len(frames) // 2
+        return shown or {middle: self.cells[min(self.cells, key=lambda frame: abs(frame - frames[middle]))]}
+
+    def _draw(self, cell: int, latent: Tensor) -> Preview | None:
+        if self.shrink > 1:
+            size = [max(1, side // self.shrink) for side in latent.shape[-2:]]
+            latent = torch.nn.functional.adaptive_avg_pool2d(latent, size)
+        preview = self.previewer.decode_latent_to_preview_image("JPEG", latent)
+        if preview is None:  # other packs show previews in their own way
+            return None
+        kind, picture, longest = preview
+        columns = min(len(self.cells), math.ceil((len(self.cells) * picture.height / picture.width) ** 0.5))
+        if self.sheet is None:
+            self.shrink = max(1, columns * picture.width // longest)
+            self.size = picture.width // self.shrink, picture.height // self.shrink
+            rows = math.ceil(len(self.cells) / columns)
+            self.sheet = Image.new("RGB", (columns * self.size[0], rows * self.size[1]))
+        row, column = divmod(cell, self.sheet.width // self.size[0])
+        self.sheet.paste(picture.resize(self.size), (column * self.size[0], row * self.size[1]))
+        return kind, self.sheet.copy(), longest  # ComfyUI encodes it later, in another thread
