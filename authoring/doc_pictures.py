@@ -16,9 +16,9 @@ def write(pictures: dict[str, np.ndarray], argv: list[str]) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--output", type=Path, default=PICTURES)
     output = parser.parse_args(argv).output
-    output.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
         path = output / f"{name}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 86])
         print(path)
     return 0

@@ -10,6 +10,7 @@ MODULES = (
     "face.track",
     "face.recordings",
     "face.edit",
+    "face.presets",
     "face.preview",
     "face.compare",
     "face.sweep",

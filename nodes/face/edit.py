@@ -7,8 +7,6 @@ from ...face_tools.editing.adjust import Rule, adjust, matching_names, parse
 from ...face_tools.editing.approximate import NO_FRAME, approximate_coefficients
 from ...face_tools.editing.edit import merge_expression, smooth
 from ...face_tools.editing.timeline import ENDS, cross_fade, retime
-from ...face_tools.recordings.presets import PRESETS
-from ...face_tools.recordings.presets import preset as make_preset
 from ..pixels import require_memory, require_rows
 from ..schema import RARE, schema
 from ..types import FaceTrackType
@@ -246,38 +244,6 @@ class MixTracks(io.ComfyNode):
         return io.NodeOutput(merge_expression(track, other, strength, mode == ADD, parts, head))
 
 
-class PresetExpression(io.ComfyNode):
-    @classmethod
-    def define_schema(cls):
-        return schema(
-            node_id="SKPortraitPresetExpression",
-            display_name="Preset Expression",
-            category=CATEGORY,
-            description="An expression as a track of one frame, for Mix Face Tracks.",
-            search_aliases=["smile", "emotion", "neutral", "wink"],
-            inputs=[
-                io.Combo.Input("preset", options=list(PRESETS), tooltip="The expression."),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="Its values times this, kept in 0 to 1.",
-                ),
-            ],
-            outputs=[
-                FaceTrackType.Output(
-                    display_name="track", tooltip="One frame, no landmarks, the head straight ahead."
-                )
-            ],
-        )
-
-    @classmethod
-    def execute(cls, preset, strength) -> io.NodeOutput:
-        return io.NodeOutput(make_preset(preset, strength, coefficient_order()))
-
-
 class ApproximateExpression(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -327,4 +293,4 @@ class ApproximateExpression(io.ComfyNode):
         return io.NodeOutput(result)
 
 
-NODES = [EditTrack, RetimeTrack, MixTracks, PresetExpression, ApproximateExpression]
+NODES = [EditTrack, RetimeTrack, MixTracks, ApproximateExpression]

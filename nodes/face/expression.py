@@ -14,6 +14,10 @@ from ..pixels import empty_images, frames_uint8, put
 from ..progress import ticker
 from ..schema import RARE, schema
 from ..types import FaceTrackType
+from . import preset_files
+from .presets import missing
+
+NO_PRESET = "none"
 
 TEXTS = {
     "pitch": "Nods the head, degrees: up or down.",
@@ -80,6 +84,22 @@ class ExpressionEditor(io.ComfyNode):
                     tooltip="Key poses: frames per second.",
                     **RARE,
                 ),
+                io.Combo.Input(
+                    "preset",
+                    options=[NO_PRESET, *preset_files.names()],
+                    default=NO_PRESET,
+                    optional=True,
+                    tooltip="An expression to start from, the pack's or your own; the sliders are added to it. Its head pose is not used.",
+                ),
+                io.Float.Input(
+                    "preset_strength",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    optional=True,
+                    tooltip="How much of the preset: 0 none, 1 all of it.",
+                ),
             ],
             outputs=[
                 FaceTrackType.Output(
@@ -93,7 +113,17 @@ class ExpressionEditor(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, portrait, track, key_poses, loop, fps, **sliders) -> io.NodeOutput:
+    def validate_inputs(cls, preset=NO_PRESET):
+        return preset == NO_PRESET or missing(preset) or True
+
+    @classmethod
+    def fingerprint_inputs(cls, preset=NO_PRESET, **_):
+        return preset if preset == NO_PRESET else preset_files.content_of(preset)
+
+    @classmethod
+    def execute(
+        cls, portrait, track, key_poses, loop, fps, preset=NO_PRESET, preset_strength=1.0, **sliders
+    ) -> io.NodeOutput:
         if len(portrait) != 1 or len(track) != 1:
             raise SingleInputError(
                 f"The portrait is one picture with one frame of track; there are {len(portrait)} pictures and "
@@ -104,6 +134,8 @@ class ExpressionEditor(io.ComfyNode):
         clip = poses.clip(sliders, poses.key_poses(key_poses), fps, loop)
         own = np.zeros(51, np.float32) if track.coefficients is None else track.coefficients[0]
         added = np.stack([poses.coefficients(pose) for pose in clip])
+        if preset != NO_PRESET:
+            added = added + preset_files.preset(preset, preset_strength).coefficients
         wanted = np.where(added == 0, own, np.clip(own + added, 0, 1))  # 0 leaves even what lies beyond 0..1
         asked = np.stack([poses.turn(pose) for pose in clip])
         turns = poses.reachable(asked, puppet.pose)

@@ -15,7 +15,7 @@ from sk_portrait.face_tools.track import FaceTrack
 from sk_portrait.face_tools.track_errors import SchemeError, TrackTextError
 from sk_portrait.testing.raised import raises
 
-MODULES = ("face.edit", "face.preview", "face.recordings")
+MODULES = ("face.edit", "face.presets", "face.preview", "face.recordings")
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def value(track, name):
 
 def test_every_node_explains_itself(nodes):
     assert set(nodes) == {
-        "EditTrack", "RetimeTrack", "MixTracks", "PresetExpression", "ApproximateExpression", "PreviewTrack",
+        "EditTrack", "RetimeTrack", "MixTracks", "PresetExpression", "SavePreset", "ApproximateExpression", "PreviewTrack",
         "ImportLiveLinkFace", "LoadTrack", "SaveTrack",
     }  # fmt: skip
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -1,0 +1,64 @@
+"""The presets that can be chosen: those of the pack, and those that the user has saved in ComfyUI's user folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import folder_paths
+
+from ...face_tools.recordings import saved_presets
+from ...face_tools.recordings.presets import PRESETS
+from ...face_tools.recordings.presets import preset as shipped
+from ...face_tools.track import FaceTrack
+from ...face_tools.track_errors import TrackSettingError
+from .calibration import coefficient_order
+
+FOLDER = os.path.join("default", "sk_portrait_presets")  # of the default user, to whom ComfyUI serves it
+
+
+def folder() -> str:
+    """Where saved presets lie."""
+    return os.path.join(folder_paths.get_user_directory(), FOLDER)
+
+
+def names() -> list[str]:
+    """The pack's presets, then the saved ones by name."""
+    try:
+        files = sorted(os.listdir(folder()))
+    except OSError:  # none was saved yet
+        files = []
+    saved = (file.removesuffix(saved_presets.ENDING) for file in files if file.endswith(saved_presets.ENDING))
+    return [*PRESETS, *(name for name in saved if name not in PRESETS)]
+
+
+def path_of(name: str) -> str:
+    """Where a preset of this name is saved. Raises TrackSettingError for a name that is not allowed."""
+    return os.path.join(folder(), saved_presets.require_name(name) + saved_presets.ENDING)
+
+
+def require(name: str) -> None:
+    """Raise TrackSettingError unless there is a preset of this name."""
+    if name not in PRESETS and not os.path.isfile(path_of(name)):
+        raise TrackSettingError(
+            f"There is no preset {name!r} in {folder()}: choose another one, or save it with Save Preset Expression.",
+            "preset",
+            name,
+        )
+
+
+def preset(name: str, strength: float) -> FaceTrack:
+    """One frame of a preset, its values times `strength`, kept in 0..1. Raises TrackSettingError as `require` does."""
+    if name in PRESETS:
+        return shipped(name, strength, coefficient_order())
+    require(name)
+    track = saved_presets.load(path_of(name))
+    return track.replace(coefficients=(track.coefficients * strength).clip(0, 1))
+
+
+def content_of(name: str) -> str:
+    """A digest by which ComfyUI knows that a saved preset has changed."""
+    if name in PRESETS or not os.path.isfile(path := path_of(name)):
+        return name
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
