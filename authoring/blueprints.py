@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .builder import PICTURE, SIDE, Builder, acted
+from .builder import PICTURE, SIDE, Builder, acted, side_by_side
 from .graph_writer import Subgraph, Wire
 from .recipes import V2, V5, Recipe
 
@@ -32,6 +32,7 @@ def animation(
     ):  # fmt: skip
         graph.promote(promoted, node, widget)
     graph.out("video", result[0])
+    side_by_side(graph, result[0], driver["images"], build.pose[0])
     return graph
 
 
@@ -80,6 +81,7 @@ def film(info: dict) -> Subgraph:
     ):  # fmt: skip
         graph.promote(promoted, node, widget)
     graph.out("video", pasted[0])
+    side_by_side(graph, pasted[0], driver["images"], build.pose[0])
     return graph
 
 
@@ -136,6 +138,7 @@ def directed(info: dict) -> Subgraph:
     ):  # fmt: skip
         graph.promote(promoted, node, widget)
     graph.out("video", result[0])
+    side_by_side(graph, result[0], driver["images"], pose[0])
     return graph
 
 
@@ -150,6 +153,8 @@ def still(info: dict, recipe: Recipe = V5, name: str = "Portrait Still") -> Subg
     _promote_still(graph, build, crop, sampler)
     graph.promote("reference_strength", apply, "reference_strength")
     graph.promote("drive_strength", apply, "drive_strength")
+    for part in ("mouth", "eyes", "brows", "head"):
+        graph.promote(part, build.mixed, part)
     graph.out("image", pictures[0])
     return graph
 

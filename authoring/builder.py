@@ -11,7 +11,7 @@ PICTURE, SMALL_PICTURE = (
 )  # heights of a picture in a node: of any, and the least that the front end gives a still one
 VIDEO = 330  # of a square video with its buttons
 SIDE = 512  # of each of two portraits in one picture
-STAGES = (("1 · Find and crop the faces", 0, 3), ("2 · Read what they do", 4, 6), ("3 · Draw it", 7, 11))
+STAGES = (("1 · Find and crop the faces", 0, 3), ("2 · Read what they do", 4, 6), ("3 · Draw it", 7, 12))
 
 
 class Builder:
@@ -61,10 +61,16 @@ class Builder:
             generation=self.crop, face_detection_model=self.landmarker[0], **wires,
         )  # fmt: skip
 
-    def read(self, images: Wire, track: Wire, portrait_track: Wire, what: str = "") -> dict[str, Wire]:
-        """What the drive encoder reads of a clip: head pose and expression."""
-        pose = self.graph.node(
-            "SKPortraitDrawHeadPose", f"Head pose{what}", 4, track=track, portrait_track=portrait_track
+    def read(
+        self, images: Wire, track: Wire, portrait_track: Wire, what: str = "", mixed: Wire | None = None
+    ) -> dict[str, Wire]:
+        """What the drive encoder reads of a clip: head pose and expression.
+
+        mixed: the track that says both, where the clip's own says only where the face lies
+        """
+        acted = track if mixed is None else mixed
+        self.pose = pose = self.graph.node(
+            "SKPortraitDrawHeadPose", f"Head pose{what}", 4, track=acted, portrait_track=portrait_track
         )
         self.patches = patches = self.graph.node(
             "SKPortraitFacePatches", f"Eyes, mouth, face{what}", 4, images=images, track=track
@@ -75,7 +81,7 @@ class Builder:
             )
             return {
                 "head_pose": pose[0],
-                "track": track,
+                "track": acted,
                 "patches": patches["patches"],
                 "clip_vision": vision[0],
             }
@@ -83,7 +89,18 @@ class Builder:
             "SKPortraitFaceMotion", f"Face motion{what}", 5, [entry(FACE_MOTION)], PICTURE, file=file(FACE_MOTION),
             motion_crop=patches["motion_crop"],
         )  # fmt: skip
-        return {"head_pose": pose[0], "track": track, "face_motion": motion[0]}
+        return {"head_pose": pose[0], "track": acted, "face_motion": motion[0]}
+
+    def read_by_part(self, driver: Outputs, portrait_track: Wire) -> dict[str, Wire]:
+        """The same of a driver of which only some parts are taken: mouth, eyes, brows, head pose."""
+        self.mixed = self.graph.node(
+            "SKPortraitMixTracks", "Which parts", 4, track=portrait_track, other=driver["track"], head=1.0,
+        )  # fmt: skip
+        bent = self.graph.node(
+            "SKPortraitBendPictures", "Show these parts", 4, images=driver["images"], track=driver["track"],
+            expression=self.mixed[0],
+        )  # fmt: skip
+        return self.read(bent["images"], bent["track"], portrait_track, mixed=self.mixed[0])
 
     def prompts(self) -> None:
         """Prompt and negative prompt."""
@@ -181,27 +198,27 @@ class Builder:
         first = graph.node(
             "KSampler",
             "Stage 1: every frame alone",
-            12,
+            13,
             model=model,
             latent_image=latents,
             seed=1,
             steps=10,
             **common,
         )
-        moving = graph.node("SKPortraitApplyMotion", "Apply motion", 12, model=model, motion=motion)
+        moving = graph.node("SKPortraitApplyMotion", "Apply motion", 13, model=model, motion=motion)
         second = graph.node(
             "KSampler",
             "Stage 2: all of them",
-            13,
+            14,
             model=moving[0],
             latent_image=first[0],
             seed=2,
             steps=25,
             **common,
         )
-        pictures = graph.node("VAEDecode", "Decode", 14, samples=second[0], vae=self.ends["vae"])
+        pictures = graph.node("VAEDecode", "Decode", 15, samples=second[0], vae=self.ends["vae"])
         video = graph.node(
-            "CreateVideo", "Video", 15, images=pictures[0], fps=driver["fps"], audio=driver["audio"]
+            "CreateVideo", "Video", 16, images=pictures[0], fps=driver["fps"], audio=driver["audio"]
         )
         parts = first, moving, second, pictures, video
         for made in parts:
@@ -209,6 +226,26 @@ class Builder:
         graph.group(
             "The same from plain nodes: select all, Ctrl+M, and wire its video into the output", *parts
         )
+
+
+def side_by_side(
+    graph: Subgraph, result: Wire, driver: Wire | None, pose: Wire | None, column: int = 12
+) -> None:
+    """A second output of a blueprint: its video beside what drives it. It costs nothing until something takes it."""
+    shown = graph.node(
+        "SKPortraitSideBySide", "Side by side", column, result=result, driver=driver, pose=pose
+    )
+    graph.out("side_by_side", shown[0])
+
+
+def comparison(graph: Graph, made: Outputs, column: int) -> list[Wire]:
+    """The node that saves the second output of a blueprint: muted, one click away."""
+    saved = graph.node(
+        "SaveVideo", "Side by side (unmute: Ctrl+M)", column, video=made["side_by_side"],
+        filename_prefix=f"sk_portrait/{graph.name}_side_by_side",
+    )  # fmt: skip
+    graph.mute(saved)
+    return saved
 
 
 def checkpoint(graph: Graph, column: int) -> list[Wire]:
@@ -222,7 +259,7 @@ def checkpoint(graph: Graph, column: int) -> list[Wire]:
 def acted(
     graph: Subgraph, recipe: Recipe, picture: str = ""
 ) -> tuple[Builder, list[Wire], list[Wire], list[Wire], Wire]:
-    """The way from a portrait and a VIDEO (or a picture of that name) to the patched MODEL.
+    """The way from a portrait and a VIDEO (or a picture of that name, by part) to the patched MODEL.
 
     Returns the builder, the nodes that crop the portrait, read the driver and apply, and the drive.
     """
@@ -234,6 +271,10 @@ def acted(
     driver = build.cropped(given, picture) if picture else build.video(given)
     build.prompts()
     encoder = build.encoder()
-    drive = build.drive(encoder, build.read(driver["images"], driver["track"], track))
+    if picture:
+        read = build.read_by_part(driver, track)
+    else:
+        read = build.read(driver["images"], driver["track"], track)
+    drive = build.drive(encoder, read)
     apply = build.applied(build.reference(images, track, encoder), drive)
     return build, crop, driver, apply, drive

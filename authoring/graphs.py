@@ -7,7 +7,7 @@ import json
 from ..host import installation
 from ..host.workflow import BLUEPRINTS, TEMPLATES
 from . import blueprints, sweep_graph, system_graphs
-from .builder import PICTURE, SMALL_PICTURE, VIDEO, checkpoint
+from .builder import PICTURE, SMALL_PICTURE, VIDEO, checkpoint, comparison
 from .graph_writer import Graph, Subgraph
 from .notes import note
 
@@ -32,7 +32,7 @@ def _video(
     )
     graph.group("1 · Your files", portrait, model, video)
     graph.group("2 · SK Portrait", made)
-    graph.group("3 · Result", saved)
+    graph.group("3 · Result", saved, comparison(graph, made, 2))
     note(graph, title, what, first, 3)
     return graph
 

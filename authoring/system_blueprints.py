@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .builder import side_by_side
 from .graph_writer import Subgraph, Wire
 from .recipes import CLIP_VISION, HUB, LANDMARKER, V2, entry, file
 
@@ -217,6 +218,7 @@ def restyle(info: dict) -> Subgraph:
     )  # fmt: skip
     graph.out("video", video[0])
     graph.out("preview", base.decoded(preview[0], "Look at the preview", 8))
+    side_by_side(graph, video[0], None, skeletons[0], 11)
     return graph
 
 
@@ -244,6 +246,7 @@ def cleanup(info: dict) -> Subgraph:
         ("steps", steps, "steps"), ("cfg", sampler, "cfg"),
     )  # fmt: skip
     graph.out("video", made[0])
+    side_by_side(graph, made[0], frames[0], None, 11)
     return graph
 
 
@@ -348,4 +351,5 @@ def whole_person(info: dict) -> Subgraph:
     )  # fmt: skip
     graph.out("video", video[0])
     graph.out("seen", crops[0])
+    side_by_side(graph, video[0], some[0], skeletons[0], 9)
     return graph

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .builder import PICTURE, VIDEO, checkpoint
+from .builder import PICTURE, VIDEO, checkpoint, comparison
 from .graph_writer import Graph, Subgraph, Wire
 from .notes import note
 from .recipes import HUB
@@ -38,8 +38,10 @@ def _top(
             "SaveVideo", "Result", 2, tall=VIDEO, video=made[0], filename_prefix=f"sk_portrait/{graph.name}"
         )
     ]
-    if len(made) > 1:
+    if graph.name in SEEN:
         saved.append(graph.node("PreviewImage", SEEN[graph.name], 2, tall=PICTURE, images=made[1]))
+    if "side_by_side" in made.names:
+        saved.append(comparison(graph, made, 2))
     graph.group("1 · Your files", sd15, *files.values())
     graph.group("2 · SK Portrait", made)
     graph.group("3 · Result", *saved)

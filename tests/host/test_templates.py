@@ -12,7 +12,10 @@ from sk_portrait.testing.servers import SMALL, SMALL_OF
 
 pytestmark = pytest.mark.comfy
 
-MOST = 8
+MOST = 9
+MUTED = 2  # mode of a node
+DRIVEN = ["clip_cleanup", "freeanimate_restyle", "portrait_directed", "portrait_film", "portrait_video",
+          "portrait_video_two_stage", "xdyna_video"]  # templates of videos that follow one  # fmt: skip
 TEMPLATES = sorted(make.__name__ for make in graphs.SHIPPED)
 
 
@@ -82,6 +85,30 @@ def test_the_template_runs_to_its_result(stocked, info, name):
             path = stocked.path(file)
             pictures = list(video.frames(path)) if kind == "SaveVideo" else [np.asarray(Image.open(path))]
             assert len(pictures) == (3 if kind == "SaveVideo" else 1) and pictures[0].std() > 0
+
+
+def muted(saved: dict) -> list[dict]:
+    return [node for node in saved["nodes"] if node.get("mode") == MUTED]
+
+
+@pytest.mark.parametrize("name", DRIVEN)
+def test_a_muted_node_waits_for_the_video_side_by_side(name):
+    (node,) = muted(workflow.read(name, workflow.TEMPLATES))
+    assert node["type"] == "SaveVideo" and "Ctrl+M" in node["title"]
+
+
+def test_unmuting_that_node_shows_driver_pose_and_result(stocked, info):
+    saved = workflow.read("portrait_video", workflow.TEMPLATES)
+    (node,) = muted(saved)
+    node["mode"] = 0
+    graph = workflow.to_api(saved, info)
+    models.use_synthetic(graph)
+    for each in graph.values():
+        each["inputs"].update({key: value for key, value in SMALL.items() if key in each["inputs"]})
+    (file,) = stocked.run(graph)[str(node["id"])]["images"]
+    pictures = list(video.frames(stocked.path(file)))
+    assert len(pictures) == 3 and pictures[0].shape == (128, 3 * 128, 3)
+    assert all(pictures[0][:, x : x + 128].std() > 0 for x in (0, 128, 256))
 
 
 def test_a_stretch_of_a_film_keeps_what_is_not_the_face(stocked, info):
