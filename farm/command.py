@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from ..errors import SKPortraitError
+from ..face_tools.atomic_write import FileError
 from ..host.environment import ROOT
 from . import frames, scheduling
 
@@ -57,10 +58,12 @@ def main(argv: list[str]) -> int:
             from .on_ray import run
         run(options)
         return 0
-    except SKPortraitError as error:
-        print(f"farm: {error}", file=sys.stderr)
+    except FileError as error:
+        print(f"farm: {error} What is finished is kept.", file=sys.stderr)
     except OSError as error:
         print(f"farm: {error}. What is finished is kept.", file=sys.stderr)
+    except SKPortraitError as error:
+        print(f"farm: {error}", file=sys.stderr)
     return 1
 
 

@@ -46,7 +46,7 @@ class FinishedParts:
                 self.found[part] = Sampled(*(torch.from_numpy(arrays[name]) for name in Sampled._fields))
 
     def add(self, part: Part, sampled: Sampled) -> None:
-        """Raises OSError where the disk is full."""
+        """Raises FileError where the disk is full."""
         first, count = part.keeps.start, len(part.keeps)
         arrays = sampled._asdict() | {"stretch": (first, count)}
         self.store.write(f"part.{first}.{count}.npz", lambda file: np.savez(file, **arrays))

@@ -100,7 +100,7 @@ class Servers:
         self.reason = ""
 
     async def sample(self) -> tuple[Tensor, Tensor, Seam]:
-        """As FinishedParts.stages. Raises FarmError where no server is left or can do a part, OSError where the disk is full."""
+        """As FinishedParts.stages. Raises FarmError where no server is left or can do a part, FileError where the disk is full."""
         over = asyncio.ensure_future(self.whole.wait())
         serving = [asyncio.ensure_future(self._serve(remote)) for remote in self.remotes]
         ended: set[asyncio.Future] = set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+
+from ..face_tools.atomic_write import written
 
 
 def as_latent(latents: Tensor) -> dict[str, Tensor]:
@@ -40,7 +41,7 @@ class Store:
         return torch.from_numpy(np.load(path)) if path.exists() else None
 
     def save(self, name: str, whole: Tensor) -> None:
-        """A run or a call is finished: what was kept of its parts goes. Raises OSError where the disk is full."""
+        """A run or a call is finished: what was kept of its parts goes. Raises FileError where the disk is full."""
         self.write(f"{name}.npy", lambda file: np.save(file, whole.cpu().numpy()))
         for part in self.folder.glob(f"{name}.*.np?"):
             part.unlink()
@@ -59,11 +60,6 @@ class Store:
         return found
 
     def write(self, name: str, write: Callable) -> None:
-        """A file that is there whole or not at all; write(file) fills it. Raises OSError where the disk is full."""
-        beside = self.folder / f"{name}.writing"
-        try:
-            with open(beside, "wb") as file:
-                write(file)
-            os.replace(beside, self.folder / name)
-        finally:
-            beside.unlink(missing_ok=True)
+        """A file that is there whole or not at all; write(file) fills it. Raises FileError where the disk is full."""
+        with written(self.folder / name) as file:
+            write(file)

@@ -9,6 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -239,9 +240,9 @@ class WorkerPool:
         """What this worker did in the step before, else what nobody did, else what another one would have to do; with nothing waiting,
         what another one is slow with."""
         if waiting:
-            known = next((n for n in waiting if self.homes.get(requests[n].key) == worker), None)
-            new = next((n for n in waiting if requests[n].key not in self.homes), None)
-            number = known if known is not None else new if new is not None else waiting[-1]
+            known = (n for n in waiting if self.homes.get(requests[n].key) == worker)
+            new = (n for n in waiting if requests[n].key not in self.homes)
+            number = next(chain(known, new, [waiting[-1]]))
             waiting.remove(number)
             return number
         asked = [

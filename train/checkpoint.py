@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..face_tools.atomic_write import FileError, whole
 from .errors import OtherRunError, TrainError
 
 NAME = "checkpoint.pt"
@@ -17,18 +17,12 @@ NAME = "checkpoint.pt"
 def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> Path:
     """Put `state` in place of the folder's checkpoint. Raises TrainError where the disk is full; the old one then stays."""
     folder.mkdir(parents=True, exist_ok=True)
-    path, part = folder / NAME, folder / f"{NAME}.part"
+    path = folder / NAME
     try:
-        torch.save(dict(state), part)
-        part.replace(path)
-    except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
-        full = (
-            getattr(error, "errno", None) == errno.ENOSPC
-            or "No space left" in str(error)
-            or "file write failed" in str(error)
-        )
-        if not full:
+        with whole(path) as part:
+            torch.save(dict(state), part)
+    except (FileError, RuntimeError) as error:
+        if not any(words in str(error) for words in ("No space left", "file write failed")):
             raise
         kept = "the one before it is whole" if path.exists() else "there is none yet"
         raise TrainError(

@@ -17,6 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..face_tools.atomic_write import whole
 from .errors import TrainDataError, TrainError
 
 SHARD = 256 << 20  # bytes of a shard
@@ -60,9 +61,8 @@ class ShardWriter:
     def _write(self) -> None:
         if self.clips:
             path = self.folder / f"shard-{len(shards(self.folder)):05d}.safetensors"
-            part = path.with_suffix(".part")
-            save_file(self.tensors, part, self.about | {"clips": json.dumps(self.clips)})
-            part.replace(path)
+            with whole(path) as part:
+                save_file(self.tensors, part, self.about | {"clips": json.dumps(self.clips)})
             self._clear()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ...face_tools.atomic_write import whole
 from ...host import installation
 from ..rule import draw
 from . import landmarker, networks, shapes, wplus, xdyna
@@ -65,9 +66,8 @@ def _write(path: Path, writer) -> Path:
     """Make a file once; an interrupted write leaves none behind."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        writer(part)
-        part.replace(path)
+        with whole(path) as part:
+            writer(Path(part))
     return path
 
 

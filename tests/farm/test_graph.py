@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sk_portrait.face_tools.atomic_write import FileError
 from sk_portrait.farm import graph, wire
 from sk_portrait.farm.graph import SAMPLER
 from sk_portrait.farm.store import Store
@@ -111,7 +112,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("numpy.save", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(FileError, match="No space left"):
         store.save("run2", torch.ones(3))
     assert [path.name for path in Path(tmp_path).iterdir()] == ["run1.npy"]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ... import drawn_heads
+from ...face_tools.atomic_write import written
 from ...face_tools.opencv import cv2
 
 SIZE, CELLS = 128, 16  # pixels of a drawing, and cells of its latent
@@ -41,10 +42,8 @@ class Footage:
                 continue
             first = self.first + k * self.in_file
             rows = [self._person(seed) for seed in range(first, first + self.in_file)]
-            part = path.with_suffix(".part")
-            with open(part, "wb") as file:
+            with written(path) as file:
                 np.savez(file, **{name: np.concatenate([row[name] for row in rows]) for name in rows[0]})
-            part.replace(path)
             tell(f"{self.name}  {(k + 1) * self.in_file} people")
         return paths
 

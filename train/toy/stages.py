@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ...face_tools.atomic_write import whole
 from ...face_tools.coefficients import to_network_order
 from .. import motions
 from ..curve import curve
@@ -168,7 +169,6 @@ def _half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _save(path: Path, state: Mapping[str, Tensor]) -> Path:
-    part = path.with_suffix(".part")
-    save_file({key: value.contiguous() for key, value in state.items()}, part)
-    part.replace(path)
+    with whole(path) as part:
+        save_file({key: value.contiguous() for key, value in state.items()}, part)
     return path
