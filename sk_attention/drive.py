@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from ..unet.clip.fit import fitted, notice_size, resized
+from ..unet.clip.fit import CELL, fitted, notice_size, resized
 from ..unet.clip.frames import COND, UNCOND, Rows
 from ..unet.feature_cache import FeatureCache, TargetDevice
 from ..unet.patches import DRIVE, Call
@@ -21,7 +21,6 @@ from ..unet.patches import DRIVE, Call
 log = logging.getLogger(__name__)
 
 EMPTY = -1.0  # of a head-pose picture without a box
-CELL = 8  # pixels of a latent's cell
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,13 @@ from ...face_tools.pictures.leaving import leaving_notes
 from ...face_tools.pictures.patches import MOTION_CROP, PATCH, REGIONS, plan_patches
 from ...face_tools.report import describe
 from ...face_tools.trackers.straight_look import alike
+from ...unet.clip.fit import CELL
 from ..notice import notice
 from ..pixels import empty_images, frame_float, frame_uint8, put, require_rows
 from ..progress import for_each
 from ..schema import RARE, schema
 from ..types import CropType, FacePatchesType, FaceTrackType
 from .crop_inputs import CROP, CROP_INPUTS, FIXED, crop_of
-
-CELL = 8  # pixels of a latent's cell
 
 
 class CropPortrait(io.ComfyNode):

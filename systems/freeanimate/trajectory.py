@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from ...errors import SKPortraitError
+from ...unet.clip.run import SAME_SCHEDULE
 
 LOWEST = 1e-4  # noise level that stands for none: ComfyUI's FlipSigmas begins there too
-SLACK = 1e-3  # of a noise level: ComfyUI may compute in another precision than it announces
 
 
 @dataclass(eq=False)
@@ -51,7 +51,7 @@ class Trajectory:
     def level(self, sigma: float) -> int:
         """The level of a noise level. Raises ScheduleError for one that was not inverted."""
         nearest = min(range(len(self.sigmas)), key=lambda level: abs(self.sigmas[level] - sigma))
-        if abs(self.sigmas[nearest] - sigma) > SLACK * sigma:
+        if abs(self.sigmas[nearest] - sigma) > SAME_SCHEDULE * sigma:
             raise ScheduleError(
                 f"The sampler asks at noise level {sigma:.4g}, and the clip was inverted at "
                 f"{', '.join(f'{level:.4g}' for level in self.sigmas[1:])}: sample with the same SIGMAS, and with euler.",

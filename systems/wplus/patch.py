@@ -13,12 +13,10 @@ from torch import Tensor
 
 from ...unet.clip.curve import Curve
 from ...unet.clip.frames import COND, Rows
-from ...unet.clip.run import GRID, Run
+from ...unet.clip.run import SAME_PERCENT, Run
 from ...unet.hosts.comfy_attention import AttentionCall, AttentionPatch, Place
 from ...unet.hosts.extra_items import on_frames
 from .adapter import LAYERS, WIDTH, WPlus
-
-SLACK = 1 / GRID  # some schedulers put step i of N at i/N of 1000 timesteps; ComfyUI's percents count 999
 
 
 class _Asked(NamedTuple):
@@ -94,4 +92,4 @@ class WPlusPatch(AttentionPatch):
 
 def waits(delay: float, run: Run | None, sigma: float | None) -> bool:
     """Whether a noise level lies in the first `delay` 0..1 of the sampling; never if it is 0, or outside a run."""
-    return bool(delay) and run is not None and run.percent_of(sigma) <= delay + SLACK
+    return bool(delay) and run is not None and run.percent_of(sigma) <= delay + SAME_PERCENT

@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...sk_attention.drive import CELL, Expression
+from ...sk_attention.drive import Expression
 from ...sk_attention.drive_encoders import COEFFICIENTS
+from ...unet.clip.fit import CELL
 from ..data import Clips, pictures_of
 
 CHANNELS, COARSEST = 4, 4  # of a latent; cells a side of the smallest feature that can hold a face

@@ -14,7 +14,7 @@ from .run import Area
 
 log = logging.getLogger(__name__)
 
-CELL = 8  # pixels
+CELL = 8  # pixels of the picture per latent pixel, along each axis
 # How often the UNet has halved the latent where the block boundary stands; an odd side is rounded up at each.
 HALVINGS = {
     "down_0": 1,

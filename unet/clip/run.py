@@ -22,6 +22,17 @@ GRID = (
 )
 EDGE = 1e-7  # percent 0 and 1 are infinity and 0 in ComfyUI; so far inside lie the extreme noise levels
 
+# Tolerances for noise levels that should be equal.
+SAME_STEP = (
+    1e-4  # relative: ComfyUI may compute in another precision than it publishes; steps are further apart
+)
+SAME_SCHEDULE = (
+    1e-3  # relative: half precision rounds a level by up to 5e-4, and the nearest level of a clip is taken
+)
+SAME_PERCENT = (
+    1 / GRID
+)  # absolute: some schedulers put step i of N at i/N of 1000 timesteps; ComfyUI's percents count 999
+
 
 class Area(NamedTuple):
     """A part of the picture, in latent pixels."""

@@ -18,9 +18,8 @@ from torch import Tensor
 from ..feature_cache import evenly
 from .frames import window_of
 from .keyframes import weights
-from .run import GRID, Run, run_of
+from .run import GRID, SAME_STEP, Run, run_of
 
-STEP_SLACK = 1e-4  # of a noise level: ComfyUI may compute in another precision than it publishes
 CACHE = "easycache"  # in transformer_options: EasyCache's state of the last step
 KEPT_WINDOWS = 32  # whose ControlNet pictures stay resized on the device: 0.6 GB for 12 frames of 512 px in half precision
 
@@ -176,7 +175,7 @@ def _moment(sigma: Tensor, options: Mapping) -> int:
     if levels is None or run is None:
         return 0
     levels, now = levels.tolist(), float(sigma.max())
-    begun = min((level for level in levels if level * (1 + STEP_SLACK) >= now), default=max(levels))
+    begun = min((level for level in levels if level * (1 + SAME_STEP) >= now), default=max(levels))
     return round(GRID * run.percent_of(begun))
 
 
