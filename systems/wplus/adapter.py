@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ...errors import ModelFileError
 from ...unet.networks.layers import HEADS
+from ...unet.networks.strict_load import fill, flattened
 
 LAYERS, WIDTH = 18, 512  # of a w+ code
 TOKENS = ((0, 4), (4, 8), (8, 12), (12, 18))  # the layers of each token, from coarse to fine
@@ -87,13 +88,7 @@ def load(state: Mapping, file: str, operations=nn, dtype: torch.dtype | None = N
 
     Raises WPlusFileError that names a tensor which is missing, foreign or misshapen.
     """
-    flat: dict[str, Tensor] = {}
-    for name, value in state.items():
-        flat |= (
-            {f"{name}.{key}": tensor for key, tensor in value.items()}
-            if isinstance(value, Mapping)
-            else {name: value}
-        )
+    flat = flattened(state)
     shapes = {name: tuple(tensor.shape) for name, tensor in flat.items()}
     keys = {number: f"wplus_adapter.{number}.to_k_wplus.weight" for number in sorted(PLACES)}
     if missing := [key for key in keys.values() if len(shapes.get(key, ())) != 2]:
@@ -101,13 +96,4 @@ def load(state: Mapping, file: str, operations=nn, dtype: torch.dtype | None = N
             f"{file} is no W+ adapter: {missing[0]!r} is missing ({len(missing)} of {len(keys)} such tensors are)."
         )
     network = WPlus(shapes[keys[1]][1], [shapes[key][0] for key in keys.values()], operations)
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    if wrong := sorted(
-        name for name in wanted.keys() | shapes.keys() if wanted.get(name) != shapes.get(name)
-    ):
-        found, needed = (table.get(wrong[0], "absent") for table in (shapes, wanted))
-        raise WPlusFileError(
-            f"{file} is no whole W+ adapter: {wrong[0]!r} is {found} and should be {needed} ({len(wrong)} such)."
-        )
-    network.load_state_dict(flat)
-    return network.to(dtype=dtype).eval().requires_grad_(False)
+    return fill(network, flat, file, "a W+ adapter", WPlusFileError, dtype)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import ModelFileError
+from ...unet.networks.strict_load import fill, flattened
 from .adapter import PLACES, DynamicsAdapter, path
 from .resampler import Resampler
 
@@ -69,13 +70,7 @@ class Tokens(NamedTuple):
 
 def split_tokens(state: Mapping, file: str) -> Tokens:
     """The parts of ip-adapter-plus_sd15, as .bin or .safetensors. Raises XDynaFileError for another file."""
-    flat: dict[str, Tensor] = {}
-    for name, value in state.items():
-        flat |= (
-            {f"{name}.{key}": tensor for key, tensor in value.items()}
-            if isinstance(value, Mapping)
-            else {name: value}
-        )
+    flat = flattened(state)
     resampler = {
         key.removeprefix("image_proj."): value for key, value in flat.items() if key.startswith("image_proj.")
     }
@@ -103,7 +98,7 @@ def adapter(
     network = DynamicsAdapter(
         {place: state[key].shape[0] for place, key in queries.items()}, state[keys].shape[1], operations
     )
-    return _filled(network, state, file, dtype)
+    return fill(network, state, file, "an X-Dyna UNet", XDynaFileError, dtype)
 
 
 def resampler(
@@ -118,18 +113,4 @@ def resampler(
     except KeyError as missing:
         raise XDynaFileError(f"{file} has no whole Resampler: {missing} is missing.") from None
     network = Resampler(embedding, dim, out, depth, inner, inner // head, queries, hidden, operations)
-    return _filled(network, state, file, dtype)
-
-
-def _filled(network: nn.Module, state: State, file: str, dtype: torch.dtype | None):
-    wanted, found = (
-        {key: tuple(value.shape) for key, value in tensors.items()}
-        for tensors in (network.state_dict(), state)
-    )
-    if wrong := sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)):
-        raise XDynaFileError(
-            f"{file} does not fit together: {wrong[0]!r} is {found.get(wrong[0], 'absent')} and should be "
-            f"{wanted.get(wrong[0], 'absent')} ({len(wrong)} such)."
-        )
-    network.load_state_dict(state)
-    return network.to(dtype=dtype).eval().requires_grad_(False)
+    return fill(network, state, file, "a Resampler", XDynaFileError, dtype)

@@ -1,0 +1,75 @@
+"""Fills a network from a state dict that must hold exactly its tensors, each of finite weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import ModelFileError
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def fill(
+    network: Network,
+    state: Mapping[str, Tensor],
+    file: str,
+    what: str,
+    error: type[ModelFileError],
+    dtype: torch.dtype | None = None,
+) -> Network:
+    """`network` with the weights of `state`, frozen, in `dtype`.
+
+    Raises `error`, which says that `file` is `what`, for the first tensor that is missing, foreign, misshapen or holds no weights.
+    """
+    if fault := next(_faults(network.state_dict(), state), None):
+        raise error(f"{file} is {what}, but {fault}", file)
+    network.load_state_dict(state)
+    return network.to(dtype=dtype).eval().requires_grad_(False)
+
+
+def flattened(state: Mapping) -> dict[str, Tensor]:
+    """A state dict whose parts may be dictionaries of their own, in flat names."""
+    flat: dict[str, Tensor] = {}
+    for name, value in state.items():
+        nested = isinstance(value, Mapping)
+        flat |= {f"{name}.{key}": tensor for key, tensor in value.items()} if nested else {name: value}
+    return flat
+
+
+def quoted(keys: Iterable[str], limit: int = 3) -> str:
+    """The first keys, in quotes."""
+    names = list(keys)
+    return ", ".join(repr(key) for key in names[:limit]) + (", ..." if len(names) > limit else "")
+
+
+def _faults(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[str]:
+    """What is wrong with `state`, one by one."""
+    if missing := sorted(own.keys() - state.keys()):
+        yield f"{len(missing)} of its {len(own)} tensors are missing: {quoted(missing)}."
+    if foreign := sorted(state.keys() - own.keys()):
+        yield f"{len(foreign)} tensors do not belong to it: {quoted(foreign)}."
+    for key, value in own.items():
+        if value.shape != state[key].shape:
+            found, needed = (tuple(tensor.shape) for tensor in (state[key], value))
+            yield f"{key!r} is of shape {found}, its other tensors ask for {needed}."
+    for key in sorted(own):
+        if own[key].is_floating_point():  # not the counters of batch norm
+            yield from _weight_faults(key, state[key])
+
+
+def _weight_faults(key: str, value: Tensor) -> Iterator[str]:
+    """A network of tensors that hold no weights would compute noise, or nothing, without an error."""
+    if value.is_meta:  # a shape without numbers
+        return
+    if not value.is_floating_point():
+        yield f"{key!r} holds {str(value.dtype).removeprefix('torch.')} numbers, which are no weights."
+        return
+    # One pass without a copy; the narrow floats, which have no such pass, are widened.
+    low, high = (value if value.element_size() > 1 else value.float()).aminmax()
+    if not (low.isfinite() and high.isfinite()):
+        bad = int((~value.float().isfinite()).sum())
+        yield f"{bad} of {value.numel()} numbers of {key!r} are not finite (NaN or infinite): get it again."
