@@ -5,7 +5,8 @@ import inspect
 from comfy_api.latest import io
 
 _KNOWN_FIELDS = frozenset(inspect.signature(io.Schema).parameters)
-# For inputs that few graphs change: the front end folds them away. ComfyUI 0.3.64 does not know the field.
+# For inputs that few graphs change, research switches among them: the front end folds them away under *advanced*. ComfyUI 0.3.64
+# does not know the field.
 RARE = {"advanced": True} if "advanced" in inspect.signature(io.Int.Input).parameters else {}
 
 # Names that inputs had in 0.1, by node: no longer offered, but graphs saved then may wire them, and `execute` still takes them.

@@ -13,7 +13,7 @@ from ...systems.freeanimate.trajectory import in_unet_scale
 from ...unet.hosts import comfy_attention, extra_items
 from ..checks import require_one_picture, require_sd15
 from ..percent_range import PERCENT_RANGE, range_of
-from ..schema import schema
+from ..schema import RARE, schema
 from ..types import TrajectoryType
 
 FIRST_LEVEL = io.Int.Input(
@@ -23,6 +23,7 @@ FIRST_LEVEL = io.Int.Input(
     max=3,
     tooltip="First level of the UNet that reads the reference: 0 everywhere, 1 leaves the largest maps plain (most of the cost, as in "
     "FateZero), 2 and 3 leave more.",
+    **RARE,
 )
 
 

@@ -18,7 +18,7 @@ from ...systems.freeanimate.reference_items import (
     Preview,
 )
 from ..checks import require_sd15
-from ..schema import schema
+from ..schema import RARE, schema
 from ..types import TrajectoryType
 from .anchor import FIRST_LEVEL, attach, inverted
 
@@ -68,17 +68,20 @@ class ApplyInversion(io.ComfyNode):
                     max=1 << 20,
                     tooltip="Most cells of a self-attention map that is taken over: 1024 is 32x32 (FateZero). Larger holds more detail of "
                     "the clip.",
+                    **RARE,
                 ),
                 io.Combo.Input(
                     "guidance",
                     options=[TEXT_IN_COND, BOTH, COND_ONLY],
                     tooltip="Which halves of classifier-free guidance take the clip's maps. FateZero: the positive half only.",
+                    **RARE,
                 ),
                 io.Combo.Input(
                     "maps_of",
                     options=[HERE, AHEAD, STORED],
                     tooltip="Where the clip stands on its way while it is looked at: at the noise level of the step; one level lower "
                     "(FateZero's order, with its timestep in Invert Frames); or as the inversion itself saw it.",
+                    **RARE,
                 ),
                 FIRST_LEVEL,
             ],

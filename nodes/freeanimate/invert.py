@@ -14,7 +14,7 @@ from ...systems.freeanimate.trajectory import Trajectory, climb, in_unet_scale, 
 from ..checks import require_latent, require_prompt, require_sd15
 from ..pixels import require_pictures
 from ..progress import ticker
-from ..schema import schema
+from ..schema import RARE, schema
 from ..types import TrajectoryType
 from .anchor import FIRST_LEVEL, attach, one
 
@@ -59,6 +59,7 @@ class InvertFrames(io.ComfyNode):
                     "timestep",
                     options=[HERE, ABOVE],
                     tooltip="Timestep that the UNet gets at each level: its own, or that of the level above (FateZero's order).",
+                    **RARE,
                 ),
             ],
             outputs=[

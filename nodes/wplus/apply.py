@@ -14,7 +14,7 @@ from ...unet.clip.curve import Curve
 from ...unet.hosts import comfy_attention
 from ..checks import require_sd15
 from ..percent_range import PERCENT_RANGE, range_of
-from ..schema import schema
+from ..schema import RARE, schema
 from ..types import FaceTrackType, FloatsType, WPlusCodeType, WPlusType
 
 NEGATE_LAMBDA, NEGATE_DIRECTION = "negate lambda", "negate direction"
@@ -52,12 +52,14 @@ class ApplyWPlus(io.ComfyNode):
                     "sign_mode",
                     options=[NEGATE_LAMBDA, NEGATE_DIRECTION],
                     tooltip="What a lambda below 0 means: the edit taken away, or the opposite direction added. Two different edits.",
+                    **RARE,
                 ),
                 io.Combo.Input(
                     "guidance",
                     options=[BOTH, COND_ONLY],
                     tooltip="Where it acts in classifier-free guidance. Both halves: as published, the negative half attends to an empty "
                     "code.",
+                    **RARE,
                 ),
                 io.Float.Input(
                     "delay",

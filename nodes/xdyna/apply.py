@@ -20,7 +20,7 @@ from ..checks import require_latent, require_one_picture, require_sd15
 from ..hellomeme.attach import moves
 from ..notice import notice
 from ..pixels import require_pictures
-from ..schema import schema
+from ..schema import RARE, schema
 from ..types import XDynaTokensType, XDynaType
 from ..windows import require_window, see_in_windows
 from .networks import MOTION_FALLBACK, tokens_of
@@ -91,6 +91,7 @@ class XDynaApply(io.ComfyNode):
                     options=[JOINT, ROWS],
                     tooltip="joint, as published: frames and picture share contrast and colour. row by row: each for itself, cheaper "
                     "and less alike.",
+                    **RARE,
                 ),
                 io.Int.Input(
                     "window_length",

@@ -64,3 +64,20 @@ def test_a_graph_in_api_format_still_fits(comfy, release, graph):
         for key, (kind, options) in (required | optional).items():
             if kind == "COMBO" and key in given and key not in FILES:
                 assert given[key] in options["options"] or taken(name, key, given[key])
+
+
+@pytest.mark.parametrize(
+    "name, key",
+    [
+        ("SKPortraitTwoStageSampler", "method"),
+        ("SKPortraitApplyInversion", "maps_of"),
+        ("SKPortraitApplyInversion", "guidance"),
+        ("SKPortraitInvertFrames", "timestep"),
+        ("SKPortraitApplyXDyna", "group_norm"),
+        ("SKPortraitApplyWPlus", "sign_mode"),
+    ],
+)
+def test_research_switches_are_under_advanced(comfy, name, key):
+    from sk_portrait.nodes.schema import RARE
+
+    assert inputs_of(name, "required")[key][1].get("advanced", False) is bool(RARE)
