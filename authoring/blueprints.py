@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from .builder import PICTURE, SIDE, Builder, acted, side_by_side
 from .graph_writer import Subgraph, Wire
-from .recipes import V2, V5, Recipe
+from .recipes import ANIMATE, COPY, V2, V5, Recipe
 
 
 def animation(
-    info: dict, recipe: Recipe = V5, name: str = "Portrait Animation", plain: bool = False
+    info: dict,
+    recipe: Recipe = V5,
+    name: str = ANIMATE,
+    plain: bool = False,
 ) -> Subgraph:
-    """A portrait and a VIDEO -> a VIDEO, by the Two-Stage Sampler. plain: beside it, muted, the same from ComfyUI's own nodes."""
+    """A portrait and a VIDEO -> a VIDEO, by the Portrait Video Sampler. plain: beside it, muted, the same from ComfyUI's own nodes."""
     how = (
         "the paper's two stages"
         if not recipe.version.motion
@@ -86,7 +89,7 @@ def film(info: dict) -> Subgraph:
 
 
 def directed(info: dict) -> Subgraph:
-    """A video's performance, corrected by hand: its coefficients are edited and mixed, so they drive instead of Face Motion."""
+    """A video's performance, corrected by hand: its coefficients are edited and mixed, so they drive instead of Read Expression."""
     graph = Subgraph(
         "Portrait Directed",
         "A portrait acts like a video whose expression was corrected: smoothed, scaled, mixed.",
@@ -142,7 +145,7 @@ def directed(info: dict) -> Subgraph:
     return graph
 
 
-def still(info: dict, recipe: Recipe = V5, name: str = "Portrait Still") -> Subgraph:
+def still(info: dict, recipe: Recipe = V5, name: str = COPY) -> Subgraph:
     """A portrait and a picture -> a picture, by ComfyUI's KSampler."""
     text = (
         f"One portrait takes the expression and the head pose of a picture (HelloMeme {recipe.version.name})."
@@ -214,7 +217,7 @@ def pair(info: dict) -> Subgraph:
 
 def expression(info: dict) -> Subgraph:
     graph = Subgraph(
-        "Portrait Expression",
+        recipes.SLIDERS,
         "One portrait with the expression of the sliders (HelloMeme v5); no video.",
         info,
     )

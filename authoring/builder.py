@@ -163,7 +163,7 @@ class Builder:
         ]
 
     def clip(self, model: Wire, drive: Wire) -> dict[str, list[Wire]]:
-        """A whole video by the Two-Stage Sampler -> its parts by name, `pictures` at last."""
+        """A whole video by the Portrait Video Sampler -> its parts by name, `pictures` at last."""
         graph, (sampler, scheduler) = self.graph, self.recipe.sampler(video=True)
         motions = dict(zip(("motion", "motion_2"), self.motions()))
         latents = graph.node("SKPortraitSharedNoise", "Empty latents", 7, drive=drive)
@@ -191,7 +191,7 @@ class Builder:
         return made | motions | {"latents": latents, "pictures": pictures}
 
     def plain(self, model: Wire, latents: Wire, motion: Wire, driver: list[Wire]) -> None:
-        """The paper's two stages by ComfyUI's own KSampler, the second time over Apply Portrait Motion: muted, to take apart."""
+        """The paper's two stages by ComfyUI's own KSampler, the second time over Apply HelloMeme Motion Module: muted, to take apart."""
         graph, (sampler, scheduler) = self.graph, self.recipe.sampler(video=True)
         common = {"positive": self.positive[0], "negative": self.negative[0], "cfg": self.recipe.cfg}
         common |= {"sampler_name": sampler, "scheduler": scheduler}

@@ -15,7 +15,7 @@ from ..sk_attention.versions import PAGE, VERSIONS
 from . import blueprints
 from .builder import PICTURE
 from .graph_writer import Graph, Wire
-from .recipes import PROMPT, Recipe
+from .recipes import ANIMATE, COPY, PROMPT, Recipe
 
 PIPELINES = {"HMPipelineImage": ("hm_image_pipeline", False), "HMPipelineVideo": ("hm_video_pipeline", True)}
 # Widgets of the official nodes in the order in which a saved workflow lists them; the front end keeps one more behind a seed.
@@ -68,8 +68,8 @@ ABSORBED = {
     "HMFaceToolkitsLoader": "the face tracker inside the blueprint (ComfyUI's own)",
     "GetFaceLandmarks": "Track Face from Landmarks, or Track Face in Video, inside the blueprint",
     "GetHeadPose": "Crop Portrait and Draw Head Pose inside the blueprint",
-    "GetExpression": "Face Patches, CLIP and the coefficients, inside the blueprint",
-    "GetExpression2": "Face Motion (PD-FGC) inside the blueprint",
+    "GetExpression": "Crop Eyes and Mouth, CLIP and the coefficients, inside the blueprint",
+    "GetExpression2": "Read Expression (PD-FGC) inside the blueprint",
     "HMImagePipelineLoader": "Load Checkpoint, Load LoRA, Load VAE, and the loaders inside the blueprint",
     "HMVideoPipelineLoader": "Load Checkpoint, Load LoRA, Load VAE, and the loaders inside the blueprint",
 }
@@ -212,7 +212,7 @@ class Conversion:
         inner = make(
             self.info,
             recipe,
-            f"{'Portrait Animation' if is_video else 'Portrait Still'} {node['id']} ({loaded['version']})",
+            f"{ANIMATE if is_video else COPY} {node['id']} ({loaded['version']})",
         )
         default = SHORT_PROMPT if recipe.version.short_prompt and not is_video else PROMPT
         inner.choose("prompt", ", ".join(filter(None, (chosen["prompt"], default))))

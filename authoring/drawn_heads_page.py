@@ -1,4 +1,4 @@
-"""Writes the picture of the Drawn Head page: `python run.py pictures drawn_heads [--output DIR]`."""
+"""Writes the picture of the Draw Cartoon Head page: `python run.py pictures drawn_heads [--output DIR]`."""
 
 from __future__ import annotations
 

@@ -264,7 +264,11 @@ class Subgraph(Graph):
         """Show a widget of a node on the outside, under a name."""
         box = self.boxes[made[0].node]
         slot, entry = next((k, entry) for k, entry in enumerate(box.inputs) if entry["name"] == widget)
-        self._connect(self.given(name, entry["type"]), box.id, slot, entry)
+        wire = self.given(name, entry["type"])
+        if name == widget:  # shown by the label that the node gives it
+            label = options_of(inputs_of(self.info[box.type])[widget]).get("display_name")
+            self.ends["inputs"][-1]["label"] = label or self.ends["inputs"][-1]["label"]
+        self._connect(wire, box.id, slot, entry)
         self.promoted[name] = (box.id, widget)
 
     def find(self, title: str, widget: str, value) -> None:

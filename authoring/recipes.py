@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from ..sk_attention.versions import VERSIONS, Version
 
 HUB = "https://huggingface.co"
+# Titles of the shipped blueprints hold the words that artists search: the front end searches nothing else of them.
+ANIMATE = "Animate Portrait from Video (HelloMeme)"
+COPY = "Copy Expression to Portrait (HelloMeme)"
+SLIDERS = "Portrait Expression Sliders (HelloMeme)"
 PROMPT = (
     "(best quality), highly detailed, ultra-detailed, headshot, person, well-placed five sense organs, looking at the viewer, "
     "centered composition, sharp focus, realistic skin texture"
@@ -26,7 +30,7 @@ CLIP_VISION = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a graph is made with. face_motion: the expression is read by Face Motion, else from coefficients and patches (CLIP)."""
+    """What a graph is made with. face_motion: the expression is read by Read Expression, else from coefficients and patches (CLIP)."""
 
     version: Version
     cfg: float = 1.5

@@ -143,8 +143,11 @@ def sliders(info: dict) -> Subgraph:
 def redrawn(
     base: Base, clip: dict[str, Wire], reference: Wire, shows: Wire, drawn_as: dict[str, Wire], **until: float
 ) -> tuple[list[Wire], list[Wire], list[Wire], Wire]:
-    """Invert a clip and draw it again -> the steps, Apply Inversion, the sampler and the pictures. clip: its wires into Invert Frames.
-    shows: prompt of the clip as it is. drawn_as: positive and negative of the new one. until: self_until and cross_until."""
+    """Invert a clip and draw it again -> the steps, Redraw Clip from Noise, the sampler and the pictures.
+
+    clip: its wires into Clip to Noise; shows: prompt of the clip as it is; drawn_as: positive and negative of the new one;
+    until: self_until and cross_until
+    """
     graph = base.graph
     steps = graph.node(
         "BasicScheduler", "Steps, up and down", 5, model=base.model, scheduler="normal", steps=25, denoise=1.0

@@ -54,7 +54,7 @@ def wplus_sliders(info: dict) -> Graph:
     return _top(
         graph, sliders(info),
         "A clip from a prompt, without any driver: W+ steers smile and age frame by frame, AnimateDiff moves it. Open the blueprint for "
-        "more sliders, or put one behind Apply Portrait: the portrait smiles when the driver smiles (its *track* input). **The W+ files "
+        "more sliders, or put one behind Animate Portrait: the portrait smiles when the driver smiles (its *track* input). **The W+ files "
         "may not be used commercially.**",
         "Expression sliders", "`smile_curve` (frame: lambda, about -0.7 to 0.7), then `age`.", sd15=checkpoint(graph, 0),
     )  # fmt: skip

@@ -6,7 +6,7 @@ BENCHES = {
     "clip": ("cost.clip", "arithmetic and host-to-device bytes per frame of every way to sample a clip"),
     "previews": ("cost.previews", "time per step of the Two-Stage Sampler without and with previews"),
     "memory": ("cost.memory", "peak memory of the nodes that hold a clip, and bytes per frame"),
-    "inversion_memory": ("cost.inversion_memory", "peak memory of Apply Inversion"),
+    "inversion_memory": ("cost.inversion_memory", "peak memory of Redraw Clip from Noise"),
     "import": ("cost.import_time", "time that importing the pack adds to the start of ComfyUI"),
     "faces": ("cost.faces", "speed and memory of the face trackers and of the nodes that make pictures"),
     "editor": ("cost.editor", "time from a moved slider of the Expression Editor to the new preview"),

@@ -21,7 +21,7 @@ def describe(track: FaceTrack) -> str:
         f"head angles in degrees: {angles}",
         *filter(None, [described(track)]),
         "expression coefficients: "
-        + ("none (Encode Drive uses zeros)" if track.coefficients is None else "51 per frame"),
+        + ("none (Encode Performance uses zeros)" if track.coefficients is None else "51 per frame"),
         *(f"note: {note}" for note in track.notes),
     ]
     return "\n".join(lines)

@@ -18,7 +18,7 @@ EACH = 4  # parts for a server: what a slow or lost one holds up is then small
 
 
 class Sampled(NamedTuple):
-    """What the Two-Stage Sampler gives for a part: (n, 4, h, w), and the first stage; of a tree that is all key frames of the clip."""
+    """What the Portrait Video Sampler gives for a part: (n, 4, h, w), and the first stage; of a tree that is all key frames of the clip."""
 
     video: Tensor
     first: Tensor

@@ -14,5 +14,10 @@ OLD_NAMES = {"SKPortraitDrawHeadPose": {"reference"}}
 
 
 def schema(**fields) -> io.Schema:
-    """io.Schema of the fields that this host knows: newer ones (search_aliases, ...) are dropped on ComfyUI 0.3.64."""
+    """io.Schema of the fields that this host knows: newer ones (search_aliases, ...) are dropped on ComfyUI 0.3.64.
+
+    Inputs without a label of their own are labelled with their name, in words.
+    """
+    for given in fields.get("inputs", ()):
+        given.display_name = given.display_name or given.id.replace("_", " ")
     return io.Schema(**{name: value for name, value in fields.items() if name in _KNOWN_FIELDS})

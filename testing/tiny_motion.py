@@ -67,7 +67,7 @@ class MovingHost(Host):
         noise=None,
         **options,
     ):
-        """(latent, stage1) of the Two-Stage Sampler over an empty clip."""
+        """(latent, stage1) of the Portrait Video Sampler over an empty clip."""
         import comfy.samplers
         from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
 

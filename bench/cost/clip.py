@@ -5,7 +5,7 @@ python run.py bench clip [--frames 100] [--size 512] [--steps 25] [--stage1-step
 Rows come from the layouts of windows and trees themselves, arithmetic from the full-size UNet with the networks of that way on torch's
 meta device. Bytes are the drive's and the key frames' features in half precision, each brought once a run; `each call` is what bringing
 them to every UNet call would be. `limit` is the same sampling with every frame in one window a step and its features brought once: nothing
-can have less without changing the number of steps. The few-step ways are the presets of the Two-Stage Sampler's help page.
+can have less without changing the number of steps. The few-step ways are the presets of the Portrait Video Sampler's help page.
 """
 
 from __future__ import annotations

@@ -17,7 +17,11 @@ from ...face_tools.trackers.tracking import track_faces
 from ...host.installation import enter, find
 
 FRAMES, SIZE, RUNS = 30, 512, 5
-GOALS = {"Paste Portrait Back": 10.0, "Paste Portrait Back, colours matched": 15.0, "Face Patches": 3.0}
+GOALS = {
+    "Paste Portrait Back": 10.0,
+    "Paste Portrait Back, colours matched": 15.0,
+    "Crop Eyes and Mouth": 3.0,
+}
 
 
 def costs(clip: Path, tracker: str, models: ModelFiles, folder: str) -> dict[str, float] | None:
@@ -39,7 +43,7 @@ def costs(clip: Path, tracker: str, models: ModelFiles, folder: str) -> dict[str
     runs: dict[str, Callable] = {
         "Crop Portrait": lambda: CropPortrait.execute(images, track, "v5", 0.0, SIZE),
         "Draw Head Pose": lambda: DrawHeadPose.execute(shown, 0.0, 0),
-        "Face Patches": lambda: FacePatches.execute(images, track),
+        "Crop Eyes and Mouth": lambda: FacePatches.execute(images, track),
         "Paste Portrait Back": lambda: PasteBack.execute(images, portraits, crop, 0.1, 0.0),
         "Paste Portrait Back, colours matched": lambda: PasteBack.execute(images, portraits, crop, 0.1, 1.0),
     }

@@ -1,4 +1,6 @@
-"""Memory of Apply Inversion beyond a plain run: the full-size UNet of SD1.5 with guidance, by default 16 frames of 512 px and 50 steps.
+"""Memory of Redraw Clip from Noise beyond a plain run.
+
+The full-size UNet of SD1.5 with guidance, by default 16 frames of 512 px and 50 steps.
 
 python run.py bench inversion_memory [--frames N] [--size PIXELS] [--steps N] [--measure]
 

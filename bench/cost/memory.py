@@ -2,8 +2,8 @@
 
 python run.py bench memory [--frames 100 1000] [--only v2|v3|v5|"Crop Portrait"|...]
 
-v2, v3 and v5 are the Two-Stage Sampler. Narrow weights on the real ComfyUI. Each run is its own process, since a peak never falls. What
-a frame must cost is counted from the tensors themselves: of the sampler, its drive features, its share of the key frames' features and
+v2, v3 and v5 are the Portrait Video Sampler. Narrow weights on the real ComfyUI. Each run is its own process, since a peak never falls.
+What a frame must cost is counted from the tensors themselves: of the sampler, its drive features, its share of the key frames' features and
 its latents in the sampler's hands; of the other nodes, what they take and give (at half the lengths: whole pictures weigh more).
 """
 

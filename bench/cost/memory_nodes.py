@@ -62,7 +62,7 @@ def posed(frames: int) -> list[Tensor]:
 
 
 def cut(frames: int) -> list[Tensor]:
-    """Face Patches."""
+    """Crop Eyes and Mouth."""
     from ...nodes.face.pictures import FacePatches
 
     return held(FacePatches, of(frames, SIDE), clip(frames))
@@ -79,7 +79,7 @@ def pasted(frames: int) -> list[Tensor]:
 
 
 def encoded(frames: int) -> list[Tensor]:
-    """Encode Drive, v2, of a tiny UNet."""
+    """Encode Performance, v2, of a tiny UNet."""
     from ...nodes.hellomeme.encode import EncodeDrive
     from ...nodes.hellomeme.face_motion import FaceMotion
     from ...nodes.hellomeme.networks import managed
@@ -135,9 +135,9 @@ def _tracked(frames: int, folder: str):
 NODES: dict[str, Callable[[int], list[Tensor]]] = {
     "Crop Portrait": cropped,
     "Draw Head Pose": posed,
-    "Face Patches": cut,
+    "Crop Eyes and Mouth": cut,
     "Paste Portrait Back": pasted,
     "Track Face in Video": tracked,
     "Paste Portrait Back into Video": pasted_into_video,
-    "Encode Portrait Drive": encoded,
+    "Encode Performance": encoded,
 }

@@ -1,4 +1,4 @@
-"""The same clip through this pack: its own loader, encoders and Two-Stage Sampler on the real ComfyUI."""
+"""The same clip through this pack: its own loader, encoders and Portrait Video Sampler on the real ComfyUI."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST_FIRST = 10  # steps of the official first stage
 
 
 class Ours:
-    """The pack's networks, loaded; `sample` gives the video's latents, by `method` of the Two-Stage Sampler."""
+    """The pack's networks, loaded; `sample` gives the video's latents, by `method` of the Portrait Video Sampler."""
 
     def __init__(self, folder: Path, golden: Golden, sizes: Sizes):
         import comfy.ops

@@ -103,7 +103,7 @@ def network(world: World, kind: str):
 
 
 class Take(NamedTuple):
-    """One person's motion as drawn, and what ComfyUI samples it with: a MODEL under Apply, NOISE, Portrait Shared Noise."""
+    """One person's motion as drawn, and what ComfyUI samples it with: a MODEL under Apply, NOISE, Portrait Latents."""
 
     drawn: Pictures
     model: Any
@@ -124,7 +124,7 @@ class Take(NamedTuple):
         return guider, comfy.samplers.sampler_object("euler"), sigmas
 
     def staged(self, *motions, **more) -> list[torch.Tensor]:
-        """The latents of the Two-Stage Sampler: the video and its first stage."""
+        """The latents of the Portrait Video Sampler: the video and its first stage."""
         from ...nodes.hellomeme.two_stage import PAPER, TwoStageSampler
 
         usual = {

@@ -1,4 +1,4 @@
-"""`python run.py bench style`: what Portrait Strengths does for a stylised checkpoint, measured on the toy model.
+"""`python run.py bench style`: what Portrait Strength Schedule does for a stylised checkpoint, measured on the toy model.
 
 The style is synthetic: a LoRA of rank 4 teaches the toy model's base to draw as on blue prints. In each row people act who were in
 no training. Identity is read from the pictures by the network of `bench probe`; style is the statistics of the autoencoder's features,

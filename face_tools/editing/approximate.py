@@ -27,7 +27,10 @@ def approximate_coefficients(
     Raises TrackError for landmarks of another scheme, and for a neutral frame without a face or out of range.
     """
     if track.coefficients is not None and not replace:
-        kept = f"The expression coefficients of {track.source} were kept: switch replace on to estimate them."
+        kept = (
+            f"The expression coefficients of {track.source} were kept: "
+            'switch "replace existing coefficients" on to estimate them.'
+        )
         return track.replace(notes=track.notes + (kept,))
     coefficients = _estimated(track)
     rest = _rest(track, neutral, neutral_frame)

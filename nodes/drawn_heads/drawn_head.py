@@ -13,9 +13,10 @@ from ..schema import schema
 from ..types import FaceTrackType
 
 
-def _angle(name: str, reach: float, what: str) -> io.Float.Input:
+def _angle(name: str, label: str, reach: float, what: str) -> io.Float.Input:
     return io.Float.Input(
         name,
+        display_name=label,
         default=0.0,
         min=-reach,
         max=reach,
@@ -24,9 +25,15 @@ def _angle(name: str, reach: float, what: str) -> io.Float.Input:
     )
 
 
-def _share(name: str, what: str, low: float = 0.0) -> io.Float.Input:
+def _share(name: str, label: str, what: str, low: float = 0.0) -> io.Float.Input:
     return io.Float.Input(
-        name, default=0.0, min=low, max=1.0, step=0.05, tooltip=f"{what} Used where no track is connected."
+        name,
+        display_name=label,
+        default=0.0,
+        min=low,
+        max=1.0,
+        step=0.05,
+        tooltip=f"{what} Used where no track is connected.",
     )
 
 
@@ -35,11 +42,11 @@ class DrawnHead(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitDrawnHead",
-            display_name="Drawn Head",
+            display_name="Draw Cartoon Head",
             category="SK Portrait/face",
             description="Draws a cartoon head that does what a track says, or what the sliders say: to see a track before sampling, as a "
             "test card, or as a reference and driver whose every number is known.",
-            search_aliases=["cartoon", "puppet", "avatar", "test card", "preview track"],
+            search_aliases=["cartoon", "puppet", "avatar", "test card", "preview track", "Drawn Head"],
             inputs=[
                 io.Int.Input(
                     "person",
@@ -57,20 +64,26 @@ class DrawnHead(io.ComfyNode):
                     step=8,
                     tooltip="Width and height of the pictures, pixels.",
                 ),
-                _angle("pitch", 45.0, "the nose goes down"),
-                _angle("yaw", 60.0, "the nose goes to the right of the picture"),
-                _angle("roll", 45.0, "the head leans counter-clockwise"),
-                _share("blink", "How far both eyes are closed."),
-                _share("jaw_open", "How far the mouth is open."),
-                _share("smile", "How far both corners of the mouth go up."),
-                _share("pucker", "How far the lips are drawn together."),
-                _share("brows", "Brows: raised above 0, drawn down below.", low=-1.0),
+                _angle("pitch", "nod (+ down)", 45.0, "the nose goes down"),
+                _angle("yaw", "turn (+ right)", 60.0, "the nose goes to the right of the picture"),
+                _angle("roll", "tilt (+ left)", 45.0, "the head leans counter-clockwise"),
+                _share("blink", "blink", "How far both eyes are closed."),
+                _share("jaw_open", "open mouth", "How far the mouth is open."),
+                _share("smile", "smile", "How far both corners of the mouth go up."),
+                _share("pucker", "pucker lips", "How far the lips are drawn together."),
+                _share("brows", "brows (+ up)", "Brows: raised above 0, drawn down below.", low=-1.0),
                 _share(
                     "gaze_x",
+                    "look sideways (+ right)",
                     "Where the eyes look: the right of the picture above 0, the left below.",
                     low=-1.0,
                 ),
-                _share("gaze_y", "Where the eyes look: up above 0, down below.", low=-1.0),
+                _share(
+                    "gaze_y",
+                    "look up or down (+ up)",
+                    "Where the eyes look: up above 0, down below.",
+                    low=-1.0,
+                ),
                 FaceTrackType.Input(
                     "track",
                     optional=True,

@@ -64,6 +64,7 @@ class ComparePerformance(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "source",
+                    display_name="tracker",
                     options=[AS_DRIVER, sources.AUTO, *sources.MODULES],
                     tooltip="The face tracker that reads the result. Distances are comparable only if it is "
                     "the driver's own.",

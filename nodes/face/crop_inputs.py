@@ -20,6 +20,7 @@ CROP_INPUTS = [
     ),
     io.Float.Input(
         "factor",
+        display_name="crop margin",
         default=0.0,
         min=0.0,
         max=10.0,

@@ -28,9 +28,15 @@ def _smoothing(name: str, what: str) -> io.Float.Input:
     )
 
 
-def _factor(name: str, what: str) -> io.Float.Input:
+def _factor(name: str, label: str, what: str) -> io.Float.Input:
     return io.Float.Input(
-        name, default=1.0, min=0.0, max=4.0, step=0.05, tooltip=f"{what} times this: 1 changes nothing."
+        name,
+        display_name=label,
+        default=1.0,
+        min=0.0,
+        max=4.0,
+        step=0.05,
+        tooltip=f"{what} times this: 1 changes nothing.",
     )
 
 
@@ -53,8 +59,8 @@ class EditTrack(io.ComfyNode):
                 _smoothing("smooth_pose", "the head's rotation and place"),
                 _smoothing("smooth_expression", "the expression coefficients"),
                 _smoothing("smooth_landmarks", "the landmarks, by which patches are cut"),
-                _factor("blink", "Both eyelids"),
-                _factor("jaw", "The opening of the jaw"),
+                _factor("blink", "blink ×", "Both eyelids"),
+                _factor("jaw", "open mouth ×", "The opening of the jaw"),
                 io.String.Input(
                     "edits",
                     default="",
@@ -194,6 +200,7 @@ class MixTracks(io.ComfyNode):
                 ),
                 FaceTrackType.Input(
                     "other",
+                    display_name="second track",
                     tooltip="Gives the expression, at the same time from its start; or plays afterwards.",
                 ),
                 io.Combo.Input(
@@ -259,12 +266,14 @@ class ApproximateExpression(io.ComfyNode):
                 FaceTrackType.Input("track", tooltip="A track with MediaPipe landmarks, of any length."),
                 FaceTrackType.Input(
                     "neutral",
+                    display_name="relaxed face",
                     optional=True,
                     tooltip="A track of the same person with a relaxed face, whose expression becomes zero. "
                     "Connect it if the person's usual face is mistaken for an expression.",
                 ),
                 io.Int.Input(
                     "neutral_frame",
+                    display_name="relaxed frame",
                     default=NO_FRAME,
                     min=NO_FRAME,
                     max=100_000,
@@ -274,6 +283,7 @@ class ApproximateExpression(io.ComfyNode):
                 ),
                 io.Boolean.Input(
                     "replace",
+                    display_name="replace existing coefficients",
                     default=False,
                     optional=True,
                     tooltip="Off: a track that has coefficients keeps them. On: estimates replace them.",

@@ -19,31 +19,37 @@ from .presets import missing
 
 NO_PRESET = "none"
 
+# Slider -> its label, its tooltip.
 TEXTS = {
-    "pitch": "Nods the head, degrees: up or down.",
-    "yaw": "Turns the head, degrees: to the left or right.",
-    "roll": "Tilts the head, degrees.",
-    "blink_left": "Closes the person's left eye; below 0 it opens wide.",
-    "blink_right": "Closes the person's right eye; below 0 it opens wide.",
-    "look_sideways": "Where the eyes look: 1 to the person's left, -1 to the right.",
-    "look_up": "Where the eyes look: 1 up, -1 down.",
-    "brows": "Raises the brows; below 0 they frown.",
-    "jaw": "Opens the mouth.",
-    "smile": "Smiles; below 0 the corners of the mouth fall.",
-    "pucker": "Purses the lips.",
+    "pitch": ("nod (+ down)", "Nods the head, degrees: above 0 the nose goes down."),
+    "yaw": ("turn (+ right)", "Turns the head, degrees: above 0 the nose goes to the right of the picture."),
+    "roll": ("tilt (+ left)", "Tilts the head, degrees: above 0 its top goes to the left of the picture."),
+    "blink_left": ("blink left eye", "Closes the person's left eye; below 0 it opens wide."),
+    "blink_right": ("blink right eye", "Closes the person's right eye; below 0 it opens wide."),
+    "look_sideways": (
+        "look sideways (+ right)",
+        "Where the eyes look: 1 right, -1 left, as seen in the picture.",
+    ),
+    "look_up": ("look up or down (+ up)", "Where the eyes look: 1 up, -1 down."),
+    "brows": ("brows (+ up)", "Raises the brows; below 0 they frown."),
+    "jaw": ("open mouth", "Opens the mouth."),
+    "smile": ("smile", "Smiles; below 0 the corners of the mouth fall."),
+    "pucker": ("pucker lips", "Purses the lips."),
 }
 
 
 def _slider(name: str) -> io.Float.Input:
     low, high = poses.slider(name)
+    label, text = TEXTS[name]
     return io.Float.Input(
         name,
+        display_name=label,
         default=0.0,
         min=low,
         max=high,
         step=0.5 if name in poses.ANGLES else 0.01,
         display_mode=io.NumberDisplay.slider,
-        tooltip=f"{TEXTS[name]} 0 leaves it as the portrait has it.",
+        tooltip=f"{text} 0 leaves it as the portrait has it.",
     )
 
 

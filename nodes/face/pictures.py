@@ -89,6 +89,7 @@ class DrawHeadPose(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "translation_ratio",
+                    display_name="follow head position",
                     default=0.0,
                     min=-4.0,
                     max=4.0,
@@ -136,9 +137,10 @@ class FacePatches(io.ComfyNode):
         window = "224 px, in one fixed window for the whole clip."
         return schema(
             node_id="SKPortraitFacePatches",
-            display_name="Face Patches",
+            display_name="Crop Eyes and Mouth",
             category="SK Portrait/face",
             description="Cuts the pictures of eyes, mouth and face that the drive encoders look at, to blur or paint at will.",
+            search_aliases=["Face Patches"],
             inputs=[
                 io.Image.Input("images", tooltip="The driver's frames, cropped or not."),
                 FaceTrackType.Input("track", tooltip="Their track: one row for every frame."),
@@ -158,7 +160,7 @@ class FacePatches(io.ComfyNode):
                 ),
                 FacePatchesType.Output(
                     display_name="patches",
-                    tooltip="Both eyes and the mouth on one wire, for Encode Portrait Drive.",
+                    tooltip="Both eyes and the mouth on one wire, for Encode Performance.",
                 ),
             ],
         )
@@ -183,11 +185,12 @@ class PreviewPatches(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitPreviewPatches",
-            display_name="Preview Face Patches",
+            display_name="Preview Eyes and Mouth",
             category="SK Portrait/face",
             description="Shows what a patches wire carries: left eye, right eye and mouth of every frame, side by side.",
             is_output_node=True,
-            inputs=[FacePatchesType.Input("patches", tooltip="From Face Patches.")],
+            search_aliases=["Preview Face Patches"],
+            inputs=[FacePatchesType.Input("patches", tooltip="From Crop Eyes and Mouth.")],
             outputs=[
                 io.Image.Output(
                     display_name="images", tooltip="One picture per frame: left eye, right eye, mouth."

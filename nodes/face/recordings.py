@@ -88,6 +88,7 @@ class ImportLiveLinkFace(FileNode):
                 ),
                 io.Float.Input(
                     "take_fps",
+                    display_name="recording fps",
                     default=TAKE_FPS,
                     min=1.0,
                     max=1000.0,
@@ -104,6 +105,7 @@ class ImportLiveLinkFace(FileNode):
                 ),
                 io.Combo.Input(
                     "which",
+                    display_name="what to read",
                     options=[BOTH, EXPRESSION],
                     tooltip="Whether to take the head angles as well, if it has any.",
                 ),

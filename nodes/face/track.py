@@ -32,6 +32,7 @@ from .video_input import open_video
 
 SOURCE = io.Combo.Input(
     "source",
+    display_name="tracker",
     options=[sources.AUTO, *sources.MODULES],
     tooltip="The face tracker. auto takes the HelloMeme ONNX models where they lie in models/face_tools, else MediaPipe. "
     "Use the same one for the reference and the driver. MediaPipe 1.x sends usage metrics to Google: see the help page.",
@@ -42,6 +43,7 @@ FPS = io.Float.Input(
 WHICH = [
     io.Combo.Input(
         "face",
+        display_name="which face",
         options=list(RULES),
         tooltip="Which face to take in the first frame that shows one; that person is then followed.",
     ),
@@ -55,6 +57,7 @@ WHICH = [
     ),
     io.Combo.Input(
         "on_miss",
+        display_name="if the face is lost",
         options=list(ON_MISS),
         tooltip="Frames in which the face is not found: stop and name them, hold the last measured row, or interpolate between "
         "the measured rows. No frame is ever dropped.",
@@ -64,15 +67,17 @@ DETECTOR = io.Custom("FACE_DETECTION_MODEL,FACE_LANDMARKER").Input(
     "face_detection_model",
     optional=True,
     tooltip="From ComfyUI's own Load Face Detection Model (MediaPipe), 0.23 and later: tracks with it, nothing to install. "
-    "`source` is then not used.",
+    "The tracker chosen above is then not used.",
 )
 COEFFICIENTS = FaceTrackType.Input(
     "coefficients",
+    display_name="replace expression with",
     optional=True,
     tooltip="A track whose expression coefficients replace those of the tracker, by time: Import Live Link Face, for one.",
 )
 CUT = io.Combo.Input(
     "on_cut",
+    display_name="at a cut to another person",
     options=list(ON_CUT),
     default=ON_CUT[0],
     optional=True,
@@ -86,7 +91,7 @@ DETECTED = io.Mask.Output(
     display_name="measured", tooltip="White where the face was detected, black where it was filled in."
 )
 REPORT = io.String.Output(
-    display_name="report", tooltip="What was found: source, range of head angles, missed frames, notes."
+    display_name="report", tooltip="What was found: tracker, range of head angles, missed frames, notes."
 )
 
 

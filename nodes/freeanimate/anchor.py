@@ -1,4 +1,4 @@
-"""Anchor Frames: reference-anchored self-attention."""
+"""Lock Frames to Reference: reference-anchored self-attention."""
 
 from __future__ import annotations
 
@@ -32,11 +32,18 @@ class AnchorFrames(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitAnchorFrames",
-            display_name="Anchor Frames",
+            display_name="Lock Frames to Reference (RA-SA)",
             category="SK Portrait",
             description="Lets every frame attend to one reference picture besides itself (reference-anchored self-attention of "
             "FreeAnimate): colours, clothes and faces stay its own. No weights; goes with ControlNet, AnimateDiff, HelloMeme.",
-            search_aliases=["RA-SA", "FreeAnimate", "reference only", "consistency", "Pix2Video"],
+            search_aliases=[
+                "RA-SA",
+                "FreeAnimate",
+                "reference only",
+                "consistency",
+                "Pix2Video",
+                "Anchor Frames",
+            ],
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
                 io.Latent.Input(
@@ -47,7 +54,7 @@ class AnchorFrames(io.ComfyNode):
                 TrajectoryType.Input(
                     "trajectory",
                     optional=True,
-                    tooltip="Instead of a reference latent: from Invert Frames with a reference. Its inverted noise is closer to the "
+                    tooltip="Instead of a reference latent: from Clip to Noise with a reference. Its inverted noise is closer to the "
                     "picture; sample with the same sigmas and euler.",
                 ),
                 FIRST_LEVEL,

@@ -1,4 +1,4 @@
-"""Apply Inversion: draws another clip with the attention maps of an inverted one."""
+"""Redraw Clip from Noise: draws another clip with the attention maps of an inverted one."""
 
 from __future__ import annotations
 
@@ -30,19 +30,27 @@ class ApplyInversion(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitApplyInversion",
-            display_name="Apply Inversion",
+            display_name="Redraw Clip from Noise (IBA)",
             category="SK Portrait",
             description="Lets a MODEL draw an inverted clip again with its layout and motion (inversion-boosted attention of FreeAnimate): "
             "another prompt, style or cleaner frames. The clip is computed beside the new one, about 1.6 times the time of a step.",
-            search_aliases=["IBA", "FreeAnimate", "FateZero", "video edit", "restyle", "clean up"],
+            search_aliases=[
+                "IBA",
+                "FreeAnimate",
+                "FateZero",
+                "video edit",
+                "restyle",
+                "clean up",
+                "Apply Inversion",
+            ],
             inputs=[
                 io.Model.Input(
                     "model",
-                    tooltip="The SD1.5 MODEL that draws, without Anchor Frames: the reference comes with the path.",
+                    tooltip="The SD1.5 MODEL that draws, without Lock Frames to Reference: the reference comes with the path.",
                 ),
                 TrajectoryType.Input(
                     "trajectory",
-                    tooltip="From Invert Frames. Sample with its sigmas and latent, euler, no noise added.",
+                    tooltip="From Clip to Noise. Sample with its sigmas and latent, euler, no noise added.",
                 ),
                 io.Float.Input(
                     "self_until",

@@ -1,4 +1,4 @@
-"""Invert Frames: the way of a clip up into noise."""
+"""Clip to Noise: the way of a clip up into noise."""
 
 from __future__ import annotations
 
@@ -26,13 +26,16 @@ class InvertFrames(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitInvertFrames",
-            display_name="Invert Frames",
+            display_name="Clip to Noise (DDIM Inversion)",
             category="SK Portrait",
-            description="Finds the noise that a finished clip would have come from (DDIM inversion), step by step, so that Apply "
-            "Inversion can draw another clip with its layout and motion. Keeps the latents of every step and no attention map.",
-            search_aliases=["DDIM inversion", "FreeAnimate", "FateZero", "IBA"],
+            description="Finds the noise that a finished clip would have come from (DDIM inversion), "
+            "step by step, so that Redraw Clip from Noise can draw another clip with its layout and motion. "
+            "Keeps the latents of every step and no attention map.",
+            search_aliases=["DDIM inversion", "FreeAnimate", "FateZero", "IBA", "Invert Frames"],
             inputs=[
-                io.Model.Input("model", tooltip="The SD1.5 MODEL that will draw, without Anchor Frames."),
+                io.Model.Input(
+                    "model", tooltip="The SD1.5 MODEL that will draw, without Lock Frames to Reference."
+                ),
                 io.Conditioning.Input(
                     "positive", tooltip="What the clip shows. ControlNets in it are left out."
                 ),
@@ -64,7 +67,8 @@ class InvertFrames(io.ComfyNode):
             ],
             outputs=[
                 TrajectoryType.Output(
-                    display_name="trajectory", tooltip="For Apply Inversion, and for Anchor Frames."
+                    display_name="trajectory",
+                    tooltip="For Redraw Clip from Noise, and for Lock Frames to Reference.",
                 ),
                 io.Latent.Output(
                     display_name="latent",

@@ -1,4 +1,4 @@
-"""Apply: patches the MODEL. Shared Noise: the latent batch of a clip."""
+"""Apply: patches the MODEL. Portrait Latents: the latent batch of a clip."""
 
 import comfy.model_management
 import torch
@@ -22,23 +22,24 @@ class Apply(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitApply",
-            display_name="Apply Portrait",
+            display_name="Animate Portrait (Apply to Model)",
             category="SK Portrait",
             description="Lets a MODEL draw the portrait acting like the driver. The MODEL goes on to any sampler; LoRA, ControlNet, "
             "IPAdapter and context windows keep working. Reference and drive can be used alone.",
-            search_aliases=["HelloMeme", "apply", "animate portrait", "face reenactment"],
+            search_aliases=["HelloMeme", "apply", "animate portrait", "face reenactment", "Apply Portrait"],
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
                 ReferenceType.Input(
-                    "reference", optional=True, tooltip="From Encode Portrait Reference: who it is."
+                    "reference", optional=True, tooltip="From Encode Portrait Identity: who it is."
                 ),
                 DriveType.Input(
                     "drive",
                     optional=True,
-                    tooltip="From Encode Portrait Drive: what the face does, one row per frame.",
+                    tooltip="From Encode Performance: what the face does, one row per frame.",
                 ),
                 io.Float.Input(
                     "reference_strength",
+                    display_name="likeness strength",
                     default=1.0,
                     min=0.0,
                     max=2.0,
@@ -47,6 +48,7 @@ class Apply(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "drive_strength",
+                    display_name="performance strength",
                     default=1.0,
                     min=0.0,
                     max=2.0,
@@ -61,10 +63,16 @@ class Apply(io.ComfyNode):
                 ),
                 StrengthsType.Input(
                     "reference_strengths",
+                    display_name="likeness by layer and step",
                     optional=True,
-                    tooltip="From Portrait Strengths: by level, step or frame, times the strength.",
+                    tooltip="From Portrait Strength Schedule: by level, step or frame, times the strength.",
                 ),
-                StrengthsType.Input("drive_strengths", optional=True, tooltip="The same for the drive."),
+                StrengthsType.Input(
+                    "drive_strengths",
+                    display_name="performance by layer and step",
+                    optional=True,
+                    tooltip="The same for the drive.",
+                ),
             ],
             outputs=[
                 io.Model.Output(
@@ -118,11 +126,11 @@ class SharedNoise(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitSharedNoise",
-            display_name="Portrait Shared Noise",
+            display_name="Portrait Latents (Shared Noise)",
             category="SK Portrait",
             description="Repeats one latent for every frame of the drive, so that any sampler that honours batch indices (KSampler does) "
             "starts every frame from the same noise (HelloMeme, section 3.5).",
-            search_aliases=["HelloMeme", "same noise", "repeat latent"],
+            search_aliases=["HelloMeme", "same noise", "repeat latent", "Portrait Shared Noise"],
             inputs=[
                 DriveType.Input(
                     "drive", tooltip="Its number of frames is the batch that comes out, its size the size."

@@ -1,4 +1,4 @@
-"""Encode Reference and Encode Drive: what is computed once, before sampling."""
+"""Encode Portrait Identity and Encode Performance: what is computed once, before sampling."""
 
 import comfy.model_management
 import torch
@@ -48,17 +48,17 @@ class EncodeReference(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitEncodeReference",
-            display_name="Encode Portrait Reference",
+            display_name="Encode Portrait Identity",
             category="SK Portrait/encode",
             description="Looks once at the portrait with the UNet of this MODEL and keeps what it saw. Wire the MODEL with your LoRA "
             "to let the LoRA colour the identity, the plain one to keep it out. ComfyUI caches the result while only the drive changes.",
-            search_aliases=["HelloMeme", "reference", "identity", "portrait"],
+            search_aliases=["HelloMeme", "reference", "identity", "portrait", "Encode Portrait Reference"],
             inputs=[
                 io.Model.Input(
                     "model",
                     tooltip="An SD1.5 MODEL. Its LoRAs count; attention patches of other nodes do not.",
                 ),
-                AdapterType.Input("adapter", tooltip="From Load Portrait Adapter."),
+                AdapterType.Input("adapter", tooltip="From Load HelloMeme Reference Model."),
                 io.Conditioning.Input(
                     "positive", tooltip="The prompt of the portrait; its first entry is used."
                 ),
@@ -70,12 +70,13 @@ class EncodeReference(io.ComfyNode):
                 DriveType.Input(
                     "drive",
                     optional=True,
-                    tooltip="Only v5c: Encode Portrait Drive of the portrait itself (its own track and patches, one frame).",
+                    tooltip="Only v5c: Encode Performance of the portrait itself (its own track and patches, one frame).",
                 ),
             ],
             outputs=[
                 ReferenceType.Output(
-                    display_name="reference", tooltip="For Apply: features of the portrait and its adapter."
+                    display_name="reference",
+                    tooltip="For Animate Portrait: features of the portrait and its adapter.",
                 )
             ],
             hidden=[io.Hidden.unique_id],
@@ -138,13 +139,13 @@ class EncodeDrive(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitEncodeDrive",
-            display_name="Encode Portrait Drive",
+            display_name="Encode Performance (Pose + Expression)",
             category="SK Portrait/encode",
-            description="Turns head pose and expression of every frame into what Apply adds to the UNet. Expression is either "
+            description="Turns head pose and expression of every frame into what Animate Portrait adds to the UNet. Expression is either "
             "coefficients with eye and mouth patches, or face motion (PD-FGC).",
-            search_aliases=["HelloMeme", "drive", "expression", "HMControlNet"],
+            search_aliases=["HelloMeme", "drive", "expression", "HMControlNet", "Encode Portrait Drive"],
             inputs=[
-                DriveEncoderType.Input("drive_encoder", tooltip="From Load Portrait Drive Encoder."),
+                DriveEncoderType.Input("drive_encoder", tooltip="From Load HelloMeme Control Model."),
                 io.Image.Input(
                     "head_pose",
                     tooltip="From Draw Head Pose, at the size you will sample; one picture per frame.",
@@ -160,7 +161,7 @@ class EncodeDrive(io.ComfyNode):
                 FacePatchesType.Input(
                     "patches",
                     optional=True,
-                    tooltip="From Face Patches: eyes and mouth, one picture per frame.",
+                    tooltip="From Crop Eyes and Mouth: eyes and mouth, one picture per frame.",
                 ),
                 io.Image.Input(
                     "left_eye",
@@ -180,17 +181,20 @@ class EncodeDrive(io.ComfyNode):
                 FaceMotionType.Input(
                     "face_motion",
                     optional=True,
-                    tooltip="From Face Motion (PD-FGC); replaces coefficients and patches.",
+                    tooltip="From Read Expression (PD-FGC); replaces coefficients and patches.",
                 ),
                 io.Boolean.Input(
                     "still_face",
+                    display_name="allow an expressionless face",
                     default=False,
                     tooltip="Whether a face without any expression is what you want. Off: a drive of nothing but zeros is an error.",
                     **RARE,
                 ),
             ],
             outputs=[
-                DriveType.Output(display_name="drive", tooltip="For Apply: one row of features a frame.")
+                DriveType.Output(
+                    display_name="drive", tooltip="For Animate Portrait: one row of features a frame."
+                )
             ],
             hidden=[io.Hidden.unique_id],
         )

@@ -1,4 +1,4 @@
-"""Face Motion (PD-FGC): the second kind of expression, read from a picture of the whole face."""
+"""Read Expression (PD-FGC): the second kind of expression, read from a picture of the whole face."""
 
 from dataclasses import dataclass
 
@@ -31,24 +31,24 @@ class EncodeFaceMotion(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitFaceMotion",
-            display_name="Face Motion (PD-FGC)",
+            display_name="Read Expression (PD-FGC)",
             category="SK Portrait/encode",
             description="Reads eyes, emotion and mouth of every frame with the PD-FGC encoder, and shows the crops that it sees. "
             "It needs no coefficients: use it where the tracker gives none.",
-            search_aliases=["HelloMeme", "PD-FGC", "pd_fgc_motion", "expression"],
+            search_aliases=["HelloMeme", "PD-FGC", "pd_fgc_motion", "expression", "Face Motion (PD-FGC)"],
             inputs=[
                 io.Combo.Input(
                     "file", options=options(FACE_MOTION), tooltip="pd_fgc_motion in models/sk_portrait."
                 ),
                 io.Image.Input(
                     "motion_crop",
-                    tooltip="From Face Patches: the aligned face, 224 pixels a side, one picture per frame.",
+                    tooltip="From Crop Eyes and Mouth: the aligned face, 224 pixels a side, one picture per frame.",
                 ),
             ],
             outputs=[
                 FaceMotionType.Output(
                     display_name="face_motion",
-                    tooltip="For Encode Portrait Drive; replaces coefficients and patches.",
+                    tooltip="For Encode Performance; replaces coefficients and patches.",
                 )
             ],
         )

@@ -33,10 +33,10 @@ class LoadAdapter(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitLoadAdapter",
-            display_name="Load Portrait Adapter",
+            display_name="Load HelloMeme Reference Model",
             category="SK Portrait/load",
             description="Loads a official HelloMeme reference adapter of any version; the file's own keys say which.",
-            search_aliases=["HelloMeme", "hm_reference", "reference adapter"],
+            search_aliases=["HelloMeme", "hm_reference", "reference adapter", "Load Portrait Adapter"],
             inputs=[
                 io.Combo.Input(
                     "file",
@@ -48,7 +48,7 @@ class LoadAdapter(io.ComfyNode):
             outputs=[
                 AdapterType.Output(
                     display_name="adapter",
-                    tooltip="For Encode Portrait Reference. ComfyUI loads and offloads it.",
+                    tooltip="For Encode Portrait Identity. ComfyUI loads and offloads it.",
                 ),
                 RECOGNISED,
             ],
@@ -70,10 +70,10 @@ class LoadDriveEncoder(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitLoadDriveEncoder",
-            display_name="Load Portrait Drive Encoder",
+            display_name="Load HelloMeme Control Model",
             category="SK Portrait/load",
             description="Loads a official HelloMeme drive encoder (HMControlNet). v4 and later are two files: base and projection.",
-            search_aliases=["HelloMeme", "hm_control", "HMControlNet"],
+            search_aliases=["HelloMeme", "hm_control", "HMControlNet", "Load Portrait Drive Encoder"],
             inputs=[
                 io.Combo.Input(
                     "file",
@@ -83,6 +83,7 @@ class LoadDriveEncoder(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "projection",
+                    display_name="projection file (v4 and later)",
                     options=[NONE, *options(PROJECTION)],
                     default=first_projection(),
                     tooltip=f"Only for v4 and later: {listed('projection')}.",
@@ -91,7 +92,7 @@ class LoadDriveEncoder(io.ComfyNode):
             outputs=[
                 DriveEncoderType.Output(
                     display_name="drive_encoder",
-                    tooltip="For Encode Portrait Drive. ComfyUI loads and offloads it.",
+                    tooltip="For Encode Performance. ComfyUI loads and offloads it.",
                 ),
                 RECOGNISED,
             ],

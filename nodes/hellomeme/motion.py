@@ -23,6 +23,7 @@ SMOOTH, FLAT = "smooth", "flat"
 
 WINDOW_LENGTH = io.Int.Input(
     "window_length",
+    display_name="context length",
     default=12,
     min=0,
     max=128,
@@ -31,7 +32,13 @@ WINDOW_LENGTH = io.Int.Input(
     **RARE,
 )
 OVERLAP = io.Int.Input(
-    "overlap", default=4, min=0, max=64, tooltip="Frames that neighbouring windows share.", **RARE
+    "overlap",
+    display_name="context overlap",
+    default=4,
+    min=0,
+    max=64,
+    tooltip="Frames that neighbouring windows share.",
+    **RARE,
 )
 
 
@@ -40,10 +47,10 @@ class LoadMotion(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitLoadMotion",
-            display_name="Load Portrait Motion",
+            display_name="Load HelloMeme Motion Module",
             category="SK Portrait/load",
             description="Loads a motion file: HelloMeme's hm*_motion and hm*_animatediff, or any AnimateDiff v1, v2 or v3 file.",
-            search_aliases=["HelloMeme", "AnimateDiff", "motion module"],
+            search_aliases=["HelloMeme", "AnimateDiff", "motion module", "Load Portrait Motion"],
             inputs=[
                 io.Combo.Input(
                     "file",
@@ -55,7 +62,7 @@ class LoadMotion(io.ComfyNode):
             outputs=[
                 MotionType.Output(
                     display_name="motion",
-                    tooltip="For Apply Portrait Motion or the Portrait Two-Stage Sampler.",
+                    tooltip="For Apply HelloMeme Motion Module or the Portrait Video Sampler.",
                 ),
                 RECOGNISED,
             ],
@@ -76,16 +83,16 @@ class ApplyMotion(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitApplyMotion",
-            display_name="Apply Portrait Motion",
+            display_name="Apply HelloMeme Motion Module",
             category="SK Portrait",
             description="Lets the frames of a latent batch see each other, so that a video does not flicker. A batch longer than a "
             "window is sampled in overlapping windows by any sampler.",
-            search_aliases=["HelloMeme", "AnimateDiff", "context windows"],
+            search_aliases=["HelloMeme", "AnimateDiff", "context windows", "Apply Portrait Motion"],
             inputs=[
-                io.Model.Input("model", tooltip="An SD1.5 MODEL, as a rule with Apply on it."),
+                io.Model.Input("model", tooltip="An SD1.5 MODEL, as a rule with Animate Portrait on it."),
                 MotionType.Input(
                     "motion",
-                    tooltip="From Load Portrait Motion. v3 and v4 have two files: apply both, one after the other.",
+                    tooltip="From Load HelloMeme Motion Module. v3 and v4 have two files: apply both, one after the other.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -100,6 +107,7 @@ class ApplyMotion(io.ComfyNode):
                 OVERLAP,
                 io.Combo.Input(
                     "blend",
+                    display_name="fuse method",
                     options=[SMOOTH, FLAT],
                     tooltip="How shared frames are mixed: faded from one window to the next, or averaged as in the official code.",
                     **RARE,

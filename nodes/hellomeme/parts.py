@@ -52,15 +52,13 @@ class ClipPart(io.ComfyNode):
             node_id="SKPortraitClipPart",
             display_name="Portrait Clip Part",
             category="SK Portrait/parts",
-            description="A stretch of a long clip, to be sampled on its own, here or on another machine. The Portrait Two-Stage Sampler "
+            description="A stretch of a long clip, to be sampled on its own, here or on another machine. The Portrait Video Sampler "
             "takes the part; for a KSampler the drive, the latents and the noise of these frames in the whole clip come out too. Put "
             "together with Portrait Join Clip.",
             search_aliases=["HelloMeme", "split", "segment", "chunk", "long video"],
             is_output_node=True,  # so that ComfyUI repeats what it tells though it has the part already
             inputs=[
-                io.Latent.Input(
-                    "latent", tooltip="Of the whole clip, one per frame, from Portrait Shared Noise."
-                ),
+                io.Latent.Input("latent", tooltip="Of the whole clip, one per frame, from Portrait Latents."),
                 io.Int.Input(
                     "first", default=0, min=0, max=2**20, tooltip="First frame of the part, counted from 0."
                 ),
@@ -81,25 +79,25 @@ class ClipPart(io.ComfyNode):
                 io.Noise.Input(
                     "noise",
                     optional=True,
-                    tooltip="Random Noise, with the same seed for all parts. Not for the Two-Stage Sampler.",
+                    tooltip="Random Noise, with the same seed for all parts. Not for the Portrait Video Sampler.",
                 ),
                 DriveType.Input(
                     "drive",
                     optional=True,
-                    tooltip="Of the whole clip, from Encode Drive. Not for the Two-Stage Sampler.",
+                    tooltip="Of the whole clip, from Encode Performance. Not for the Portrait Video Sampler.",
                 ),
             ],
             outputs=[
                 io.Noise.Output(
                     display_name="noise", tooltip="For SamplerCustomAdvanced, where noise is wired."
                 ),
-                DriveType.Output(display_name="drive", tooltip="For Apply Portrait, where drive is wired."),
+                DriveType.Output(display_name="drive", tooltip="For Animate Portrait, where drive is wired."),
                 io.Latent.Output(
                     display_name="latent", tooltip="For a KSampler, one per frame with the margin."
                 ),
                 ClipPartType.Output(
                     display_name="part",
-                    tooltip="For the Portrait Two-Stage Sampler, and for Portrait Join Clip.",
+                    tooltip="For the Portrait Video Sampler, and for Portrait Join Clip.",
                 ),
             ],
         )

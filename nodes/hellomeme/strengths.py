@@ -1,4 +1,4 @@
-"""Portrait Strengths: how strongly reference or drive act by level of the UNet, by step and by frame."""
+"""Portrait Strength Schedule: how strongly reference or drive act by level of the UNet, by step and by frame."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ class PortraitStrengths(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitStrengths",
-            display_name="Portrait Strengths",
+            display_name="Portrait Strength Schedule",
             category="SK Portrait",
-            description="How strongly reference or drive act by level of the UNet, by step and by frame, for Apply Portrait: the means to "
-            "keep the look of a stylised checkpoint. All of it is multiplied; 0 leaves the MODEL's own result, bit-identically, there.",
+            description="How strongly reference or drive act by level of the UNet, by step and by frame, for Animate Portrait: the means "
+            "to keep the look of a stylised checkpoint. All of it is multiplied; 0 leaves the MODEL's own result, bit-identically, there.",
             search_aliases=[
                 "HelloMeme",
                 "style",
                 "stylised checkpoint",
                 "strength schedule",
                 "block weights",
+                "Portrait Strengths",
             ],
             inputs=[
                 _level(
@@ -44,6 +45,7 @@ class PortraitStrengths(io.ComfyNode):
                 _level("up", "On the way up of the UNet: every reference, and every drive but v1's."),
                 io.String.Input(
                     "stations",
+                    display_name="block boundaries",
                     default="",
                     multiline=True,
                     tooltip="Single block boundaries, times their level: up_1: 0.5, up_3: 0. Up_0 is the coarsest, up_3 the finest.",
@@ -83,7 +85,7 @@ class PortraitStrengths(io.ComfyNode):
             outputs=[
                 StrengthsType.Output(
                     display_name="strengths",
-                    tooltip="For Apply Portrait, one wire for the reference, one for the drive.",
+                    tooltip="For Animate Portrait, one wire for the reference, one for the drive.",
                 )
             ],
         )

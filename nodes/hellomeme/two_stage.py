@@ -1,4 +1,4 @@
-"""The Two-Stage Sampler: a video from stills and motion (HelloMeme, section 3.5), on ComfyUI's own sampling."""
+"""The Portrait Video Sampler: a video from stills and motion (HelloMeme, section 3.5), on ComfyUI's own sampling."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class TwoStageSampler(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitTwoStageSampler",
-            display_name="Portrait Two-Stage Sampler",
+            display_name="Portrait Video Sampler",
             category="SK Portrait",
             description="Samples a whole video. With AnimateDiff (v1, v2): every frame alone with few steps from one noise, then all of "
             "them re-noised and denoised with motion in overlapping windows. With SK motion (v3 and later): a tree of key frames.",
-            search_aliases=["HelloMeme", "video", "key frames", "AnimateDiff"],
+            search_aliases=["HelloMeme", "video", "key frames", "AnimateDiff", "Portrait Two-Stage Sampler"],
             inputs=[
                 io.Noise.Input(
                     "noise", tooltip="Random Noise. Its seed decides everything that is random here."
                 ),
                 io.Guider.Input(
                     "guider",
-                    tooltip="CFG Guider around the MODEL that has Apply on it, without Apply Portrait Motion.",
+                    tooltip="CFG Guider around the MODEL that has Animate Portrait on it, without Apply HelloMeme Motion Module.",
                 ),
                 io.Sampler.Input("sampler", tooltip="Any. The authors use euler, and dpmpp_2m_sde for v5."),
                 io.Sigmas.Input(
@@ -51,23 +51,27 @@ class TwoStageSampler(io.ComfyNode):
                 ),
                 io.Latent.Input(
                     "latent_image",
-                    tooltip="One latent for every frame of the drive, from Portrait Shared Noise.",
+                    tooltip="One latent for every frame of the drive, from Portrait Latents.",
                 ),
                 MotionType.Input(
-                    "motion", tooltip="From Load Portrait Motion, without Apply Portrait Motion on the MODEL."
+                    "motion",
+                    tooltip="From Load HelloMeme Motion Module, without Apply HelloMeme Motion Module on the MODEL.",
                 ),
                 MotionType.Input(
                     "motion_2",
+                    display_name="second motion module",
                     optional=True,
                     tooltip="v3 and v4 have two motion files: SK motion and AnimateDiff.",
                 ),
                 io.Latent.Input(
                     "stage1",
+                    display_name="saved stage 1",
                     optional=True,
                     tooltip="A saved stage1 of the same clip, to begin with the second stage. The result is as if both had been run.",
                 ),
                 io.Sigmas.Input(
                     "stage1_sigmas",
+                    display_name="stage 1 sigmas",
                     optional=True,
                     tooltip="Of the first stage of v1 and v2, instead of a thinned-out copy of sigmas.",
                 ),
@@ -78,6 +82,7 @@ class TwoStageSampler(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "stage1_steps",
+                    display_name="stage 1 steps",
                     default=10,
                     min=1,
                     max=1000,
@@ -86,6 +91,7 @@ class TwoStageSampler(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "window_length",
+                    display_name="context length",
                     default=12,
                     min=4,
                     max=128,

@@ -72,12 +72,14 @@ class ApplyWPlus(io.ComfyNode):
                 *PERCENT_RANGE,
                 io.String.Input(
                     "curve",
+                    display_name="lambda over frames",
                     default="",
                     multiline=True,
                     tooltip="Key frames, such as 0: -0.7, 24: 0, 48: 0.7. Linear between them. Empty: the same in every frame.",
                 ),
                 io.Combo.Input(
                     "coefficient",
+                    display_name="coefficient to follow",
                     options=coefficients(),
                     default="mouthSmile",
                     tooltip="With a track: the coefficient of the driver that is the lambda of each frame. Both sides are averaged.",

@@ -1,4 +1,4 @@
-"""X-Dyna Tokens and X-Dyna Apply: one picture of a person on a MODEL."""
+"""Encode X-Dyna Image and Apply X-Dyna: one picture of a person on a MODEL."""
 
 from functools import partial
 
@@ -34,17 +34,17 @@ class XDynaTokens(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitXDynaTokens",
-            display_name="X-Dyna Tokens",
+            display_name="Encode X-Dyna Image",
             category="SK Portrait/encode",
             description="Reads the picture with CLIP as sixteen tokens, in which X-Dyna looks up what the person is like. The authors' "
             "prompt is empty, so that guidance (CFG) acts through these tokens alone.",
-            search_aliases=["X-Dyna", "IP-Adapter", "image tokens"],
+            search_aliases=["X-Dyna", "IP-Adapter", "image tokens", "X-Dyna Tokens"],
             inputs=[
                 XDynaType.Input("xdyna", tooltip="From Load X-Dyna."),
                 io.ClipVision.Input("clip_vision", tooltip="CLIP ViT-H (the image encoder of IP-Adapter)."),
                 io.Image.Input("image", tooltip="The reference picture; of a batch the first."),
             ],
-            outputs=[XDynaTokensType.Output(display_name="tokens", tooltip="For X-Dyna Apply.")],
+            outputs=[XDynaTokensType.Output(display_name="tokens", tooltip="For Apply X-Dyna.")],
         )
 
     @classmethod
@@ -65,12 +65,18 @@ class XDynaApply(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitXDynaApply",
-            display_name="X-Dyna Apply",
+            display_name="Apply X-Dyna",
             category="SK Portrait",
             description="Lets a MODEL animate the person of one picture: frames look at the picture in every self-attention, follow "
             "each other by X-Dyna's motion modules, and are sampled on the noise schedule that these were trained with. For pose and "
-            "face wire X-Dyna Hints into the sampler's conditioning.",
-            search_aliases=["X-Dyna", "Dynamics-Adapter", "human animation", "image to video"],
+            "face wire Apply X-Dyna ControlNet into the sampler's conditioning.",
+            search_aliases=[
+                "X-Dyna",
+                "Dynamics-Adapter",
+                "human animation",
+                "image to video",
+                "X-Dyna Apply",
+            ],
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs as you like."),
                 XDynaType.Input("xdyna", tooltip="From Load X-Dyna."),
@@ -95,6 +101,7 @@ class XDynaApply(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "window_length",
+                    display_name="context length",
                     default=16,
                     min=0,
                     max=24,
@@ -103,6 +110,7 @@ class XDynaApply(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "overlap",
+                    display_name="context overlap",
                     default=4,
                     min=0,
                     max=23,
@@ -119,12 +127,12 @@ class XDynaApply(io.ComfyNode):
                 XDynaTokensType.Input(
                     "tokens",
                     optional=True,
-                    tooltip="From X-Dyna Tokens. Without them guidance acts through the prompts alone.",
+                    tooltip="From Encode X-Dyna Image. Without them guidance acts through the prompts alone.",
                 ),
             ],
             outputs=[
                 io.Model.Output(
-                    display_name="model", tooltip="For a sampler with the sigmas of X-Dyna Steps."
+                    display_name="model", tooltip="For a sampler with the sigmas of X-Dyna Scheduler."
                 )
             ],
             hidden=[io.Hidden.unique_id],

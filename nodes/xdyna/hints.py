@@ -1,4 +1,4 @@
-"""S-Face Crop and X-Dyna Hints: the driver's face and pose as pictures, and the conditioning with both ControlNets."""
+"""X-Dyna Face Crop and Apply X-Dyna ControlNet: the driver's face and pose as pictures, and the conditioning with both ControlNets."""
 
 import numpy as np
 import torch
@@ -22,11 +22,11 @@ class SFaceCrop(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitSFaceCrop",
-            display_name="S-Face Crop",
+            display_name="X-Dyna Face Crop",
             category="SK Portrait/face",
             description="Cuts the driver's frames to the shape that is sampled, and out of them the two pictures that X-Dyna's S-Face "
             "ControlNet looks at: eyes and mouth, and the whole face, each on black in its place in the frame.",
-            search_aliases=["X-Dyna", "S-Face", "face control"],
+            search_aliases=["X-Dyna", "S-Face", "face control", "S-Face Crop"],
             inputs=[
                 io.Image.Input("images", tooltip="The driver's frames that were tracked."),
                 FaceTrackType.Input("track", tooltip="Their track, of any tracker: one row for every frame."),
@@ -38,13 +38,19 @@ class SFaceCrop(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "lost_faces",
+                    display_name="if the face is lost",
                     options=[HELD, BLANK],
                     tooltip="Frames in which no face was found: cut where the track held it, or black pictures as published.",
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="local", tooltip="Eyes and mouth on black, for X-Dyna Hints."),
-                io.Image.Output(display_name="whole", tooltip="The whole face on black, for X-Dyna Hints."),
+                io.Image.Output(
+                    display_name="eyes and mouth",
+                    tooltip="Eyes and mouth on black, for Apply X-Dyna ControlNet.",
+                ),
+                io.Image.Output(
+                    display_name="whole face", tooltip="The whole face on black, for Apply X-Dyna ControlNet."
+                ),
                 io.Image.Output(
                     display_name="images",
                     tooltip="The frames in the shape that is sampled: find the body pose in these.",
@@ -96,11 +102,11 @@ class XDynaHints(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitXDynaHints",
-            display_name="X-Dyna Hints",
+            display_name="Apply X-Dyna ControlNet",
             category="SK Portrait/encode",
             description="Puts X-Dyna's ControlNets on the conditioning: body pose, face, or both. Each clip is stretched to the "
             "full range by its darkest and its brightest value, as in training.",
-            search_aliases=["X-Dyna", "S-Face", "pose", "apply controlnet"],
+            search_aliases=["X-Dyna", "S-Face", "pose", "apply controlnet", "X-Dyna Hints"],
             inputs=[
                 io.Conditioning.Input("positive", tooltip="The prompt; the authors' is empty."),
                 io.Conditioning.Input("negative", tooltip="The negative prompt; the authors' is empty."),
@@ -128,10 +134,16 @@ class XDynaHints(io.ComfyNode):
                 ),
                 io.ControlNet.Input("face_control", optional=True, tooltip="X-Dyna's S-Face ControlNet."),
                 io.Image.Input(
-                    "local", optional=True, tooltip="From S-Face Crop: eyes and mouth, one picture per frame."
+                    "local",
+                    display_name="eyes and mouth",
+                    optional=True,
+                    tooltip="From X-Dyna Face Crop: eyes and mouth, one picture per frame.",
                 ),
                 io.Image.Input(
-                    "whole", optional=True, tooltip="From S-Face Crop: the whole face, one picture per frame."
+                    "whole",
+                    display_name="whole face",
+                    optional=True,
+                    tooltip="From X-Dyna Face Crop: the whole face, one picture per frame.",
                 ),
             ],
             outputs=[

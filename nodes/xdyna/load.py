@@ -40,12 +40,14 @@ class LoadXDyna(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "image_tokens",
+                    display_name="IP-Adapter file",
                     options=files(NETWORKS),
                     tooltip=f"ip-adapter-plus_sd15 of {TOKENS_PAGE}, in models/sk_portrait: it reads the picture, and stands in for the "
                     "image attention where the UNet file has none.",
                 ),
                 io.Combo.Input(
                     "motion",
+                    display_name="AnimateDiff file",
                     options=[NONE, *files(NETWORKS)],
                     default=NONE,
                     tooltip="none: the motion modules of the UNet file. Where it has none, mm_sd_v15, an AnimateDiff v1 file, stands in.",
@@ -54,7 +56,7 @@ class LoadXDyna(io.ComfyNode):
             outputs=[
                 XDynaType.Output(
                     display_name="xdyna",
-                    tooltip="For X-Dyna Tokens and X-Dyna Apply. ComfyUI loads and offloads it.",
+                    tooltip="For Encode X-Dyna Image and Apply X-Dyna. ComfyUI loads and offloads it.",
                 ),
                 io.String.Output(
                     display_name="recognised_as",
@@ -98,7 +100,8 @@ class LoadXDynaControl(io.ComfyNode):
             ],
             outputs=[
                 io.ControlNet.Output(
-                    display_name="control_net", tooltip="For X-Dyna Hints; strength and span as you like."
+                    display_name="control_net",
+                    tooltip="For Apply X-Dyna ControlNet; strength and span as you like.",
                 ),
                 io.String.Output(
                     display_name="recognised_as", tooltip="Pose or S-Face, by the channels of its picture."

@@ -1,4 +1,4 @@
-"""Blurred Start and X-Dyna Steps: from what, and over which noise levels, X-Dyna samples."""
+"""X-Dyna Start Latents and X-Dyna Scheduler: from what, and over which noise levels, X-Dyna samples."""
 
 from comfy_api.latest import io
 
@@ -14,11 +14,11 @@ class BlurredStart(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitBlurredStart",
-            display_name="Blurred Start",
+            display_name="X-Dyna Start Latents",
             category="SK Portrait",
             description="The latents that X-Dyna starts from, before noise: every frame is the reference, at half of its numbers blurred. "
             "Through the noise of the first step it leaves a faint hint of the picture.",
-            search_aliases=["X-Dyna", "repeat latent", "start latent"],
+            search_aliases=["X-Dyna", "repeat latent", "start latent", "Blurred Start"],
             inputs=[
                 io.Latent.Input("reference", tooltip="The picture through VAE Encode, one."),
                 io.Int.Input("frames", default=16, min=1, max=4096, tooltip="Length of the clip."),
@@ -58,10 +58,10 @@ class XDynaSteps(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitXDynaSteps",
-            display_name="X-Dyna Steps",
+            display_name="X-Dyna Scheduler",
             category="SK Portrait",
             description="The noise levels of X-Dyna's DDIM: with 25 steps those of t = 961, 921, ... 1, then none. Euler makes it DDIM.",
-            search_aliases=["X-Dyna", "DDIM", "sigmas", "scheduler"],
+            search_aliases=["X-Dyna", "DDIM", "sigmas", "scheduler", "X-Dyna Steps"],
             inputs=[
                 io.Int.Input(
                     "steps", default=25, min=1, max=sampling.TRAINED_STEPS, tooltip="25 as published."
@@ -70,7 +70,7 @@ class XDynaSteps(io.ComfyNode):
             outputs=[
                 io.Sigmas.Output(
                     display_name="sigmas",
-                    tooltip="For Sampler Custom with Euler, on the MODEL of X-Dyna Apply.",
+                    tooltip="For Sampler Custom with Euler, on the MODEL of Apply X-Dyna.",
                 )
             ],
         )

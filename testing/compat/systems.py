@@ -1,4 +1,4 @@
-"""The pack's other systems on a clip under Apply: W+, Anchor Frames, Apply Inversion and X-Dyna, alone and combined."""
+"""The pack's other systems on a clip under Apply: W+, Lock Frames to Reference, Redraw Clip from Noise and X-Dyna, alone and combined."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def xdyna(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 @cached
 def face_pictures() -> torch.Tensor:
-    """What X-Dyna Hints makes of a drawn head that S-Face Crop found by a face track, (F, 6, H, W)."""
+    """What Apply X-Dyna ControlNet makes of a drawn head that X-Dyna Face Crop found by a face track, (F, 6, H, W)."""
     who, states = Identity.of(ACTOR), clip(ACTOR, FRAMES, 5.0)
     images = torch.from_numpy(np.stack([draw(who, state, PIXELS) for state in states])).float() / 255
     local, whole, _ = SFaceCrop.execute(images, truth(who, states, PIXELS), PIXELS, PIXELS, HELD).args
@@ -134,17 +134,17 @@ def both(*wears: Wear) -> Wear:
 
 ALONE: dict[str, Wear] = {
     "W+, a lambda per frame": wplus,
-    "Anchor Frames": anchored,
-    "Apply Inversion": boosted,
+    "Lock Frames to Reference": anchored,
+    "Redraw Clip from Noise": boosted,
     "X-Dyna": xdyna,
 }
 COMBINED: dict[str, Wear] = {
     "W+, a lambda per frame, and LoRA": both(lora, wplus),
-    "Anchor Frames and ControlNet": both(controlnet, anchored),
-    "W+ and Anchor Frames": both(wplus, anchored),
+    "Lock Frames to Reference and ControlNet": both(controlnet, anchored),
+    "W+ and Lock Frames to Reference": both(wplus, anchored),
     "IPAdapter, then W+": both(ipadapter(embeds), wplus),
     "W+, then IPAdapter": both(wplus, ipadapter(embeds)),
-    "IPAdapter and Anchor Frames": both(ipadapter(embeds), anchored),
+    "IPAdapter and Lock Frames to Reference": both(ipadapter(embeds), anchored),
     "X-Dyna and LoRA": both(lora, xdyna),
     "X-Dyna and ControlNet": both(controlnet, xdyna),
     "X-Dyna with S-Face by a face track, and LoRA": both(lora, xdyna, s_face),

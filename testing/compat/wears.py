@@ -158,7 +158,7 @@ def strengths(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 WEARS: dict[str, Wear | None] = {
     "Apply alone": None,
-    "Portrait Strengths by block boundary, step and frame": strengths,
+    "Portrait Strength Schedule by block boundary, step and frame": strengths,
     "LoRA": lora,
     "hook LoRA": hook_lora,
     "FreeU": freeu,

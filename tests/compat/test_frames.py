@@ -26,7 +26,7 @@ IN_HOST_WINDOWS = (
 QUICK = {  # what is not `slow`, besides all of OURS
     "alone": {"X-Dyna with S-Face by a face track, and LoRA", "FreeU", "deep shrink"},
     "windows": {
-        "Portrait Strengths by block boundary, step and frame",
+        "Portrait Strength Schedule by block boundary, step and frame",
         "prompts fewer than frames",
         "ControlNet, a picture per frame",
         "T2I adapter, a picture per frame",
@@ -34,7 +34,7 @@ QUICK = {  # what is not `slow`, besides all of OURS
         "Advanced-ControlNet, a picture per frame",
     },
     "tree": {
-        "Portrait Strengths by block boundary, step and frame",
+        "Portrait Strength Schedule by block boundary, step and frame",
         "prompt per frame",
         "inpainting, a mask per frame",
         "IPAdapter, a mask per frame",

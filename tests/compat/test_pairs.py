@@ -39,14 +39,14 @@ SYSTEMS: dict[str, Wear] = {
     "SK motion": moved("v3"),
     "W+": wplus,
     "X-Dyna": xdyna,
-    "Anchor Frames": anchored,
-    "Apply Inversion": boosted,
+    "Lock Frames to Reference": anchored,
+    "Redraw Clip from Noise": boosted,
     "ControlNet": controlnet,
     "IPAdapter": ipadapter(embeds),
 }
 OTHERS = {"ControlNet", "IPAdapter"}  # of ComfyUI and of other packs
 MOVING = {"AnimateDiff", "SK motion"}  # frames see each other
-BRING_ROWS = {"X-Dyna", "Anchor Frames", "Apply Inversion"}
+BRING_ROWS = {"X-Dyna", "Lock Frames to Reference", "Redraw Clip from Noise"}
 IN_TURN = (
     {"W+"},
     {"W+", "X-Dyna"},
@@ -68,10 +68,10 @@ PAIRS = [
     if len(set(pair)) == 2 or pair[0] not in OTHERS
 ]
 QUICK = [
-    ("W+", "Anchor Frames"),
-    ("AnimateDiff", "Anchor Frames"),
-    ("Apply Inversion", "ControlNet"),
-    ("Anchor Frames", "Apply Inversion"),
+    ("W+", "Lock Frames to Reference"),
+    ("AnimateDiff", "Lock Frames to Reference"),
+    ("Redraw Clip from Noise", "ControlNet"),
+    ("Lock Frames to Reference", "Redraw Clip from Noise"),
     ("X-Dyna", "X-Dyna"),
 ]
 

@@ -35,7 +35,7 @@ LISTS = {
     "SKPortraitLoadTrack": {"file": ("output", ".npz")},
 }
 MARK = {"output": " [output]"}  # of files that are listed from another folder than the input folder
-SIDE = {"width": 224, "height": 224}  # pixels: what the encoder of Face Motion takes
+SIDE = {"width": 224, "height": 224}  # pixels: what the encoder of Read Expression takes
 PICTURE = {"class_type": "EmptyImage", "inputs": SIDE | {"batch_size": 1, "color": 0}}
 
 

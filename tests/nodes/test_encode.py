@@ -1,4 +1,4 @@
-"""Encode Drive and Encode Reference on the real ComfyUI: what is missing is said, what does not fit is refused in one sentence."""
+"""Encode Performance and Encode Portrait Identity on the real ComfyUI: what is missing or does not fit raises an error."""
 
 from __future__ import annotations
 

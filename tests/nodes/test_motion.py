@@ -1,4 +1,4 @@
-"""Load Motion and Apply Motion on the real ComfyUI: seams, strength, windows, ControlNet pictures."""
+"""Load HelloMeme Motion Module and Apply Motion on the real ComfyUI: seams, strength, windows, ControlNet pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Two-Stage Sampler on the real ComfyUI: every length, one result for one seed, resume, Cancel."""
+"""The Portrait Video Sampler on the real ComfyUI: every length, one result for one seed, resume, Cancel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancel pressed in the front end, in each stage of the Two-Stage Sampler: over the real server's API."""
+"""Cancel pressed in the front end, in each stage of the Portrait Video Sampler: over the real server's API."""
 
 from __future__ import annotations
 

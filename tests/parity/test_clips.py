@@ -1,4 +1,4 @@
-"""Parity of whole sampled clips: the official samplers' latents, through the Two-Stage Sampler in ComfyUI.
+"""Parity of whole sampled clips: the official samplers' latents, through the Portrait Video Sampler in ComfyUI.
 
 The official behaviour is switched on: chained frames, averaged windows, the official padding and start of the noise.
 """

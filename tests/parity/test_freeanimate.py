@@ -60,7 +60,7 @@ def _unet(golden: Golden, host) -> Compared:
 
 
 def trajectory_of(golden: Golden, host, anchored: bool, timestep: str) -> tuple[Trajectory, Tensor]:
-    """What Invert Frames makes of the golden clip: trajectory and start."""
+    """What Clip to Noise makes of the golden clip: trajectory and start."""
     from sk_portrait.nodes.freeanimate.invert import InvertFrames
 
     t = golden.tensors("free_inversion")

@@ -87,23 +87,23 @@ def _two_stages():
 
 LONG = {  # display name of a long node -> prepares its inputs and returns the act to cancel
     "Crop Portrait": lambda: lambda: crop(grey(2)),
-    "Face Patches": lambda: _run("FacePatches", grey(2), track_of(2)),
+    "Crop Eyes and Mouth": lambda: _run("FacePatches", grey(2), track_of(2)),
     "Draw Head Pose": lambda: _run("DrawHeadPose", track_of(2), 0.0, 128),
     "Paste Back": _paste,
     "Paste Back into Video": _paste_video,
     "Expression Editor": _editor,
-    "Drawn Head": lambda: _run("DrawnHead", 11, 128, *[0.0] * 10),
-    "S-Face Crop": lambda: _run("SFaceCrop", grey(2), track_of(2), 64, 64, "as they were held"),
+    "Draw Cartoon Head": lambda: _run("DrawnHead", 11, 128, *[0.0] * 10),
+    "X-Dyna Face Crop": lambda: _run("SFaceCrop", grey(2), track_of(2), 64, 64, "as they were held"),
     "Track Face from Landmarks": lambda: _run(
         "TrackFromLandmarks", values("FACE_LANDMARKS")[0], 25.0, "largest", 1, "hold"
     ),
-    "Face Motion": _face_motion,
-    "Invert Frames": _invert,
+    "Read Expression": _face_motion,
+    "Clip to Noise": _invert,
     "Preview Track": lambda: _run("PreviewTrack", track_of(2), "", 256, 128),
-    "Encode Drive": lambda: _run(
+    "Encode Performance": lambda: _run(
         "EncodeDrive", encoder("v2"), torch.zeros(2, 128, 128, 3), track_of(2, "none")
     ),
-    "Two-Stage Sampler": _two_stages,
+    "Portrait Video Sampler": _two_stages,
 } | (
     {"Track Face": lambda: _run("TrackFace", _picture(), 25.0, *TRACKER), "Track Video": _track_video}
     if HAS_MESH

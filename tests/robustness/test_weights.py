@@ -83,7 +83,7 @@ def test_a_network_of_another_pack():
 
 @pytest.fixture
 def load(comfy, tmp_path, monkeypatch):
-    """Writes a model file into a folder of its own and opens it with Load Adapter."""
+    """Writes a model file into a folder of its own and opens it with Load HelloMeme Reference Model."""
     import folder_paths
 
     from sk_portrait.nodes import folders

@@ -40,7 +40,7 @@ def host(comfy):
             return AnchorFrames.execute(model or self.model, first_level, *percent_range, seed, **wires)[0]
 
         def invert(self, frames=3, steps=STEPS, sigmas=None, **wires):
-            """(trajectory, start) of Invert Frames."""
+            """(trajectory, start) of Clip to Noise."""
             clip = frames and {"samples": normal("clip", frames, 4, SMALL, SMALL)}
             sigmas = self.sigmas(steps) if sigmas is None else sigmas
             path, start = InvertFrames.execute(
@@ -49,7 +49,7 @@ def host(comfy):
             return path, start["samples"]
 
         def boost(self, path, self_until=1.0, cross_until=1.0, largest_map=1 << 20, model=None):
-            """The MODEL with Apply Inversion."""
+            """The MODEL with Redraw Clip from Noise."""
             model = model or self.model
             return ApplyInversion.execute(
                 model, path, self_until, cross_until, largest_map, TEXT_IN_COND, HERE, first_level=0

@@ -140,7 +140,7 @@ def test_frames_of_a_drive_are_independent_and_the_null_is_one(version):
 
 
 def stored(dtype):
-    """Weights kept in `dtype` and computed in fp32, as Encode Drive does."""
+    """Weights kept in `dtype` and computed in fp32, as Encode Performance does."""
     return lambda net: (net.to(dtype).float(), torch.float32)
 
 

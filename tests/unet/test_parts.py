@@ -1,4 +1,4 @@
-"""A clip in parts: by hand what the Portrait Two-Stage Sampler does at once."""
+"""A clip in parts: by hand what the Portrait Video Sampler does at once."""
 
 import pytest
 import torch
@@ -139,7 +139,7 @@ def test_each_frame_has_the_noise_that_it_has_in_the_clip(comfy):
     for clip in (
         whole,
         whole | {"batch_index": [0] * FRAMES},
-    ):  # as of Empty Latent, as of Portrait Shared Noise
+    ):  # as of Empty Latent, as of Portrait Latents
         expected = Noise_RandomNoise(5).generate_noise(clip)
         noise, _, latent, part = ClipPart.execute(clip, 10, 10, 3, Noise_RandomNoise(5), features).result
         assert torch.equal(noise.generate_noise(latent), expected[part.frames.start : part.frames.stop])

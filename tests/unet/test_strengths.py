@@ -1,4 +1,4 @@
-"""Portrait Strengths: by level, step and frame; where it is 0 the MODEL's own result stands, bit-identically."""
+"""Portrait Strength Schedule: by level, step and frame; where it is 0 the MODEL's own result stands, bit-identically."""
 
 from __future__ import annotations
 
