@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import recipes
 from .builder import PICTURE, SIDE, Builder, acted, side_by_side
 from .graph_writer import Subgraph, Wire
 from .recipes import ANIMATE, COPY, V2, V5, Recipe

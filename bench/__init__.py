@@ -4,7 +4,7 @@
 BENCHES = {
     "overhead": ("cost.overhead", "arithmetic and time that reference and drive add to a UNet call"),
     "clip": ("cost.clip", "arithmetic and host-to-device bytes per frame of every way to sample a clip"),
-    "previews": ("cost.previews", "time per step of the Two-Stage Sampler without and with previews"),
+    "previews": ("cost.previews", "time per step of the Portrait Video Sampler without and with previews"),
     "memory": ("cost.memory", "peak memory of the nodes that hold a clip, and bytes per frame"),
     "inversion_memory": ("cost.inversion_memory", "peak memory of Redraw Clip from Noise"),
     "import": ("cost.import_time", "time that importing the pack adds to the start of ComfyUI"),

@@ -55,11 +55,11 @@ def texts(graph: Graph) -> set[str]:
 
 
 def sampler_of(graph: Graph) -> str:
-    """Id of the one Two-Stage Sampler. Raises WorkflowError where there is none or more than one."""
+    """Id of the one Portrait Video Sampler. Raises WorkflowError where there is none or more than one."""
     found = [key for key, node in graph.items() if node["class_type"] == SAMPLER]
     if len(found) != 1:
         raise workflow.WorkflowError(
-            f"The farm takes a workflow with one Two-Stage Sampler; this one has {len(found)}."
+            f"The farm takes a workflow with one Portrait Video Sampler; this one has {len(found)}."
         )
     return found[0]
 

@@ -1,4 +1,4 @@
-"""A graph of the Two-Stage Sampler that a real server runs in seconds, and the random weights that it needs."""
+"""A graph of the Portrait Video Sampler that a real server runs in seconds, and the random weights that it needs."""
 
 from __future__ import annotations
 

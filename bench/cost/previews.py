@@ -1,4 +1,4 @@
-"""Time per step of the Two-Stage Sampler without previews and with each of ComfyUI's previewers.
+"""Time per step of the Portrait Video Sampler without previews and with each of ComfyUI's previewers.
 
 python run.py bench previews [--frames 12] [--size 256] [--steps 2] [--rounds 2]
 

@@ -24,7 +24,7 @@ class BendPictures(io.ComfyNode):
             display_name="Bend Pictures to Track",
             category="SK Portrait/face",
             description="Bends the face in each picture until it has the expression of another track, such as a mix by part. "
-            "Face Patches and Face Motion then read that expression. Pictures that have it already stay as they are.",
+            "Crop Eyes and Mouth and Read Expression then read that expression. Pictures that have it already stay as they are.",
             search_aliases=["warp", "expression by part", "only mouth", "only eyes", "puppet", "reenact"],
             inputs=[
                 io.Image.Input("images", tooltip="The driver's frames, cropped."),

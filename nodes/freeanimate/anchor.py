@@ -82,7 +82,7 @@ class AnchorFrames(io.ComfyNode):
         require_sd15(model)
         if (reference is None) == (trajectory is None):
             raise MissingInputError(
-                "Anchor Frames takes a reference latent or a trajectory: wire one of the two.",
+                "Lock Frames to Reference takes a reference latent or a trajectory: wire one of the two.",
                 ("reference", "trajectory"),
             )
         anchored = model.clone()
@@ -121,7 +121,7 @@ def inverted(trajectory):
     """Noise level -> the reference on its inverted way. Raises MissingInputError where it was inverted without one."""
     if trajectory.anchor is None:
         raise MissingInputError(
-            "This trajectory holds no reference: wire one into Invert Frames.", ("reference",)
+            "This trajectory holds no reference: wire one into Clip to Noise.", ("reference",)
         )
     return lambda sigma: trajectory.anchor_at(trajectory.level(sigma))
 

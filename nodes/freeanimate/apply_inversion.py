@@ -88,7 +88,7 @@ class ApplyInversion(io.ComfyNode):
                     "maps_of",
                     options=[HERE, AHEAD, STORED],
                     tooltip="Where the clip stands on its way while it is looked at: at the noise level of the step; one level lower "
-                    "(FateZero's order, with its timestep in Invert Frames); or as the inversion itself saw it.",
+                    "(FateZero's order, with its timestep in Clip to Noise); or as the inversion itself saw it.",
                     **RARE,
                 ),
                 FIRST_LEVEL,

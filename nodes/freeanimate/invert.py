@@ -94,7 +94,7 @@ class InvertFrames(io.ComfyNode):
         frames = clip_of(frames, images, vae)
         if len(positive) != 1:
             raise SingleInputError(
-                f"Invert Frames takes one prompt; this conditioning holds {len(positive)}.", len(positive)
+                f"Clip to Noise takes one prompt; this conditioning holds {len(positive)}.", len(positive)
             )
         text = require_prompt(model, positive[0][0], "positive")
         for name, latent in (("frames", frames), ("reference", reference)):
@@ -128,12 +128,12 @@ def clip_of(frames: dict | None, images: torch.Tensor | None, vae) -> dict:
     """The encoded clip. Raises MissingInputError unless it came as a latent, or as pictures with a VAE."""
     if (frames is None) == (images is None):
         raise MissingInputError(
-            "Invert Frames takes the clip once: wire its latent into frames, or its pictures into images.",
+            "Clip to Noise takes the clip once: wire its latent into frames, or its pictures into images.",
             ("frames", "images"),
         )
     if frames is None and vae is None:
         raise MissingInputError(
-            "Invert Frames encodes the images: wire the VAE of the SD1.5 checkpoint into vae.", ("vae",)
+            "Clip to Noise encodes the images: wire the VAE of the SD1.5 checkpoint into vae.", ("vae",)
         )
     if frames is None:
         require_pictures(images, "images")

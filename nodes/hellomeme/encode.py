@@ -102,7 +102,7 @@ class EncodeReference(io.ComfyNode):
         if drive is None and all(VERSIONS[name].driven_reference for name in adapter.versions):
             raise MissingInputError(
                 f"{adapter.loaded.file} is a {adapter.loaded}: its reference pass also receives the portrait's own drive, "
-                "so wire Encode Portrait Drive of the portrait into `drive`.",
+                "so wire Encode Performance of the portrait into `drive`.",
                 ("drive",),
             )
         if drive is not None:
@@ -219,7 +219,9 @@ class EncodeDrive(io.ComfyNode):
         require_frames("track", len(track), "head pose", frames)
         kind = "face_motion" if face_motion is not None else "coefficients"
         if kind not in drive_encoder.module.kinds:
-            other = {"face_motion": "coefficients and patches", "coefficients": "Face Motion (PD-FGC)"}[kind]
+            other = {"face_motion": "coefficients and patches", "coefficients": "Read Expression (PD-FGC)"}[
+                kind
+            ]
             raise MissingInputError(
                 f"{drive_encoder.loaded.file} is a {drive_encoder.loaded} that takes {other} only.", (other,)
             )
@@ -288,7 +290,7 @@ def _embed_patches(node, clip_vision, patches: dict, frames: int) -> torch.Tenso
         require_frames(name, len(images), "head pose", frames)
     if len(shapes := {images.shape[1:3] for images in patches.values()}) > 1:
         raise SizeError(
-            f"The eye and mouth patches are of different sizes, {sorted(map(tuple, shapes))}: wire those of one Face Patches.",
+            f"The eye and mouth patches are of different sizes, {sorted(map(tuple, shapes))}: wire those of one Crop Eyes and Mouth.",
             tuple(max(shapes)[::-1]),
             tuple(min(shapes)[::-1]),
         )

@@ -32,7 +32,7 @@ class PartNoise:
                 "part",
                 len(frames),
                 "wire the latent of the same Portrait Clip Part. "
-                "The Portrait Two-Stage Sampler takes the part itself, with the noise and the latent of the whole clip.",
+                "The Portrait Video Sampler takes the part itself, with the noise and the latent of the whole clip.",
             )
         drawn = self.noise.generate_noise(
             latent | {"samples": like.new_zeros(self.part.clip, *like.shape[1:])}

@@ -162,7 +162,7 @@ class TwoStageSampler(io.ComfyNode):
 
 @dataclass(frozen=True, eq=False)
 class SamplerInputs:
-    """The inputs of the Two-Stage Sampler."""
+    """The inputs of the Portrait Video Sampler."""
 
     noise: io.Noise.Type
     guider: io.Guider.Type
@@ -222,8 +222,8 @@ def _require_guider(guider: io.Guider.Type) -> None:
     require_sd15(model)
     if attach.moves(model):
         raise CombinationError(
-            "The guider's MODEL already moves: wire it from before Apply Portrait Motion, which is not needed here.",
-            "Apply Portrait Motion",
+            "The guider's MODEL already moves: wire it from before Apply HelloMeme Motion Module, which is not needed here.",
+            "Apply HelloMeme Motion Module",
         )
     if not guider.original_conds.get("positive"):
         raise MissingInputError(

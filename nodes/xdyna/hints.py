@@ -178,7 +178,7 @@ class XDynaHints(io.ComfyNode):
             if local.shape[1:3] != whole.shape[1:3]:
                 shapes = " and ".join(f"{images.shape[2]}x{images.shape[1]}" for images in (local, whole))
                 raise SizeError(
-                    f"The local and the whole picture are {shapes} px: wire both of one S-Face Crop.",
+                    f"The local and the whole picture are {shapes} px: wire both of one X-Dyna Face Crop.",
                     (whole.shape[2], whole.shape[1]),
                     (local.shape[2], local.shape[1]),
                 )

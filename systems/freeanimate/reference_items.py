@@ -190,8 +190,8 @@ def _of_length(text: Tensor, tokens: int) -> Tensor:
     """The text (1, t, D) repeated to a number of tokens. Raises ScheduleError if that is no multiple of t."""
     if tokens % text.shape[1]:
         raise ScheduleError(
-            f"The prompt of Invert Frames has {text.shape[1]} tokens and that of the sampler {tokens}: "
-            "make them equally long, or set cross_until of Apply Inversion to 0.",
+            f"The prompt of Clip to Noise has {text.shape[1]} tokens and that of the sampler {tokens}: "
+            "make them equally long, or set cross_until of Redraw Clip from Noise to 0.",
             (tokens,),
             (text.shape[1],),
         )

@@ -67,7 +67,7 @@ def test_a_worker_loads_networks_itself_and_is_handed_what_was_encoded():
 
 
 def test_a_graph_has_one_sampler():
-    with pytest.raises(WorkflowError, match="one Two-Stage Sampler; this one has 0"):
+    with pytest.raises(WorkflowError, match="one Portrait Video Sampler; this one has 0"):
         graph.sampler_of({})
 
 

@@ -186,7 +186,7 @@ def test_what_does_not_fit_is_refused(nodes, encoders, wires, kind, fields):
 
 
 def test_an_encoder_of_face_motion_asks_for_it(nodes, encoders):
-    with raises(MissingInputError, inputs=("Face Motion (PD-FGC)",)):
+    with raises(MissingInputError, inputs=("Read Expression (PD-FGC)",)):
         encode(nodes, encoders["face_motion"])
 
 

@@ -126,7 +126,7 @@ def test_a_noise_mask_keeps_its_frames(host, motions, kind):
 
 def test_a_model_that_already_moves_is_refused(host, motions):
     for motion in motions["v3"]:
-        with raises(CombinationError, other="Apply Portrait Motion"):
+        with raises(CombinationError, other="Apply HelloMeme Motion Module"):
             host.video(motions["v2"], 5, cells=SMALL, guider=host.guider(host.move(motion)))
 
 

@@ -35,7 +35,7 @@ def host(comfy):
 
     class AnchoredHost(MovingHost):
         def anchor(self, model=None, first_level=0, percent_range=(0.0, 1.0), seed=0, cells=SMALL, **wires):
-            """The MODEL with Anchor Frames."""
+            """The MODEL with Lock Frames to Reference."""
             wires = wires or {"reference": {"samples": normal("anchor", 1, 4, cells, cells)}}
             return AnchorFrames.execute(model or self.model, first_level, *percent_range, seed, **wires)[0]
 
@@ -206,9 +206,9 @@ class TestInversion:
 
 class TestBadInput:
     def test_rows_of_two_nodes(self, host, inverted):
-        with raises(CombinationError, other="Anchor Frames"):
+        with raises(CombinationError, other="Lock Frames to Reference"):
             host.boost(inverted[0], model=host.anchor())
-        with raises(CombinationError, other="Anchor Frames"):
+        with raises(CombinationError, other="Lock Frames to Reference"):
             host.anchor(model=host.anchor())
 
     def test_a_schedule_that_was_not_inverted(self, host, inverted):

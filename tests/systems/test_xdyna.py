@@ -215,7 +215,7 @@ def test_anchored_frames_are_refused_in_either_order(host, still):
 
     with raises(CombinationError, other="X-Dyna"):
         anchored(apply(host, still))
-    with raises(CombinationError, other="Anchor Frames"):
+    with raises(CombinationError, other="Lock Frames to Reference"):
         apply(host, still, model=anchored(host.model))
 
 

@@ -72,7 +72,7 @@ class Rows(NamedTuple):
                 length,
                 "latent batch",
                 needed,
-                "make them equal (Shared Noise repeats a latent to the drive's length; Retime Track trims a track).",
+                "make them equal (Portrait Latents repeats a latent to the drive's length; Retime Track trims a track).",
             )
 
 

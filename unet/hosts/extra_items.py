@@ -88,7 +88,7 @@ def run(
         for patch in options.get("patches", {}).get("attn1_patch", ())
     ):
         raise CombinationError(
-            "HyperTile cuts each frame's self-attention into tiles, and X-Dyna, Anchor Frames and Apply Inversion look at whole pictures: "
+            "HyperTile cuts each frame's self-attention into tiles, and X-Dyna, Lock Frames to Reference and Redraw Clip from Noise look at whole pictures: "
             "leave HyperTile out.",
             "HyperTile",
         )
