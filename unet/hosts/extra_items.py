@@ -88,8 +88,8 @@ def run(
         for patch in options.get("patches", {}).get("attn1_patch", ())
     ):
         raise CombinationError(
-            "HyperTile cuts each frame's self-attention into tiles, and X-Dyna, Lock Frames to Reference and Redraw Clip from Noise look at whole pictures: "
-            "leave HyperTile out.",
+            "HyperTile cuts each frame's self-attention into tiles, and X-Dyna, Lock Frames to Reference and "
+            "Redraw Clip from Noise need whole pictures: leave HyperTile out.",
             "HyperTile",
         )
     layout = Layout(len(x) // len(items.extra), items.extra)
