@@ -41,11 +41,16 @@ def _beside(own: KeysValues, reference: KeysValues) -> KeysValues:
             [parts, reference.unsqueeze(1).expand(-1, parts.shape[1], -1, -1, -1, -1)], dim=-2
         ).flatten(0, 1)
 
-    return tuple(beside(a, b) for a, b in zip(own, reference, strict=True))
+    keys, values = (beside(a, b) for a, b in zip(own, reference, strict=True))
+    return keys, values
 
 
 class SKAttention(nn.Module):
     """Mixin of the SK attention modules: `line_attentions` (row, column), one `norm` and one positional `table` for both."""
+
+    norm: nn.Module
+    table: nn.Module
+    proj: nn.Module
 
     def line_attentions(self) -> tuple[Attention, Attention]:
         raise NotImplementedError
@@ -85,10 +90,11 @@ class SKAttention(nn.Module):
         """What targets that are parts of the picture attend to: the whole lines that cross them. Each of R references has its part."""
 
         def lines(keys_values: KeysValues, starts: Sequence[int], count: int) -> KeysValues:
-            return tuple(
+            keys, values = (
                 torch.stack([t[r, start : start + count] for r, start in enumerate(starts)])
                 for t in keys_values
             )
+            return keys, values
 
         def places(length: int, starts: Sequence[int], count: int) -> Tensor:
             table = self.table(length, like)

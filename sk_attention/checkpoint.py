@@ -11,7 +11,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from ..unet.networks.animatediff import diffusers_names, in_own_names
+from ..unet.networks.animatediff import AnimateDiff, diffusers_names, in_own_names
 from ..unet.networks.strict_load import fill, quoted
 from .published_files import PARTS, CheckpointError, Part, Shapes
 
@@ -53,7 +53,7 @@ def load(state: Mapping[str, Tensor], file: str, operations=nn, dtype: torch.dty
     except CheckpointError as error:
         raise CheckpointError(f"{file} is a {part}, but {error}.") from None
     fill(network, state, file, f"a {part}", CheckpointError, dtype)
-    if animatediffs_names:
+    if animatediffs_names and isinstance(network, AnimateDiff):
         network.norm_each_frame()
     return Loaded(network, part, _narrowed(part, file), file)
 

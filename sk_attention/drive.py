@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from ..unet.clip.fit import CELL, fitted, notice_size, resized
+from ..unet.clip.fit import CELL, fitted, notice_size, resized, size_of
 from ..unet.clip.frames import COND, UNCOND, Rows
 from ..unet.feature_cache import FeatureCache, TargetDevice
 from ..unet.patches import DRIVE, Call
@@ -40,6 +40,12 @@ class Expression:
     def without_patches(cls, coefficients: Tensor) -> "Expression":
         """Coefficients (F, 51) beside patches that say nothing."""
         return cls(coefficients, coefficients.new_zeros(len(coefficients), 3, 1024))
+
+    @property
+    def spoken(self) -> tuple[Tensor, Tensor]:
+        """Coefficients and patches of an expression without face motion."""
+        assert self.coefficients is not None and self.patches is not None
+        return self.coefficients, self.patches
 
     def __getitem__(self, frames: slice) -> "Expression":
         return Expression(
@@ -120,7 +126,7 @@ class DrivePatch:
                     f"The drive has {width} channels at {boundary} and this MODEL {h.shape[1]}: its encoder was made for another UNet.",
                     h.shape[1],
                 )
-            chunks[k].add_(resized(added[boundary], h.shape[-2:]))
+            chunks[k].add_(resized(added[boundary], size_of(h)))
         return h
 
     def _of(self, side: int) -> Tensor:

@@ -73,9 +73,9 @@ class SKDriveEncoder(nn.Module):
         """(F, 54, D): 3 patches, then 51 coefficients through the same projection; or (F, 548, D) face motion."""
         if expression.face_motion is not None:
             return self.emo_proj(_embed(expression.face_motion, FACE_MOTION_SCALE, self.context_dim, like))
-        patches = self.face_proj(expression.patches.to(like))
-        coefficients = _embed(expression.coefficients, COEFFICIENT_SCALE, self.context_dim, like)
-        return self.exp_proj(torch.cat([patches, coefficients], dim=1))
+        values, patches = expression.spoken
+        coefficients = _embed(values, COEFFICIENT_SCALE, self.context_dim, like)
+        return self.exp_proj(torch.cat([self.face_proj(patches.to(like)), coefficients], dim=1))
 
     def forward(self, picture: Tensor, expression: Expression) -> dict[str, Tensor]:
         """picture (F, 3, H, W), RGB in -1..1, background -1 -> block boundary -> (F, C, h, w)."""
@@ -111,7 +111,7 @@ class SmallUnet(nn.Module):
         )
         rising = (*reversed(widths), out)
         self.up_blocks = nn.ModuleList(
-            nn.ModuleList([conv3x3(a, b, operations=operations)]) for a, b in zip(rising, rising[1:])
+            nn.Sequential(conv3x3(a, b, operations=operations)) for a, b in zip(rising, rising[1:])
         )
 
     def forward(self, x: Tensor, tokens: Tensor) -> list[Tensor]:
@@ -121,7 +121,7 @@ class SmallUnet(nn.Module):
             x = attend(down(x), tokens)
             skips.append(x)
         features = [skips.pop()]
-        for (convolution,) in self.up_blocks:
+        for convolution in self.up_blocks:
             x = F.silu(F.instance_norm(convolution(x)))
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             x = x + skips.pop() if skips else x
@@ -176,8 +176,9 @@ class BaseDriveEncoder(nn.Module):
         """(F, 16, D)."""
         if expression.face_motion is not None:
             return self._mix("emo", _embed(expression.face_motion, FACE_MOTION_SCALE, self.embedding, like))
-        coefficients = _embed(expression.coefficients, COEFFICIENT_SCALE, self.embedding, like)
-        return self._mix("exp", coefficients) + self._mix("face", expression.patches.to(like))
+        values, patches = expression.spoken
+        coefficients = _embed(values, COEFFICIENT_SCALE, self.embedding, like)
+        return self._mix("exp", coefficients) + self._mix("face", patches.to(like))
 
     def base(self, picture: Tensor, expression: Expression) -> list[Tensor]:
         """The features before the projection: feat_0 .. feat_3."""
@@ -186,6 +187,7 @@ class BaseDriveEncoder(nn.Module):
 
     def forward(self, picture: Tensor, expression: Expression) -> dict[str, Tensor]:
         """picture (F, 3, H, W), RGB in -1..1 -> block boundary -> (F, C, h, w)."""
+        assert self.projection is not None, "the nodes join a base with its projection"
         return self.projection(self.base(picture, expression))
 
 

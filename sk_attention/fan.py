@@ -16,6 +16,13 @@ BLACK = -1.0  # of the crop whose code is the null of v1 and v2
 class ConvBlock(nn.Module):
     """Pre-activation block whose three convolutions (1/2, 1/4, 1/4 of the width) are concatenated."""
 
+    bn1: nn.BatchNorm2d
+    bn2: nn.BatchNorm2d
+    bn3: nn.BatchNorm2d
+    conv1: nn.Conv2d
+    conv2: nn.Conv2d
+    conv3: nn.Conv2d
+
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
         chain = (in_channels, out_channels // 2, out_channels // 4, out_channels // 4)
@@ -38,6 +45,8 @@ class ConvBlock(nn.Module):
 
 class Hourglass(nn.Module):
     """Four levels down and up; `b1_*` runs beside each level, `b2_*` before the next, `b3_*` after it."""
+
+    b2_plus_1: ConvBlock
 
     def __init__(self, dim: int, depth: int = 4):
         super().__init__()

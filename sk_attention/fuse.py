@@ -37,7 +37,9 @@ class FusedConvolution(nn.Module):
 def fuse(network: nn.Module, operations=nn) -> nn.Module:
     """Fuse every SK attention of a loaded network, in place, for inference. Its state dict no longer matches the official file."""
     for module in [module for module in network.modules() if isinstance(module, SKAttention)]:
-        column = module.line_attentions()[1]
-        module.proj = FusedConvolution(column.to_out[0], module.proj, operations).requires_grad_(False)
+        column, convolution = module.line_attentions()[1], module.proj
+        linear = column.to_out[0]
+        assert isinstance(linear, nn.Linear) and isinstance(convolution, nn.Conv2d), "not fused before"
+        module.proj = FusedConvolution(linear, convolution, operations).requires_grad_(False)
         column.to_out[0] = nn.Identity()
     return network

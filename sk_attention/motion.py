@@ -13,7 +13,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..unet.clip.fit import fitted, resized
+from ..unet.clip.fit import fitted, resized, size_of
 from ..unet.clip.frames import Rows
 from ..unet.feature_cache import TargetDevice
 from ..unet.networks.animatediff import TemporalTransformer, require_frames
@@ -44,7 +44,7 @@ class SKMotionModule(nn.Module):
     @property
     def longest(self) -> int:
         """Most frames between two pads."""
-        return self.pos_embed_t.pe.shape[1] - 2
+        return self.pos_embed_t.trained_length - 2
 
     def forward(self, h: Tensor, frames: int, pads: Tensor | None, emb: Tensor) -> Tensor:
         """h (b f, c, h, w), emb (b f, 4 x model channels) the UNet's time embedding before its SiLU -> the shape of h."""
@@ -104,7 +104,11 @@ class SKMotion(nn.Module):
     @property
     def longest(self) -> int:
         """Longest window in frames."""
-        return min(module.longest for module in (*self.motion_down, *self.motion_up))
+        return min(
+            module.longest
+            for module in self.modules()
+            if isinstance(module, (SKMotionModule, SKMotionModuleV5))
+        )
 
     @property
     def has_margins(self) -> bool:
@@ -167,10 +171,10 @@ def _between(h: Tensor, frames: int, pads: Tensor | None) -> Tensor:
     h = rearrange(h, "(b f) c h w -> b f c h w", f=frames)
     if pads is None:
         return h
-    pads = (
-        resized(pads.flatten(0, 1), h.shape[-2:]).unflatten(0, pads.shape[:2]).to(h)
+    ends = (
+        resized(pads.flatten(0, 1), size_of(h)).unflatten(0, pads.shape[:2]).to(h)
     )  # a node may have resized h inside of the UNet
-    return torch.cat([pads[:, :1], h, pads[:, -1:]], dim=1)
+    return torch.cat([ends[:, :1], h, ends[:, -1:]], dim=1)
 
 
 def _without_pads(x: Tensor, pads: Tensor | None) -> Tensor:

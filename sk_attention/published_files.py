@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from torch import nn
@@ -95,7 +96,8 @@ UP0 = "reference_modules_up.0."
 
 
 def _reference_sizes(
-    up: str = "reference_modules_up.{}.proj.weight", **extra: tuple[str, int]
+    extra: Mapping[str, tuple[str, int]] = MappingProxyType({}),
+    up: str = "reference_modules_up.{}.proj.weight",
 ) -> Callable[[Shapes], dict]:
     """extra: argument -> (key, axis) that it is read from."""
 
@@ -230,7 +232,7 @@ PARTS = (
         ("v1",),
         "sinusoidal",
         (_MID, UP0 + "pos_embed.pe"),
-        _reference_sizes(**_TABLE),
+        _reference_sizes(_TABLE),
         {"up": _UP_V1, "down": (320, 640, 1280, 1280), "mid": 1280},
         first_up=1,
     ),
@@ -238,7 +240,7 @@ PARTS = (
         ("v2",),
         "sinusoidal",
         (UP0 + "pos_embed.pe",),
-        _reference_sizes(**_TABLE),
+        _reference_sizes(_TABLE),
         {"up": _UP_V1},
         1,
         lacks=(_MID, _UP3),
@@ -247,7 +249,7 @@ PARTS = (
         ("v3", "v4"),
         "sinusoidal",
         (UP0 + "pos_embed.pe", _UP3),
-        _reference_sizes(**_TABLE),
+        _reference_sizes(_TABLE),
         {"up": _UP_V3},
         lacks=(_MID,),
     ),
@@ -255,14 +257,14 @@ PARTS = (
         ("v5",),
         "linear",
         (UP0 + "time_emb_proj.weight",),
-        _reference_sizes(embedding_dim=(UP0 + "time_emb_proj.weight", 1)),
+        _reference_sizes({"embedding_dim": (UP0 + "time_emb_proj.weight", 1)}),
         {"up": _UP_V3},
     ),
     _reference(
         ("v5b", "v5c"),
         "self_attended",
         (UP0 + "attn_ref.proj.weight",),
-        _reference_sizes("reference_modules_up.{}.attn.proj.weight"),
+        _reference_sizes(up="reference_modules_up.{}.attn.proj.weight"),
         {"up": _UP_V3},
     ),
     _sk_drive("v1", "coefficients_drive", (_EXP, _BLOCK2), (_BLOCK3, _EMO), ("coefficients",), hidden=64),

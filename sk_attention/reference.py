@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..unet.clip.fit import Size, View, notice_size, resized
+from ..unet.clip.fit import Size, View, notice_size, resized, size_of
 from ..unet.clip.frames import Rows
 from ..unet.feature_cache import TargetDevice
 from ..unet.patches import REFERENCE, Call
@@ -126,7 +126,7 @@ class ReferencePatch:
 
     def __call__(self, boundary: str, h: Tensor, prepared: Beside, call: Call) -> Tensor:
         """h (B, C, H, W) of the UNet -> (B, C, H, W). Where another node has resized h inside of the UNet, so is the reference."""
-        reference_kv, size = prepared.boundaries[boundary], tuple(h.shape[-2:])
+        reference_kv, size = prepared.boundaries[boundary], size_of(h)
         if (len(reference_kv.columns[0][0]), len(reference_kv.rows[0][0])) != size[::-1]:
             reference_kv = self._beside(boundary, prepared.chunks, prepared.views, h.device, h.dtype, size)
         return self.sites[boundary](h, reference_kv)

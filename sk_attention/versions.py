@@ -6,6 +6,7 @@ Repositories are those of https://huggingface.co/songkey; samplers and scheduler
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 PAGE = "https://huggingface.co/songkey/"
 REPOSITORIES = (
@@ -49,8 +50,8 @@ class Version:
         return tuple(filter(None, (getattr(self, column) for column in REPOSITORIES)))
 
 
-_EULER = {"sampler": "euler", "scheduler": "normal", "black_null": True}
-_V5 = {
+_EULER: dict[str, Any] = {"sampler": "euler", "scheduler": "normal", "black_null": True}
+_V5: dict[str, Any] = {
     "coefficients_drive": "hm5_control_base", "motion_drive": "hm5_control_base", "motion": "hm5_motion",
     "video_sampler": "dpmpp_2m_sde", "video_scheduler": "sgm_uniform",
 }  # fmt: skip

@@ -132,10 +132,11 @@ def _there(target: TargetDevice) -> dict:
 
 def evenly(frames: Frames) -> slice | None:
     """The slice of evenly spaced, increasing frames; None for others."""
-    step = frames[1] - frames[0] if len(frames) > 1 else 1
+    first, last = frames[0], frames[-1]
+    step = frames[1] - first if len(frames) > 1 else 1
     if step < 1 or any(b - a != step for a, b in zip(frames, frames[1:])):
         return None
-    return slice(frames[0], frames[-1] + 1, step)
+    return slice(first, last + 1, step)
 
 
 def consecutive(frames: list[int]) -> list[slice]:

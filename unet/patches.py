@@ -7,7 +7,7 @@ before the UNet stores its skip, so the skip contains the drive; reference and m
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -54,7 +54,7 @@ class Call(NamedTuple):
         """Run everything, where no skip is stored (mid, up)."""
         return self.after_skip(boundary, self.before_skip(boundary, h))
 
-    def only(self, patch: WeightedPatch, boundary: str, h: Tensor) -> Tensor:
+    def only(self, patch: WeightedPatch, boundary: Any, h: Tensor) -> Tensor:
         """Run one patch, if it is active in this call."""
         for weighted, prepared, weight in self.acting:
             if weighted is patch:
@@ -85,12 +85,15 @@ class Patch(Protocol):
     release: free what a run kept
     """
 
-    order: int
-    sites: Container[str]
+    @property
+    def order(self) -> int: ...
 
-    def prepare(self, rows: Rows, target: TargetDevice) -> Any: ...
+    @property
+    def sites(self) -> Collection[Any]: ...
 
-    def __call__(self, boundary: str, h: Tensor, prepared: Any, call: Call) -> Tensor: ...
+    def prepare(self, rows: Rows, target: TargetDevice, /) -> Any: ...
+
+    def __call__(self, boundary: Any, h: Tensor, prepared: Any, call: Call, /) -> Tensor: ...
 
     def release(self) -> None: ...
 
@@ -100,7 +103,7 @@ class Capture:
 
     order = CAPTURE
 
-    def __init__(self, sites: Container[str] = BOUNDARIES):
+    def __init__(self, sites: Collection[str] = BOUNDARIES):
         self.sites = sites
         self.features: dict[str, Tensor] = {}
 
@@ -156,7 +159,7 @@ class WeightedPatch:
         mask, weight = self._mask_of(rows, target), self._row_weights.at(frames, step, target)
         return self, self.patch.prepare(rows, target), _product(mask, weight)
 
-    def __call__(self, boundary: str, h: Tensor, prepared: Any, weight: Tensor | None, call: Call) -> Tensor:
+    def __call__(self, boundary: Any, h: Tensor, prepared: Any, weight: Tensor | None, call: Call) -> Tensor:
         """h (B, C, H, W) -> h + strength * (patched - h); weight (B or 1, 1, H', W') is resized to h."""
         strength = self.strength * self.strengths.at_boundary(boundary)
         if boundary not in self.patch.sites or not strength:

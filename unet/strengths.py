@@ -31,19 +31,20 @@ class Strengths:
     schedule: tuple[float, ...] = ()
 
     def at_boundary(self, boundary: object) -> float:
-        return self.boundaries.get(boundary, 1.0)
+        return self.boundaries.get(boundary, 1.0) if isinstance(boundary, str) else 1.0
 
     def at_step(self, run: Run | None, sigma: float | None) -> float:
         """Factor at this noise level; 1 outside a run."""
         if self.steps is None or run is None:
             return 1.0
+        assert sigma is not None, "inside of a run every call has a noise level"
         place = self._step_percent(sigma) if self.schedule else 100 * run.percent_of(sigma)
         return self.steps.at(round(place, PLACES))[0]
 
     def _step_percent(self, sigma: float) -> float:
         """Percent of the schedule's steps at a noise level, interpolated between steps."""
-        steps = sorted((level, step) for step, level in enumerate(self.schedule))
-        return percent(float(np.interp(sigma, *zip(*steps))), len(self.schedule))
+        levels, steps = zip(*sorted((level, step) for step, level in enumerate(self.schedule)))
+        return percent(float(np.interp(sigma, levels, steps)), len(self.schedule))
 
     def in_frames(self, rows: Rows) -> tuple[float, ...]:
         """Factor per item of a call. Raises FrameCountError for a list that is not as long as the clip."""

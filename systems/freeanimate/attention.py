@@ -54,10 +54,10 @@ class AnchoredAttention(AttentionPatch):
         if reading is None:
             return n, keys, values
         maps = reading.self_maps if n.shape[1] <= self.largest_map else torch.arange(len(n), device=n.device)
-        anchored = reading.anchors is not None and level_of(place) >= self.level
-        if anchored:
-            mapped = torch.cat([keys[maps], keys[reading.anchors[maps]]], dim=1)
-            return n[maps], mapped, torch.cat([values, values[reading.anchors]], dim=1)
+        anchors = reading.anchors if level_of(place) >= self.level else None
+        if anchors is not None:
+            mapped = torch.cat([keys[maps], keys[anchors[maps]]], dim=1)
+            return n[maps], mapped, torch.cat([values, values[anchors]], dim=1)
         return n[maps], keys[maps], values
 
     def cross_inputs(self, place: Place, n: Tensor, keys: Tensor, values: Tensor, call: AttentionCall):

@@ -121,15 +121,17 @@ class AnchorItems:
     ) -> Tensor:
         sigma = float(options["sigmas"].max())
         rows = rows_of(options, len(x))
-        maps = self.preview.maps(rows, sigma) if self.preview else None
+        preview = self.preview
+        maps = preview.maps(rows, sigma) if preview else None
         if not acts_in(self.percent_range, run_of(options), sigma) or not (self.reference or maps):
             return executor(x, timesteps, context, y, control, options, **others)
-        if maps and not maps.text:
-            context = _repeated(context, self.preview.trajectory.context.shape[1])
-        anchors = self._anchors(rows.chunk, sigma, timesteps, context)
-        preview = self.preview.items(rows, sigma, timesteps, context.shape[1], bool(anchors)) if maps else []
-        per_chunk = _items_per_chunk(len(x) // rows.chunk, bool(anchors), len(preview))
-        latents, times, texts = zip(*(item.like(x, timesteps, context) for item in [*anchors, *preview]))
+        if preview and maps and not maps.text:
+            context = _repeated(context, preview.trajectory.context.shape[1])
+        anchors, shown = self._anchors(rows.chunk, sigma, timesteps, context), []
+        if preview and maps:
+            shown = preview.items(rows, sigma, timesteps, context.shape[1], bool(anchors))
+        per_chunk = _items_per_chunk(len(x) // rows.chunk, bool(anchors), len(shown))
+        latents, times, texts = zip(*(item.like(x, timesteps, context) for item in [*anchors, *shown]))
         items = ExtraItems(per_chunk, torch.cat(latents), torch.cat(times), torch.cat(texts))
         reading = _reading(rows, bool(anchors), maps, x.device)
         conditions = [*(options.get("cond_or_uncond") or (COND,)), *([COND] if maps else [])]

@@ -66,6 +66,7 @@ class Trajectory:
 
     def anchor_at(self, level: int) -> Tensor:
         """(1, 4, h, w) of the reference in the UNet's own scale."""
+        assert self.anchor is not None, "inverted with a reference"
         return in_unet_scale(self.anchor[level], self.sigmas[level])
 
 

@@ -7,6 +7,7 @@ UNet batch, n cells, C channels of a block, D width of the text, h heads.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -76,7 +77,10 @@ class WPlus(nn.Module):
 
     def sites(self) -> dict[tuple[str, int, int], ResidualAttention]:
         """The attentions by place."""
-        return {place: self.wplus_adapter[str(number)] for number, place in PLACES.items()}
+        return {
+            place: cast(ResidualAttention, self.wplus_adapter[str(number)])
+            for number, place in PLACES.items()
+        }
 
 
 class WPlusFileError(ModelFileError):

@@ -92,4 +92,7 @@ class WPlusPatch(AttentionPatch):
 
 def waits(delay: float, run: Run | None, sigma: float | None) -> bool:
     """Whether a noise level lies in the first `delay` 0..1 of the sampling; never if it is 0, or outside a run."""
-    return bool(delay) and run is not None and run.percent_of(sigma) <= delay + SAME_PERCENT
+    if not delay or run is None:
+        return False
+    assert sigma is not None, "inside of a run every call has a noise level"
+    return run.percent_of(sigma) <= delay + SAME_PERCENT

@@ -80,7 +80,9 @@ class _Named(nn.Module):
             return
         if first not in self._modules:
             self.add_module(first, _Named())
-        self._modules[first].put(rest, module)
+        child = self._modules[first]
+        assert isinstance(child, _Named)
+        child.put(rest, module)
 
 
 class DynamicsAdapter(_Named):

@@ -10,7 +10,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ...errors import SizeError
@@ -86,6 +85,7 @@ class Dynamics(AttentionPatch):
     def self_output(self, place: Place, out: Tensor, call: AttentionCall) -> Tensor:
         """Adds what frames and reference take from the reference."""
         n = call.options.pop(NORMED)
+        assert call.layout is not None, "`call` lays the reference out"
         own, (_, reference) = _block(call.options[UNET], place).attn1, call.layout.split(n)
         keys, values = own.to_k(reference), own.to_v(reference)
         return out + self.strength * self.adapter.reference[place](n, keys, values, call.options["n_heads"])
@@ -108,8 +108,7 @@ def attach(patcher: Any, dynamics: Dynamics, attention: Callable, patchers: tupl
     comfy_attention.bind(patcher, [dynamics], attention, patchers)
 
 
-def _block(unet: torch.nn.Module, place: Place) -> torch.nn.Module:
+def _block(unet: Any, place: Place) -> Any:
     """The transformer block at a place."""
-    return next(
-        layer for layer in block_at(unet, place) if hasattr(layer, "transformer_blocks")
-    ).transformer_blocks[0]
+    layers: Any = block_at(unet, place)
+    return next(layer for layer in layers if hasattr(layer, "transformer_blocks")).transformer_blocks[0]

@@ -69,7 +69,8 @@ class Resampler(nn.Module):
         """states (B, m, embedding), the last but one of CLIP's -> tokens (B, queries, out)."""
         picture = self.proj_in(states)
         tokens = self.latents.to(picture).expand(len(picture), -1, -1)
-        for attention, feed_forward in self.layers:
+        for layer in self.layers:
+            attention, feed_forward = layer.children()
             tokens = tokens + attention(picture, tokens)
             tokens = tokens + feed_forward(tokens)
         return self.norm_out(self.proj_out(tokens))

@@ -40,11 +40,12 @@ class View(NamedTuple):
     @property
     def shown(self) -> Size:
         """(height, width) of what is shown."""
-        return self.size if self.area is None else tuple(self.area[:2])
+        return self.size if self.area is None else (self.area.height, self.area.width)
 
     def pixels(self, picture: Tensor) -> Tensor:
         """What is shown of a picture (n, C, h, w) at any resolution, in pixels."""
-        whole = resized(picture, tuple(CELL * side for side in self.size))
+        height, width = self.size
+        whole = resized(picture, (CELL * height, CELL * width))
         return whole if self.area is None else cut(whole, Area(*(CELL * side for side in self.area)))
 
     def whole(self, boundary: str) -> Size:
@@ -56,9 +57,10 @@ class View(NamedTuple):
         resized it inside of the UNet. A part that begins between two cells begins at the nearer one."""
         shown = _halved(self.shown, HALVINGS[boundary])
         seen = seen or shown
-        whole = tuple(
+        height, width = (
             max(round(w * a / b), a) for w, a, b in zip(self.whole(boundary), seen, shown, strict=True)
         )
+        whole = height, width
         starts = (0, 0) if self.area is None else self.area[2:]
         begin = (
             min(round(start * w / full), w - a)
@@ -70,8 +72,8 @@ class View(NamedTuple):
 def notice_size(features: Mapping[str, Tensor], view: View, what: str, remedy: str) -> None:
     """Log that block boundary -> features (n, C, h, w) were made at another size than is sampled. Raises SizeError where the picture has
     another shape. `remedy` ends the message."""
-    boundary = min(features, key=HALVINGS.get)
-    size, whole = tuple(features[boundary].shape[-2:]), view.whole(boundary)
+    boundary = min(features, key=HALVINGS.__getitem__)
+    size, whole = size_of(features[boundary]), view.whole(boundary)
     if size == whole:
         return
     cell = CELL * 2 ** HALVINGS[boundary]
@@ -85,6 +87,12 @@ def notice_size(features: Mapping[str, Tensor], view: View, what: str, remedy: s
     log.warning("The %s was %s: it is resized. For the best picture %s.", what, sizes, remedy)
 
 
+def size_of(features: Tensor) -> Size:
+    """(h, w) of features (..., h, w)."""
+    height, width = features.shape[-2:]
+    return height, width
+
+
 def fitted(features: Tensor, boundary: str, view: View) -> Tensor:
     """features (n, C, h, w) of the whole picture at any size -> (n, C, h', w') of what the chunk shows."""
     whole, part = view.at(boundary)
@@ -93,7 +101,7 @@ def fitted(features: Tensor, boundary: str, view: View) -> Tensor:
 
 def resized(features: Tensor, size: Size) -> Tensor:
     """features (n, C, h, w) -> (n, C, *size), as they are where they have that size."""
-    if tuple(features.shape[-2:]) == tuple(size):
+    if size_of(features) == tuple(size):
         return features
     return F.interpolate(features, size=size, mode="bilinear", align_corners=False)
 
@@ -104,4 +112,5 @@ def cut(features: Tensor, part: Area) -> Tensor:
 
 
 def _halved(size: Size, times: int) -> Size:
-    return tuple(-(-side // 2**times) for side in size)
+    height, width = (-(-side // 2**times) for side in size)
+    return height, width

@@ -71,7 +71,8 @@ class Run:
     def of(cls, guider: Any, latent: Tensor) -> Run:
         """The run of a guider over latents (n, 4, h, w)."""
         _part_ids(guider)
-        size = tuple(latent.shape[-2:])
+        height, width = latent.shape[-2:]
+        size = height, width
         conditions = {
             entry["uuid"]: Condition(name, _inside(entry.get("area"), size))
             for name, entries in guider.conds.items()
@@ -99,6 +100,7 @@ def acts_in(percent_range: tuple[float, float] | None, run: Run | None, sigma: f
     """Whether the percent range (start, end), 0..1, includes this noise level. Always true for None, and outside a run."""
     if percent_range is None or run is None:
         return True
+    assert sigma is not None, "inside of a run every call has a noise level"
     first, last = map(run.sigma_of, percent_range)
     return first >= sigma >= last
 

@@ -206,7 +206,7 @@ def cut_conds(
 
 
 def publish_window(
-    executor: Callable, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping
+    executor: Callable, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: dict
 ) -> list[Tensor]:
     """CALC_COND_BATCH wrapper: inside any context window, pass each ControlNet the pictures of its frames, and publish the window in
     `ad_params` as AnimateDiff-Evolved does, where IPAdapter and Advanced-ControlNet read it.

@@ -82,8 +82,10 @@ class AttentionPatchSet:
     def acting(self, method: str, options: dict) -> Iterator[tuple[Callable, Place, AttentionCall]]:
         """The method of every active patch, with the place and the call to pass to it."""
         place = PLACES.get(options["block"])
+        if place is None:
+            return
         call = options[KEY]._replace(layout=layout_of(options), options=options)
-        for patch in self.patches if place else ():
+        for patch in self.patches:
             if hasattr(patch, method) and acts_in(patch.percent_range, call.run, call.sigma):
                 yield getattr(patch, method), place, call
 
@@ -127,7 +129,8 @@ class TextAttention:
         earlier: Callable | None = None,
         later: Iterable[tuple[Callable, dict]] = (),
     ):
-        self.binding, self.earlier, self.later = binding, earlier, list(later)
+        self.binding, self.later = binding, list(later)
+        self.earlier: Any = earlier  # another pack's, which may have models of its own
 
     def add(self, callback: Callable, **settings) -> None:
         """Register callback(out, q, k, v, options, **settings) -> a tensor to add; settings hold `sigma_start` and `sigma_end`."""
@@ -138,8 +141,9 @@ class TextAttention:
         if self.earlier is None:
             out = self._attention(q, k, v, options)
         elif layout := layout_of(options):
-            extra = [layout.split(rows)[1] for rows in (q, k, v)]
-            out = layout.join(self.earlier(*own, frame_options), self._attention(*extra, options))
+            extra_q, extra_k, extra_v = (layout.split(rows)[1] for rows in (q, k, v))
+            extra = self._attention(extra_q, extra_k, extra_v, options)
+            out = layout.join(self.earlier(*own, frame_options), extra)
         else:
             out = self.earlier(q, k, v, options)
         out = self.binding.cross_heads(q, out, options)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..clip.fit import size_of
 from ..clip.frames import COND, rows_of
 from ..clip.run import NOISE_LEVEL, publish_run
 from ..clip.windows import publish_window
@@ -127,7 +128,7 @@ def reserve_memory(executor: Callable, model: Any, noise_shape: Sequence[int], *
 
 
 def read_noise_level(
-    executor: Callable, x: Tensor, timestep: Tensor, model_options: Mapping, *args, **kwargs
+    executor: Callable, x: Tensor, timestep: Tensor, model_options: dict, *args, **kwargs
 ) -> Tensor:
     """PREDICT_NOISE wrapper: read the noise level once per step, only if a patch has a percent range or follows the steps, because
     reading it causes a GPU synchronisation."""
@@ -156,7 +157,7 @@ def prepare_call(
     """
     if binding := _binding(transformer_options):
         kwargs[KEY] = binding.prepare(
-            transformer_options, x.shape[0], binding.target(executor.class_obj, x), tuple(x.shape[-2:])
+            transformer_options, x.shape[0], binding.target(executor.class_obj, x), size_of(x)
         )
     return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
 

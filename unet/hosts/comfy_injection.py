@@ -110,7 +110,7 @@ def attach(
         patcher.set_model_forward_timestep_embed_patch((Marker, handle))
 
 
-def block_at(unet: nn.Module, place: Place) -> nn.Sequential:
+def block_at(unet: Any, place: Place) -> nn.Sequential:
     """(side, block, layer) of diffusers as ComfyUI counts: three blocks a level, on the way down the third is a Downsample."""
     side, block, layer = place
     if side == "mid":

@@ -18,9 +18,7 @@ from ..patches import Call, Capture, PatchSet, WeightedPatch
 
 
 @contextmanager
-def bound(
-    unet: nn.Module, patches: Iterable[WeightedPatch], options: Mapping[str, Any]
-) -> Iterator[nn.Module]:
+def bound(unet: Any, patches: Iterable[WeightedPatch], options: Mapping[str, Any]) -> Iterator[nn.Module]:
     """While open, every call of `unet` runs the patches; afterwards the UNet is as it was.
 
     options: as ComfyUI's transformer_options: `cond_or_uncond`, `context_window`; inside a run also the run, `uuids` and `sigmas`.
@@ -58,7 +56,7 @@ def plain_features(unet: nn.Module, latents: Tensor, context: Tensor, side: int 
 class _Binding:
     def __init__(self, patches: PatchSet, options: Mapping[str, Any]):
         self.patch_set, self.options = patches, options
-        self.call: Call | None = None
+        self.call = Call(0)  # of the UNet call that runs
 
     def begin(self, module: nn.Module, args: tuple, emb: Tensor) -> None:
         rows, target = rows_of(self.options, emb.shape[0]), TargetDevice(emb.device, emb.dtype)

@@ -40,7 +40,7 @@ def moving(unet: nn.Module, weighted: WeightedPatch, options: Mapping[str, Any])
             hook.remove()
 
 
-def _layer(unet: nn.Module, place: Place) -> nn.Module:
+def _layer(unet: Any, place: Place) -> nn.Module:
     """The last module of a layer: its transformer, or its ResNet block where the UNet's block has no attention."""
     side, index, layer = place
     block = unet.mid_block if side == "mid" else {"down": unet.down_blocks, "up": unet.up_blocks}[side][index]

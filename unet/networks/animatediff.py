@@ -74,7 +74,9 @@ class TemporalTransformer(nn.Module):
     @property
     def longest(self) -> int:
         """Most frames that the positional table holds."""
-        return self.transformer_blocks[0].pos_embed.pe.shape[1]
+        block = self.transformer_blocks[0]
+        assert isinstance(block, TemporalBlock)
+        return block.pos_embed.trained_length
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
         """x (b f, c, h, w) with f = frames -> the same shape. Raises SettingError for more frames than the table holds."""
@@ -163,9 +165,9 @@ def diffusers_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 f'The two positional tables of "{name}" differ; AnimateDiff files hold the same table twice.'
             )
         renamed[name] = tensor
-    for key in [key for key in renamed if MODULE.match(key) and key.endswith(".proj_in.weight")]:
-        table = MODULE.match(key).group() + TABLE
-        if table not in renamed:
+    for key in list(renamed):
+        module = MODULE.match(key)
+        if module and key.endswith(".proj_in.weight") and (table := module.group() + TABLE) not in renamed:
             renamed[table] = SinusoidalTable(renamed[key].shape[0], TABLE_LENGTH).pe
     return renamed
 

@@ -34,6 +34,8 @@ class SinusoidalTable(nn.Module):
     the official code stops there.
     """
 
+    pe: Tensor
+
     def __init__(self, dim: int, length: int):
         super().__init__()
         self.register_buffer("pe", _interleaved(torch.arange(length), dim)[None])
@@ -112,7 +114,8 @@ class Attention(nn.Module):
         keys, values = keys_values or self.keys_values(x)
         queries = self._split(self.to_q(x))
         lead = queries.shape[:-3]
-        out = F.scaled_dot_product_attention(*(t.reshape(-1, *t.shape[-3:]) for t in (queries, keys, values)))
+        queries, keys, values = (t.reshape(-1, *t.shape[-3:]) for t in (queries, keys, values))
+        out = F.scaled_dot_product_attention(queries, keys, values)
         return self.to_out[0](out.unflatten(0, lead).transpose(-2, -3).flatten(-2))
 
 
