@@ -39,7 +39,8 @@ def shown(frame: av.VideoFrame, pixel_aspect: float, context) -> CodedFrame | Rg
     matrix = _display_matrix(frame)
     if frame.format.is_rgb or frame.format.has_palette:
         pixels = frame.to_ndarray(format="rgb24")
-        return RgbFrame(_transformed(pixels, pixels.shape[:2], pixel_aspect, matrix))
+        height, width = pixels.shape[:2]
+        return RgbFrame(_transformed(pixels, (height, width), pixel_aspect, matrix))
     colour = _colour(frame, context)
     planar = _planar(frame, colour)
     colour = Colour(
@@ -49,9 +50,9 @@ def shown(frame: av.VideoFrame, pixel_aspect: float, context) -> CodedFrame | Rg
     if len(planes) < 3:
         neutral = np.full((1, 1), 128 << (colour.bits - 8), planes[0].dtype)
         planes = [planes[0], neutral, neutral]
-    size = planes[0].shape
+    height, width = planes[0].shape
     return CodedFrame(
-        [_transformed(plane, size, pixel_aspect, matrix) for plane in planes], colour.known(size[0])
+        [_transformed(plane, (height, width), pixel_aspect, matrix) for plane in planes], colour.known(height)
     )
 
 

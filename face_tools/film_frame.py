@@ -97,11 +97,11 @@ def _ratio(planes: list[np.ndarray]) -> tuple[float, float]:
 
 
 def _stored(planes: list[np.ndarray], colour: Colour, halved: bool) -> CodedFrame:
-    height, width = planes[0].shape
+    (height, width), (h, w) = planes[0].shape, planes[1].shape
     if halved and height % 2 == width % 2 == 0:
         size = width // 2, height // 2
     elif _ratio(planes) in FORMATS:
-        size = planes[1].shape[::-1]
+        size = w, h
     else:
         size = width, height
     return CodedFrame([rounded(planes[0]), *(rounded(_resized(plane, size)) for plane in planes[1:])], colour)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
+from numpy.typing import ArrayLike
+
+Angles = TypeVar("Angles", float, np.ndarray)
 
 
-def rotation_matrix(angles: np.ndarray) -> np.ndarray:
+def rotation_matrix(angles: ArrayLike) -> np.ndarray:
     """R = Rz(roll) Ry(yaw) Rx(pitch) on column vectors, from (..., 3) radians (pitch, yaw, roll) to (..., 3, 3)."""
     angles = np.asarray(angles, np.float64)
     (cx, cy, cz), (sx, sy, sz) = np.moveaxis(np.cos(angles), -1, 0), np.moveaxis(np.sin(angles), -1, 0)
@@ -27,7 +32,7 @@ def rotation_angles(matrix: np.ndarray) -> np.ndarray:
     ], -1)  # fmt: skip
 
 
-def wrapped(angles: np.ndarray) -> np.ndarray:
+def wrapped(angles: Angles) -> Angles:
     """Radians brought into -pi..pi."""
     return (angles + np.pi) % (2 * np.pi) - np.pi
 

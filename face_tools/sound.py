@@ -196,11 +196,11 @@ def _timed(file: File, form: Form, begin: float) -> Iterator[tuple[float, np.nda
     """(C, T) float32 pieces in `form` from before `begin` on, each with its time in seconds."""
     with opened(file) as container:
         stream = sound_stream(container)
-        resampler = read = None
+        resampler, read = None, None
         end = 0.0
         for frame in go_before(container, stream, begin, decode=_decoded):
             kind = frame.format.name, frame.layout.name, frame.sample_rate
-            if kind != read:  # broadcasts change from 5.1 to stereo and back
+            if resampler is None or kind != read:  # broadcasts change from 5.1 to stereo and back
                 resampler, read = av.AudioResampler(format="flt", layout=form.layout, rate=form.rate), kind
             time = end if frame.time is None else frame.time
             for piece in resampler.resample(frame):

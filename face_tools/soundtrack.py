@@ -9,12 +9,13 @@ from itertools import islice
 
 import av
 import numpy as np
+from av.container import OutputContainer
 
 from .sound import BLOCK, Carrier, Form, finite, form_of, frame_of, layout_of, pieces, resampled
 from .video_source import JOINABLE, File, first_picture, opened, sound_stream
 
 Soundtrack = Callable[
-    [av.container.OutputContainer], Iterator[av.Packet]
+    [OutputContainer], Iterator[av.Packet]
 ]  # adds its stream, then gives its packets in order
 
 # What comes back from an .mp4 under its own name. AAC also takes others, whose channels then have no names.
@@ -83,7 +84,9 @@ def _encode(stream, parts: Iterable[np.ndarray], form: Form) -> Iterator[av.Pack
 def _lossless_format(file: File) -> str | None:
     """FFmpeg's sample format in which FLAC keeps a file's sound; None where that is lossy already."""
     with opened(file) as container:
-        context = sound_stream(container).codec_context
+        stream = sound_stream(container)
+        assert stream is not None, "asked of a file with sound"
+        context = stream.codec_context
         if not context.name.startswith(LOSSLESS):
             return None
         return "s16" if context.format.name.startswith(("u8", "s16")) else "s32"

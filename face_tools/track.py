@@ -135,7 +135,7 @@ class FaceTrack:
     @property
     def own_rotation(self) -> np.ndarray:
         """(F, 3) rotation with the tracker's own zero: its inverse turns the landmarks upright."""
-        return self.rotation + np.float32([self.pitch_zero, 0, 0])
+        return self.rotation + np.array([self.pitch_zero, 0, 0], np.float32)
 
     def uncropped(self) -> "FaceTrack":
         """The track without the squares of its crop, as if its frames were whole."""

@@ -6,6 +6,7 @@ import io
 import os
 import zipfile
 import zlib
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -96,16 +97,21 @@ def load(path: str | os.PathLike) -> FaceTrack:
         raise TrackFileError(f"{path} holds no usable face track: {error}", str(path)) from None
 
 
-def _track(data: dict[str, np.ndarray]) -> FaceTrack:
+def _sides(values: np.ndarray) -> Any:
+    """(width, height); the track checks that these are two."""
+    return tuple(int(side) for side in values)
+
+
+def _track(data: dict[str, Any]) -> FaceTrack:
     return FaceTrack(
         source=_word(data["source"]),
         scheme=_word(data["scheme"]),
         fps=float(data["fps"]),
-        size=tuple(int(side) for side in data["size"]),
+        size=_sides(data["size"]),
         valid=data["valid"],
         notes=tuple(map(_word, data.get("notes", ()))),
         pitch_zero=float(data.get("pitch_zero", 0.0)),
-        whole=tuple(int(side) for side in data["whole"]) if "whole" in data else None,
+        whole=_sides(data["whole"]) if "whole" in data else None,
         **{name: data[name] for name in ROWS if name in data},
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import comfy.supported_models
 
 from ..errors import (
@@ -21,7 +23,7 @@ LEAST = 8  # cells of a latent's side: the UNet halves it three times
 
 def require_sd15(model) -> None:
     """Raise ModelError unless the MODEL is a plain SD1.5 UNet."""
-    config = getattr(model.model, "model_config", None)
+    config: Any = getattr(model.model, "model_config", None)
     if not isinstance(config, comfy.supported_models.SD15):
         raise ModelError(
             f"SK Portrait works on SD1.5; this MODEL is {type(config).__name__}. Load an SD1.5 checkpoint.",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import ModelError
 from ..unet.clip.fit import CELL, fitted, notice_size, resized, size_of
@@ -149,7 +149,7 @@ class DrivePatch:
 
 
 def encode(
-    encoder: nn.Module,
+    encoder: Callable[[Tensor, Expression], Mapping[str, Tensor]],
     pictures: Tensor,
     expression: Expression,
     null_motion: Tensor | None = None,

@@ -129,10 +129,7 @@ def compare(evidence: Evidence, borders: Sequence[int] = (), error: TrackerError
         gains=_over_curves(evidence, gain),
         late=faults.delay(evidence),
         shakes=(shake(driver, at), shake(result, at)),
-        flickers=tuple(
-            NAN if motion is None else motion.mean_flicker
-            for motion in (evidence.driver_motion, evidence.motion)
-        ),
+        flickers=(_flicker(evidence.driver_motion), _flicker(evidence.motion)),
         seams=_seams(evidence.motion, evidence.driver_motion, borders),
         face_expression=_face_expression(evidence),
         faults=faults.find(evidence),
@@ -141,13 +138,17 @@ def compare(evidence: Evidence, borders: Sequence[int] = (), error: TrackerError
     )
 
 
+def _flicker(motion: Motion | None) -> float:
+    return NAN if motion is None else motion.mean_flicker
+
+
 def _over_curves(evidence: Evidence, measure) -> dict[str, float]:
     pairs = {name: evidence.curve(name) for name in CURVES}
     return {name: NAN if pair is None else measure(*pair) for name, pair in pairs.items()}
 
 
 def _expression(driver: FaceTrack, result: FaceTrack, names: Sequence[str]) -> np.ndarray:
-    if not names:
+    if not names or driver.coefficients is None or result.coefficients is None:
         return np.full(len(driver), NAN)
     columns = [ARKIT_51.index(name) for name in names]
     return expression_distance(result.coefficients[:, columns], driver.coefficients[:, columns])

@@ -36,10 +36,14 @@ class Curve:
     def of(self, track: FaceTrack) -> np.ndarray | None:
         """(F,) float64: degrees, or the group's level; None if the track has no coefficients."""
         if self.angle is not None:
-            return np.degrees(track.rotation[:, self.angle].astype(np.float64))
+            return self.degrees(track)
         if track.coefficients is None:
             return None
-        return _mean(track, self.plus) - _mean(track, self.minus)
+        return _mean(track.coefficients, self.plus) - _mean(track.coefficients, self.minus)
+
+    def degrees(self, track: FaceTrack) -> np.ndarray:
+        """(F,) float64 of an angle, which every track has."""
+        return np.degrees(track.rotation[:, self.angle].astype(np.float64))
 
 
 def _sides(*names: str) -> tuple[str, ...]:
@@ -106,7 +110,7 @@ def _shifted_error(a: np.ndarray, b: np.ndarray, shift: int) -> float:
     return float(((late - early) ** 2).mean())
 
 
-def _mean(track: FaceTrack, names: tuple[str, ...]) -> np.ndarray | float:
+def _mean(coefficients: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     if not names:
-        return 0.0
-    return track.coefficients[:, [ARKIT_51.index(name) for name in names]].astype(np.float64).mean(1)
+        return np.zeros(len(coefficients))
+    return coefficients[:, [ARKIT_51.index(name) for name in names]].astype(np.float64).mean(1)

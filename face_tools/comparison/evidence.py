@@ -78,7 +78,7 @@ class Evidence:
     def curve(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
         """A curve of the driver and of the result over the frames `at`, or None if one of them has no
         coefficients."""
-        both = [CURVES[name].of(track) for track in (self.driver, self.result)]
-        if any(values is None for values in both):
+        driver, result = (CURVES[name].of(track) for track in (self.driver, self.result))
+        if driver is None or result is None:
             return None
-        return both[0][self.at], both[1][self.at]
+        return driver[self.at], result[self.at]

@@ -76,7 +76,8 @@ def mirrored(evidence: Evidence) -> Iterator[Fault]:
     frames = _mirrored_frames(evidence)
     if frames:
         yield Fault("mirrored", "The picture is mirrored", tuple(frames))
-    turns = [np.stack([evidence.curve(name)[side] for name in ("yaw", "roll")]) for side in (0, 1)]
+    tracks, angles = (evidence.driver, evidence.result), (CURVES["yaw"], CURVES["roll"])
+    turns = [np.stack([angle.degrees(track)[evidence.at] for angle in angles]) for track in tracks]
     apart, turned = (float(np.abs(sign * turns[1] - turns[0]).sum(0).mean()) for sign in (1, -1))
     if apart > MIRRORED_DEGREES and turned < MIRRORED_SHARE * apart:
         text = f"The whole clip is mirrored: yaw and roll are {apart:.0f} degrees off"
@@ -163,7 +164,8 @@ def delay(evidence: Evidence) -> int:
     ]
     if not lively or not evidence.at.all() or len(evidence.at) < 12:
         return 0
-    return lag(*(np.stack(side, 1) for side in zip(*lively)))
+    driver, result = (np.stack(side, 1) for side in zip(*lively))
+    return lag(driver, result)
 
 
 def _frozen_runs(evidence: Evidence) -> list[tuple[int, int]]:

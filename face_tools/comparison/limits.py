@@ -39,13 +39,13 @@ def compared(driver: FaceTrack, result: FaceTrack, at: np.ndarray) -> list[str]:
     can be read."""
     if driver.coefficients is None or result.coefficients is None:
         return []
-    read = result.coefficients[at]
+    asked, read = driver.coefficients[at], result.coefficients[at]
     estimated = is_approximate(result)
 
     def counts(column: int, name: str) -> bool:
         if name in NEVER_READ or estimated and not read[:, column].any():
             return False
-        return max(span(driver.coefficients[at, column]), span(read[:, column])) > STILL
+        return max(span(asked[:, column]), span(read[:, column])) > STILL
 
     return [name for column, name in enumerate(ARKIT_51) if counts(column, name)]
 
@@ -84,10 +84,10 @@ def tracker_error(source: Source, frames: Iterable[np.ndarray]) -> TrackerError 
         seen, other = source.glance(frame), source.glance(np.ascontiguousarray(frame[:, ::-1]))
         if len(seen) != 1 or len(other) != 1:
             continue
-        turned = mirrored_face(other[0])
-        poses.append(pose_distance(*(np.degrees(face.rotation) for face in (seen[0], turned))))
-        if turned.coefficients is not None:
-            expressions.append(expression_distance(seen[0].coefficients, turned.coefficients))
+        face, turned = seen[0], mirrored_face(other[0])
+        poses.append(pose_distance(np.degrees(face.angles), np.degrees(turned.angles)))
+        if face.coefficients is not None and turned.coefficients is not None:
+            expressions.append(expression_distance(face.coefficients, turned.coefficients))
     if not poses:
         return None
     shared = np.sqrt(2)
@@ -100,5 +100,9 @@ def mirrored_face(face: Face) -> Face:
     are."""
     coefficients = None if face.coefficients is None else face.coefficients[MIRRORED]
     return Face(
-        face.landmarks, face.rotation * np.float32([1, -1, -1]), face.translation, coefficients, face.score
+        face.landmarks,
+        face.angles * np.array([1, -1, -1], np.float32),
+        face.translation,
+        coefficients,
+        face.score,
     )

@@ -34,7 +34,7 @@ class Rule:
 
     def weights(self, count: int) -> np.ndarray:
         """(count,) 1 where the rule holds, 0 where it does not, a ramp between."""
-        if self.first is None:
+        if self.first is None or self.last is None:
             return np.ones(count)
         rows = np.arange(count)
         away = np.maximum(self.first - rows, rows - self.last).clip(0)
@@ -70,7 +70,7 @@ def _rule(part: str) -> Rule:
     last = int(found["last"]) if found["last"] else first
     if max(abs(scale), abs(offset)) > LARGEST:
         raise TrackTextError(f"{_short(part)} holds a number beyond {LARGEST:,.0f}.", part)
-    if first is not None and last < first:
+    if first is not None and last is not None and last < first:
         raise TrackTextError(f"{part!r} ends at frame {last}, before it starts at {first}.", part)
     return Rule(matching_names(found["name"]), scale, offset, first, last)
 

@@ -124,7 +124,7 @@ def cross_fade(a: FaceTrack, b: FaceTrack, frames: int) -> FaceTrack:
 
 def joined(parts: list[FaceTrack], notes: tuple[str, ...]) -> FaceTrack:
     """Tracks of one source, one after the other."""
-    parts = _with_equal_frames(*parts)
+    parts = list(_with_equal_frames(*parts))
     rows = {name: [getattr(part, name) for part in parts] for name in ("valid", *ROWS)}
     arrays = {
         name: None if any(p is None for p in pieces) else np.concatenate(pieces)

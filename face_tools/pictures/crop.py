@@ -188,7 +188,7 @@ class Crop(Window):
 
     def squares(self, count: int) -> np.ndarray:
         """(count, 3) float32 x, y and side of the square in every frame."""
-        return np.tile(np.float32([self.x, self.y, self.side]), (count, 1))
+        return np.tile(np.array([self.x, self.y, self.side], np.float32), (count, 1))
 
     def track(self, track: FaceTrack) -> FaceTrack:
         """The track as seen in the crop: landmarks, box and translation move, the rest stays."""

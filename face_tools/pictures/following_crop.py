@@ -128,7 +128,8 @@ class FollowingCrop:
 
     def of(self, k: int) -> Square:
         """The square of frame k."""
-        return Square(*map(float, self.path[k]), self.size, self.frame)
+        left, top, side = map(float, self.path[k])
+        return Square(left, top, side, self.size, self.frame)
 
     def check(self, frame: np.ndarray) -> None:
         """Raise TrackError unless the (H, W, C) picture has the size that the crop was made for."""
@@ -171,11 +172,12 @@ def following_crop(track: FaceTrack, rule: CropRule, size: int = 512) -> Followi
 
 def saved_crop(track: FaceTrack) -> Crop | FollowingCrop:
     """The crop that a track was cropped by, from its squares. Raises TrackError where it has none."""
-    if track.crop is None:
+    if track.crop is None or track.whole is None:
         raise TrackError("This track is of whole frames: it has no squares of a crop.")
     first, size = track.crop[0], track.size[0]
     if (track.crop == first).all() and (first == np.floor(first)).all():
-        return Crop(*map(int, first), size, track.whole)
+        x, y, side = map(int, first)
+        return Crop(x, y, side, size, track.whole)
     return FollowingCrop(track.crop, size, track.whole)
 
 

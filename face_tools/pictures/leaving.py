@@ -20,7 +20,7 @@ def leaving(track: FaceTrack, crop: Crop | FollowingCrop) -> tuple[np.ndarray, n
     squares = crop.squares(len(track))[:, None]
     inside = _within(points - squares[..., :2], squares[..., 2:])
     wholly = ~inside.any(1)
-    partly = (_within(points, np.float32(track.size)) & ~inside).any(1) & ~wholly
+    partly = (_within(points, np.array(track.size, np.float32)) & ~inside).any(1) & ~wholly
     return partly, wholly
 
 

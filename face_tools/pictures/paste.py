@@ -86,4 +86,5 @@ def _match(
     (mean, spread), (wanted_mean, wanted_spread) = moments(picture), moments(target)
     gain = 1 + match * (wanted_spread / np.maximum(spread, 1e-4) - 1)
     offset = mean + match * (wanted_mean - mean) - gain * mean
-    return tuple(np.tile(colours.astype(np.float32), (weight.shape[1], 1)) for colours in (gain, offset))
+    gain, offset = (np.tile(one.astype(np.float32), (weight.shape[1], 1)) for one in (gain, offset))
+    return gain, offset

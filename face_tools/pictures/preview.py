@@ -84,15 +84,9 @@ def draw_plot(
         )
     canvas = blank(size)
     panels = []
-    if shapes:
-        panels.append(
-            (
-                shapes,
-                np.stack([track.coefficients[:, ARKIT_51.index(n)] for n in shapes]),
-                (0.0, 1.0),
-                "coefficients",
-            )
-        )
+    if track.coefficients is not None and shapes:
+        values = np.stack([track.coefficients[:, ARKIT_51.index(n)] for n in shapes])
+        panels.append((shapes, values, (0.0, 1.0), "coefficients"))
     if angles:
         degrees = np.rad2deg(np.unwrap(track.rotation, axis=0)).T[[ANGLES.index(n) for n in angles]]
         reach = max(20.0, np.ceil(np.abs(degrees).max() / 20) * 20)

@@ -104,7 +104,7 @@ class Puppet:
         self.rotation = track.own_rotation[0].astype(np.float64)
         self._centre = self.landmarks.mean(0)
         upright = (self.landmarks - self._centre) * FLIP @ rotation_matrix(self.rotation)
-        self._cm = np.linalg.norm(upright[EYES[0]] - upright[EYES[1]]) / EYES_CM
+        self._cm = float(np.linalg.norm(upright[EYES[0]] - upright[EYES[1]])) / EYES_CM
         self._upright = upright / self._cm
         self._shapes = face_shapes(self._upright)
         self._mouth = Mouth(picture, self.landmarks[:, :2], self._cm)
@@ -128,7 +128,8 @@ class Puppet:
         maps = self.maps(change, turn)
         if len(maps) == 1:
             return resample(self.picture, maps[0])
-        return self._mouth.draw(*maps, self._opened(change))
+        upper, lower = maps
+        return self._mouth.draw(upper, lower, self._opened(change))
 
     def maps(self, change: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, ...]:
         """(H, W, 2) places in the portrait that the pixels of `draw` come from.

@@ -79,10 +79,10 @@ def still_track(source, fps, coefficients, rotation=None, valid=None, notes=()) 
         fps=float(fps),
         size=SIZE,
         valid=np.ones(count, bool) if valid is None else valid,
-        box=np.tile(np.float32(BOX), (count, 1)),
+        box=np.tile(np.array(BOX, np.float32), (count, 1)),
         landmarks=np.zeros((count, 0, 2), np.float32),
         rotation=np.zeros((count, 3), np.float32) if rotation is None else rotation,
-        translation=np.tile(np.float32(TRANSLATION), (count, 1)),
+        translation=np.tile(np.array(TRANSLATION, np.float32), (count, 1)),
         coefficients=np.asarray(coefficients, np.float32),
         notes=tuple(notes),
     )

@@ -37,7 +37,7 @@ class Continuity:
 
     def accept(self, faces: list[Face]) -> None:
         """Remember the faces of this frame for the next one."""
-        self._known = [Known(face.box, float(face.rotation[2]), face.misfit) for face in faces]
+        self._known = [Known(face.box, face.roll, face.misfit) for face in faces]
 
     def has_new(self, faces: list[Face]) -> bool:
         """Is there a face where none was in the frame before? Not in the first frame."""
@@ -52,8 +52,8 @@ class Continuity:
     def _changed(self, face: Face, turn: int) -> bool:
         before = self._before(face)
         if before is None:
-            return tilted(float(face.rotation[2]) + turn * np.pi / 2) or doubt(face, self._scheme) >= SURE
-        turned = abs(wrapped(float(face.rotation[2]) - before.roll)) > ROLL_STEP
+            return tilted(face.roll + turn * np.pi / 2) or doubt(face, self._scheme) >= SURE
+        turned = abs(wrapped(face.roll - before.roll)) > ROLL_STEP
         return turned or face.misfit > before.misfit + MISFIT_STEP
 
     def _before(self, face: Face) -> Known | None:

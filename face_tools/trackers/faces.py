@@ -66,14 +66,25 @@ class Face:
         return np.concatenate([xy.min(0), xy.max(0)]).astype(np.float32)
 
     @property
+    def angles(self) -> np.ndarray:
+        """The rotation of a face whose head pose the tracker has solved."""
+        assert self.rotation is not None
+        return self.rotation
+
+    @property
+    def roll(self) -> float:
+        """Radians, of the head pose."""
+        return float(self.angles[2])
+
+    @property
     def detection(self) -> Detection:
         """The posed face as a detector would report it; sure where the detector was not asked."""
-        return Detection(self.box, float(self.rotation[2]), 1.0 if self.score is None else self.score)
+        return Detection(self.box, self.roll, 1.0 if self.score is None else self.score)
 
     def moved(self, scale: float, x: float, y: float) -> "Face":
         """The face of a zoomed cut-out in the pixels of the whole frame: scaled, then shifted by (x, y)."""
         landmarks = self.landmarks * np.float32(scale)
-        landmarks[:, :2] += np.float32([x, y])
+        landmarks[:, :2] += np.array([x, y], np.float32)
         return replace(self, landmarks=landmarks)
 
     def turned_back(self, turn: int, size: tuple[int, int]) -> "Face":
@@ -82,9 +93,10 @@ class Face:
             return self
         landmarks = self.landmarks.copy()
         landmarks[:, :2] = turned_back(landmarks[:, :2], turn, size)
-        rotation = self.rotation.copy()
+        rotation = self.angles.copy()
         rotation[2] = wrapped(rotation[2] - turn * np.pi / 2)
         back = rotation_matrix([0, 0, -turn * np.pi / 2])
+        assert self.translation is not None, "a posed face has both"
         translation = (back @ self.translation).astype(np.float32)
         return replace(self, landmarks=landmarks, rotation=rotation, translation=translation)
 
@@ -149,6 +161,12 @@ class ModelFiles:
         """Path of the first file called `name`, or None."""
         paths = (os.path.join(folder, name) for folder in self.folders)
         return next((path for path in paths if os.path.isfile(path)), None)
+
+    def there(self, name: str) -> str:
+        """Path of a file that `explain` does not miss."""
+        path = self.path(name)
+        assert path is not None, name
+        return path
 
     def explain(self, names: Iterable[str], page: str) -> str | None:
         """The sentence that says which of `names` are missing, where to put them and where to get them; None if all are there."""

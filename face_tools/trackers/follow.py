@@ -107,7 +107,9 @@ class Follower:
             raise ChoiceError("way to treat a cut", on_cut, ON_CUT)
         self._choice, self._points, self._on_cut = choice, list(scheme_of(scheme).parts[1:]), on_cut
         self._person, self._others = Looks(), Looks()
-        self._centre = self._velocity = self._face = None
+        self._centre: np.ndarray | None = None
+        self._velocity: np.ndarray | None = None
+        self._face: Face | None = None
         self._missed, self._frame = 0, -1
         self.cuts: list[int] = []
         self.foreign: list[int] = []
@@ -167,11 +169,13 @@ class Follower:
 
     def _candidate(self, frame: np.ndarray, face: Face) -> Candidate:
         chip = self._look(frame, face)
-        distance = 0.0 if self._face is None else self._distance(face)
+        distance = self._distance(face)
         return Candidate(face, chip, self._person.likeness(chip), self._others.likeness(chip), distance)
 
     def _distance(self, face: Face) -> float:
-        """How far from where the person was heading, in face sizes."""
+        """How far from where the person was heading, in face sizes; 0 before the first face."""
+        if self._face is None or self._centre is None or self._velocity is None:
+            return 0.0
         expected = self._centre + self._velocity * min(1 + self._missed, 5)
         growth = abs(np.log(_size(face) / _size(self._face)))
         return float(np.linalg.norm(_centre(face) - expected) / _size(self._face) + growth)

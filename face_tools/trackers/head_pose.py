@@ -60,7 +60,7 @@ def solve(landmarks: np.ndarray, scheme: str, size: tuple[int, int]) -> Pose:
     metres = 1 / (100 * pixels_per_cm)
     translation = [shift[0] * metres, shift[1] * metres, -focal_length(size) * metres]
     misfit = float(np.sqrt(_WEIGHTS @ (apart**2).sum(1) / _WEIGHTS.sum()))
-    return Pose(rotation_angles(rotation).astype(np.float32), np.float32(translation), misfit)
+    return Pose(rotation_angles(rotation).astype(np.float32), np.array(translation, np.float32), misfit)
 
 
 def _in_camera(landmarks: np.ndarray) -> np.ndarray:
@@ -70,8 +70,8 @@ def _in_camera(landmarks: np.ndarray) -> np.ndarray:
 
 def move_translation(
     translation: np.ndarray,
-    scale: float,
-    centre: tuple[float, float],
+    scale: float | np.ndarray,
+    centre: tuple[float, float] | np.ndarray,
     size: tuple[int, int],
     new_size: tuple[int, int],
 ) -> np.ndarray:

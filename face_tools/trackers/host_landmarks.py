@@ -93,4 +93,6 @@ def face_of(face: dict) -> Face:
     absent = [name for name in ARKIT_51 if name not in shapes]
     if absent:
         raise TrackError(f"ComfyUI's face landmarks lack the blendshapes {', '.join(absent)}.")
-    return Face(landmarks, coefficients=np.float32([shapes[name] for name in ARKIT_51]), score=score)
+    return Face(
+        landmarks, coefficients=np.array([shapes[name] for name in ARKIT_51], np.float32), score=score
+    )

@@ -31,7 +31,9 @@ def installed_version() -> tuple[int, ...] | None:
 def landmarks_of(points, image: np.ndarray) -> np.ndarray:
     """(478, 3) pixels of MediaPipe's normalised points; z comes on the scale of x."""
     height, width = image.shape[:2]
-    return np.array([(p.x, p.y, p.z) for p in points], np.float32) * np.float32([width, height, width])
+    return np.array([(p.x, p.y, p.z) for p in points], np.float32) * np.array(
+        [width, height, width], np.float32
+    )
 
 
 def posed(faces: list[Face], image: np.ndarray) -> list[Face]:
@@ -40,10 +42,10 @@ def posed(faces: list[Face], image: np.ndarray) -> list[Face]:
     return [face.posed(*solve(face.landmarks, SCHEME, size)) for face in faces]
 
 
-def detection(box: tuple[float, float, float, float], eyes: np.ndarray, score: float) -> Detection:
+def detection(box: tuple[float, ...] | np.ndarray, eyes: np.ndarray, score: float) -> Detection:
     """From BlazeFace's box x0 y0 x1 y1 and its two eyes (2, 2), the image-left one first, in pixels."""
     x, y = eyes[1] - eyes[0]
-    return Detection(np.float32(box), float(np.arctan2(-y, x)), float(score))
+    return Detection(np.array(box, np.float32), float(np.arctan2(-y, x)), float(score))
 
 
 class MediaPipeSource:

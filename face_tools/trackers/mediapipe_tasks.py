@@ -36,7 +36,7 @@ def missing(models: ModelFiles) -> str | None:
             f'The MediaPipe source needs the "mediapipe" package in ComfyUI\'s Python ({sys.executable} -m pip install '
             '"mediapipe>=0.10.21"). Note: mediapipe 1.x sends usage metrics to Google. Or use the ONNX source.'
         )
-    return models.explain([FILE], PAGE) or _broken(models.path(FILE))
+    return models.explain([FILE], PAGE) or _broken(models.there(FILE))
 
 
 def consent() -> str | None:
@@ -66,7 +66,7 @@ def open_source(models: ModelFiles) -> "TasksSource":
     """Raises TrackError where the bundle or a system library is missing."""
     from mediapipe.tasks import python as tasks
 
-    path = models.path(FILE)
+    path = models.there(FILE)
     try:
         options = tasks.vision.FaceLandmarkerOptions(
             base_options=tasks.BaseOptions(model_asset_path=path),
@@ -141,4 +141,4 @@ def by_name(categories) -> np.ndarray:
         raise UnusableTrackerError(
             f"The Face Landmarker gave no {', '.join(absent)}; use the published face_landmarker.task.", NAME
         )
-    return np.float32([scores[name] for name in ARKIT_51])
+    return np.array([scores[name] for name in ARKIT_51], np.float32)

@@ -86,7 +86,7 @@ def take(bgr: np.ndarray, cut: Cut, size: int) -> np.ndarray:
 
 def to_input(pictures: list[np.ndarray] | np.ndarray) -> np.ndarray:
     """N pictures (S, S, 3) uint8 -> (N, 3, S, S) float32 in 0..1."""
-    return np.stack(pictures).transpose(0, 3, 1, 2).astype(np.float32) / 255
+    return np.stack(list(pictures)).transpose(0, 3, 1, 2).astype(np.float32) / 255
 
 
 @dataclass(frozen=True)

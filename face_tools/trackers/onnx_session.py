@@ -52,9 +52,12 @@ class OnnxNet:
         """(N, 3, H, W) float32 -> the graph's outputs, each with its leading axis N."""
         images = np.ascontiguousarray(images, dtype=np.float32)
         if self.batched:
-            return self.session.run(None, {self.input.name: images})
-        runs = [self.session.run(None, {self.input.name: image[None]}) for image in images]
+            return self._run(images)
+        runs = [self._run(image[None]) for image in images]
         return [np.concatenate([np.atleast_1d(out) for out in outputs]) for outputs in zip(*runs)]
+
+    def _run(self, images: np.ndarray) -> list[np.ndarray]:
+        return [np.asarray(output) for output in self.session.run(None, {self.input.name: images})]
 
 
 def provider_note(nets: list[OnnxNet]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 
@@ -59,8 +59,9 @@ def missing(models: ModelFiles) -> str | None:
 
 def open_source(models: ModelFiles) -> "OnnxSource":
     """Load the four networks."""
-    paths = [models.path(name) for name in FILES]
-    return OnnxSource(*paths, order=network_order(models.path(ORDER_FILE)))
+    detector, landmarks, pose, coefficients = (models.there(name) for name in FILES)
+    order = network_order(models.path(ORDER_FILE))
+    return OnnxSource(detector, landmarks, pose, coefficients, order)
 
 
 def named_otherwise(track: FaceTrack, order: CoefficientOrder) -> str | None:
@@ -143,9 +144,9 @@ class OnnxSource:
         tracked: list[Tracked] = []
         most = 1
         waiting: list[list[Sighting]] = []
-        size = None
+        size: tuple[int, int] | None = None
         for frame in frames:
-            size = frame.shape[1::-1]
+            size = frame.shape[1], frame.shape[0]
             bgr = np.ascontiguousarray(frame[..., ::-1])
             tracked = self.follow(bgr, tracked, most)
             most = max(most, len(tracked))
@@ -180,7 +181,7 @@ class OnnxSource:
         ]
         return tracked + self.refine(bgr, new, tracked)
 
-    def refine(self, bgr: np.ndarray, faces: list[Tracked], others: list[Tracked] = ()) -> list[Tracked]:
+    def refine(self, bgr: np.ndarray, faces: list[Tracked], others: Sequence[Tracked] = ()) -> list[Tracked]:
         """Landmarks of `faces` in this frame; what is lost, or has slipped onto one of the others, is left out."""
         if not faces:
             return []
@@ -189,11 +190,12 @@ class OnnxSource:
         kept: list[Tracked] = []
         for face in sorted(faces, key=lambda face: -np.prod(face.box[2:4] - face.box[:2])):
             double = any(overlap(face.box, other.box) > SAME_FACE for other in (*others, *kept))
-            if not face.lost(bgr.shape[1::-1]) and not double:
+            if not face.lost((bgr.shape[1], bgr.shape[0])) and not double:
                 kept.append(face)
         return kept
 
     def sight(self, rgb: np.ndarray, bgr: np.ndarray, face: Tracked) -> Sighting:
+        assert face.points is not None, "a face that was followed has landmarks"
         cut = pose_cut(face.points)
         upright = take(bgr, upright_cut(face.points, FACE_SIZE), FACE_SIZE)
         return Sighting(face.points, cut, take(rgb, cut, FACE_SIZE), upright)
@@ -201,7 +203,7 @@ class OnnxSource:
     def read(self, waiting: list[list[Sighting]], size: tuple[int, int] | None) -> Iterator[list[Face]]:
         """Pose and coefficients of all waiting faces, given back frame by frame."""
         seen = [sighting for row in waiting for sighting in row]
-        if seen:
+        if seen and size is not None:
             pictures, cuts = [s.pose_picture for s in seen], [s.pose for s in seen]
             rotations, translations = self.pose(pictures, cuts, size, focal_length(size))
             raw = self.coefficients([s.upright_picture for s in seen])

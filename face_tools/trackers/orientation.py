@@ -76,7 +76,7 @@ def _stretch(
 
 def opening_turn(source: Source, frames: Iterator[np.ndarray], upcoming: deque[np.ndarray]) -> int:
     """Read up to OPENING frames into `upcoming`, until it is clear which turn of them shows upright faces."""
-    votes = dict.fromkeys(TURNS, 0.0)
+    votes: dict[int, float] = dict.fromkeys(TURNS, 0.0)
     candidates = list(TURNS)
     for frame in islice(frames, OPENING):
         upcoming.append(frame)
@@ -95,7 +95,7 @@ def opening_turn(source: Source, frames: Iterator[np.ndarray], upcoming: deque[n
 
 def _turn_of_small_faces(source: Source, frame: np.ndarray) -> int:
     """The turn in which a search in tiles finds the surest face; 0 if there is none."""
-    votes = dict.fromkeys(TURNS, 0.0)
+    votes: dict[int, float] = dict.fromkeys(TURNS, 0.0)
     for turn in TURNS:
         votes[turn] = _best_score([face.detection for face in source.glance(_turned(frame, turn))])
         if votes[0] >= SURE:
@@ -109,7 +109,7 @@ def _preferred(votes: dict[int, float], turn: int = 0) -> dict[int, float]:
 
 
 def _winner(votes: dict[int, float], turn: int = 0) -> int:
-    return max(TURNS, key=_preferred(votes, turn).get)
+    return max(TURNS, key=_preferred(votes, turn).__getitem__)
 
 
 def _best_score(found: Iterable[Detection]) -> float:

@@ -24,7 +24,7 @@ def doubt(face: Face, scheme: str) -> float:
     more than wrong answers do. A tilted head is worth a second look in the turned picture; it is no contradiction.
     """
     wrong = _off_the_picture(face, scheme) / PICTURE if scheme == "hello222" else 0.0
-    tilt = abs(float(face.rotation[2])) / TILT
+    tilt = abs(face.roll) / TILT
     return max(wrong, tilt if wrong >= SURE else min(tilt, LOOK_AGAIN))
 
 
@@ -33,9 +33,7 @@ def _off_the_picture(face: Face, scheme: str) -> float:
     _, left_eye, right_eye, right_mouth, left_mouth = (
         face.landmarks[k, :2] * (1, -1) for k in scheme_of(scheme).parts
     )
-    head = rotation_matrix(face.rotation)[
-        :2
-    ]  # columns: where the head's x, y and z point in the picture, y up
+    head = rotation_matrix(face.angles)[:2]  # columns: where the head's x, y and z point in the picture, y up
     down = (left_mouth + right_mouth - left_eye - right_eye) @ -head[:, 1]
     if down < 0 and np.linalg.norm(head[:, 1]) > FLAT:
         return np.pi

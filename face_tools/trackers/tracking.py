@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -37,10 +38,10 @@ def track_faces(
     """
     follow = Follower(choice, source.scheme, on_cut)
     rows = Rows()
-    size = None
+    size: tuple[int, int] | None = None
     for frame, faces in look(source, frames):
         shape = frame.shape[1], frame.shape[0]
-        if size not in (None, shape):
+        if size is not None and size != shape:
             raise FrameSizeError(
                 f"Frame {len(rows)} measures {shape[0]}x{shape[1]}, the frames before it {size[0]}x{size[1]}.",
                 shape,
@@ -49,12 +50,16 @@ def track_faces(
         size = shape
         rows.append(follow(frame, faces))
         tick(len(rows))
-    if not len(rows):
+    if size is None:
         raise NoFaceError("There is no frame to track: the clip is empty.")
     valid, arrays = without_jumps(*rows.measured(), fps)
-    notes = source.notes + cut_notes(follow.cuts, follow.foreign)
-    notes += check_misses(valid, on_miss, follow.foreign) + tilt_notes(valid, arrays["rotation"])
-    filled = fill(arrays, valid, on_miss)
+    notes = (
+        source.notes + cut_notes(follow.cuts, follow.foreign) + check_misses(valid, on_miss, follow.foreign)
+    )
+    rotation = arrays["rotation"]
+    assert rotation is not None, "every face that was found has a head pose"
+    notes += tilt_notes(valid, rotation)
+    filled: dict[str, Any] = fill(arrays, valid, on_miss)
     track = FaceTrack(
         source=source.name, scheme=source.scheme, fps=fps, size=size, valid=valid, notes=notes, **filled
     )
@@ -134,7 +139,7 @@ def cut_notes(cuts: list[int], foreign: list[int]) -> tuple[str, ...]:
     return notes
 
 
-def check_misses(valid: np.ndarray, on_miss: str, foreign: list[int] = ()) -> tuple[str, ...]:
+def check_misses(valid: np.ndarray, on_miss: str, foreign: Sequence[int] = ()) -> tuple[str, ...]:
     """A note that names the frames without the face, if there are any. `foreign` frames never stop.
 
     Raises TrackError where the policy does not allow them.

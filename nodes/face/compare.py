@@ -152,16 +152,19 @@ class ComparePerformance(io.ComfyNode):
         tick = ticker(2 * count)
         with _tracker(source, face_detection_model, track, result_track) as tracker:
             read = result_track
-            try:
-                read = read or track_faces(frames(), tracker, track.fps, on_miss="interpolate", tick=tick)
-            except TrackError as error:  # one faceless result must not end a sweep
-                return _unread(cls, frames, label, error)
+            if read is None:
+                assert tracker is not None, "only a result that was tracked before goes without"
+                try:
+                    read = track_faces(frames(), tracker, track.fps, on_miss="interpolate", tick=tick)
+                except TrackError as error:  # one faceless result must not end a sweep
+                    return _unread(cls, frames, label, error)
             driver, notes = alike(track, read)
             for note in notes:
                 notice(cls, note)
-            both = (with_coefficients(each, coefficient_order()) for each in (driver, read))
-            looked = (frames, drivers, picture, tracker, _embedder(), lambda done: tick(count + done))
-            evidence, error = gather(*both, *looked)
+            asked, seen = (with_coefficients(each, coefficient_order()) for each in (driver, read))
+            evidence, error = gather(
+                asked, seen, frames, drivers, picture, tracker, _embedder(), lambda done: tick(count + done)
+            )
         comparison = compare(evidence, _borders(len(track), context_length, context_overlap), error)
         plot, sheet = draw_curves(comparison), _sheet(comparison, frames, drivers, picture, label)
         plot, sheet = (torch.from_numpy(picture)[None].float() / 255 for picture in (plot, sheet))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ class VideoStream:
     hdr:      name of the file's HDR transfer, if it has one
     """
 
-    video: object
+    video: Any  # ComfyUI's VIDEO
     fps: float
     start: float
     seconds: float

@@ -88,7 +88,7 @@ class AnchorFrames(io.ComfyNode):
         anchored = model.clone()
         if start_percent >= end_percent:
             return io.NodeOutput(anchored)
-        source = noised(model, one(reference), seed) if trajectory is None else inverted(trajectory)
+        source = inverted(trajectory) if reference is None else noised(model, one(reference), seed)
         attach(
             anchored,
             AnchorItems(source, percent_range=range_of(start_percent, end_percent)),

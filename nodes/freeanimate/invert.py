@@ -126,19 +126,19 @@ class InvertFrames(io.ComfyNode):
 
 def clip_of(frames: dict | None, images: torch.Tensor | None, vae) -> dict:
     """The encoded clip. Raises MissingInputError unless it came as a latent, or as pictures with a VAE."""
-    if (frames is None) == (images is None):
+    if frames is not None and images is None:
+        return frames
+    if frames is not None or images is None:
         raise MissingInputError(
             "Clip to Noise takes the clip once: wire its latent into frames, or its pictures into images.",
             ("frames", "images"),
         )
-    if frames is None and vae is None:
+    if vae is None:
         raise MissingInputError(
             "Clip to Noise encodes the images: wire the VAE of the SD1.5 checkpoint into vae.", ("vae",)
         )
-    if frames is None:
-        require_pictures(images, "images")
-        return {"samples": vae.encode(images[..., :3])}
-    return frames
+    require_pictures(images, "images")
+    return {"samples": vae.encode(images[..., :3])}
 
 
 def _upwards(model, text, samples, levels, asked, reached) -> torch.Tensor:

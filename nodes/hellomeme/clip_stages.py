@@ -132,7 +132,7 @@ class KeyFrameTree:
     def sample(self, clip: Clip, noise) -> Stages:
         """v3 and v4 keep what was seen in a frame where it was made first, v5 takes it from the latest level."""
         drawn = draw(noise, clip.latent, len(clip), self.shared)
-        *deeper, last = self.levels
+        deeper, last = self.levels[:-1], self.levels[-1]
         latents: dict[int, Tensor] = {}  # of the key frames
         key_frames = {}
         if self.first is not None:

@@ -35,7 +35,7 @@ def catalogue() -> dict[str, str]:
         else:
             nameless.append(file)
     for file in nameless:
-        pages = dict.fromkeys(name for part in _parts(file) for name in part.repositories.values())
+        pages = dict.fromkeys(name for part in _parts(file) or () for name in part.repositories.values())
         names = [page + _split(file)[2] for page in pages]
         found |= {name: file for name in names if name not in found} if names else {file: file}
     return found
@@ -111,7 +111,9 @@ def _recognised(path: str, changed: int, size: int):
     try:
         with open(path, "rb") as opened:
             length = int.from_bytes(opened.read(8), "little")
-            header = json.loads(opened.read(length)) if length <= HEADER_LIMIT else None
+            if length > HEADER_LIMIT:
+                return None
+            header = json.loads(opened.read(length))
         shapes = Shapes(
             {key: tuple(entry["shape"]) for key, entry in header.items() if key != "__metadata__"}
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import comfy.model_management
 import comfy.model_patcher
@@ -22,7 +23,7 @@ class Network:
     patcher: comfy.model_patcher.ModelPatcher
 
     @property
-    def module(self) -> torch.nn.Module:
+    def module(self) -> Any:  # of the class that its part names
         return self.loaded.module
 
     @property

@@ -92,7 +92,16 @@ class PortraitStrengths(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, down, mid, up, stations, steps, frames, per_step=None, per_frame=None, sigmas=None
+        cls,
+        down: float,
+        mid: float,
+        up: float,
+        stations: str,
+        steps: str,
+        frames: str,
+        per_step=None,
+        per_frame=None,
+        sigmas=None,
     ) -> io.NodeOutput:
         levels = dict.fromkeys(DOWN, down) | {"mid": mid} | dict.fromkeys(UP, up)
         wanted = f"no block boundary; write BOUNDARY: STRENGTH, such as up_3: 0.5. Block boundaries: {', '.join(BOUNDARIES)}."

@@ -173,7 +173,7 @@ class XDynaHints(io.ComfyNode):
         conds = positive, negative
         if pose is not None and pose_strength:
             conds = controlled(conds, pose_control, hints.stretched(pose[..., :3]), pose_strength, "pose")
-        if local is not None and face_strength:
+        if local is not None and whole is not None and face_strength:
             require_frames("local picture", len(local), "picture of the whole face", len(whole))
             if local.shape[1:3] != whole.shape[1:3]:
                 shapes = " and ".join(f"{images.shape[2]}x{images.shape[1]}" for images in (local, whole))
