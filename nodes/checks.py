@@ -121,9 +121,12 @@ def require_expression(track, clip_vision, patches: dict, still_face: bool) -> N
     if track.coefficients is None and not pictures and not still_face:
         raise MissingInputError(
             f"The face would not act: the track of {track.source} has no expression coefficients and no eye and mouth pictures are wired. "
-            "Three ways out: (1) Read Expression (PD-FGC), which needs the picture alone, into face_motion; (2) a track with coefficients: "
-            "ComfyUI's own Detect Face Landmarks, the HelloMeme ONNX models, or a recording (Import Live Link Face); "
-            "(3) patches of Crop Eyes and Mouth together with clip_vision. For a still face on purpose, switch still_face on.",
+            "Three ways out: (1) Read Expression (PD-FGC), which needs the picture alone, into face_motion; "
+            "(2) a track with coefficients: "
+            "ComfyUI's own Detect Face Landmarks, the HelloMeme ONNX models, or a recording (Import Live "
+            "Link Face); "
+            "(3) patches of Crop Eyes and Mouth together with clip_vision. For a still face on purpose, "
+            "switch still_face on.",
             ("coefficients", "face_motion", *patches),
         )
 

@@ -11,7 +11,7 @@ PERCENT_RANGE = [
         min=0.0,
         max=1.0,
         step=0.001,
-        tooltip="Where in the sampling it begins to act.",
+        tooltip="Part of the sampling at which the node begins to act: 0 = from the start (pure noise).",
         **RARE,
     ),
     io.Float.Input(
@@ -20,7 +20,7 @@ PERCENT_RANGE = [
         min=0.0,
         max=1.0,
         step=0.001,
-        tooltip="Where in the sampling it stops.",
+        tooltip="Part of the sampling at which the node stops acting: 1 = until the end.",
         **RARE,
     ),
 ]

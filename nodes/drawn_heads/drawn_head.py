@@ -21,7 +21,7 @@ def _angle(name: str, label: str, reach: float, what: str) -> io.Float.Input:
         min=-reach,
         max=reach,
         step=1.0,
-        tooltip=f"Degrees: positive, {what}. Used where no track is connected.",
+        tooltip=f"Angle in degrees: positive, {what}. Used only if no track is connected.",
     )
 
 
@@ -33,7 +33,7 @@ def _share(name: str, label: str, what: str, low: float = 0.0) -> io.Float.Input
         min=low,
         max=1.0,
         step=0.05,
-        tooltip=f"{what} Used where no track is connected.",
+        tooltip=f"{what} Used only if no track is connected.",
     )
 
 
@@ -44,8 +44,9 @@ class DrawnHead(io.ComfyNode):
             node_id="SKPortraitDrawnHead",
             display_name="Draw Cartoon Head",
             category="SK Portrait/face",
-            description="Draws a cartoon head that does what a track says, or what the sliders say: to see a track before sampling, as a "
-            "test card, or as a reference and driver whose every number is known.",
+            description="Draws a cartoon head with the pose and expression of a track, or of the sliders. "
+            "Use it to check a track before sampling, or as a test image or driver whose values are exactly "
+            "known.",
             search_aliases=["cartoon", "puppet", "avatar", "test card", "preview track", "Drawn Head"],
             inputs=[
                 io.Int.Input(
@@ -54,7 +55,7 @@ class DrawnHead(io.ComfyNode):
                     min=0,
                     max=2**32 - 1,
                     control_after_generate=False,
-                    tooltip="Which person to draw: every number is another face, hair and shirt.",
+                    tooltip="Number of the person to draw: each number gives another face, hair and shirt.",
                 ),
                 io.Int.Input(
                     "size",
@@ -62,44 +63,47 @@ class DrawnHead(io.ComfyNode):
                     min=64,
                     max=2048,
                     step=8,
-                    tooltip="Width and height of the pictures, pixels.",
+                    tooltip="Width and height of the pictures in pixels.",
                 ),
                 _angle("pitch", "nod (+ down)", 45.0, "the nose goes down"),
                 _angle("yaw", "turn (+ right)", 60.0, "the nose goes to the right of the picture"),
                 _angle("roll", "tilt (+ left)", 45.0, "the head leans counter-clockwise"),
                 _share("blink", "blink", "How far both eyes are closed."),
                 _share("jaw_open", "open mouth", "How far the mouth is open."),
-                _share("smile", "smile", "How far both corners of the mouth go up."),
+                _share("smile", "smile", "How far both corners of the mouth are raised."),
                 _share("pucker", "pucker lips", "How far the lips are drawn together."),
-                _share("brows", "brows (+ up)", "Brows: raised above 0, drawn down below.", low=-1.0),
+                _share("brows", "brows (+ up)", "Raises the brows; below 0 lowers them.", low=-1.0),
                 _share(
                     "gaze_x",
                     "look sideways (+ right)",
-                    "Where the eyes look: the right of the picture above 0, the left below.",
+                    "Gaze direction: above 0 to the right of the picture, below 0 to the left.",
                     low=-1.0,
                 ),
                 _share(
                     "gaze_y",
                     "look up or down (+ up)",
-                    "Where the eyes look: up above 0, down below.",
+                    "Gaze direction: above 0 up, below 0 down.",
                     low=-1.0,
                 ),
                 FaceTrackType.Input(
                     "track",
                     optional=True,
-                    tooltip="Head pose, place and expression, one picture per row. A track of a whole video puts the head where the face "
-                    "is in the frame's middle square: crop first for a portrait.",
+                    tooltip="Sets head pose, position and expression, one picture per frame. Crop the track "
+                    "with Crop Portrait first; a track of uncropped frames shows only the middle square of "
+                    "the frame.",
                 ),
             ],
             outputs=[
                 io.Image.Output(
-                    display_name="images", tooltip="One picture for every row of the track, or one."
+                    display_name="images",
+                    tooltip="One picture per frame of the track; a single picture without a track.",
                 ),
                 FaceTrackType.Output(
-                    display_name="track", tooltip="What was drawn, exactly: landmarks, pose and coefficients."
+                    display_name="track",
+                    tooltip="The exact track of the drawn head: landmarks, pose and coefficients.",
                 ),
                 io.Mask.Output(
-                    display_name="eyes_and_mouth", tooltip="Where the eyes and the mouth are, white."
+                    display_name="eyes_and_mouth", tooltip="Mask: white where the eyes and the mouth are."
                 ),
             ],
             hidden=[io.Hidden.unique_id],

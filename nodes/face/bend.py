@@ -23,25 +23,31 @@ class BendPictures(io.ComfyNode):
             node_id="SKPortraitBendPictures",
             display_name="Bend Pictures to Track",
             category="SK Portrait/face",
-            description="Bends the face in each picture until it has the expression of another track, such as a mix by part. "
-            "Crop Eyes and Mouth and Read Expression then read that expression. Pictures that have it already stay as they are.",
+            description="Warps the face in each picture to the expression of another track, such as one "
+            "from Mix Face Tracks. "
+            "Crop Eyes and Mouth and Read Expression (PD-FGC) then read that expression.",
             search_aliases=["warp", "expression by part", "only mouth", "only eyes", "puppet", "reenact"],
             inputs=[
-                io.Image.Input("images", tooltip="The driver's frames, cropped."),
+                io.Image.Input("images", tooltip="The cropped frames of the driver."),
                 FaceTrackType.Input(
                     "track",
-                    tooltip="Their own track with MediaPipe's 478 landmarks: one row for every frame.",
+                    tooltip="The track of these frames, one entry per frame. It needs MediaPipe's 478 "
+                    "landmarks.",
                 ),
                 FaceTrackType.Input(
                     "expression",
-                    tooltip="The track whose coefficients the pictures are to show: one frame, which is held, or at least as long.",
+                    tooltip="The track with the expression that the pictures should show. It has one frame, "
+                    "which is then used for the whole clip, or is at least as long as the clip.",
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="images", tooltip="The bent pictures. Heads are not turned."),
+                io.Image.Output(
+                    display_name="images", tooltip="The warped pictures. The head pose is not changed."
+                ),
                 FaceTrackType.Output(
                     display_name="track",
-                    tooltip="Their track: landmarks and coefficients as bent, the rest as it was.",
+                    tooltip="The track of the warped pictures. Landmarks and coefficients are changed, all "
+                    "else is kept.",
                 ),
             ],
         )

@@ -38,7 +38,7 @@ AS_DRIVER = "as the driver"
 
 
 def _figure(name: str, tooltip: str) -> io.Float.Output:
-    return io.Float.Output(display_name=name, tooltip=f"{tooltip} nan if it cannot be measured.")
+    return io.Float.Output(display_name=name, tooltip=f"{tooltip} nan if it could not be measured.")
 
 
 class ComparePerformance(io.ComfyNode):
@@ -49,38 +49,40 @@ class ComparePerformance(io.ComfyNode):
             display_name="Compare Performance",
             category="SK Portrait/face",
             description="Measures how well a result follows its driving track: head pose, expression, "
-            "identity, flicker and seams. Names faults, such as a frozen stretch or a mirrored frame.",
+            "identity, flicker and seams. Lists faults with their frames, such as a picture that stands "
+            "still or a mirrored frame.",
             search_aliases=["evaluate", "quality", "metrics", "APD", "AED", "benchmark", "score"],
             is_output_node=True,
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id],
             inputs=[
                 FaceTrackType.Input(
                     "track",
-                    tooltip="The driving track as it was drawn: after editing, cropping and retiming.",
+                    tooltip="The track that drove the result, as wired to Draw Head Pose: after editing, "
+                    "cropping and retiming.",
                 ),
                 io.Custom("IMAGE,VIDEO").Input(
                     "result",
-                    tooltip="The sampled frames, or a video of them: one frame per frame of the track.",
+                    tooltip="The sampled frames, or a video of them, with one frame per frame of the track.",
                 ),
                 io.Combo.Input(
                     "source",
                     display_name="tracker",
                     options=[AS_DRIVER, sources.AUTO, *sources.MODULES],
-                    tooltip="The face tracker that reads the result. Distances are comparable only if it is "
-                    "the driver's own.",
+                    tooltip="The face tracker for the result. Distances are comparable only if it is the "
+                    "same tracker as for the driver.",
                 ),
                 io.String.Input(
                     "label",
                     default="",
-                    tooltip="Title of the contact sheet, such as the setting that is tried.",
+                    tooltip="Title of the contact sheet, for example the value of the setting that you try.",
                 ),
                 io.Int.Input(
                     "context_length",
                     default=0,
                     min=0,
                     max=4096,
-                    tooltip="Frames per context window of the sampler: seams are measured at its borders. "
-                    "0 measures the largest jump.",
+                    tooltip="Frames per context window of the sampler: seams are measured at the window "
+                    "borders. 0 if unknown: then the largest jump between frames is reported.",
                     **RARE,
                 ),
                 io.Int.Input(
@@ -88,46 +90,60 @@ class ComparePerformance(io.ComfyNode):
                     default=4,
                     min=0,
                     max=4095,
-                    tooltip="Frames that two context windows share. Used only if context_length is set.",
+                    tooltip="Frames that two neighbouring context windows share. Used only if context "
+                    "length is not 0.",
                     **RARE,
                 ),
                 io.Image.Input(
                     "portrait",
                     optional=True,
-                    tooltip="The reference image, for the contact sheet and the identity.",
+                    tooltip="The portrait, for the contact sheet and for the identity figure.",
                 ),
                 io.Image.Input(
                     "driver_images",
                     optional=True,
-                    tooltip="The frames of the driver, one per frame of the track. Their own flicker is "
-                    "subtracted.",
+                    tooltip="The driver's frames, one per frame of the track. Their flicker is subtracted "
+                    "from that of the result.",
                 ),
                 DETECTOR,
                 FaceTrackType.Input(
                     "result_track",
                     optional=True,
-                    tooltip="A track of the result, which is then not tracked again.",
+                    tooltip="A track of the result, if there already is one. Not connected: the node tracks "
+                    "the result.",
                 ),
             ],
             outputs=[
                 io.String.Output(
                     display_name="report",
-                    tooltip="All figures, the faults found, and the limits of both.",
+                    tooltip="All figures, the faults that were found, and their limits.",
                 ),
                 io.Image.Output(
                     display_name="plot",
-                    tooltip="Curves of the driver and of the result; missed frames are marked.",
+                    tooltip="Curves of the driver and of the result. Frames without a detected face are "
+                    "marked.",
                 ),
                 io.Image.Output(
                     display_name="sheet",
-                    tooltip="Portrait, driver, result and difference, the worst frames among them.",
+                    tooltip="Portrait, driver, result and difference for several frames, including the "
+                    "worst ones.",
                 ),
-                _figure("pose_distance", "Degrees, mean of pitch, yaw and roll."),
-                _figure("expression_distance", "0 to 1, mean of the coefficients that move."),
-                *(_figure(f"{name} correlation", "-1 to 1, how well this curve follows.") for name in CURVES),
-                _figure("identity", "-1 to 1, to the portrait; needs an ArcFace file in models/insightface."),
-                _figure("flicker", "Grey levels of flicker beyond the driver's own."),
-                _figure("seams", "Change at context borders over that elsewhere, 1 = no seam."),
+                _figure("pose_distance", "Mean difference of pitch, yaw and roll in degrees."),
+                _figure("expression_distance", "Mean difference of the coefficients that move, 0 to 1."),
+                *(
+                    _figure(
+                        f"{name} correlation", "Correlation of this curve with that of the driver, -1 to 1."
+                    )
+                    for name in CURVES
+                ),
+                _figure(
+                    "identity",
+                    "Similarity to the portrait, -1 to 1; needs an ArcFace file in models/insightface.",
+                ),
+                _figure(
+                    "flicker", "Change between frames beyond that of the driver, in grey levels (0 to 255)."
+                ),
+                _figure("seams", "Change at window borders divided by the change elsewhere; 1 = no seam."),
                 io.String.Output(display_name="numbers", tooltip="All figures as JSON."),
             ],
         )

@@ -15,8 +15,8 @@ CROP_INPUTS = [
         "generation",
         options=list(VERSIONS),
         default="v5",
-        tooltip=f"Whose margin to use; side of the square in face sizes: {listed('crop_factor')}. "
-        "Today's official code uses 3.0 for all of them.",
+        tooltip=f"Sets the side of the square in face sizes: {listed('crop_factor')}. "
+        "Today's official code uses 3.0 for all versions.",
     ),
     io.Float.Input(
         "factor",
@@ -25,7 +25,8 @@ CROP_INPUTS = [
         min=0.0,
         max=10.0,
         step=0.05,
-        tooltip="Side of the square in face sizes; 0: the version's own.",
+        tooltip="Side of the square in face sizes (0 = the value of the HelloMeme version). A smaller value "
+        "crops closer.",
         **RARE,
     ),
     io.Int.Input(
@@ -34,7 +35,8 @@ CROP_INPUTS = [
         min=128,
         max=4096,
         step=8,
-        tooltip="Width and height of the crop, pixels; the portrait's is what is sampled.",
+        tooltip="Width and height of the cropped pictures in pixels. The size of the portrait is the "
+        "sampled size.",
     ),
 ]
 CROP = io.Combo.Input(
@@ -42,8 +44,8 @@ CROP = io.Combo.Input(
     options=[FIXED, FOLLOW],
     default=FIXED,
     optional=True,
-    tooltip="fixed: one square for the whole clip. follow: the square moves smoothly with the face, for a "
-    "person who walks through the picture.",
+    tooltip="fixed: one square for the whole clip. follow: the square moves smoothly with the face; use it "
+    "for a person who walks through the picture.",
 )
 
 

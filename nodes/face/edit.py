@@ -24,7 +24,7 @@ def _smoothing(name: str, what: str) -> io.Float.Input:
         min=0.0,
         max=30.0,
         step=0.1,
-        tooltip=f"Calms {what}, in frames to each side: 0 is off, 1 to 3 takes out jitter. Nothing lags behind the video.",
+        tooltip=f"Smooths {what}, in frames to each side: 0 = off, 1 to 3 removes jitter. It does not delay the track.",
     )
 
 
@@ -36,7 +36,7 @@ def _factor(name: str, label: str, what: str) -> io.Float.Input:
         min=0.0,
         max=4.0,
         step=0.05,
-        tooltip=f"{what} times this: 1 changes nothing.",
+        tooltip=f"Multiplies {what}: 1 changes nothing.",
     )
 
 
@@ -51,22 +51,24 @@ class EditTrack(io.ComfyNode):
             node_id="SKPortraitEditTrack",
             display_name="Edit Face Track",
             category=CATEGORY,
-            description="Smooths a track and changes its numbers. Landmarks, and so the eye and mouth patches cut from the video, "
-            "keep what the video shows.",
+            description="Smooths a track and changes its head pose and coefficients. Edits do not change "
+            "the landmarks, nor the eye and mouth crops, which are cut from the video.",
             search_aliases=["smooth face", "blink", "jaw", "blendshapes", "head pose"],
             inputs=[
                 FaceTrackType.Input("track", tooltip="The track to change."),
-                _smoothing("smooth_pose", "the head's rotation and place"),
+                _smoothing("smooth_pose", "head rotation and position"),
                 _smoothing("smooth_expression", "the expression coefficients"),
-                _smoothing("smooth_landmarks", "the landmarks, by which patches are cut"),
-                _factor("blink", "blink ×", "Both eyelids"),
-                _factor("jaw", "open mouth ×", "The opening of the jaw"),
+                _smoothing("smooth_landmarks", "the landmarks, by which eyes and mouth are cropped"),
+                _factor("blink", "blink ×", "both eyelids"),
+                _factor("jaw", "open mouth ×", "the opening of the jaw"),
                 io.String.Input(
                     "edits",
                     default="",
                     multiline=True,
-                    tooltip="One edit a line: jawOpen*1.2+0.05, mouthSmile=0.4, yaw*0.5, pitch+10 (degrees), or only some frames: "
-                    "eyeBlink=1 @ 12-14. Names are ARKit's; eyeBlink means both eyes, mouth all of the mouth, all everything.",
+                    tooltip="One edit per line, such as jawOpen*1.2+0.05, mouthSmile=0.4, pitch+10 "
+                    "(degrees), or eyeBlink=1 @ 12-14 for frames 12 to 14. Names are ARKit's; a name "
+                    "without left or right means both sides, mouth all coefficients of the mouth, all every "
+                    "coefficient.",
                 ),
                 io.Combo.Input(
                     "head_pose_zero",
@@ -74,13 +76,14 @@ class EditTrack(io.ComfyNode):
                     default=AS_IT_IS,
                     optional=True,
                     tooltip="straight look: converts a track saved by an older version, so that a head that "
-                    "looks straight into the camera has pitch 0. Exact, and done before the edits.",
+                    "looks straight into the camera has pitch 0. The conversion is exact and comes before "
+                    "the edits.",
                     **RARE,
                 ),
             ],
             outputs=[
                 FaceTrackType.Output(
-                    display_name="track", tooltip="The changed track; what came in stays as it was."
+                    display_name="track", tooltip="The changed track. The input track is not modified."
                 )
             ],
         )
@@ -113,13 +116,18 @@ class RetimeTrack(io.ComfyNode):
             node_id="SKPortraitRetimeTrack",
             display_name="Retime Face Track",
             category=CATEGORY,
-            description="Trims a track, changes its speed or frame rate, loops it. Wire its video through as well where patches are "
-            "cut from it: row k of a track belongs to frame k of its video.",
+            description="Trims a track, changes its speed or frame rate, or loops it. If you crop eyes and "
+            "mouth from its video, connect the video's frames too, so that they stay in step with the track.",
             search_aliases=["loop", "ping-pong", "trim", "speed", "fps"],
             inputs=[
                 FaceTrackType.Input("track", tooltip="The track to retime."),
                 io.Float.Input(
-                    "speed", default=1.0, min=0.01, max=100.0, step=0.01, tooltip="2 is twice as fast."
+                    "speed",
+                    default=1.0,
+                    min=0.01,
+                    max=100.0,
+                    step=0.01,
+                    tooltip="Playback speed: 2 = twice as fast, 0.5 = half as fast.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -127,35 +135,47 @@ class RetimeTrack(io.ComfyNode):
                     min=0.0,
                     max=1000.0,
                     step=0.01,
-                    tooltip="New frames per second; 0 keeps the rate.",
+                    tooltip="Frames per second of the new track; 0 keeps the rate.",
                 ),
                 io.Int.Input(
                     "first", default=0, min=0, max=100_000, tooltip="First frame to keep, counted from 0."
                 ),
                 io.Int.Input(
-                    "last", default=-1, min=-1, max=100_000, tooltip="Last frame to keep; -1 is the end."
+                    "last",
+                    default=-1,
+                    min=-1,
+                    max=100_000,
+                    tooltip="Last frame to keep, counted from 0; -1 = the last frame of the track.",
                 ),
                 io.Combo.Input(
                     "ends",
                     options=list(ENDS),
-                    tooltip="After the last frame: nothing, the first frame again, or the way back.",
+                    tooltip="What follows the last frame. once: the track ends; loop: it starts again; "
+                    "ping-pong: it plays backwards.",
                 ),
                 io.Int.Input(
                     "frames",
                     default=0,
                     min=0,
                     max=100_000,
-                    tooltip="Length of the result; 0 is one pass (ping-pong: there and back).",
+                    tooltip="Length of the result in frames; 0 = one pass (ping-pong: forwards and "
+                    "backwards).",
                 ),
-                io.Image.Input("images", optional=True, tooltip="The track's video, to be retimed with it."),
+                io.Image.Input(
+                    "images",
+                    optional=True,
+                    tooltip="The frames of the track's video, to be retimed with the track.",
+                ),
             ],
             outputs=[
                 FaceTrackType.Output(
-                    display_name="track", tooltip="The retimed track, rows between frames interpolated."
+                    display_name="track",
+                    tooltip="The retimed track. Values between two frames are interpolated.",
                 ),
                 io.Image.Output(
                     display_name="images",
-                    tooltip="The video's nearest frame for every row, where images were wired.",
+                    tooltip="For each frame of the new track, the nearest frame of the video. Empty if "
+                    "images is not connected.",
                 ),
             ],
         )
@@ -183,8 +203,9 @@ class MixTracks(io.ComfyNode):
             node_id="SKPortraitMixTracks",
             display_name="Mix Face Tracks",
             category=CATEGORY,
-            description="Puts the expression of one track on the head of another, wholly or by part (mouth, eyes, brows, head pose), "
-            "adds an expression (a preset, say), or plays one track after the other.",
+            description="Combines the head movement of one track with the expression of another, completely "
+            "or by part (mouth, eyes, brows, head pose). It can also add an expression, such as a preset, "
+            "or play one track after the other.",
             search_aliases=[
                 "cross-fade",
                 "blend",
@@ -196,17 +217,21 @@ class MixTracks(io.ComfyNode):
             ],
             inputs=[
                 FaceTrackType.Input(
-                    "track", tooltip="Gives head pose, landmarks and length; or plays first."
+                    "track",
+                    tooltip="Its head pose, landmarks and length are kept. With *play it afterwards*: the "
+                    "track that plays first.",
                 ),
                 FaceTrackType.Input(
                     "other",
                     display_name="second track",
-                    tooltip="Gives the expression, at the same time from its start; or plays afterwards.",
+                    tooltip="The track whose expression is used, matched by time from its start. With *play "
+                    "it afterwards*: the track that plays second.",
                 ),
                 io.Combo.Input(
                     "mode",
                     options=[REPLACE, ADD, AFTERWARDS],
-                    tooltip="Take the other's expression in place of the track's own, add it on top, or play the other track afterwards.",
+                    tooltip="Whether the expression of the second track replaces that of the first, is "
+                    "added to it, or whether the second track plays afterwards.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -214,28 +239,40 @@ class MixTracks(io.ComfyNode):
                     min=-2.0,
                     max=2.0,
                     step=0.05,
-                    tooltip="How much of the other's expression: 0 none, 1 all. Unused when it plays afterwards.",
+                    tooltip="How much of the second track's expression is used: 0 = none, 1 = all. Not used "
+                    "with *play it afterwards*.",
                 ),
                 io.Int.Input(
                     "fade",
                     default=8,
                     min=0,
                     max=10_000,
-                    tooltip="Frames over which the two overlap when the other plays afterwards.",
+                    tooltip="Only with *play it afterwards*: number of frames over which the two tracks are "
+                    "cross-faded.",
                 ),
                 _part(
                     "mouth",
                     1.0,
-                    "How much of the other's mouth, jaw, nose and puffed cheeks, times strength.",
+                    "Share of the second track's mouth, jaw, nose and puffed cheeks, multiplied by "
+                    "strength. 0 keeps those of the first track.",
                 ),
                 _part(
-                    "eyes", 1.0, "How much of the other's eyelids, gaze and raised cheeks, times strength."
+                    "eyes",
+                    1.0,
+                    "Share of the second track's eyelids, gaze and raised cheeks, multiplied by strength. 0 "
+                    "keeps those of the first track.",
                 ),
-                _part("brows", 1.0, "How much of the other's brows, times strength."),
+                _part(
+                    "brows",
+                    1.0,
+                    "Share of the second track's brows, multiplied by strength. 0 keeps those of the first "
+                    "track.",
+                ),
                 _part(
                     "head",
                     0.0,
-                    "How much of the other's head pose: 0 keeps the own one, 1 takes the other's. Both tracks must come from one tracker.",
+                    "Share of the second track's head pose: 0 keeps that of the first track, 1 takes that "
+                    "of the second. Above 0, both tracks must come from the same tracker.",
                 ),
             ],
             outputs=[FaceTrackType.Output(display_name="track", tooltip="The mixed track.")],
@@ -258,8 +295,8 @@ class ApproximateExpression(io.ComfyNode):
             node_id="SKPortraitApproximateExpression",
             display_name="Approximate Expression",
             category=CATEGORY,
-            description="Estimates 41 of the 51 coefficients (jaw, eyelids, gaze, brows, mouth) from "
-            "MediaPipe landmarks, for tracks whose tracker gives none. The other ten are zero.",
+            description="Estimates 41 of the 51 expression coefficients (jaw, eyelids, gaze, brows, mouth) "
+            "from MediaPipe landmarks, for tracks whose tracker gives none. The other ten are zero.",
             is_experimental=True,
             search_aliases=["blendshapes from landmarks", "ARKit"],
             inputs=[
@@ -268,8 +305,8 @@ class ApproximateExpression(io.ComfyNode):
                     "neutral",
                     display_name="relaxed face",
                     optional=True,
-                    tooltip="A track of the same person with a relaxed face, whose expression becomes zero. "
-                    "Connect it if the person's usual face is mistaken for an expression.",
+                    tooltip="A track of the same person with a relaxed face; its coefficients are "
+                    "subtracted. Connect it if the person's usual face is mistaken for an expression.",
                 ),
                 io.Int.Input(
                     "neutral_frame",
@@ -278,21 +315,22 @@ class ApproximateExpression(io.ComfyNode):
                     min=NO_FRAME,
                     max=100_000,
                     optional=True,
-                    tooltip="Frame with a relaxed face, counted from 0: in neutral if it is connected, "
-                    "otherwise in track. -1: none is chosen.",
+                    tooltip="Number of a frame with a relaxed face, counted from 0, in relaxed face if that "
+                    "is connected, otherwise in track. -1 = not used.",
                 ),
                 io.Boolean.Input(
                     "replace",
                     display_name="replace existing coefficients",
                     default=False,
                     optional=True,
-                    tooltip="Off: a track that has coefficients keeps them. On: estimates replace them.",
+                    tooltip="Off: a track that already has coefficients keeps them. On: the estimates "
+                    "replace them.",
                 ),
             ],
             outputs=[
                 FaceTrackType.Output(
                     display_name="track",
-                    tooltip="The track with estimated coefficients, or with those that it had.",
+                    tooltip="The track with the estimated coefficients, or with its own if they were kept.",
                 )
             ],
         )

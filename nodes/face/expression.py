@@ -24,17 +24,17 @@ TEXTS = {
     "pitch": ("nod (+ down)", "Nods the head, degrees: above 0 the nose goes down."),
     "yaw": ("turn (+ right)", "Turns the head, degrees: above 0 the nose goes to the right of the picture."),
     "roll": ("tilt (+ left)", "Tilts the head, degrees: above 0 its top goes to the left of the picture."),
-    "blink_left": ("blink left eye", "Closes the person's left eye; below 0 it opens wide."),
-    "blink_right": ("blink right eye", "Closes the person's right eye; below 0 it opens wide."),
+    "blink_left": ("blink left eye", "Closes the person's left eye; below 0 opens it wide."),
+    "blink_right": ("blink right eye", "Closes the person's right eye; below 0 opens it wide."),
     "look_sideways": (
         "look sideways (+ right)",
-        "Where the eyes look: 1 right, -1 left, as seen in the picture.",
+        "Gaze direction: 1 = right, -1 = left, as seen in the picture.",
     ),
-    "look_up": ("look up or down (+ up)", "Where the eyes look: 1 up, -1 down."),
-    "brows": ("brows (+ up)", "Raises the brows; below 0 they frown."),
+    "look_up": ("look up or down (+ up)", "Gaze direction: 1 = up, -1 = down."),
+    "brows": ("brows (+ up)", "Raises the brows; below 0 lowers them to a frown."),
     "jaw": ("open mouth", "Opens the mouth."),
-    "smile": ("smile", "Smiles; below 0 the corners of the mouth fall."),
-    "pucker": ("pucker lips", "Purses the lips."),
+    "smile": ("smile", "Makes the mouth smile; below 0 lowers its corners."),
+    "pucker": ("pucker lips", "Puckers the lips."),
 }
 
 
@@ -49,7 +49,7 @@ def _slider(name: str) -> io.Float.Input:
         max=high,
         step=0.5 if name in poses.ANGLES else 0.01,
         display_mode=io.NumberDisplay.slider,
-        tooltip=f"{text} 0 leaves it as the portrait has it.",
+        tooltip=f"{text} 0 keeps the portrait's own.",
     )
 
 
@@ -60,25 +60,26 @@ class ExpressionEditor(io.ComfyNode):
             node_id="SKPortraitExpressionEditor",
             display_name="Expression Editor",
             category="SK Portrait/face",
-            description="Gives a portrait an expression and a head pose with sliders. The portrait itself, bent smoothly, "
-            "is the preview before anything is sampled. Key poses make a clip.",
+            description="Gives a portrait an expression and a head pose with sliders, and shows the warped "
+            "portrait as a preview before sampling. Key poses make a clip.",
             search_aliases=["sliders", "live portrait", "smile", "blink", "head pose", "key frames"],
             is_output_node=True,
             inputs=[
                 io.Image.Input("portrait", tooltip="The cropped portrait, from Crop Portrait."),
-                FaceTrackType.Input("track", tooltip="Its track, from Crop Portrait."),
+                FaceTrackType.Input("track", tooltip="The portrait's track, from Crop Portrait."),
                 *(_slider(name) for name in poses.NAMES),
                 io.String.Input(
                     "key_poses",
                     default="",
                     multiline=True,
-                    tooltip="Empty: one picture. Else lines of SECONDS: NAME=VALUE ..., as in `0: jaw=0` and `0.8: jaw=1 yaw=15`; "
-                    "the clip eases from one to the next. Missing values come from the sliders.",
+                    tooltip="Empty: one picture. For a clip, one pose per line as SECONDS: NAME=VALUE, such "
+                    "as `0.8: jaw=1 yaw=15`; values that a pose does not name come from the sliders.",
                 ),
                 io.Boolean.Input(
                     "loop",
                     default=False,
-                    tooltip="Key poses: end as the clip began, so that it can be repeated.",
+                    tooltip="Only with key poses: the clip returns to its first pose, so that it can be "
+                    "repeated.",
                     **RARE,
                 ),
                 io.Float.Input(
@@ -87,7 +88,7 @@ class ExpressionEditor(io.ComfyNode):
                     min=1.0,
                     max=120.0,
                     step=1.0,
-                    tooltip="Key poses: frames per second.",
+                    tooltip="Only with key poses: frames per second of the clip.",
                     **RARE,
                 ),
                 io.Combo.Input(
@@ -95,7 +96,8 @@ class ExpressionEditor(io.ComfyNode):
                     options=[NO_PRESET, *preset_files.names()],
                     default=NO_PRESET,
                     optional=True,
-                    tooltip="An expression to start from, the pack's or your own; the sliders are added to it. Its head pose is not used.",
+                    tooltip="An expression of the pack or one that you have saved; the sliders are added to "
+                    "it. The preset's head pose is not used.",
                 ),
                 io.Float.Input(
                     "preset_strength",
@@ -104,15 +106,16 @@ class ExpressionEditor(io.ComfyNode):
                     max=2.0,
                     step=0.05,
                     optional=True,
-                    tooltip="How much of the preset: 0 none, 1 all of it.",
+                    tooltip="Multiplies the preset's coefficients: 0 = no effect, 1 = as saved.",
                 ),
             ],
             outputs=[
                 FaceTrackType.Output(
-                    display_name="track", tooltip="The posed face: one frame, or all frames of the clip."
+                    display_name="track",
+                    tooltip="The track of the posed face: one frame, or all frames of the clip.",
                 ),
                 io.Image.Output(
-                    display_name="preview", tooltip="The bent portrait, one picture per frame of the track."
+                    display_name="preview", tooltip="The warped portrait, one picture per frame of the track."
                 ),
             ],
             hidden=[io.Hidden.unique_id],

@@ -31,7 +31,7 @@ LOOK = [
         min=0.0,
         max=0.5,
         step=0.01,
-        tooltip="Width of the soft edge inside the square, as a share of its side; 0 is a hard edge.",
+        tooltip="Width of the soft edge inside the square, as a share of its side; 0 = hard edge.",
     ),
     io.Float.Input(
         "colour_match",
@@ -39,10 +39,14 @@ LOOK = [
         min=0.0,
         max=1.0,
         step=0.05,
-        tooltip="How far to pull the portrait's colours towards the frame's: 0 leaves them, 1 takes mean and spread over.",
+        tooltip="How far the portrait's colours are shifted towards those of the frame: 0 = not at all, 1 = "
+        "same mean and spread.",
     ),
     io.Mask.Input(
-        "mask", optional=True, tooltip="Drawn over the crop: white is pasted. One, or one for every frame."
+        "mask",
+        optional=True,
+        tooltip="Mask of the crop: only white parts are pasted. One mask, or one per frame; not connected: "
+        "the whole crop.",
     ),
 ]
 
@@ -96,13 +100,16 @@ class PasteBack(io.ComfyNode):
             node_id="SKPortraitPasteBack",
             display_name="Paste Portrait Back",
             category="SK Portrait/face",
-            description="Puts cropped portraits back into the frames they came from: the exact inverse of the crop, with a soft edge.",
+            description="Pastes changed crops back into the frames from which they were cropped: the exact "
+            "inverse of the crop, with a soft edge.",
             search_aliases=["uncrop", "stitch", "composite"],
             inputs=[
-                io.Image.Input("images", tooltip="The whole frames; one picture serves for all portraits."),
+                io.Image.Input(
+                    "images", tooltip="The uncropped frames. A single picture is repeated for all portraits."
+                ),
                 io.Image.Input(
                     "portraits",
-                    tooltip="The changed crops, one for every frame; another square size is fine.",
+                    tooltip="The changed crops, one per frame. They may have any square size.",
                 ),
                 CropType.Input("crop", tooltip="From Crop Portrait or Track Face in Video."),
                 *LOOK,
@@ -110,11 +117,11 @@ class PasteBack(io.ComfyNode):
             outputs=[
                 io.Image.Output(
                     display_name="images",
-                    tooltip="The frames with the portraits in their place. Frames with alpha keep it.",
+                    tooltip="The frames with the portraits pasted in. An alpha channel is kept.",
                 ),
                 io.Mask.Output(
                     display_name="pasted",
-                    tooltip="Where and how strongly the portrait was pasted, over the whole frame.",
+                    tooltip="Mask of the whole frame: where and how strongly the portrait was pasted.",
                 ),
             ],
         )
@@ -155,17 +162,20 @@ class PasteBackVideo(io.ComfyNode):
             node_id="SKPortraitPasteBackVideo",
             display_name="Paste Portrait Back into Video",
             category="SK Portrait/face",
-            description="Puts cropped portraits back into the part of the video that Track Face in Video read, and gives that part as a "
-            "video with its sound. The file is read and written frame by frame: a long film needs no more memory than a short one.",
+            description="Pastes changed crops back into the part of the video that Track Face in Video "
+            "read, and returns that part as a video with its sound. The file is read and written frame by "
+            "frame, so a long film needs no more memory than a short one.",
             search_aliases=["uncrop", "stitch", "film", "composite"],
             inputs=[
                 io.Video.Input("video", tooltip="The same video that was tracked."),
                 io.Image.Input(
                     "portraits",
-                    tooltip="The changed crops, one for every tracked frame; another square size is fine.",
+                    tooltip="The changed crops, one per tracked frame. They may have any square size.",
                 ),
                 CropType.Input(
-                    "crop", tooltip="From Track Face in Video: it knows where the square lies, and when."
+                    "crop",
+                    tooltip="From Track Face in Video. It holds the position of the square in each frame, "
+                    "and the part of the video that was read.",
                 ),
                 *LOOK,
                 io.Combo.Input(
@@ -173,14 +183,15 @@ class PasteBackVideo(io.ComfyNode):
                     options=list(QUALITIES),
                     default=STANDARD,
                     optional=True,
-                    tooltip="Compression outside the square: standard is visually lossless, high keeps stored levels within 1, "
-                    "lossless keeps them all. Both are about ten times as large, and lossless does not play in Safari.",
+                    tooltip="Compression of the result: standard is visually lossless; high keeps 99 % of "
+                    "the pixels within 1 of 255 levels (at most 3); lossless is exact and does not play in "
+                    "Safari. Files of high and lossless are about ten times larger.",
                 ),
             ],
             outputs=[
                 io.Video.Output(
                     display_name="video",
-                    tooltip="The tracked part of the video, portraits in their place, with sound.",
+                    tooltip="The tracked part of the video with the portraits pasted in, with sound.",
                 )
             ],
             hidden=[io.Hidden.unique_id],
@@ -193,7 +204,8 @@ class PasteBackVideo(io.ComfyNode):
         clip, count = crop.clip, len(portraits)
         if clip is None:
             raise MissingInputError(
-                "This crop was made of pictures, not of a video: wire Track Face in Video, or use Paste Portrait Back.",
+                "This crop was made of pictures, not of a video: wire Track Face in Video, or use Paste "
+                "Portrait Back.",
                 ("video",),
             )
         if count != clip.frames:

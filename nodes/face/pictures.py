@@ -25,26 +25,28 @@ class CropPortrait(io.ComfyNode):
             node_id="SKPortraitCropPortrait",
             display_name="Crop Portrait",
             category="SK Portrait/face",
-            description="Cuts a square round the face, with the margin that the networks know: the same for "
-            "the whole clip, or one that follows the face.",
+            description="Crops a square around the face, with the margin that the networks were trained on. "
+            "The square is the same for the whole clip, or follows the face.",
             hidden=[io.Hidden.unique_id],
             inputs=[
-                io.Image.Input("images", tooltip="The frames that were tracked."),
-                FaceTrackType.Input("track", tooltip="Their track: one row for every frame."),
+                io.Image.Input("images", tooltip="The tracked frames."),
+                FaceTrackType.Input("track", tooltip="The track of these frames, one entry per frame."),
                 *CROP_INPUTS,
                 CROP,
             ],
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The cropped frames."),
                 FaceTrackType.Output(
-                    display_name="track", tooltip="The track as seen in the cropped frames."
+                    display_name="track", tooltip="The track, converted to the cropped frames."
                 ),
                 CropType.Output(
-                    display_name="crop", tooltip="Where the square lies, for Paste Portrait Back."
+                    display_name="crop",
+                    tooltip="Position of the square in each frame, for Paste Portrait Back.",
                 ),
                 io.String.Output(
                     display_name="report",
-                    tooltip="The cropped track in words, and the frames in which the face leaves the square.",
+                    tooltip="Summary of the cropped track, and the frames in which the face leaves the "
+                    "square.",
                 ),
             ],
         )
@@ -79,13 +81,15 @@ class DrawHeadPose(io.ComfyNode):
             node_id="SKPortraitDrawHeadPose",
             display_name="Draw Head Pose",
             category="SK Portrait/face",
-            description="Draws the square that turns with the head: the head-pose picture that the drive encoders read.",
+            description="Draws the head-pose pictures for the control model: a square that turns with the "
+            "head.",
             inputs=[
-                FaceTrackType.Input("track", tooltip="The driver's track, cropped."),
+                FaceTrackType.Input("track", tooltip="The cropped track of the driver."),
                 FaceTrackType.Input(
                     "portrait_track",
                     optional=True,
-                    tooltip="The portrait's track, cropped: its place and its size are kept.",
+                    tooltip="The cropped track of the portrait: the head is drawn at its position and size. "
+                    "Not connected: those of the driver's first frame.",
                 ),
                 io.Float.Input(
                     "translation_ratio",
@@ -94,7 +98,8 @@ class DrawHeadPose(io.ComfyNode):
                     min=-4.0,
                     max=4.0,
                     step=0.05,
-                    tooltip="How much of the driver's movement through the picture to add: 0 (published) none, 1 all of it.",
+                    tooltip="Share of the driver's movement through the picture that is added: 0 = none (as "
+                    "published), 1 = all of it.",
                 ),
                 io.Int.Input(
                     "size",
@@ -102,12 +107,13 @@ class DrawHeadPose(io.ComfyNode):
                     min=0,
                     max=4096,
                     step=8,
-                    tooltip="Shorter side, pixels; 0: that of the portrait, which is the size that is sampled.",
+                    tooltip="Shorter side in pixels. 0 = the size of the portrait, which is the sampled "
+                    "size.",
                     **RARE,
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="head_pose", tooltip="One picture for every row of the track.")
+                io.Image.Output(display_name="head_pose", tooltip="One picture per frame of the track.")
             ],
             hidden=[io.Hidden.unique_id],
         )
@@ -134,16 +140,17 @@ class DrawHeadPose(io.ComfyNode):
 class FacePatches(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        window = "224 px, in one fixed window for the whole clip."
+        window = "224x224 pixels, from one fixed window for the whole clip."
         return schema(
             node_id="SKPortraitFacePatches",
             display_name="Crop Eyes and Mouth",
             category="SK Portrait/face",
-            description="Cuts the pictures of eyes, mouth and face that the drive encoders look at, to blur or paint at will.",
+            description="Crops eyes, mouth and face from the driver's frames, for Encode Performance and "
+            "Read Expression (PD-FGC). You can blur or paint the crops.",
             search_aliases=["Face Patches"],
             inputs=[
-                io.Image.Input("images", tooltip="The driver's frames, cropped or not."),
-                FaceTrackType.Input("track", tooltip="Their track: one row for every frame."),
+                io.Image.Input("images", tooltip="The frames of the driver, cropped or not."),
+                FaceTrackType.Input("track", tooltip="The track of these frames, one entry per frame."),
             ],
             outputs=[
                 io.Image.Output(
@@ -156,7 +163,7 @@ class FacePatches(io.ComfyNode):
                 io.Image.Output(display_name="mouth", tooltip=f"The mouth, {window}"),
                 io.Image.Output(
                     display_name="motion_crop",
-                    tooltip="The upright face for the PD-FGC motion encoder, 224 px.",
+                    tooltip="The whole face, rotated upright, 224x224 pixels, for Read Expression (PD-FGC).",
                 ),
                 FacePatchesType.Output(
                     display_name="patches",
@@ -187,13 +194,15 @@ class PreviewPatches(io.ComfyNode):
             node_id="SKPortraitPreviewPatches",
             display_name="Preview Eyes and Mouth",
             category="SK Portrait/face",
-            description="Shows what a patches wire carries: left eye, right eye and mouth of every frame, side by side.",
+            description="Shows the crops on a patches wire: left eye, right eye and mouth of every frame, "
+            "side by side.",
             is_output_node=True,
             search_aliases=["Preview Face Patches"],
             inputs=[FacePatchesType.Input("patches", tooltip="From Crop Eyes and Mouth.")],
             outputs=[
                 io.Image.Output(
-                    display_name="images", tooltip="One picture per frame: left eye, right eye, mouth."
+                    display_name="images",
+                    tooltip="One picture per frame, with left eye, right eye and mouth side by side.",
                 )
             ],
         )

@@ -29,13 +29,14 @@ class PresetExpression(io.ComfyNode):
             node_id="SKPortraitPresetExpression",
             display_name="Preset Expression",
             category=CATEGORY,
-            description="An expression as a track of one frame, for Mix Face Tracks. Save Preset Expression adds your own to the list.",
+            description="Makes a track of one frame with the chosen expression, for Mix Face Tracks. Save "
+            "Preset Expression adds presets of your own to the list.",
             search_aliases=["smile", "emotion", "neutral", "wink"],
             inputs=[
                 io.Combo.Input(
                     "preset",
                     options=preset_files.names(),
-                    tooltip="The expression. Press R after saving a preset of your own.",
+                    tooltip="The expression. Press R to list presets that you have just saved.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -43,13 +44,14 @@ class PresetExpression(io.ComfyNode):
                     min=0.0,
                     max=2.0,
                     step=0.05,
-                    tooltip="Its values times this, kept in 0 to 1.",
+                    tooltip="Multiplies the coefficients of the preset; the result is limited to 0 to 1.",
                 ),
             ],
             outputs=[
                 FaceTrackType.Output(
                     display_name="track",
-                    tooltip="One frame without landmarks. The head is straight ahead, or as it was saved.",
+                    tooltip="A track of one frame without landmarks. The head looks straight ahead, or as "
+                    "in the saved preset.",
                 )
             ],
         )
@@ -83,12 +85,14 @@ class SavePreset(io.ComfyNode):
             node_id="SKPortraitSavePreset",
             display_name="Save Preset Expression",
             category=CATEGORY,
-            description="Keeps one frame of a track, with its picture, as a preset for Preset Expression and Expression Editor.",
+            description="Saves one frame of a track, with a picture, as a preset for Preset Expression and "
+            "Expression Editor.",
             search_aliases=["store expression", "my presets", "expression library", "snapshot"],
             is_output_node=True,
             inputs=[
                 FaceTrackType.Input(
-                    "track", tooltip="The track with the moment to keep: its expression and its head pose."
+                    "track",
+                    tooltip="The track from which one frame is saved: its expression and its head pose.",
                 ),
                 io.String.Input(
                     "name",
@@ -96,21 +100,30 @@ class SavePreset(io.ComfyNode):
                     tooltip="Name of the preset in the lists, without path characters.",
                 ),
                 io.Int.Input(
-                    "frame", default=0, min=0, max=100_000, tooltip="The frame to keep, counted from 0."
+                    "frame",
+                    default=0,
+                    min=0,
+                    max=100_000,
+                    tooltip="Number of the frame to save, counted from 0.",
                 ),
                 io.Image.Input(
                     "images",
                     optional=True,
-                    tooltip="The frames of the track, cropped, for the picture of the preset. Without them a head is drawn.",
+                    tooltip="The cropped frames of the track, for the picture of the preset. Not connected: "
+                    "the picture is a drawn head.",
                 ),
                 io.Boolean.Input(
                     "replace",
                     default=False,
                     optional=True,
-                    tooltip="Overwrites a saved preset of this name. Off: the name must be new.",
+                    tooltip="On: overwrites a saved preset with the same name. Off: the name must be new.",
                 ),
             ],
-            outputs=[FaceTrackType.Output(display_name="track", tooltip="The kept frame.")],
+            outputs=[
+                FaceTrackType.Output(
+                    display_name="track", tooltip="The saved frame, as a track of one frame."
+                )
+            ],
         )
 
     @classmethod

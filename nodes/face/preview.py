@@ -19,20 +19,23 @@ class PreviewTrack(io.ComfyNode):
             node_id="SKPortraitPreviewTrack",
             display_name="Preview Face Track",
             category="SK Portrait/face",
-            description="Shows the face with landmarks, box and head axes, and under it the track's numbers over time. Frames in which "
-            "the face was not measured are orange in both.",
+            description="Shows the frames with landmarks, box and head axes, and a plot of the track over "
+            "time. Frames in which the face was not detected are orange in both.",
             search_aliases=["landmarks overlay", "plot", "debug face"],
             is_output_node=True,
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             inputs=[
-                FaceTrackType.Input("track", tooltip="The track to look at."),
+                FaceTrackType.Input("track", tooltip="The track to show."),
                 io.Image.Input(
-                    "images", optional=True, tooltip="Its frames; without them the drawing stands on black."
+                    "images",
+                    optional=True,
+                    tooltip="The frames of the track. Not connected: the drawing is on black.",
                 ),
                 io.String.Input(
                     "curves",
                     default="",
-                    tooltip="What to plot, by name: jawOpen, eyeBlink, yaw. Empty: the liveliest coefficients and the head angles.",
+                    tooltip="Names of the curves to plot, such as jawOpen, eyeBlink, yaw. Empty: the head "
+                    "angles and the coefficients that move most.",
                 ),
                 io.Int.Input(
                     "plot_width",
@@ -40,7 +43,7 @@ class PreviewTrack(io.ComfyNode):
                     min=256,
                     max=8192,
                     step=8,
-                    tooltip="Width of the plot, pixels.",
+                    tooltip="Width of the plot in pixels.",
                     **RARE,
                 ),
                 io.Int.Input(
@@ -49,17 +52,18 @@ class PreviewTrack(io.ComfyNode):
                     min=128,
                     max=4096,
                     step=8,
-                    tooltip="Height of the plot, pixels.",
+                    tooltip="Height of the plot in pixels.",
                     **RARE,
                 ),
             ],
             outputs=[
                 io.Image.Output(
                     display_name="overlay",
-                    tooltip="The frames with landmarks, box, head axes and frame number.",
+                    tooltip="The frames with landmarks, box, head axes and frame number drawn on them.",
                 ),
                 io.Image.Output(
-                    display_name="plot", tooltip="One picture: coefficients and angles over the frames."
+                    display_name="plot",
+                    tooltip="One picture with the curves of coefficients and head angles over the frames.",
                 ),
             ],
         )

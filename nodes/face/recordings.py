@@ -68,15 +68,16 @@ class ImportLiveLinkFace(FileNode):
             node_id="SKPortraitImportLiveLinkFace",
             display_name="Import Live Link Face",
             category=CATEGORY,
-            description="Reads a face recording: the CSV of Epic's Live Link Face app (ARKit mode), or ARKit values as JSON. Wire it "
-            "into the coefficients input of Track Face, or use it alone.",
+            description="Loads an expression recording: the CSV of Epic's Live Link Face app (ARKit mode), "
+            "or ARKit coefficients as JSON. Connect it to *replace expression with* of Track Face, or use "
+            "it alone.",
             search_aliases=["ARKit", "iPhone", "CSV", "blendshapes", "mocap"],
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Combo.Input(
                     "file",
                     options=listed(".csv", ".json"),
-                    tooltip="A .csv or .json in ComfyUI's input folder.",
+                    tooltip="A .csv or .json file in ComfyUI's input folder.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -84,7 +85,7 @@ class ImportLiveLinkFace(FileNode):
                     min=0.1,
                     max=1000.0,
                     step=0.01,
-                    tooltip="Frames per second of the new track.",
+                    tooltip="Frames per second of the track; set it to the rate of your video.",
                 ),
                 io.Float.Input(
                     "take_fps",
@@ -93,7 +94,8 @@ class ImportLiveLinkFace(FileNode):
                     min=1.0,
                     max=1000.0,
                     step=0.01,
-                    tooltip="Frames per second of the CSV's timecode: 60 unless the app was set otherwise. Ignored for JSON.",
+                    tooltip="Frames per second of the CSV's timecode, 60 unless you changed it in the app. "
+                    "Not used for JSON.",
                 ),
                 io.Float.Input(
                     "offset",
@@ -101,22 +103,24 @@ class ImportLiveLinkFace(FileNode):
                     min=-100_000.0,
                     max=100_000.0,
                     step=0.01,
-                    tooltip="Seconds of the recording to skip, so that it meets the video; negative where it starts after the video.",
+                    tooltip="Seconds of the recording to skip so that it is in sync with the video. "
+                    "Negative if the recording starts after the video.",
                 ),
                 io.Combo.Input(
                     "which",
                     display_name="what to read",
                     options=[BOTH, EXPRESSION],
-                    tooltip="Whether to take the head angles as well, if it has any.",
+                    tooltip="Whether to load the head angles of the recording too, if it has any.",
                 ),
             ],
             outputs=[
                 FaceTrackType.Output(
-                    display_name="track", tooltip="The recording at the chosen rate, without landmarks."
+                    display_name="track",
+                    tooltip="The recording as a track at the chosen frame rate, without landmarks.",
                 ),
                 io.String.Output(
                     display_name="report",
-                    tooltip="Length, range of head angles, and what looked odd in the file.",
+                    tooltip="Length, range of head angles, and warnings about the file.",
                 ),
             ],
         )
@@ -140,18 +144,21 @@ class LoadTrack(FileNode):
             node_id="SKPortraitLoadTrack",
             display_name="Load Face Track",
             category=CATEGORY,
-            description="Reads a track that Save Face Track wrote.",
+            description="Loads a track that Save Face Track wrote.",
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Combo.Input(
                     "file",
                     options=listed(".npz", output=True),
-                    tooltip="A .npz in ComfyUI's input folder, or [output] folder.",
+                    tooltip="A .npz file in ComfyUI's input folder, or in its output folder (marked "
+                    "[output]).",
                 )
             ],
             outputs=[
-                FaceTrackType.Output(display_name="track", tooltip="The saved track."),
-                io.String.Output(display_name="report", tooltip="What it holds, in words."),
+                FaceTrackType.Output(display_name="track", tooltip="The loaded track."),
+                io.String.Output(
+                    display_name="report", tooltip="Summary of the track: frames, tracker, notes."
+                ),
             ],
         )
 
@@ -171,19 +178,21 @@ class SaveTrack(io.ComfyNode):
             node_id="SKPortraitSaveTrack",
             display_name="Save Face Track",
             category=CATEGORY,
-            description="Writes a track to one .npz file in ComfyUI's output folder, numbered so that nothing is overwritten.",
+            description="Saves a track as an .npz file in ComfyUI's output folder. A number is added to the "
+            "name, so no file is overwritten.",
             is_output_node=True,
             inputs=[
-                FaceTrackType.Input("track", tooltip="The track to keep."),
+                FaceTrackType.Input("track", tooltip="The track to save."),
                 io.String.Input(
                     "filename_prefix",
                     default="sk_portrait/track",
-                    tooltip="Name of the file, with folders; a number is added. %date:yyyy-MM-dd% is filled in.",
+                    tooltip="Name of the file, with subfolders if you like; a number is added. "
+                    "%date:yyyy-MM-dd% is replaced by the date.",
                 ),
             ],
             outputs=[
                 FaceTrackType.Output(display_name="track", tooltip="The same track."),
-                io.String.Output(display_name="path", tooltip="Where it was written."),
+                io.String.Output(display_name="path", tooltip="Path of the file that was written."),
             ],
         )
 

@@ -28,28 +28,32 @@ class SideBySide(io.ComfyNode):
             node_id="SKPortraitSideBySide",
             display_name="Side by Side Video",
             category="SK Portrait/face",
-            description="Shows the driver, its head pose and the result side by side in one video, with the sound of the result. "
-            "Sizes, lengths and frame rates may differ.",
+            description="Puts the driver, its head pose and the result side by side in one video, with the "
+            "sound of the result. Sizes, lengths and frame rates may differ.",
             search_aliases=["compare", "comparison", "before after", "split screen", "concat", "stitch"],
             inputs=[
                 PICTURES.Input(
                     "result",
-                    tooltip="The sampled video or pictures, on the right. Its length, frame rate and sound are those of the output.",
+                    tooltip="The sampled video or pictures, shown on the right. The output has its length, "
+                    "frame rate and sound.",
                 ),
                 PICTURES.Input(
                     "driver",
                     optional=True,
-                    tooltip="The driving video or its frames, on the left. Pictures count as one per frame of the result.",
+                    tooltip="The driving video or its frames, shown on the left. Pictures count as one per "
+                    "frame of the result.",
                 ),
                 PICTURES.Input(
                     "pose",
                     optional=True,
-                    tooltip="A third video or pictures between both, such as the head pose.",
+                    tooltip="A third video or pictures, such as the head pose, shown between driver and "
+                    "result.",
                 ),
                 io.Audio.Input(
                     "audio",
                     optional=True,
-                    tooltip="Sound that replaces that of the result. Without it, a silent result takes the driving video's.",
+                    tooltip="Sound that replaces that of the result. Not connected: the sound of the "
+                    "result, or of the driving video if the result is silent.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -58,13 +62,14 @@ class SideBySide(io.ComfyNode):
                     max=240.0,
                     step=0.01,
                     optional=True,
-                    tooltip="Frames per second if the result is pictures. A video keeps its own rate.",
+                    tooltip="Frames per second of the result, if it is given as pictures. A video keeps its "
+                    "own rate.",
                 ),
                 io.Boolean.Input(
                     "labels",
                     default=True,
                     optional=True,
-                    tooltip="Writes the name of each picture into its corner.",
+                    tooltip="Writes a name into the corner of each picture.",
                 ),
                 io.Int.Input(
                     "height",
@@ -73,12 +78,15 @@ class SideBySide(io.ComfyNode):
                     max=4096,
                     step=2,
                     optional=True,
-                    tooltip="Height of the output in pixels; each picture keeps its shape. 0: the height of the result.",
+                    tooltip="Height of the output in pixels; 0 = the height of the result. Each picture "
+                    "keeps its aspect ratio.",
                     **RARE,
                 ),
             ],
             outputs=[
-                io.Video.Output(display_name="video", tooltip="All of them in one picture, with sound.")
+                io.Video.Output(
+                    display_name="video", tooltip="One video with all pictures side by side, with sound."
+                )
             ],
         )
 

@@ -10,7 +10,7 @@ from ..schema import schema
 
 SETTINGS = ("drive_strength", "reference_strength", "cfg", "steps")
 MOST = 16
-OWN = "Used while another setting is swept."
+OWN = "Value that is used while another setting is varied."
 
 
 def parsed(values: str, setting: str) -> list[float]:
@@ -36,7 +36,7 @@ def parsed(values: str, setting: str) -> list[float]:
 
 
 def _listed(kind, name: str, target: str):
-    return kind.Output(display_name=name, is_output_list=True, tooltip=f"One per value, for {target}.")
+    return kind.Output(display_name=name, is_output_list=True, tooltip=f"One output per value, for {target}.")
 
 
 class SweepSetting(io.ComfyNode):
@@ -46,20 +46,20 @@ class SweepSetting(io.ComfyNode):
             node_id="SKPortraitSweepSetting",
             display_name="Sweep a Setting",
             category="SK Portrait/face",
-            description="Gives each of several values of one setting: everything behind it runs once per "
-            "value. The other settings keep their own value.",
+            description="Outputs several values of one setting, so that all nodes after it run once per "
+            "value. The other settings keep the value of their widget.",
             search_aliases=["grid", "XY plot", "compare settings", "strength", "steps", "cfg"],
             inputs=[
                 io.Combo.Input(
                     "setting",
                     options=list(SETTINGS),
-                    tooltip="The setting to try values of. drive_strength is the performance strength, "
+                    tooltip="The setting to vary. drive_strength is the performance strength, "
                     "reference_strength the likeness strength.",
                 ),
                 io.String.Input(
                     "values",
                     default="0.5, 0.75, 1, 1.25",
-                    tooltip="Its values, separated by commas; 16 at most.",
+                    tooltip="Values of the setting, separated by commas; at most 16.",
                 ),
                 io.Float.Input(
                     "drive_strength",
@@ -107,14 +107,16 @@ class ComparisonGrid(io.ComfyNode):
             node_id="SKPortraitComparisonGrid",
             display_name="Comparison Grid",
             category="SK Portrait/face",
-            description="Joins the contact sheets of a sweep side by side, one per value.",
+            description="Joins the contact sheets of a sweep into one picture, one sheet per value.",
             search_aliases=["grid", "contact sheet", "XY plot"],
             is_input_list=True,
             inputs=[
-                io.Image.Input("sheets", tooltip="The sheets of Compare Performance behind Sweep a Setting."),
-                io.Int.Input("columns", default=4, min=1, max=16, tooltip="Sheets side by side."),
+                io.Image.Input(
+                    "sheets", tooltip="The sheets from Compare Performance, which follows Sweep a Setting."
+                ),
+                io.Int.Input("columns", default=4, min=1, max=16, tooltip="Number of sheets side by side."),
             ],
-            outputs=[io.Image.Output(display_name="grid", tooltip="One picture of all sheets.")],
+            outputs=[io.Image.Output(display_name="grid", tooltip="One picture with all sheets.")],
         )
 
     @classmethod

@@ -34,8 +34,9 @@ SOURCE = io.Combo.Input(
     "source",
     display_name="tracker",
     options=[sources.AUTO, *sources.MODULES],
-    tooltip="The face tracker. auto takes the HelloMeme ONNX models where they lie in models/face_tools, else MediaPipe. "
-    "Use the same one for the reference and the driver. MediaPipe 1.x sends usage metrics to Google: see the help page.",
+    tooltip="The face tracker; use the same one for reference and driver. auto uses the HelloMeme ONNX "
+    "models if they are in models/face_tools, otherwise MediaPipe (MediaPipe 1.x sends usage metrics to "
+    "Google, see the help page).",
 )
 FPS = io.Float.Input(
     "fps", default=25.0, min=0.1, max=1000.0, step=0.01, tooltip="Frames per second of the clip."
@@ -45,35 +46,37 @@ WHICH = [
         "face",
         display_name="which face",
         options=list(RULES),
-        tooltip="Which face to take in the first frame that shows one; that person is then followed.",
+        tooltip="Which face to take in the first frame that shows one. That person is followed through the "
+        "clip.",
     ),
     io.Int.Input(
         "face_number",
         default=1,
         min=1,
         max=64,
-        tooltip='With face = "by number": 1 is the leftmost where a face is first seen.',
+        tooltip='Only with "by number": number of the face in the first frame that shows one, counted from the left; 1 = leftmost.',
         **RARE,
     ),
     io.Combo.Input(
         "on_miss",
         display_name="if the face is lost",
         options=list(ON_MISS),
-        tooltip="Frames in which the face is not found: stop and name them, hold the last measured row, or interpolate between "
-        "the measured rows. No frame is ever dropped.",
+        tooltip="If the face is not found in a frame: stop with an error that names the frames, hold "
+        "(repeat) the last detected frame, or interpolate between detected frames. No frame is dropped.",
     ),
 ]
 DETECTOR = io.Custom("FACE_DETECTION_MODEL,FACE_LANDMARKER").Input(
     "face_detection_model",
     optional=True,
-    tooltip="From ComfyUI's own Load Face Detection Model (MediaPipe), 0.23 and later: tracks with it, nothing to install. "
-    "The tracker chosen above is then not used.",
+    tooltip="From ComfyUI's own node Load Face Detection Model (MediaPipe), ComfyUI 0.23 and later; it "
+    "needs no package. If connected, it is used instead of the tracker chosen above.",
 )
 COEFFICIENTS = FaceTrackType.Input(
     "coefficients",
     display_name="replace expression with",
     optional=True,
-    tooltip="A track whose expression coefficients replace those of the tracker, by time: Import Live Link Face, for one.",
+    tooltip="A track, for example from Import Live Link Face, whose expression replaces that of the "
+    "tracker. It is matched by time.",
 )
 CUT = io.Combo.Input(
     "on_cut",
@@ -81,17 +84,20 @@ CUT = io.Combo.Input(
     options=list(ON_CUT),
     default=ON_CUT[0],
     optional=True,
-    tooltip="Where the clip cuts to another person: follow the new person, stop, or hold the last row until the first one "
-    "returns. The report names the frames.",
+    tooltip="If the clip cuts to another person: follow the new person, stop with an error, or hold "
+    "(repeat) the last frame until the first person returns. The report names the frames.",
 )
 TRACK = FaceTrackType.Output(
-    display_name="track", tooltip="One row for every frame: landmarks, head pose, expression coefficients."
+    display_name="track",
+    tooltip="The track, one entry per frame: landmarks, head pose, expression coefficients.",
 )
 DETECTED = io.Mask.Output(
-    display_name="measured", tooltip="White where the face was detected, black where it was filled in."
+    display_name="measured",
+    tooltip="Mask per frame: white = the face was detected, black = the frame was repeated or interpolated.",
 )
 REPORT = io.String.Output(
-    display_name="report", tooltip="What was found: tracker, range of head angles, missed frames, notes."
+    display_name="report",
+    tooltip="Summary of the track: tracker, range of head angles, missed frames, notes.",
 )
 
 
@@ -129,11 +135,13 @@ class TrackFace(io.ComfyNode):
             node_id="SKPortraitTrackFace",
             display_name="Track Face",
             category="SK Portrait/face",
-            description="Follows one face through a clip: landmarks, head pose and, where the tracker gives them, expression "
-            "coefficients. One row for every frame.",
+            description="Follows one face through a clip. The track has one entry per frame: landmarks, "
+            "head pose and, if the tracker gives them, expression coefficients.",
             search_aliases=["face landmarks", "head pose", "blendshapes", "driver", "HelloMeme"],
             inputs=[
-                io.Image.Input("images", tooltip="The frames of the clip, or one picture (the reference)."),
+                io.Image.Input(
+                    "images", tooltip="The frames of the clip, or a single picture (the reference)."
+                ),
                 FPS,
                 SOURCE,
                 *WHICH,
@@ -172,8 +180,9 @@ class TrackVideo(io.ComfyNode):
             node_id="SKPortraitTrackVideo",
             display_name="Track Face in Video",
             category="SK Portrait/face",
-            description="Follows one face through a video file and crops it, reading the file as a stream: phone rotation and variable "
-            "frame rate are honoured, and memory holds the cropped frames only.",
+            description="Follows one face through a video file and crops it. The file is read as a stream, "
+            "so only the cropped frames are in memory; rotation and variable frame rate of phone videos are "
+            "respected.",
             search_aliases=["driver", "head pose", "talking head", "HelloMeme"],
             inputs=[
                 io.Video.Input("video", tooltip="The driving video, from Load Video."),
@@ -183,7 +192,7 @@ class TrackVideo(io.ComfyNode):
                     min=0.0,
                     max=1000.0,
                     step=0.01,
-                    tooltip="Frames per second to sample; 0 takes the video's own.",
+                    tooltip="Frames per second to read; 0 = the rate of the video.",
                 ),
                 io.Float.Input(
                     "start",
@@ -191,7 +200,7 @@ class TrackVideo(io.ComfyNode):
                     min=0.0,
                     max=86400.0,
                     step=0.01,
-                    tooltip="Seconds to skip at the beginning.",
+                    tooltip="Seconds to skip at the beginning of the video.",
                 ),
                 io.Float.Input(
                     "seconds",
@@ -199,7 +208,7 @@ class TrackVideo(io.ComfyNode):
                     min=0.0,
                     max=86400.0,
                     step=0.01,
-                    tooltip="Seconds to read; 0 reads to the end.",
+                    tooltip="Seconds to read; 0 = to the end of the video.",
                 ),
                 SOURCE,
                 *WHICH,
@@ -210,21 +219,23 @@ class TrackVideo(io.ComfyNode):
                 CUT,
             ],
             outputs=[
-                io.Image.Output(display_name="images", tooltip="The frames, cropped to the face."),
+                io.Image.Output(
+                    display_name="images", tooltip="The frames of the video, cropped to the face."
+                ),
                 FaceTrackType.Output(
-                    display_name="track", tooltip="The track as seen in the cropped frames."
+                    display_name="track", tooltip="The track, converted to the cropped frames."
                 ),
                 CropType.Output(
                     display_name="crop",
-                    tooltip="Where the square lies in the video, for Paste Portrait Back.",
+                    tooltip="Position of the square in each frame of the video, for Paste Portrait Back.",
                 ),
                 DETECTED,
                 io.Audio.Output(
                     display_name="audio",
-                    tooltip="The video's sound over these frames; nothing where it has none.",
+                    tooltip="The sound of exactly these frames; empty if the video has no sound.",
                 ),
                 io.Float.Output(
-                    display_name="fps", tooltip="Frames per second of the images: give it to Create Video."
+                    display_name="fps", tooltip="Frames per second of the images, for Create Video."
                 ),
                 REPORT,
             ],
@@ -281,8 +292,9 @@ class TrackFromLandmarks(io.ComfyNode):
             node_id="SKPortraitTrackFromLandmarks",
             display_name="Track Face from Landmarks",
             category="SK Portrait/face",
-            description="Makes a track of ComfyUI's own face landmarks (Detect Face Landmarks, ComfyUI 0.23 and later): nothing to "
-            "install. Set that node to find all faces of the clip and to leave missing frames empty.",
+            description="Makes a face track from the landmarks of ComfyUI's own Detect Face Landmarks "
+            "(ComfyUI 0.23 and later). Set that node to find all faces of the clip and to leave missing "
+            "frames empty.",
             search_aliases=["mediapipe", "face landmarks", "blendshapes"],
             inputs=[
                 io.Custom("FACE_LANDMARKS").Input(
@@ -293,7 +305,8 @@ class TrackFromLandmarks(io.ComfyNode):
                 io.Image.Input(
                     "images",
                     optional=True,
-                    tooltip="The frames of the clip: with them, people who cross are distinguished by their looks.",
+                    tooltip="The frames of the clip, to tell people apart by appearance when they cross. "
+                    "Not connected: by position only.",
                 ),
                 COEFFICIENTS,
                 CUT,

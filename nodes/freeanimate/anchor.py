@@ -21,8 +21,8 @@ FIRST_LEVEL = io.Int.Input(
     default=0,
     min=0,
     max=3,
-    tooltip="First level of the UNet that reads the reference: 0 everywhere, 1 leaves the largest maps plain (most of the cost, as in "
-    "FateZero), 2 and 3 leave more.",
+    tooltip="Lowest UNet level at which frames attend to the reference: 0 = all levels. 1 skips the largest "
+    "attention maps, which cost the most (as in FateZero); 2 and 3 skip more.",
     **RARE,
 )
 
@@ -34,8 +34,10 @@ class AnchorFrames(io.ComfyNode):
             node_id="SKPortraitAnchorFrames",
             display_name="Lock Frames to Reference (RA-SA)",
             category="SK Portrait",
-            description="Lets every frame attend to one reference picture besides itself (reference-anchored self-attention of "
-            "FreeAnimate): colours, clothes and faces stay its own. No weights; goes with ControlNet, AnimateDiff, HelloMeme.",
+            description="Lets every frame attend to one reference picture as well as to itself "
+            "(FreeAnimate's reference-anchored self-attention), so that colours, clothes and face stay "
+            "those of the reference. It needs no weights and works with ControlNet, AnimateDiff and "
+            "HelloMeme.",
             search_aliases=[
                 "RA-SA",
                 "FreeAnimate",
@@ -49,13 +51,14 @@ class AnchorFrames(io.ComfyNode):
                 io.Latent.Input(
                     "reference",
                     optional=True,
-                    tooltip="The encoded reference picture, at the size that is sampled. It gets noise as the frames do.",
+                    tooltip="The reference picture as a latent, at the sampled size. It gets the same noise "
+                    "level as the frames.",
                 ),
                 TrajectoryType.Input(
                     "trajectory",
                     optional=True,
-                    tooltip="Instead of a reference latent: from Clip to Noise with a reference. Its inverted noise is closer to the "
-                    "picture; sample with the same sigmas and euler.",
+                    tooltip="From Clip to Noise with a reference; use it instead of the reference input to "
+                    "follow the picture more closely. Sample with the same sigmas and with euler.",
                 ),
                 FIRST_LEVEL,
                 *PERCENT_RANGE,
@@ -65,12 +68,13 @@ class AnchorFrames(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=False,
-                    tooltip="Of the reference's noise.",
+                    tooltip="Seed of the noise that is added to the reference.",
                 ),
             ],
             outputs=[
                 io.Model.Output(
-                    display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was."
+                    display_name="model",
+                    tooltip="The patched MODEL, for any sampler. The input MODEL is not changed.",
                 )
             ],
         )

@@ -32,8 +32,9 @@ class ApplyInversion(io.ComfyNode):
             node_id="SKPortraitApplyInversion",
             display_name="Redraw Clip from Noise (IBA)",
             category="SK Portrait",
-            description="Lets a MODEL draw an inverted clip again with its layout and motion (inversion-boosted attention of FreeAnimate): "
-            "another prompt, style or cleaner frames. The clip is computed beside the new one, about 1.6 times the time of a step.",
+            description="Redraws an inverted clip with another prompt or style, or with cleaner frames, and "
+            "keeps its layout and motion (FreeAnimate's inversion-boosted attention). The clip is computed "
+            "in the same batch, so a step takes about 1.6 times as long.",
             search_aliases=[
                 "IBA",
                 "FreeAnimate",
@@ -46,11 +47,13 @@ class ApplyInversion(io.ComfyNode):
             inputs=[
                 io.Model.Input(
                     "model",
-                    tooltip="The SD1.5 MODEL that draws, without Lock Frames to Reference: the reference comes with the path.",
+                    tooltip="The SD1.5 MODEL that redraws the clip, without Lock Frames to Reference: the "
+                    "trajectory already contains the reference.",
                 ),
                 TrajectoryType.Input(
                     "trajectory",
-                    tooltip="From Clip to Noise. Sample with its sigmas and latent, euler, no noise added.",
+                    tooltip="From Clip to Noise. Sample with the same sigmas, its latent, euler and no "
+                    "added noise.",
                 ),
                 io.Float.Input(
                     "self_until",
@@ -58,7 +61,8 @@ class ApplyInversion(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="Share of the steps in which layout and motion are those of the inverted clip. FateZero uses 0.6 to 0.9.",
+                    tooltip="Share of the steps in which layout and motion are taken from the inverted "
+                    "clip. FateZero uses 0.6 to 0.9.",
                 ),
                 io.Float.Input(
                     "cross_until",
@@ -66,29 +70,31 @@ class ApplyInversion(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="Share of the steps in which each word acts where it acted in the inverted clip. 0 where the prompts differ in "
-                    "more than single words.",
+                    tooltip="Share of the steps in which each word acts on the same places as in the "
+                    "inverted clip. Set 0 if the prompts differ in more than single words.",
                 ),
                 io.Int.Input(
                     "largest_map",
                     default=1024,
                     min=1,
                     max=1 << 20,
-                    tooltip="Most cells of a self-attention map that is taken over: 1024 is 32x32 (FateZero). Larger holds more detail of "
-                    "the clip.",
+                    tooltip="Largest self-attention map that is taken from the clip, in latent pixels: 1024 "
+                    "= 32x32 (FateZero). Higher values keep more detail of the clip.",
                     **RARE,
                 ),
                 io.Combo.Input(
                     "guidance",
                     options=[TEXT_IN_COND, BOTH, COND_ONLY],
-                    tooltip="Which halves of classifier-free guidance take the clip's maps. FateZero: the positive half only.",
+                    tooltip="Whether cond, or cond and uncond, use the clip's attention maps. FateZero uses "
+                    "the positive half (cond) only.",
                     **RARE,
                 ),
                 io.Combo.Input(
                     "maps_of",
                     options=[HERE, AHEAD, STORED],
-                    tooltip="Where the clip stands on its way while it is looked at: at the noise level of the step; one level lower "
-                    "(FateZero's order, with its timestep in Clip to Noise); or as the inversion itself saw it.",
+                    tooltip="Noise level of the clip when its attention maps are computed: that of the "
+                    "step, one level lower (FateZero's order, together with its timestep in Clip to Noise), "
+                    "or one level lower with the timestep that the inversion used.",
                     **RARE,
                 ),
                 FIRST_LEVEL,
@@ -96,7 +102,8 @@ class ApplyInversion(io.ComfyNode):
             outputs=[
                 io.Model.Output(
                     display_name="model",
-                    tooltip="For SamplerCustom with euler. The MODEL that came in is left as it was.",
+                    tooltip="The patched MODEL, for SamplerCustom with euler. The input MODEL is not "
+                    "changed.",
                 )
             ],
         )

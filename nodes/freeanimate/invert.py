@@ -28,51 +28,61 @@ class InvertFrames(io.ComfyNode):
             node_id="SKPortraitInvertFrames",
             display_name="Clip to Noise (DDIM Inversion)",
             category="SK Portrait",
-            description="Finds the noise that a finished clip would have come from (DDIM inversion), "
-            "step by step, so that Redraw Clip from Noise can draw another clip with its layout and motion. "
-            "Keeps the latents of every step and no attention map.",
+            description="Computes the noise from which a finished clip can be redrawn (DDIM inversion), so "
+            "that Redraw Clip from Noise can keep its layout and motion. It stores the latents of every "
+            "step, but no attention maps.",
             search_aliases=["DDIM inversion", "FreeAnimate", "FateZero", "IBA", "Invert Frames"],
             inputs=[
                 io.Model.Input(
-                    "model", tooltip="The SD1.5 MODEL that will draw, without Lock Frames to Reference."
+                    "model",
+                    tooltip="The SD1.5 MODEL that will redraw the clip, without Lock Frames to Reference.",
                 ),
                 io.Conditioning.Input(
-                    "positive", tooltip="What the clip shows. ControlNets in it are left out."
+                    "positive", tooltip="A prompt that describes the clip. ControlNets in it are ignored."
                 ),
                 io.Sigmas.Input(
                     "sigmas",
-                    tooltip="Of the sampling to come: the same ones go into the sampler, which must be euler.",
+                    tooltip="The sigmas with which the clip will be redrawn: connect the same ones to the "
+                    "sampler, which must be euler.",
                 ),
                 io.Latent.Input(
                     "frames",
                     optional=True,
-                    tooltip="The encoded clip, one latent per frame, at the sampled size.",
+                    tooltip="The clip as latents, one per frame, at the sampled size. Connect this or "
+                    "images.",
                 ),
                 io.Image.Input(
-                    "images", optional=True, tooltip="Or its pictures, one per frame, at that size. With vae."
+                    "images",
+                    optional=True,
+                    tooltip="The clip as pictures, one per frame, at the sampled size. Also connect vae.",
                 ),
-                io.Vae.Input("vae", optional=True, tooltip="Of the SD1.5 checkpoint; encodes the images."),
+                io.Vae.Input(
+                    "vae", optional=True, tooltip="The VAE of the SD1.5 checkpoint, to encode images."
+                ),
                 io.Latent.Input(
                     "reference",
                     optional=True,
-                    tooltip="One picture that every frame attends to besides itself.",
+                    tooltip="One picture, as a latent, to which every frame attends as well as to itself. "
+                    "Not connected: frames attend only to themselves.",
                 ),
                 FIRST_LEVEL,
                 io.Combo.Input(
                     "timestep",
                     options=[HERE, ABOVE],
-                    tooltip="Timestep that the UNet gets at each level: its own, or that of the level above (FateZero's order).",
+                    tooltip="Timestep for the UNet at each noise level: its own, or that of the next higher "
+                    "level (FateZero's order).",
                     **RARE,
                 ),
             ],
             outputs=[
                 TrajectoryType.Output(
                     display_name="trajectory",
-                    tooltip="For Redraw Clip from Noise, and for Lock Frames to Reference.",
+                    tooltip="The latents of every step, for Redraw Clip from Noise and Lock Frames to "
+                    "Reference.",
                 ),
                 io.Latent.Output(
                     display_name="latent",
-                    tooltip="The clip as noise: where sampling begins, with no noise added.",
+                    tooltip="The clip as noise: the start latents for sampling, with no added noise.",
                 ),
             ],
         )

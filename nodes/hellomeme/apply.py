@@ -24,18 +24,22 @@ class Apply(io.ComfyNode):
             node_id="SKPortraitApply",
             display_name="Animate Portrait (Apply to Model)",
             category="SK Portrait",
-            description="Lets a MODEL draw the portrait acting like the driver. The MODEL goes on to any sampler; LoRA, ControlNet, "
-            "IPAdapter and context windows keep working. Reference and drive can be used alone.",
+            description="Patches a MODEL so that it draws the portrait with the driver's pose and "
+            "expression, with any sampler. LoRA, ControlNet, IPAdapter and context windows keep working.",
             search_aliases=["HelloMeme", "apply", "animate portrait", "face reenactment", "Apply Portrait"],
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
                 ReferenceType.Input(
-                    "reference", optional=True, tooltip="From Encode Portrait Identity: who it is."
+                    "reference",
+                    optional=True,
+                    tooltip="From Encode Portrait Identity: the identity of the portrait. Not connected: "
+                    "only the performance acts.",
                 ),
                 DriveType.Input(
                     "drive",
                     optional=True,
-                    tooltip="From Encode Performance: what the face does, one row per frame.",
+                    tooltip="From Encode Performance: pose and expression, one entry per frame. Not "
+                    "connected: only the identity acts.",
                 ),
                 io.Float.Input(
                     "reference_strength",
@@ -44,7 +48,8 @@ class Apply(io.ComfyNode):
                     min=0.0,
                     max=2.0,
                     step=0.01,
-                    tooltip="1 is the official network. Less lets a stylised checkpoint show through; 0 switches it off.",
+                    tooltip="How strongly the portrait's identity acts: 1 = as in the official code, 0 = "
+                    "off. Lower it if a stylised checkpoint loses its style.",
                 ),
                 io.Float.Input(
                     "drive_strength",
@@ -53,30 +58,34 @@ class Apply(io.ComfyNode):
                     min=0.0,
                     max=2.0,
                     step=0.01,
-                    tooltip="1 is the official network, 0 switches the drive off.",
+                    tooltip="How strongly pose and expression act: 1 = as in the official code, 0 = off.",
                 ),
                 *PERCENT_RANGE,
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="White where it acts; one mask, or one per frame. None: everywhere.",
+                    tooltip="Where the portrait acts: white = yes; one mask, or one per frame. "
+                    "Not connected: everywhere.",
                 ),
                 StrengthsType.Input(
                     "reference_strengths",
                     display_name="likeness by layer and step",
                     optional=True,
-                    tooltip="From Portrait Strength Schedule: by level, step or frame, times the strength.",
+                    tooltip="From Portrait Strength Schedule: strengths by UNet level, step or frame, "
+                    "multiplied by likeness strength.",
                 ),
                 StrengthsType.Input(
                     "drive_strengths",
                     display_name="performance by layer and step",
                     optional=True,
-                    tooltip="The same for the drive.",
+                    tooltip="From Portrait Strength Schedule: strengths by UNet level, step or frame, "
+                    "multiplied by performance strength.",
                 ),
             ],
             outputs=[
                 io.Model.Output(
-                    display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was."
+                    display_name="model",
+                    tooltip="The patched MODEL, for any sampler. The input MODEL is not changed.",
                 )
             ],
         )
@@ -128,22 +137,25 @@ class SharedNoise(io.ComfyNode):
             node_id="SKPortraitSharedNoise",
             display_name="Portrait Latents (Shared Noise)",
             category="SK Portrait",
-            description="Repeats one latent for every frame of the drive, so that any sampler that honours batch indices (KSampler does) "
-            "starts every frame from the same noise (HelloMeme, section 3.5).",
+            description="Makes one latent per frame of the drive, all with the same batch index, so that "
+            "KSampler starts every frame from the same noise (HelloMeme, section 3.5). Other samplers do so "
+            "if they use batch indices.",
             search_aliases=["HelloMeme", "same noise", "repeat latent", "Portrait Shared Noise"],
             inputs=[
                 DriveType.Input(
-                    "drive", tooltip="Its number of frames is the batch that comes out, its size the size."
+                    "drive", tooltip="Sets the number of latents (one per frame) and their size."
                 ),
                 io.Latent.Input(
                     "latent",
                     optional=True,
-                    tooltip="One picture (the encoded portrait, say), or one latent per frame. None: empty ones.",
+                    tooltip="One latent, such as the encoded portrait, or one per frame. Not connected: "
+                    "empty latents.",
                 ),
             ],
             outputs=[
                 io.Latent.Output(
-                    display_name="latent", tooltip="One row per frame, all with the batch index of the first."
+                    display_name="latent",
+                    tooltip="One latent per frame, all with the batch index of the first.",
                 )
             ],
         )

@@ -42,7 +42,8 @@ class TwoStages:
     ):
         if published and wanted:
             raise SettingError(
-                "A part of a clip needs method paper: with official code every frame starts from the one before it.",
+                "A part of a clip needs method paper: with official code every frame starts from the one "
+                "before it.",
                 "method",
                 "official code",
             )

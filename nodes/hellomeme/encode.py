@@ -50,33 +50,40 @@ class EncodeReference(io.ComfyNode):
             node_id="SKPortraitEncodeReference",
             display_name="Encode Portrait Identity",
             category="SK Portrait/encode",
-            description="Looks once at the portrait with the UNet of this MODEL and keeps what it saw. Wire the MODEL with your LoRA "
-            "to let the LoRA colour the identity, the plain one to keep it out. ComfyUI caches the result while only the drive changes.",
+            description="Encodes the portrait once with the UNet of the connected MODEL and keeps its "
+            "features. A MODEL with your LoRA adds the LoRA's style to the identity; the plain MODEL leaves "
+            "it out.",
             search_aliases=["HelloMeme", "reference", "identity", "portrait", "Encode Portrait Reference"],
             inputs=[
                 io.Model.Input(
                     "model",
-                    tooltip="An SD1.5 MODEL. Its LoRAs count; attention patches of other nodes do not.",
+                    tooltip="An SD1.5 MODEL. Its LoRAs have an effect; attention patches of other nodes "
+                    "have none.",
                 ),
                 AdapterType.Input("adapter", tooltip="From Load HelloMeme Reference Model."),
                 io.Conditioning.Input(
-                    "positive", tooltip="The prompt of the portrait; its first entry is used."
+                    "positive",
+                    tooltip="The positive prompt, the same as for sampling; only its first entry is used.",
                 ),
-                io.Conditioning.Input("negative", tooltip="The negative prompt; its first entry is used."),
+                io.Conditioning.Input(
+                    "negative",
+                    tooltip="The negative prompt, the same as for sampling; only its first entry is used.",
+                ),
                 io.Latent.Input(
                     "latent",
-                    tooltip="The cropped portrait through VAE Encode, one picture, at the size you will sample.",
+                    tooltip="The cropped portrait from VAE Encode: one picture, at the sampled size.",
                 ),
                 DriveType.Input(
                     "drive",
                     optional=True,
-                    tooltip="Only v5c: Encode Performance of the portrait itself (its own track and patches, one frame).",
+                    tooltip="Only for v5c: from an Encode Performance with the portrait's own track and "
+                    "crops, one frame.",
                 ),
             ],
             outputs=[
                 ReferenceType.Output(
                     display_name="reference",
-                    tooltip="For Animate Portrait: features of the portrait and its adapter.",
+                    tooltip="Features of the portrait and the reference adapter, for Animate Portrait.",
                 )
             ],
             hidden=[io.Hidden.unique_id],
@@ -141,27 +148,28 @@ class EncodeDrive(io.ComfyNode):
             node_id="SKPortraitEncodeDrive",
             display_name="Encode Performance (Pose + Expression)",
             category="SK Portrait/encode",
-            description="Turns head pose and expression of every frame into what Animate Portrait adds to the UNet. Expression is either "
-            "coefficients with eye and mouth patches, or face motion (PD-FGC).",
+            description="Encodes head pose and expression of every frame as features for Animate Portrait. "
+            "The expression is either coefficients with eye and mouth crops, or face motion (PD-FGC).",
             search_aliases=["HelloMeme", "drive", "expression", "HMControlNet", "Encode Portrait Drive"],
             inputs=[
                 DriveEncoderType.Input("drive_encoder", tooltip="From Load HelloMeme Control Model."),
                 io.Image.Input(
                     "head_pose",
-                    tooltip="From Draw Head Pose, at the size you will sample; one picture per frame.",
+                    tooltip="From Draw Head Pose, at the sampled size, one picture per frame.",
                 ),
                 FaceTrackType.Input(
-                    "track", tooltip="The driver's track: its coefficients are the expression."
+                    "track", tooltip="The track of the driver. Its coefficients are the expression."
                 ),
                 io.ClipVision.Input(
                     "clip_vision",
                     optional=True,
-                    tooltip="CLIP ViT-H (the image encoder of IP-Adapter), for the patches.",
+                    tooltip="CLIP ViT-H (the image encoder of IP-Adapter), to encode the eye and mouth "
+                    "crops.",
                 ),
                 FacePatchesType.Input(
                     "patches",
                     optional=True,
-                    tooltip="From Crop Eyes and Mouth: eyes and mouth, one picture per frame.",
+                    tooltip="From Crop Eyes and Mouth: crops of eyes and mouth, one each per frame.",
                 ),
                 io.Image.Input(
                     "left_eye",
@@ -181,19 +189,20 @@ class EncodeDrive(io.ComfyNode):
                 FaceMotionType.Input(
                     "face_motion",
                     optional=True,
-                    tooltip="From Read Expression (PD-FGC); replaces coefficients and patches.",
+                    tooltip="From Read Expression (PD-FGC). It replaces coefficients and patches.",
                 ),
                 io.Boolean.Input(
                     "still_face",
                     display_name="allow an expressionless face",
                     default=False,
-                    tooltip="Whether a face without any expression is what you want. Off: a drive of nothing but zeros is an error.",
+                    tooltip="On: allows a drive without any expression. Off: missing expression data raises "
+                    "an error.",
                     **RARE,
                 ),
             ],
             outputs=[
                 DriveType.Output(
-                    display_name="drive", tooltip="For Animate Portrait: one row of features a frame."
+                    display_name="drive", tooltip="Drive features, one entry per frame, for Animate Portrait."
                 )
             ],
             hidden=[io.Hidden.unique_id],

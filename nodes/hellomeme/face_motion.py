@@ -33,22 +33,27 @@ class EncodeFaceMotion(io.ComfyNode):
             node_id="SKPortraitFaceMotion",
             display_name="Read Expression (PD-FGC)",
             category="SK Portrait/encode",
-            description="Reads eyes, emotion and mouth of every frame with the PD-FGC encoder, and shows the crops that it sees. "
-            "It needs no coefficients: use it where the tracker gives none.",
+            description="Reads the expression of every frame (eyes, emotion, mouth) with the PD-FGC "
+            "encoder, and shows the crops that the encoder receives. It needs no coefficients, so use it if "
+            "the tracker gives none.",
             search_aliases=["HelloMeme", "PD-FGC", "pd_fgc_motion", "expression", "Face Motion (PD-FGC)"],
             inputs=[
                 io.Combo.Input(
-                    "file", options=options(FACE_MOTION), tooltip="pd_fgc_motion in models/sk_portrait."
+                    "file",
+                    options=options(FACE_MOTION),
+                    tooltip="The file pd_fgc_motion in models/sk_portrait.",
                 ),
                 io.Image.Input(
                     "motion_crop",
-                    tooltip="From Crop Eyes and Mouth: the aligned face, 224 pixels a side, one picture per frame.",
+                    tooltip="From Crop Eyes and Mouth: the upright face, 224x224 pixels, one picture per "
+                    "frame.",
                 ),
             ],
             outputs=[
                 FaceMotionType.Output(
                     display_name="face_motion",
-                    tooltip="For Encode Performance; replaces coefficients and patches.",
+                    tooltip="The expression of every frame, for Encode Performance. It replaces "
+                    "coefficients and patches.",
                 )
             ],
         )

@@ -15,7 +15,8 @@ from .networks import join, open_network
 NONE = "none"
 
 RECOGNISED = io.String.Output(
-    display_name="recognised_as", tooltip="What the file was recognised as, by its keys and shapes."
+    display_name="recognised_as",
+    tooltip="What the file is, recognised by the names and shapes of its tensors.",
 )
 
 
@@ -35,20 +36,22 @@ class LoadAdapter(io.ComfyNode):
             node_id="SKPortraitLoadAdapter",
             display_name="Load HelloMeme Reference Model",
             category="SK Portrait/load",
-            description="Loads a official HelloMeme reference adapter of any version; the file's own keys say which.",
+            description="Loads an official HelloMeme reference adapter, which keeps the portrait's "
+            "identity. The version is recognised by the file's tensors.",
             search_aliases=["HelloMeme", "hm_reference", "reference adapter", "Load Portrait Adapter"],
             inputs=[
                 io.Combo.Input(
                     "file",
                     options=options(REFERENCE),
-                    tooltip=f"A file of models/sk_portrait: {listed('reference')}. "
-                    "A download may keep its name: put it into a folder with the name of its page.",
+                    tooltip=f"A file in models/sk_portrait: {listed('reference')}. "
+                    "A downloaded file may keep its name if you put it into a folder with the name of its "
+                    "page.",
                 )
             ],
             outputs=[
                 AdapterType.Output(
                     display_name="adapter",
-                    tooltip="For Encode Portrait Identity. ComfyUI loads and offloads it.",
+                    tooltip="The reference adapter, for Encode Portrait Identity.",
                 ),
                 RECOGNISED,
             ],
@@ -72,14 +75,15 @@ class LoadDriveEncoder(io.ComfyNode):
             node_id="SKPortraitLoadDriveEncoder",
             display_name="Load HelloMeme Control Model",
             category="SK Portrait/load",
-            description="Loads a official HelloMeme drive encoder (HMControlNet). v4 and later are two files: base and projection.",
+            description="Loads an official HelloMeme drive encoder (HMControlNet), which encodes pose and "
+            "expression. v4 and later have two files: base and projection.",
             search_aliases=["HelloMeme", "hm_control", "HMControlNet", "Load Portrait Drive Encoder"],
             inputs=[
                 io.Combo.Input(
                     "file",
                     options=options(DRIVE),
-                    tooltip=f"{listed('coefficients_drive', 'motion_drive')}. "
-                    "Of two files of one version, the second takes Face Motion.",
+                    tooltip=f"A file in models/sk_portrait: {listed('coefficients_drive', 'motion_drive')}. "
+                    "If a version has two files, the second one is for Read Expression (PD-FGC).",
                 ),
                 io.Combo.Input(
                     "projection",
@@ -92,7 +96,7 @@ class LoadDriveEncoder(io.ComfyNode):
             outputs=[
                 DriveEncoderType.Output(
                     display_name="drive_encoder",
-                    tooltip="For Encode Performance. ComfyUI loads and offloads it.",
+                    tooltip="The drive encoder, for Encode Performance.",
                 ),
                 RECOGNISED,
             ],

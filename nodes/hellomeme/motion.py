@@ -27,8 +27,8 @@ WINDOW_LENGTH = io.Int.Input(
     default=12,
     min=0,
     max=128,
-    tooltip="Frames that see each other. HelloMeme's modules are used with 12, AnimateDiff's own with 16. 0 makes no windows: for "
-    "another node's context windows, or a batch that fits in one.",
+    tooltip="Frames per window: 12 for HelloMeme's modules, 16 for AnimateDiff's own. 0 = no windows, for "
+    "context windows of another node or a batch that fits into one window.",
     **RARE,
 )
 OVERLAP = io.Int.Input(
@@ -37,7 +37,8 @@ OVERLAP = io.Int.Input(
     default=4,
     min=0,
     max=64,
-    tooltip="Frames that neighbouring windows share.",
+    tooltip="Frames that two neighbouring windows share. More overlap gives smoother transitions and takes "
+    "longer.",
     **RARE,
 )
 
@@ -49,20 +50,21 @@ class LoadMotion(io.ComfyNode):
             node_id="SKPortraitLoadMotion",
             display_name="Load HelloMeme Motion Module",
             category="SK Portrait/load",
-            description="Loads a motion file: HelloMeme's hm*_motion and hm*_animatediff, or any AnimateDiff v1, v2 or v3 file.",
+            description="Loads a motion module, which keeps motion consistent from frame to frame: "
+            "HelloMeme's hm*_motion or hm*_animatediff, or any AnimateDiff v1, v2 or v3 file.",
             search_aliases=["HelloMeme", "AnimateDiff", "motion module", "Load Portrait Motion"],
             inputs=[
                 io.Combo.Input(
                     "file",
                     options=options(MOTION, ANIMATEDIFF),
-                    tooltip=f"A file of models/sk_portrait: {listed('animatediff', 'motion', between=' and ')}, "
-                    "or a file of AnimateDiff itself.",
+                    tooltip=f"A motion file in models/sk_portrait: {listed('animatediff', 'motion', between=' and ')}, "
+                    "or any AnimateDiff motion module.",
                 )
             ],
             outputs=[
                 MotionType.Output(
                     display_name="motion",
-                    tooltip="For Apply HelloMeme Motion Module or the Portrait Video Sampler.",
+                    tooltip="The motion module, for Apply HelloMeme Motion Module or Portrait Video Sampler.",
                 ),
                 RECOGNISED,
             ],
@@ -85,14 +87,16 @@ class ApplyMotion(io.ComfyNode):
             node_id="SKPortraitApplyMotion",
             display_name="Apply HelloMeme Motion Module",
             category="SK Portrait",
-            description="Lets the frames of a latent batch see each other, so that a video does not flicker. A batch longer than a "
-            "window is sampled in overlapping windows by any sampler.",
+            description="Lets the frames of a latent batch attend to each other, so that the video does not "
+            "flicker. A batch longer than the context length is sampled in overlapping windows, with any "
+            "sampler.",
             search_aliases=["HelloMeme", "AnimateDiff", "context windows", "Apply Portrait Motion"],
             inputs=[
-                io.Model.Input("model", tooltip="An SD1.5 MODEL, as a rule with Animate Portrait on it."),
+                io.Model.Input("model", tooltip="An SD1.5 MODEL, usually from Animate Portrait."),
                 MotionType.Input(
                     "motion",
-                    tooltip="From Load HelloMeme Motion Module. v3 and v4 have two files: apply both, one after the other.",
+                    tooltip="From Load HelloMeme Motion Module. v3 and v4 have two files: use two of these "
+                    "nodes, one after the other.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -100,7 +104,7 @@ class ApplyMotion(io.ComfyNode):
                     min=0.0,
                     max=2.0,
                     step=0.05,
-                    tooltip="1 is the official module, 0 is none.",
+                    tooltip="Strength of the motion module: 1 = as in the official code, 0 = off.",
                 ),
                 *PERCENT_RANGE,
                 WINDOW_LENGTH,
@@ -109,13 +113,15 @@ class ApplyMotion(io.ComfyNode):
                     "blend",
                     display_name="fuse method",
                     options=[SMOOTH, FLAT],
-                    tooltip="How shared frames are mixed: faded from one window to the next, or averaged as in the official code.",
+                    tooltip="How frames that two windows share are mixed: smooth cross-fades from one "
+                    "window to the next, flat averages them as the official code does.",
                     **RARE,
                 ),
             ],
             outputs=[
                 io.Model.Output(
-                    display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was."
+                    display_name="model",
+                    tooltip="The patched MODEL, for any sampler. The input MODEL is not changed.",
                 )
             ],
         )
@@ -131,7 +137,8 @@ class ApplyMotion(io.ComfyNode):
         require_window(window_length, overlap, motion)
         if extra_items.system_of(model) == XDYNA and attach.moves(model):
             raise CombinationError(
-                "X-Dyna on this MODEL moves the frames already, with motion modules of its own: leave Apply Motion out.",
+                "X-Dyna on this MODEL moves the frames already, with motion modules of its own: leave Apply "
+                "Motion out.",
                 XDYNA,
             )
         attach.motion(moving, motion, strength, range_of(start_percent, end_percent))

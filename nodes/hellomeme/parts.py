@@ -32,7 +32,8 @@ class PartNoise:
                 "part",
                 len(frames),
                 "wire the latent of the same Portrait Clip Part. "
-                "The Portrait Video Sampler takes the part itself, with the noise and the latent of the whole clip.",
+                "The Portrait Video Sampler takes the part itself, with the noise and the latent of the "
+                "whole clip.",
             )
         drawn = self.noise.generate_noise(
             latent | {"samples": like.new_zeros(self.part.clip, *like.shape[1:])}
@@ -52,13 +53,15 @@ class ClipPart(io.ComfyNode):
             node_id="SKPortraitClipPart",
             display_name="Portrait Clip Part",
             category="SK Portrait/parts",
-            description="A stretch of a long clip, to be sampled on its own, here or on another machine. The Portrait Video Sampler "
-            "takes the part; for a KSampler the drive, the latents and the noise of these frames in the whole clip come out too. Put "
-            "together with Portrait Join Clip.",
+            description="Selects a part of a long clip, to be sampled separately with the Portrait Video "
+            "Sampler or, through its noise, drive and latent outputs, with another sampler. Portrait Join "
+            "Clip joins the parts.",
             search_aliases=["HelloMeme", "split", "segment", "chunk", "long video"],
             is_output_node=True,  # so that ComfyUI repeats what it tells though it has the part already
             inputs=[
-                io.Latent.Input("latent", tooltip="Of the whole clip, one per frame, from Portrait Latents."),
+                io.Latent.Input(
+                    "latent", tooltip="The latents of the whole clip, one per frame, from Portrait Latents."
+                ),
                 io.Int.Input(
                     "first", default=0, min=0, max=2**20, tooltip="First frame of the part, counted from 0."
                 ),
@@ -67,33 +70,41 @@ class ClipPart(io.ComfyNode):
                     default=250,
                     min=1,
                     max=2**20,
-                    tooltip="Frames of the part; the last one may be shorter.",
+                    tooltip="Number of frames in the part. The last part of a clip may be shorter.",
                 ),
                 io.Int.Input(
                     "margin",
                     default=MARGIN,
                     min=0,
                     max=1024,
-                    tooltip="Frames more on both sides, over which parts fade into each other. Frames that stand alone need none.",
+                    tooltip="Extra frames on each side, over which neighbouring parts are cross-faded. Set "
+                    "0 if no motion module is used.",
                 ),
                 io.Noise.Input(
                     "noise",
                     optional=True,
-                    tooltip="Random Noise, with the same seed for all parts. Not for the Portrait Video Sampler.",
+                    tooltip="From RandomNoise, with the same seed in every part. Leave it empty for the "
+                    "Portrait Video Sampler, which has its own noise input.",
                 ),
                 DriveType.Input(
                     "drive",
                     optional=True,
-                    tooltip="Of the whole clip, from Encode Performance. Not for the Portrait Video Sampler.",
+                    tooltip="The drive of the whole clip, from Encode Performance. Leave it empty for the "
+                    "Portrait Video Sampler.",
                 ),
             ],
             outputs=[
                 io.Noise.Output(
-                    display_name="noise", tooltip="For SamplerCustomAdvanced, where noise is wired."
+                    display_name="noise",
+                    tooltip="The part's noise, for SamplerCustomAdvanced. Empty if noise is not connected.",
                 ),
-                DriveType.Output(display_name="drive", tooltip="For Animate Portrait, where drive is wired."),
+                DriveType.Output(
+                    display_name="drive",
+                    tooltip="The part's drive, for Animate Portrait. Empty if drive is not connected.",
+                ),
                 io.Latent.Output(
-                    display_name="latent", tooltip="For a KSampler, one per frame with the margin."
+                    display_name="latent",
+                    tooltip="The part's latents, including the margin, for KSampler and other samplers.",
                 ),
                 ClipPartType.Output(
                     display_name="part",
@@ -127,25 +138,31 @@ class JoinClip(io.ComfyNode):
             node_id="SKPortraitJoinClip",
             display_name="Portrait Join Clip",
             category="SK Portrait/parts",
-            description="Puts parts of a clip together, in any order, and says which frames are still missing and where two parts differ "
-            "most in the frames that they share. One node a part, each wired to the one before.",
+            description="Joins the parts of a clip and reports missing frames and the frame in which two "
+            "parts differ most. Use one node per part, each connected to the node before it; the order does "
+            "not matter.",
             search_aliases=["HelloMeme", "merge", "concatenate", "long video"],
             inputs=[
-                io.Latent.Input("latent", tooltip="The sampled part."),
+                io.Latent.Input("latent", tooltip="The sampled latents of the part."),
                 ClipPartType.Input(
-                    "part", tooltip="From the Portrait Clip Part that the part was sampled with."
+                    "part", tooltip="From the Portrait Clip Part with which the part was sampled."
                 ),
                 ClipPartsType.Input(
-                    "parts", optional=True, tooltip="The parts so far, from another Portrait Join Clip."
+                    "parts",
+                    optional=True,
+                    tooltip="The parts joined so far, from the previous Portrait Join Clip. Not connected: "
+                    "this is the first part.",
                 ),
             ],
             outputs=[
-                io.Latent.Output(
-                    display_name="latent", tooltip="The whole clip; frames that are missing are empty."
+                io.Latent.Output(display_name="latent", tooltip="The whole clip. Missing frames are empty."),
+                ClipPartsType.Output(
+                    display_name="parts", tooltip="The parts joined so far, for the next Portrait Join Clip."
                 ),
-                ClipPartsType.Output(display_name="parts", tooltip="For the next Portrait Join Clip."),
                 io.String.Output(
-                    display_name="report", tooltip="What is missing, and the seam. Wire it to Preview Any."
+                    display_name="report",
+                    tooltip="Missing frames, and the frame in which two parts differ most. Connect it to "
+                    "Preview Any.",
                 ),
             ],
         )

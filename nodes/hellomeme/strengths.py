@@ -26,8 +26,9 @@ class PortraitStrengths(io.ComfyNode):
             node_id="SKPortraitStrengths",
             display_name="Portrait Strength Schedule",
             category="SK Portrait",
-            description="How strongly reference or drive act by level of the UNet, by step and by frame, for Animate Portrait: the means "
-            "to keep the look of a stylised checkpoint. All of it is multiplied; 0 leaves the MODEL's own result, bit-identically, there.",
+            description="Sets how strongly reference or drive act per UNet level, step and frame, for "
+            "example to keep the style of a stylised checkpoint. All values are multiplied; where the "
+            "product is 0, the result is the MODEL's own.",
             search_aliases=[
                 "HelloMeme",
                 "style",
@@ -39,53 +40,63 @@ class PortraitStrengths(io.ComfyNode):
             inputs=[
                 _level(
                     "down",
-                    "On the way down of the UNet: v1's reference, and the drive of all versions but v2.",
+                    "Strength in the down blocks of the UNet. They have the reference of v1, and the drive "
+                    "of all versions except v2.",
                 ),
-                _level("mid", "In the middle of the UNet: v1's reference and nothing else."),
-                _level("up", "On the way up of the UNet: every reference, and every drive but v1's."),
+                _level(
+                    "mid", "Strength in the middle block of the UNet. Only the reference of v1 acts there."
+                ),
+                _level(
+                    "up",
+                    "Strength in the up blocks of the UNet. They have the reference of all versions, and "
+                    "the drive of all versions except v1.",
+                ),
                 io.String.Input(
                     "stations",
                     display_name="block boundaries",
                     default="",
                     multiline=True,
-                    tooltip="Single block boundaries, times their level: up_1: 0.5, up_3: 0. Up_0 is the coarsest, up_3 the finest.",
+                    tooltip="Strengths of single block boundaries, such as up_1: 0.5, up_3: 0, multiplied "
+                    "by down, mid or up. up_0 is the coarsest, up_3 the finest.",
                     **RARE,
                 ),
                 io.String.Input(
                     "steps",
                     default="",
                     multiline=True,
-                    tooltip="By percent of the sampling, as start and end percent, such as 0: 1, 50: 1, "
-                    "100: 0.2; linear between them. Empty: the same in every step.",
+                    tooltip="Strengths by percent of the sampling, such as 0: 1, 50: 1, 100: 0.2, with "
+                    "linear interpolation. Empty: the same strength in every step.",
                 ),
                 io.String.Input(
                     "frames",
                     default="",
                     multiline=True,
-                    tooltip="By frame, such as 0: 1, 24: 0.4. Linear between them. Empty: the same in every frame.",
+                    tooltip="Strengths by frame, such as 0: 1, 24: 0.4, with linear interpolation. Empty: "
+                    "the same strength in every frame.",
                 ),
                 FloatsType.Input(
                     "per_step",
                     optional=True,
-                    tooltip="Numbers instead of steps, spread evenly over the sampling. For exactly one per "
-                    "step, connect sigmas as well.",
+                    tooltip="FLOATS to use instead of steps, spread evenly over the sampling. For exactly "
+                    "one number per step, connect sigmas as well.",
                 ),
                 FloatsType.Input(
                     "per_frame",
                     optional=True,
-                    tooltip="Numbers instead of frames: one per frame of the clip.",
+                    tooltip="FLOATS to use instead of frames: one number per frame of the clip.",
                 ),
                 io.Sigmas.Input(
                     "sigmas",
                     optional=True,
-                    tooltip="The scheduler's whole SIGMAS, before any split: steps and per_step then count its "
-                    "steps. Not connected: they count noise, as start and end percent do.",
+                    tooltip="All SIGMAS of the scheduler, before any split: steps and per step then count "
+                    "sampling steps. Not connected: they count noise levels, as start and end percent do.",
                 ),
             ],
             outputs=[
                 StrengthsType.Output(
                     display_name="strengths",
-                    tooltip="For Animate Portrait, one wire for the reference, one for the drive.",
+                    tooltip="For *likeness by layer and step* or *performance by layer and step* of Animate "
+                    "Portrait.",
                 )
             ],
         )

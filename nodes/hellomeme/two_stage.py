@@ -34,51 +34,62 @@ class TwoStageSampler(io.ComfyNode):
             node_id="SKPortraitTwoStageSampler",
             display_name="Portrait Video Sampler",
             category="SK Portrait",
-            description="Samples a whole video. With AnimateDiff (v1, v2): every frame alone with few steps from one noise, then all of "
-            "them re-noised and denoised with motion in overlapping windows. With SK motion (v3 and later): a tree of key frames.",
+            description="Samples a whole video in two stages. v1 and v2: every frame separately, then all "
+            "frames with the motion module in overlapping windows; v3 and later: key frames, then the "
+            "frames between them.",
             search_aliases=["HelloMeme", "video", "key frames", "AnimateDiff", "Portrait Two-Stage Sampler"],
             inputs=[
                 io.Noise.Input(
-                    "noise", tooltip="Random Noise. Its seed decides everything that is random here."
+                    "noise", tooltip="From RandomNoise. Its seed determines all noise of this node."
                 ),
                 io.Guider.Input(
                     "guider",
-                    tooltip="CFG Guider around the MODEL that has Animate Portrait on it, without Apply HelloMeme Motion Module.",
+                    tooltip="From CFGGuider with the MODEL of Animate Portrait. Do not use Apply HelloMeme "
+                    "Motion Module on that MODEL.",
                 ),
-                io.Sampler.Input("sampler", tooltip="Any. The authors use euler, and dpmpp_2m_sde for v5."),
+                io.Sampler.Input(
+                    "sampler",
+                    tooltip="Any sampler. The authors use euler for v1 to v4 and dpmpp_2m_sde for v5.",
+                ),
                 io.Sigmas.Input(
-                    "sigmas", tooltip="Of the second stage, and of every level of a key-frame tree."
+                    "sigmas",
+                    tooltip="Noise levels of stage 2 and, for v3 and later, of every level of key frames.",
                 ),
                 io.Latent.Input(
                     "latent_image",
-                    tooltip="One latent for every frame of the drive, from Portrait Latents.",
+                    tooltip="One latent per frame of the drive, from Portrait Latents.",
                 ),
                 MotionType.Input(
                     "motion",
-                    tooltip="From Load HelloMeme Motion Module, without Apply HelloMeme Motion Module on the MODEL.",
+                    tooltip="From Load HelloMeme Motion Module. The sampler applies it in the stages that "
+                    "use it.",
                 ),
                 MotionType.Input(
                     "motion_2",
                     display_name="second motion module",
                     optional=True,
-                    tooltip="v3 and v4 have two motion files: SK motion and AnimateDiff.",
+                    tooltip="Only for v3 and v4, which have two motion files: connect SK motion to one "
+                    "input and AnimateDiff to the other.",
                 ),
                 io.Latent.Input(
                     "stage1",
                     display_name="saved stage 1",
                     optional=True,
-                    tooltip="A saved stage1 of the same clip, to begin with the second stage. The result is as if both had been run.",
+                    tooltip="A saved stage1 output of the same clip: the sampler then starts with stage 2. "
+                    "The result is the same as if stage 1 had been sampled again.",
                 ),
                 io.Sigmas.Input(
                     "stage1_sigmas",
                     display_name="stage 1 sigmas",
                     optional=True,
-                    tooltip="Of the first stage of v1 and v2, instead of a thinned-out copy of sigmas.",
+                    tooltip="Noise levels of stage 1 of v1 and v2. Not connected: sigmas, "
+                    "reduced to stage 1 steps.",
                 ),
                 ClipPartType.Input(
                     "part",
                     optional=True,
-                    tooltip="From Portrait Clip Part: only its frames are sampled. All else stays that of the whole clip.",
+                    tooltip="From Portrait Clip Part: only the part's frames are sampled. Leave all other "
+                    "inputs as for the whole clip.",
                 ),
                 io.Int.Input(
                     "stage1_steps",
@@ -86,7 +97,7 @@ class TwoStageSampler(io.ComfyNode):
                     default=10,
                     min=1,
                     max=1000,
-                    tooltip="Most steps of the first stage of v1 and v2.",
+                    tooltip="Largest number of steps in stage 1 of v1 and v2.",
                     **RARE,
                 ),
                 io.Int.Input(
@@ -95,15 +106,16 @@ class TwoStageSampler(io.ComfyNode):
                     default=12,
                     min=4,
                     max=128,
-                    tooltip="Frames that see each other; 12 as published.",
+                    tooltip="Frames per window; 12 as in the official code.",
                     **RARE,
                 ),
                 OVERLAP,
                 io.Combo.Input(
                     "method",
                     options=[PAPER, PUBLISHED],
-                    tooltip="paper: one shared noise for all frames of the first stage, faded windows, full windows to the end. "
-                    "official code: each frame starts from the one before it, averaged windows, a padded or short last window.",
+                    tooltip="paper: in stage 1 all frames start from the same noise, and windows are "
+                    "cross-faded. official code: each frame starts from the finished frame before it, and "
+                    "windows are averaged.",
                     **RARE,
                 ),
                 io.Float.Input(
@@ -113,7 +125,8 @@ class TwoStageSampler(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="Part of the noise that all moving frames have in common. 0 = each its own, as published; more flickers less.",
+                    tooltip="Fraction of noise shared by all frames. 0 = independent noise (official); "
+                    "higher values reduce flicker.",
                     **RARE,
                 ),
             ],
@@ -121,7 +134,8 @@ class TwoStageSampler(io.ComfyNode):
                 io.Latent.Output(display_name="latent", tooltip="The video, one latent per frame."),
                 io.Latent.Output(
                     display_name="stage1",
-                    tooltip="After the first stage: every frame (v1, v2), or the key frames of the last level. Save it to resume from it.",
+                    tooltip="The result of stage 1: every frame (v1, v2), or the key frames of the last "
+                    "level. Save it to repeat only stage 2 later.",
                 ),
             ],
         )
@@ -222,12 +236,14 @@ def _require_guider(guider: io.Guider.Type) -> None:
     require_sd15(model)
     if attach.moves(model):
         raise CombinationError(
-            "The guider's MODEL already moves: wire it from before Apply HelloMeme Motion Module, which is not needed here.",
+            "The guider's MODEL already moves: wire it from before Apply HelloMeme Motion Module, which is "
+            "not needed here.",
             "Apply HelloMeme Motion Module",
         )
     if not guider.original_conds.get("positive"):
         raise MissingInputError(
-            "The guider's positive prompt is empty: wire CLIP Text Encode, with an empty text if you want none.",
+            "The guider's positive prompt is empty: wire CLIP Text Encode, with an empty text if you want "
+            "none.",
             ("positive",),
         )
     for name, prompts in guider.original_conds.items():

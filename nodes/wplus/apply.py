@@ -29,8 +29,9 @@ class ApplyWPlus(io.ComfyNode):
             node_id="SKPortraitApplyWPlus",
             display_name="Apply W+",
             category="SK Portrait",
-            description="An expression slider for any SD1.5 MODEL, still or moving: steers it along a direction such as a smile, by one "
-            "lambda, or another one in every frame. Goes with HelloMeme, AnimateDiff, LoRA, ControlNet and IPAdapter.",
+            description="Adds an expression slider to any SD1.5 MODEL: it moves the face along a direction, "
+            "such as a smile, by one lambda for the clip or one per frame. It works with HelloMeme, "
+            "AnimateDiff, LoRA, ControlNet and IPAdapter.",
             search_aliases=["w-plus-adapter", "expression slider", "smile", "age"],
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
@@ -45,20 +46,22 @@ class ApplyWPlus(io.ComfyNode):
                     min=-4.0,
                     max=4.0,
                     step=0.01,
-                    tooltip="How strongly it acts; a direction alone looks natural from about -0.7 to 0.7, per person takes 1. 0: the "
-                    "MODEL's own result, bit-identically. Multiplies the lambdas of frames where there are any.",
+                    tooltip="Strength of the edit: about -0.7 to 0.7 for a direction, 1 for the code of a "
+                    "person, 0 = off. Lambdas per frame are multiplied by it.",
                 ),
                 io.Combo.Input(
                     "sign_mode",
                     options=[NEGATE_LAMBDA, NEGATE_DIRECTION],
-                    tooltip="What a lambda below 0 means: the edit taken away, or the opposite direction added. Two different edits.",
+                    tooltip="What a lambda below 0 does: negate lambda subtracts the edit, negate direction "
+                    "adds the opposite direction. The results differ.",
                     **RARE,
                 ),
                 io.Combo.Input(
                     "guidance",
                     options=[BOTH, COND_ONLY],
-                    tooltip="Where it acts in classifier-free guidance. Both halves: as published, the negative half attends to an empty "
-                    "code.",
+                    tooltip="Whether the edit acts on cond and uncond (as in the official code, with an "
+                    "empty code for uncond) or on the positive half (cond) only. The latter is stronger at "
+                    "the same CFG.",
                     **RARE,
                 ),
                 io.Float.Input(
@@ -67,7 +70,8 @@ class ApplyWPlus(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="Share of the steps in which the picture is laid out without it; the authors use 0.2 for persons. 0: none.",
+                    tooltip="Share of the sampling, from its start, in which the edit does not act, so that "
+                    "the layout forms without it. The authors use 0.2 for persons.",
                 ),
                 *PERCENT_RANGE,
                 io.String.Input(
@@ -75,27 +79,33 @@ class ApplyWPlus(io.ComfyNode):
                     display_name="lambda over frames",
                     default="",
                     multiline=True,
-                    tooltip="Key frames, such as 0: -0.7, 24: 0, 48: 0.7. Linear between them. Empty: the same in every frame.",
+                    tooltip="Lambdas of key frames, such as 0: -0.7, 24: 0, 48: 0.7, with linear "
+                    "interpolation. Empty: the same lambda in every frame.",
                 ),
                 io.Combo.Input(
                     "coefficient",
                     display_name="coefficient to follow",
                     options=coefficients(),
                     default="mouthSmile",
-                    tooltip="With a track: the coefficient of the driver that is the lambda of each frame. Both sides are averaged.",
+                    tooltip="Only with a track: the driver's coefficient that sets the lambda of each "
+                    "frame. A name without left or right is the mean of both sides.",
                 ),
                 FaceTrackType.Input(
                     "track",
                     optional=True,
-                    tooltip="The portrait smiles when the driver smiles. One row per frame.",
+                    tooltip="Track of a driver, one entry per frame: the edit follows one of its "
+                    "coefficients, such as mouthSmile.",
                 ),
                 FloatsType.Input(
-                    "lambdas", optional=True, tooltip="One number per frame, from any node that gives FLOATS."
+                    "lambdas",
+                    optional=True,
+                    tooltip="One lambda per frame, from any node with a FLOATS output.",
                 ),
             ],
             outputs=[
                 io.Model.Output(
-                    display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was."
+                    display_name="model",
+                    tooltip="The patched MODEL, for any sampler. The input MODEL is not changed.",
                 )
             ],
         )

@@ -26,14 +26,16 @@ class WPlusDirection(io.ComfyNode):
             node_id="SKPortraitWPlusDirection",
             display_name="W+ Direction",
             category="SK Portrait",
-            description="Reads an edit direction (smile, age, ...) or the w+ code of a person, and mixes it with others by chaining.",
+            description="Loads an edit direction (smile, age, ...) or the w+ code of a person. Connect "
+            "several of these nodes in a row to combine them.",
             search_aliases=["w-plus-adapter", "InterFaceGAN", "GANSpace", "smile", "age"],
             inputs=[
                 io.Combo.Input(
                     "file",
                     options=files(DIRECTIONS),
-                    tooltip="A .pt, .pth, .npy or .safetensors of models/wplus_directions that holds a direction or a w+ code, [512] or "
-                    f"[18, 512] (one per frame: [F, 18, 512]), or GANSpace's ffhq_pca.pt. Official ones: {PAGE}.",
+                    tooltip="A .pt, .pth, .npy or .safetensors file in models/wplus_directions with a direction or w+ "
+                    "code of shape [512], [18, 512] or, per frame, [F, 18, 512]; or GANSpace's ffhq_pca.pt. "
+                    f"Official files: {PAGE}.",
                 ),
                 io.Float.Input(
                     "alpha",
@@ -41,34 +43,41 @@ class WPlusDirection(io.ComfyNode):
                     min=-20.0,
                     max=20.0,
                     step=0.05,
-                    tooltip="How much of it is added. Matters beside an identity or other directions; a direction alone is steered by "
-                    "the lambda of Apply W+. For a GANSpace file: the strength that its component gets.",
+                    tooltip="How much of the direction is added to base; a direction without base is set by "
+                    "lambda of Apply W+ instead. For a GANSpace file: the value to which the component is "
+                    "set.",
                 ),
                 io.Int.Input(
                     "first_layer",
                     default=0,
                     min=0,
                     max=LAYERS,
-                    tooltip="First of StyleGAN's 18 layers that it changes.",
+                    tooltip="First of StyleGAN's 18 layers that is changed, counted from 0.",
                 ),
                 io.Int.Input(
                     "end_layer",
                     default=LAYERS,
                     min=0,
                     max=LAYERS,
-                    tooltip="The layer after the last one. Published .npy directions: 8.",
+                    tooltip="Layer after the last one that is changed; 8 for the published .npy directions.",
                 ),
                 io.Int.Input(
-                    "component", default=0, min=0, max=511, tooltip="GANSpace files only: which component."
+                    "component",
+                    default=0,
+                    min=0,
+                    max=511,
+                    tooltip="Only for GANSpace files: number of the component.",
                 ),
                 WPlusCodeType.Input(
                     "base",
                     optional=True,
-                    tooltip="What it is added to: the code of a person, or other directions.",
+                    tooltip="The code of a person, or other directions, to which this direction is added.",
                 ),
             ],
             outputs=[
-                WPlusCodeType.Output(display_name="w", tooltip="For Apply W+, or as the base of another one.")
+                WPlusCodeType.Output(
+                    display_name="w", tooltip="For Apply W+, or as the base of another W+ Direction."
+                )
             ],
         )
 

@@ -32,8 +32,8 @@ class LoadWPlus(io.ComfyNode):
             node_id="SKPortraitLoadWPlus",
             display_name="Load W+",
             category="SK Portrait/load",
-            description="Loads the published W+ adapter, which lets StyleGAN's edit directions (smile, age, ...) steer SD1.5. Its "
-            "licence forbids commercial use.",
+            description="Loads the W+ adapter, with which StyleGAN's edit directions (smile, age, ...) "
+            "become sliders on SD1.5. Its licence forbids commercial use.",
             search_aliases=["w-plus-adapter", "wplus_adapter", "expression slider", "StyleGAN"],
             inputs=[
                 io.Combo.Input(
@@ -42,9 +42,7 @@ class LoadWPlus(io.ComfyNode):
                     tooltip=f"wplus_adapter.bin or wplus_adapter_stage1.bin in models/sk_portrait, from {PAGE}.",
                 )
             ],
-            outputs=[
-                WPlusType.Output(display_name="wplus", tooltip="For Apply W+. ComfyUI loads and offloads it.")
-            ],
+            outputs=[WPlusType.Output(display_name="wplus", tooltip="The W+ adapter, for Apply W+.")],
         )
 
     @classmethod

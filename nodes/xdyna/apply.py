@@ -36,15 +36,18 @@ class XDynaTokens(io.ComfyNode):
             node_id="SKPortraitXDynaTokens",
             display_name="Encode X-Dyna Image",
             category="SK Portrait/encode",
-            description="Reads the picture with CLIP as sixteen tokens, in which X-Dyna looks up what the person is like. The authors' "
-            "prompt is empty, so that guidance (CFG) acts through these tokens alone.",
+            description="Encodes the reference picture with CLIP as sixteen tokens, to which X-Dyna attends "
+            "in addition to the prompt. The authors use an empty prompt, so guidance (CFG) acts only "
+            "through these tokens.",
             search_aliases=["X-Dyna", "IP-Adapter", "image tokens", "X-Dyna Tokens"],
             inputs=[
                 XDynaType.Input("xdyna", tooltip="From Load X-Dyna."),
                 io.ClipVision.Input("clip_vision", tooltip="CLIP ViT-H (the image encoder of IP-Adapter)."),
-                io.Image.Input("image", tooltip="The reference picture; of a batch the first."),
+                io.Image.Input("image", tooltip="The reference picture. Of a batch, only the first is used."),
             ],
-            outputs=[XDynaTokensType.Output(display_name="tokens", tooltip="For Apply X-Dyna.")],
+            outputs=[
+                XDynaTokensType.Output(display_name="tokens", tooltip="The image tokens, for Apply X-Dyna.")
+            ],
         )
 
     @classmethod
@@ -67,9 +70,9 @@ class XDynaApply(io.ComfyNode):
             node_id="SKPortraitXDynaApply",
             display_name="Apply X-Dyna",
             category="SK Portrait",
-            description="Lets a MODEL animate the person of one picture: frames look at the picture in every self-attention, follow "
-            "each other by X-Dyna's motion modules, and are sampled on the noise schedule that these were trained with. For pose and "
-            "face wire Apply X-Dyna ControlNet into the sampler's conditioning.",
+            description="Patches a MODEL so that it animates the person in one picture: frames attend to "
+            "the picture, and X-Dyna's motion modules keep the motion consistent. For pose and face, "
+            "connect Apply X-Dyna ControlNet to the sampler's conditioning.",
             search_aliases=[
                 "X-Dyna",
                 "Dynamics-Adapter",
@@ -81,7 +84,8 @@ class XDynaApply(io.ComfyNode):
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs as you like."),
                 XDynaType.Input("xdyna", tooltip="From Load X-Dyna."),
                 io.Latent.Input(
-                    "reference", tooltip="The picture through VAE Encode, one, at the size that is sampled."
+                    "reference",
+                    tooltip="The reference picture from VAE Encode: one picture, at the sampled size.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -89,14 +93,14 @@ class XDynaApply(io.ComfyNode):
                     min=0.0,
                     max=2.0,
                     step=0.01,
-                    tooltip="How strongly the frames take after picture and tokens; 1 is the official network. 0: the MODEL's own "
-                    "result, bit-identically.",
+                    tooltip="How strongly picture and tokens act: 1 = as in the official code, 0 = off.",
                 ),
                 io.Combo.Input(
                     "group_norm",
                     options=[JOINT, ROWS],
-                    tooltip="joint, as published: frames and picture share contrast and colour. row by row: each for itself, cheaper "
-                    "and less alike.",
+                    tooltip="joint (as in the official code) normalises all frames of a window together "
+                    "with the picture. row by row normalises each frame separately: cheaper, but frames "
+                    "resemble the picture less.",
                     **RARE,
                 ),
                 io.Int.Input(
@@ -105,8 +109,8 @@ class XDynaApply(io.ComfyNode):
                     default=16,
                     min=0,
                     max=24,
-                    tooltip="Frames that see each other; trained with 16. A longer batch is sampled in windows whose end runs on into the "
-                    "beginning. 0 makes no windows.",
+                    tooltip="Frames per window; trained with 16. A longer batch is sampled in closed-loop "
+                    "windows; 0 = no windows.",
                 ),
                 io.Int.Input(
                     "overlap",
@@ -114,7 +118,7 @@ class XDynaApply(io.ComfyNode):
                     default=4,
                     min=0,
                     max=23,
-                    tooltip="Frames that neighbouring windows share; published 4.",
+                    tooltip="Frames that two neighbouring windows share; 4 as published.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -122,17 +126,20 @@ class XDynaApply(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="At every step the windows begin elsewhere, so that no border stays; this seed says where.",
+                    tooltip="Seed of the window positions, which are shifted in every step so that no "
+                    "border is visible.",
                 ),
                 XDynaTokensType.Input(
                     "tokens",
                     optional=True,
-                    tooltip="From Encode X-Dyna Image. Without them guidance acts through the prompts alone.",
+                    tooltip="From Encode X-Dyna Image. Not connected: guidance acts only through the "
+                    "prompts.",
                 ),
             ],
             outputs=[
                 io.Model.Output(
-                    display_name="model", tooltip="For a sampler with the sigmas of X-Dyna Scheduler."
+                    display_name="model",
+                    tooltip="The patched MODEL, for a sampler with the sigmas of X-Dyna Scheduler.",
                 )
             ],
             hidden=[io.Hidden.unique_id],
@@ -152,7 +159,8 @@ class XDynaApply(io.ComfyNode):
         require_window(window_length, overlap, *([xdyna.motion] if xdyna.motion else []))
         if xdyna.motion and moves(model):
             raise CombinationError(
-                "Apply Motion on this MODEL moves the frames already, and X-Dyna has motion modules of its own: use one.",
+                "Apply Motion on this MODEL moves the frames already, and X-Dyna has motion modules of its "
+                "own: use one.",
                 "Apply Motion",
             )
         dynamics = Dynamics(

@@ -24,12 +24,15 @@ class SFaceCrop(io.ComfyNode):
             node_id="SKPortraitSFaceCrop",
             display_name="X-Dyna Face Crop",
             category="SK Portrait/face",
-            description="Cuts the driver's frames to the shape that is sampled, and out of them the two pictures that X-Dyna's S-Face "
-            "ControlNet looks at: eyes and mouth, and the whole face, each on black in its place in the frame.",
+            description="Crops the driver's frames to the sampled aspect ratio and makes the two pictures "
+            "for X-Dyna's S-Face ControlNet: eyes and mouth, and the whole face. Both are at their "
+            "positions in the frame, on black.",
             search_aliases=["X-Dyna", "S-Face", "face control", "S-Face Crop"],
             inputs=[
-                io.Image.Input("images", tooltip="The driver's frames that were tracked."),
-                FaceTrackType.Input("track", tooltip="Their track, of any tracker: one row for every frame."),
+                io.Image.Input("images", tooltip="The tracked frames of the driver."),
+                FaceTrackType.Input(
+                    "track", tooltip="The track of these frames, from any tracker, one entry per frame."
+                ),
                 io.Int.Input(
                     "width", default=512, min=64, max=4096, step=8, tooltip="Of what is sampled, pixels."
                 ),
@@ -40,20 +43,22 @@ class SFaceCrop(io.ComfyNode):
                     "lost_faces",
                     display_name="if the face is lost",
                     options=[HELD, BLANK],
-                    tooltip="Frames in which no face was found: cut where the track held it, or black pictures as published.",
+                    tooltip="If no face was found in a frame: crop at the position that the track repeats "
+                    "or interpolates, or give black pictures (as in the official code).",
                 ),
             ],
             outputs=[
                 io.Image.Output(
                     display_name="eyes and mouth",
-                    tooltip="Eyes and mouth on black, for Apply X-Dyna ControlNet.",
+                    tooltip="Eyes and mouth at their positions, on black, for Apply X-Dyna ControlNet.",
                 ),
                 io.Image.Output(
-                    display_name="whole face", tooltip="The whole face on black, for Apply X-Dyna ControlNet."
+                    display_name="whole face",
+                    tooltip="The whole face at its position, on black, for Apply X-Dyna ControlNet.",
                 ),
                 io.Image.Output(
                     display_name="images",
-                    tooltip="The frames in the shape that is sampled: find the body pose in these.",
+                    tooltip="The frames in the sampled aspect ratio and size. Detect the body pose in these.",
                 ),
             ],
         )
@@ -104,19 +109,23 @@ class XDynaHints(io.ComfyNode):
             node_id="SKPortraitXDynaHints",
             display_name="Apply X-Dyna ControlNet",
             category="SK Portrait/encode",
-            description="Puts X-Dyna's ControlNets on the conditioning: body pose, face, or both. Each clip is stretched to the "
-            "full range by its darkest and its brightest value, as in training.",
+            description="Adds X-Dyna's ControlNets to the conditioning: body pose, face, or both. The "
+            "values of each input are stretched to the full range, as in training.",
             search_aliases=["X-Dyna", "S-Face", "pose", "apply controlnet", "X-Dyna Hints"],
             inputs=[
-                io.Conditioning.Input("positive", tooltip="The prompt; the authors' is empty."),
-                io.Conditioning.Input("negative", tooltip="The negative prompt; the authors' is empty."),
+                io.Conditioning.Input(
+                    "positive", tooltip="The positive prompt; the authors use an empty one."
+                ),
+                io.Conditioning.Input(
+                    "negative", tooltip="The negative prompt; the authors use an empty one."
+                ),
                 io.Float.Input(
                     "pose_strength",
                     default=1.0,
                     min=0.0,
                     max=2.0,
                     step=0.01,
-                    tooltip="1 as published, 0 is off.",
+                    tooltip="Strength of the pose ControlNet: 1 = as published, 0 = off.",
                 ),
                 io.Float.Input(
                     "face_strength",
@@ -124,15 +133,24 @@ class XDynaHints(io.ComfyNode):
                     min=0.0,
                     max=2.0,
                     step=0.01,
-                    tooltip="1 as published, 0 is off.",
+                    tooltip="Strength of the face ControlNet: 1 = as published, 0 = off.",
                 ),
-                io.ControlNet.Input("pose_control", optional=True, tooltip="X-Dyna's pose ControlNet."),
+                io.ControlNet.Input(
+                    "pose_control",
+                    optional=True,
+                    tooltip="X-Dyna's pose ControlNet, from Load X-Dyna ControlNet.",
+                ),
                 io.Image.Input(
                     "pose",
                     optional=True,
-                    tooltip="Body skeletons without the head's points (OpenPose's colours on black), one per frame, in the sampled shape.",
+                    tooltip="Body skeletons in OpenPose's colours on black, without the points of the head, "
+                    "one per frame, in the sampled aspect ratio.",
                 ),
-                io.ControlNet.Input("face_control", optional=True, tooltip="X-Dyna's S-Face ControlNet."),
+                io.ControlNet.Input(
+                    "face_control",
+                    optional=True,
+                    tooltip="X-Dyna's S-Face ControlNet, from Load X-Dyna ControlNet.",
+                ),
                 io.Image.Input(
                     "local",
                     display_name="eyes and mouth",

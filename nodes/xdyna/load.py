@@ -29,8 +29,9 @@ class LoadXDyna(io.ComfyNode):
             node_id="SKPortraitLoadXDyna",
             display_name="Load X-Dyna",
             category="SK Portrait/load",
-            description="Loads X-Dyna, which animates one picture of a person, clothes, hair and background with it. Of the UNet file it "
-            "takes what X-Dyna added to SD1.5; the rest stays your checkpoint's. The official weights are a re-train on public data.",
+            description="Loads X-Dyna, which animates one picture of a person, including clothes, hair and "
+            "background. From the UNet file it loads only the layers that X-Dyna adds to SD1.5; all others "
+            "stay those of your checkpoint.",
             search_aliases=["X-Dyna", "Dynamics-Adapter", "human animation"],
             inputs=[
                 io.Combo.Input(
@@ -42,25 +43,26 @@ class LoadXDyna(io.ComfyNode):
                     "image_tokens",
                     display_name="IP-Adapter file",
                     options=files(NETWORKS),
-                    tooltip=f"ip-adapter-plus_sd15 of {TOKENS_PAGE}, in models/sk_portrait: it reads the picture, and stands in for the "
-                    "image attention where the UNet file has none.",
+                    tooltip=f"ip-adapter-plus_sd15 of {TOKENS_PAGE}, in models/sk_portrait. It encodes the picture, and supplies the "
+                    "image attention if the UNet file has none.",
                 ),
                 io.Combo.Input(
                     "motion",
                     display_name="AnimateDiff file",
                     options=[NONE, *files(NETWORKS)],
                     default=NONE,
-                    tooltip="none: the motion modules of the UNet file. Where it has none, mm_sd_v15, an AnimateDiff v1 file, stands in.",
+                    tooltip="none: uses the motion modules of the UNet file. If that file has none, choose "
+                    "mm_sd_v15, an AnimateDiff v1 file.",
                 ),
             ],
             outputs=[
                 XDynaType.Output(
                     display_name="xdyna",
-                    tooltip="For Encode X-Dyna Image and Apply X-Dyna. ComfyUI loads and offloads it.",
+                    tooltip="X-Dyna's networks, for Encode X-Dyna Image and Apply X-Dyna.",
                 ),
                 io.String.Output(
                     display_name="recognised_as",
-                    tooltip="Which part came from which file, and what is absent.",
+                    tooltip="Which part came from which file, and which parts are missing.",
                 ),
             ],
         )
@@ -87,24 +89,26 @@ class LoadXDynaControl(io.ComfyNode):
             node_id="SKPortraitLoadXDynaControl",
             display_name="Load X-Dyna ControlNet",
             category="SK Portrait/load",
-            description="Loads X-Dyna's pose or S-Face ControlNet as ComfyUI's own: the published training checkpoints carry names that "
-            "Load ControlNet does not know.",
+            description="Loads X-Dyna's pose or S-Face ControlNet. The published files are training "
+            "checkpoints with tensor names that ComfyUI's Load ControlNet does not know.",
             search_aliases=["X-Dyna", "S-Face", "controlnet_face"],
             inputs=[
                 io.Combo.Input(
                     "file",
                     options=files(CONTROLNETS),
-                    tooltip="controlnet-checkpoint-epoch-5.ckpt (pose) or controlnet-face-checkpoint-epoch-2.ckpt (S-Face), in "
+                    tooltip="controlnet-checkpoint-epoch-5.ckpt (pose) or "
+                    "controlnet-face-checkpoint-epoch-2.ckpt (S-Face), in "
                     "models/controlnet.",
                 )
             ],
             outputs=[
                 io.ControlNet.Output(
                     display_name="control_net",
-                    tooltip="For Apply X-Dyna ControlNet; strength and span as you like.",
+                    tooltip="The ControlNet, for Apply X-Dyna ControlNet.",
                 ),
                 io.String.Output(
-                    display_name="recognised_as", tooltip="Pose or S-Face, by the channels of its picture."
+                    display_name="recognised_as",
+                    tooltip="Pose or S-Face, recognised by the number of input channels.",
                 ),
             ],
         )

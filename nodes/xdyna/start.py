@@ -16,24 +16,25 @@ class BlurredStart(io.ComfyNode):
             node_id="SKPortraitBlurredStart",
             display_name="X-Dyna Start Latents",
             category="SK Portrait",
-            description="The latents that X-Dyna starts from, before noise: every frame is the reference, at half of its numbers blurred. "
-            "Through the noise of the first step it leaves a faint hint of the picture.",
+            description="Makes the latents from which X-Dyna starts, before noise is added: every frame is "
+            "the reference with a random half of its values blurred. A faint trace of the picture stays "
+            "visible through the noise of the first step.",
             search_aliases=["X-Dyna", "repeat latent", "start latent", "Blurred Start"],
             inputs=[
-                io.Latent.Input("reference", tooltip="The picture through VAE Encode, one."),
-                io.Int.Input("frames", default=16, min=1, max=4096, tooltip="Length of the clip."),
+                io.Latent.Input("reference", tooltip="The reference picture from VAE Encode, one picture."),
+                io.Int.Input("frames", default=16, min=1, max=4096, tooltip="Length of the clip in frames."),
                 io.Int.Input(
                     "seed",
                     default=40,
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="Of what is blurred where.",
+                    tooltip="Seed of the random choice of blurred values.",
                 ),
             ],
             outputs=[
                 io.Latent.Output(
-                    display_name="latent", tooltip="One row per frame, for a sampler that adds noise."
+                    display_name="latent", tooltip="One latent per frame, for a sampler that adds noise."
                 )
             ],
         )
@@ -60,17 +61,22 @@ class XDynaSteps(io.ComfyNode):
             node_id="SKPortraitXDynaSteps",
             display_name="X-Dyna Scheduler",
             category="SK Portrait",
-            description="The noise levels of X-Dyna's DDIM: with 25 steps those of t = 961, 921, ... 1, then none. Euler makes it DDIM.",
+            description="Makes the sigmas of X-Dyna's DDIM sampler: with 25 steps, those of the timesteps "
+            "961, 921, ... 1, then 0. Use them with euler, which then equals DDIM.",
             search_aliases=["X-Dyna", "DDIM", "sigmas", "scheduler", "X-Dyna Steps"],
             inputs=[
                 io.Int.Input(
-                    "steps", default=25, min=1, max=sampling.TRAINED_STEPS, tooltip="25 as published."
+                    "steps",
+                    default=25,
+                    min=1,
+                    max=sampling.TRAINED_STEPS,
+                    tooltip="Number of steps; 25 as published.",
                 )
             ],
             outputs=[
                 io.Sigmas.Output(
                     display_name="sigmas",
-                    tooltip="For Sampler Custom with Euler, on the MODEL of Apply X-Dyna.",
+                    tooltip="For Sampler Custom with euler and the MODEL of Apply X-Dyna.",
                 )
             ],
         )
