@@ -31,6 +31,7 @@ BENCHES = {
         "quality.films",
         "sound and colour of a film into which a face is pasted, after one and five rounds",
     ),
+    "paper": ("paper.command", "the paper's claims of SK attention in the toy model's world, trained here"),
     "official": ("official.compare", "time and memory against a copy of the official pack"),
     "first_run": ("install.first_run", "every template in a fresh environment, from ComfyUI's Run button"),
     "packs": ("install.packs", "whether our requirements resolve beside those of other packs"),

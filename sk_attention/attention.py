@@ -205,7 +205,7 @@ class STKReferenceModule(nn.Module):
         return self.attn(h, reference)
 
 
-def _attend_tokens(
+def attend_tokens(
     x: Tensor, attention: Attention, norm: nn.Module, table: nn.Module, tokens: KeysValues
 ) -> Tensor:
     """x (B, lines, n, C) + its position in the line, attending to the tokens of its picture, K and V (B, h, m, d).
@@ -241,9 +241,9 @@ class SKCrossAttention(nn.Module):
         """x (B, C', H, W), tokens (B, m, D) -> (B, C, H/2, W/2): the emitted feature and the next block's input."""
         tokens = tokens + self.pos_embed_hidden(tokens.shape[-2], tokens)
         x = rearrange(self.conv(x), "b c h w -> b h w c")
-        x = _attend_tokens(x, self.attn1, self.norm1, self.pos_embed, self.attn1.keys_values(tokens))
+        x = attend_tokens(x, self.attn1, self.norm1, self.pos_embed, self.attn1.keys_values(tokens))
         x = rearrange(x, "b h w c -> b w h c")
-        x = _attend_tokens(x, self.attn2, self.norm2, self.pos_embed, self.attn2.keys_values(tokens))
+        x = attend_tokens(x, self.attn2, self.norm2, self.pos_embed, self.attn2.keys_values(tokens))
         return self.proj(rearrange(self.ff(x), "b w h c -> b c h w"))
 
 
@@ -277,7 +277,7 @@ class STKCrossAttention(nn.Module):
         """x (B, C, H, W), tokens (B, m, D) -> (B, C, H, W)."""
         tokens = tokens + self.pos_embed_hidden(tokens.shape[-2], tokens)
         x = rearrange(self.conv_in(x), "b c h w -> b h w c")
-        x = _attend_tokens(x, self.attn1, self.norm, self.pos_embed, self.attn1.keys_values(tokens))
+        x = attend_tokens(x, self.attn1, self.norm, self.pos_embed, self.attn1.keys_values(tokens))
         x = rearrange(x, "b h w c -> b w h c")
-        x = _attend_tokens(x, self.attn2, self.norm, self.pos_embed, self.attn2.keys_values(tokens))
+        x = attend_tokens(x, self.attn2, self.norm, self.pos_embed, self.attn2.keys_values(tokens))
         return self.proj(rearrange(self.norm(self.ff(x)), "b w h c -> b c h w"))

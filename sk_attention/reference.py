@@ -89,9 +89,10 @@ class ReferenceAdapter(nn.Module):
 
 
 class Beside(NamedTuple):
-    """What the chunks of a UNet call attend to: their sides, what they show, and block boundary -> the keys and values of each."""
+    """What R equal parts of a UNet call attend to: their rows of the features, what they show, and block boundary -> the keys and values
+    of each."""
 
-    chunks: tuple[int, ...]
+    served: tuple[int, ...]
     views: tuple[View, ...] | None
     boundaries: Mapping[str, ReferenceKV]
 
@@ -100,14 +101,19 @@ class ReferencePatch:
     """At each block boundary of the adapter, lets the target attend to the reference. Keys and values are projected once per run."""
 
     order = REFERENCE
+    kept_calls: int | None = None  # different calls whose keys and values are kept; None = all, there are few
 
     def __init__(self, reference: Reference):
         self.sites = reference.adapter.module.sites
         self.reference = reference
-        self._projected: dict[tuple, Beside] = {}  # by what the chunks of a call are, and where
+        self._projected: dict[tuple, Beside] = {}  # by what the parts of a call attend to, and where
+
+    def served(self, rows: Rows) -> tuple[tuple[int, ...], tuple[View, ...] | None]:
+        """The row of the features that each of R equal parts of a call attends to, and what each part shows."""
+        return rows.chunks, rows.views
 
     def prepare(self, rows: Rows, target: TargetDevice) -> Beside:
-        """What the chunks attend to at each block boundary. Raises SizeError for a picture of another shape than the portrait's."""
+        """What the parts attend to at each block boundary. Raises SizeError for a picture of another shape than the portrait's."""
         if not self._projected and rows.views:
             notice_size(
                 self.reference.features,
@@ -115,34 +121,37 @@ class ReferencePatch:
                 "reference",
                 "encode the portrait at the size that is sampled",
             )
-        key = (rows.chunks, rows.views, target.there)
+        served, views = self.served(rows)
+        key = (served, views, target.there)
         if key not in self._projected:
+            if len(self._projected) == self.kept_calls:
+                del self._projected[next(iter(self._projected))]
             boundaries = {
-                boundary: self._beside(boundary, rows.chunks, rows.views, target.device, target.dtype)
+                boundary: self._beside(boundary, served, views, target.device, target.dtype)
                 for boundary in self.sites
             }
-            self._projected[key] = Beside(rows.chunks, rows.views, boundaries)
+            self._projected[key] = Beside(served, views, boundaries)
         return self._projected[key]
 
     def __call__(self, boundary: str, h: Tensor, prepared: Beside, call: Call) -> Tensor:
         """h (B, C, H, W) of the UNet -> (B, C, H, W). Where another node has resized h inside of the UNet, so is the reference."""
         reference_kv, size = prepared.boundaries[boundary], size_of(h)
         if (len(reference_kv.columns[0][0]), len(reference_kv.rows[0][0])) != size[::-1]:
-            reference_kv = self._beside(boundary, prepared.chunks, prepared.views, h.device, h.dtype, size)
+            reference_kv = self._beside(boundary, prepared.served, prepared.views, h.device, h.dtype, size)
         return self.sites[boundary](h, reference_kv)
 
     def _beside(
         self,
         boundary: str,
-        chunks: tuple[int, ...],
+        served: tuple[int, ...],
         views: tuple[View, ...] | None,
         device: torch.device,
         dtype: torch.dtype,
         size: Size | None = None,
     ) -> ReferenceKV:
-        """Keys and values of each chunk's reference at a block boundary; size: of h there, where it is not what the view says."""
+        """Keys and values of each part's reference at a block boundary; size: of h there, where it is not what the view says."""
         module = self.sites[boundary]
-        features = self.reference.features[boundary][list(chunks)].to(device, dtype)
+        features = self.reference.features[boundary][list(served)].to(device, dtype)
         if views is None:
             return module.project(features if size is None else resized(features, size))
         wholes, parts = zip(*(view.at(boundary, size) for view in views), strict=True)

@@ -8,6 +8,7 @@ from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 from torch import Tensor, nn
 
 from ..unet.clip.frames import COND, UNCOND
+from ..unet.hosts.diffusers_attention import attending
 from ..unet.hosts.diffusers_hooks import bound, plain_features
 
 
@@ -36,7 +37,8 @@ class DiffusersHost:
         ]
         return {boundary: torch.cat([half[boundary] for half in halves]) for boundary in halves[0]}
 
-    def forward(self, x: Tensor, context: Tensor, timestep: float, patches=()) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor, timestep: float, patches=(), attentions=()) -> Tensor:
         """x (2 F, 4, h, w), context (2 F, t, D), first half uncond -> the UNet's output with the patches bound."""
-        with bound(self.unet, patches, {"cond_or_uncond": [UNCOND, COND]}), torch.no_grad():
+        options = {"cond_or_uncond": [UNCOND, COND]}
+        with bound(self.unet, patches, options), attending(self.unet, attentions, options), torch.no_grad():
             return self.unet(x, timestep, encoder_hidden_states=context).sample

@@ -59,11 +59,11 @@ class Batch:
         return self.portraits * keep[:, None, None, None], pictures, expression
 
 
-class _Enough(Exception):
+class Enough(Exception):
     """The last feature that is wanted has passed."""
 
 
-class _Plain:
+class Plain:
     """A patch of one UNet call, made for it: it has nothing to prepare, and what it holds goes with it."""
 
     def prepare(self, rows: Rows, target: TargetDevice) -> None:
@@ -73,7 +73,7 @@ class _Plain:
         """What was seen or handed over is wanted after the call."""
 
 
-class _Look(_Plain):
+class Look(Plain):
     """Keeps features with their graph, and ends the pass after the last one."""
 
     order = CAPTURE
@@ -84,11 +84,22 @@ class _Look(_Plain):
     def __call__(self, boundary: str, h: Tensor, prepared: None, call: Call) -> Tensor:
         self.features[boundary] = h
         if len(self.features) == len(self.sites):
-            raise _Enough
+            raise Enough
         return h
 
 
-class _Driven(_Plain):
+def look(unet: nn.Module, latents: Tensor, text: Tensor | None, sites: Container[str]) -> dict[str, Tensor]:
+    """(R, 4, h, w) clean latents -> block boundary -> (R, C, h, w) at timestep 0, with a graph where gradients are on."""
+    looking = Look(sites)
+    with bound(unet, [WeightedPatch(looking)], OPTIONS):
+        try:
+            unet(latents, 0, encoder_hidden_states=text)
+        except Enough:
+            pass
+    return looking.features
+
+
+class Driven(Plain):
     order = DRIVE
 
     def __init__(self, features: Mapping[str, Tensor], strength: Tensor):
@@ -98,7 +109,7 @@ class _Driven(_Plain):
         return h + (self.features[boundary] * self.strength).to(h)
 
 
-class _Attending(_Plain):
+class Attending(Plain):
     order = REFERENCE
 
     def __init__(self, adapter: nn.Module, features: Mapping[str, Tensor]):
@@ -109,7 +120,7 @@ class _Attending(_Plain):
         return module(h, module.project(self.features[boundary]))
 
 
-class _Moving(_Plain):
+class Moving(Plain):
     """SK motion between the first and the last frame of each clip."""
 
     order = MOTION
@@ -150,30 +161,22 @@ class Portrait(nn.Module):
         self, portraits: Tensor, dropped: Tensor, sites: Container[str], live: bool = False
     ) -> dict[str, Tensor]:
         """(R, 4, h, w) clean latents, (R,) which of them are empty -> block boundary -> (R, C, h, w) at timestep 0. live: with a graph."""
-        look = _Look(sites)
-        with (
-            torch.set_grad_enabled(live and torch.is_grad_enabled()),
-            bound(self.unet, [WeightedPatch(look)], OPTIONS),
-        ):
-            try:
-                self.unet(portraits, 0, encoder_hidden_states=self._prompt(dropped))
-            except _Enough:
-                pass
-        return look.features
+        with torch.set_grad_enabled(live and torch.is_grad_enabled()):
+            return look(self.unet, portraits, self._prompt(dropped), sites)
 
     def forward(self, noisy: Tensor, timesteps: Tensor, batch: Batch) -> Tensor:
         """(B, 4, h, w) at (B,) timesteps -> the UNet's answer."""
         portraits, pictures, expression = batch.conditions()
         seen = self.features(portraits, batch.dropped, self.adapter.sites, self.live)
         patches = [
-            WeightedPatch(_Driven(self.drive(pictures, expression), batch.strength)),
-            WeightedPatch(_Attending(self.adapter, seen)),
+            WeightedPatch(Driven(self.drive(pictures, expression), batch.strength)),
+            WeightedPatch(Attending(self.adapter, seen)),
         ]
         options = {"cond_or_uncond": [COND] * len(portraits)}
         with ExitStack() as stack:
             for network in self.motion:
                 if isinstance(network, SKMotion):
-                    patches.append(WeightedPatch(_Moving(network, self._pads(network, batch))))
+                    patches.append(WeightedPatch(Moving(network, self._pads(network, batch))))
                 else:
                     stack.enter_context(moving(self.unet, WeightedPatch(TemporalPatch(network)), options))
             stack.enter_context(bound(self.unet, patches, options))

@@ -11,13 +11,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .clip.frames import Rows
 from .clip.run import Run, acts_in, noise_level, run_of
-from .feature_cache import FeatureCache, TargetDevice
+from .feature_cache import TargetDevice
+from .mask import Mask
 from .strengths import EVEN, RowWeights, Strengths
 
 DOWN = tuple(f"down_{i}" for i in range(4))
@@ -134,13 +134,11 @@ class WeightedPatch:
     percent_range: tuple[float, float] | None = None
     mask: Tensor | None = None
     strengths: Strengths = EVEN
-    _mask_cache: FeatureCache = field(init=False, repr=False)
+    _mask: Mask = field(init=False, repr=False)
     _row_weights: RowWeights = field(init=False, repr=False, default_factory=RowWeights)
 
     def __post_init__(self):
-        object.__setattr__(
-            self, "_mask_cache", FeatureCache({} if self.mask is None else {"mask": self.mask[:, None]})
-        )
+        object.__setattr__(self, "_mask", Mask(self.mask))
 
     @property
     def follows_noise(self) -> bool:
@@ -156,7 +154,7 @@ class WeightedPatch:
         step, frames = self.strengths.at_step(run, sigma), self.strengths.in_frames(rows)
         if not step or not any(frames):
             return None
-        mask, weight = self._mask_of(rows, target), self._row_weights.at(frames, step, target)
+        mask, weight = self._mask.at(rows, target), self._row_weights.at(frames, step, target)
         return self, self.patch.prepare(rows, target), _product(mask, weight)
 
     def __call__(self, boundary: Any, h: Tensor, prepared: Any, weight: Tensor | None, call: Call) -> Tensor:
@@ -173,24 +171,10 @@ class WeightedPatch:
             )
         return h + strength * (acted - h)
 
-    def _mask_of(self, rows: Rows, target: TargetDevice) -> Tensor | None:
-        """Mask (B or 1, 1, H, W) of a call, or None."""
-        if self.mask is None:
-            return None
-        frames = (0,)
-        if len(self.mask) > 1:
-            rows.require_clip(len(self.mask), "mask")
-            frames = rows.window
-        mask = self._mask_cache.at(frames, target)["mask"]
-        if rows.views and any(view.area for view in rows.views):
-            shown = torch.cat([view.pixels(mask) for view in rows.views])
-            return shown if len(mask) > 1 else shown.repeat_interleave(rows.chunk, dim=0)
-        return mask if len(mask) == 1 else mask.repeat(len(rows.chunks), 1, 1, 1)
-
     def release(self) -> None:
         """Free what a run kept."""
         self.patch.release()
-        self._mask_cache.release()
+        self._mask.release()
         self._row_weights.release()
 
 

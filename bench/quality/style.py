@@ -63,10 +63,9 @@ class LowRank(nn.Module):
         return weight + (self.up @ self.down).view_as(weight)
 
 
-def learn(world: World, lessons: int) -> nn.Module:
-    """The world's base with a LoRA on every layer of weights, taught blue prints: AdamW, one-cycle rate, v-prediction."""
+def learn(net: nn.Module, world: World, lessons: int) -> nn.Module:
+    """A base of the world with a LoRA on every layer of weights, taught blue prints in place: AdamW, one-cycle rate, v-prediction."""
     torch.manual_seed(0)
-    net = World(world.folder).unet
     layers = [m for m in net.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
     for layer in layers:
         parametrize.register_parametrization(layer, "weight", LowRank(layer.weight))
@@ -215,7 +214,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--picture", type=Path, help="file for the page's picture")
     options = parser.parse_args(argv)
     world, test_scenes = World(), scenes(options.people, MOMENTS)
-    net = learn(world, options.lessons)
+    net = learn(World(world.folder).unet, world, options.lessons)
     look = {False: Base(net=net, seen_by=world), True: Base(net=net)}
 
     def act(world: World, **changes) -> list[Pictures]:

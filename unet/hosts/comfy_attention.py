@@ -6,8 +6,9 @@ included, see extra_items.py), n latent pixels, m attended tokens, C channels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -30,7 +31,12 @@ BLOCKS = {place: block for block, place in PLACES.items()}
 Place = tuple[str, int, int]
 
 # ComfyUI's patch list -> the method of an attention patch that it calls.
-PATCHES = {"attn1_patch": "self_inputs", "attn1_output_patch": "self_output", "attn2_patch": "cross_inputs"}
+PATCHES = {
+    "attn1_patch": "self_inputs",
+    "attn1_output_patch": "self_output",
+    "attn2_patch": "cross_inputs",
+    "attn2_output_patch": "cross_output",
+}
 CROSS_HEADS = "cross_heads"
 
 
@@ -51,6 +57,26 @@ class AttentionCall(NamedTuple):
     layout: Layout | None
     options: dict[str, Any]
 
+    def grid(self, count: int) -> tuple[int, int]:
+        """(height, width) of a feature map of `count` latent pixels at this place."""
+        return grid_of(count, tuple(self.options["original_shape"][-2:]))
+
+
+@cache
+def grid_of(count: int, size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of a feature map of `count` latent pixels inside a UNet that shows a latent of `size`.
+
+    The UNet halves a side and rounds up. A map that another node resized has the divisors closest to the latent's shape.
+    """
+    height, width = size
+    for halvings in range(4):
+        shape = -(-height // 2**halvings), -(-width // 2**halvings)
+        if shape[0] * shape[1] == count:
+            return shape
+    sides = [side for side in range(1, count + 1) if count % side == 0]
+    best = min(sides, key=lambda side: abs(math.log(side * side / count * width / height)))
+    return best, count // best
+
 
 class AttentionPatch:
     """A patch of attentions. It implements any of these methods:
@@ -60,21 +86,25 @@ class AttentionPatch:
     cross_inputs(place, n, keys, values, call)   -> as self_inputs, of the text attention
     cross_heads(place, q, out, call)             -> out (B, n, C), the text attention's heads side by side, before the projection;
                                                     q (B, n, C) its queries
+    cross_output(place, out, call)               -> out (B, n, C), the text attention after its output projection
 
-    percent_range: (start, end) as 0..1; None = always.
+    percent_range: (start, end) as 0..1; None = always
+    replaces:      whether it replaces the output of the text attention; such a patch runs before those that add to it
     """
 
     percent_range: tuple[float, float] | None = None
+    replaces = False
 
     def release(self) -> None:
         """End of a run: drop what was kept for it."""
 
 
 class AttentionPatchSet:
-    """The attention patches of one MODEL, in the order of their nodes."""
+    """The attention patches of one MODEL: those that replace first, then in the order of their nodes."""
 
     def __init__(self, patches: Iterable[AttentionPatch], attention: Callable):
-        self.patches, self.attention = tuple(patches), attention
+        self.patches = tuple(sorted(patches, key=lambda patch: not patch.replaces))
+        self.attention = attention
 
     def has(self, method: str) -> bool:
         return any(hasattr(patch, method) for patch in self.patches)

@@ -1,0 +1,37 @@
+"""ControlNetSK (appendix A.2): the frozen UNet looks once at a condition picture, and v1's reference attention reads what it saw.
+
+The network is a `ReferenceAdapter` of v1 without `reference_modules_down.3`, which is never called.
+"""
+
+from __future__ import annotations
+
+from ...unet.clip.fit import View
+from ...unet.clip.frames import COND, Rows
+from ..reference import Reference, ReferencePatch
+
+KEPT = 2  # calls of a clip whose keys and values are kept: the windows of cond and of uncond
+
+
+class ControlPatch(ReferencePatch):
+    """Lets every frame attend to the condition picture, or to its own one.
+
+    reference.features: block boundary -> (P + 1, C, h, w), a row for each of P pictures (one, or one per frame), then that of the empty
+    latent, which uncond attends to
+    """
+
+    def __init__(self, reference: Reference):
+        super().__init__(reference)
+        self.pictures = len(next(iter(reference.features.values()))) - 1
+        self.kept_calls = KEPT if self.pictures > 1 else None
+
+    def served(self, rows: Rows) -> tuple[tuple[int, ...], tuple[View, ...] | None]:
+        """Raises FrameCountError where there are neither one picture nor as many as frames."""
+        if self.pictures == 1:
+            return super().served(rows)  # COND and UNCOND number the two rows
+        rows.require_clip(self.pictures, "condition")
+        views = rows.views and tuple(view for view in rows.views for _ in range(rows.chunk))
+        served = (
+            frame if side == COND else self.pictures
+            for frame, side in zip(rows.frames, rows.sides, strict=True)
+        )
+        return tuple(served), views

@@ -1,0 +1,56 @@
+"""Reads and writes the files of FaceIDAdapter and TextAdapter: sizes come from the tensors, as for the official files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from ..checkpoint import require_equal, require_weights
+from ..published_files import CheckpointError, Shapes
+from .cross import NAMES, FaceIDAdapter, SKCrossAdapter, TextAdapter
+
+KINDS = {FaceIDAdapter: "IPAdapterSK FaceID", TextAdapter: "SK text attention"}
+
+
+def load_cross(
+    kind: type[SKCrossAdapter],
+    state: Mapping[str, Tensor],
+    file: str,
+    operations=nn,
+    dtype: torch.dtype | None = None,
+) -> SKCrossAdapter:
+    """The network of a state dict.
+
+    Raises CheckpointError: the file is of another kind, or a tensor is missing, foreign, misshapen or not finite.
+    """
+    shapes = Shapes({key: tuple(value.shape) for key, value in state.items()})
+    names = [
+        name for name in NAMES.values() if any(key.startswith(f"{kind.family}.{name}.") for key in shapes)
+    ]
+    if not names:
+        first = repr(next(iter(shapes), "nothing"))
+        raise CheckpointError(
+            f"{file} is no {KINDS[kind]} file: no tensor is called {kind.family}.input_1... (it begins with {first}). "
+            "Train one with `python run.py train`; there are no public weights."
+        )
+    where = f"{file} is a {KINDS[kind]} file, but "
+    try:
+        network = kind(*_sizes(kind.family, names, shapes), operations=operations)
+    except CheckpointError as error:
+        raise CheckpointError(f"{where}{error}.") from None
+    require_equal({key: tuple(value.shape) for key, value in network.state_dict().items()}, shapes, where)
+    require_weights(dict(sorted(state.items())), where)
+    network.load_state_dict(state)
+    return network.to(dtype=dtype).eval().requires_grad_(False)
+
+
+def _sizes(family: str, names: list[str], shapes: Shapes) -> tuple[dict[str, int], int, int, int]:
+    first = f"{family}.{names[0]}."
+    return (
+        {name: shapes.width(f"{family}.{name}.proj.weight") for name in names},
+        shapes.width(f"{first}attn1.to_k.weight", 1),
+        shapes.width(f"{first}pos_embed.pe", 1),
+        shapes.width(f"{first}pos_embed_hidden.pe", 1),
+    )
