@@ -14,3 +14,13 @@ def relative_error(got: Tensor, want: Tensor) -> float:
     if got.shape != want.shape or not torch.isfinite(got).all():
         return float("nan")
     return ((got.float() - want.float()).abs().max() / want.float().abs().max()).item()
+
+
+def relative_rms(got: Tensor, want: Tensor) -> float:
+    """Root mean square of the difference relative to that of `want`: the rounding of half precision, however many values there are.
+
+    NaN if shapes differ or a value is not finite.
+    """
+    if got.shape != want.shape or not torch.isfinite(got).all():
+        return float("nan")
+    return ((got.float() - want.float()).norm() / want.float().norm()).item()

@@ -51,8 +51,8 @@ class ComfyHost:
     name = "comfy"
     operations = operations
 
-    def __init__(self, weights: dict[str, Tensor]):
-        self.patcher = patcher(weights)
+    def __init__(self, weights: dict[str, Tensor], dtype: torch.dtype = torch.float32):
+        self.patcher, self.dtype = patcher(weights, dtype), dtype
 
     def features(self, latent: Tensor, context: Tensor) -> dict[str, Tensor]:
         """latent (2, 4, h, w), context (2, t, D), sides in the order [uncond, cond] -> block boundary -> (2, C, h, w)."""
@@ -100,7 +100,10 @@ class ComfyHost:
         options = model.model_options["transformer_options"] | told
         with torch.no_grad():
             y = model.model.diffusion_model(
-                x.to(device), timesteps, context=context.to(device), transformer_options=options
+                x.to(device, self.dtype),
+                timesteps,
+                context=context.to(device, self.dtype),
+                transformer_options=options,
             )
         unet_comfy.release(model)
         return y.cpu()
