@@ -33,6 +33,7 @@ BENCHES = {
     ),
     "paper": ("paper.command", "the paper's claims of SK attention in the toy model's world, trained here"),
     "official": ("official.compare", "time and memory against a copy of the official pack"),
+    "gpu": ("gpu.command", "what only a GPU shows: parity, time, memory, synchronisations, whole clips"),
     "first_run": ("install.first_run", "every template in a fresh environment, from ComfyUI's Run button"),
     "packs": ("install.packs", "whether our requirements resolve beside those of other packs"),
 }

@@ -1,0 +1,93 @@
+"""torch.compile through ComfyUI's TorchCompileModel, and the UNet call as a CUDA graph: the same numbers, and the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ...testing.compare import relative_error
+from .measure import WARM_UP, cuda, seconds, timed
+from .models import UNetCall
+from .results import NEEDS_CUDA, Section
+
+VERSIONS = ("v5", "v2")
+HALF, SINGLE = (
+    2e-2,
+    1e-5,
+)  # largest error relative to the largest value: kernels that are fused round differently
+
+
+def run(bench, section: Section) -> None:
+    """The graph first, which takes seconds; compiling takes a minute per version."""
+    for version in VERSIONS:
+        with section.attempt(f"CUDA graph of {version}"):
+            _row(bench, section, version, "CUDA graph", _graph)
+    for version in section.within_budget(VERSIONS if cuda() else VERSIONS[:1]):
+        with section.attempt(f"torch.compile of {version}"):
+            _row(bench, section, version, "torch.compile", _compiled)
+
+
+def _row(bench, section: Section, version: str, way: str, make: Callable) -> None:
+    scale = bench.scale
+    model = bench.models.applied(version, scale.window)
+    with UNetCall(model, scale, scale.window, True) as call:
+        eager, plain = call().clone(), 1000 * timed(call, scale.rounds)
+        found = make(bench, model, call)
+    table = f"A UNet call of {scale.window} frames of {scale.pixels} px with CFG"
+    row = {"version": version, "as": way, "eager, ms": plain}
+    if found is None:
+        section.row(table, **row, ms=NEEDS_CUDA)
+        return
+    result, milliseconds, first = found
+    error, limit = relative_error(result, eager), SINGLE if bench.dtype == torch.float32 else HALF
+    section.row(
+        table,
+        **row,
+        ms=milliseconds,
+        **{"first call, s": first},
+        error=error,
+        limit=limit,
+        passed=error <= limit,
+    )
+
+
+Found = tuple[Tensor, float, float]  # result, milliseconds per call, seconds of the first call
+
+
+def _compiled(bench, model, call: UNetCall) -> Found:
+    """By inductor on a GPU; on a CPU, where it takes minutes, only traced."""
+    from comfy_api.torch_helpers import set_torch_compile_wrapper
+    from comfy_extras import nodes_torch_compile
+
+    compiled, scale = model.clone(), bench.scale
+    dropped = getattr(nodes_torch_compile, "skip_torch_compile_dict", None)
+    set_torch_compile_wrapper(
+        model=compiled,
+        backend="inductor" if cuda() else "eager",
+        options={"guard_filter_fn": dropped} if dropped else None,
+    )
+    with UNetCall(compiled, scale, scale.window, True) as fast:
+        first = seconds(fast)
+        return fast().clone(), 1000 * timed(fast, scale.rounds), first
+
+
+def _graph(bench, model, call: UNetCall) -> Found | None:
+    if not cuda():
+        return None
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(WARM_UP):
+            call()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+
+    def capture() -> None:
+        with torch.cuda.graph(graph):
+            kept.append(call())
+
+    kept: list[Tensor] = []
+    first = seconds(capture)
+    return kept[0], 1000 * timed(graph.replay, bench.scale.rounds), first

@@ -1,0 +1,32 @@
+"""The sections of `bench gpu`, the most important one first. Each module has `run(bench, section)`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+MINUTES = 8.0  # of all sections on a data-centre card
+
+
+class Entry(NamedTuple):
+    """module: of this package; budget: seconds of MINUTES after which it measures nothing new; title: on the page."""
+
+    module: str
+    budget: int
+    title: str
+
+
+def budget_of(name: str, minutes: float) -> float:
+    """Seconds of a section where all of them have so many minutes."""
+    return SECTIONS[name].budget * minutes / MINUTES
+
+
+SECTIONS = {
+    "parity": Entry("parity", 60, "Parity of every version"),
+    "unet": Entry("unet_calls", 90, "Time, memory and kernels of a UNet call"),
+    "waits": Entry("waits", 45, "Synchronisations and host-to-device copies"),
+    "clip": Entry("clips", 100, "A clip through the Two-Stage Sampler"),
+    "cache": Entry("feature_cache", 40, "Features on the device against prefetched"),
+    "frames": Entry("frames", 50, "Track, crop, patches, drive encoder and VAE decode"),
+    "compile": Entry("compiled", 90, "torch.compile and CUDA graphs"),
+    "distance": Entry("distance", 5, "Distance to 12.8 ms per frame"),
+}
