@@ -48,6 +48,10 @@ class TrackFileError(TrackError):
     file: str
 
 
+class Damaged(Exception):
+    """What is wrong inside of a file: its reader raises TrackFileError, which names the file too."""
+
+
 @dataclass(eq=False)
 class UnusableTrackerError(TrackError):
     """A tracker that cannot run here, or whose model file is another one. tracker: its name, or the path of the file."""

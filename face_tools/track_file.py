@@ -13,7 +13,7 @@ from numpy.lib import format as npy
 
 from .atomic_write import written
 from .track import ROWS, FaceTrack
-from .track_errors import TrackError, TrackFileError, TrackSettingError
+from .track_errors import Damaged, TrackError, TrackFileError, TrackSettingError
 
 FORMAT_VERSION = 2  # 2: squares of the crop, zero of the pitch
 LARGEST = 1 << 30  # bytes of a track's arrays: two hours of 478 landmarks at 25 frames per second
@@ -22,12 +22,8 @@ REQUIRED = {"format_version", "source", "scheme", "fps", "size", "valid", *ROWS}
 WORDS = ("source", "scheme", "fps", "size", "notes", "whole", "pitch_zero")
 
 
-class _Damaged(Exception):
-    """What is wrong inside of a file; the reader adds its name."""
-
-
 UNREADABLE = (
-    _Damaged,
+    Damaged,
     OSError,
     ValueError,
     EOFError,
@@ -93,7 +89,7 @@ def load(path: str | os.PathLike) -> FaceTrack:
         )
     try:
         return _track(data)
-    except (_Damaged, ValueError, TypeError, OverflowError) as error:
+    except (Damaged, ValueError, TypeError, OverflowError) as error:
         raise TrackFileError(f"{path} holds no usable face track: {error}", str(path)) from None
 
 
@@ -118,7 +114,7 @@ def _track(data: dict[str, Any]) -> FaceTrack:
 
 def _word(value: np.ndarray) -> str:
     if np.asarray(value).dtype.kind != "U":
-        raise _Damaged(f"{value!r} is not a word.")
+        raise Damaged(f"{value!r} is not a word.")
     return str(value)
 
 
@@ -128,13 +124,13 @@ def _array(content: bytes) -> np.ndarray:
     version = npy.read_magic(file)
     header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
     if header is None:
-        raise _Damaged(f"array format {version} is unknown")
+        raise Damaged(f"array format {version} is unknown")
     shape, columns_first, kind = header(file)
     if kind.hasobject:
-        raise _Damaged("it holds Python objects, which are not loaded")
+        raise Damaged("it holds Python objects, which are not loaded")
     count, rest = int(np.prod(shape, dtype=object)), len(content) - file.tell()
     if columns_first and len(shape) > 1 or count * kind.itemsize != rest:
-        raise _Damaged(f"an array of shape {shape} {kind} is announced and {rest} bytes follow")
+        raise Damaged(f"an array of shape {shape} {kind} is announced and {rest} bytes follow")
     return (
         np.frombuffer(content, kind, count, file.tell()).reshape(shape).copy()
         if rest

@@ -22,7 +22,7 @@ from ..atomic_write import written
 from ..coefficients import ARKIT_51
 from ..opencv import cv2
 from ..track import FaceTrack
-from ..track_errors import NoCoefficientsError, TrackFileError, TrackSettingError
+from ..track_errors import Damaged, NoCoefficientsError, TrackFileError, TrackSettingError
 from .presets import PRESETS, SOURCE
 from .recording import still_track
 
@@ -74,27 +74,27 @@ def load(path: str | os.PathLike) -> FaceTrack:
     """The preset as a track of one frame. Raises TrackFileError for a file that `save` did not write."""
     try:
         if os.path.getsize(path) > LARGEST:
-            raise ValueError(f"it is larger than {LARGEST >> 20} MB")
+            raise Damaged(f"it is larger than {LARGEST >> 20} MB")
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
         if content["format"] != FORMAT or content["version"] > VERSION:
-            raise ValueError(f"its format is {content['format']!r}, version {content['version']!r}")
+            raise Damaged(f"its format is {content['format']!r}, version {content['version']!r}")
         values = np.zeros((1, len(ARKIT_51)), np.float32)
         for name, value in content["coefficients"].items():
             values[0, ARKIT_51.index(name)] = _within(value, 0.0, 1.0)
         head = [_within(content["head"][name], -MOST_DEGREES, MOST_DEGREES) for name in ANGLES]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (Damaged, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise TrackFileError(
             f"{path} is not a preset saved by this pack, or it is damaged ({error}). Save it again, or delete the file.",
             str(path),
         ) from None
-    return still_track(SOURCE, 1.0, values, rotation=np.radians(np.float32([head])))
+    return still_track(SOURCE, 1.0, values, rotation=np.radians(np.array([head], np.float32)))
 
 
 def _within(value: float, low: float, high: float) -> float:
     value = float(value)
     if not (math.isfinite(value) and low <= value <= high):
-        raise ValueError(f"{value:g} is not between {low:g} and {high:g}")
+        raise Damaged(f"{value:g} is not between {low:g} and {high:g}")
     return value
 
 
