@@ -74,7 +74,7 @@ def test_pictures_of_8k():
 def test_more_pictures_than_there_is_memory():
     with raises(MemoryNeedError) as caught:
         node("SKPortraitDrawHeadPose").execute(track_of(100_000, "none"), 0.0, 4096)
-    assert caught.value.needed == 100_000 * 4096**2 * 12 > caught.value.free
+    assert caught.value.needed > 100_000 * 4096**2 * 12 > caught.value.free
 
 
 @pytest.mark.parametrize("take", [crop_portrait, face_patches])
