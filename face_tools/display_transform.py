@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import av
 import numpy as np
@@ -122,7 +123,8 @@ def _display_matrix(frame: av.VideoFrame) -> np.ndarray:
     frame.side_data would keep frame and data in a reference cycle, so that hundreds of frames would wait for
     the garbage collector.
     """
-    data = SideDataContainer(frame).get(Type.DISPLAYMATRIX)
+    container: Any = SideDataContainer  # its stub lacks the argument
+    data = container(frame).get(Type.DISPLAYMATRIX)
     return (
         np.eye(2)
         if data is None

@@ -84,7 +84,7 @@ class CodedFrame:
                 part[:] = rounded(part + small)
 
 
-FORMATS = {
+FORMATS: dict[tuple[float, float], str] = {
     (1, 1): "yuv444p",
     (2, 1): "yuv422p",
     (2, 2): "yuv420p",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-Angles = TypeVar("Angles", float, np.ndarray)
 
 
 def rotation_matrix(angles: ArrayLike) -> np.ndarray:
@@ -32,7 +30,11 @@ def rotation_angles(matrix: np.ndarray) -> np.ndarray:
     ], -1)  # fmt: skip
 
 
-def wrapped(angles: Angles) -> Angles:
+@overload
+def wrapped(angles: np.ndarray) -> np.ndarray: ...
+@overload
+def wrapped(angles: float | np.floating) -> float: ...
+def wrapped(angles: Any) -> Any:
     """Radians brought into -pi..pi."""
     return (angles + np.pi) % (2 * np.pi) - np.pi
 

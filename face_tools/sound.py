@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import av
 import numpy as np
+from av.error import FFmpegError
 
 from .video import go_before
 from .video_source import File, first_picture, opened, sound_stream
@@ -215,5 +216,5 @@ def _decoded(container, stream) -> Iterator[av.AudioFrame]:
     for packet in container.demux(stream):
         try:
             yield from packet.decode()
-        except av.FFmpegError:
+        except FFmpegError:
             continue

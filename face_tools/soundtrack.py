@@ -10,6 +10,7 @@ from itertools import islice
 import av
 import numpy as np
 from av.container import OutputContainer
+from av.error import FFmpegError
 
 from .sound import BLOCK, Carrier, Form, finite, form_of, frame_of, layout_of, pieces, resampled
 from .video_source import JOINABLE, File, first_picture, opened, sound_stream
@@ -103,7 +104,7 @@ def carried(file: File) -> bool:
             for packet in islice(_copied(container, file), TRIED):
                 container.mux(packet)
         given, taken = form_of(file), form_of(trial)
-    except (av.FFmpegError, ValueError):
+    except (FFmpegError, ValueError):
         return False
     return given is not None and taken is not None and given.plain == taken.plain
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import av
 import numpy as np
+from av.error import FFmpegError, PatchWelcomeError
 
 from . import animation
 from .display_transform import shown as as_shown
@@ -133,15 +134,15 @@ def hold(timed: Iterator[tuple[float, float, T]], rate: float, start: float = 0.
 
     Raises VideoError where the clip ends before `start`.
     """
-    shown = None
+    shown: list[T] = []  # the item that stands there now, once there is one
     k, last = 0, 0.0
     for begin, end, item in timed:
-        while shown is not None and start + (k + SLACK) / rate < begin:
-            yield shown
+        while shown and start + (k + SLACK) / rate < begin:
+            yield shown[0]
             k += 1
-        shown, last = item, end
+        shown, last = [item], end
     while start + (k + SLACK) / rate < last:
-        yield shown
+        yield shown[0]
         k += 1
     if k == 0 and start > 0:
         raise VideoError(
@@ -156,11 +157,11 @@ def _pictures(container, file: File, start: float) -> Timed:
     """
     stream = picture_stream(container, file)
     aspect, usual = float(stream.sample_aspect_ratio or 1), 1 / rate_of(stream)
-    zero = end = None
-    latest = 0.0
+    zero: float | None = None
+    end, latest = 0.0, 0.0
     try:
         for frame in _first_then_before(container, stream, start):
-            time = frame.time if frame.time is not None else (zero or 0.0) + (end or 0.0)
+            time = frame.time if frame.time is not None else (zero or 0.0) + end
             zero = time if zero is None else zero
             begin = time - zero
             jumped = begin < latest - max(BACK, 1.5 * usual) or (
@@ -172,15 +173,15 @@ def _pictures(container, file: File, start: float) -> Timed:
             end = begin + (float(duration * frame.time_base) if duration else usual)
             latest = begin
             yield begin, end, lambda frame=frame: as_shown(frame, aspect, stream.codec_context)
-    except av.error.PatchWelcomeError:
+    except PatchWelcomeError:
         raise VideoError(
             f"{name_of(file)} is in a form of {stream.name} that FFmpeg cannot decode: convert it to H.264.",
             name_of(file),
         ) from None
-    except av.FFmpegError as error:
-        where = "at its start" if end is None else f"after {end:.2f} s"
+    except FFmpegError as error:
+        where = "at its start" if zero is None else f"after {end:.2f} s"
         raise VideoError(f"{name_of(file)} is damaged {where} ({error.strerror}).", name_of(file)) from None
-    if end is None:
+    if zero is None:
         raise VideoError(f"{name_of(file)} has a video stream without a single frame.", name_of(file))
     announced = announced_seconds(container, stream)
     if announced - end > max(SHORT_SECONDS, SHORT_SHARE * announced) and not _heard_to(container, announced):

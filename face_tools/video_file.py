@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from av.error import FFmpegError
 
 from ..errors import EmptyClipError
 from .atomic_write import FileError, whole
@@ -40,10 +41,11 @@ def write(
     cannot be written; no half file is left then.
     """
     if isinstance(sound, tuple):
-        sound = of_waveform(*sound)
+        waveform, samples_per_second = sound
+        sound = of_waveform(waveform, samples_per_second)
     try:
         _write(path, frames, max(Fraction(fps).limit_denominator(1000), SLOWEST), sound, quality)
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise FileError(
             f"{path} could not be made at {fps:g} frames per second: {error.strerror}. "
             "Nothing was left there.",
@@ -92,5 +94,7 @@ def _encodable(coded: CodedFrame, count: int, rate: Fraction) -> av.VideoFrame:
     frame.pts, frame.time_base = count, 1 / rate
     frame.colorspace, frame.color_range = coded.colour.matrix, 2 if coded.colour.full else 1
     for plane, values in zip(frame.planes, coded.planes):
-        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width] = values
+        np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
+            : plane.height, : plane.width
+        ] = values
     return frame

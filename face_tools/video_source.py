@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 
 import av
+from av.error import FFmpegError
+from av.stream import Disposition
 
 from ..errors import SKPortraitError
 
@@ -37,7 +39,7 @@ def opened(file: File):
         raise VideoError(f"{name_of(file)} is empty (0 bytes).", name_of(file))
     try:
         return av.open(file)
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise VideoError(
             f"{name_of(file)} is not a video, or was cut short before its index ({error.strerror}).",
             name_of(file),
@@ -47,7 +49,7 @@ def opened(file: File):
 def picture_stream(container, file: File):
     """The first moving picture; a cover picture of a song is none."""
     for stream in container.streams.video:
-        if stream.disposition & av.stream.Disposition.attached_pic:
+        if stream.disposition & Disposition.attached_pic:
             continue
         if stream.codec_context is None:
             raise VideoError(

@@ -99,6 +99,7 @@ def merge_expression(
 
 def _with_coefficients(pose: FaceTrack, taken: FaceTrack, amounts: np.ndarray, add: bool) -> FaceTrack:
     """`pose` with (51,) shares of the coefficients of `taken`, or with that much of them added."""
+    assert taken.coefficients is not None
     own = np.zeros_like(taken.coefficients) if pose.coefficients is None else pose.coefficients
     kept = np.ones_like(amounts) if add else 1 - amounts
     mixed = own * kept.astype(np.float32) + amounts.astype(np.float32) * taken.coefficients

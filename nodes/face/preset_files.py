@@ -53,6 +53,7 @@ def preset(name: str, strength: float) -> FaceTrack:
         return shipped(name, strength, coefficient_order())
     require(name)
     track = saved_presets.load(path_of(name))
+    assert track.coefficients is not None, "a saved preset has them"
     return track.replace(coefficients=(track.coefficients * strength).clip(0, 1))
 
 

@@ -44,8 +44,8 @@ class ContactSheet:
 
     def _draw(self, cell: int, latent: Tensor) -> Preview | None:
         if self.shrink > 1:
-            size = [max(1, side // self.shrink) for side in latent.shape[-2:]]
-            latent = torch.nn.functional.adaptive_avg_pool2d(latent, size)
+            height, width = (max(1, side // self.shrink) for side in latent.shape[-2:])
+            latent = torch.nn.functional.adaptive_avg_pool2d(latent, (height, width))
         preview = self.previewer.decode_latent_to_preview_image("JPEG", latent)
         if preview is None:  # other packs show previews in their own way
             return None

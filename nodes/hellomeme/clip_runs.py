@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import comfy.model_management
 import comfy.utils
@@ -98,7 +98,7 @@ class Clip:
         start: Tensor | None = None,
         moves: bool = True,
         key_frames: KeyFrames | None = None,
-        wanted: Container[int] | None = None,
+        wanted: Collection[int] | None = None,
     ) -> Tensor:
         """Denoise one latent for each of `frames` -> (len(frames), 4, h, w).
 
@@ -150,7 +150,7 @@ class Clip:
         see_in_windows(model, lambda n, step: plan, max(map(len, plan.windows)), self.progress.window)
         return model
 
-    def look(self, latents: Mapping[int, Tensor], sites: Container[str]) -> KeyFrames:
+    def look(self, latents: Mapping[int, Tensor], sites: Collection[str]) -> KeyFrames:
         """What the plain UNet sees in finished frames: frame -> side -> block boundary -> features, kept on the offload device.
 
         The uncond half is an empty latent under the negative prompt, one and the same for every frame that has the same prompt. Frames

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...errors import FrameCountError, SettingError
 from ...sk_attention.motion import SKMotion
-from ...unet.clip.keyframes import batches, key_frame_levels, published_padding, windows
+from ...unet.clip.keyframes import Level, batches, key_frame_levels, published_padding, windows
 from ...unet.clip.windows import Plan
 from .clip_runs import Clip, steps_of
 
@@ -125,7 +125,7 @@ class KeyFrameTree:
                 raise FrameCountError("stage1 latent", len(first), "list of key frames of this clip", count)
         resumed = first is not None
         looked_at = levels[-1:] if resumed or motion.has_margins else levels[1:]
-        self.levels = levels[-1:] if resumed else levels
+        self.levels: tuple[Level, ...] = levels[-1:] if resumed else levels
         self.first_frames = levels[-1].ends if len(levels) > 1 else tuple(wanted or range(frames))
         self.sigmas, self.motion, self.shared, self.first, self.wanted = sigmas, motion, shared, first, wanted
         self.steps = len(self.levels) * steps_of(sigmas) + sum(len(level.ends) for level in looked_at)
@@ -133,7 +133,7 @@ class KeyFrameTree:
     def sample(self, clip: Clip, noise) -> Stages:
         """v3 and v4 keep what was seen in a frame where it was made first, v5 takes it from the latest level."""
         drawn = draw(noise, clip.latent, len(clip), self.shared)
-        deeper, last = self.levels[:-1], self.levels[-1]
+        *deeper, last = self.levels
         latents: dict[int, Tensor] = {}  # of the key frames
         key_frames = {}
         if self.first is not None:
