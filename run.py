@@ -52,13 +52,24 @@ def tool(name: str):
     return importlib.import_module(f"{PACK}.{name}")
 
 
+def check_types() -> int:
+    """Run pyright on the packages that pyproject.toml names. 0 where it is not installed, or has no Node.js and cannot fetch one."""
+    if importlib.util.find_spec("pyright") is None:
+        return 0
+    pyright = [sys.executable, "-m", "pyright"]
+    if subprocess.run([*pyright, "--version"], capture_output=True).returncode:
+        print("pyright found no Node.js and could not fetch it: types are not checked.", flush=True)
+        return 0
+    return subprocess.call([*pyright, "--pythonpath", sys.executable])
+
+
 def test(arguments: list[str]) -> int:
-    """Fetch the real faces, lint, then the tests; the last line printed is pytest's. Without arguments, all but the slow ones."""
+    """Fetch the real faces, lint, check types, then the tests; the last line printed is pytest's. Without arguments, no slow ones."""
     import pytest
 
     os.chdir(ROOT)
     tool("material").fetch_all()
-    lint = [subprocess.call([sys.executable, "-m", *check]) for check in CHECKS]
+    lint = [subprocess.call([sys.executable, "-m", *check]) for check in CHECKS] + [check_types()]
     if not any(Path(one.partition("::")[0]).exists() for one in arguments):
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process for each core
         arguments = ["-n", str(min(os.cpu_count() or 1, MOST)), "--dist", "loadfile", *arguments]

@@ -64,7 +64,7 @@ def fresh(comfy: Path) -> Path:
 def fill(folder: Path, lists: list[Path], *packages: str) -> Path:
     """Make or reuse a virtual environment with these lists of requirements and these packages; returns its interpreter.
 
-    pip runs only when the stamp lacks one of the lists. Raises SystemExit where it fails.
+    pip runs only when the stamp lacks one of the lists. Raises CommandError where it fails.
     """
     stamp = folder / "sk-portrait.stamp"
     wanted = {_digest(path.read_bytes()) for path in lists} | {
