@@ -1,10 +1,13 @@
 """A drawn head: what a track says, before any sampling."""
 
+from __future__ import annotations
+
 import numpy as np
 import torch
 from comfy_api.latest import io
 
 from ...drawn_heads import Identity, State, draw, masks, states_of, truth
+from ...face_tools.track import FaceTrack
 from ..face.calibration import straightened
 from ..notice import notice
 from ..pixels import empty_images, put
@@ -111,7 +114,20 @@ class DrawnHead(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, person, size, pitch, yaw, roll, blink, jaw_open, smile, pucker, brows, gaze_x, gaze_y, track=None
+        cls,
+        person: int,
+        size: int,
+        pitch: float,
+        yaw: float,
+        roll: float,
+        blink: float,
+        jaw_open: float,
+        smile: float,
+        pucker: float,
+        brows: float,
+        gaze_x: float,
+        gaze_y: float,
+        track: FaceTrack | None = None,
     ) -> io.NodeOutput:
         who = Identity.of(person)
         if track is None:

@@ -53,7 +53,7 @@ class BendPictures(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, track, expression) -> io.NodeOutput:
+    def execute(cls, images: io.Image.Type, track: FaceTrack, expression: FaceTrack) -> io.NodeOutput:
         require_rows(track, images)
         wanted = merge_expression(track, expression)
         own = np.zeros_like(wanted.coefficients) if track.coefficients is None else track.coefficients

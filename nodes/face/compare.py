@@ -1,9 +1,12 @@
 """The node that measures how well a result follows its driver."""
 
+from __future__ import annotations
+
 import json
 import math
 import os
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import folder_paths
 import numpy as np
@@ -151,16 +154,16 @@ class ComparePerformance(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        track,
-        result,
-        source,
-        label,
-        context_length,
-        context_overlap,
-        portrait=None,
-        driver_images=None,
-        face_detection_model=None,
-        result_track=None,
+        track: FaceTrack,
+        result: io.Image.Type | io.Video.Type,
+        source: str,
+        label: str,
+        context_length: int,
+        context_overlap: int,
+        portrait: io.Image.Type | None = None,
+        driver_images: io.Image.Type | None = None,
+        face_detection_model: Any | None = None,
+        result_track: FaceTrack | None = None,
     ) -> io.NodeOutput:
         frames, count = _frames_of(result, track)
         drivers = None if driver_images is None else _counted(driver_images, track)

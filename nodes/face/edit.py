@@ -1,5 +1,7 @@
 """Nodes that change a track."""
 
+from __future__ import annotations
+
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
@@ -7,6 +9,7 @@ from ...face_tools.editing.adjust import Rule, adjust, matching_names, parse
 from ...face_tools.editing.approximate import NO_FRAME, approximate_coefficients
 from ...face_tools.editing.edit import merge_expression, smooth
 from ...face_tools.editing.timeline import ENDS, cross_fade, retime
+from ...face_tools.track import FaceTrack
 from ..pixels import require_memory, require_rows
 from ..schema import RARE, schema
 from ..types import FaceTrackType
@@ -91,14 +94,14 @@ class EditTrack(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        track,
-        smooth_pose,
-        smooth_expression,
-        smooth_landmarks,
-        blink,
-        jaw,
-        edits,
-        head_pose_zero=AS_IT_IS,
+        track: FaceTrack,
+        smooth_pose: float,
+        smooth_expression: float,
+        smooth_landmarks: float,
+        blink: float,
+        jaw: float,
+        edits: str,
+        head_pose_zero: str = AS_IT_IS,
     ) -> io.NodeOutput:
         if head_pose_zero == STRAIGHT:
             track = straightened(track)
@@ -181,7 +184,17 @@ class RetimeTrack(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, track, speed, fps, first, last, ends, frames, images=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        track: FaceTrack,
+        speed: float,
+        fps: float,
+        first: int,
+        last: int,
+        ends: str,
+        frames: int,
+        images: io.Image.Type | None = None,
+    ) -> io.NodeOutput:
         if images is not None:
             require_rows(track, images)
         result, nearest = retime(
@@ -280,7 +293,16 @@ class MixTracks(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, track, other, mode, strength, fade, mouth=1.0, eyes=1.0, brows=1.0, head=0.0
+        cls,
+        track: FaceTrack,
+        other: FaceTrack,
+        mode: str,
+        strength: float,
+        fade: int,
+        mouth: float = 1.0,
+        eyes: float = 1.0,
+        brows: float = 1.0,
+        head: float = 0.0,
     ) -> io.NodeOutput:
         if mode == AFTERWARDS:
             return io.NodeOutput(cross_fade(track, other, fade))
@@ -336,7 +358,13 @@ class ApproximateExpression(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, track, neutral=None, neutral_frame=NO_FRAME, replace=False) -> io.NodeOutput:
+    def execute(
+        cls,
+        track: FaceTrack,
+        neutral: FaceTrack | None = None,
+        neutral_frame: int = NO_FRAME,
+        replace: bool = False,
+    ) -> io.NodeOutput:
         result = approximate_coefficients(track, neutral, coefficient_order(), neutral_frame, replace)
         return io.NodeOutput(result)
 

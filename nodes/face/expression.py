@@ -131,7 +131,15 @@ class ExpressionEditor(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, portrait, track, key_poses, loop, fps, preset=NO_PRESET, preset_strength=1.0, **sliders
+        cls,
+        portrait: io.Image.Type,
+        track: FaceTrack,
+        key_poses: str,
+        loop: bool,
+        fps: float,
+        preset: str = NO_PRESET,
+        preset_strength: float = 1.0,
+        **sliders: float,
     ) -> io.NodeOutput:
         if len(portrait) != 1 or len(track) != 1:
             raise SingleInputError(

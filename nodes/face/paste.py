@@ -127,7 +127,15 @@ class PasteBack(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, portraits, crop, feather, colour_match, mask=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        images: io.Image.Type,
+        portraits: io.Image.Type,
+        crop: Crop | FollowingCrop,
+        feather: float,
+        colour_match: float,
+        mask: io.Mask.Type | None = None,
+    ) -> io.NodeOutput:
         count = len(portraits)
         if len(images) not in (1, count):
             raise FrameCountError(
@@ -199,7 +207,14 @@ class PasteBackVideo(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, video, portraits, crop, feather, colour_match, mask=None, quality=STANDARD
+        cls,
+        video: io.Video.Type,
+        portraits: io.Image.Type,
+        crop: Crop | FollowingCrop,
+        feather: float,
+        colour_match: float,
+        mask: io.Mask.Type | None = None,
+        quality: str = STANDARD,
     ) -> io.NodeOutput:
         clip, count = crop.clip, len(portraits)
         if clip is None:

@@ -1,5 +1,7 @@
 """Nodes that make pictures of a track, and put pictures back."""
 
+from __future__ import annotations
+
 import torch
 from comfy_api.latest import io, ui
 
@@ -8,6 +10,7 @@ from ...face_tools.pictures.head_pose_raster import draw_box, driven_translation
 from ...face_tools.pictures.leaving import leaving_notes
 from ...face_tools.pictures.patches import MOTION_CROP, PATCH, REGIONS, plan_patches
 from ...face_tools.report import describe
+from ...face_tools.track import FaceTrack
 from ...face_tools.trackers.straight_look import alike
 from ...unet.clip.fit import CELL
 from ..notice import notice
@@ -52,7 +55,15 @@ class CropPortrait(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, track, generation, factor, size, crop=FIXED) -> io.NodeOutput:
+    def execute(
+        cls,
+        images: io.Image.Type,
+        track: FaceTrack,
+        generation: str,
+        factor: float,
+        size: int,
+        crop: str = FIXED,
+    ) -> io.NodeOutput:
         require_rows(track, images)
         if was_cropped_from(track, images):
             notice(cls, "The track was cropped before: its own squares are cut again.")
@@ -119,7 +130,14 @@ class DrawHeadPose(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, track, translation_ratio, size, portrait_track=None, reference=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        track: FaceTrack,
+        translation_ratio: float,
+        size: int,
+        portrait_track: FaceTrack | None = None,
+        reference: FaceTrack | None = None,
+    ) -> io.NodeOutput:
         portrait_track = reference if portrait_track is None else portrait_track  # see OLD_NAMES
         if portrait_track is not None:
             track, notes = alike(track, portrait_track)
@@ -173,7 +191,7 @@ class FacePatches(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, track) -> io.NodeOutput:
+    def execute(cls, images: io.Image.Type, track: FaceTrack) -> io.NodeOutput:
         require_rows(track, images)
         plan = plan_patches(track)
         plan.check(images[0])
@@ -208,7 +226,7 @@ class PreviewPatches(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, patches) -> io.NodeOutput:
+    def execute(cls, patches: dict[str, io.Image.Type]) -> io.NodeOutput:
         row = torch.cat([patches[name] for name in REGIONS], dim=2)
         return io.NodeOutput(row, ui=ui.PreviewImage(row, cls=cls))
 

@@ -65,7 +65,7 @@ class PresetExpression(io.ComfyNode):
         return preset_files.content_of(preset)
 
     @classmethod
-    def execute(cls, preset, strength) -> io.NodeOutput:
+    def execute(cls, preset: str, strength: float) -> io.NodeOutput:
         return io.NodeOutput(preset_files.preset(preset, strength))
 
 
@@ -127,7 +127,14 @@ class SavePreset(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, track, name, frame, images=None, replace=False) -> io.NodeOutput:
+    def execute(
+        cls,
+        track: FaceTrack,
+        name: str,
+        frame: int,
+        images: io.Image.Type | None = None,
+        replace: bool = False,
+    ) -> io.NodeOutput:
         if frame >= len(track):
             raise TrackSettingError(
                 f"The frame to keep is {frame} and the track has frames 0 to {len(track) - 1}.",

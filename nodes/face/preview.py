@@ -1,11 +1,14 @@
 """The node that shows a track."""
 
+from __future__ import annotations
+
 import numpy as np
 import torch
 from comfy_api.latest import io, ui
 
 from ...face_tools.editing.adjust import names_in
 from ...face_tools.pictures.preview import draw_overlay, draw_plot, draw_sheet
+from ...face_tools.track import FaceTrack
 from ..pixels import empty_images, frames_uint8, put, require_rows
 from ..progress import ticker
 from ..schema import RARE, schema
@@ -69,7 +72,14 @@ class PreviewTrack(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, track, curves, plot_width, plot_height, images=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        track: FaceTrack,
+        curves: str,
+        plot_width: int,
+        plot_height: int,
+        images: io.Image.Type | None = None,
+    ) -> io.NodeOutput:
         plot = draw_plot(track, names_in(curves), (plot_width, plot_height))
         plot = torch.from_numpy(plot)[None].float() / 255
         overlay = cls.overlay(track, images)

@@ -1,5 +1,7 @@
 """Nodes that read and write tracks and recordings."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 
@@ -11,6 +13,7 @@ from ...face_tools import track_file
 from ...face_tools.recordings.arkit_json import read_arkit_json
 from ...face_tools.recordings.livelink import TAKE_FPS, read_live_link
 from ...face_tools.report import describe
+from ...face_tools.track import FaceTrack
 from ...face_tools.trackers.onnx_source import named_otherwise
 from ...face_tools.trackers.straight_look import described
 from ..file_names import with_dates
@@ -126,7 +129,7 @@ class ImportLiveLinkFace(FileNode):
         )
 
     @classmethod
-    def execute(cls, file, fps, take_fps, offset, which) -> io.NodeOutput:
+    def execute(cls, file: str, fps: float, take_fps: float, offset: float, which: str) -> io.NodeOutput:
         path = path_of(file)
         recording = (
             read_arkit_json(path) if path.lower().endswith(".json") else read_live_link(path, take_fps)
@@ -163,7 +166,7 @@ class LoadTrack(FileNode):
         )
 
     @classmethod
-    def execute(cls, file) -> io.NodeOutput:
+    def execute(cls, file: str) -> io.NodeOutput:
         track = track_file.load(path_of(file))
         zero = None if track.pitch_zero else described(track)
         for warning in filter(None, (named_otherwise(track, coefficient_order()), zero)):
@@ -197,7 +200,7 @@ class SaveTrack(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, track, filename_prefix) -> io.NodeOutput:
+    def execute(cls, track: FaceTrack, filename_prefix: str) -> io.NodeOutput:
         output = folder_paths.get_output_directory()
         try:
             folder, name, number, _, _ = folder_paths.get_save_image_path(

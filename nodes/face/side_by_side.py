@@ -92,7 +92,14 @@ class SideBySide(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, result, driver=None, pose=None, audio=None, fps=15.0, labels=True, height=0
+        cls,
+        result: io.Image.Type | io.Video.Type,
+        driver: io.Image.Type | io.Video.Type | None = None,
+        pose: io.Image.Type | io.Video.Type | None = None,
+        audio: io.Audio.Type | None = None,
+        fps: float = 15.0,
+        labels: bool = True,
+        height: int = 0,
     ) -> io.NodeOutput:
         main = open_video(_video(result, fps, "result"), 0.0, 0.0, 0.0)
         beside = {

@@ -1,5 +1,7 @@
 """Nodes that try several values of one setting, and show their results in one picture."""
 
+from __future__ import annotations
+
 import math
 
 import torch
@@ -92,7 +94,15 @@ class SweepSetting(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, setting, values, drive_strength, reference_strength, cfg, steps) -> io.NodeOutput:
+    def execute(
+        cls,
+        setting: str,
+        values: str,
+        drive_strength: float,
+        reference_strength: float,
+        cfg: float,
+        steps: int,
+    ) -> io.NodeOutput:
         numbers = parsed(values, setting)
         kept = dict(zip(SETTINGS, (drive_strength, reference_strength, cfg, steps)))
         lists = {name: [value] * len(numbers) for name, value in kept.items()}
@@ -120,7 +130,7 @@ class ComparisonGrid(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, sheets, columns) -> io.NodeOutput:
+    def execute(cls, sheets: io.Image.Type, columns: int) -> io.NodeOutput:
         pictures = [picture[..., :3] for sheet in sheets for picture in sheet]
         if not pictures:
             raise MissingInputError(

@@ -1,6 +1,9 @@
 """Nodes that follow a face through a clip."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import Any
 
 import folder_paths
 import numpy as np
@@ -156,15 +159,15 @@ class TrackFace(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        images,
-        fps,
-        source,
-        face,
-        face_number,
-        on_miss,
-        face_detection_model=None,
-        coefficients=None,
-        on_cut=ON_CUT[0],
+        images: io.Image.Type,
+        fps: float,
+        source: str,
+        face: str,
+        face_number: int,
+        on_miss: str,
+        face_detection_model: Any | None = None,
+        coefficients: FaceTrack | None = None,
+        on_cut: str = ON_CUT[0],
     ) -> io.NodeOutput:
         tick, choice = ticker(len(images)), Choice(face, face_number)
         with tracker_of(source, face_detection_model) as tracker:
@@ -245,21 +248,21 @@ class TrackVideo(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        video,
-        fps,
-        start,
-        seconds,
-        source,
-        face,
-        face_number,
-        on_miss,
-        generation,
-        factor,
-        size,
-        face_detection_model=None,
-        coefficients=None,
-        crop=FIXED,
-        on_cut=ON_CUT[0],
+        video: io.Video.Type,
+        fps: float,
+        start: float,
+        seconds: float,
+        source: str,
+        face: str,
+        face_number: int,
+        on_miss: str,
+        generation: str,
+        factor: float,
+        size: int,
+        face_detection_model: Any | None = None,
+        coefficients: FaceTrack | None = None,
+        crop: str = FIXED,
+        on_cut: str = ON_CUT[0],
     ) -> io.NodeOutput:
         stream = open_video(video, fps, start, seconds)
         for note in stream.notes:
@@ -317,7 +320,15 @@ class TrackFromLandmarks(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, face_landmarks, fps, face, face_number, on_miss, images=None, coefficients=None, on_cut=ON_CUT[0]
+        cls,
+        face_landmarks: dict[str, Any],
+        fps: float,
+        face: str,
+        face_number: int,
+        on_miss: str,
+        images: io.Image.Type | None = None,
+        coefficients: FaceTrack | None = None,
+        on_cut: str = ON_CUT[0],
     ) -> io.NodeOutput:
         source = HostLandmarks(face_landmarks, coefficient_order(), pitch_zero(COMFYUI))
         if images is not None and len(images) != len(source):

@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from ...errors import MissingInputError
 from ...systems.freeanimate.attention import AnchoredAttention
 from ...systems.freeanimate.reference_items import AnchorItems
-from ...systems.freeanimate.trajectory import in_unet_scale
+from ...systems.freeanimate.trajectory import Trajectory, in_unet_scale
 from ...unet.hosts import comfy_attention, extra_items
 from ..checks import require_one_picture, require_sd15
 from ..percent_range import PERCENT_RANGE, range_of
@@ -81,7 +81,14 @@ class AnchorFrames(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, first_level, start_percent, end_percent, seed, reference=None, trajectory=None
+        cls,
+        model: io.Model.Type,
+        first_level: int,
+        start_percent: float,
+        end_percent: float,
+        seed: int,
+        reference: io.Latent.Type | None = None,
+        trajectory: Trajectory | None = None,
     ) -> io.NodeOutput:
         require_sd15(model)
         if (reference is None) == (trajectory is None):

@@ -17,6 +17,7 @@ from ...systems.freeanimate.reference_items import (
     AnchorItems,
     Preview,
 )
+from ...systems.freeanimate.trajectory import Trajectory
 from ..checks import require_sd15
 from ..schema import RARE, schema
 from ..types import TrajectoryType
@@ -110,7 +111,15 @@ class ApplyInversion(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, trajectory, self_until, cross_until, largest_map, guidance, maps_of, first_level
+        cls,
+        model: io.Model.Type,
+        trajectory: Trajectory,
+        self_until: float,
+        cross_until: float,
+        largest_map: int,
+        guidance: str,
+        maps_of: str,
+        first_level: int,
     ) -> io.NodeOutput:
         require_sd15(model)
         boosted = model.clone()

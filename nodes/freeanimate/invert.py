@@ -90,15 +90,15 @@ class InvertFrames(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model,
-        positive,
-        sigmas,
-        first_level,
-        timestep,
-        frames=None,
-        images=None,
-        vae=None,
-        reference=None,
+        model: io.Model.Type,
+        positive: io.Conditioning.Type,
+        sigmas: io.Sigmas.Type,
+        first_level: int,
+        timestep: str,
+        frames: io.Latent.Type | None = None,
+        images: io.Image.Type | None = None,
+        vae: io.Vae.Type | None = None,
+        reference: io.Latent.Type | None = None,
     ) -> io.NodeOutput:
         require_sd15(model)
         frames = clip_of(frames, images, vae)

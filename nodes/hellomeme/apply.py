@@ -1,16 +1,18 @@
 """Apply: patches the MODEL. Portrait Latents: the latent batch of a clip."""
 
+from __future__ import annotations
+
 import comfy.model_management
 import torch
 from comfy.model_management import get_free_memory
 from comfy_api.latest import io
 
 from ...errors import FrameCountError, SizeError
-from ...sk_attention.drive import DrivePatch
-from ...sk_attention.reference import ReferencePatch
+from ...sk_attention.drive import Drive, DrivePatch
+from ...sk_attention.reference import Reference, ReferencePatch
 from ...unet.hosts import comfy_hooks as unet_comfy
 from ...unet.patches import WeightedPatch
-from ...unet.strengths import EVEN
+from ...unet.strengths import EVEN, Strengths
 from ..checks import require_latent, require_one_size, require_pair, require_sd15
 from ..percent_range import PERCENT_RANGE, range_of
 from ..schema import schema
@@ -93,16 +95,16 @@ class Apply(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model,
-        reference_strength,
-        drive_strength,
-        start_percent,
-        end_percent,
-        reference=None,
-        drive=None,
-        mask=None,
-        reference_strengths=EVEN,
-        drive_strengths=EVEN,
+        model: io.Model.Type,
+        reference_strength: float,
+        drive_strength: float,
+        start_percent: float,
+        end_percent: float,
+        reference: Reference | None = None,
+        drive: Drive | None = None,
+        mask: io.Mask.Type | None = None,
+        reference_strengths: Strengths = EVEN,
+        drive_strengths: Strengths = EVEN,
     ) -> io.NodeOutput:
         require_sd15(model)
         if reference is not None and drive is not None:
@@ -161,7 +163,7 @@ class SharedNoise(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, drive, latent=None) -> io.NodeOutput:
+    def execute(cls, drive: Drive, latent: io.Latent.Type | None = None) -> io.NodeOutput:
         if latent is None:
             latent = {
                 "samples": torch.zeros(1, 4, *drive.size, device=comfy.model_management.intermediate_device())

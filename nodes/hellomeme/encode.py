@@ -1,14 +1,17 @@
 """Encode Portrait Identity and Encode Performance: what is computed once, before sampling."""
 
+from __future__ import annotations
+
 import comfy.model_management
 import torch
 from comfy_api.latest import io
 
 from ...errors import MissingInputError, ModelError, SingleInputError, SizeError
 from ...face_tools import coefficients as arkit
+from ...face_tools.track import FaceTrack
 from ...face_tools.trackers.onnx_source import NAME as ONNX
 from ...face_tools.trackers.onnx_source import named_otherwise
-from ...sk_attention.drive import DrivePatch, Expression, encode
+from ...sk_attention.drive import Drive, DrivePatch, Expression, encode
 from ...sk_attention.reference import Reference
 from ...sk_attention.versions import VERSIONS
 from ...unet.clip.frames import COND, UNCOND
@@ -37,7 +40,8 @@ from ..types import (
     FaceTrackType,
     ReferenceType,
 )
-from .networks import load_plain
+from .face_motion import FaceMotion
+from .networks import Network, load_plain
 
 EMBEDDING = 1024  # of the CLIP vision model that the published encoders were trained with (ViT-H)
 CLIP_FRAMES = 8  # a call, each with three patches
@@ -90,7 +94,15 @@ class EncodeReference(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model, adapter, positive, negative, latent, drive=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        model: io.Model.Type,
+        adapter: Network,
+        positive: io.Conditioning.Type,
+        negative: io.Conditioning.Type,
+        latent: io.Latent.Type,
+        drive: Drive | None = None,
+    ) -> io.NodeOutput:
         require_sd15(model)
         samples = latent["samples"]
         require_latent(samples, "portrait's latent")
@@ -211,16 +223,16 @@ class EncodeDrive(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        drive_encoder,
-        head_pose,
-        track,
-        clip_vision=None,
-        patches=None,
-        left_eye=None,
-        right_eye=None,
-        mouth=None,
-        face_motion=None,
-        still_face=False,
+        drive_encoder: Network,
+        head_pose: io.Image.Type,
+        track: FaceTrack,
+        clip_vision: io.ClipVision.Type | None = None,
+        patches: dict[str, io.Image.Type] | None = None,
+        left_eye: io.Image.Type | None = None,
+        right_eye: io.Image.Type | None = None,
+        mouth: io.Image.Type | None = None,
+        face_motion: FaceMotion | None = None,
+        still_face: bool = False,
     ) -> io.NodeOutput:
         frames = len(head_pose)
         require_pictures(head_pose, "head_pose")

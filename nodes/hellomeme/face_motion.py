@@ -1,5 +1,7 @@
 """Read Expression (PD-FGC): the second kind of expression, read from a picture of the whole face."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import torch
@@ -63,7 +65,7 @@ class EncodeFaceMotion(io.ComfyNode):
         return unknown(file) or True
 
     @classmethod
-    def execute(cls, file, motion_crop) -> io.NodeOutput:
+    def execute(cls, file: str, motion_crop: io.Image.Type) -> io.NodeOutput:
         require_pictures(motion_crop, "motion_crop")
         if not len(motion_crop):
             raise EmptyClipError("motion crop")

@@ -1,5 +1,7 @@
 """Loader nodes: official files by their own keys."""
 
+from __future__ import annotations
+
 import comfy.ops
 from comfy_api.latest import io
 
@@ -62,7 +64,7 @@ class LoadAdapter(io.ComfyNode):
         return unknown(file) or True
 
     @classmethod
-    def execute(cls, file) -> io.NodeOutput:
+    def execute(cls, file: str) -> io.NodeOutput:
         network = open_network(file, REFERENCE)
         fuse(network.module, comfy.ops.manual_cast)
         return io.NodeOutput(network, str(network.loaded))
@@ -107,7 +109,7 @@ class LoadDriveEncoder(io.ComfyNode):
         return unknown(file) or (projection != NONE and unknown(projection)) or True
 
     @classmethod
-    def execute(cls, file, projection) -> io.NodeOutput:
+    def execute(cls, file: str, projection: str) -> io.NodeOutput:
         network = open_network(file, DRIVE, alone="; a projection goes into the other input")
         needed = {VERSIONS[name].projection for name in network.versions} - {""}
         if projection == NONE and needed:

@@ -1,5 +1,7 @@
 """Nodes that bring motion modules and put them on a MODEL."""
 
+from __future__ import annotations
+
 from comfy_api.latest import io
 
 from ...errors import CombinationError
@@ -17,7 +19,7 @@ from ..windows import require_window, see_in_windows
 from . import attach
 from .library import options, unknown
 from .load import RECOGNISED
-from .networks import open_network
+from .networks import Network, open_network
 
 SMOOTH, FLAT = "smooth", "flat"
 
@@ -75,7 +77,7 @@ class LoadMotion(io.ComfyNode):
         return unknown(file) or True
 
     @classmethod
-    def execute(cls, file) -> io.NodeOutput:
+    def execute(cls, file: str) -> io.NodeOutput:
         network = open_network(file, MOTION, ANIMATEDIFF)
         return io.NodeOutput(network, f"{network.loaded}, windows of up to {network.module.longest} frames")
 
@@ -128,7 +130,15 @@ class ApplyMotion(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, motion, strength, start_percent, end_percent, window_length, overlap, blend
+        cls,
+        model: io.Model.Type,
+        motion: Network,
+        strength: float,
+        start_percent: float,
+        end_percent: float,
+        window_length: int,
+        overlap: int,
+        blend: str,
     ) -> io.NodeOutput:
         require_sd15(model)
         moving = model.clone()

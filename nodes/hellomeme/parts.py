@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from comfy_api.latest import io
+from torch import Tensor
 
 from ...errors import FrameCountError
+from ...sk_attention.drive import Drive
 from ...unet.clip.parts import MARGIN, Part, join
 from ..checks import require_frames, require_latent
 from ..schema import schema
@@ -114,7 +117,15 @@ class ClipPart(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, latent, first, count, margin, noise=None, drive=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        latent: io.Latent.Type,
+        first: int,
+        count: int,
+        margin: int,
+        noise: io.Noise.Type | None = None,
+        drive: Drive | None = None,
+    ) -> io.NodeOutput:
         samples = latent["samples"]
         require_latent(samples, "latent")
         part = Part.of(len(samples), first, count, margin)
@@ -168,7 +179,9 @@ class JoinClip(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, latent, part, parts=None) -> io.NodeOutput:
+    def execute(
+        cls, latent: io.Latent.Type, part: Part, parts: Sequence[tuple[Part, Tensor]] | None = None
+    ) -> io.NodeOutput:
         require_latent(latent["samples"], "latent")
         parts = (*(parts or ()), (part, latent["samples"]))
         joined = join(parts)

@@ -110,9 +110,9 @@ class PortraitStrengths(io.ComfyNode):
         stations: str,
         steps: str,
         frames: str,
-        per_step=None,
-        per_frame=None,
-        sigmas=None,
+        per_step: Sequence[float] | None = None,
+        per_frame: Sequence[float] | None = None,
+        sigmas: io.Sigmas.Type | None = None,
     ) -> io.NodeOutput:
         levels = dict.fromkeys(DOWN, down) | {"mid": mid} | dict.fromkeys(UP, up)
         wanted = f"no block boundary; write BOUNDARY: STRENGTH, such as up_3: 0.5. Block boundaries: {', '.join(BOUNDARIES)}."

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from comfy.ldm.modules.attention import optimized_attention
 from comfy_api.latest import io
+from torch import Tensor
 
 from ...errors import ExclusiveInputError
 from ...face_tools.coefficients import ARKIT_51
+from ...face_tools.track import FaceTrack
 from ...face_tools.track_errors import NoCoefficientsError
 from ...systems.wplus.directions import long_enough
 from ...systems.wplus.patch import WPlusPatch
@@ -16,6 +20,7 @@ from ..checks import require_sd15
 from ..percent_range import PERCENT_RANGE, range_of
 from ..schema import RARE, schema
 from ..types import FaceTrackType, FloatsType, WPlusCodeType, WPlusType
+from .load import WPlusNetwork
 
 NEGATE_LAMBDA, NEGATE_DIRECTION = "negate lambda", "negate direction"
 BOTH, COND_ONLY = "both halves", "positive half only"
@@ -113,19 +118,19 @@ class ApplyWPlus(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model,
-        wplus,
-        w,
-        strength,
-        sign_mode,
-        guidance,
-        delay,
-        start_percent,
-        end_percent,
-        curve,
-        coefficient,
-        track=None,
-        lambdas=None,
+        model: io.Model.Type,
+        wplus: WPlusNetwork,
+        w: Tensor,
+        strength: float,
+        sign_mode: str,
+        guidance: str,
+        delay: float,
+        start_percent: float,
+        end_percent: float,
+        curve: str,
+        coefficient: str,
+        track: FaceTrack | None = None,
+        lambdas: Sequence[float] | None = None,
     ) -> io.NodeOutput:
         require_sd15(model)
         patched = model.clone()

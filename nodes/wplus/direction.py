@@ -7,6 +7,7 @@ import os
 import numpy as np
 import torch
 from comfy_api.latest import io
+from torch import Tensor
 
 from ...errors import FrameCountError, ModelFileError
 from ...systems.wplus.adapter import LAYERS
@@ -86,7 +87,15 @@ class WPlusDirection(io.ComfyNode):
         return absent(DIRECTIONS, file, PAGE) or True
 
     @classmethod
-    def execute(cls, file, alpha, first_layer, end_layer, component, base=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        file: str,
+        alpha: float,
+        first_layer: int,
+        end_layer: int,
+        component: int,
+        base: Tensor | None = None,
+    ) -> io.NodeOutput:
         content = read(find(DIRECTIONS, file, PAGE))
         if isinstance(content, dict):
             person = content["mean"].float().expand(LAYERS, -1)[None] if base is None else base

@@ -50,7 +50,7 @@ class LoadWPlus(io.ComfyNode):
         return absent(NETWORKS, file, PAGE) or True
 
     @classmethod
-    def execute(cls, file) -> io.NodeOutput:
+    def execute(cls, file: str) -> io.NodeOutput:
         state = read_state(find(NETWORKS, file, PAGE), file, PAGE, WPlusFileError)
         return io.NodeOutput(
             managed(

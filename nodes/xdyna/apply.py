@@ -1,5 +1,7 @@
 """Encode X-Dyna Image and Apply X-Dyna: one picture of a person on a MODEL."""
 
+from __future__ import annotations
+
 from functools import partial
 
 import comfy.model_base
@@ -7,6 +9,7 @@ import numpy as np
 import torch
 from comfy.ldm.modules.attention import optimized_attention
 from comfy_api.latest import io
+from torch import Tensor
 
 from ...errors import CombinationError, EmptyClipError
 from ...systems.xdyna import sampling
@@ -23,7 +26,7 @@ from ..pixels import require_pictures
 from ..schema import RARE, schema
 from ..types import XDynaTokensType, XDynaType
 from ..windows import require_window, see_in_windows
-from .networks import MOTION_FALLBACK, tokens_of
+from .networks import MOTION_FALLBACK, XDyna, tokens_of
 
 JOINT, ROWS = "joint", "row by row"
 SIDE = 224  # of CLIP's picture where the model does not say
@@ -51,7 +54,7 @@ class XDynaTokens(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, xdyna, clip_vision, image) -> io.NodeOutput:
+    def execute(cls, xdyna: XDyna, clip_vision: io.ClipVision.Type, image: io.Image.Type) -> io.NodeOutput:
         require_pictures(image, "image")
         if not len(image):
             raise EmptyClipError("picture of the person")
@@ -147,7 +150,16 @@ class XDynaApply(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, xdyna, reference, strength, group_norm, window_length, overlap, seed, tokens=None
+        cls,
+        model: io.Model.Type,
+        xdyna: XDyna,
+        reference: io.Latent.Type,
+        strength: float,
+        group_norm: str,
+        window_length: int,
+        overlap: int,
+        seed: int,
+        tokens: Tensor | None = None,
     ) -> io.NodeOutput:
         require_sd15(model)
         samples = reference["samples"]

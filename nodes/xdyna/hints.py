@@ -1,10 +1,13 @@
 """X-Dyna Face Crop and Apply X-Dyna ControlNet: the driver's face and pose as pictures, and the conditioning with both ControlNets."""
 
+from __future__ import annotations
+
 import numpy as np
 import torch
 from comfy_api.latest import io
 
 from ...errors import EmptyClipError, MissingInputError, ModelError, SizeError
+from ...face_tools.track import FaceTrack
 from ...face_tools.track_errors import FrameSizeError
 from ...face_tools.trackers.schemes import scheme_of
 from ...systems.xdyna import hints, sface
@@ -64,7 +67,9 @@ class SFaceCrop(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, track, width, height, lost_faces) -> io.NodeOutput:
+    def execute(
+        cls, images: io.Image.Type, track: FaceTrack, width: int, height: int, lost_faces: str
+    ) -> io.NodeOutput:
         require_rows(track, images)
         require_pictures(images, "images")
         size = images.shape[2], images.shape[1]
@@ -173,15 +178,15 @@ class XDynaHints(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        positive,
-        negative,
-        pose_strength,
-        face_strength,
-        pose_control=None,
-        pose=None,
-        face_control=None,
-        local=None,
-        whole=None,
+        positive: io.Conditioning.Type,
+        negative: io.Conditioning.Type,
+        pose_strength: float,
+        face_strength: float,
+        pose_control: io.ControlNet.Type | None = None,
+        pose: io.Image.Type | None = None,
+        face_control: io.ControlNet.Type | None = None,
+        local: io.Image.Type | None = None,
+        whole: io.Image.Type | None = None,
     ) -> io.NodeOutput:
         require_whole("pose", {"pose_control": pose_control, "pose": pose})
         require_whole("face", {"face_control": face_control, "local": local, "whole": whole})

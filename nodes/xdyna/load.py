@@ -1,5 +1,7 @@
 """Loader nodes of X-Dyna: the UNet file in its parts, and its two ControlNets."""
 
+from __future__ import annotations
+
 import comfy.controlnet
 from comfy_api.latest import io
 
@@ -77,7 +79,7 @@ class LoadXDyna(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, file, image_tokens, motion) -> io.NodeOutput:
+    def execute(cls, file: str, image_tokens: str, motion: str) -> io.NodeOutput:
         xdyna = open_xdyna(file, image_tokens, motion)
         return io.NodeOutput(xdyna, xdyna.parts)
 
@@ -118,7 +120,7 @@ class LoadXDynaControl(io.ComfyNode):
         return found(CONTROLNETS, (file, PAGE))
 
     @classmethod
-    def execute(cls, file) -> io.NodeOutput:
+    def execute(cls, file: str) -> io.NodeOutput:
         state = plain(read(CONTROLNETS, file, PAGE))
         channels = next((state[key].shape[1] for key in HINTS if key in state), None)
         if channels not in KINDS:

@@ -1,5 +1,7 @@
 """X-Dyna Start Latents and X-Dyna Scheduler: from what, and over which noise levels, X-Dyna samples."""
 
+from __future__ import annotations
+
 from comfy_api.latest import io
 
 from ...errors import SingleInputError, SizeError
@@ -40,7 +42,7 @@ class BlurredStart(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, reference, frames, seed) -> io.NodeOutput:
+    def execute(cls, reference: io.Latent.Type, frames: int, seed: int) -> io.NodeOutput:
         samples = reference["samples"]
         if len(samples) != 1 or samples.ndim != 4:
             raise SingleInputError(
@@ -82,7 +84,7 @@ class XDynaSteps(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, steps) -> io.NodeOutput:
+    def execute(cls, steps: int) -> io.NodeOutput:
         return io.NodeOutput(sampling.sigmas(steps))
 
 
