@@ -18,7 +18,7 @@ def animation(
     how = (
         "the paper's two stages"
         if not recipe.version.motion
-        else "key frames first, then everything between them"
+        else "key frames first, then the frames between them"
     )
     graph = Subgraph(
         name, f"One portrait acts like the face in a video (HelloMeme {recipe.version.name}: {how}).", info
@@ -48,7 +48,7 @@ def film(info: dict) -> Subgraph:
     """A stretch of a film with another face: tracked, cropped, sampled, pasted back."""
     graph = Subgraph(
         "Portrait in a Film",
-        "Gives the person in a stretch of a film another face, and pastes it back with the sound.",
+        "Replaces the face of the person in a part of a film, and pastes it back with the sound.",
         info,
     )
     portrait, video = graph.given("portrait", "IMAGE"), graph.given("film", "VIDEO")
@@ -93,7 +93,7 @@ def directed(info: dict) -> Subgraph:
     """A video's performance, corrected by hand: its coefficients are edited and mixed, so they drive instead of Read Expression."""
     graph = Subgraph(
         "Portrait Directed",
-        "A portrait acts like a video whose expression was corrected: smoothed, scaled, mixed.",
+        "A portrait follows the corrected expression of a video: smoothed, scaled, mixed.",
         info,
     )
     portrait, video = graph.given("portrait", "IMAGE"), graph.given("video", "VIDEO")

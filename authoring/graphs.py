@@ -40,16 +40,18 @@ def _video(
 def portrait_video(info: dict) -> Graph:
     return _video(
         "portrait_video", info, blueprints.animation(info), "A portrait acts like a video",
-        "The person of the picture does what the face in the video does: HelloMeme v5, with the video's sound.",
-        "`seconds` (how much of the video), then `cfg` (1.2 to 1.5) and `size`.",
+        "The person in the picture gets the head pose and expression of the face in the video, with the "
+        "video's sound. HelloMeme v5.",
+        "`seconds` (length of the part of the video), then `cfg` (1.2 to 1.5) and `size`.",
     )  # fmt: skip
 
 
 def portrait_video_two_stage(info: dict) -> Graph:
     return _video(
         "portrait_video_two_stage", info, blueprints.two_stages(info), "The paper's two stages",
-        "HelloMeme v2 as the paper has it: every frame alone, then all of them together. Open the blueprint (double-click) to find the "
-        "same from plain KSamplers at its right, muted, to take apart.",
+        "HelloMeme v2 as in the paper: stage 1 samples every frame separately, stage 2 all frames together. "
+        "Open the blueprint (double-click): on its right, muted, are the same stages built from plain "
+        "KSamplers, to study or change.",
         "`seconds`, then `steps`.",
     )  # fmt: skip
 
@@ -57,20 +59,21 @@ def portrait_video_two_stage(info: dict) -> Graph:
 def portrait_film(info: dict) -> Graph:
     return _video(
         "portrait_film", info, blueprints.film(info), "Another face in a film",
-        "A stretch of a film is tracked, the face in it is drawn anew as the person of the picture, and pasted back with the sound. The "
-        "film may be as long as it likes: only the stretch is held in memory.",
-        "`start` and `seconds` (which stretch), then `feather` (the soft edge).", film=True,
+        "Tracks the face in a part of a film, replaces it by the person in the picture, and pastes it back "
+        "with the sound. The film can have any length, because only that part is in memory.",
+        "`start` and `seconds` (the part of the film), then `feather` (width of the soft edge).", film=True,
     )  # fmt: skip
 
 
 def portrait_directed(info: dict) -> Graph:
     return _video(
         "portrait_directed", info, blueprints.directed(info), "A portrait that you direct",
-        "The video's performance, corrected: calmer, with more or less blinking and speech, and with an expression added. Open the "
-        "blueprint to see the corrected curves (*Look at it*), and to let a phone's recording speak instead of the tracker: choose its "
-        "file in *A phone's recording* and unmute that node (Ctrl+M). The coefficients drive here, so the eyes and the mouth of the "
-        "video are not looked at.",
-        "`expression` and `amount`, then `edits`, as in `eyeBlink=0 @ 40-44`.",
+        "The portrait follows a corrected version of the video's performance: calmer, with more or less "
+        "blinking and speech, and with an added expression. Open the blueprint to see the corrected curves "
+        "(*Look at it*). To use a phone's recording instead of the tracker's expression, choose its file in "
+        "*A phone's recording* and unmute that node (Ctrl+M). The expression comes from coefficients only; "
+        "pictures of eyes and mouth are not used.",
+        "`expression` and `amount`, then `edits`, such as `eyeBlink=0 @ 40-44`.",
     )  # fmt: skip
 
 
@@ -103,8 +106,8 @@ def _image(name: str, info: dict, inner: Subgraph, title: str, what: str, first:
 def portrait_image(info: dict) -> Graph:
     return _image(
         "portrait_image", info, blueprints.still(info), "A portrait takes an expression",
-        "The person of the first picture with the expression and the head pose of the second: HelloMeme v5.",
-        "`drive_strength` and `reference_strength`, then `cfg` (1.2 to 1.5).", True,
+        "The person in the first picture gets the expression and the head pose of the second. HelloMeme v5.",
+        "`performance strength` and `likeness strength`, then `cfg` (1.2 to 1.5).", True,
     )  # fmt: skip
 
 
@@ -132,9 +135,10 @@ def portrait_pair(info: dict) -> Graph:
     graph.group("2 · SK Portrait", made)
     graph.group("3 · Result", saved)
     note(
-        graph, "Two portraits", "Two people side by side in one picture. Each half has a drive and a mask of its own, so that each can act "
-        "as strongly as you like; open the blueprint to give them two drivers. HelloMeme v5.",
-        "`left_strength` and `right_strength`.", 3,
+        graph, "Two portraits", "Two people side by side in one picture. Each half has its own drive and "
+        "mask, so you can set the strength of each person. To use two drivers, open the blueprint. "
+        "HelloMeme v5.",
+        "`left strength` and `right strength`.", 3,
     )  # fmt: skip
     return graph
 
@@ -142,8 +146,9 @@ def portrait_pair(info: dict) -> Graph:
 def portrait_expression(info: dict) -> Graph:
     return _image(
         "portrait_expression", info, blueprints.expression(info), "A portrait with sliders",
-        "No driver: the sliders say what the face does. *What was asked for* is the portrait bent by its own mesh, there in a moment; "
-        "*Result* is drawn by HelloMeme v5. Open the blueprint for key poses, which make a clip of it.",
+        "No driver: the sliders set expression and head pose. *What was asked for* shows the warped "
+        "portrait immediately; *Result* is sampled with HelloMeme v5. Open the blueprint for key poses, "
+        "which make a clip.",
         "a slider, then `cfg` (1.2 to 1.5).", False,
     )  # fmt: skip
 

@@ -12,8 +12,8 @@ FIRST = """## {title}
 
 {what}
 
-**Before the first run** ComfyUI offers the missing files (*Download all*). They belong here, under the name that they come with:
-files called `diffusion_pytorch_model` may lie side by side, or each in a folder with the name of its page.
+**Before the first run** ComfyUI offers to download the missing files (*Download all*). They belong into the folders below.
+Keep their names: several files called `diffusion_pytorch_model` can be in one folder, or each in a folder with the name of its page.
 
 {files}
 {by_hand}
@@ -21,10 +21,10 @@ files called `diffusion_pytorch_model` may lie side by side, or each in a folder
 
 {needs}
 """
-ALONE = "Nothing but ComfyUI and this pack is needed."
+ALONE = "This template needs only ComfyUI and this pack."
 LANDMARKS = """\
-Nothing but ComfyUI 0.23 or newer and this pack is needed. On an older ComfyUI, open the blueprint and wire Track Face instead of
-the face landmarker."""
+This template needs only ComfyUI 0.23 or newer and this pack. On an older ComfyUI, open the blueprint, remove the face landmarker and choose
+a tracker in Track Face."""
 PAGE_ENDS = re.compile(r"/(?:resolve|releases|raw)/")  # behind these an address names the file itself
 
 
@@ -34,7 +34,7 @@ OFFERED_HOSTS, OFFERED_ENDINGS = (
     (".safetensors", ".sft", ".ckpt", ".pth", ".pt"),
 )
 BY_HAND = """
-ComfyUI does not offer what lies elsewhere; click on it:
+ComfyUI does not offer the following files; click to download them:
 
 {files}
 """

@@ -15,15 +15,17 @@ SWEPT = (
     "steps",
 )  # outputs of the sweep, and widgets they drive
 WHAT = (
-    "The same second of video is sampled once per value of one setting, from the same noise. Each column of the result "
-    "has its value and its figures in the first line: pose distance (degrees), expression distance, how well the jaw "
-    "follows, faults found. To compare versions, run the templates of both with the same portrait and video."
+    "Samples the same second of video once per value of one setting, with the same noise. The first line of "
+    "each column shows the value and its figures: pose distance (degrees), expression distance, correlation "
+    "of the jaw, faults found. To compare two versions, run the templates of both with the same portrait "
+    "and video."
 )
 
 
 def sweep(info: dict) -> Subgraph:
     """A portrait and a VIDEO -> one picture of all values with their figures, and the reports."""
-    text = "Samples the same second with several values of one setting, and compares each with the driver."
+    text = "Samples the same second with several values of one setting, and compares each result with the "
+    "driver."
     graph = Subgraph("Portrait Sweep", text, info)
     build, crop, driver, apply, drive = acted(graph, V5)
     graph.set(driver, "seconds", 1.0)
@@ -62,6 +64,6 @@ def portrait_sweep(info: dict) -> Graph:
     graph.group("1 · Your files", portrait, model, video)
     graph.group("2 · SK Portrait", made)
     graph.group("3 · Result", saved)
-    first = "`setting` and `values`, then `seconds`. Each value costs a whole run."
+    first = "`setting` and `values`, then `seconds`. Each value costs a full run."
     note(graph, "Which value is best?", WHAT, first, 3)
     return graph

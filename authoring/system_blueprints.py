@@ -103,7 +103,7 @@ def sliders(info: dict) -> Subgraph:
     """Two sliders on a clip of AnimateDiff, the first of which moves."""
     base = Base.of(
         "Expression Sliders",
-        "A clip from a prompt whose smile and age follow sliders, frame by frame (W+).",
+        "A clip from a prompt. Sliders set smile and age, frame by frame (W+).",
         info,
     )
     graph = base.graph
@@ -173,7 +173,8 @@ def redrawn(
 
 def restyle(info: dict) -> Subgraph:
     """FreeAnimate: a preview by pose and reference, inverted, and drawn again in another style."""
-    text = "A person follows a pose video in any style, without training (FreeAnimate): a preview first, then the clip over it."
+    text = "A person follows a pose video in any style, without training (FreeAnimate): first a preview, "
+    "then the clip with the preview's layout and motion."
     base = Base.of("Pose Restyle", text, info)
     graph = base.graph
     picture, pose, net = (
@@ -227,7 +228,8 @@ def restyle(info: dict) -> Subgraph:
 
 def cleanup(info: dict) -> Subgraph:
     """A finished clip drawn again over itself, with the portrait as the picture that every frame looks at."""
-    text = "Draws a finished clip again with its own layout and motion: flicker and torn details go, pose and expression stay."
+    text = "Redraws a finished clip with its own layout and motion: flicker and torn details disappear, "
+    "pose and expression stay."
     base = Base.of("Clip Clean-up", text, info)
     graph = base.graph
     portrait, video = graph.given("portrait", "IMAGE"), graph.given("video", "VIDEO")

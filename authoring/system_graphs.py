@@ -53,10 +53,11 @@ def wplus_sliders(info: dict) -> Graph:
     graph = Graph("wplus_sliders", info)
     return _top(
         graph, sliders(info),
-        "A clip from a prompt, without any driver: W+ steers smile and age frame by frame, AnimateDiff moves it. Open the blueprint for "
-        "more sliders, or put one behind Animate Portrait: the portrait smiles when the driver smiles (its *track* input). **The W+ files "
-        "may not be used commercially.**",
-        "Expression sliders", "`smile_curve` (frame: lambda, about -0.7 to 0.7), then `age`.", sd15=checkpoint(graph, 0),
+        "A clip from a prompt, without a driver: W+ changes smile and age from frame to frame, and "
+        "AnimateDiff adds motion. Open the blueprint for more sliders. To make a portrait smile when its "
+        "driver smiles, connect Apply W+ after Animate Portrait and the driver's track to its *track* "
+        "input. **The W+ files may not be used commercially.**",
+        "Expression sliders", "`smile curve` (frame: lambda, about -0.7 to 0.7), then `age`.", sd15=checkpoint(graph, 0),
     )  # fmt: skip
 
 
@@ -64,10 +65,12 @@ def freeanimate_restyle(info: dict) -> Graph:
     graph = Graph("freeanimate_restyle", info)
     return _top(
         graph, restyle(info),
-        "FreeAnimate, which trains nothing: a preview follows the skeletons while every frame looks at the person, is walked back into "
-        "noise, and is drawn again in the style of the second prompt with the layout and the motion of the preview. Any other clip can "
-        "stand in for the preview (*clip_cleanup*), any other ControlNet for the pose.",
-        "A pose video in another style", "`drawn_as` (the style), then `layout_until` (1: as close to the preview as can be).",
+        "FreeAnimate, which needs no training. First a preview clip follows the skeletons while every frame "
+        "attends to the person. It is then inverted to noise and redrawn in the style of the second prompt, "
+        "with the layout and motion of the preview. Instead of the preview you can use any other clip "
+        "(*clip_cleanup*), and instead of the pose any other ControlNet.",
+        "A pose video in another style", "`drawn as` (the style), then `layout until` (1 = as close to the "
+        "preview as possible).",
         person=_image(graph, "Person"), sd15=checkpoint(graph, 0), pose=_video(graph, "Pose video (skeletons)", "pose.mp4"),
         control_net=graph.node("ControlNetLoader", "Pose ControlNet", 0, [OPENPOSE], control_net_name=OPENPOSE["name"]),
     )  # fmt: skip
@@ -77,10 +80,11 @@ def clip_cleanup(info: dict) -> Graph:
     graph = Graph("clip_cleanup", info)
     return _top(
         graph, cleanup(info),
-        "A result of *portrait_video*, or any clip of a face, is walked back into noise and drawn again over itself while every frame "
-        "looks at the portrait (FreeAnimate): flicker and torn details go, pose and expression stay. A step takes about 1.6 times as "
-        "long as plain sampling, and the way back comes before it.",
-        "Clean up a clip", "`prompt` (what the clip shows), `frames`, then `layout_until`.",
+        "A result of *portrait_video*, or any other clip of a face, is inverted to noise and redrawn while "
+        "every frame attends to the portrait (FreeAnimate): flicker and torn details disappear, pose and "
+        "expression stay. The inversion runs first; after that, a step takes about 1.6 times as long as "
+        "plain sampling.",
+        "Clean up a clip", "`prompt` (a description of the clip), `frames`, then `layout until`.",
         portrait=_image(graph, "Portrait"), sd15=checkpoint(graph, 0), video=_video(graph, "A finished clip", "clip.mp4"),
     )  # fmt: skip
 
@@ -89,11 +93,13 @@ def xdyna_video(info: dict) -> Graph:
     graph = Graph("xdyna_video", info)
     return _top(
         graph, whole_person(info),
-        "One picture of a person follows a body and a face, and X-Dyna adds clothes, hair and background. The pose video holds OpenPose "
-        "skeletons on black without the head's points: make it with any pose node from the face video, cut to the same shape. Prompts "
-        "stay empty: guidance acts through the image tokens.",
+        "The person in a picture follows the body pose and the face of a video, and X-Dyna also moves "
+        "clothes, hair and background. The pose video shows OpenPose skeletons on black without the points "
+        "of the head. Make it from the face video with any pose node, cropped to the same aspect ratio. "
+        "Leave the prompts empty: guidance acts through the image tokens.",
         "A person comes to life",
-        "`width` and `height` (the official example has 512 x 896), then `pose_strength` and `face_strength` (0: without).",
+        "`width` and `height` (512 x 896 in the official example), then `pose strength` and `face strength` "
+        "(0 = off).",
         person=_image(graph, "Person"), sd15=checkpoint(graph, 0), face=_video(graph, "Face video", "driver.mp4"),
         pose=_video(graph, "Pose video (skeletons)", "pose.mp4"),
     )  # fmt: skip
