@@ -1,4 +1,7 @@
-"""Caches clip features on the GPU: each is copied once per run. If they do not fit, the next window is prefetched."""
+"""Caches clip features on the GPU: each is copied once per run.
+
+If they do not fit, the next window is prefetched.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ There = tuple[torch.device, torch.dtype]
 
 
 class TargetDevice(NamedTuple):
-    """Target device and dtype, and `free_vram()`: bytes of free VRAM for features."""
+    """Target device and dtype. free_vram: function that returns the bytes of VRAM free for features."""
 
     device: torch.device
     dtype: torch.dtype
@@ -22,23 +25,25 @@ class TargetDevice(NamedTuple):
 
     @property
     def there(self) -> There:
-        """Key of the cache: ComfyUI may sample conditions on several GPUs at the same time."""
+        """Cache key (device, dtype); ComfyUI may sample conditions on several GPUs at the same time."""
         return self.device, self.dtype
 
     def holds(self, tensor: Tensor) -> bool:
-        """Whether a tensor is there already."""
+        """Whether a tensor has the target device and dtype."""
         return tensor.device == self.device and tensor.dtype == self.dtype
 
 
 class FeatureCache:
-    """Feature cache: tensors of a clip (F, ...) by name, copied to the target device for one run, all requested frames or by window."""
+    """Copies named tensors (F, ...) of a clip to the target device for one run:
+    each requested frame once, or window by window.
+    """
 
     def __init__(self, clip: Mapping[str, Tensor]):
         self.clip = clip
         self.release()
 
     def at(self, frames: Frames, target: TargetDevice) -> dict[str, Tensor]:
-        """Name -> (len(frames), ...) of these frames; evenly spaced ones are views."""
+        """Return {name: (len(frames), ...)} on the target device; evenly spaced frames are views."""
         if target.there not in self._sources:
             bytes_there = sum(tensor.numel() for tensor in self.clip.values()) * target.dtype.itemsize
             if all(target.holds(tensor) for tensor in self.clip.values()):
@@ -49,12 +54,12 @@ class FeatureCache:
         return self._sources[target.there].at(frames)
 
     def release(self) -> None:
-        """Free the copies of a run."""
+        """Free the copies of the run."""
         self._sources: dict[There, _Views | _Ahead] = {}
 
 
 class _Views:
-    """Frames of tensors on the target device."""
+    """Selects frames of tensors that are on the target device."""
 
     def __init__(self, clip: Mapping[str, Tensor]):
         self.clip = clip
@@ -69,7 +74,7 @@ class _Views:
 
 
 class _Whole(_Views):
-    """The whole clip on the target device, copied frame by frame as requested."""
+    """Keeps the whole clip on the target device; each frame is copied when it is first requested."""
 
     def __init__(self, clip: Mapping[str, Tensor], target: TargetDevice):
         super().__init__({name: torch.empty_like(tensor, **_there(target)) for name, tensor in clip.items()})
@@ -85,7 +90,10 @@ class _Whole(_Views):
 
 
 class _Ahead:
-    """One window on the device and the next one prefetched. Windows come in the same order in every step, so the follower is known."""
+    """Keeps one window on the device and prefetches the next one.
+
+    Windows come in the same order in every step, so from the second step on the next window is known.
+    """
 
     def __init__(self, clip: Mapping[str, Tensor], target: TargetDevice):
         self.views, self.target = _Views(clip), target
@@ -106,7 +114,7 @@ class _Ahead:
         return self.now[1]
 
     def _sent(self, frames: Frames) -> dict[str, Tensor]:
-        """Copies of a window on a separate stream."""
+        """Start copying a window to the device, on a separate stream."""
         window = self.views.at(frames)
         if self.stream is None:
             return {name: tensor.to(**_there(self.target)) for name, tensor in window.items()}
@@ -117,7 +125,7 @@ class _Ahead:
             }
 
     def _arrived(self, window: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The same, after the UNet's stream waits for them."""
+        """Return the window after the current stream has been made to wait for its copy."""
         if self.stream is not None:
             current = torch.cuda.current_stream(self.target.device)
             current.wait_stream(self.stream)
@@ -131,7 +139,7 @@ def _there(target: TargetDevice) -> dict:
 
 
 def evenly(frames: Frames) -> slice | None:
-    """The slice of evenly spaced, increasing frames; None for others."""
+    """Return the slice of evenly spaced, increasing frames; None if they are not evenly spaced."""
     first, last = frames[0], frames[-1]
     step = frames[1] - first if len(frames) > 1 else 1
     if step < 1 or any(b - a != step for a, b in zip(frames, frames[1:])):
@@ -140,7 +148,7 @@ def evenly(frames: Frames) -> slice | None:
 
 
 def consecutive(frames: list[int]) -> list[slice]:
-    """Increasing frames as contiguous slices."""
+    """Return increasing frames as slices of consecutive frames."""
     starts = [f for i, f in enumerate(frames) if i == 0 or frames[i - 1] != f - 1]
     stops = [f + 1 for i, f in enumerate(frames) if i + 1 == len(frames) or frames[i + 1] != f + 1]
     return [slice(a, b) for a, b in zip(starts, stops, strict=True)]

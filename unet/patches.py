@@ -1,8 +1,9 @@
 """Patches at the block boundaries of an SD1.5 UNet, independent of ComfyUI and diffusers.
 
-Boundaries: `down_i` after down block i, `mid` after the middle block, `up_i` before up block i. The order at each boundary is that of
-the official code: capture features, add drive features, reference attention, motion module. On the down path, capture and drive run
-before the UNet stores its skip, so the skip contains the drive; reference and motion run after it and change the trunk only.
+Boundaries: `down_i` after down block i, `mid` after the middle block, `up_i` before up block i. The order at
+each boundary is that of the official code: capture features, add drive features, reference attention, motion
+module. On the down path, capture and drive run before the UNet stores its skip, so the skip contains the
+drive. Reference and motion run after it and change the trunk only.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ CAPTURE, DRIVE, REFERENCE, MOTION = range(4)  # order of the patches at a bounda
 
 
 class Call(NamedTuple):
-    """One UNet call.
+    """State of one UNet call that the patches read.
 
     chunk:  items per window and side (cond or uncond), neighbours in the batch
-    acting: the active patches, each with what it prepared and the weight (B or 1, 1, H, W) of the items
+    acting: the active patches, each with its prepared tensors and the weight (B or 1, 1, H, W) of the items
     emb:    (B, E) time embedding before any SiLU
 
-    Holds tensors of stable shape and numbers that rarely change, never frames or noise levels. A compiled UNet reads it in every
-    window and step, and a changed number would trigger a recompilation.
+    Holds tensors of stable shape and numbers that rarely change, never frames or noise levels. A compiled
+    UNet reads it in every window and step, and a changed number would trigger a recompilation.
     """
 
     chunk: int
@@ -43,15 +44,15 @@ class Call(NamedTuple):
     emb: Tensor | None = None
 
     def before_skip(self, boundary: str, h: Tensor) -> Tensor:
-        """Run what the skip contains too: capture, drive."""
+        """Run the patches whose output the skip connection also carries: capture, drive."""
         return self._run(boundary, h, (CAPTURE, DRIVE))
 
     def after_skip(self, boundary: str, h: Tensor) -> Tensor:
-        """Run what changes the trunk only: reference, motion."""
+        """Run the patches that change the trunk only: reference, motion."""
         return self._run(boundary, h, (REFERENCE, MOTION))
 
     def all(self, boundary: str, h: Tensor) -> Tensor:
-        """Run everything, where no skip is stored (mid, up)."""
+        """Run all patches at a boundary where no skip is stored (mid, up)."""
         return self.after_skip(boundary, self.before_skip(boundary, h))
 
     def only(self, patch: WeightedPatch, boundary: Any, h: Tensor) -> Tensor:
@@ -78,11 +79,13 @@ class Call(NamedTuple):
 
 
 class Patch(Protocol):
-    """A patch at the boundaries `sites`.
+    """A patch that acts at the boundaries `sites`.
 
-    prepare: build what one UNet call needs, as tensors on the device; called outside the UNet, once per call
-    call:    h (B, C, H, W) -> the new h; may write into h
-    release: free what a run kept
+    order: its place among the patches of a boundary (CAPTURE ... MOTION).
+
+    prepare: build the tensors for one UNet call on the device; called outside the UNet, once per call
+    __call__: h (B, C, H, W) -> the new h; may write into h
+    release: free what was kept for a run
     """
 
     @property
@@ -108,7 +111,7 @@ class Capture:
         self.features: dict[str, Tensor] = {}
 
     def prepare(self, rows: Rows, target: TargetDevice) -> None:
-        """Nothing is needed."""
+        """Do nothing: capturing needs no preparation."""
 
     def __call__(self, boundary: str, h: Tensor, prepared: None, call: Call) -> Tensor:
         self.features[boundary] = h.clone()  # the UNet may go on in place
@@ -123,8 +126,8 @@ class WeightedPatch:
     """A patch with strength, percent range and mask.
 
     strength:  1 = the official network, 0 = h unchanged
-    percent_range: (start, end) as 0..1; None = always. Converted to noise levels during the run, as ComfyUI does for ControlNets,
-               because a later node may change the MODEL's schedule
+    percent_range: (start, end) as 0..1; None = always. Converted to noise levels during the run, as ComfyUI
+      does for ControlNets, because a later node may change the MODEL's schedule
     mask:      (F, H, W) or (1, H, W), 0..1, any resolution; None = everywhere
     strengths: factors of `strength` per boundary, step and frame
     """
@@ -142,13 +145,18 @@ class WeightedPatch:
 
     @property
     def follows_noise(self) -> bool:
-        """Whether the noise level matters. Reading it causes a GPU synchronisation."""
+        """Whether the patch depends on the noise level.
+
+        Reading the noise level causes a GPU synchronisation.
+        """
         return self.percent_range is not None or self.strengths.steps is not None
 
     def prepare(
         self, rows: Rows, target: TargetDevice, run: Run | None, sigma: float | None
     ) -> tuple[WeightedPatch, Any, Tensor | None] | None:
-        """(itself, what the patch prepared, weight (B or 1, 1, H, W) of the items, None = 1); None if it is not active."""
+        """Return (this patch, its prepared tensors, weight (B or 1, 1, H, W) of the items, None = 1); None
+        if the patch is not active.
+        """
         if not acts_in(self.percent_range, run, sigma):
             return None
         step, frames = self.strengths.at_step(run, sigma), self.strengths.in_frames(rows)
@@ -158,7 +166,7 @@ class WeightedPatch:
         return self, self.patch.prepare(rows, target), _product(mask, weight)
 
     def __call__(self, boundary: Any, h: Tensor, prepared: Any, weight: Tensor | None, call: Call) -> Tensor:
-        """h (B, C, H, W) -> h + strength * (patched - h); weight (B or 1, 1, H', W') is resized to h."""
+        """Return h + strength * (patched - h) for h (B, C, H, W); weight (B or 1, 1, H', W') is resized to h."""
         strength = self.strength * self.strengths.at_boundary(boundary)
         if boundary not in self.patch.sites or not strength:
             return h
@@ -172,37 +180,37 @@ class WeightedPatch:
         return h + strength * (acted - h)
 
     def release(self) -> None:
-        """Free what a run kept."""
+        """Free what was kept for a run."""
         self.patch.release()
         self._mask.release()
         self._row_weights.release()
 
 
 def _product(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    """a * b, where None is 1."""
+    """Return a * b, where None stands for 1."""
     if a is None:
         return b
     return a if b is None else a * b
 
 
 class PatchSet:
-    """The patches of one MODEL, in the official order, independent of node order."""
+    """The patches of one MODEL in the official order, whatever the order of the nodes."""
 
     def __init__(self, patches: Iterable[WeightedPatch]):
         self.patches = tuple(sorted(patches, key=lambda weighted: weighted.patch.order))
 
     @property
     def follow_noise(self) -> bool:
-        """Whether the noise level matters to any of them."""
+        """Whether any patch depends on the noise level."""
         return any(weighted.follows_noise for weighted in self.patches)
 
     def prepare(self, rows: Rows, target: TargetDevice, options: Mapping[str, Any]) -> Call:
-        """Prepare a UNet call with these rows from its transformer_options."""
+        """Prepare a UNet call for these batch items from its transformer_options."""
         run, sigma = run_of(options), noise_level(options) if self.follow_noise else None
         prepared = (weighted.prepare(rows, target, run, sigma) for weighted in self.patches)
         return Call(rows.chunk, tuple(filter(None, prepared)))
 
     def release(self) -> None:
-        """Free what a run kept."""
+        """Free what was kept for a run."""
         for weighted in self.patches:
             weighted.release()

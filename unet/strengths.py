@@ -1,4 +1,4 @@
-"""Factors of a strength by block boundary, step and frame."""
+"""Factors of a strength per block boundary, step and frame."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from .feature_cache import TargetDevice, There
 
 @dataclass(frozen=True)
 class Strengths:
-    """Factors, 1 by default.
+    """Factors that multiply a strength, 1 by default.
 
     boundaries: per block boundary
-    steps:    over the whole sampling, by percent: of the noise, as start and end percent are, or of the steps of `schedule`
+    steps:    by percent of the sampling, measured in noise (as start and end percent are) or in steps of
+      `schedule`
     frames:   per frame of the clip
     schedule: sigmas (steps,) of all steps; empty = the percents of `steps` are those of the noise
     """
@@ -47,7 +48,10 @@ class Strengths:
         return percent(float(np.interp(sigma, levels, steps)), len(self.schedule))
 
     def in_frames(self, rows: Rows) -> tuple[float, ...]:
-        """Factor per item of a call. Raises FrameCountError for a list that is not as long as the clip."""
+        """Return the factor of each item of a call.
+
+        Raises FrameCountError for a list that is not as long as the clip.
+        """
         return (1.0,) if self.frames is None else self.frames.of(rows, "list of strengths")
 
 
@@ -55,13 +59,13 @@ EVEN = Strengths()
 
 
 class RowWeights:
-    """Factors per item as tensors, copied to the target device once per run."""
+    """Caches the factors per item as tensors; each is copied to the target device once per run."""
 
     def __init__(self):
         self._there: dict[tuple[tuple[float, ...], There], Tensor] = {}
 
     def at(self, values: tuple[float, ...], factor: float, target: TargetDevice) -> Tensor | None:
-        """(B or 1, 1, 1, 1) values times the factor; None if all are 1."""
+        """Return values times factor as (B or 1, 1, 1, 1); None if all are 1."""
         if factor == 1.0 and set(values) == {1.0}:
             return None
         key = values, target.there
@@ -72,5 +76,5 @@ class RowWeights:
         return self._there[key] * factor
 
     def release(self) -> None:
-        """Free what a run kept."""
+        """Free what was kept for a run."""
         self._there.clear()

@@ -1,1 +1,1 @@
-"""Frames of a clip: which row is which frame, windows, key frames, parts, and the state of one sampling run."""
+"""Frames of a clip: the frame of each batch item, windows, key frames, parts, and the sampling run."""

@@ -12,13 +12,16 @@ import numpy as np
 from ...errors import TextError
 from .frames import Rows
 
-PLACES = 3  # decimals of a percent: a step then lies exactly at the key that means it
+PLACES = 3  # decimals of a percent, so that a step lies exactly at the key written for it
 SPELLINGS = str.maketrans({"、": ",", "−": "-", **dict.fromkeys("\"'“”‘’()")})
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Values at key places, linear between them and held at the ends; without places a list, one value for each of what it is about."""
+    """A piecewise-linear function: `values` at the keys `places`, constant beyond the first and last key.
+
+    places: frame numbers or percents; None = `values` is a list with one value per frame (or step).
+    """
 
     values: tuple[float, ...]
     places: tuple[float, ...] | None = None
@@ -29,7 +32,10 @@ class Curve:
 
     @classmethod
     def parse(cls, text: str, what: str = "FRAME: LAMBDA") -> Curve:
-        """Key places as text, `0: -0.7, 24: 0, 48: 0.7`. Raises TextError that quotes the part it cannot read; what: it should be."""
+        """Parse keys written as text, `0: -0.7, 24: 0, 48: 0.7`. what: format named in the error.
+
+        Raises TextError that quotes the part it cannot read.
+        """
         found = pairs(text, r"\d{1,9}", f"no key frame; write {what}, such as 0: -0.7, 24: 0, 48: 0.7.")
         places = sorted(found, key=int)
         return cls(tuple(found[place] for place in places), tuple(map(int, places)))
@@ -38,11 +44,14 @@ class Curve:
         return Curve(tuple(value * factor for value in self.values), self.places)
 
     def at(self, *places: float) -> tuple[float, ...]:
-        """Its values there. Those of a list are spread over 0 to 100, percent of all that it is about."""
+        """Return the values at these places. The places of a list run from 0 to 100 percent of its length."""
         return tuple(np.interp(places, self._keys, self.values).tolist())
 
     def of(self, rows: Rows, what: str) -> tuple[float, ...]:
-        """The value of each row. Raises FrameCountError for a list, of this name, of another length than the clip."""
+        """Return the value of each batch item.
+
+        Raises FrameCountError, with `what` as its name, for a list that is not as long as the clip.
+        """
         if self.places is not None:
             return self.at(*rows.frames)
         rows.require_clip(len(self.values), what)
@@ -54,10 +63,12 @@ class Curve:
 
 
 def pairs(text: str, key: str, wanted: str) -> dict[str, float]:
-    """Text such as `24: 0, 48: 0.7`, whose keys match the pattern `key`, as numbers.
+    """Parse text such as `24: 0, 48: 0.7` into {key: number}.
 
-    Full-width characters of a Chinese keyboard count as ASCII, and `"24": 0` and `24:(0)` of other packs' schedules
-    as 24: 0. Raises TextError that quotes what it cannot read.
+    key: regular expression of the keys; wanted: ends the error message.
+
+    Full-width characters of a Chinese keyboard count as ASCII. `"24": 0` and `24:(0)`, as in other packs'
+    schedules, are read as 24: 0. Raises TextError that quotes the part it cannot read.
     """
     found = {}
     plain = unicodedata.normalize("NFKC", text).translate(SPELLINGS)
@@ -69,5 +80,8 @@ def pairs(text: str, key: str, wanted: str) -> dict[str, float]:
 
 
 def percent(place: float, count: int) -> float:
-    """Of the way from the first to the last of `count`: 0 where there is but one."""
+    """Position of item `place` (from 0) among `count` items, in percent: 0 = the first, 100 = the last.
+
+    0 if count is 1.
+    """
     return round(100 * place / max(count - 1, 1), PLACES)

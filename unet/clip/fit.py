@@ -1,4 +1,6 @@
-"""Features of the whole picture, fitted to what a UNet call shows: a part of the picture, or all of it at another size."""
+"""Fits features of the whole picture to a UNet call that shows part
+of the picture, or all of it at another size.
+"""
 
 from __future__ import annotations
 
@@ -32,29 +34,35 @@ Size = tuple[int, int]  # (height, width)
 
 
 class View(NamedTuple):
-    """What one chunk of a UNet call shows: the area of a picture of this size, both in cells of the latent; None = all of it."""
+    """The part of the picture that one chunk of a UNet call shows.
+
+    size: of the whole picture; area: the part, None = all of it; both in latent pixels.
+    """
 
     size: Size
     area: Area | None = None
 
     @property
     def shown(self) -> Size:
-        """(height, width) of what is shown."""
+        """(height, width) of the part that is shown, in latent pixels."""
         return self.size if self.area is None else (self.area.height, self.area.width)
 
     def pixels(self, picture: Tensor) -> Tensor:
-        """What is shown of a picture (n, C, h, w) at any resolution, in pixels."""
+        """Crop a picture (n, C, h, w) of any resolution to the part that is shown, in image pixels."""
         height, width = self.size
         whole = resized(picture, (CELL * height, CELL * width))
         return whole if self.area is None else cut(whole, Area(*(CELL * side for side in self.area)))
 
     def whole(self, boundary: str) -> Size:
-        """The whole picture in cells of the UNet at a block boundary."""
+        """(height, width) of the whole picture's features at a block boundary."""
         return _halved(self.size, HALVINGS[boundary])
 
     def at(self, boundary: str, seen: Size | None = None) -> tuple[Size, Area]:
-        """The whole picture and what is shown of it, in cells of the UNet at a block boundary; seen: what is shown there, where a node has
-        resized it inside of the UNet. A part that begins between two cells begins at the nearer one."""
+        """(size of the whole picture, the part that is shown), both in feature pixels at a block boundary.
+
+        seen: actual size of the features there, if a node has resized them inside the UNet. The origin of the
+        part is rounded to the nearest feature pixel.
+        """
         shown = _halved(self.shown, HALVINGS[boundary])
         seen = seen or shown
         height, width = (
@@ -70,8 +78,10 @@ class View(NamedTuple):
 
 
 def notice_size(features: Mapping[str, Tensor], view: View, what: str, remedy: str) -> None:
-    """Log that block boundary -> features (n, C, h, w) were made at another size than is sampled. Raises SizeError where the picture has
-    another shape. `remedy` ends the message."""
+    """Log a warning if features (n, C, h, w) per block boundary were made at another size than is sampled.
+
+    Raises SizeError if the aspect ratio differs too. what: names the features; remedy: ends the message.
+    """
     boundary = min(features, key=HALVINGS.__getitem__)
     size, whole = size_of(features[boundary]), view.whole(boundary)
     if size == whole:
@@ -94,20 +104,22 @@ def size_of(features: Tensor) -> Size:
 
 
 def fitted(features: Tensor, boundary: str, view: View) -> Tensor:
-    """features (n, C, h, w) of the whole picture at any size -> (n, C, h', w') of what the chunk shows."""
+    """Resize features (n, C, h, w) of the whole picture, at any size, and crop them to the part (n, C, h',
+    w') that the chunk shows.
+    """
     whole, part = view.at(boundary)
     return cut(resized(features, whole), part)
 
 
 def resized(features: Tensor, size: Size) -> Tensor:
-    """features (n, C, h, w) -> (n, C, *size), as they are where they have that size."""
+    """Resize features (n, C, h, w) to (n, C, *size); they are returned unchanged if they have that size."""
     if size_of(features) == tuple(size):
         return features
     return F.interpolate(features, size=size, mode="bilinear", align_corners=False)
 
 
 def cut(features: Tensor, part: Area) -> Tensor:
-    """features (..., h, w) of the whole picture -> (..., part.height, part.width)."""
+    """Crop features (..., h, w) of the whole picture to (..., part.height, part.width)."""
     return features[..., part.top : part.top + part.height, part.left : part.left + part.width]
 
 

@@ -1,4 +1,4 @@
-"""Frame and side (cond or uncond) of each item of a UNet batch. Every patch reads it here."""
+"""Frame and side (cond or uncond) of each item of a UNet batch, as read by every patch."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from .fit import CELL, View
 from .run import Run, run_of
 
 COND, UNCOND = 0, 1  # numbers in ComfyUI's `cond_or_uncond`; also the order of stored features
-# By the names of conditionings in ComfyUI's guiders: CFG Guider, Dual CFG Guider (its second prompt counts as cond), Perp-Neg
-# Guider (guidance starts from the empty prompt; the negative one is a direction away from it).
+# Names of the conditionings in ComfyUI's guiders: CFG Guider, Dual CFG Guider (its
+# second prompt counts as cond), Perp-Neg Guider (guidance starts from the empty prompt;
+# the negative one is a direction away from it).
 SIDES = {"positive": COND, "middle": COND, "negative": UNCOND, "empty_negative_prompt": UNCOND}
 
 
 @dataclass(eq=False)
 class CallError(SKPortraitError, ValueError):
-    """A UNet call does not match what ComfyUI published about it. batch: its items, parts: of equal length that it should hold."""
+    """A UNet call does not match the state that ComfyUI published for it.
+
+    batch: number of items; parts: number of equal parts that the batch should hold.
+    """
 
     batch: int
     parts: int
@@ -26,7 +30,7 @@ class CallError(SKPortraitError, ValueError):
 
 @dataclass(eq=False)
 class ViewError(SKPortraitError, ValueError):
-    """A UNet call shows an unknown part of the picture; (height, width) in latent pixels."""
+    """A UNet call shows an unknown part of the picture. shown, expected: (height, width) in latent pixels."""
 
     shown: tuple[int, int]
     expected: tuple[int, int]
@@ -34,7 +38,10 @@ class ViewError(SKPortraitError, ValueError):
 
 @dataclass(eq=False)
 class GuiderError(SKPortraitError, ValueError):
-    """A sampled condition cannot be identified as cond or uncond. prompt: its name, where it has one."""
+    """A sampled condition cannot be identified as cond or uncond.
+
+    prompt: its name in the guider; empty if unknown.
+    """
 
     prompt: str = ""
 
@@ -60,11 +67,13 @@ class Rows(NamedTuple):
 
     @property
     def window(self) -> tuple[int, ...]:
-        """The absolute frames of every chunk."""
+        """The absolute frames of a chunk; all chunks show the same frames."""
         return self.frames[: self.chunk]
 
     def require_clip(self, length: int, what: str) -> None:
-        """Raise FrameCountError unless `what`, which has `length` frames, is as long as the clip that is sampled."""
+        """Raise FrameCountError unless `what`, which has `length`
+        frames, is as long as the clip that is sampled.
+        """
         needed = self.clip or max(length, max(self.frames) + 1)
         if length != needed:
             raise FrameCountError(
@@ -77,10 +86,12 @@ class Rows(NamedTuple):
 
 
 def rows_of(options: Mapping[str, Any], batch: int, shown: tuple[int, int] | None = None) -> Rows:
-    """Rows of a UNet call with `batch` items, from its transformer_options. shown: (height, width) of its latent, if known.
+    """Rows of a UNet call with `batch` items, from its transformer_options.
 
-    The batch holds one chunk of N frames per condition. Absolute frames come from a context window of ComfyUI, of our samplers or of
-    AnimateDiff-Evolved; without one they are 0..N-1.
+    shown: (height, width) of its latent, if known.
+
+    The batch holds one chunk of N frames per condition. Absolute frames come from a context window of
+    ComfyUI, of our samplers or of AnimateDiff-Evolved; without one they are 0..N-1.
     """
     sides = _sides(options)
     if batch % len(sides):
@@ -99,7 +110,10 @@ def rows_of(options: Mapping[str, Any], batch: int, shown: tuple[int, int] | Non
 
 
 def window_of(options: Mapping[str, Any], chunk: int) -> tuple[tuple[int, ...], int | None]:
-    """(absolute frames of a chunk, length of the clip where it is known). Raises FrameCountError for a window of another size."""
+    """Return (absolute frames of a chunk, length of the clip, None if unknown).
+
+    Raises FrameCountError if the context window has not `chunk` frames.
+    """
     frames, clip = tuple(range(chunk)), chunk
     if (window := options.get("context_window")) is not None:
         anchor = getattr(window, "causal_anchor_index", None)  # ComfyUI prepends this frame to the window
@@ -119,8 +133,11 @@ def window_of(options: Mapping[str, Any], chunk: int) -> tuple[tuple[int, ...], 
 
 
 def _sides(options: Mapping[str, Any]) -> tuple[int, ...]:
-    """COND or UNCOND of each chunk. `cond_or_uncond` is 0 for every condition that is sampled alone, so inside a run the UUIDs of the
-    conditions decide."""
+    """COND or UNCOND of each chunk.
+
+    Inside a run the UUIDs of the conditions decide, because `cond_or_uncond`
+    is 0 for every condition that is sampled alone.
+    """
     run = run_of(options)
     if run is not None:
         if not (ids := options.get("uuids")):

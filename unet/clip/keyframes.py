@@ -1,6 +1,8 @@
-"""Which frames are denoised together: windows, their weights, and trees of key frames (paper section 3.5).
+"""Which frames are denoised together: windows, their blending
+weights, and key-frame trees (paper section 3.5).
 
-Index arithmetic only: no torch, no host. Positions count inside one sampling run, frames count in the whole clip.
+Index arithmetic only: no torch, no ComfyUI. Positions count within
+one sampling run, frames within the whole clip.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from dataclasses import dataclass
 
 from ...errors import SettingError
 
-SHORTEST_TREE_WINDOW = 4  # with 3 frames per window the ends of the windows can be as many as the frames, and the tree never ends
+# With 3 frames per window, a level can have as many window ends as frames, and the recursion never ends.
+SHORTEST_TREE_WINDOW = 4
 
 
 @dataclass(frozen=True)
@@ -18,9 +21,9 @@ class Level:
     """One sampling run of a key-frame tree.
 
     frames   absolute frames in rising order, one latent each
-    windows  ranges of positions in `frames` that go through the network together
+    windows  ranges of positions in `frames` that are denoised together
     noise    for each position, the frame of the base noise that it starts from
-    moves    whether the motion modules act; without them every frame stands alone
+    moves    whether the motion modules act; without them every frame is denoised independently
     """
 
     frames: tuple[int, ...]
@@ -30,15 +33,16 @@ class Level:
 
     @property
     def ends(self) -> tuple[int, ...]:
-        """Frames that open or close a window: their features are the pads of those windows."""
+        """Frames that open or close a window. Their captured features are the pads of those windows."""
         return tuple(self.frames[p] for p in window_ends(self.windows))
 
 
 @dataclass(frozen=True)
 class Padding:
-    """The published second stage of v1 and v2 lengthens the clip until its windows fit.
+    """The lengthened clip of the official second stage of v1 and v2, which is padded until the windows fit.
 
-    latents, drive   for each position of the lengthened clip, the frame whose stage-1 latent and whose drive features it takes
+    latents, drive   for each position of the lengthened clip, the frame that its stage-1 latent and its drive
+    features come from
     """
 
     windows: tuple[range, ...]
@@ -47,11 +51,12 @@ class Padding:
 
 
 def windows(n: int, length: int, overlap: int) -> tuple[range, ...]:
-    """As few windows of `length` positions as cover 0..n-1 and share at least `overlap` with the next one, evenly spread.
+    """Cover 0..n-1 with the fewest windows of `length` positions that share at
+    least `overlap` with the next one, evenly spaced.
 
-    Every window is as long as the motion modules were trained with, and what the last one has too much lies in all overlaps alike
-    instead of in one that is computed nearly twice. A clip that fits in one window gets one. Raises SettingError for n < 1, length < 1
-    or an overlap outside 0..length-1.
+    Every window has the length that the motion modules were trained with. The surplus is spread over all
+    overlaps, so the last window is not computed nearly twice. A clip that fits in one window gets one window
+    of n positions. Raises SettingError for n < 1, length < 1 or an overlap outside 0..length-1.
     """
     _check(n, length, overlap)
     if n <= length:
@@ -62,9 +67,11 @@ def windows(n: int, length: int, overlap: int) -> tuple[range, ...]:
 
 
 def looped_windows(n: int, length: int, overlap: int, offset: int) -> tuple[tuple[int, ...], ...]:
-    """Windows over a clip whose end runs on into its beginning, the first one at `offset`: AnimateDiff's uniform context, closed.
+    """Closed-loop windows, as in AnimateDiff's uniform context:
+    the last ones continue at the start of the clip.
 
-    Another offset at every step of the sampling lets no border stay in one place. A clip that fits in one window gets one, in order.
+    offset: position where the first window starts; a different one per step moves the window borders. A clip
+    that fits in one window gets one window, in order.
     """
     _check(n, length, overlap)
     if n <= length:
@@ -75,8 +82,12 @@ def looped_windows(n: int, length: int, overlap: int, offset: int) -> tuple[tupl
 
 
 def chain(n: int, length: int) -> tuple[range, ...]:
-    """As few windows of at most `length` positions as cover 0..n-1 and share one position with the next one, all as long as each other
-    or one longer: no row is computed twice but the shared ones, and those are the fewest key frames."""
+    """Cover 0..n-1 with the fewest windows of at most `length`
+    positions that share one position with the next one.
+
+    Window lengths differ by at most one. Only the shared positions are
+    computed twice, and they are the fewest key frames.
+    """
     _check(n, length, 1)
     gaps = max(1, -(-(n - 1) // (length - 1)))
     ends = [i * (n - 1) // gaps for i in range(gaps + 1)]
@@ -84,16 +95,20 @@ def chain(n: int, length: int) -> tuple[range, ...]:
 
 
 def batches(n: int, size: int) -> tuple[range, ...]:
-    """0..n-1 in consecutive ranges of at most `size`: frames that stand alone are never computed twice."""
+    """Split 0..n-1 into consecutive ranges of at most `size` positions without overlap, for frames that
+    are denoised independently.
+    """
     _check(n, size, 0)
     return tuple(range(start, min(start + size, n)) for start in range(0, n, size))
 
 
 def published_padding(n: int, length: int = 12, overlap: int = 4) -> Padding:
-    """Windows of the published v1 and v2 video pipeline: at least one padding frame, a copy of the last but one latent.
+    """Windows of the official v1 and v2 video pipeline.
 
-    The official code clamps the overlap to 0..length/2-1 and fails for clips shorter than it; here such a clip is padded to one
-    window.
+    It appends at least one padding frame, a copy of the last but one latent.
+
+    The official code clamps the overlap to 0..length/2-1 and fails for clips shorter than the overlap; here
+    such a clip is padded to one window.
     """
     overlap = min(max(0, overlap), length // 2 - 1)
     _check(n, length, overlap)
@@ -108,10 +123,11 @@ def published_padding(n: int, length: int = 12, overlap: int = 4) -> Padding:
 
 
 def weights(layout: tuple[Sequence[int], ...], smooth: bool) -> tuple[tuple[float, ...], ...]:
-    """Share of each window in each of its positions; the shares of one position sum to one over the windows.
+    """Blending weight of each window at each of its positions; the
+    weights of one position sum to 1 over the windows.
 
-    Flat shares are the published average. Smooth ones fade linearly over the overlap, so that the begin or end of a window does
-    not show as a step.
+    smooth: False = equal weights, the official average; True = weights fall linearly over the overlap, so
+    that the first and last frame of a window cause no visible step.
     """
     shared = max((len(set(a) & set(b)) for a, b in zip(layout, layout[1:])), default=0)
 
@@ -130,14 +146,15 @@ def weights(layout: tuple[Sequence[int], ...], smooth: bool) -> tuple[tuple[floa
 def key_frame_levels(
     n: int, length: int = 12, margins: bool = False, published: bool = False
 ) -> tuple[Level, ...]:
-    """The sampling runs of a key-frame tree for a clip of n frames, deepest first; the last one is the clip itself.
+    """The sampling runs of a key-frame tree for a clip of n frames, coarsest
+    level first; the last level is the clip itself.
 
-    Neighbouring windows share one frame. The frames that open and close the windows of a level are the next deeper level, until
-    one window holds a level. `margins` (v3, v4) puts a run without motion below that: its first and last frame, both from the
-    first frame of the noise.
-
-    `published` cuts the last window short, as the official pipelines do (and drops a window of one frame, on which v3 and v4
-    fail); ours shortens all alike, see `chain`. Raises SettingError for n < 1 or length < 4.
+    Neighbouring windows share one frame. The first and last frames of the windows of a level form the next
+    coarser level, until one window covers a level. margins (v3, v4): add a coarser run without motion of its
+    first and last frame, both from the first frame of the noise.
+    published: shorten only the last window, as the official pipelines do (a last window of one frame, on
+    which v3 and v4 fail, is dropped); otherwise all windows are shortened evenly, see `chain`. Raises
+    SettingError for n < 1 or length < 4.
     """
     _check(n, length, 1)
     if length < SHORTEST_TREE_WINDOW:
@@ -160,7 +177,7 @@ def key_frame_levels(
 
 
 def window_ends(layout: tuple[range, ...]) -> tuple[int, ...]:
-    """Positions that open or close a window, in rising order, each once."""
+    """Positions that open or close a window, in rising order, without duplicates."""
     return tuple(sorted({end for window in layout for end in (window[0], window[-1])}))
 
 

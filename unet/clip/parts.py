@@ -1,4 +1,4 @@
-"""A clip in parts that are sampled on their own, and put together again."""
+"""Parts of a clip that are sampled separately, and then joined."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from ...errors import FrameCountError, SettingError, ShapeError
 from ..feature_cache import consecutive
 from .windows import blend
 
-MARGIN = 16  # frames on both sides over which parts fade into each other, where nobody says otherwise
+MARGIN = 16  # default number of frames on each side over which neighbouring parts are cross-faded
 
 
 @dataclass(frozen=True)
 class Part:
-    """A stretch of a clip of `clip` frames: `keeps` are those that it is for, `frames` those and a margin on both sides."""
+    """A part of a clip of `clip` frames.
+
+    keeps: the frames of the result that it provides; frames: the same with a margin on both sides.
+    """
 
     frames: range
     keeps: range
@@ -25,7 +28,10 @@ class Part:
 
     @classmethod
     def of(cls, clip: int, first: int, count: int, margin: int) -> Part:
-        """Frames first..first+count-1, as far as the clip goes. Raises SettingError for a stretch without a frame of the clip."""
+        """Return the part that keeps frames first..first+count-1, clipped to the clip.
+
+        Raises SettingError if the range holds no frame of the clip.
+        """
         if not 0 <= first < clip or count < 1 or margin < 0:
             raise SettingError(
                 f"The clip has frames 0 to {clip - 1}: no part of {count} begins at frame {first} with a margin of {margin}.",
@@ -41,12 +47,12 @@ Seam = tuple[int, float] | None
 
 @dataclass(frozen=True)
 class Joined:
-    """Parts put together.
+    """The result of joining parts.
 
-    latents: (clip, 4, h, w), zeros where no part is
-    missing: stretches of the clip that no part is for
-    seam:    (frame, difference) where parts differ most in a frame that they share: the square mean of their difference, in standard
-             deviations of the latents; None where they share none
+    latents: (clip, 4, h, w), zero in frames that no part covers
+    missing: ranges of frames that no part keeps
+    seam:    (frame, difference) of the shared frame in which two parts differ most: root mean square
+      difference, in standard deviations of the latents; None if no frame is shared
     """
 
     latents: Tensor
@@ -55,10 +61,10 @@ class Joined:
 
 
 def join(parts: Sequence[tuple[Part, Tensor]]) -> Joined:
-    """Parts with their latents (len(part.frames), 4, h, w), faded into each other over the frames that they share.
+    """Join parts with their latents (len(part.frames), 4, h, w), cross-faded over the frames that they share.
 
-    The order in which the parts are given does not matter, to the last bit.
-    Raises ShapeError for parts of different clips or sizes, FrameCountError for the latent of another part.
+    The result is bit-identical for any order of the parts. Raises ShapeError for parts of different clips or
+    sizes, FrameCountError for a latent that has not as many frames as its part.
     """
     parts = sorted(parts, key=lambda one: (one[0].keeps.start, one[0].keeps.stop))
     (first, like), *_ = parts
@@ -96,7 +102,9 @@ def join(parts: Sequence[tuple[Part, Tensor]]) -> Joined:
 
 
 def _shares(part: Part) -> list[float]:
-    """1 in the frames that a part is for, and less and less towards the outer end of its margins."""
+    """Blending weight of each frame of a part: 1 in the frames that it keeps, falling linearly towards the
+    outer ends of its margins.
+    """
     before, after = part.keeps.start - part.frames.start, part.frames.stop - part.keeps.stop
     rising = [(i + 1) / (before + 1) for i in range(before)]
     return rising + [1.0] * len(part.keeps) + [(after - i) / (after + 1) for i in range(after)]

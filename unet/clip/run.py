@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 KEY = "sk_portrait_run"  # in transformer_options
-NOISE_LEVEL = "sk_portrait_noise_level"  # in transformer_options, read once for all UNet calls of a step
-GRID = (
-    999  # the last timestep, which ComfyUI's percents divide: trained noise levels lie at multiples of 1/999
-)
-EDGE = 1e-7  # percent 0 and 1 are infinity and 0 in ComfyUI; so far inside lie the extreme noise levels
+# In transformer_options: noise level of a step, read once for all its UNet calls.
+NOISE_LEVEL = "sk_portrait_noise_level"
+GRID = 999  # the last timestep, as in ComfyUI's percents: the trained noise levels lie at multiples of 1/999
+# ComfyUI's noise levels at percent 0 and 1 are infinity and 0; at EDGE and
+# 1 - EDGE they are the extreme trained levels.
+EDGE = 1e-7
 
 # Tolerances for noise levels that should be equal.
 SAME_STEP = (
@@ -44,7 +45,10 @@ class Area(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """One entry of a conditioning: the guider's name for the conditioning, and its area, None = the whole picture."""
+    """One entry of a conditioning.
+
+    name: the guider's name for the conditioning; area: where it acts, None = the whole picture.
+    """
 
     name: str
     area: Area | None = None
@@ -52,12 +56,14 @@ class Condition(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One sampling run. An object of our own class, because ComfyUI copies dictionaries at every call.
+    """State of one sampling run.
 
-    conditions  by ComfyUI's UUID
+    It is an object of our own class, because ComfyUI copies dictionaries at every call.
+
+    conditions  ComfyUI's UUID -> condition
     size        (height, width) of the latent
-    sigma_of    percent as 0..1 -> noise level; computed on the device by ComfyUI, so it is cached
-    controls    frames of a window -> copies of its ControlNets by the id of the original, which keep their resized pictures
+    sigma_of    percent as 0..1 -> noise level; cached, because ComfyUI computes it on the device
+    controls    frames of a window -> {id of a ControlNet: its copy for the window, with resized pictures}
     caches      frames of a window -> EasyCache state of its last step
     """
 
@@ -69,7 +75,7 @@ class Run:
 
     @classmethod
     def of(cls, guider: Any, latent: Tensor) -> Run:
-        """The run of a guider over latents (n, 4, h, w)."""
+        """Create the run of a guider over latents (n, 4, h, w)."""
         _part_ids(guider)
         height, width = latent.shape[-2:]
         size = height, width
@@ -81,9 +87,9 @@ class Run:
         return cls(conditions, size, cache(guider.inner_model.model_sampling.percent_to_sigma))
 
     def percent_of(self, sigma: float) -> float:
-        """Part of the sampling, 0..1, at a noise level: the inverse of `sigma_of`.
+        """Fraction of the sampling, 0..1, at a noise level: the inverse of `sigma_of`.
 
-        It depends on the noise level alone, so it is the same however the steps are split over samplers.
+        It depends on the noise level alone, so splitting the steps over several samplers does not change it.
         """
 
         def level(k: int) -> float:
@@ -97,7 +103,10 @@ class Run:
 
 
 def acts_in(percent_range: tuple[float, float] | None, run: Run | None, sigma: float | None) -> bool:
-    """Whether the percent range (start, end), 0..1, includes this noise level. Always true for None, and outside a run."""
+    """Whether the percent range (start, end), 0..1, includes this noise level.
+
+    Always true for None, and outside a run.
+    """
     if percent_range is None or run is None:
         return True
     assert sigma is not None, "inside of a run every call has a noise level"
@@ -111,7 +120,9 @@ def run_of(options: Mapping[str, Any]) -> Run | None:
 
 
 def noise_level(options: Mapping[str, Any]) -> float | None:
-    """Noise level of the step if it was read, else of this call; None if the call has none."""
+    """Noise level of the step if `read_noise_level` stored it,
+    otherwise of this call; None if the call has none.
+    """
     if NOISE_LEVEL in options:
         return options[NOISE_LEVEL]
     sigmas = options.get("sigmas")
@@ -143,7 +154,10 @@ def _inside(area: Sequence[int] | None, size: tuple[int, int]) -> Area | None:
 
 
 def _part_ids(guider: Any) -> None:
-    """Give copied conditions a UUID of their own: ComfyUI copies a condition with an area, UUID included, to other conditionings."""
+    """Give copied conditions a UUID of their own.
+
+    ComfyUI copies a condition that has an area to the other conditionings and keeps its UUID.
+    """
     for name, entries in guider.conds.items():
         own = {entry["uuid"] for entry in guider.original_conds[name]}
         for entry in entries:

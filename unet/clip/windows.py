@@ -1,7 +1,8 @@
 """Context windows: a context handler for ComfyUI that imports nothing from it.
 
-ComfyUI 0.3.64 raises for frames in the batch dimension, and no version cuts the pictures of ControlNets, so all windows of the pack
-use this handler. It runs on batches with one latent per frame and publishes `context_window`, as ComfyUI's own handler does.
+All windows of the pack use this handler, because ComfyUI 0.3.64 raises for frames in the batch dimension and
+no version divides the pictures of ControlNets. It runs on batches with one latent per frame and publishes
+`context_window`, as ComfyUI's own handler does.
 """
 
 from __future__ import annotations
@@ -21,16 +22,19 @@ from .keyframes import weights
 from .run import GRID, SAME_STEP, Run, run_of
 
 CACHE = "easycache"  # in transformer_options: EasyCache's state of the last step
-KEPT_WINDOWS = 32  # whose ControlNet pictures stay resized on the device: 0.6 GB for 12 frames of 512 px in half precision
+# Most windows that keep resized ControlNet pictures on the device: 0.6
+# GB for 12 frames of 512 px in half precision.
+KEPT_WINDOWS = 32
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How one batch is cut.
+    """How one batch is divided into context windows.
 
-    windows  the positions in the batch that each sees, in order
-    shares   for each window, the weight of each of its positions; the weights of one position sum to one
-    frames   for each position, its absolute frame
+    windows  batch positions of each window, in order
+    shares   for each window, the blending weight of each of its positions; the weights of one position sum to
+      1
+    frames   for each batch position, its absolute frame
     clip     number of frames of the whole clip
     """
 
@@ -41,11 +45,11 @@ class Plan:
 
     @classmethod
     def of(cls, windows: tuple[Sequence[int], ...], smooth: bool, frames: Sequence[int], clip: int) -> Plan:
-        """Plan whose overlaps fade (smooth) or are averaged."""
+        """Create a plan whose overlaps are cross-faded (smooth) or averaged."""
         return cls(windows, weights(windows, smooth), tuple(frames), clip)
 
     def for_frames(self, wanted: Container[int]) -> Plan:
-        """The same with no other windows than those that see one of these frames."""
+        """Return this plan without the windows that hold none of these frames."""
         kept = [
             (window, shares)
             for window, shares in zip(self.windows, self.shares, strict=True)
@@ -57,13 +61,16 @@ class Plan:
 
     @property
     def seen(self) -> frozenset[int]:
-        """The frames that some window sees."""
+        """The absolute frames that the windows cover."""
         return frozenset(self.frames[position] for window in self.windows for position in window)
 
 
 @dataclass(frozen=True)
 class Window:
-    """The frames of one UNet call, with the fields of ComfyUI's window object. `dim` is the batch dimension."""
+    """The frames of one UNet call, with the fields of ComfyUI's window object.
+
+    `dim` is the batch dimension.
+    """
 
     index_list: list[int]
     total_frames: int
@@ -78,14 +85,15 @@ Show = Callable[
 class FrameWindows:
     """Context handler: runs every window of a plan and fuses the results.
 
-    plan: makes one from the size of the batch and a function that reads the moment of the sampling, 0..999. The
-    same noise level is the same moment in every sampler.
-    show: called after each of several windows with what the first cond predicts, for previews
+    plan: called with the batch size and a function that returns the fraction of the sampling done, 0..999;
+      returns the Plan. The fraction depends on the noise level only, so it is the same in every sampler.
+    length: longest window in frames
+    show: called after each of several windows with the prediction for the first cond, for previews; None = never
     """
 
     def __init__(self, plan: Callable[[int, Callable[[], int]], Plan], length: int, show: Show | None = None):
         self.plan, self.show = plan, show
-        self.context_length = length  # ComfyUI's name: the longest window, for the memory estimate
+        self.context_length = length  # ComfyUI's name; ComfyUI reads it for its memory estimate
         self.dim = 0
 
     def __deepcopy__(self, memo) -> FrameWindows:
@@ -94,7 +102,7 @@ class FrameWindows:
     def should_use_context(
         self, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: Mapping
     ) -> bool:
-        """Always: even a single window carries the absolute frames."""
+        """Always True: even a single window publishes the absolute frames."""
         return True
 
     def execute(
@@ -106,9 +114,10 @@ class FrameWindows:
         timestep: Tensor,
         model_options: Mapping,
     ) -> list[Tensor]:
-        """x (n, 4, h, w) -> one (n, 4, h, w) for each of conds.
+        """Run the windows on x (n, 4, h, w) -> one fused (n, 4, h, w) per entry of `conds`.
 
-        The fused value of a frame is the running mean of its windows, so that windows that agree give exactly what they agree on.
+        Each frame is the running weighted mean over its windows, so windows
+        that give the same value give exactly that value.
         """
         plan = self.plan(len(x), partial(_moment, timestep, model_options.get("transformer_options", {})))
         fused = [torch.zeros_like(x) for _ in conds]
@@ -117,7 +126,7 @@ class FrameWindows:
             positions = tuple(window)
             at = evenly(positions) or list(
                 positions
-            )  # a slice where it can be: a list of indices is sent to the device
+            )  # a slice if possible: a list of indices needs a host-to-device copy
             frames = [plan.frames[position] for position in window]
             options = dict(model_options)
             published = model_options.get("transformer_options", {})
@@ -132,9 +141,11 @@ class FrameWindows:
 
 
 def _cache_of(frames: Sequence[int], options: Mapping, model: Any, kept: int) -> dict[str, Any]:
-    """The EasyCache state of a window, if the MODEL has one. ComfyUI keeps a single state, which would mix up the windows.
+    """EasyCache state of a window in transformer_options, if the MODEL has one.
 
-    Closed-loop windows differ at every step, so at most `kept` states are stored.
+    ComfyUI keeps a single state, which would mix windows.
+
+    kept: most states to store, because closed-loop windows differ at every step.
     """
     cache, run = options.get(CACHE), run_of(options)
     if cache is None or run is None:
@@ -153,9 +164,11 @@ def blend(
     shares: Sequence[float],
     results: Sequence[Tensor],
 ) -> None:
-    """Take what one window says, (m, 4, h, w) each, into the running means `fused` (n, 4, h, w) at its positions `at`.
+    """Add the results of one window, (m, 4, h, w) each, to the running means `fused` (n, 4, h, w) at the
+    positions `at`, in place.
 
-    weight: (n, 1, 1, 1), the shares that the means hold already
+    shares: weight of each of the m positions; weight: (n, 1, 1, 1), sum
+    of the weights added so far, updated in place
     """
     share = torch.tensor(shares, dtype=weight.dtype, device=weight.device).view(-1, 1, 1, 1)
     weight[at] += share
@@ -167,9 +180,9 @@ PROMPTS = ("c_crossattn", "crossattn_controlnet")  # keys of `model_conds`
 
 
 def _moment(sigma: Tensor, options: Mapping) -> int:
-    """Where the step of this noise level begins, as a part 0..999 of the whole sampling; 0 outside of a run.
+    """Fraction 0..999 of the whole sampling at which the step of this noise level begins; 0 outside a run.
 
-    A sampler that looks between two levels is still in the first one's step.
+    A noise level between two steps, as some samplers evaluate, belongs to the step that began before it.
     """
     levels, run = options.get("sample_sigmas"), run_of(options)
     if levels is None or run is None:
@@ -182,8 +195,11 @@ def _moment(sigma: Tensor, options: Mapping) -> int:
 def cut_conds(
     conds: list[dict] | None, batch: int, positions: list[int], frames: list[int]
 ) -> list[dict] | None:
-    """Conditioning of one window. Prompts and masks have one entry per frame of the clip and repeat if shorter, as in ComfyUI's
-    batches; what ComfyUI derived from this batch has one entry per position."""
+    """Select the conditioning of one window.
+
+    Prompts and masks have one entry per frame of the clip, and repeat if shorter, as in ComfyUI's batches.
+    Tensors that ComfyUI derived from this batch have one entry per batch position.
+    """
 
     def cut(value: Any, of_batch: bool = False) -> Any:
         if isinstance(getattr(value, "cond", None), Tensor):  # CONDRegular and similar classes
@@ -208,10 +224,13 @@ def cut_conds(
 def publish_window(
     executor: Callable, model: Any, conds: list, x: Tensor, timestep: Tensor, model_options: dict
 ) -> list[Tensor]:
-    """CALC_COND_BATCH wrapper: inside any context window, pass each ControlNet the pictures of its frames, and publish the window in
-    `ad_params` as AnimateDiff-Evolved does, where IPAdapter and Advanced-ControlNet read it.
+    """CALC_COND_BATCH wrapper: inside any context window, pass each
+    ControlNet the pictures of the window's frames.
 
-    AnimateDiff-Evolved's own sliding contexts are skipped, because it does both itself.
+    Also publish the window in `ad_params` as AnimateDiff-Evolved does, where IPAdapter and
+    Advanced-ControlNet read it.
+
+    AnimateDiff-Evolved's own sliding contexts are skipped, because AnimateDiff-Evolved does both.
     """
     options = model_options.get("transformer_options", {})
     if "context_window" in options:
@@ -228,15 +247,19 @@ def publish_window(
 
 
 def _controls_of(run: Run | None, frames: tuple[int, ...]) -> dict[int, Any]:
-    """The copies that `_cut_control` made for this window in an earlier step."""
+    """The ControlNet copies that `_cut_control` made for this window in an earlier step; an unstored {} if
+    too many windows are kept.
+    """
     if run is None or (frames not in run.controls and len(run.controls) >= KEPT_WINDOWS):
         return {}
     return run.controls.setdefault(frames, {})
 
 
 def _cut_control(control: Any, frames: tuple[int, ...], copies: dict[int, Any]) -> Any:
-    """The control and those chained to it, with the pictures of these frames. One copy per control, because ComfyUI batches cond and
-    uncond only if both hold the same object."""
+    """Return a copy of a ControlNet, and of those chained to it, with the pictures of these frames.
+
+    One copy per ControlNet, because ComfyUI batches cond and uncond only if both hold the same object.
+    """
     if control is None or hasattr(
         control, "sub_idxs"
     ):  # Advanced-ControlNet reads the published window itself
@@ -248,12 +271,12 @@ def _cut_control(control: Any, frames: tuple[int, ...], copies: dict[int, Any]) 
         own.extra_concat_orig = [
             _of_frames(extra, frames) for extra in getattr(control, "extra_concat_orig", ())
         ]
-        own.cond_hint = None  # made by the control from the original, at the size of the latent
+        own.cond_hint = None  # the ControlNet makes it from the original, at the size of the latent
         if hasattr(control, "control_input"):  # T2I adapters keep their result until the picture changes
             own.control_input = None
     return copies[id(control)]
 
 
 def _of_frames(hint: Tensor | None, frames: tuple[int, ...]) -> Tensor | None:
-    """Pictures of the frames; they repeat if the clip is longer, as in ComfyUI's batches."""
+    """Select the pictures of these frames. Fewer pictures than frames repeat, as in ComfyUI's batches."""
     return hint if hint is None or len(hint) == 1 else hint[[frame % len(hint) for frame in frames]]

@@ -1,1 +1,1 @@
-"""Binds patches to ComfyUI's and to diffusers' hooks; the only package that knows their block numbers."""
+"""Binds patches to the hooks of ComfyUI and diffusers; the only package that knows their block numbers."""

@@ -1,7 +1,8 @@
-"""Binds attention patches to ComfyUI's hooks in the sixteen transformer blocks of SD1.5: keys and values, and what is added.
+"""Binds attention patches to ComfyUI's hooks in the sixteen transformer blocks of SD1.5. A patch may change
+queries, keys and values before the projections, and attention outputs.
 
-Imports nothing from ComfyUI: patchers and its attention function are arguments. Axis letters: B items of the UNet batch (extra items
-included, see extra_items.py), n latent pixels, m attended tokens, C channels.
+Imports nothing from ComfyUI: patchers and its attention function are arguments. Axis letters: B items of the
+UNet batch (extra items included, see extra_items.py), n latent pixels, m attended tokens, C channels.
 """
 
 from __future__ import annotations
@@ -41,14 +42,14 @@ CROSS_HEADS = "cross_heads"
 
 
 class AttentionCall(NamedTuple):
-    """One attention of one UNet call.
+    """One attention layer in one UNet call.
 
-    rows     which frame and which side (cond or uncond) each item is
+    rows     frame and side (cond or uncond) of each batch item
     sigma    noise level
     run      the sampling run
     layout   position of the frames in the batch; None: the batch holds frames only
-    options  ComfyUI's options of this block (n_heads, ...): one dictionary for all hooks of a block, in which a patch may keep values
-             until the block ends
+    options  ComfyUI's options of this block (n_heads, ...): one dictionary for all hooks of a block, in which
+      a patch may keep values until the block ends
     """
 
     rows: Rows
@@ -96,7 +97,7 @@ class AttentionPatch:
     replaces = False
 
     def release(self) -> None:
-        """End of a run: drop what was kept for it."""
+        """Free what was kept for the sampling run that has ended."""
 
 
 class AttentionPatchSet:
@@ -110,7 +111,7 @@ class AttentionPatchSet:
         return any(hasattr(patch, method) for patch in self.patches)
 
     def acting(self, method: str, options: dict) -> Iterator[tuple[Callable, Place, AttentionCall]]:
-        """The method of every active patch, with the place and the call to pass to it."""
+        """Yield the method of every active patch, with the place and the AttentionCall to pass to it."""
         place = PLACES.get(options["block"])
         if place is None:
             return
@@ -147,10 +148,13 @@ class AttentionHook:
 
 
 class TextAttention:
-    """Replaces a text attention: an earlier replacement or ComfyUI's own attention, then our patches, then what other packs add.
+    """Replaces one text attention of the UNet.
 
-    IPAdapter registers itself through `add`. Other packs see the frames only, because extra items would take the embedding of some
-    frame.
+    Runs an earlier replacement or ComfyUI's own attention, then our patches,
+    then adds the outputs of other packs' callbacks.
+
+    IPAdapter registers itself through `add`. Other packs' code gets the frames only: it would pair an extra
+    item with the image embedding of some frame.
     """
 
     def __init__(
@@ -163,7 +167,10 @@ class TextAttention:
         self.earlier: Any = earlier  # another pack's, which may have models of its own
 
     def add(self, callback: Callable, **settings) -> None:
-        """Register callback(out, q, k, v, options, **settings) -> a tensor to add; settings hold `sigma_start` and `sigma_end`."""
+        """Register callback(out, q, k, v, options, **settings), which returns a tensor to add.
+
+        settings must hold `sigma_start` and `sigma_end`.
+        """
         self.later.append((callback, settings))
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, options: dict) -> Tensor:
@@ -200,7 +207,7 @@ class TextAttention:
 
 
 def _frame_options(options: dict) -> dict:
-    """ComfyUI's options as they would be without extra items."""
+    """Return ComfyUI's options as they would be without extra items."""
     if layout_of(options) is None:
         return options
     rows = options[KEY].rows
@@ -214,7 +221,7 @@ def _added(callback: Callable, own: list[Tensor], frame_options: dict, settings:
 def publish_call(
     executor: Callable, x: Tensor, timesteps: Tensor, context, y, control, options: Mapping, **others
 ) -> Tensor:
-    """DIFFUSION_MODEL wrapper: publish once per UNet call what all attentions read."""
+    """DIFFUSION_MODEL wrapper: publish the AttentionCall that all attention layers of this UNet call read."""
     sigmas = options.get("sigmas")
     rows = rows_of(options, len(frames_of(x, options)))
     call = AttentionCall(rows, None if sigmas is None else float(sigmas.max()), run_of(options), None, {})
@@ -222,7 +229,7 @@ def publish_call(
 
 
 def bound(patcher: Any) -> tuple[AttentionPatch, ...]:
-    """The attention patches that earlier nodes bound to this MODEL."""
+    """Return the attention patches that earlier nodes bound to this MODEL."""
     binding = patcher.get_attachment(KEY)
     return binding.patches if binding else ()
 
@@ -230,9 +237,11 @@ def bound(patcher: Any) -> tuple[AttentionPatch, ...]:
 def bind(
     patcher: Any, patches: Iterable[AttentionPatch], attention: Callable, patchers: Iterable[Any] = ()
 ) -> None:
-    """Add attention patches to a freshly cloned MODEL, merged with those of earlier nodes; the original MODEL keeps its own.
+    """Add attention patches to a freshly cloned MODEL, merged with those of
+    earlier nodes; the original MODEL keeps its own.
 
-    attention: ComfyUI's optimized_attention; patchers: ModelPatchers of the patches' weights, loaded together with the MODEL.
+    attention: ComfyUI's optimized_attention; patchers: ModelPatchers of the
+    patches' weights, loaded together with the MODEL.
     """
     old = patcher.get_attachment(KEY)
     new = AttentionPatchSet((*bound(patcher), *patches), attention)
@@ -250,12 +259,14 @@ def bind(
 
 
 def release(patcher: Any) -> None:
-    """End of a sampling run of this MODEL."""
+    """Free what the patches kept for a sampling run of this MODEL."""
     patcher.get_attachment(KEY).release()
 
 
 def part(patcher: Any, clone: Any) -> None:
-    """Give a clone its own text attentions, so that what other packs add to them does not reach the original MODEL."""
+    """Give a clone its own text attentions, so that callbacks that other packs add to the clone do not
+    reach the original MODEL.
+    """
     replaced = clone.model_options["transformer_options"].get("patches_replace", {}).get("attn2", {})
     for block, attention in replaced.items():
         if isinstance(attention, TextAttention):
@@ -263,7 +274,7 @@ def part(patcher: Any, clone: Any) -> None:
 
 
 def _put(patcher: Any, ours: AttentionHook, name: str) -> None:
-    """Add to ComfyUI's list, or replace our entry from an earlier node."""
+    """Add our hook to a patch list of ComfyUI, or replace the hook from an earlier node."""
     lists = patcher.model_options["transformer_options"].get("patches", {})
     if any(isinstance(patch, AttentionHook) for patch in lists.get(name, ())):
         lists[name] = [ours if isinstance(patch, AttentionHook) else patch for patch in lists[name]]
@@ -272,7 +283,7 @@ def _put(patcher: Any, ours: AttentionHook, name: str) -> None:
 
 
 def _replace_text_attentions(patcher: Any, binding: AttentionPatchSet) -> None:
-    """At every place, wrap the existing replacement, or replace our own from an earlier node."""
+    """Wrap the existing replacement of every text attention, or replace our own from an earlier node."""
     replaced = patcher.model_options["transformer_options"].get("patches_replace", {}).get("attn2", {})
     for side, number in PLACES:
         indexed = (

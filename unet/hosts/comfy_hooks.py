@@ -1,4 +1,6 @@
-"""Binds patches to the public hooks of ComfyUI's UNet. The only file that knows ComfyUI's block numbers.
+"""Binds patches to the public hooks of ComfyUI's UNet.
+
+Only unet/hosts/comfy_*.py know ComfyUI's block numbers.
 
 Imports nothing from ComfyUI: patchers and models are arguments.
 """
@@ -21,8 +23,9 @@ from ..feature_cache import TargetDevice
 from ..patches import Call, PatchSet, WeightedPatch
 from .extra_items import frames_of, items_seen, on_frames
 
-# ComfyUI's block number -> block boundary: after input block i, before output block i. Nothing lies between the middle block and
-# output block 0, so both boundaries share one hook (a hook after the middle block exists in newer versions only).
+# ComfyUI's block number -> block boundary: after input block i, before output block i. Nothing lies
+# between the middle block and output block 0, so both boundaries share one hook (only newer
+# versions have a hook after the middle block).
 INPUT_BLOCKS = {3: "down_0", 6: "down_1", 9: "down_2", 11: "down_3"}
 OUTPUT_BLOCKS = {0: ("mid", "up_0"), 3: ("up_1",), 6: ("up_2",), 9: ("up_3",)}
 
@@ -32,12 +35,17 @@ FreeMemory = Callable[[torch.device], float]  # ComfyUI's memory manager: free b
 
 
 def unlimited(device: torch.device) -> float:
-    """Stands in for a memory manager: everything is kept on the device of the UNet."""
+    """Default memory function without a memory manager: reports infinite
+    free memory, so all features stay on the device.
+    """
     return math.inf
 
 
 class Hook:
-    """One entry of ComfyUI's patch lists: calls `method` of its binding. Never copied; lists the adapters' ModelPatchers."""
+    """One entry of ComfyUI's patch lists: calls `method` of its binding.
+
+    Cloning a MODEL does not copy it. `models` lists the ModelPatchers of the adapters.
+    """
 
     def __init__(self, binding: "Binding", method: Callable):
         self.binding, self.method = binding, method
@@ -59,7 +67,7 @@ class Hook:
 
 
 class Binding:
-    """The patches of one MODEL as hooks of ComfyUI."""
+    """Runs the patches of one MODEL in ComfyUI's hooks."""
 
     def __init__(
         self,
@@ -72,7 +80,7 @@ class Binding:
         self.free_memory = free_memory
 
     def hooks(self) -> dict[str, Hook]:
-        """Name of ComfyUI's patch list -> the hook to add to it."""
+        """{name of ComfyUI's patch list: the hook to add to it}."""
         return {
             "emb_patch": Hook(self, Binding.begin),
             "input_block_patch": Hook(self, Binding.input_block),
@@ -81,7 +89,10 @@ class Binding:
         }
 
     def target(self, model: Any, x: Tensor) -> TargetDevice:
-        """Target device and dtype for a batch x of ComfyUI's BaseModel; the free VRAM is what this call does not need."""
+        """Target device and dtype for a batch x of ComfyUI's BaseModel.
+
+        The free VRAM excludes the memory that this UNet call needs.
+        """
         free_vram = lambda: self.free_memory(x.device) - model.memory_required(list(x.shape))  # noqa: E731
         return TargetDevice(x.device, _inference_dtype(model), free_vram)
 
@@ -92,7 +103,10 @@ class Binding:
         target: TargetDevice,
         shown: tuple[int, int] | None = None,
     ) -> Call:
-        """Prepare a UNet call from its transformer_options. batch: number of items; shown: (height, width) of its latent, if known."""
+        """Prepare a UNet call from its transformer_options.
+
+        batch: number of items; shown: (height, width) of its latent, if known.
+        """
         return self.patch_set.prepare(rows_of(options, batch, shown), target, options)
 
     def begin(self, emb: Tensor, model_channels: int, options: dict) -> Tensor:
@@ -117,8 +131,10 @@ class Binding:
 
 
 def reserve_memory(executor: Callable, model: Any, noise_shape: Sequence[int], *args, **kwargs) -> Any:
-    """PREPARE_SAMPLING wrapper: reserve memory for one window and its extra items instead of the whole batch. `handler` may belong to
-    another node."""
+    """PREPARE_SAMPLING wrapper: reserve memory for one window and its extra items instead of the whole batch.
+
+    The context handler may have been set by another node.
+    """
     options = kwargs["model_options"]
     handler = options.get("context_handler")
     frames = min(noise_shape[0], handler.context_length) if handler else noise_shape[0]
@@ -130,8 +146,11 @@ def reserve_memory(executor: Callable, model: Any, noise_shape: Sequence[int], *
 def read_noise_level(
     executor: Callable, x: Tensor, timestep: Tensor, model_options: dict, *args, **kwargs
 ) -> Tensor:
-    """PREDICT_NOISE wrapper: read the noise level once per step, only if a patch has a percent range or follows the steps, because
-    reading it causes a GPU synchronisation."""
+    """PREDICT_NOISE wrapper: read the noise level once per step.
+
+    It is read only if a patch has a percent range or strengths per step,
+    because reading it causes a GPU synchronisation.
+    """
     options = model_options.get("transformer_options", {})
     if (binding := _binding(options)) and binding.patch_set.follow_noise:
         model_options = model_options | {
@@ -152,8 +171,8 @@ def prepare_call(
 ) -> Tensor:
     """APPLY_MODEL wrapper: prepare the call outside the UNet, which may be compiled.
 
-    The call is passed as a separate argument. TorchCompileModel drops the guards on transformer_options, so values in there would
-    keep what they were at compile time.
+    The call is passed as a separate argument. TorchCompileModel drops the guards on transformer_options, so
+    the compiled UNet would keep using the values read there at compile time.
     """
     if binding := _binding(transformer_options):
         kwargs[KEY] = binding.prepare(
@@ -170,7 +189,8 @@ def pass_call(
     return executor(x, timesteps, context, y, control, transformer_options, **kwargs)
 
 
-# By ComfyUI's names (WrappersMP): before a run, a run, a step, its call for all conditions, a UNet call, the UNet.
+# Keys are ComfyUI's names (WrappersMP): before a run, a run, a step, its
+# call for all conditions, a UNet call, the UNet.
 WRAPPERS = {
     "prepare_sampling": reserve_memory,
     "sampler_sample": publish_run,
@@ -194,7 +214,7 @@ def _binding(options: Mapping[str, Any]) -> Binding | None:
 
 
 def bound(patcher: Any) -> tuple[WeightedPatch, ...]:
-    """The patches that earlier nodes bound to this MODEL."""
+    """Return the patches that earlier nodes bound to this MODEL."""
     binding = _binding(patcher.model_options["transformer_options"])
     return binding.patch_set.patches if binding else ()
 
@@ -206,7 +226,10 @@ def release(patcher: Any) -> None:
 
 
 def register_wrappers(patcher: Any) -> None:
-    """Register the wrappers of a freshly cloned MODEL: they publish run, window and call to our patches, and the window to other packs."""
+    """Register the wrappers on a freshly cloned MODEL.
+
+    They publish run, window and call for our patches, and the window for other packs.
+    """
     for kind, wrapper in WRAPPERS.items():
         patcher.remove_wrappers_with_key(kind, KEY)
         patcher.add_wrapper_with_key(kind, KEY, wrapper)
@@ -218,7 +241,8 @@ def bind(
     patchers: Iterable[Any] = (),
     free_memory: FreeMemory = unlimited,
 ) -> None:
-    """Add patches to a freshly cloned MODEL, merged with those of earlier nodes; the original MODEL keeps its own.
+    """Add patches to a freshly cloned MODEL, merged with those of
+    earlier nodes; the original MODEL keeps its own.
 
     patchers:    ModelPatchers of the adapters, loaded together with the MODEL
     free_memory: called once per run, to decide whether the features fit on the device
@@ -240,10 +264,11 @@ def bind(
 def plain_pass(
     model: Any, latents: Tensor, context: Tensor, patches: Iterable[WeightedPatch], side: int = COND
 ) -> None:
-    """Reference pass: one forward of ComfyUI's loaded BaseModel at timestep 0 over clean latents (paper, section 3.2).
+    """Reference pass: one forward of ComfyUI's loaded BaseModel at
+    timestep 0 over clean latents (paper, section 3.2).
 
-    latents: (N, 4, h, w) in the UNet's own scale; context: (1 or N, t, D) text embedding. Weight patches such as LoRAs apply,
-    patches of other nodes do not.
+    latents: (N, 4, h, w) in the UNet's own scale; context: (1 or N, t, D) text embedding; side: COND or
+    UNCOND. Weight patches such as LoRAs apply, patches of other nodes do not.
     """
     dtype = _inference_dtype(model)
     options = {

@@ -1,8 +1,9 @@
-"""Puts AnimateDiff's modules into the blocks of ComfyUI's UNet: the one kind of module that sits between a block's layers and its
-Upsample, where ComfyUI has no hook but offers injections.
+"""Inserts AnimateDiff's modules into the blocks of ComfyUI's UNet.
 
-What is injected is a marker without weights: the UNet's state dict, size and LoRA names never see the modules. Nothing of the
-host is imported.
+They act between a block's layers and its Upsample, where ComfyUI has no hook but offers injections.
+
+A marker without weights is inserted, so the modules change neither the UNet's state dict nor its size nor the
+names that LoRAs use. Imports nothing from ComfyUI.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ KINDS = (
 
 
 class TemporalPatch:
-    """AnimateDiff as a patch: at each place the frames of a chunk attend to each other."""
+    """AnimateDiff as a patch: at each place, every latent pixel attends over the frames of its chunk."""
 
     order = MOTION
 
@@ -36,18 +37,21 @@ class TemporalPatch:
         self.sites = network.sites()
 
     def prepare(self, rows: Rows, target: TargetDevice) -> None:
-        """Nothing is needed."""
+        """Do nothing: the modules need no preparation."""
 
     def __call__(self, place: Place, h: Tensor, prepared: None, call: Call) -> Tensor:
         """h (chunks x frames, c, h, w) -> the same shape."""
         return self.sites[place](h, call.chunk)
 
     def release(self) -> None:
-        """Nothing is kept for a run."""
+        """Do nothing: no state is kept for a run."""
 
 
 class Marker(nn.Module):
-    """Stands in the UNet where the module of `place` acts. It owns no tensor, and no copy of a MODEL copies it."""
+    """Marks the position in the UNet where the module of `place` acts.
+
+    It owns no tensor, and copies of a MODEL share it.
+    """
 
     def __init__(self, weighted: WeightedPatch, place: Place):
         super().__init__()
@@ -57,24 +61,27 @@ class Marker(nn.Module):
         return self
 
     def forward(self, h: Tensor) -> Tensor:
-        """Without the handler there is no knowing the frames, and ComfyUI always finds the handler."""
+        """Return h unchanged. ComfyUI calls `handle` instead, which knows the frames."""
         return h
 
 
 def handle(layer: Marker, h: Tensor, emb: Tensor, context: Tensor, options: Mapping, *_) -> Tensor:
-    """ComfyUI's forward_timestep_embed patch for markers."""
+    """ComfyUI's forward_timestep_embed patch for markers: run the module of the marker on the frames."""
     return on_frames(partial(options[KEY].only, layer.weighted, layer.place), h, options)
 
 
 class Injection:
-    """The markers of one AnimateDiff in one MODEL. All clones of a MODEL share one UNet, so both ways can be repeated safely and
-    take out what they put in, by identity, and nothing else."""
+    """The markers of one AnimateDiff in one MODEL.
+
+    All clones of a MODEL share one UNet. So both methods may be called repeatedly, and `eject` removes only
+    these markers, by identity.
+    """
 
     def __init__(self, weighted: WeightedPatch):
         self.markers = [Marker(weighted, place) for place in weighted.patch.sites]
 
     def inject(self, patcher: Any) -> None:
-        """Put every marker right after its layer."""
+        """Insert every marker right after its layer."""
         for marker in self.markers:
             block = block_at(patcher.model.diffusion_model, marker.place)
             layers = list(block)
@@ -84,7 +91,7 @@ class Injection:
                 block.insert(len(kinds) - kinds[::-1].index(kind), marker)
 
     def eject(self, patcher: Any) -> None:
-        """Take the markers out again."""
+        """Remove the markers."""
         for marker in self.markers:
             block = block_at(patcher.model.diffusion_model, marker.place)
             layers = list(block)
@@ -95,10 +102,11 @@ class Injection:
 def attach(
     patcher: Any, weighted: WeightedPatch, patchers: Iterable[Any] = (), free_memory: FreeMemory = unlimited
 ) -> None:
-    """Give a freshly cloned MODEL a TemporalPatch. patchers, free_memory: as of `bind`.
+    """Add a TemporalPatch to a freshly cloned MODEL. patchers, free_memory: as in `bind`.
 
-    ComfyUI leaves injections in the UNet after a run, until another MODEL is loaded. Ours are there only while a run lasts: markers
-    in the middle of a block shift the names of the layers behind them, which a LoRA loader would see.
+    ComfyUI leaves injections in the UNet after a run, until another MODEL is loaded. These
+    markers are removed when a run ends, because a marker inside a block shifts the names of
+    the layers after it, which a LoRA loader reads.
     """
     bind(patcher, [weighted], patchers, free_memory)
     injection = Injection(weighted)
@@ -111,7 +119,10 @@ def attach(
 
 
 def block_at(unet: Any, place: Place) -> nn.Sequential:
-    """(side, block, layer) of diffusers as ComfyUI counts: three blocks a level, on the way down the third is a Downsample."""
+    """Return ComfyUI's block for (side, block, layer) in diffusers' numbering.
+
+    ComfyUI has three blocks per level; on the down path the third is a Downsample.
+    """
     side, block, layer = place
     if side == "mid":
         return unet.middle_block

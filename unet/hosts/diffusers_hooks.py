@@ -1,6 +1,8 @@
-"""Binds the block boundaries to a diffusers UNet2DConditionModel by torch's own module hooks: the diffusers backend, for scripts and demos.
+"""Binds patches to the block boundaries of a diffusers UNet2DConditionModel with torch module hooks.
 
-Nothing of diffusers is imported: the UNet comes in as an argument.
+This diffusers backend is for scripts and demos.
+
+Imports nothing from diffusers: the UNet is an argument.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from ..patches import Call, Capture, PatchSet, WeightedPatch
 
 @contextmanager
 def bound(unet: Any, patches: Iterable[WeightedPatch], options: Mapping[str, Any]) -> Iterator[nn.Module]:
-    """While open, every call of `unet` runs the patches; afterwards the UNet is as it was.
+    """Context manager: inside it, every call of `unet` runs the patches; on exit the hooks are removed.
 
-    options: as ComfyUI's transformer_options: `cond_or_uncond`, `context_window`; inside a run also the run, `uuids` and `sigmas`.
+    options: as ComfyUI's transformer_options: `cond_or_uncond`, `context_window`;
+    inside a run also the run, `uuids` and `sigmas`.
     """
     binding = _Binding(PatchSet(patches), options)
     hooks = [
@@ -46,7 +49,10 @@ def bound(unet: Any, patches: Iterable[WeightedPatch], options: Mapping[str, Any
 
 @torch.no_grad()
 def plain_features(unet: nn.Module, latents: Tensor, context: Tensor, side: int = COND) -> dict[str, Tensor]:
-    """What one forward at timestep 0 over clean latents (N, 4, h, w), context (1 or N, t, D), shows at every block boundary."""
+    """Return the features at every block boundary of one forward at timestep 0 over clean latents.
+
+    latents: (N, 4, h, w); context: (1 or N, t, D) text embedding; side: COND or UNCOND.
+    """
     capture = Capture()
     with bound(unet, [WeightedPatch(capture)], {"cond_or_uncond": [side]}):
         unet(latents, 0, encoder_hidden_states=context.expand(len(latents), -1, -1))

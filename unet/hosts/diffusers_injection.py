@@ -1,6 +1,7 @@
-"""Binds AnimateDiff's modules to a diffusers UNet2DConditionModel, beside `diffusers.py`: the diffusers backend.
+"""Binds AnimateDiff's modules to a diffusers UNet2DConditionModel; belongs to the diffusers backend, as
+`diffusers_hooks.py` does.
 
-Nothing of diffusers is imported: the UNet comes in as an argument.
+Imports nothing from diffusers: the UNet is an argument.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from .comfy_injection import Place
 
 @contextmanager
 def moving(unet: nn.Module, weighted: WeightedPatch, options: Mapping[str, Any]) -> Iterator[nn.Module]:
-    """While open, every call of `unet` runs a TemporalPatch after each of its layers. options: as ComfyUI's transformer_options."""
+    """Context manager: inside it, every call of `unet` runs the
+    modules of a TemporalPatch, each after its layer.
+
+    options: as ComfyUI's transformer_options.
+    """
     patches = PatchSet([weighted])
 
     def after(place: Place):
@@ -41,7 +46,9 @@ def moving(unet: nn.Module, weighted: WeightedPatch, options: Mapping[str, Any])
 
 
 def _layer(unet: Any, place: Place) -> nn.Module:
-    """The last module of a layer: its transformer, or its ResNet block where the UNet's block has no attention."""
+    """Return the last module of a layer: its transformer, or its
+    ResNet block if the UNet's block has no attention.
+    """
     side, index, layer = place
     block = unet.mid_block if side == "mid" else {"down": unet.down_blocks, "up": unet.up_blocks}[side][index]
     return (getattr(block, "attentions", None) or block.resnets)[layer]

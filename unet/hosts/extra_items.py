@@ -1,7 +1,8 @@
-"""Extra batch items of a UNet call: a reference, or frames of another clip, whose hidden states the frames attend to.
+"""Extra batch items of a UNet call: a reference, or frames of another
+clip, whose hidden states the frames attend to.
 
-Appended at the end of each chunk, so frame indices stay valid. Other nodes' patches skip them; they are removed from the output.
-Imports nothing from ComfyUI: patchers and executors are arguments.
+They are appended at the end of each chunk, so frame indices stay valid. Other nodes' patches skip them, and
+they are removed from the output. Imports nothing from ComfyUI: patchers and executors are arguments.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from torch import Tensor
 from ...errors import CombinationError
 
 KEY = "sk_portrait_extra_rows"  # in transformer_options: the Layout of a call with extra items
-SEEN = "sk_portrait_rows_seen"  # in transformer_options: frames per chunk -> items per chunk
-TILING = "HyperTile"  # in the qualified names of that node's patches
+SEEN = "sk_portrait_rows_seen"  # in transformer_options: function from frames per chunk to items per chunk
+TILING = "HyperTile"  # part of the qualified names of that node's patches
 DIFFUSION_MODEL = "diffusion_model"  # WrappersMP.DIFFUSION_MODEL: wrappers of one UNet call
 
 
 class Layout(NamedTuple):
-    """Each chunk of a batch holds `frames` frames, then `extra[chunk]` extra items."""
+    """Layout of a batch: each chunk holds `frames` frames, followed by `extra[chunk]` extra items."""
 
     frames: int
     extra: tuple[int, ...]
@@ -38,8 +39,11 @@ class Layout(NamedTuple):
 
 
 class ExtraItems(NamedTuple):
-    """Extra items in the order of the chunks: latents (R, 4, h, w) in the UNet's own scale, timesteps (R,), context (R, t, D). `extra`
-    is their number per chunk."""
+    """Extra items in the order of the chunks: latents (R, 4, h, w) in the UNet's
+    own scale, timesteps (R,), context (R, t, D).
+
+    extra: number of extra items per chunk.
+    """
 
     extra: tuple[int, ...]
     latents: Tensor
@@ -62,7 +66,7 @@ def on_frames(act: Callable[[Tensor], Tensor], h: Tensor, options: Mapping[str, 
 
 
 def frames_of(h: Tensor, options: Mapping[str, Any]) -> Tensor:
-    """The frames without the extra items."""
+    """Return the items of h that are frames, without the extra items."""
     layout = layout_of(options)
     return h if layout is None else layout.split(h)[0]
 
@@ -78,10 +82,10 @@ def run(
     options: Mapping[str, Any],
     **others,
 ) -> Tensor:
-    """One UNet call with extra items; the arguments are those of a DIFFUSION_MODEL wrapper.
+    """Run one UNet call with extra items: x (chunks x frames, 4, h, w) -> the result for these frames.
 
-    x (chunks x frames, 4, h, w) -> the result for these frames. ControlNets do not act on the extra items. Raises CombinationError if
-    HyperTile is active.
+    The arguments are those of a DIFFUSION_MODEL wrapper. ControlNets do not act on the extra items. Raises
+    CombinationError if HyperTile is active.
     """
     if any(
         TILING in getattr(patch, "__qualname__", "")
@@ -101,7 +105,7 @@ def run(
         residual = residual.expand(len(x), *residual.shape[1:])
         return layout.join(residual, residual.new_zeros(sum(items.extra), *residual.shape[1:]))
 
-    # ComfyUI pops used entries off these lists, so every call gets its own.
+    # ComfyUI removes used entries from these lists, so every call gets its own.
     controls = control and {
         side: [padded(residual) for residual in residuals] for side, residuals in control.items()
     }
@@ -112,15 +116,15 @@ def run(
 
 
 def one_each(frames: int) -> int:
-    """Items of a chunk with one extra item."""
+    """Items per chunk if each chunk has one extra item."""
     return frames + 1
 
 
 def attach(patcher: Any, wrapper: Callable, system: str, seen: Callable[[int], int] = one_each) -> None:
-    """Register `wrapper`, which calls `run`, in a freshly cloned MODEL.
+    """Register `wrapper`, which calls `run`, on a freshly cloned MODEL.
 
-    system: name of the system, for errors; seen: frames per chunk -> items per chunk, for ComfyUI's memory estimate.
-    Raises CombinationError if an earlier node adds extra items too.
+    system: name of the system, for errors; seen: function from frames per chunk to items per chunk, for
+    ComfyUI's memory estimate. Raises CombinationError if an earlier node adds extra items too.
     """
     if earlier := system_of(patcher):
         raise CombinationError(
@@ -133,7 +137,7 @@ def attach(patcher: Any, wrapper: Callable, system: str, seen: Callable[[int], i
 
 
 def items_seen(options: Mapping[str, Any], frames: int) -> int:
-    """Items per chunk, extra ones included, on a MODEL with these transformer_options."""
+    """Items per chunk, including extra items, for a MODEL with these transformer_options."""
     return options.get(SEEN, int)(frames)
 
 

@@ -1,7 +1,9 @@
-"""AnimateDiff's temporal modules (arXiv 2307.04725; paper section 3.5): frames attend to each other at every cell of the picture.
+"""AnimateDiff's temporal modules (arXiv 2307.04725; paper section
+3.5): every latent pixel attends over the frames.
 
-Parameters carry diffusers' MotionAdapter names, as the published hm*_animatediff files do; files in AnimateDiff's own names are
-renamed by one table. Axis letters: b chunks of the UNet batch (cond, uncond), f frames, c channels, h w cells.
+Parameters carry diffusers' MotionAdapter names, as the official hm*_animatediff files do. Files in
+AnimateDiff's own names are renamed by one table. Axis letters: b chunks of the UNet batch (cond, uncond), f
+frames, c channels, h w feature pixels.
 """
 
 from __future__ import annotations
@@ -35,7 +37,10 @@ TABLE_LENGTH = 32  # of AnimateDiff v2 and later; v1 files say 24 themselves
 
 
 class TemporalBlock(nn.Module):
-    """Two self attentions over the frames and a feed-forward, each with norm and residual; the position joins after the norm."""
+    """Two self-attentions over the frames and a feed-forward, each with norm and residual.
+
+    The positional table is added after the norm.
+    """
 
     def __init__(self, dim: int, table_length: int, operations=nn):
         super().__init__()
@@ -56,10 +61,12 @@ class TemporalBlock(nn.Module):
 
 
 class TemporalTransformer(nn.Module):
-    """One motion module: x + proj_out(block(proj_in(norm(x)))), every cell of the picture a sequence of frames.
+    """One motion module: x + proj_out(block(proj_in(norm(x)))).
 
-    `norm_over_frames` takes the statistics of the group norm over all frames together, as diffusers does and the published
-    modules were tuned; AnimateDiff's own code takes them frame by frame.
+    Each feature pixel is one sequence over the frames.
+
+    norm_over_frames: True = group-norm statistics over all frames together, as in diffusers, with which the
+    official modules were fine-tuned; False = per frame, as in AnimateDiff's own code.
     """
 
     norm_over_frames = True
@@ -73,13 +80,16 @@ class TemporalTransformer(nn.Module):
 
     @property
     def longest(self) -> int:
-        """Most frames that the positional table holds."""
+        """Number of frames in the positional table."""
         block = self.transformer_blocks[0]
         assert isinstance(block, TemporalBlock)
         return block.pos_embed.trained_length
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        """x (b f, c, h, w) with f = frames -> the same shape. Raises SettingError for more frames than the table holds."""
+        """x (b f, c, h, w) with f = frames -> the same shape.
+
+        Raises SettingError for more frames than the table holds.
+        """
         require_frames(frames, self.longest)
         height = x.shape[-2]
         if self.norm_over_frames:
@@ -100,7 +110,9 @@ class _Block(nn.Module):
 
 
 class AnimateDiff(nn.Module):
-    """All temporal modules of one file: one after every layer of the UNet, and one inside its middle block in some files (v2)."""
+    """All temporal modules of one file: one after every layer of the UNet; some
+    files (v2) also have one inside the middle block.
+    """
 
     def __init__(
         self,
@@ -110,7 +122,9 @@ class AnimateDiff(nn.Module):
         table_length: int = TABLE_LENGTH,
         operations=nn,
     ):
-        """down, up: widths of the UNet's blocks in its order; mid: width of the middle block, None = no module there."""
+        """down, up: channels of the UNet's blocks in the UNet's order; mid:
+        channels of the middle block, None = no module there.
+        """
         super().__init__()
 
         def block(width: int, layers: int) -> _Block:
@@ -126,12 +140,15 @@ class AnimateDiff(nn.Module):
         return min(module.longest for module in self.modules() if isinstance(module, TemporalTransformer))
 
     def norm_each_frame(self) -> None:
-        """Take the group norms frame by frame: for files in AnimateDiff's own names."""
+        """Compute group-norm statistics per frame, for files in AnimateDiff's own names."""
         for module in self.sites().values():
             module.norm_over_frames = False
 
     def sites(self) -> dict[tuple[str, int, int], TemporalTransformer]:
-        """Modules by place, ("down" or "up", block, layer) or ("mid", 0, 0): each acts right after that layer of the UNet."""
+        """Modules by place, ("down" or "up", block, layer) or ("mid", 0, 0).
+
+        Each acts right after that layer of the UNet.
+        """
         groups = {
             "down": self.down_blocks,
             "mid": [self.mid_block] if self.mid_block else [],
@@ -151,9 +168,11 @@ def in_own_names(state: Mapping[str, Tensor]) -> bool:
 
 
 def diffusers_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of temporal modules in diffusers' names; missing positional tables (some files leave them out) are made.
+    """Rename a state dict of temporal modules to diffusers' names.
 
-    Raises ModelFileError for two different tables in one module, which diffusers' names cannot hold.
+    Positional tables that a file leaves out are computed.
+
+    Raises ModelFileError if the two tables of one module differ, because diffusers' names hold only one.
     """
     renamed: dict[str, Tensor] = {}
     for key, tensor in state.items():
@@ -173,7 +192,7 @@ def diffusers_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def require_frames(frames: int, longest: int) -> None:
-    """Raise SettingError where a window is longer than a motion module's positional table."""
+    """Raise SettingError if a window has more frames than a motion module's positional table."""
     if frames > longest:
         raise SettingError(
             f"This motion module reaches {longest} frames, the window has {frames}: set a shorter window.",

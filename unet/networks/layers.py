@@ -1,7 +1,8 @@
-"""The small parts that every HelloMeme network is made of.
+"""Small layers that the HelloMeme networks share.
 
-Names of parameters are those of the official checkpoints. Every layer takes `operations`: torch.nn, or ComfyUI's class of the
-same layers (comfy.ops.manual_cast), so that ComfyUI can keep weights in one dtype or device and compute in another.
+Parameter names are those of the official checkpoints. Every layer takes `operations`: torch.nn,
+or ComfyUI's class of the same layers (comfy.ops.manual_cast), so that ComfyUI can store weights
+in one dtype or device and compute in another.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-HEADS = 8  # of every published attention
+HEADS = 8  # attention heads of every official network
 
 
 def sinusoid(positions: Tensor, frequencies: Tensor) -> tuple[Tensor, Tensor]:
-    """sin and cos of positions (...) x frequencies (k) -> two (..., k), float32."""
+    """Return sin and cos of positions (...) x frequencies (k), each (..., k), float32."""
     angle = positions.float()[..., None] * frequencies
     return angle.sin(), angle.cos()
 
@@ -28,10 +29,11 @@ def _interleaved(positions: Tensor, dim: int) -> Tensor:
 
 
 class SinusoidalTable(nn.Module):
-    """Interleaved table of v1-v4 (`pe` (1, L, C) in the checkpoint): pe[p, 2i] = sin(p w_i), pe[p, 2i+1] = cos(p w_i).
+    """Interleaved table of v1-v4 (`pe` (1, L, C) in the checkpoint):
+    pe[p, 2i] = sin(p w_i), pe[p, 2i+1] = cos(p w_i).
 
-    The networks were trained with the L positions of the checkpoint. Beyond them the same formula goes on: an extrapolation, and
-    the official code stops there.
+    The networks were trained with the L positions of the checkpoint. Longer inputs extend the table by the
+    same formula (extrapolation); the official code supports only L positions.
     """
 
     pe: Tensor
@@ -45,7 +47,7 @@ class SinusoidalTable(nn.Module):
         return self.pe.shape[1]
 
     def forward(self, length: int, like: Tensor) -> Tensor:
-        """The first `length` rows (length, C) in the dtype and device of `like`."""
+        """Return the first `length` positions (length, C) in the dtype and device of `like`."""
         table = self.pe[0, :length].to(like)
         if length > self.trained_length:
             beyond = torch.arange(self.trained_length, length, device=like.device)
@@ -60,19 +62,24 @@ def _linear_table(length: int, dim: int, device: torch.device, dtype: torch.dtyp
 
 
 class LinearTable(nn.Module):
-    """Table of v5 in halves, [sin(p w_k) | cos(p w_k)]: any length, no tensor in the checkpoint, made once per size."""
+    """Positional table of v5 in halves, [sin(p w_k) | cos(p w_k)].
+
+    It supports any length, is not in the checkpoint, and is cached per size.
+    """
 
     def __init__(self, dim: int):
         super().__init__()
         self.dim = dim
 
     def forward(self, length: int, like: Tensor) -> Tensor:
-        """The first `length` rows (length, C) in the dtype and device of `like`."""
+        """Return the first `length` positions (length, C) in the dtype and device of `like`."""
         return _linear_table(length, self.dim, like.device, like.dtype)
 
 
 def timestep_embedding(values: Tensor, dim: int) -> Tensor:
-    """values (...) -> (..., dim): [cos(x f_k) | sin(x f_k)], f_k = 10000^(-2k/dim), float32; x may be fractional or negative."""
+    """values (...) -> (..., dim): [cos(x f_k) | sin(x f_k)], f_k =
+    10000^(-2k/dim), float32; x may be fractional or negative.
+    """
     frequencies = torch.exp(torch.arange(dim // 2, device=values.device) * (-math.log(10000.0) / (dim // 2)))
     sin, cos = sinusoid(values, frequencies)
     return torch.cat([cos, sin], dim=-1)
@@ -91,7 +98,7 @@ class TimestepMLP(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention: to_q, to_k, to_v without bias, to_out.0 with; no norm and no residual of its own."""
+    """Multi-head attention: to_q, to_k and to_v without bias, to_out.0 with bias; no norm and no residual."""
 
     def __init__(self, dim: int, context_dim: int | None = None, heads: int = HEADS, operations=nn):
         super().__init__()
@@ -106,11 +113,11 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)  # (..., n, heads d) -> (..., heads, n, d)
 
     def keys_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
-        """context (..., m, c) -> K and V, each (..., heads, m, d)."""
+        """Project context (..., m, c) to K and V, each (..., heads, m, d)."""
         return self._split(self.to_k(context)), self._split(self.to_v(context))
 
     def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """x (..., n, C), attending to `keys_values`, by default its own -> (..., n, C)."""
+        """Attend from x (..., n, C) to `keys_values`, None = those of x -> (..., n, C)."""
         keys, values = keys_values or self.keys_values(x)
         queries = self._split(self.to_q(x))
         lead = queries.shape[:-3]
@@ -130,7 +137,9 @@ class GEGLU(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """`net.0` GEGLU to `inner` channels, `net.2` back (net.1 is the dropout of training)."""
+    """Feed-forward: `net.0` is a GEGLU to `inner` channels, `net.2`
+    projects back (net.1 is the dropout of training).
+    """
 
     def __init__(self, dim: int, inner: int, operations=nn):
         super().__init__()
@@ -145,12 +154,12 @@ class FeedForward(nn.Module):
 def conv3x3(
     in_channels: int, out_channels: int, stride: int = 1, bias: bool = True, operations=nn
 ) -> nn.Module:
-    """The 3x3 convolution with padding 1 that the networks use everywhere."""
+    """The 3x3 convolution with padding 1 that the networks use."""
     return operations.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=bias)
 
 
 class ResidualDown(nn.Module):
-    """ResNet basic block that halves the picture: instance norm without weights, SiLU on the short cut."""
+    """ResNet basic block with stride 2: instance norm without weights, SiLU on the shortcut."""
 
     def __init__(self, in_channels: int, out_channels: int, operations=nn):
         super().__init__()
