@@ -1,7 +1,8 @@
-"""Spatial Knitting attention (HelloMeme, arXiv 2410.22901, section 3.1, Fig. 2 and 3): along every row, then along every column.
+"""Spatial Knitting attention (HelloMeme, arXiv 2410.22901, section 3.1, Fig. 2 and 3): attention along every
+row of the feature map, then along every column.
 
-Axis letters: B rows of the UNet batch, R references (one for each chunk of the batch), C channels, H W cells, h heads, d channels of a
-head.
+Axis letters: B items of the UNet batch, R references (one per chunk of the batch), C channels, H W feature
+pixels, h heads, d channels per head.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ KeysValues = tuple[Tensor, Tensor]
 
 
 class ReferenceKV(NamedTuple):
-    """The reference half of both passes. It is the same for every step and frame, so it is projected once per run.
+    """Keys and values of the reference for both passes.
 
-    A target that is a part of the picture attends to whole lines of the reference: `places` are then the positions (R, 1, n, C) of its
-    cells in the whole picture's rows and columns. None: the target is the whole picture.
+    They are equal for every step and frame, so they are projected once per run.
+
+    A target that shows a part of the picture attends to whole rows and columns of the reference. `places`
+    then holds the positional tables (R, 1, n, C) of the target's feature pixels in the whole picture's rows
+    and columns. None: the target is the whole picture.
     """
 
     rows: KeysValues  # each (R, H, h, W, d)
@@ -32,8 +36,10 @@ class ReferenceKV(NamedTuple):
 
 
 def _beside(own: KeysValues, reference: KeysValues) -> KeysValues:
-    """Keys and values (B, lines, h, n, d) of the line itself, followed by those of the reference of each row: R equal parts have one
-    each."""
+    """Concatenate the keys and values (B, lines, h, n, d) of each line with those of its reference along n.
+
+    The batch holds R equal parts, one per reference.
+    """
 
     def beside(own: Tensor, reference: Tensor) -> Tensor:
         parts = own.unflatten(0, (len(reference), -1))
@@ -46,7 +52,10 @@ def _beside(own: KeysValues, reference: KeysValues) -> KeysValues:
 
 
 class SKAttention(nn.Module):
-    """Mixin of the SK attention modules: `line_attentions` (row, column), one `norm` and one positional `table` for both."""
+    """Base of the SK attention modules.
+
+    Subclasses define `line_attentions` (row, column) and one `norm` and one positional `table` for both.
+    """
 
     norm: nn.Module
     table: nn.Module
@@ -56,8 +65,11 @@ class SKAttention(nn.Module):
         raise NotImplementedError
 
     def attend(self, x: Tensor, reference: ReferenceKV | None = None) -> Tensor:
-        """x (B, C, H, W) -> (B, C, H, W). With a reference, every line is continued by the reference's same line;
-        queries come from x alone: the reference half of the official result is thrown away, so it is not computed."""
+        """Attend along rows, then along columns: x (B, C, H, W) -> (B, C, H, W).
+
+        With a reference, every line of x also attends to the same line of the reference. Queries come from x
+        alone: the official code discards the reference half of the result, so it is not computed here.
+        """
         row_attention, column_attention = self.line_attentions()
         x = rearrange(x, "b c h w -> b h w c")
         places = reference and reference.places
@@ -69,7 +81,7 @@ class SKAttention(nn.Module):
     def _along(
         self, x: Tensor, attention: Attention, reference: KeysValues | None, places: Tensor | None
     ) -> Tensor:
-        """One attention along the last-but-one axis of x (B, lines, n, C)."""
+        """Run one attention along the second to last axis of x (B, lines, n, C)."""
         own = (
             self.table(x.shape[-2], x)
             if places is None
@@ -82,12 +94,15 @@ class SKAttention(nn.Module):
         return attention(x, keys_values)
 
     def project(self, reference: Tensor) -> ReferenceKV:
-        """reference (R, C, H, W) -> its keys and values at the positions after the target's."""
+        """Project the reference (R, C, H, W) to keys and values. Its positions follow those of the target."""
         lines = (rearrange(reference, "r c h w -> r h w c"), rearrange(reference, "r c h w -> r w h c"))
         return ReferenceKV(*(self._project_lines(x, a) for x, a in zip(lines, self.line_attentions())))
 
     def of_parts(self, reference_kv: ReferenceKV, parts: Sequence[Area], like: Tensor) -> ReferenceKV:
-        """What targets that are parts of the picture attend to: the whole lines that cross them. Each of R references has its part."""
+        """Select the reference lines that targets which show a part of the picture attend to.
+
+        parts: one per reference.
+        """
 
         def lines(keys_values: KeysValues, starts: Sequence[int], count: int) -> KeysValues:
             keys, values = (
@@ -118,7 +133,9 @@ class SKAttention(nn.Module):
 
 
 class SKReferenceAttention(SKAttention):
-    """Reference attention of v1-v4 (and, with a LinearTable, of v5): h + proj(SK attention of h beside the reference)."""
+    """Reference attention of v1-v4 (and, with a LinearTable, of v5): h
+    + proj(SK attention of h with the reference).
+    """
 
     def __init__(self, dim: int, table_length: int = 128, operations=nn):
         super().__init__()
@@ -139,12 +156,18 @@ class SKReferenceAttention(SKAttention):
         return self.attn1, self.attn2
 
     def forward(self, h: Tensor, reference: ReferenceKV) -> Tensor:
-        """h (B, C, H, W), reference from `project`: its k-th row serves the k-th of R equal parts of h -> (B, C, H, W)."""
+        """h (B, C, H, W) -> (B, C, H, W).
+
+        reference: from `project`; its entry k belongs to part k of R equal parts of h.
+        """
         return self.proj(self.attend(h, reference)).add_(h)
 
 
 class SKReferenceAttentionV5(SKReferenceAttention):
-    """v5: positional table in halves. The published column table is 2W long, right only where H = W; here it is 2H."""
+    """Reference attention of v5, with the positional table in halves.
+
+    The official column table is 2W long, which is right only if H = W; here it is 2H long.
+    """
 
     def __init__(self, dim: int, embedding_dim: int = 1280, operations=nn):
         nn.Module.__init__(self)
@@ -152,7 +175,7 @@ class SKReferenceAttentionV5(SKReferenceAttention):
         self.linear_table = LinearTable(dim)
         self.time_emb_proj = operations.Linear(
             embedding_dim, dim
-        )  # in the checkpoint; the published forward never uses it
+        )  # in the checkpoint; the official forward never uses it
 
     @property
     def table(self) -> nn.Module:
@@ -160,7 +183,10 @@ class SKReferenceAttentionV5(SKReferenceAttention):
 
 
 class STKAttention(SKAttention):
-    """v5's building block: conv_in, SK attention, proj, with or without the residual. Published as STKAttentionV5."""
+    """Building block of v5: conv_in, SK attention, proj, with or without the residual.
+
+    Officially named STKAttentionV5.
+    """
 
     def __init__(self, dim: int, mid: int | None = None, operations=nn):
         super().__init__()
@@ -185,7 +211,10 @@ class STKAttention(SKAttention):
 
 
 class STKReferenceModule(nn.Module):
-    """v5b, v5c: the reference first attends to itself. That part depends on the reference alone, so `project` holds it."""
+    """Reference module of v5b and v5c, in which the reference first attends to itself.
+
+    That step depends on the reference alone, so `project` includes it.
+    """
 
     def __init__(self, dim: int, operations=nn):
         super().__init__()
@@ -193,7 +222,7 @@ class STKReferenceModule(nn.Module):
         self.attn = STKAttention(dim, operations=operations)
 
     def project(self, reference: Tensor) -> ReferenceKV:
-        """reference (R, C, H, W) -> keys and values of the self-attended reference."""
+        """Project the reference (R, C, H, W), after self-attention, to keys and values."""
         return self.attn.project(self.attn_ref(reference, residual=False))
 
     def of_parts(self, reference_kv: ReferenceKV, parts: Sequence[Area], like: Tensor) -> ReferenceKV:
@@ -201,21 +230,29 @@ class STKReferenceModule(nn.Module):
         return self.attn.of_parts(reference_kv, parts, like)
 
     def forward(self, h: Tensor, reference: ReferenceKV) -> Tensor:
-        """h (B, C, H, W), reference from `project`: its k-th row serves the k-th of R equal parts of h -> (B, C, H, W)."""
+        """h (B, C, H, W) -> (B, C, H, W).
+
+        reference: from `project`; its entry k belongs to part k of R equal parts of h.
+        """
         return self.attn(h, reference)
 
 
 def attend_tokens(
     x: Tensor, attention: Attention, norm: nn.Module, table: nn.Module, tokens: KeysValues
 ) -> Tensor:
-    """x (B, lines, n, C) + its position in the line, attending to the tokens of its picture, K and V (B, h, m, d).
-    The tokens are the same for every line, so all lines of a picture are one sequence."""
+    """Add the positional table to x (B, lines, n, C) and attend to
+    K and V (B, h, m, d) of the picture's tokens.
+
+    All lines of a picture attend to the same tokens, so they are processed as one sequence.
+    """
     queries = norm(x + table(x.shape[-2], x))
     return attention(queries.flatten(1, 2), tokens).unflatten(1, x.shape[1:3])
 
 
 class SKCrossAttention(nn.Module):
-    """Block of the v1-v3 drive encoders: halve the picture, then let rows and columns attend to the expression tokens."""
+    """Block of the v1-v3 drive encoders: halves the picture, then
+    rows and columns attend to the expression tokens.
+    """
 
     def __init__(
         self,
@@ -238,7 +275,9 @@ class SKCrossAttention(nn.Module):
         self.proj = conv3x3(dim, dim, operations=operations)
 
     def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
-        """x (B, C', H, W), tokens (B, m, D) -> (B, C, H/2, W/2): the emitted feature and the next block's input."""
+        """x (B, C', H, W), tokens (B, m, D) -> (B, C, H/2, W/2), which is both
+        the output feature and the next block's input.
+        """
         tokens = tokens + self.pos_embed_hidden(tokens.shape[-2], tokens)
         x = rearrange(self.conv(x), "b c h w -> b h w c")
         x = attend_tokens(x, self.attn1, self.norm1, self.pos_embed, self.attn1.keys_values(tokens))
@@ -248,8 +287,12 @@ class SKCrossAttention(nn.Module):
 
 
 class STKCrossAttention(nn.Module):
-    """Block of the v4 and v5 base encoders: as SKCrossAttention at one resolution, with one norm used three times.
-    v4 has sinusoidal tables in the checkpoint (`table_lengths`), v5 tables in halves (None)."""
+    """Block of the v4 and v5 base encoders: as SKCrossAttention, at one
+    resolution and with one norm used three times.
+
+    table_lengths: lengths of v4's sinusoidal tables in the checkpoint
+    (picture, tokens); None = v5's tables in halves.
+    """
 
     def __init__(
         self,

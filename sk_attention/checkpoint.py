@@ -1,4 +1,6 @@
-"""Loads a official file: recognises it by its keys, builds the network from its shapes, insists on every tensor."""
+"""Loads an official file: recognises it by its keys, builds the
+network from its shapes, and requires every tensor.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,11 @@ from .published_files import PARTS, CheckpointError, Part, Shapes
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A network and its kind. `versions` is narrowed by the file's official name where its keys fit more than one."""
+    """A loaded network and the official part that it is.
+
+    versions: the part's versions, narrowed by the official repository name in
+    the file's path if the keys fit more than one.
+    """
 
     module: nn.Module
     part: Part
@@ -30,7 +36,7 @@ class Loaded:
 
 
 def read(path: str | os.PathLike) -> dict[str, Tensor]:
-    """The state dict of a .safetensors file or of a pickled one (weights only), on the CPU."""
+    """Read the state dict of a .safetensors or pickled file (weights only) to the CPU."""
     if str(path).endswith(".safetensors"):
         from safetensors.torch import load_file
 
@@ -39,9 +45,10 @@ def read(path: str | os.PathLike) -> dict[str, Tensor]:
 
 
 def load(state: Mapping[str, Tensor], file: str, operations=nn, dtype: torch.dtype | None = None) -> Loaded:
-    """The network of a published state dict; AnimateDiff's own names count as published.
+    """Build the network of an official state dict; AnimateDiff's own names are accepted too.
 
-    Raises CheckpointError: no official file has such keys (the message names the nearest), or a tensor is missing, foreign or misshapen.
+    Raises CheckpointError if no official file has such keys (the message names the nearest one), or if a
+    tensor is missing, foreign or misshapen.
     """
     animatediffs_names = in_own_names(state)
     if animatediffs_names:
@@ -59,7 +66,10 @@ def load(state: Mapping[str, Tensor], file: str, operations=nn, dtype: torch.dty
 
 
 def recognise(shapes: Shapes, file: str) -> Part:
-    """The official part that has such keys. Raises CheckpointError that names the nearest one and quotes the keys that decided."""
+    """Return the official part that has these keys.
+
+    Raises CheckpointError that names the nearest part and the missing and foreign keys.
+    """
     for part in PARTS:
         if part.matches(shapes):
             return part
@@ -78,13 +88,15 @@ def recognise(shapes: Shapes, file: str) -> Part:
 
 @cache
 def published_names(part: Part) -> frozenset[str]:
-    """Names of the tensors of a part, from the network itself at its official sizes."""
+    """Names of the tensors of a part, read from its network built at the official sizes."""
     with torch.device("meta"):
         return frozenset(part.build(part.published).state_dict())
 
 
 def _narrowed(part: Part, file: str) -> tuple[str, ...]:
-    """The versions whose official repository stands in the file's path, or all of the part's."""
+    """Return the versions whose official repository is in the file's
+    path; all versions of the part if there is none.
+    """
     words = set(re.split(r"[^A-Za-z0-9_]", file))
     named = tuple(name for name, repository in part.repositories.items() if repository in words)
     return named or part.versions

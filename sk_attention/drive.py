@@ -1,6 +1,7 @@
-"""HMControlNet, every version: head-pose picture and expression -> features that are added at the block boundaries (section 3.3).
+"""Drive features of HMControlNet, every version: encodes head-pose pictures and expression, and adds the
+features at the block boundaries (section 3.3).
 
-Axis letters: F frames (each is independent), n expression tokens, D token width.
+Axis letters: F frames (encoded independently), n expression tokens, D token width.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ EMPTY = -1.0  # of a head-pose picture without a box
 
 @dataclass(frozen=True)
 class Expression:
-    """What the face does, in one of the two official kinds; the other is None.
+    """Facial expression of F frames, in one of the two official kinds; the fields of the other kind are None.
 
     coefficients: (F, 51) in the order of the networks, 0..1, together with
     patches:      (F, 3, 1024) CLIP embeddings of left eye, right eye, mouth
@@ -38,7 +39,7 @@ class Expression:
 
     @classmethod
     def without_patches(cls, coefficients: Tensor) -> "Expression":
-        """Coefficients (F, 51) beside patches that say nothing."""
+        """Create an expression from coefficients (F, 51) with zero eye and mouth embeddings."""
         return cls(coefficients, coefficients.new_zeros(len(coefficients), 3, 1024))
 
     @property
@@ -53,7 +54,7 @@ class Expression:
         )
 
     def empty(self, null_motion: Tensor | None = None) -> "Expression":
-        """One frame of the same kind that says nothing: zeros, or `null_motion` (1, 548)."""
+        """Return one empty frame of the same kind: zeros, or `null_motion` (1, 548)."""
         zeros = Expression(
             *(
                 None if t is None else torch.zeros_like(t[:1])
@@ -65,12 +66,12 @@ class Expression:
 
 @dataclass(frozen=True)
 class Drive:
-    """Drive features of a clip.
+    """Drive features of a clip of F frames.
 
     features: block boundary -> (F, C, h, w)
-    null:     block boundary -> (1 or F, C, h, w), of the empty picture and expression; one row serves every frame
+    null:     block boundary -> (1 or F, C, h, w), of the empty picture and expression; 1 serves every frame
     versions: of the encoder
-    size:     (height, width) of the latent that the head-pose pictures were drawn for, None where that is not known
+    size:     (height, width) of the latent that the head-pose pictures were drawn for, None if unknown
     """
 
     features: Mapping[str, Tensor]
@@ -83,7 +84,9 @@ class Drive:
 
 
 class DrivePatch:
-    """Adds the drive of each row's own frame; items of the uncond side get the null."""
+    """Patch that adds to each batch item the drive features of its frame;
+    items of the uncond side get the null features.
+    """
 
     order = DRIVE
 
@@ -91,10 +94,14 @@ class DrivePatch:
         self.sites = drive.features.keys()
         self.drive = drive
         self._features, self._null = FeatureCache(drive.features), FeatureCache(drive.null)
-        self._looked = False  # at what is sampled, in this run
+        self._looked = False  # whether the sizes were checked in this run
 
     def prepare(self, rows: Rows, target: TargetDevice) -> tuple[Mapping[str, Tensor], ...]:
-        """For each chunk, block boundary -> (chunk or 1, C, h, w). Raises FrameCountError, or SizeError for a picture of another shape."""
+        """Return for each chunk {block boundary: (chunk or 1, C, h, w)}.
+
+        Raises FrameCountError if drive and clip differ in length, and SizeError
+        if the drive was made for another aspect ratio.
+        """
         if len(self.drive) > 1:
             rows.require_clip(len(self.drive), "drive")
         if not self._looked:
@@ -113,13 +120,15 @@ class DrivePatch:
     def __call__(
         self, boundary: str, h: Tensor, prepared: tuple[Mapping[str, Tensor], ...], call: Call
     ) -> Tensor:
-        """h (B, C, H, W) -> h with the drive added in place; resized where another node has resized h inside of the UNet.
+        """Add the drive to h (B, C, H, W) in place.
 
-        Raises ModelError for the drive of an encoder that was made for a UNet of another width.
+        It is resized if another node has resized h inside the UNet.
+
+        Raises ModelError if the encoder was made for a UNet with another number of channels.
         """
         chunks = h.unflatten(
             0, (len(prepared), -1)
-        )  # not a slice of h: torch.compile (2.11) loses what is added to one, silently
+        )  # not a slice of h: torch.compile (2.11) silently loses additions to a slice
         for k, added in enumerate(prepared):
             if (width := added[boundary].shape[1]) != h.shape[1]:
                 raise ModelError(
@@ -130,7 +139,7 @@ class DrivePatch:
         return h
 
     def _of(self, side: int) -> Tensor:
-        """Features of one boundary, for cond or uncond."""
+        """Features of one boundary for cond or uncond."""
         return next(iter((self.drive.null if side == UNCOND else self.drive.features).values()))
 
     def _look(self, rows: Rows) -> None:
@@ -142,7 +151,7 @@ class DrivePatch:
             log.warning("The drive is a still of one frame: it drives every picture of the batch.")
 
     def release(self) -> None:
-        """End of a run."""
+        """Free what was kept for a run."""
         self._features.release()
         self._null.release()
         self._looked = False
@@ -159,12 +168,16 @@ def encode(
     place: Callable[[Tensor], Tensor] = lambda feature: feature,
     tick: Callable[[int], None] = lambda done: None,
 ) -> Drive:
-    """The drive of a clip, `batch` frames at a time.
+    """Encode the drive of a clip, `batch` frames at a time.
 
-    pictures: (F, 3, H, W), RGB in the encoder's -1..1, or in what it takes them from, where black is `empty`; place: brings a feature
-    to where it is kept; tick: called with the frames done.
-    The null (the uncond half of guidance) is the empty picture with zero coefficients and patches, run through the networks;
-    of face motion it is zero from v3 on and `null_motion` (1, 548), what the motion net sees in a black crop, in v1 and v2.
+    pictures: (F, 3, H, W), RGB, -1..1, or another range that the encoder accepts, in which black is `empty`
+    null_motion: (1, 548), face motion that the motion network returns for a black crop: the null of v1 and
+      v2; None = zeros (v3 on)
+    place: moves a feature to the device where it is kept
+    tick: called with the number of frames done
+
+    The null (for the uncond side of guidance) is the encoder's output for the empty picture with zero
+    coefficients and patches.
     """
     null = encoder(torch.full_like(pictures[:1], empty), expression.empty(null_motion))
     null = {boundary: place(feature) for boundary, feature in null.items()}

@@ -1,6 +1,7 @@
-"""The drive encoders, every version: head-pose picture and expression -> features at the block boundaries (section 3.3).
+"""The drive encoders, every version: head-pose picture and expression ->
+features at the block boundaries (section 3.3).
 
-Axis letters: F frames (each is independent), n expression tokens, D token width.
+Axis letters: F frames (encoded independently), n expression tokens, D token width.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ SMALLEST = 64  # pixels that become one cell of the smallest feature
 
 
 class SKDriveEncoder(nn.Module):
-    """v1, v2, v3: a chain of cross-attending blocks, each of which emits the feature of one block boundary.
+    """Drive encoder of v1, v2 and v3: a chain of cross-attention blocks, each of
+    which outputs the feature of one block boundary.
 
-    widths:   of conv_in and of every block
-    boundaries: of the blocks, in order
-    prescale: the head-pose picture is shrunk by this much first
-    kinds:    the expression kinds that it understands, of "coefficients" and "face_motion"
-    down_taps: widths of v3's two features for the way down
+    widths:     channels of conv_in and of every block
+    boundaries: block boundary of each block, in order
+    prescale:   factor by which the head-pose picture is shrunk first
+    kinds:      supported expression kinds, of "coefficients" and "face_motion"
+    down_taps:  channels of v3's two features for the down path; empty = none
     """
 
     def __init__(
@@ -66,11 +68,15 @@ class SKDriveEncoder(nn.Module):
             self.conv_up1_down1 = operations.Conv2d(widths[3], down_taps[1], 1, bias=False)
 
     def require_size(self, height: int, width: int) -> None:
-        """Raise SizeError for head-pose pictures that the halvings bring down to one cell, which instance norm cannot take."""
+        """Raise SizeError for head-pose pictures that the encoder would reduce to a single feature pixel,
+        which instance norm does not support.
+        """
         _require_cells(height, width)
 
     def tokens(self, expression: Expression, like: Tensor) -> Tensor:
-        """(F, 54, D): 3 patches, then 51 coefficients through the same projection; or (F, 548, D) face motion."""
+        """Return (F, 54, D): 3 patches, then 51 coefficients, through
+        one projection; or (F, 548, D) for face motion.
+        """
         if expression.face_motion is not None:
             return self.emo_proj(_embed(expression.face_motion, FACE_MOTION_SCALE, self.context_dim, like))
         values, patches = expression.spoken
@@ -78,7 +84,7 @@ class SKDriveEncoder(nn.Module):
         return self.exp_proj(torch.cat([self.face_proj(patches.to(like)), coefficients], dim=1))
 
     def forward(self, picture: Tensor, expression: Expression) -> dict[str, Tensor]:
-        """picture (F, 3, H, W), RGB in -1..1, background -1 -> block boundary -> (F, C, h, w)."""
+        """picture (F, 3, H, W), RGB in -1..1, background -1 -> {block boundary: (F, C, h, w)}."""
         x = self.conv_in(_shrink(picture, self.prescale))
         tokens = self.tokens(expression, x)
         features = {}
@@ -92,7 +98,9 @@ class SKDriveEncoder(nn.Module):
 
 
 class SmallUnet(nn.Module):
-    """The trunk of the v4 and v5 base encoders: three halvings with cross attention, then up again with skips."""
+    """Small UNet of the v4 and v5 base encoders: three halvings with cross-attention, then three
+    upsampling steps with skips.
+    """
 
     def __init__(
         self,
@@ -130,7 +138,11 @@ class SmallUnet(nn.Module):
 
 
 class BaseDriveEncoder(nn.Module):
-    """v4, v5: 16 expression tokens, a small UNet, and a projection (another file) of its features to the block boundaries."""
+    """Base drive encoder of v4 and v5: expression tokens (16), a small
+    UNet, and a projection to the block boundaries.
+
+    projection: maps the features to the block boundaries; loaded from another file, None = `base` only.
+    """
 
     kinds = ("coefficients", "face_motion")
 
@@ -160,7 +172,9 @@ class BaseDriveEncoder(nn.Module):
         self.projection = projection
 
     def require_size(self, height: int, width: int) -> None:
-        """Raise SizeError for head-pose pictures whose halvings do not come out even, or end in one cell."""
+        """Raise SizeError for head-pose pictures with sides that are no multiples of 64 px, or that are
+        reduced to one feature pixel.
+        """
         if height % SMALLEST or width % SMALLEST:
             raise SizeError(
                 f"The head-pose pictures are {width}x{height} and this drive encoder takes sides that are multiples of {SMALLEST} px.",
@@ -173,7 +187,7 @@ class BaseDriveEncoder(nn.Module):
         return getattr(self, f"{name}_proj")(mixed)
 
     def tokens(self, expression: Expression, like: Tensor) -> Tensor:
-        """(F, 16, D)."""
+        """Return the expression tokens (F, 16, D)."""
         if expression.face_motion is not None:
             return self._mix("emo", _embed(expression.face_motion, FACE_MOTION_SCALE, self.embedding, like))
         values, patches = expression.spoken
@@ -181,12 +195,12 @@ class BaseDriveEncoder(nn.Module):
         return self._mix("exp", coefficients) + self._mix("face", patches.to(like))
 
     def base(self, picture: Tensor, expression: Expression) -> list[Tensor]:
-        """The features before the projection: feat_0 .. feat_3."""
+        """Return the features before the projection: feat_0 .. feat_3."""
         x = _shrink(picture, 8)
         return self.ctrl_attn(x, self.tokens(expression, x))
 
     def forward(self, picture: Tensor, expression: Expression) -> dict[str, Tensor]:
-        """picture (F, 3, H, W), RGB in -1..1 -> block boundary -> (F, C, h, w)."""
+        """picture (F, 3, H, W), RGB in -1..1 -> {block boundary: (F, C, h, w)}."""
         assert self.projection is not None, "the nodes join a base with its projection"
         return self.projection(self.base(picture, expression))
 
@@ -205,7 +219,7 @@ PROJECTION_MAPS = {
 
 
 class SKProjector(nn.Module):
-    """v5: 3x3 convolution, then self attention by rows and columns at a quarter of the width."""
+    """Projection module of v5: 3x3 convolution, then SK attention with a quarter of the channels."""
 
     def __init__(self, in_channels: int, out_channels: int, mid: int, operations=nn):
         super().__init__()
@@ -217,7 +231,10 @@ class SKProjector(nn.Module):
 
 
 class Projection(nn.Module):
-    """Features of the base net -> block boundaries. `widths`: map name -> (in, out) of v4's plain convolutions, (in, out, mid) of v5's."""
+    """Maps the features of the base network to the block boundaries.
+
+    widths: {map name: channels}, (in, out) for v4's plain convolutions, (in, out, mid) for v5's.
+    """
 
     def __init__(self, widths: Mapping[str, Sequence[int]], operations=nn):
         super().__init__()
@@ -246,5 +263,5 @@ def _shrink(picture: Tensor, factor: int) -> Tensor:
 
 
 def _embed(values: Tensor, scale: float, dim: int, like: Tensor) -> Tensor:
-    """values (F, n) -> (F, n, dim)."""
+    """Embed values (F, n) -> (F, n, dim)."""
     return timestep_embedding(values.to(like.device).float() * scale, dim).to(like)

@@ -1,6 +1,7 @@
-"""The PD-FGC expression encoder (published as FanEncoder in songkey/pd_fgc_motion): a face crop -> 548 numbers.
+"""The PD-FGC expression encoder (officially FanEncoder in songkey/pd_fgc_motion): a face crop -> 548 numbers.
 
-A face-alignment hourglass (FAN, Bulat & Tzimiropoulos 2017) with three small heads. 8.5 M weights: plain torch layers in fp32.
+A face-alignment hourglass (FAN, Bulat & Tzimiropoulos 2017) with three small
+heads: 8.5 M weights, plain torch layers in fp32.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CROP = 224  # pixels a side
-BLACK = -1.0  # of the crop whose code is the null of v1 and v2
+CROP = 224  # pixels per side
+BLACK = -1.0  # value of the crop that gives the null code of v1 and v2
 
 
 class ConvBlock(nn.Module):
-    """Pre-activation block whose three convolutions (1/2, 1/4, 1/4 of the width) are concatenated."""
+    """Pre-activation block that concatenates its three convolutions (1/2, 1/4, 1/4 of the channels)."""
 
     bn1: nn.BatchNorm2d
     bn2: nn.BatchNorm2d
@@ -44,7 +45,10 @@ class ConvBlock(nn.Module):
 
 
 class Hourglass(nn.Module):
-    """Four levels down and up; `b1_*` runs beside each level, `b2_*` before the next, `b3_*` after it."""
+    """Hourglass of four levels.
+
+    `b1_*` is the skip of each level, `b2_*` runs before the next lower level, `b3_*` after it.
+    """
 
     b2_plus_1: ConvBlock
 
@@ -70,7 +74,7 @@ class Hourglass(nn.Module):
 
 
 class FaceAlignmentTrunk(nn.Module):
-    """Crop (F, 3, 224, 224) -> (F, 512)."""
+    """Face-alignment trunk: crop (F, 3, 224, 224) -> (F, 512)."""
 
     def __init__(self):
         super().__init__()
@@ -103,7 +107,7 @@ def _embedding(width: int) -> nn.Sequential:
 
 
 class FanEncoder(nn.Module):
-    """Eye (6), emotion (30) and mouth (512) codes of a face crop; always in evaluation mode."""
+    """Computes eye (6), emotion (30) and mouth (512) codes of a face crop. Created in evaluation mode."""
 
     def __init__(self, operations=nn):
         super().__init__()
@@ -111,7 +115,7 @@ class FanEncoder(nn.Module):
         self.to_mouth, self.mouth_embed = (
             _head(),
             _embedding(500),
-        )  # mouth_embed is published and not part of the code
+        )  # mouth_embed is in the official file and not used for the code
         self.to_eye, self.eye_embed = _head(), _embedding(6)
         self.to_emo, self.emo_embed = _head(), _embedding(30)
         self.eval()
@@ -124,6 +128,6 @@ class FanEncoder(nn.Module):
         )
 
     def null(self) -> Tensor:
-        """(1, 548): the code of a black crop."""
+        """Return the code (1, 548) of a black crop."""
         weight = self.model.fc.weight
         return self(torch.full((1, 3, CROP, CROP), BLACK, device=weight.device, dtype=weight.dtype))

@@ -1,5 +1,8 @@
-"""Two linear maps in a row are one: the output layer of every column pass goes into the convolution behind it, which acts once a cell
-less. The result is the same up to the last bits."""
+"""Fuses the output layer of every column pass into the convolution that follows it: two linear maps become
+one, which saves one layer per feature pixel.
+
+The result differs in the last bits only.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,11 @@ from .attention import SKAttention
 
 
 class FusedConvolution(nn.Module):
-    """proj(to_out(x)). The bias of to_out meets the zeros around the picture, so that what it adds differs at the edges: `edge` draws
-    that picture from ones."""
+    """Computes proj(to_out(x)) with one convolution.
+
+    The zero padding of proj follows the bias of to_out, so the bias contributes less at the edges of the
+    picture. `edge` computes this contribution by convolving a picture of ones.
+    """
 
     def __init__(self, to_out: nn.Linear, proj: nn.Conv2d, operations=nn):
         super().__init__()
@@ -35,7 +41,10 @@ class FusedConvolution(nn.Module):
 
 
 def fuse(network: nn.Module, operations=nn) -> nn.Module:
-    """Fuse every SK attention of a loaded network, in place, for inference. Its state dict no longer matches the official file."""
+    """Fuse every SK attention of a loaded network, in place, for inference.
+
+    The state dict then no longer matches the official file.
+    """
     for module in [module for module in network.modules() if isinstance(module, SKAttention)]:
         column, convolution = module.line_attentions()[1], module.proj
         linear = column.to_out[0]

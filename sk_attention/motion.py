@@ -1,8 +1,8 @@
-"""SK motion of HelloMeme v3-v5: at every block boundary the frames of a window attend to each other and to the key frames at
-its ends.
+"""SK motion of HelloMeme v3-v5: at every block boundary the frames of a window attend to each other and to
+the key frames at both ends of the window.
 
-Axis letters: b chunks of the UNet batch (cond, uncond), f frames of a window, c channels, h w cells. `pads` (b, 2, c, h, w) are
-the features of the first and the last key frame, as the reference network sees them.
+Axis letters: b chunks of the UNet batch (cond, uncond), f frames of a window, c channels, h w feature pixels.
+`pads` (b, 2, c, h, w) are the captured features of the first and the last key frame.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ KeyFrames = dict[
 
 
 class SKMotionModule(nn.Module):
-    """v3, v4: h + proj(FF(attention(norm(sequence + time + position)))), without the pads' own results.
+    """SK motion module of v3 and v4: h + proj(FF(attention(norm(sequence + time + position)))), with the
+    results of the pads removed.
 
     Without pads the frames keep the positions 1..f that they have between two pads.
     """
@@ -43,11 +44,14 @@ class SKMotionModule(nn.Module):
 
     @property
     def longest(self) -> int:
-        """Most frames between two pads."""
+        """Largest number of frames between two pads."""
         return self.pos_embed_t.trained_length - 2
 
     def forward(self, h: Tensor, frames: int, pads: Tensor | None, emb: Tensor) -> Tensor:
-        """h (b f, c, h, w), emb (b f, 4 x model channels) the UNet's time embedding before its SiLU -> the shape of h."""
+        """h (b f, c, h, w) -> the same shape.
+
+        emb (b f, 4 x model channels): the UNet's time embedding before its SiLU; pads: None = no key frames.
+        """
         require_frames(frames, self.longest)
         sequence = _between(h, frames, pads)
         time = rearrange(self.time_emb_proj(emb), "(b f) c -> b f c 1 1", f=frames)[:, :1]
@@ -60,7 +64,11 @@ class SKMotionModule(nn.Module):
 
 
 class SKMotionModuleV5(nn.Module):
-    """v5: attn1(h + attn_pad(sequence)) with AnimateDiff's transformer; without pads attn1 alone. It is blind to the time."""
+    """SK motion module of v5: attn1(h + attn_pad(sequence)), with
+    AnimateDiff's transformer; without pads, attn1 alone.
+
+    It does not use the time embedding.
+    """
 
     def __init__(self, dim: int, table_length: int = 32, operations=nn):
         super().__init__()
@@ -69,11 +77,14 @@ class SKMotionModuleV5(nn.Module):
 
     @property
     def longest(self) -> int:
-        """Most frames between two pads."""
+        """Largest number of frames between two pads."""
         return self.attn_pad.longest - 2
 
     def forward(self, h: Tensor, frames: int, pads: Tensor | None, emb: Tensor | None = None) -> Tensor:
-        """h (b f, c, h, w) -> the same shape. attn_pad has a residual of its own: with pads h counts twice, as published."""
+        """h (b f, c, h, w) -> the same shape.
+
+        attn_pad has its own residual, so with pads h is added twice, as in the official code.
+        """
         require_frames(frames, self.longest)
         x = h
         if pads is not None:
@@ -87,10 +98,12 @@ BLOCKS = {"timed": SKMotionModule, "doubled": SKMotionModuleV5}
 
 
 class SKMotion(nn.Module):
-    """The motion adapter: one module per block boundary, `motion_down.i` after down block i and `motion_up.i` before up block i."""
+    """The motion adapter: one module per block boundary, `motion_down.i` after down block i and
+    `motion_up.i` before up block i.
+    """
 
     def __init__(self, block: str, down: Sequence[int], up: Sequence[int], operations=nn, **block_options):
-        """block: a key of BLOCKS; down, up: widths of the modules in checkpoint order."""
+        """block: a key of BLOCKS; down, up: channels of the modules in checkpoint order."""
         super().__init__()
         self.block = block
 
@@ -112,7 +125,9 @@ class SKMotion(nn.Module):
 
     @property
     def has_margins(self) -> bool:
-        """Whether its tree of key frames starts from two frames made without motion (v3, v4): its modules cannot do without pads."""
+        """Whether the key-frame tree starts from two frames sampled without
+        motion (v3, v4), because the modules need pads.
+        """
         return self.block == "timed"
 
     def boundaries(self) -> dict[str, nn.Module]:
@@ -122,7 +137,9 @@ class SKMotion(nn.Module):
 
 
 class MotionPatch:
-    """SK motion as a patch: at each block boundary the frames of a chunk attend to each other and to the key frames at its ends."""
+    """SK motion as a patch: at each block boundary the frames of a chunk attend to
+    each other and to the key frames at its ends.
+    """
 
     order = MOTION
 
@@ -134,7 +151,9 @@ class MotionPatch:
         ] = {}  # (ends of the window, chunks of the call, where) -> what was made for them in this run
 
     def prepare(self, rows: Rows, target: TargetDevice) -> Pads | None:
-        """Block boundary -> (chunks, 2, c, h, w), or None where the frames at the ends are no key frames."""
+        """Return the pads {block boundary: (chunks, 2, c, h, w)}; None if the first or last frame of the
+        window is not a key frame.
+        """
         ends = rows.window[0], rows.window[-1]
         if not all(end in self.key_frames for end in ends):
             return None
@@ -162,12 +181,12 @@ class MotionPatch:
         return self.sites[boundary](h, call.chunk, prepared and prepared[boundary], call.emb)
 
     def release(self) -> None:
-        """End of a run. The key frames outlive the runs of their tree."""
+        """Free the pads of a run. The key frames are kept for the later runs of their tree."""
         self._pads.clear()
 
 
 def _between(h: Tensor, frames: int, pads: Tensor | None) -> Tensor:
-    """h (b f, c, h, w) -> (b, f, c, h, w), or (b, f + 2, c, h, w) between its pads."""
+    """h (b f, c, h, w) -> (b, f, c, h, w), or (b, f + 2, c, h, w) with a pad at each end."""
     h = rearrange(h, "(b f) c h w -> b f c h w", f=frames)
     if pads is None:
         return h
@@ -178,5 +197,5 @@ def _between(h: Tensor, frames: int, pads: Tensor | None) -> Tensor:
 
 
 def _without_pads(x: Tensor, pads: Tensor | None) -> Tensor:
-    """(b, f or f + 2, c, h, w) -> (b f, c, h, w)."""
+    """Remove the pads: (b, f or f + 2, c, h, w) -> (b f, c, h, w)."""
     return rearrange(x if pads is None else x[:, 1:-1], "b f c h w -> (b f) c h w")

@@ -1,4 +1,7 @@
-"""Every official file of HelloMeme, recognised by its own keys and built from its own shapes."""
+"""Table of the official HelloMeme files.
+
+A file is recognised by its keys and its network is built from its shapes.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,17 @@ from .versions import PAGE, VERSIONS, having
 
 
 class CheckpointError(ModelFileError):
-    """A file is not what it should be; the message names the file's tensors that show it."""
+    """A model file is incomplete or of another kind. The message names the tensors that show it."""
 
 
 class Shapes(dict):
     """State-dict name -> shape."""
 
     def width(self, key: str, axis: int = 0) -> int:
-        """One axis of a tensor. Raises CheckpointError where the tensor is missing or has fewer axes."""
+        """Return the size of one axis of a tensor.
+
+        Raises CheckpointError if the tensor is missing or has fewer axes.
+        """
         shape = self.get(key)
         if shape is None or len(shape) <= axis:
             raise CheckpointError(
@@ -36,7 +42,7 @@ class Shapes(dict):
         return shape[axis]
 
     def widths(self, pattern: str, axis: int = 0) -> list[int]:
-        """`width` of pattern.format(0), pattern.format(1), ... as far as such modules exist."""
+        """Return `width` of pattern.format(0), pattern.format(1), ... for all modules that exist."""
         prefix = re.escape(pattern[: pattern.index("{}")])
         indices = {int(m[1]) for key in self if (m := re.match(prefix + r"(\d+)\.", key))}
         return [self.width(pattern.format(i), axis) for i in range(max(indices, default=-1) + 1)]
@@ -46,10 +52,12 @@ class Shapes(dict):
 class Part:
     """One kind of official file.
 
-    marks, lacks: keys that are there, and that are not, in this kind and in no other
-    repository:   field of a `Version` row that names where it is published
-    network:      its class; `fixed` are the arguments that make this kind, `sizes` reads the others from the shapes of a file,
-                  `published` are those of the official files
+    marks, lacks: keys that this kind has, and keys that it has not; together no other kind matches
+    repository:   field of `Version` that names the repository
+    network:      class of the network
+    fixed:        arguments that are the same for every file of the kind
+    sizes:        reads the remaining arguments from the shapes of a file
+    published:    the remaining arguments of the official files
     """
 
     kind: str
@@ -64,12 +72,12 @@ class Part:
 
     @property
     def repositories(self) -> dict[str, str]:
-        """Version -> repository."""
+        """{version: repository}."""
         return {name: getattr(VERSIONS[name], self.repository) for name in self.versions}
 
     @property
     def pages(self) -> tuple[str, ...]:
-        """Where it is published."""
+        """Addresses of the repositories, without duplicates."""
         return tuple(PAGE + name for name in dict.fromkeys(self.repositories.values()))
 
     def matches(self, keys) -> bool:
@@ -77,7 +85,7 @@ class Part:
         return all(key in keys for key in self.marks) and not any(key in keys for key in self.lacks)
 
     def build(self, sizes: Mapping[str, Any], operations=nn) -> nn.Module:
-        """The network at some sizes (`sizes(shapes)`, `published`, or smaller ones for tests)."""
+        """Build the network at the given sizes (`sizes(shapes)`, `published`, or smaller ones for tests)."""
         return self.network(**self.fixed, **sizes, operations=operations)
 
     def __str__(self) -> str:
@@ -99,7 +107,10 @@ def _reference_sizes(
     extra: Mapping[str, tuple[str, int]] = MappingProxyType({}),
     up: str = "reference_modules_up.{}.proj.weight",
 ) -> Callable[[Shapes], dict]:
-    """extra: argument -> (key, axis) that it is read from."""
+    """Return a function that reads the sizes of a reference adapter.
+
+    extra: argument -> (key, axis) to read it from.
+    """
 
     def sizes(shapes: Shapes) -> dict:
         mid = "reference_modules_mid.proj.weight"
@@ -187,7 +198,11 @@ def _projection_published(with_attention: bool) -> dict:
 
 
 def _motion(versions: tuple[str, ...], block: str, weight: str, **extra: tuple[str, int]) -> Part:
-    """weight: a tensor of every module as wide as the module; extra: argument -> (key of the first module, axis) that it is read from."""
+    """Return the part of an SK motion file.
+
+    weight: a tensor of every module with as many channels as the module; extra: argument -> (key in the first
+    module, axis) to read it from.
+    """
 
     def sizes(shapes: Shapes) -> dict:
         widths = {side: shapes.widths(f"motion_{side}.{{}}.{weight}") for side in ("down", "up")}
@@ -339,7 +354,10 @@ PARTS = (
 
 
 def find_part(kind: str, version: str, repository: str | None = None) -> Part:
-    """The row of a kind and version; `repository` tells apart v1's and v2's two drive encoders."""
+    """Return the part of a kind and version.
+
+    repository: tells the two drive encoders of v1 and v2 apart; None = the first match.
+    """
     return next(
         p for p in PARTS if p.kind == kind and version in p.versions and repository in (None, p.repository)
     )

@@ -1,4 +1,6 @@
-"""The identity path: features of a plain UNet pass over the portrait, and the adapter that attends to them (paper, section 3.2)."""
+"""The identity path: features of a plain UNet pass over the portrait, and the
+adapter that attends to them (paper, section 3.2).
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,12 @@ BLOCKS = {
 
 @dataclass(frozen=True)
 class Reference:
-    """What the UNet saw in the portrait.
+    """Captured features of one portrait.
 
-    features: block boundary -> (2, C, h, w), one row per side in the order of `frames.COND, UNCOND`: the portrait under the positive
-              prompt, an empty latent under the negative one (section 3.2)
+    features: block boundary -> (2, C, h, w), one entry per side in the order of `frames.COND, UNCOND`: the
+      portrait under the positive prompt, an empty latent under the negative one (section 3.2)
     size:     (height, width) of the latent
-    adapter:  who attends to it: `module` is the ReferenceAdapter, `versions` its versions of HelloMeme
+    adapter:  the loaded adapter: `module` is the ReferenceAdapter, `versions` its versions of HelloMeme
     """
 
     features: Features
@@ -41,7 +43,10 @@ class Reference:
 
 
 class ReferenceAdapter(nn.Module):
-    """The modules of one official reference adapter, by block boundary. Names of parameters are the checkpoint's."""
+    """The modules of one official reference adapter, by block boundary.
+
+    Parameter names are those of the checkpoint.
+    """
 
     def __init__(
         self,
@@ -53,7 +58,9 @@ class ReferenceAdapter(nn.Module):
         operations=nn,
         **block_options,
     ):
-        """up, down: widths of the modules in checkpoint order; first_up: block boundary of `reference_modules_up.0` (v1, v2: 1)."""
+        """up, down: channels of the modules in checkpoint order; first_up: block boundary of
+        `reference_modules_up.0` (v1, v2: 1).
+        """
         super().__init__()
 
         def modules(widths):
@@ -70,13 +77,15 @@ class ReferenceAdapter(nn.Module):
 
     @property
     def trained_cells(self) -> int | None:
-        """The longest side of a feature map, in cells, that the positional tables were trained for; None = any (v5)."""
+        """Longest side of a feature map, in feature pixels, that the
+        positional tables were trained for; None = any (v5).
+        """
         table = getattr(self.reference_modules_up[0], "pos_embed", None)
         return table and table.trained_length // 2
 
     @property
     def sites(self) -> dict[str, nn.Module]:
-        """Block boundary -> its module. v1's fourth down module is in the checkpoint and never called."""
+        """{block boundary: module}. v1's fourth down module is in the checkpoint and never called."""
         sites = {f"up_{self.first_up + i}": module for i, module in enumerate(self.reference_modules_up)}
         sites |= {
             f"down_{i}": module
@@ -98,7 +107,10 @@ class Beside(NamedTuple):
 
 
 class ReferencePatch:
-    """At each block boundary of the adapter, lets the target attend to the reference. Keys and values are projected once per run."""
+    """Patch by which the target attends to the reference at each block boundary of the adapter.
+
+    Keys and values are projected once per run.
+    """
 
     order = REFERENCE
     kept_calls: int | None = None  # different calls whose keys and values are kept; None = all, there are few
@@ -134,7 +146,10 @@ class ReferencePatch:
         return self._projected[key]
 
     def __call__(self, boundary: str, h: Tensor, prepared: Beside, call: Call) -> Tensor:
-        """h (B, C, H, W) of the UNet -> (B, C, H, W). Where another node has resized h inside of the UNet, so is the reference."""
+        """h (B, C, H, W) of the UNet -> (B, C, H, W).
+
+        If another node has resized h inside the UNet, the reference is resized too.
+        """
         reference_kv, size = prepared.boundaries[boundary], size_of(h)
         if (len(reference_kv.columns[0][0]), len(reference_kv.rows[0][0])) != size[::-1]:
             reference_kv = self._beside(boundary, prepared.served, prepared.views, h.device, h.dtype, size)
@@ -163,5 +178,5 @@ class ReferencePatch:
         )
 
     def release(self) -> None:
-        """Drop what was kept for the run."""
+        """Free what was kept for a run."""
         self._projected.clear()

@@ -1,6 +1,7 @@
-"""The official versions of HelloMeme, one row each; a version is a row here and nothing else.
+"""Table of the official versions of HelloMeme. All differences between versions are columns of this table.
 
-Repositories are those of https://huggingface.co/songkey; samplers and schedulers are ComfyUI's names for what the authors use.
+Repositories are those of https://huggingface.co/songkey. Samplers and schedulers
+are ComfyUI's names for those of the authors.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ REPOSITORIES = (
 class Version:
     """One official version.
 
-    REPOSITORIES: the repository of each of its parts ("" = has none)
-    crop_factor:        side of the portrait's square in face sizes, as released; face_tools/pictures/crop.py holds the whole rule
+    One field per entry of REPOSITORIES: the repository of that part ("" = none)
+    crop_factor:        side of the portrait's square crop in face sizes, official value;
+      face_tools/pictures/crop.py holds the whole rule
     sampler, scheduler: of a single picture
     video_sampler, video_scheduler: of a video
-    black_null:         the unconditional face motion is what the motion net sees in a black crop, else zeros
+    black_null:         the unconditional face motion is the motion network's output for a black crop;
+      otherwise zeros
     driven_reference:   the reference pass also receives the portrait's own drive
-    short_prompt:       the official image pipeline adds its short prompt, else the long one
+    short_prompt:       the official image pipeline adds its short prompt; otherwise the long one
     """
 
     name: str
@@ -46,7 +49,7 @@ class Version:
 
     @property
     def repositories(self) -> tuple[str, ...]:
-        """Its repositories, in the order of REPOSITORIES."""
+        """The repositories of this version, in the order of REPOSITORIES."""
         return tuple(filter(None, (getattr(self, column) for column in REPOSITORIES)))
 
 
@@ -86,17 +89,21 @@ VERSIONS = {
 
 
 def newest_first() -> list[str]:
-    """Names as lists offer them: the highest number first, its variants in the order of the table."""
+    """Version names as lists show them: highest number first,
+    variants of one number in the order of the table.
+    """
     return sorted(VERSIONS, key=lambda name: -int(name[1]))
 
 
 def having(column: str) -> tuple[str, ...]:
-    """The versions in which a column is filled."""
+    """Return the versions that have a value in a column."""
     return tuple(name for name, row in VERSIONS.items() if getattr(row, column))
 
 
 def listed(*columns: str, between: str = " or ") -> str:
-    """Columns in words, equal versions together: "hm4_control_proj (v4), hm5_control_proj (v5, v5b), ..."."""
+    """Return columns as text, equal versions together:
+    "hm4_control_proj (v4), hm5_control_proj (v5, v5b), ...".
+    """
     groups: dict[str, list[str]] = {}
     for name, row in VERSIONS.items():
         values = dict.fromkeys(str(getattr(row, column)) for column in columns if getattr(row, column))
