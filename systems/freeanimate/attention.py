@@ -1,10 +1,14 @@
-"""Reference-anchored self-attention (RA-SA) and inversion-boosted attention (IBA) of FreeAnimate: no weights, any checkpoint.
+"""Reference-anchored self-attention (RA-SA) and inversion-boosted attention (IBA) of FreeAnimate.
 
-RA-SA: each frame attends to itself and to the reference, out_i = softmax(Q_i [K_i; K_a]^T / sqrt(d)) [V_i; V_a].
-IBA: the attention map is that of another clip's frame (the preview), only what is attended to is the frame's own:
-out_i = softmax(Q_pre_i [K_pre_i; K_pre_a]^T / sqrt(d)) [V_i; V_a]. The preview's rows are in the batch, so that no map is ever stored.
+They have no weights and work with any checkpoint.
 
-Axis letters: B rows of the UNet batch, n cells, m tokens of the text, C channels.
+RA-SA: each frame attends to itself and to the reference, out_i = softmax(Q_i [K_i; K_a]^T / sqrt(d)) [V_i;
+V_a].
+IBA: the attention map comes from a frame of another clip (the preview); only the values are the frame's own:
+out_i = softmax(Q_pre_i [K_pre_i; K_pre_a]^T / sqrt(d)) [V_i; V_a]. The preview's frames are extra batch
+items, so no map is stored.
+
+Axis letters: B items of the UNet batch, n feature pixels, m text tokens, C channels.
 """
 
 from __future__ import annotations
@@ -21,11 +25,11 @@ DEEPEST = 3  # level of the middle block
 
 
 class Reading(NamedTuple):
-    """Who reads whom in one UNet call, a row number for each row (B,).
+    """Which batch item each item reads in one UNet call; index tensors (B,).
 
-    anchors      the row of its reference; the row itself where it has none; None where no row has one
-    self_maps    whose self-attention map it takes
-    cross_maps   whose map over the text it takes
+    anchors      item of its reference; the item itself if it has none; None if no item has one
+    self_maps    item that its self-attention map comes from
+    cross_maps   item that its text-attention map comes from
     """
 
     anchors: Tensor | None
@@ -34,16 +38,19 @@ class Reading(NamedTuple):
 
 
 def level_of(place: Place) -> int:
-    """How often the picture has been halved at a place: 0, where the map is largest, to 3."""
+    """Number of times the picture has been halved at a place: 0 (largest attention map) to 3."""
     side, block, _ = place
     return {"down": block, "mid": DEEPEST, "up": DEEPEST - block}[side]
 
 
 class AnchoredAttention(AttentionPatch):
-    """Reads what the wrapper of extra rows has laid out (anchored_rows.py). Acts in calls that it has laid out, and in no others.
+    """Attention patch that follows the layout of extra items from reference_items.py.
 
-    level:       first level that reads the reference; below it lies where most of the cost is, and FateZero leaves it plain
-    largest_map: most cells of a map that is taken from the preview
+    It acts only in UNet calls with such a layout.
+
+    level:       first level (see `level_of`) that attends to the reference; lower levels cost most, and
+      FateZero does not change them
+    largest_map: largest number of feature pixels for which self-attention maps come from the preview
     """
 
     def __init__(self, level: int = 0, largest_map: int = 1 << 30):

@@ -1,9 +1,11 @@
-"""The rows that RA-SA and IBA bring into a UNet call: the reference behind the frames of each chunk, and the preview as a chunk of its own.
+"""The extra batch items of RA-SA and IBA: the reference after the frames of each
+chunk, and the preview as a chunk of its own.
 
     [frames, reference] of uncond, [frames, reference] of cond, [preview, its reference]
 
-All chunks are of one size, and the last one is published as one more condition, so that other packs count right. Nothing of
-ComfyUI is imported: executors come in as arguments. Axis letters: F frames of a chunk, h w cells.
+All chunks have one size. The preview is published as one more condition, so that other packs
+compute the right chunk size. Imports nothing from ComfyUI: executors are arguments. Axis
+letters: F frames of a chunk, h w latent pixels.
 """
 
 from __future__ import annotations
@@ -28,16 +30,16 @@ HERE, AHEAD, STORED = (
     "this step",
     "one step ahead",
     "the inversion",
-)  # where the preview of a step stands on its way
+)  # noise level of the preview in a step, see `Preview`
 BOTH, TEXT_IN_COND, COND_ONLY = (
     "both halves",
     "text in the positive half only",
     "positive half only",
-)  # which halves take its maps
+)  # sides of guidance that use the preview's maps
 
 
 class Maps(NamedTuple):
-    """Chunks that take the preview's maps of self-attention (own), and over the text."""
+    """Chunks that use the preview's attention maps: of self-attention (own) and of text attention."""
 
     own: tuple[int, ...]
     text: tuple[int, ...]
@@ -45,12 +47,14 @@ class Maps(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Preview:
-    """Whose attention maps the frames take, and when.
+    """A preview: an inverted clip that provides attention maps.
 
-    self_until, cross_until: share of the steps, from the first on, in which the maps of self-attention and over the text are taken
-    halves:                  of guidance
-    stands:                  HERE: on the level of the step. AHEAD: one level lower, with the timestep of the step (FateZero's order).
-                             STORED: one level lower with that level's timestep, as the inversion saw it
+    self_until, cross_until: fraction of the steps, from the first on, that use the maps of self-attention and
+      text attention
+    halves:                  sides of guidance that use the maps
+    stands:                  noise level of the preview. HERE: that of the step. AHEAD: one level lower, with the
+      timestep of the step (FateZero's order). STORED: one level lower, with that level's timestep, as in the
+      inversion
     """
 
     trajectory: Trajectory
@@ -60,7 +64,7 @@ class Preview:
     stands: str = HERE
 
     def maps(self, rows: Rows, sigma: float) -> Maps | None:
-        """Which chunks of a call take which maps; None where none takes any."""
+        """Return the chunks of a call that use the maps at this noise level; None if no chunk does."""
         trajectory = self.trajectory
         step = trajectory.steps - trajectory.level(sigma)
         conds = tuple(chunk for chunk, side in enumerate(rows.sides[:: rows.chunk]) if side == COND)
@@ -74,7 +78,11 @@ class Preview:
         return maps if any(maps) else None
 
     def items(self, rows: Rows, sigma: float, timesteps: Tensor, tokens: int, anchored: bool) -> list[_Item]:
-        """The frames of the preview, then its reference. Raises FrameCountError for a clip of another length, ScheduleError for a text."""
+        """Return the frames of the preview, then its reference.
+
+        tokens: text tokens of the call. Raises FrameCountError for a clip of another length, ScheduleError
+        for an incompatible text length.
+        """
         trajectory = self.trajectory
         rows.require_clip(trajectory.frames, "inverted clip")
         level = trajectory.level(sigma) - (self.stands != HERE)
@@ -89,7 +97,7 @@ class Preview:
 
 @dataclass(frozen=True, eq=False)
 class AnchorItems:
-    """DIFFUSION_MODEL wrapper of ComfyUI.
+    """DIFFUSION_MODEL wrapper that adds the items to a UNet call.
 
     reference: noise level -> (1, 4, h, w) in the UNet's own scale, None = no anchor
     preview:   None = RA-SA alone
@@ -104,7 +112,10 @@ class AnchorItems:
         return self  # old versions of ComfyUI deep-copy model_options at every clone
 
     def seen(self, frames: int) -> int:
-        """Rows that the UNet sees for a chunk of so many frames: the preview is a third chunk beside those of cond and uncond."""
+        """Number of items of a chunk with `frames` frames, for the memory estimate.
+
+        A preview is a third chunk beside cond and uncond, so half of it is counted per chunk.
+        """
         rows = frames + (self.reference is not None)
         return math.ceil(1.5 * rows) if self.preview else rows
 
@@ -139,7 +150,9 @@ class AnchorItems:
         return extra_items.run(executor, items, x, timesteps, context, y, control, published, **others)
 
     def _anchors(self, chunk: int, sigma: float, timesteps: Tensor, context: Tensor) -> list[_Item]:
-        """The anchor once for each chunk, with the timestep and text of the chunk's first frame; empty without a reference."""
+        """One anchor per chunk, with the timestep and text of the
+        chunk's first frame; empty without a reference.
+        """
         if self.reference is None:
             return []
         starts = range(0, len(timesteps), chunk)
@@ -147,7 +160,7 @@ class AnchorItems:
 
 
 def _items_per_chunk(chunks: int, anchored: bool, preview: int) -> tuple[int, ...]:
-    """Extra items of each chunk: its anchor, and at the end of the last chunk also the preview."""
+    """Number of extra items of each chunk: its anchor, and in the last chunk also the preview."""
     return (*[int(anchored)] * (chunks - 1), int(anchored) + preview)
 
 
@@ -159,7 +172,7 @@ class _Item(NamedTuple):
     context: Tensor
 
     def like(self, x: Tensor, timesteps: Tensor, context: Tensor) -> _Item:
-        """The row beside those of a batch. Raises SizeError for another size."""
+        """Return the item in the device and dtype of a batch. Raises SizeError if its size differs."""
         if self.latent.shape[1:] != x.shape[1:]:
             (height, width), (own_height, own_width) = (
                 (8 * side for side in one.shape[-2:]) for one in (x, self.latent)
@@ -174,7 +187,7 @@ class _Item(NamedTuple):
 
 
 def _reading(rows: Rows, anchored: bool, maps: Maps | None, device: torch.device) -> Reading:
-    """Row numbers in the batch as it is laid out above."""
+    """Return the item indices for the batch layout described in the module docstring."""
     frames, chunks = rows.chunk, len(rows.frames) // rows.chunk
     size = frames + anchored
     own = torch.arange((chunks + (maps is not None)) * size).view(-1, size)
@@ -189,7 +202,7 @@ def _reading(rows: Rows, anchored: bool, maps: Maps | None, device: torch.device
 
 
 def _of_length(text: Tensor, tokens: int) -> Tensor:
-    """The text (1, t, D) repeated to a number of tokens. Raises ScheduleError if that is no multiple of t."""
+    """Repeat the text (1, t, D) to `tokens` tokens. Raises ScheduleError if that is no multiple of t."""
     if tokens % text.shape[1]:
         raise ScheduleError(
             f"The prompt of Clip to Noise has {text.shape[1]} tokens and that of the sampler {tokens}: "
@@ -201,5 +214,7 @@ def _of_length(text: Tensor, tokens: int) -> Tensor:
 
 
 def _repeated(text: Tensor, tokens: int) -> Tensor:
-    """Text (N, t, D) repeated until t is a multiple of `tokens`, as ComfyUI does; that changes no attention."""
+    """Repeat text (N, t, D) until t is a multiple of `tokens`, as ComfyUI
+    does; repetition does not change the attention.
+    """
     return text.repeat(1, math.lcm(text.shape[1], tokens) // text.shape[1], 1)

@@ -1,7 +1,7 @@
-"""The way of a clip from its pictures up into noise (DDIM inversion), kept level by level.
+"""DDIM inversion of a clip: its latents at every noise level, from clean to noise.
 
-In the form x = z + sigma eps, in which DDIM is Euler: x' = x + (sigma' - sigma) eps(x / sqrt(1 + sigma^2), t). Axis letters: K + 1
-levels, F frames, h w cells.
+In the form x = z + sigma eps, DDIM is Euler's method: x' = x + (sigma' - sigma) eps(x / sqrt(1 + sigma^2),
+t). Axis letters: K + 1 levels, F frames, h w latent pixels.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ LOWEST = 1e-4  # noise level that stands for none: ComfyUI's FlipSigmas begins t
 
 @dataclass(eq=False)
 class ScheduleError(SKPortraitError, ValueError):
-    """The sampler visits other noise levels, or reads a longer text, than were inverted."""
+    """The sampler uses other noise levels, or a longer text, than the inversion did.
+
+    found, expected: noise levels or numbers of tokens.
+    """
 
     found: tuple[float, ...]
     expected: tuple[float, ...] = ()
@@ -28,10 +31,13 @@ class ScheduleError(SKPortraitError, ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """latents (K + 1, F, 4, h, w) at the rising noise levels `sigmas`; `timesteps` (K + 1,) of the UNet call at each level.
+    """The inverted latents of a clip.
 
-    context: (1, t, D) text of the prompt that the clip was inverted with
-    anchor:  (K + 1, 1, 4, h, w) the reference on its own way, None without one
+    sigmas:    (K + 1) rising noise levels
+    timesteps: (K + 1,) timestep of the UNet call at each level
+    latents:   (K + 1, F, 4, h, w)
+    context:   (1, t, D) text of the prompt that the clip was inverted with
+    anchor:    (K + 1, 1, 4, h, w) inverted reference, None = no reference
     """
 
     sigmas: tuple[float, ...]
@@ -49,7 +55,7 @@ class Trajectory:
         return len(self.sigmas) - 1
 
     def level(self, sigma: float) -> int:
-        """The level of a noise level. Raises ScheduleError for one that was not inverted."""
+        """Return the index of a noise level. Raises ScheduleError for a noise level that was not inverted."""
         nearest = min(range(len(self.sigmas)), key=lambda level: abs(self.sigmas[level] - sigma))
         if abs(self.sigmas[nearest] - sigma) > SAME_SCHEDULE * sigma:
             raise ScheduleError(
@@ -61,11 +67,11 @@ class Trajectory:
         return nearest
 
     def at(self, level: int, frames: list[int]) -> Tensor:
-        """(len(frames), 4, h, w) of a level in the UNet's own scale."""
+        """Return the latents (len(frames), 4, h, w) of a level in the UNet's own scale."""
         return in_unet_scale(self.latents[level, frames], self.sigmas[level])
 
     def anchor_at(self, level: int) -> Tensor:
-        """(1, 4, h, w) of the reference in the UNet's own scale."""
+        """Return the reference (1, 4, h, w) at a level in the UNet's own scale."""
         assert self.anchor is not None, "inverted with a reference"
         return in_unet_scale(self.anchor[level], self.sigmas[level])
 
@@ -75,7 +81,10 @@ def in_unet_scale(x: Tensor, sigma: float) -> Tensor:
 
 
 def levels_of(sigmas: Tensor) -> tuple[float, ...]:
-    """The rising levels of a schedule for denoising. Raises ScheduleError for one that does not fall to 0."""
+    """Return the rising noise levels of a denoising schedule.
+
+    Raises ScheduleError if the schedule does not fall to 0.
+    """
     levels = sigmas.flip(0).tolist()
     if len(levels) < 2 or levels[0] != 0 or any(a >= b for a, b in zip(levels, levels[1:])):
         raise ScheduleError(
@@ -92,12 +101,13 @@ def climb(
     denoise: Callable[[Tensor, float], Tensor],
     reached: Callable[[int], None],
 ) -> Tensor:
-    """Euler upwards from clean latents x (F, 4, h, w) -> (K + 1, F, 4, h, w), one for each of the rising `sigmas`, on the CPU.
+    """Invert clean latents x (F, 4, h, w) with Euler steps -> (K + 1, F, 4, h, w),
+    one entry per rising noise level, on the CPU.
 
-    timestep_sigmas: the noise levels whose timestep the UNet gets at each level
-    denoise: (latents, noise level) -> the UNet's prediction of the clean latents, at the level and in the scale of that level, so that the
-             UNet sees x as it is and eps loses no digits where sigma is small
-    reached: called with the number of a level before its step
+    timestep_sigmas: noise level of which the UNet gets the timestep, for each level
+    denoise: (latents, noise level) -> the UNet's prediction of the clean latents, in the scale of that noise
+      level; so the UNet gets x unchanged, and eps loses no digits at small sigmas
+    reached: called with the index of a level before its step
     """
     path = [x.cpu()]
     for level, (sigma, above, passed) in enumerate(zip(sigmas, sigmas[1:], timestep_sigmas)):

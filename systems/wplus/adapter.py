@@ -1,7 +1,8 @@
-"""The W+ adapter (csxmli2016/w-plus-adapter): StyleGAN's w+ codes of a face as four tokens that every text cross-attention is followed by.
+"""The W+ adapter (csxmli2016/w-plus-adapter): StyleGAN's w+ codes of a face become four tokens, to which an
+extra attention after every text attention attends.
 
-Parameters carry the names of the published `wplus_adapter.bin`. Axis letters: R w+ codes, L = 18 layers of StyleGAN, B rows of the
-UNet batch, n cells, C channels of a block, D width of the text, h heads.
+Parameters carry the names of the official `wplus_adapter.bin`. Axis letters: R w+ codes, L = 18 layers of
+StyleGAN, B items of the UNet batch, n feature pixels, C channels of a block, D text width, h heads.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ PLACES = {
 
 
 class Projection(nn.Module):
-    """A w+ code as four tokens: groups of its layers, each by a Linear without bias, then one LayerNorm for all.
+    """Projects a w+ code to four tokens: one Linear without bias
+    per group of layers, then one LayerNorm for all.
 
-    The norm takes the length of a code away: a direction alone gives the same tokens at any length that is not tiny.
+    The norm removes the length of a code. A direction by itself therefore gives
+    the same tokens at any length that is not tiny.
     """
 
     def __init__(self, dim: int, operations=nn):
@@ -49,7 +52,10 @@ class Projection(nn.Module):
 
 
 class ResidualAttention(nn.Module):
-    """Attention to the tokens whose queries come from what the text attention gave, before its output projection."""
+    """Attention to the tokens.
+
+    Its queries come from the output of the text attention, before its output projection.
+    """
 
     def __init__(self, dim: int, token_dim: int, operations=nn):
         super().__init__()
@@ -58,14 +64,17 @@ class ResidualAttention(nn.Module):
         self.to_v_wplus = operations.Linear(token_dim, dim, bias=False)
 
     def forward(self, text: Tensor, tokens: Tensor) -> Tensor:
-        """text (B, n, C), tokens (B, 4, D) -> what is added to text, (B, n, C)."""
+        """text (B, n, C), tokens (B, 4, D) -> residual (B, n, C) to add to text."""
         q, k, v = self.to_q_wplus(text), self.to_k_wplus(tokens), self.to_v_wplus(tokens)
         q, k, v = (x.unflatten(-1, (HEADS, -1)).transpose(1, 2) for x in (q, k, v))
         return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
 class WPlus(nn.Module):
-    """The whole adapter: the projection and one attention for each of the sixteen places. widths: C of each place, in rising number."""
+    """The whole adapter: the projection and one attention for each of the sixteen places.
+
+    widths: channels of each place, by rising official number.
+    """
 
     def __init__(self, dim: int, widths: Sequence[int], operations=nn):
         super().__init__()
@@ -76,7 +85,7 @@ class WPlus(nn.Module):
         )
 
     def sites(self) -> dict[tuple[str, int, int], ResidualAttention]:
-        """The attentions by place."""
+        """{place: attention}."""
         return {
             place: cast(ResidualAttention, self.wplus_adapter[str(number)])
             for number, place in PLACES.items()
@@ -84,13 +93,14 @@ class WPlus(nn.Module):
 
 
 class WPlusFileError(ModelFileError):
-    """A file is not the W+ adapter."""
+    """A file is not the W+ adapter, or is incomplete."""
 
 
 def load(state: Mapping, file: str, operations=nn, dtype: torch.dtype | None = None) -> WPlus:
-    """The adapter of a official file: `{"w_proj": tensors, "wplus_adapter": tensors}`, or the same in flat names.
+    """Build the adapter from an official file: `{"w_proj": tensors,
+    "wplus_adapter": tensors}`, or the same with flat names.
 
-    Raises WPlusFileError that names a tensor which is missing, foreign or misshapen.
+    Raises WPlusFileError that names a missing, foreign or misshapen tensor.
     """
     flat = flattened(state)
     shapes = {name: tuple(tensor.shape) for name, tensor in flat.items()}

@@ -1,4 +1,4 @@
-"""Edits of a w+ code: a direction for every layer, from the forms in which they are published.
+"""Edits of a w+ code: one direction per layer, read from the published formats.
 
 w' = w + alpha n. Axis letters: L = 18 layers of StyleGAN.
 """
@@ -14,11 +14,11 @@ from torch import Tensor
 from ...errors import SettingError, ShapeError
 from .adapter import LAYERS, WIDTH
 
-UNIT = LAYERS**0.5  # length of a unit vector in every layer
+UNIT = LAYERS**0.5  # norm of a direction that is a unit vector in every layer
 
 
 class GANSpaceRow(NamedTuple):
-    """One line of a GANSpace table: the component, and the layers start:end that it changes."""
+    """One line of a GANSpace table: the component and the layers start:end that it changes."""
 
     name: str
     component: int
@@ -27,10 +27,10 @@ class GANSpaceRow(NamedTuple):
 
 
 def whole(code: Tensor, what: str) -> Tensor:
-    """Codes or directions for all layers, (R, L, 512), of shape (512,), (1, 512), (18, 512) or (R, 18, 512), R one or one per frame; a
-    single row serves every layer.
+    """Expand codes or directions to all layers -> (R, L, 512).
 
-    Raises ShapeError for another shape.
+    code: (512,), (1, 512), (18, 512) or (R, 18, 512), R = 1 or one per frame; a single vector is used for
+    every layer. what: names the tensor in the error. Raises ShapeError for another shape.
     """
     if code.ndim == 3 and tuple(code.shape[1:]) == (LAYERS, WIDTH):
         return code.float()
@@ -43,27 +43,29 @@ def whole(code: Tensor, what: str) -> Tensor:
 
 
 def within(direction: Tensor, start: int, end: int) -> Tensor:
-    """The direction (R, L, 512) in layers start:end, zero in the others."""
+    """Return the direction (R, L, 512) with zeros outside layers start:end."""
     kept = direction.new_zeros(direction.shape)
     kept[:, start:end] = direction[:, start:end]
     return kept
 
 
 def long_enough(w: Tensor) -> Tensor:
-    """Codes (R, L, 512), the short ones brought to the length of a unit direction in every layer.
+    """Scale codes (R, L, 512) that are shorter than UNIT, a unit direction in every layer, to that length.
 
-    The norm behind the projection takes the length of a direction away, but damps one that is shorter than its epsilon: a published
-    smile of length 2.2 would be weaker than another of length 4.2. An identity is about ten times as long and stays as it is.
+    The norm after the projection removes the length of a direction, but damps one that is shorter than its
+    epsilon: a published smile of length 2.2 would be weaker than another of length 4.2. An identity is about
+    ten times as long and stays unchanged.
     """
     length = w.flatten(1).norm(dim=1)[:, None, None]
     return torch.where((length > 0) & (length < UNIT), w * (UNIT / length.clamp_min(1e-12)), w)
 
 
 def ganspace(w: Tensor, pca: Mapping[str, Tensor], row: GANSpaceRow, strength: float) -> Tensor:
-    """GANSpace's edit of w (R, L, 512): moves it along one principal component until its coordinate there is `strength` -> (R, L, 512).
+    """Apply GANSpace's edit to w (R, L, 512) -> (R, L, 512), the change to add: it moves w along one
+    principal component until the coordinate there is `strength`.
 
-    pca: mean (1, 512), comp (K, 1, 512), std (K,) of `ffhq_pca.pt`. The coordinate is that of the code's first layer, as in
-    utils_direction.py. Raises SettingError for a component that the file lacks.
+    pca: mean (1, 512), comp (K, 1, 512), std (K,) of `ffhq_pca.pt`. The coordinate is that of the code's
+    first layer, as in utils_direction.py. Raises SettingError for a component that the file lacks.
     """
     if not 0 <= row.component < len(pca["comp"]):
         raise SettingError(

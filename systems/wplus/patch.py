@@ -1,6 +1,7 @@
-"""The W+ adapter inside a UNet: which row attends to which tokens, and how strongly.
+"""The W+ adapter as an attention patch: which batch item attends to which tokens, and how strongly.
 
-f'' = f' + lambda Attn(f', tokens), where f' is what the text attention gave ("W+ in AnimateDiff", Residual Cross-Attention Integration).
+f'' = f' + lambda Attn(f', tokens), where f' is the output of the text attention ("W+ in AnimateDiff",
+Residual Cross-Attention Integration).
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from .adapter import LAYERS, WIDTH, WPlus
 
 
 class _Asked(NamedTuple):
-    """Of a UNet call with these rows: the lambda (B, 1, 1) of each, None where all are 0, and the row (B,) of its tokens."""
+    """State of one UNet call with these batch items.
+
+    scale: lambda (B, 1, 1) of each item, None if all are 0; codes: (B,) index of each item's tokens.
+    """
 
     rows: Rows
     scale: Tensor | None
@@ -28,14 +32,15 @@ class _Asked(NamedTuple):
 
 
 class WPlusPatch(AttentionPatch):
-    """w: (1 or F, L, 512), a code, or a direction by itself.
+    """Attention patch of the W+ adapter.
 
-    lambdas: of the frames
-    uncond: whether the other half of guidance attends too, to the tokens of w = 0, as in the official code
-    turn:   a frame of negative lambda attends to the tokens of -w with the lambda's size. Another edit: the tokens of -w are not the
-            negative of those of w, since a norm follows
-    delay:  part of the sampling, 0..1, in which lambda is still 0; 0 = no delay. If step i of N lies at
-            i / N, these are the steps up to int(delay x N), as in the official code
+    w: (1 or F, L, 512), codes, or directions by themselves
+    lambdas: per frame
+    uncond: whether uncond items attend too, to the tokens of w = 0, as in the official code
+    turn:   a frame with negative lambda attends to the tokens of -w with the absolute lambda. The edit
+      differs from a negative lambda: because of the norm, the tokens of -w are not the negative of those of w
+    delay:  fraction of the sampling, 0..1, in which lambda is 0; 0 = no delay. If step i of N lies at i / N,
+      these are the steps up to int(delay x N), as in the official code
     percent_range: (start, end) as 0..1, None = always
     """
 
@@ -57,8 +62,8 @@ class WPlusPatch(AttentionPatch):
     def release(self) -> None:
         self._tokens: dict[
             torch.device, Tensor
-        ] = {}  # (2 R + 1, 4, D) of the R codes, of these turned around, and of w = 0
-        self._asked: dict[torch.device, _Asked] = {}  # by the last call of each
+        ] = {}  # (2 R + 1, 4, D): tokens of the R codes, of the negated codes, and of w = 0
+        self._asked: dict[torch.device, _Asked] = {}  # state of the last UNet call on each device
 
     def cross_heads(self, place: Place, q: Tensor, out: Tensor, call: AttentionCall) -> Tensor:
         asked = self._asked.get(out.device)
@@ -72,7 +77,7 @@ class WPlusPatch(AttentionPatch):
         return text + asked.scale * self.sites[place](text, self._tokens[text.device][asked.codes])
 
     def _prepare(self, call: AttentionCall, like: Tensor) -> _Asked:
-        """What all places of one UNet call share."""
+        """Build the state that all places of one UNet call share."""
         rows = call.rows
         count = len(self.w)
         if count > 1:

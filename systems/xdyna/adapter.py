@@ -1,8 +1,9 @@
-"""X-Dyna's Dynamics-Adapter and its image attention (arXiv 2501.10021, section 3.2): what a frame takes from the reference picture.
+"""X-Dyna's Dynamics-Adapter and its image attention (arXiv 2501.10021, section 3.2): attention of the frames
+to the reference picture.
 
-Both follow the sixteen attentions of an SD1.5 UNet with layers of their own and leave its weights alone. Parameters carry the names
-of the official UNet file. Axis letters: B rows of the batch, V = chunks of it, each with its own reference row, n cells, C channels
-of a block, D width of the text, h heads.
+Both add layers of their own to the sixteen attention blocks of an SD1.5 UNet and leave its weights unchanged.
+Parameters carry the names of the official UNet file. Axis letters: B batch items, V chunks of the batch (each
+with its own reference item), n feature pixels, C channels of a block, D text width, h heads.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ PLACES: tuple[Place, ...] = (
     *(("up", block, layer) for block in range(1, 4) for layer in range(3)),
     ("mid", 0, 0),
 )
-TOKENS = 16  # of a picture
+TOKENS = 16  # tokens per picture
 
 
 def path(place: Place) -> str:
@@ -32,8 +33,10 @@ def path(place: Place) -> str:
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:
-    """(B, n, C), (V, m, C), (V, m, C) -> (B, n, C): attention of `heads` heads without projections, all rows of a chunk to the same
-    keys and values, which are not repeated for it."""
+    """Multi-head attention without projections: (B, n, C), (V, m, C), (V, m, C) -> (B, n, C).
+
+    All items of a chunk attend to the same keys and values, which are not copied per item.
+    """
     rows = len(queries) // len(keys)
     q = rearrange(queries, "(v r) n (h d) -> v h (r n) d", r=rows, h=heads)
     k, v = (rearrange(x, "v m (h d) -> v h m d", h=heads) for x in (keys, values))
@@ -41,8 +44,11 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:
 
 
 class ReferenceTerm(nn.Module):
-    """The second term of a self-attention (equation 3): queries of its own, keys and values of the reference row by the UNet's own
-    projections, so that what a LoRA does to them counts here too."""
+    """The second term of a self-attention (equation 3).
+
+    Queries have their own projection; keys and values of the reference item come from the UNet's projections,
+    so LoRAs affect them too.
+    """
 
     def __init__(self, dim: int, operations=nn):
         super().__init__()
@@ -50,15 +56,18 @@ class ReferenceTerm(nn.Module):
         self.to_out_ff = operations.Linear(dim, dim)
 
     def forward(self, n: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:
-        """n (B, n, C) after the UNet's norm, keys and values (V, n, C) of the references -> what is added after to_out, (B, n, C).
+        """n (B, n, C) after the UNet's norm, keys and values (V, n, C) of the
+        references -> (B, n, C), to be added after to_out.
 
-        The rows of a chunk are neighbours, and the reference is one of them: it attends to itself.
+        The items of a chunk are neighbours. The reference is one of them, so it attends to itself.
         """
         return self.to_out_ff(attend(self.to_q_ff(n), keys, values, heads))
 
 
 class ImageTerm(nn.Module):
-    """Keys and values of the picture's tokens for a cross-attention (IP-Adapter-Plus), with the queries of the text."""
+    """Attention to the picture's tokens in a text attention (IP-Adapter-Plus): own key and value
+    projections, queries of the text attention.
+    """
 
     def __init__(self, dim: int, token_dim: int, operations=nn):
         super().__init__()
@@ -66,12 +75,12 @@ class ImageTerm(nn.Module):
         self.to_v_ip = operations.Linear(token_dim, dim, bias=False)
 
     def forward(self, queries: Tensor, tokens: Tensor, heads: int) -> Tensor:
-        """queries (B, n, C), tokens (V, 16, D) -> what is added before to_out, (B, n, C)."""
+        """queries (B, n, C), tokens (V, 16, D) -> (B, n, C), to be added before to_out."""
         return attend(queries, self.to_k_ip(tokens), self.to_v_ip(tokens), heads)
 
 
 class _Named(nn.Module):
-    """Modules under dotted paths, as the official UNet names them."""
+    """Module that registers submodules under dotted paths, as the official UNet names them."""
 
     def put(self, name: str, module: nn.Module) -> None:
         first, _, rest = name.partition(".")
@@ -86,10 +95,10 @@ class _Named(nn.Module):
 
 
 class DynamicsAdapter(_Named):
-    """The terms of one file at all sixteen places."""
+    """The reference and image terms of one file at all sixteen places."""
 
     def __init__(self, widths: Mapping[Place, int], token_dim: int, operations=nn):
-        """widths: C of each place."""
+        """widths: channels of each place."""
         super().__init__()
         self.reference = {place: ReferenceTerm(width, operations) for place, width in widths.items()}
         self.image = {place: ImageTerm(width, token_dim, operations) for place, width in widths.items()}

@@ -1,4 +1,6 @@
-"""Reads X-Dyna's files: the UNet file in its parts, and the tokens' file (ip-adapter-plus_sd15), by their own keys."""
+"""Reads X-Dyna's files by their keys: the parts of the UNet file, and
+the file of the tokens (ip-adapter-plus_sd15).
+"""
 
 from __future__ import annotations
 
@@ -17,18 +19,19 @@ from .resampler import Resampler
 State = Mapping[str, Tensor]
 PAGE = "https://huggingface.co/Boese0601/X-Dyna"
 TOKENS_PAGE = "https://huggingface.co/h94/IP-Adapter/tree/main/models"
-HEAD = 64  # numbers of one head of the Resampler
+HEAD = 64  # channels per head of the Resampler
 
 REFERENCE, IMAGE, MOTION = r"\.attn1\.to_(q|out)_ff\.", r"\.attn2\.to_[kv]_ip\.", r"\.motion_modules\."
-BASE = r"^(conv_in|time_embedding|down_blocks|mid_block|up_blocks|conv_norm_out|conv_out)\."  # SD1.5's own: the MODEL has them
+# SD1.5's own layers, which the MODEL has.
+BASE = r"^(conv_in|time_embedding|down_blocks|mid_block|up_blocks|conv_norm_out|conv_out)\."
 
 
 class XDynaFileError(ModelFileError):
-    """A file is not what X-Dyna publishes."""
+    """A file is not an official X-Dyna file, or is incomplete."""
 
 
 class Parts(NamedTuple):
-    """What a UNet file holds, official names; a part that it lacks is empty."""
+    """The parts of a UNet file, with official names; a missing part is empty."""
 
     reference: dict[str, Tensor]
     image: dict[str, Tensor]
@@ -36,13 +39,16 @@ class Parts(NamedTuple):
 
 
 def plain(state: Mapping) -> dict[str, Tensor]:
-    """The tensors of a training checkpoint under their own names: out of `state_dict`, without `module.`."""
+    """Return the tensors of a training checkpoint: unwraps `state_dict` and removes the prefix `module.`."""
     state = state.get("state_dict", state)
     return {key.removeprefix("module."): value for key, value in state.items()}
 
 
 def split(state: Mapping, file: str) -> Parts:
-    """The parts of a UNet file. Raises XDynaFileError where it has no Dynamics-Adapter, or a tensor that belongs nowhere."""
+    """Split a UNet file into its parts.
+
+    Raises XDynaFileError if it has no Dynamics-Adapter, or a tensor of no known part.
+    """
     state = plain(state)
     parts = Parts(
         *(
@@ -62,7 +68,9 @@ def split(state: Mapping, file: str) -> Parts:
 
 
 class Tokens(NamedTuple):
-    """What an IP-Adapter-Plus file holds: the Resampler, and keys and values in X-Dyna's names."""
+    """The parts of an IP-Adapter-Plus file: the Resampler, and the
+    key and value projections under X-Dyna's names.
+    """
 
     resampler: dict[str, Tensor]
     image: dict[str, Tensor]
@@ -89,7 +97,10 @@ def split_tokens(state: Mapping, file: str) -> Tokens:
 def adapter(
     reference: State, image: State, file: str, operations=nn, dtype: torch.dtype | None = None
 ) -> DynamicsAdapter:
-    """The network of both parts. Raises XDynaFileError that names a tensor which is missing, foreign or misshapen."""
+    """Build the network of both parts.
+
+    Raises XDynaFileError that names a missing, foreign or misshapen tensor.
+    """
     state = {**reference, **image}
     queries = {place: f"{path(place)}.attn1.to_q_ff.weight" for place in PLACES}
     keys = f"{path(PLACES[0])}.attn2.to_k_ip.weight"
@@ -104,7 +115,7 @@ def adapter(
 def resampler(
     state: State, file: str, operations=nn, dtype: torch.dtype | None = None, head: int = HEAD
 ) -> Resampler:
-    """The Resampler of its part. Raises XDynaFileError as `adapter`."""
+    """Build the Resampler from its part. head: channels per head. Raises XDynaFileError as `adapter` does."""
     depth = len({key.split(".")[1] for key in state if key.startswith("layers.")})
     try:
         queries, dim = state["latents"].shape[1:]

@@ -1,7 +1,8 @@
-"""The group norms of X-Dyna's UNet: one mean and one spread for the reference and all frames of a window together.
+"""Joint group norms of X-Dyna's UNet: one mean and variance over the reference and all frames of a window.
 
-The official UNet carries the frames in a dimension of their own through the norms of its ResNet blocks and of its output. Here torch's
-module hooks bring them together for one UNet call, so that nothing stays in a UNet which other MODELs share.
+The official UNet keeps the frames in a separate dimension through the norms of its ResNet
+blocks and of its output. Here torch module hooks join the frames for one UNet call, so
+nothing remains in a UNet that other MODELs share.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from torch import Tensor, nn
 
 @contextmanager
 def joint_norms(unet: nn.Module, rows: int) -> Iterator[None]:
-    """While open, the group norms of `unet` (of either host) see each `rows` neighbouring rows of a batch as one picture. The norms of
-    the spatial transformers stay frame by frame, as published."""
+    """Context manager: inside it, the group norms of `unet` (ComfyUI or diffusers) treat every `rows`
+    neighbouring batch items as one picture.
+
+    The norms of the spatial transformers stay separate per frame, as in the official code.
+    """
 
     def together(module: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
         return (rearrange(args[0], "(v f) c h w -> v c (f h) w", f=rows),)

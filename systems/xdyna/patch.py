@@ -1,6 +1,7 @@
-"""X-Dyna in a UNet call of ComfyUI: a row for the reference in every chunk, and what the frames take from it and from its tokens.
+"""X-Dyna in a UNet call of ComfyUI: adds the reference as an extra item to every
+chunk, and the attention to it and to its tokens.
 
-Imports nothing from ComfyUI: the UNet's own layers come in with the call.
+Imports nothing from ComfyUI: the UNet's own layers are arguments of the call.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ UNET, NORMED = (
 
 @dataclass(eq=False)
 class Dynamics(AttentionPatch):
-    """One picture on one MODEL.
+    """X-Dyna's reference picture on one MODEL.
 
-    reference:  (1, 4, h, w) its latent in the UNet's own scale; it stays clean at every timestep
-    tokens:     (2, 16, D) of the picture and of none, in the order cond, uncond; None: text alone
-    strength:   of both; 1 is the official network
-    joint:      whether the group norms see reference and frames together, as published; else row by row
+    reference:  (1, 4, h, w) latent in the UNet's own scale; it stays clean at every timestep
+    tokens:     (2, 16, D) of the picture and of an empty picture, in the order cond, uncond; None = text
+      alone
+    strength:   of reference and tokens; 1 = the official network
+    joint:      True = group norms over reference and frames together, as in the official code; False = per
+      item
     """
 
     adapter: DynamicsAdapter
@@ -58,7 +61,10 @@ class Dynamics(AttentionPatch):
         options: Mapping,
         **others,
     ) -> Tensor:
-        """DIFFUSION_MODEL wrapper of ComfyUI. Raises SizeError where the reference is of another size than what is sampled."""
+        """DIFFUSION_MODEL wrapper of ComfyUI.
+
+        Raises SizeError if the reference has another size than the latents that are sampled.
+        """
         if x.shape[1:] != self.reference.shape[1:]:
             (h, w), (rh, rw) = x.shape[-2:], self.reference.shape[-2:]
             raise SizeError(
@@ -78,12 +84,12 @@ class Dynamics(AttentionPatch):
     def self_inputs(
         self, place: Place, n: Tensor, keys: Tensor, values: Tensor, call: AttentionCall
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Keeps what this self-attention looks at."""
+        """Store the normed input of this self-attention for `self_output`."""
         call.options[NORMED] = n
         return n, keys, values
 
     def self_output(self, place: Place, out: Tensor, call: AttentionCall) -> Tensor:
-        """Adds what frames and reference take from the reference."""
+        """Add the attention of frames and reference to the reference."""
         n = call.options.pop(NORMED)
         assert call.layout is not None, "`call` lays the reference out"
         own, (_, reference) = _block(call.options[UNET], place).attn1, call.layout.split(n)
@@ -91,7 +97,7 @@ class Dynamics(AttentionPatch):
         return out + self.strength * self.adapter.reference[place](n, keys, values, call.options["n_heads"])
 
     def cross_heads(self, place: Place, q: Tensor, out: Tensor, call: AttentionCall) -> Tensor:
-        """Adds what frames and reference take from the tokens."""
+        """Add the attention of frames and reference to the tokens."""
         if self.tokens is None:
             return out
         sides = call.rows.sides[:: call.rows.chunk]
@@ -100,15 +106,15 @@ class Dynamics(AttentionPatch):
 
 
 def attach(patcher: Any, dynamics: Dynamics, attention: Callable, patchers: tuple = ()) -> None:
-    """Put it on a freshly cloned MODEL. attention, patchers: as `attentions.bind` takes them.
+    """Add X-Dyna to a freshly cloned MODEL. attention, patchers: as in `comfy_attention.bind`.
 
-    Raises CombinationError where another system brings rows of its own.
+    Raises CombinationError if another system adds extra items.
     """
     extra_items.attach(patcher, dynamics.call, SYSTEM)
     comfy_attention.bind(patcher, [dynamics], attention, patchers)
 
 
 def _block(unet: Any, place: Place) -> Any:
-    """The transformer block at a place."""
+    """Return the UNet's transformer block at a place."""
     layers: Any = block_at(unet, place)
     return next(layer for layer in layers if hasattr(layer, "transformer_blocks")).transformer_blocks[0]

@@ -1,6 +1,7 @@
-"""The Resampler of IP-Adapter-Plus: a picture as sixteen tokens, read from the hidden states of CLIP's image encoder.
+"""The Resampler of IP-Adapter-Plus: converts the hidden states of
+CLIP's image encoder to sixteen tokens per picture.
 
-Parameters carry the names of `image_proj` in the published ip-adapter-plus_sd15.
+Parameters carry the names of `image_proj` in the official ip-adapter-plus_sd15.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 
 class PerceiverAttention(nn.Module):
-    """The tokens attend to the picture and to each other."""
+    """Attention of the tokens to the picture and to each other."""
 
     def __init__(self, dim: int, inner: int, heads: int, operations=nn):
         super().__init__()
@@ -23,7 +24,7 @@ class PerceiverAttention(nn.Module):
         self.to_out = operations.Linear(inner, dim, bias=False)
 
     def forward(self, picture: Tensor, tokens: Tensor) -> Tensor:
-        """picture (B, m, C), tokens (B, k, C) -> what is added to the tokens."""
+        """picture (B, m, C), tokens (B, k, C) -> residual (B, k, C) to add to the tokens."""
         tokens = self.norm2(tokens)
         keys, values = self.to_kv(torch.cat([self.norm1(picture), tokens], dim=1)).chunk(2, dim=-1)
         q, k, v = (
@@ -38,7 +39,7 @@ def _feed_forward(dim: int, inner: int, operations) -> nn.Sequential:
 
 
 class Resampler(nn.Module):
-    """depth times attention and feed-forward over learned queries."""
+    """Resampler of `depth` layers of attention and feed-forward over learned queries."""
 
     def __init__(
         self,
@@ -52,7 +53,10 @@ class Resampler(nn.Module):
         hidden: int,
         operations=nn,
     ):
-        """Widths of the picture's states, of the inside, of the result; `inner` of all heads together, `hidden` of the feed-forward."""
+        """embedding: channels of the picture's hidden states; dim: inner channels of the tokens; out:
+        channels of the result; inner: channels of all heads together; hidden: channels of the feed-forward;
+        queries: number of tokens.
+        """
         super().__init__()
         self.latents = nn.Parameter(torch.zeros(1, queries, dim))
         self.proj_in = operations.Linear(embedding, dim)
@@ -66,7 +70,7 @@ class Resampler(nn.Module):
         )
 
     def forward(self, states: Tensor) -> Tensor:
-        """states (B, m, embedding), the last but one of CLIP's -> tokens (B, queries, out)."""
+        """states (B, m, embedding), CLIP's last but one hidden states -> tokens (B, queries, out)."""
         picture = self.proj_in(states)
         tokens = self.latents.to(picture).expand(len(picture), -1, -1)
         for layer in self.layers:

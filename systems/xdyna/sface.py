@@ -1,4 +1,6 @@
-"""S-Face pictures (section 3.3): the driver's face on black, once whole and once eyes and mouth only, in their places in the frame."""
+"""S-Face pictures (section 3.3): the driving face on black at its place in the
+frame, once whole and once only eyes and mouth.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-LEFT, TOP, RIGHT, BOTTOM = 1.35, 1.25, 1.35, 1.45  # from the face's centre, in units of its longer side
-PATCH = 64 / 512  # half a patch over the face's box
+# Distance from the face's centre, in units of its longer side.
+LEFT, TOP, RIGHT, BOTTOM = 1.35, 1.25, 1.35, 1.45
+PATCH = 64 / 512  # half the side of a patch, as a fraction of the width of the face's box
 
 
 @dataclass(frozen=True)
 class Faces:
-    """Where a clip's faces are, pixels.
+    """Position of the face in each of F frames, pixels.
 
     found:   (F,) bool
     box:     (F, 4) x0 y0 x1 y1 of the landmarks, chin to brow
@@ -28,30 +31,34 @@ class Faces:
 
 @dataclass(frozen=True)
 class Crops:
-    """What is cut, whole pixels: box (F, 4) x0 y0 x1 y1 of the whole face, centre (F, 3, 2) and half (F, 2) of the patches. Without
-    a face box and half are 0 and both pictures are black."""
+    """Crop regions in whole pixels: box (F, 4) x0 y0 x1 y1 of the whole face; centre (F, 3, 2) and half side
+    (F, 2) of the eye and mouth patches.
+
+    In a frame without a face box and half are 0, and both pictures are black.
+    """
 
     box: np.ndarray
     centre: np.ndarray
     half: np.ndarray
 
     def whole(self, frame: Tensor, k: int) -> Tensor:
-        """The face of frame k (H, W, 3) on black."""
+        """Return the face of frame k (H, W, 3) on black."""
         return _on_black(frame, [self.box[k]])
 
     def local(self, frame: Tensor, k: int) -> Tensor:
-        """Eyes and mouth of frame k (H, W, 3) on black."""
+        """Return eyes and mouth of frame k (H, W, 3) on black."""
         return _on_black(
             frame, [(*(centre - self.half[k]), *(centre + self.half[k])) for centre in self.centre[k]]
         )
 
 
 def crops(faces: Faces, size: tuple[int, int]) -> Crops:
-    """The published boxes in frames of (width, height): a square 2.7 times the face, cut off at the frame's border, and patches an
-    eighth of what is left of it to either side of each centre."""
+    """Return the official crop regions for frames of (width, height): a square 2.7 times the face, clipped
+    to the frame; patches extend an eighth of the clipped box to each side of each centre.
+    """
     low, high = faces.box[:, :2], faces.box[:, 2:]
     centre, length = (low + high) / 2, (high - low).max(1, keepdims=True)
-    # Truncated towards zero before it is cut off, as the official code does.
+    # Truncated towards zero before it is clipped, as in the official code.
     box = np.concatenate([centre - length * (LEFT, TOP), centre + length * (RIGHT, BOTTOM)], 1).astype(
         np.int64
     )
