@@ -1,10 +1,10 @@
-"""The nodes of SK Portrait: thin schemas over the packages below, a folder a system."""
+"""The ComfyUI nodes of SK Portrait: schemas and input checks over the packages below, one folder per system."""
 
 from importlib import import_module
 
 from comfy_api.latest import ComfyExtension
 
-# In the order of the node list; each module holds one table, NODES.
+# In the order of the node list. Each module defines its node classes in one list, NODES.
 MODULES = (
     "hellomeme.load",
     "face.track",

@@ -18,7 +18,7 @@ from ..errors import (
 )
 from ..sk_attention.versions import VERSIONS
 
-LEAST = 8  # cells of a latent's side: the UNet halves it three times
+LEAST = 8  # latent pixels per side: the UNet halves the latent three times
 
 
 def require_sd15(model) -> None:
@@ -38,7 +38,9 @@ def require_sd15(model) -> None:
 
 
 def require_latent(samples, what: str) -> None:
-    """Raise ShapeError, SizeError or NotFiniteError unless a latent's samples are (frames, 4, h, w), finite, and large enough for SD1.5."""
+    """Raise ShapeError, SizeError or NotFiniteError unless latent samples are (frames, 4, h, w), finite,
+    and large enough for SD1.5.
+    """
     if samples.ndim != 4 or samples.shape[1] != 4 or 0 in samples.shape:
         raise ShapeError(
             f"The {what} is {tuple(samples.shape)}, and a latent of SD1.5 is (frames, 4, height / 8, width / 8): "
@@ -67,7 +69,10 @@ def require_one_picture(samples) -> None:
 
 
 def require_prompt(model, text, what: str):
-    """The (1, t, D) `text` of a prompt; raises ShapeError unless the MODEL reads such."""
+    """Return the prompt embedding `text` (1, t, D).
+
+    Raises ShapeError unless the MODEL accepts its width D.
+    """
     width = model.model.model_config.unet_config.get("context_dim")
     if text is None or text.ndim != 3 or (width and text.shape[-1] != width):
         shape = "nothing" if text is None else tuple(text.shape)
@@ -80,9 +85,9 @@ def require_prompt(model, text, what: str):
 
 
 def first_prompt(model, conditioning, what: str):
-    """The (1, t, D) text of a CONDITIONING's first entry.
+    """Return the text embedding (1, t, D) of a CONDITIONING's first entry.
 
-    Raises MissingInputError where it has none, ShapeError where it is that of another kind of model.
+    Raises MissingInputError if it has no entry, ShapeError if it was encoded for another kind of model.
     """
     if not len(conditioning):
         raise MissingInputError(
@@ -93,7 +98,9 @@ def first_prompt(model, conditioning, what: str):
 
 
 def require_masks(mask, count: int, what: str) -> None:
-    """Raise ShapeError or NotFiniteError unless a MASK is one picture, or one for each of `count`, of finite numbers."""
+    """Raise ShapeError or NotFiniteError unless a MASK holds one
+    picture, or one per `count`, with finite values.
+    """
     if mask.ndim != 3 or len(mask) not in (1, count) or 0 in mask.shape:
         raise ShapeError(
             f"The mask is {tuple(mask.shape)} and there are {count} {what}s: give one (1, height, width), or one a {what}.",
@@ -104,7 +111,7 @@ def require_masks(mask, count: int, what: str) -> None:
 
 
 def require_frames(what: str, frames: int, other: str, needed: int) -> None:
-    """Raise FrameCountError unless both have as many frames."""
+    """Raise FrameCountError unless `what` has the number of frames of `other`."""
     if frames != needed:
         raise FrameCountError(
             what,
@@ -116,7 +123,7 @@ def require_frames(what: str, frames: int, other: str, needed: int) -> None:
 
 
 def require_expression(track, clip_vision, patches: dict, still_face: bool) -> None:
-    """Raise MissingInputError if the driving features are all zero, unless that is allowed."""
+    """Raise MissingInputError if all driving features would be zero, unless still_face allows it."""
     pictures = clip_vision is not None and all(images is not None for images in patches.values())
     if track.coefficients is None and not pictures and not still_face:
         raise MissingInputError(
@@ -132,7 +139,9 @@ def require_expression(track, clip_vision, patches: dict, still_face: bool) -> N
 
 
 def require_one_size(reference, size: tuple[int, int], what: str) -> None:
-    """Raise SizeError unless something of (height, width) cells has the size at which the portrait was encoded."""
+    """Raise SizeError unless `size`, (height, width) in latent pixels,
+    is the size at which the portrait was encoded.
+    """
     if tuple(reference.size) != tuple(size):
         drawn, encoded = (f"{width * 8}x{height * 8}" for height, width in (size, reference.size))
         raise SizeError(
@@ -143,7 +152,9 @@ def require_one_size(reference, size: tuple[int, int], what: str) -> None:
 
 
 def require_pair(adapter, drive) -> None:
-    """Raise VersionError unless a reference adapter and a drive share a version; the sentence says which pairs do."""
+    """Raise VersionError, which lists the matching pairs, unless a
+    reference adapter and a drive share a version.
+    """
     if not set(adapter.versions) & set(drive.versions):
         pairs = "; ".join(
             f"{row.name}: {row.reference} with {' or '.join(dict.fromkeys((row.coefficients_drive, row.motion_drive)))}"

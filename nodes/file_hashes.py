@@ -1,4 +1,7 @@
-"""Which files this ComfyUI has under the names that a graph uses: machines that sample one clip must have the same ones."""
+"""Hashes of the files that this ComfyUI has under the names in a graph.
+
+Machines that sample one clip must have the same files.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,16 @@ from .folders import path_of
 from .hellomeme.library import listed_as
 from .input_files import inside
 
-ROUTE = "/sk_portrait/digests"  # POST {"names": [...]} -> {"models": {name: SHA-256 or null}, "inputs": {name: SHA-256}}
+# POST {"names": [...]} -> {"models": {name: SHA-256 or null}, "inputs": {name: SHA-256}}.
+ROUTE = "/sk_portrait/digests"
 MODEL_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".onnx", ".gguf")
-LONGEST_NAME = 200  # of a file: longer texts are prompts
+LONGEST_NAME = 200  # characters in a file name: longer texts are prompts
 
 
 def models(names: Iterable[str]) -> dict[str, str | None]:
-    """Name -> SHA-256, None where there is no such file, of the names of model files, in whatever folder of models they lie."""
+    """Return {name: SHA-256} for the names of model files, searched in all
+    model folders; None if there is no such file.
+    """
 
     def where(name: str) -> str | None:
         file = listed_as(name)
@@ -33,13 +39,16 @@ def models(names: Iterable[str]) -> dict[str, str | None]:
 
 
 def inputs(names: Iterable[str]) -> dict[str, str]:
-    """Name -> SHA-256 of those that name a file in the input folder."""
+    """Return {name: SHA-256} for the names that are files in the input folder."""
     found = {name: _input(name) for name in names if name and len(name) < LONGEST_NAME}
     return {name: _digest(path) for name, path in found.items() if path}
 
 
 def add_route() -> None:
-    """Let `python run.py farm --servers` ask this server. Once, though the pack may lie in two folders."""
+    """Add the route that `python run.py farm --servers` queries.
+
+    It is added once, even if the pack is installed in two folders.
+    """
     running = getattr(server.PromptServer, "instance", None)
     if running is not None and all(route.path != ROUTE for route in running.routes):
         running.routes.post(ROUTE)(_answer)
@@ -54,7 +63,9 @@ async def _answer(request):
 
 
 def _input(name: str) -> str | None:
-    """Path of a file that lies in the input folder, or in the one that the name says."""
+    """Return the path of a file in the input folder, or in the
+    folder that the name states; None if there is none.
+    """
     name, folder = folder_paths.annotated_filepath(name)
     return inside(folder or folder_paths.get_input_directory(), name)
 

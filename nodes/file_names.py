@@ -1,4 +1,7 @@
-"""Dates in file names, as in ComfyUI's own save nodes, whose front end replaces them for those nodes only."""
+"""Dates in file names, as in ComfyUI's own save nodes.
+
+ComfyUI's front end fills them in for its own nodes only.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ FIELDS = {"M": "month", "d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 
 def with_dates(name: str, now: datetime | None = None) -> str:
-    """`name` with every %date:FORMAT% filled in: yyyy, yy, M, d, h, m and s, doubled for two digits."""
+    """Replace every %date:FORMAT% in `name`: yyyy, yy, M, d, h, m and s; a doubled letter gives two digits."""
     now = now or datetime.now()
     return DATE.sub(lambda date: PART.sub(lambda part: _value(part[0], now), date[1]), name)
 

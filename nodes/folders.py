@@ -1,4 +1,4 @@
-"""The pack's model folders, and how a file in them is found."""
+"""The pack's model folders, and the lookup of files in them."""
 
 import os
 
@@ -15,7 +15,7 @@ EXTENSIONS = {
 
 
 def register() -> None:
-    """Add the folders to ComfyUI's, beside what extra_model_paths.yaml already gives them."""
+    """Register the folders with ComfyUI, in addition to those from extra_model_paths.yaml."""
     for name, extensions in EXTENSIONS.items():
         folder_paths.add_model_folder_path(name, os.path.join(folder_paths.models_dir, name))
         paths, known = folder_paths.folder_names_and_paths[name]
@@ -28,18 +28,24 @@ def files(folder: str) -> list[str]:
 
 
 def spellings(name: str) -> tuple[str, str]:
-    """A saved file name as it is, then with forward slashes for the backslashes of Windows."""
+    """Return a saved file name unchanged, and with forward slashes in place of the backslashes of Windows."""
     return name, name.replace("\\", "/")
 
 
 def path_of(folder: str, name: str) -> str | None:
-    """Path of a model file, whichever system saved its name; None if there is no such file."""
+    """Return the path of a model file; None if there is no such file.
+
+    The name may have been saved on another operating system.
+    """
     paths = (folder_paths.get_full_path(folder, spelling) for spelling in spellings(name))
     return next(filter(None, paths), None)
 
 
 def find(folder: str, name: str, page: str) -> str:
-    """Path of a model file. Raises MissingFileError that names the file, the folders to put it in and the page to get it from."""
+    """Return the path of a model file.
+
+    Raises MissingFileError that names the file, its folders and its download page.
+    """
     path = path_of(folder, name)
     if path is None:
         places = " or ".join(folder_paths.get_folder_paths(folder))
@@ -51,7 +57,7 @@ def find(folder: str, name: str, page: str) -> str:
 
 
 def absent(folder: str, name: str, page: str) -> str | None:
-    """The sentence of `find` where the file is not there (for validate_inputs), else None."""
+    """Return the error message of `find` if the file is missing (for validate_inputs), otherwise None."""
     try:
         find(folder, name, page)
     except FileNotFoundError as error:

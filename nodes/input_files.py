@@ -1,4 +1,7 @@
-"""Files for combo boxes: every real folder once, however links lead round, and only those read again that have changed."""
+"""Lists files for combo boxes.
+
+Every real folder is read once, even with circular links, and only again after it has changed.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,21 @@ import folder_paths
 
 from .folders import spellings
 
-OUTPUT = " [output]"  # ComfyUI's mark of a file in the output folder
+OUTPUT = " [output]"  # ComfyUI's suffix for a file in the output folder
 ENDINGS = (".csv", ".json", ".npz")
-SETTLED = 2e9  # nanoseconds after which a folder's time tells of every change: two within one tick of the clock look like one
+# Nanoseconds after which a folder's modification time can be trusted: two
+# changes within one clock tick have the same time.
+SETTLED = 2e9
 
 _known: dict[
     tuple[int, int], tuple[int, list[str], list[str], list[str]]
-] = {}  # folder -> its time, folders, linked folders, files
+] = {}  # folder -> its modification time, folders, linked folders, files
 
 
 def listed(*endings: str, output: bool = False) -> list[str]:
-    """Files of these ENDINGS in the input folder, and those of the output folder with ComfyUI's mark."""
+    """Return files with these ENDINGS in the input folder; output: also
+    those of the output folder, with ComfyUI's suffix.
+    """
     names = files_in(folder_paths.get_input_directory(), endings)
     return names + (
         [name + OUTPUT for name in files_in(folder_paths.get_output_directory(), endings)] if output else []
@@ -27,7 +34,10 @@ def listed(*endings: str, output: bool = False) -> list[str]:
 
 
 def inside(folder: str, name: str) -> str | None:
-    """Path of a file below a folder, whichever system saved its name; None if there is none, or outside."""
+    """Return the path of a file below a folder; None if there is none, or if it is outside.
+
+    The name may have been saved on another operating system.
+    """
     if "\0" in name:
         return None
     top = os.path.join(os.path.abspath(folder), "")
@@ -36,7 +46,10 @@ def inside(folder: str, name: str) -> str | None:
 
 
 def files_in(folder: str, endings: tuple[str, ...]) -> list[str]:
-    """Paths below a folder, with forward slashes, sorted. A folder that is reached twice counts where it really lies."""
+    """Return sorted paths below a folder, with forward slashes.
+
+    A folder that is reached twice is listed under its real path.
+    """
     found, seen = [], set()
     real, linked = [""], []
     while real or linked:
@@ -48,7 +61,7 @@ def files_in(folder: str, endings: tuple[str, ...]) -> list[str]:
                 continue
             seen.add(identity)
             folders, links, files = _content(os.path.join(folder, prefix), identity, status.st_mtime_ns)
-        except OSError:  # gone meanwhile, or not ours to read
+        except OSError:  # deleted meanwhile, or not readable
             continue
         real += [f"{prefix}{name}/" for name in folders]
         linked += [f"{prefix}{name}/" for name in links]

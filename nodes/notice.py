@@ -1,4 +1,4 @@
-"""Sentences that an artist should see: in the log and on the node."""
+"""Messages for the user: in the log and on the node."""
 
 import logging
 
@@ -8,7 +8,7 @@ log = logging.getLogger(__name__)
 
 
 def notice(node, text: str) -> None:
-    """Log a warning and show it on the node that runs (a V3 node with the hidden input unique_id)."""
+    """Log a warning and show it on the running node (a V3 node with the hidden input unique_id)."""
     log.warning("%s: %s", node.define_schema().display_name, text)
     server = getattr(PromptServer, "instance", None)
     if server is not None and node.hidden and node.hidden.unique_id:

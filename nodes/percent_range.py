@@ -1,4 +1,4 @@
-"""From where to where in the sampling a patch acts."""
+"""Inputs for the part of the sampling in which a patch acts."""
 
 from comfy_api.latest import io
 
@@ -27,5 +27,5 @@ PERCENT_RANGE = [
 
 
 def range_of(start: float, end: float) -> tuple[float, float] | None:
-    """(start, end) of a patch; None = all of the sampling."""
+    """Return (start, end) for a patch; None = the whole sampling."""
     return None if (start, end) == (0.0, 1.0) else (start, end)

@@ -11,12 +11,15 @@ from ..face_tools.threaded_map import R, T
 
 
 def stop_at_cancel() -> None:
-    """Raises where the user pressed Cancel."""
+    """Raise ComfyUI's exception if the user pressed Cancel."""
     comfy.model_management.throw_exception_if_processing_interrupted()
 
 
 def ticker(total: int):
-    """A callback tick(done) that moves ComfyUI's progress bar and raises where the user pressed Cancel."""
+    """Return a callback tick(done) that moves ComfyUI's progress bar.
+
+    It raises if the user pressed Cancel.
+    """
     bar = comfy.utils.ProgressBar(total)
 
     def tick(done: int) -> None:
@@ -27,12 +30,15 @@ def ticker(total: int):
 
 
 def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """The frames in threads of `face_tools.threaded_map`, each thread in ComfyUI's inference mode: an IMAGE is filled in no other."""
+    """Run `work` on the items in the threads of `face_tools.threaded_map`, in order.
+
+    Each thread uses ComfyUI's inference mode, which is needed to write into an IMAGE.
+    """
     return threads.ahead(torch.inference_mode()(work), items)
 
 
 def for_each(count: int, work: Callable[[int], None]) -> None:
-    """work(k) for k in 0..count-1, several at a time, with a progress bar and Cancel."""
+    """Call work(k) for k in 0..count-1 in threads, with a progress bar and Cancel."""
     tick = ticker(count)
     for done, _ in enumerate(ahead(work, range(count)), 1):
         tick(done)

@@ -1,4 +1,4 @@
-"""Node schemas that an old ComfyUI accepts as well as a new one."""
+"""Node schemas that old and new versions of ComfyUI accept."""
 
 import inspect
 
@@ -9,7 +9,8 @@ _KNOWN_FIELDS = frozenset(inspect.signature(io.Schema).parameters)
 # does not know the field.
 RARE = {"advanced": True} if "advanced" in inspect.signature(io.Int.Input).parameters else {}
 
-# Names that inputs had in 0.1, by node: no longer offered, but graphs saved then may wire them, and `execute` still takes them.
+# Names that inputs had in 0.1, by node. They are no longer offered, but graphs saved then may connect them,
+# and `execute` accepts them.
 OLD_NAMES = {"SKPortraitDrawHeadPose": {"reference"}}
 
 

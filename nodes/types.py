@@ -1,4 +1,4 @@
-"""The custom types that travel on the wires."""
+"""The pack's own types of node inputs and outputs."""
 
 from comfy_api.latest import io
 

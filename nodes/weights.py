@@ -1,4 +1,4 @@
-"""Model files and networks in ComfyUI's memory management: what every system's loader does."""
+"""Reads model files and puts networks into ComfyUI's memory management, for the loaders of all systems."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..errors import ModelFileError
 
 
 def read_state(path: str, name: str, page: str, error: type[ModelFileError]) -> dict:
-    """Contents of a model file, weights only. Raises `error` if it cannot be read; page: where it is published."""
+    """Read a model file, weights only. Raises `error` if it cannot be read; page: its download page."""
     try:
         return comfy.utils.load_torch_file(path, safe_load=True)
-    except Exception as fault:  # each format has its own for a file that is cut short, or is a web page
+    except Exception as fault:  # each format raises its own exception for a truncated file or a web page
         reason = str(fault).partition("\n")[0].partition(". ")[0]
         raise error(
             f"{name} ({os.path.getsize(path)} bytes) cannot be read: {reason}. Delete it and download it again: {page}.",
@@ -25,8 +25,9 @@ def read_state(path: str, name: str, page: str, error: type[ModelFileError]) -> 
 
 
 def kept_in(weights: int) -> torch.dtype:
-    """The dtype of a network with so many weights: what ComfyUI takes for UNets, but never 8 bits, which would tell in the features
-    and save little beside the UNet."""
+    """Return the dtype for a network with that many weights: ComfyUI's choice for UNets, but never 8 bits,
+    which would degrade the features and save little memory compared to the UNet.
+    """
     dtype = comfy.model_management.unet_dtype(model_params=weights)
     if dtype.itemsize > 1:
         return dtype
@@ -34,8 +35,11 @@ def kept_in(weights: int) -> torch.dtype:
 
 
 def patcher_of(module: torch.nn.Module) -> comfy.model_patcher.ModelPatcher:
-    """The ModelPatcher by which ComfyUI loads, offloads and counts a network: the newest kind that ComfyUI has, since one model of
-    the old kind among those that are loaded makes ComfyUI free memory in the old way."""
+    """Return the ModelPatcher by which ComfyUI loads, offloads and counts a network.
+
+    It is of the newest kind that ComfyUI has: a single loaded model of the old
+    kind makes ComfyUI free memory in the old way.
+    """
     device, offload = comfy.model_management.get_torch_device(), comfy.model_management.unet_offload_device()
     kind = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
     return kind(module, load_device=device, offload_device=offload)

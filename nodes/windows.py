@@ -1,4 +1,4 @@
-"""Windows over a batch, put on a clone of the MODEL."""
+"""Adds context windows to a clone of the MODEL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ KEY = "sk_portrait_windows"
 
 
 def require_window(length: int, overlap: int, *motions) -> None:
-    """Raise SettingError for a window longer than a motion module reaches, or an overlap as long as the window."""
+    """Raise SettingError for a window longer than a motion module
+    supports, or an overlap not shorter than the window.
+    """
     for motion in motions:
         if length > motion.module.longest:
             raise SettingError(
@@ -38,7 +40,8 @@ def see_in_windows(
     length: int,
     show: Show | None = None,
 ) -> None:
-    """Let a freshly cloned MODEL see its batch in windows of at most `length` frames, and stop at Cancel between UNet calls.
+    """Let a freshly cloned MODEL process its batch in windows of at most `length` frames, and stop at
+    Cancel between UNet calls.
 
     show: see `FrameWindows`
     """

@@ -1,4 +1,4 @@
-"""A drawn head: what a track says, before any sampling."""
+"""The node that draws a synthetic head from a face track, as a preview before sampling."""
 
 from __future__ import annotations
 
@@ -150,7 +150,10 @@ class DrawnHead(io.ComfyNode):
 
 
 def _from_sliders(degrees, blink, jaw_open, smile, pucker, brows, gaze_x, gaze_y) -> State:
-    """Gaze to the right of the picture is outwards for the subject's left eye, inwards for the right one."""
+    """Convert the slider values to a State.
+
+    Gaze to the right of the picture is outwards for the subject's left eye and inwards for the right one.
+    """
     up, down, right, left = (float(np.clip(v, 0, 1)) for v in (gaze_y, -gaze_y, gaze_x, -gaze_x))
     both = {
         "eyeBlink": blink, "mouthSmile": smile, "browOuterUp": max(brows, 0), "browDown": max(-brows, 0),

@@ -1,4 +1,4 @@
-"""The node that gives the face in pictures another expression, for the encoders that read pictures."""
+"""The node that warps the face in pictures to another expression, for encoders that read pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..progress import for_each
 from ..schema import schema
 from ..types import FaceTrackType
 
-STILL = np.zeros(3)  # radians by which no head turns here
+STILL = np.zeros(3)  # head turn, radians: no head is turned here
 
 
 class BendPictures(io.ComfyNode):
@@ -73,7 +73,7 @@ class BendPictures(io.ComfyNode):
 
 
 def _bent(track: FaceTrack, landmarks: np.ndarray) -> FaceTrack:
-    """The track with (F, P, D) other landmarks, and the boxes round them."""
+    """Return the track with other landmarks (F, P, D) and their bounding boxes."""
     if not landmarks.shape[1]:
         return track
     flat = landmarks[..., :2]

@@ -1,4 +1,4 @@
-"""The calibration in force: what `python run.py calibrate` wrote, else the usual values."""
+"""The calibration in use: the one that `python run.py calibrate` wrote, otherwise the defaults."""
 
 import folder_paths
 
@@ -9,16 +9,25 @@ from ..folders import FACE_TOOLS
 
 
 def coefficient_order() -> CoefficientOrder:
-    """Raises TrackError where the file is there and cannot be read."""
+    """Return the calibrated order of the coefficients, or the default one.
+
+    Raises TrackError if the calibration file cannot be read.
+    """
     return network_order(folder_paths.get_full_path(FACE_TOOLS, ORDER_FILE))
 
 
 def pitch_zero(source: str) -> float:
-    """Radians of a tracker's own pitch at a straight look. Raises TrackError as `coefficient_order` does."""
+    """Return the pitch, radians, that a tracker reports for a straight look.
+
+    Raises TrackError if the calibration file cannot be read.
+    """
     path = folder_paths.get_full_path(FACE_TOOLS, straight_look.CALIBRATION)
     return straight_look.straight_pitch(source, path)
 
 
 def straightened(track: FaceTrack) -> FaceTrack:
-    """The track with a straight look at 0; recordings and tracks of the HelloMeme networks stay the same."""
+    """Return the track with pitch 0 at a straight look.
+
+    Recordings and tracks of the HelloMeme networks are returned unchanged.
+    """
     return straight_look.with_zero(track, pitch_zero(track.source))

@@ -1,4 +1,4 @@
-"""The node that measures how well a result follows its driver."""
+"""The node that measures how well a result follows its driving track."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ class ComparePerformance(io.ComfyNode):
 
 
 def _unread(node, frames: Frames, label: str, error: TrackError) -> io.NodeOutput:
-    """What is left to say of a result without a face: why, and its first frame."""
+    """Return the node's output for a result without a face: the error, and the first frame as picture."""
     notice(node, str(error))
     first = next(iter(frames()), np.zeros((8, 8, 3), np.uint8))
     picture = torch.from_numpy(first)[None].float() / 255
@@ -201,7 +201,7 @@ def _unread(node, frames: Frames, label: str, error: TrackError) -> io.NodeOutpu
 
 
 def _frames_of(result, track: FaceTrack) -> tuple[Frames, int]:
-    """The frames of an IMAGE or a VIDEO, and about how many they are."""
+    """Return a function that yields the frames of an IMAGE or a VIDEO, and their approximate number."""
     if isinstance(result, torch.Tensor):
         require_one_length(len(track), len(result))
         return lambda: frames_uint8(result), len(result)
@@ -224,9 +224,10 @@ def _counted(images: torch.Tensor, track: FaceTrack) -> Frames:
 def _tracker(
     source: str, face_detection_model, driver: FaceTrack, result: FaceTrack | None
 ) -> AbstractContextManager[Source | None]:
-    """The tracker chosen. "as the driver" takes that of the driving track, or the best one if it has none.
+    """Open the tracker for the result. "as the driver" selects that of the
+    driving track, or the best one if it has none.
 
-    A result that was tracked before is read by its own tracker, or by none if that one cannot run here.
+    A result that was tracked before is read by its own tracker, or by none if that tracker cannot run here.
     """
     if face_detection_model is None and result is not None:
         known = result.source in sources.MODULES and not sources.available(model_files())[result.source]
@@ -243,14 +244,14 @@ def _tracker(
 
 
 def _embedder() -> embedding.FaceEmbedder | None:
-    """ArcFace, if its file is in models/insightface."""
+    """Return ArcFace if its file is in models/insightface, otherwise None."""
     known = folder_paths.folder_names_and_paths.get("insightface", ((), ()))[0]
     path = embedding.find([os.path.join(folder_paths.models_dir, "insightface"), *known])
     return None if path is None else embedding.FaceEmbedder(path)
 
 
 def _borders(frames: int, length: int, overlap: int) -> list[int]:
-    """Steps at which a context window begins or ends; none if the length is not known."""
+    """Steps at which a context window begins or ends; empty if the length is 0 (unknown)."""
     return borders(windows(frames, length, min(overlap, length - 1)), frames) if length else []
 
 
@@ -274,7 +275,7 @@ def _figures(comparison: Comparison) -> list[float]:
 
 
 def _json(comparison: Comparison) -> str:
-    """Figures and faults; what could not be measured is null."""
+    """Figures and faults as JSON; a figure that could not be measured is null."""
     numbers = {
         name: None if math.isnan(value) else round(value, 6) for name, value in comparison.numbers().items()
     }

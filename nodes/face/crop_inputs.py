@@ -1,4 +1,4 @@
-"""The inputs of every node that crops to the face, and the crop that they ask for."""
+"""The inputs of every node that crops to the face, and the crop made from them."""
 
 from comfy_api.latest import io
 
@@ -52,7 +52,7 @@ CROP = io.Combo.Input(
 def crop_of(
     track: FaceTrack, version: str, factor: float, size: int, crop: str = FIXED
 ) -> Crop | FollowingCrop:
-    """The crop that these inputs ask for."""
+    """Return the crop for the values of these inputs. factor: 0 = that of the version."""
     rule = CROP_RULES[version]
     make = following_crop if crop == FOLLOW else portrait_crop
     return make(track, CropRule(factor or rule.factor, rule.lift, rule.lift_of), size)

@@ -1,4 +1,4 @@
-"""Nodes that change a track."""
+"""Nodes that change a face track."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The expression editor: sliders, and the portrait itself as their preview."""
+"""The expression editor: sliders, with the warped portrait as their preview."""
 
 from __future__ import annotations
 
@@ -153,7 +153,8 @@ class ExpressionEditor(io.ComfyNode):
         added = np.stack([poses.coefficients(pose) for pose in clip])
         if preset != NO_PRESET:
             added = added + preset_files.preset(preset, preset_strength).coefficients
-        wanted = np.where(added == 0, own, np.clip(own + added, 0, 1))  # 0 leaves even what lies beyond 0..1
+        # A slider at 0 leaves even values outside 0..1 unchanged.
+        wanted = np.where(added == 0, own, np.clip(own + added, 0, 1))
         asked = np.stack([poses.turn(pose) for pose in clip])
         turns = poses.reachable(asked, puppet.pose)
         for text in poses.shortfalls(asked, puppet.pose):
@@ -174,9 +175,10 @@ class ExpressionEditor(io.ComfyNode):
 def posed(
     track: FaceTrack, landmarks: np.ndarray, turns: np.ndarray, coefficients: np.ndarray, fps: float
 ) -> FaceTrack:
-    """The portrait's track with one frame per pose.
+    """Return the portrait's track with one frame per pose.
 
-    landmarks: (F, P, 3) pixels; turns: (F, 3) radians added to its own rotation; coefficients: (F, 51).
+    landmarks: (F, P, 3) pixels; turns: (F, 3) radians, added to
+    the portrait's rotation; coefficients: (F, 51).
     """
     flat = landmarks[..., :2]
     rows = track.rows(np.zeros(len(landmarks), int))

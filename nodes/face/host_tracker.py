@@ -1,4 +1,4 @@
-"""ComfyUI's own face landmarker as a tracker of frames that come one after the other."""
+"""ComfyUI's own face landmarker as a tracker of consecutive frames."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from ...face_tools.trackers.faces import Detection, Face
 from ...face_tools.trackers.host_landmarks import NAME, SCHEME, HostLandmarks, face_of, posed
 from ...face_tools.trackers.tiles import Finder
 
-BATCH = 16  # frames per call, as ComfyUI's own node
-SURE = 0.5  # its default confidence
+BATCH = 16  # frames per call, as in ComfyUI's own node
+SURE = 0.5  # detection threshold, the default of ComfyUI's node
 ABSENT = (
-    0.0  # logit of the mesh below which there is no face; MediaPipe leaves these out, ComfyUI's node does not
+    # Logit of the mesh's presence below which there is no face;
+    # MediaPipe drops such faces, ComfyUI's node does not.
+    0.0
 )
 NEAR, FAR = "short", "full"  # ComfyUI's names for its two detectors
 
 
 class HostTracker:
-    """See `faces.Source`. Its tracks are those of Track Face from Landmarks: both may meet in one graph.
+    """Tracker (see `faces.Source`) whose tracks are compatible with those of Track Face from Landmarks.
 
-    model: what Load Face Detection Model (MediaPipe) gives. Raises TrackError for another detector.
+    model: output of Load Face Detection Model (MediaPipe). Raises TrackError for another model.
     """
 
     name, scheme, gives_coefficients = NAME, SCHEME, True
@@ -63,7 +65,7 @@ class HostTracker:
         ]
 
     def close(self) -> None:
-        """ComfyUI keeps the network."""
+        """Do nothing: ComfyUI manages the network."""
 
     def __enter__(self) -> HostTracker:
         return self

@@ -1,4 +1,4 @@
-"""Nodes that put changed crops back where they came from."""
+"""Nodes that paste changed crops back into the frames they were cropped from."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ LOOK = [
 class Paster:
     """Pastes portrait k into frame k.
 
-    Raises FrameCountError where the mask has another number of frames, TrackError where a following crop has.
+    Raises FrameCountError if the mask has another number of frames, TrackError if a following crop has.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class Paster:
 
     @property
     def still(self) -> bool:
-        """True where every portrait covers its frame alike."""
+        """Whether every portrait has the same weight at the same place in its frame."""
         return not self.crop.moves and (self.mask is None or len(self.mask) == 1)
 
     def weight(self, k: int) -> np.ndarray:
-        """(height, width) float32 0..1: how strongly portrait k covers its window."""
+        """(height, width) float32 0..1: weight of portrait k in its window."""
         return self._first if self.still else self._weight(k)
 
     @cached_property
@@ -89,7 +89,7 @@ class Paster:
         return window_mask(self.crop.of(k), self.feather, mask)
 
     def __call__(self, window: np.ndarray, k: int) -> None:
-        """Blend portrait k into its window (h, w, 3) float32 0..1 of a frame, in place; from any thread."""
+        """Blend portrait k into its window (h, w, 3) float32 0..1 of a frame, in place. Thread-safe."""
         paste_back(window, frame_float(self.portraits[k]), self.crop.of(k), self.weight(k), self.colour_match)
 
 

@@ -1,4 +1,4 @@
-"""Nodes that make pictures of a track, and put pictures back."""
+"""Nodes that crop and draw pictures from a face track."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class CropPortrait(io.ComfyNode):
 
 
 def was_cropped_from(track, images) -> bool:
-    """True where the images are the whole frames that a cropped track came from, and not the cropped ones."""
+    """Whether the images are the whole frames that a cropped track came from, and not the cropped frames."""
     size = images.shape[2], images.shape[1]
     return track.whole == size and track.size != size
 
@@ -146,7 +146,7 @@ class DrawHeadPose(io.ComfyNode):
         places = driven_translation(track, portrait_track, translation_ratio)
         shown = (
             track if portrait_track is None else portrait_track
-        ).size  # the place that is kept is a place in the portrait
+        ).size  # the position that is kept is a position in the portrait
         width, height = (round(side * size / min(shown)) if size else side // CELL * CELL for side in shown)
         pictures = empty_images(len(track), height, width)
         for_each(

@@ -1,4 +1,4 @@
-"""The node that shows a track."""
+"""The node that shows a face track."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class PreviewTrack(io.ComfyNode):
 
     @staticmethod
     def overlay(track, images) -> torch.Tensor:
-        """(F, H, W, 3) the drawing over the images, or over black."""
+        """Return (F, H, W, 3): the track drawn over the images, or over black."""
         if images is not None:
             require_rows(track, images)
             frames, (height, width) = frames_uint8(images), images.shape[1:3]

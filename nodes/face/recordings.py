@@ -1,4 +1,4 @@
-"""Nodes that read and write tracks and recordings."""
+"""Nodes that read and write face tracks and recordings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ BOTH, EXPRESSION = "expression and head angles", "expression"
 
 
 def path_of(file: str) -> str:
-    """Path of a listed file. Raises MissingFileError where it is not, or lies outside the input and output folders."""
+    """Return the path of a listed file.
+
+    Raises MissingFileError if it does not exist, or is outside the input and output folders.
+    """
     folder = (
         folder_paths.get_output_directory() if file.endswith(OUTPUT) else folder_paths.get_input_directory()
     )
@@ -40,7 +43,7 @@ def path_of(file: str) -> str:
 
 
 def content_of(file: str) -> str:
-    """A digest by which ComfyUI knows that a file has changed."""
+    """Return the file's SHA-256 hash, by which ComfyUI detects changes."""
     digest = hashlib.sha256()
     with open(path_of(file), "rb") as opened:
         while block := opened.read(1 << 20):
@@ -49,7 +52,11 @@ def content_of(file: str) -> str:
 
 
 class FileNode(io.ComfyNode):
-    """A node with a `file` that may appear while ComfyUI runs: it is checked when the graph is, not against the list of the start."""
+    """Base class of nodes with a `file` input.
+
+    The file may be added while ComfyUI runs, so it is validated when the graph is
+    queued, not against the list made at the start.
+    """
 
     @classmethod
     def validate_inputs(cls, file):
@@ -206,7 +213,7 @@ class SaveTrack(io.ComfyNode):
             folder, name, number, _, _ = folder_paths.get_save_image_path(
                 with_dates(filename_prefix), output, *track.size
             )
-        except Exception as error:  # ComfyUI has a bare one for a folder that lies outside
+        except Exception as error:  # ComfyUI raises a bare Exception for a folder outside the output folder
             reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
             raise SettingError(
                 f"filename_prefix {filename_prefix[:60]!r} cannot be used in {output}: {reason}",

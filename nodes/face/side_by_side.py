@@ -1,4 +1,4 @@
-"""The node that shows driver, head pose and result in one video."""
+"""The node that shows driving video, head pose and result in one video."""
 
 from __future__ import annotations
 
@@ -108,7 +108,8 @@ class SideBySide(io.ComfyNode):
             if value is not None
         }
         shown = [*beside, "result"] if labels else []
-        count = main.expected or sum(1 for _ in main.pictures())  # some files do not say
+        # Some files do not state their number of frames.
+        count = main.expected or sum(1 for _ in main.pictures())
         tick = ticker(count)
 
         def frames() -> Iterator[np.ndarray]:
@@ -124,7 +125,10 @@ class SideBySide(io.ComfyNode):
 
 
 def _video(value, fps: float, name: str):
-    """A VIDEO as it is, and an IMAGE as one of `fps` frames per second. Raises EmptyClipError for one without frames."""
+    """Return a VIDEO unchanged, and an IMAGE as a VIDEO of `fps` frames per second.
+
+    Raises EmptyClipError for an IMAGE without frames.
+    """
     if not isinstance(value, torch.Tensor):
         return value
     require_pictures(value, name)
@@ -135,7 +139,7 @@ def _video(value, fps: float, name: str):
 
 
 def _sound(audio: dict | None, streams: list[VideoStream], seconds: float) -> Soundtrack | None:
-    """The sound of so many seconds: of the AUDIO, else of the first video that has any."""
+    """Return `seconds` of sound: of the AUDIO, otherwise of the first video that has sound, otherwise None."""
     if audio is not None:
         rate = audio["sample_rate"]
         return of_waveform(audio["waveform"][0, :, : round(seconds * rate)].float().cpu().numpy(), rate)

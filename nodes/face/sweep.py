@@ -1,4 +1,4 @@
-"""Nodes that try several values of one setting, and show their results in one picture."""
+"""Nodes that try several values of one setting, and show the results in one picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ OWN = "Value that is used while another setting is varied."
 
 
 def parsed(values: str, setting: str) -> list[float]:
-    """Numbers separated by commas or spaces. Raises SettingError that quotes a wrong one, or for too many."""
+    """Parse numbers separated by commas or spaces.
+
+    Raises SettingError that quotes an invalid number, or for too many numbers.
+    """
     words = values.replace(",", " ").split()
     numbers = []
     for word in words:

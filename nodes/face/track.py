@@ -1,4 +1,4 @@
-"""Nodes that follow a face through a clip."""
+"""Nodes that track a face through a clip."""
 
 from __future__ import annotations
 
@@ -105,19 +105,25 @@ REPORT = io.String.Output(
 
 
 def model_files() -> ModelFiles:
-    """ComfyUI's folders for face models."""
+    """Return ComfyUI's folders for face models."""
     return ModelFiles(tuple(folder_paths.get_folder_paths(FACE_TOOLS)))
 
 
 def tracker_of(source: str, face_detection_model) -> Source:
-    """ComfyUI's own landmarker where it is wired, else the tracker `source`. Raises TrackError where it cannot run."""
+    """Open ComfyUI's own landmarker if it is connected, otherwise the tracker `source`.
+
+    Raises TrackError if it cannot run.
+    """
     if face_detection_model is not None:
         return HostTracker(face_detection_model, coefficient_order(), pitch_zero(COMFYUI))
     return sources.open_source(source, model_files())
 
 
 def finished(node, track: FaceTrack, coefficients: FaceTrack | None) -> tuple[FaceTrack, str]:
-    """The track with the recorded coefficients, and its report; its notes are shown on the node."""
+    """Return the track, with the recorded coefficients if there are any, and its report.
+
+    Shows the track's notes on the node.
+    """
     if coefficients is not None:
         track = merge_expression(track, coefficients)
     for note in track.notes:
@@ -126,7 +132,10 @@ def finished(node, track: FaceTrack, coefficients: FaceTrack | None) -> tuple[Fa
 
 
 def measured_mask(track: FaceTrack) -> torch.Tensor:
-    """(F, H, W) MASK of whole frames; a view that takes one number per frame."""
+    """Return a MASK (F, H, W), 1 in frames where the face was detected, 0 elsewhere.
+
+    It is a view that stores one number per frame.
+    """
     width, height = track.size
     return torch.from_numpy(track.valid).float()[:, None, None].expand(-1, height, width)
 

@@ -1,4 +1,4 @@
-"""A VIDEO of ComfyUI as a stream of frames: files are never decoded as a whole."""
+"""Reads a VIDEO of ComfyUI as a stream of frames; a file is never decoded as a whole."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from ..progress import stop_at_cancel
 
 @dataclass(frozen=True)
 class VideoStream:
-    """`fps` frames per second of a part of a VIDEO.
+    """A part of a VIDEO, read at `fps` frames per second from `start` on for `seconds`.
 
-    expected: about how many frames that will be (0: unknown)
-    held:     True where ComfyUI holds the frames in memory already
-    length:   seconds of the file's picture (0: unknown)
-    hdr:      name of the file's HDR transfer, if it has one
+    expected: approximate number of frames (0: unknown)
+    held:     whether ComfyUI holds the frames in memory already
+    length:   seconds of the file's picture stream (0: unknown)
+    hdr:      name of the file's HDR transfer function, None = SDR
     """
 
     video: Any  # ComfyUI's VIDEO
@@ -41,18 +41,18 @@ class VideoStream:
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know about the file."""
+        """Notes for the user about the file."""
         if self.hdr is None:
             return []
         return [f"The video is HDR ({self.hdr}); its colours are tone-mapped to SDR (BT.709, 8 bits)."]
 
     def frames(self) -> Iterator[np.ndarray]:
-        """(H, W, 3) uint8 RGB frames, from the beginning at every call."""
+        """Yield (H, W, 3) uint8 RGB frames, from the beginning at every call."""
         for picture in self.pictures():
             yield picture.rgb()
 
     def pictures(self) -> Iterator[CodedFrame | RgbFrame]:
-        """The same in the colour coding of the file."""
+        """Yield the frames in the colour coding of the file."""
         if not self.held:
             yield from reader.pictures(
                 self.video.get_stream_source(), self.fps, self.start, self.seconds, stop_at_cancel
@@ -66,7 +66,7 @@ class VideoStream:
             yield RgbFrame(frame)
 
     def audio(self, frames: int) -> dict | None:
-        """ComfyUI's AUDIO for that many frames, or None where there is no sound."""
+        """Return ComfyUI's AUDIO for that many frames, or None if there is no sound."""
         seconds = frames / self.fps
         if self.held:
             held = self._held_audio(seconds)
@@ -78,7 +78,11 @@ class VideoStream:
         return heard and {"waveform": torch.from_numpy(heard[0])[None], "sample_rate": heard[1]}
 
     def soundtrack(self, frames: int) -> Soundtrack | None:
-        """The sound of that many frames for a file: copied if they are the whole film."""
+        """Return the sound of that many frames for an output file; copied
+        without re-encoding if they are the whole film.
+
+        None if there is no sound.
+        """
         seconds = frames / self.fps
         if self.held:
             held = self._held_audio(seconds)
@@ -87,7 +91,9 @@ class VideoStream:
         return of_film(self.video.get_stream_source(), self.start, seconds, whole, stop_at_cancel)
 
     def _held_audio(self, seconds: float) -> tuple[np.ndarray, int] | None:
-        """(C, T) float32 samples and their rate of a video that ComfyUI holds in memory."""
+        """Return ((C, T) float32 samples, sample rate) of a video that
+        ComfyUI holds in memory; None if it has no sound.
+        """
         audio = self.video.get_components().audio
         if audio is None:
             return None
@@ -99,13 +105,19 @@ class VideoStream:
 
 @cache
 def _audio_carrier() -> Carrier:
-    """The AUDIO that Save Video writes: mono, stereo, and 5.1 if this ComfyUI names it, at rates of AAC."""
+    """Return the AUDIO formats that Save Video can write: mono, stereo, and 5.1 if this ComfyUI supports
+    it, at AAC's sample rates.
+    """
     surround = "5.1" in InputImpl.VideoFromComponents.save_to.__code__.co_consts
     return Carrier(("mono", "stereo", "5.1") if surround else ("mono", "stereo"), CARRIERS["aac"].rates)
 
 
 def open_video(video, fps: float, start: float, seconds: float) -> VideoStream:
-    """`fps` 0 takes the video's own rate, `seconds` 0 reads to the end; a trim set by ComfyUI is kept."""
+    """Open a VIDEO.
+
+    fps: 0 = the video's own rate; start: seconds to skip; seconds:
+    0 = to the end. A trim set by ComfyUI is kept.
+    """
     if isinstance(video, InputImpl.VideoFromComponents):
         parts = video.get_components()
         rate = fps or float(parts.frame_rate)

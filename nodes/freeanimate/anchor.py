@@ -110,26 +110,32 @@ class AnchorFrames(io.ComfyNode):
 
 
 def attach(model, rows: AnchorItems, first_level: int, node, **options) -> None:
-    """Give a freshly cloned MODEL the rows and the attention that reads them."""
+    """Add the extra items, and the attention patch that reads them, to a freshly cloned MODEL.
+
+    node: class that names the system.
+    """
     comfy_attention.bind(model, [AnchoredAttention(first_level, **options)], optimized_attention)
     extra_items.attach(model, rows, node.define_schema().display_name, rows.seen)
 
 
 def one(latent: dict) -> torch.Tensor:
-    """The samples of one picture (1, 4, h, w). Raises SingleInputError for a batch."""
+    """Return the samples (1, 4, h, w) of a latent with one picture. Raises SingleInputError for a batch."""
     require_one_picture(latent["samples"])
     return latent["samples"]
 
 
 def noised(model, samples: torch.Tensor, seed: int):
-    """Noise level -> the reference with that much of its own noise."""
+    """Return a function: noise level -> the reference with its own noise at that level, in the UNet's scale."""
     clean = model.model.process_latent_in(samples.float())
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed))
     return lambda sigma: in_unet_scale(clean + sigma * noise, sigma)
 
 
 def inverted(trajectory):
-    """Noise level -> the reference on its inverted way. Raises MissingInputError where it was inverted without one."""
+    """Return a function: noise level -> the inverted reference.
+
+    Raises MissingInputError if the trajectory has no reference.
+    """
     if trajectory.anchor is None:
         raise MissingInputError(
             "This trajectory holds no reference: wire one into Clip to Noise.", ("reference",)

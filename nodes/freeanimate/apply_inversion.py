@@ -23,7 +23,7 @@ from ..schema import RARE, schema
 from ..types import TrajectoryType
 from .anchor import FIRST_LEVEL, attach, inverted
 
-SHRINK = 8  # of a latent's sides, to the smallest map of the UNet
+SHRINK = 8  # factor from a side of the latent to a side of the UNet's smallest map
 
 
 class ApplyInversion(io.ComfyNode):
@@ -132,7 +132,9 @@ class ApplyInversion(io.ComfyNode):
 
 
 def require_maps(trajectory, self_until: float, largest_map: int) -> None:
-    """Raise SettingError where every self-attention map of the clip is larger than those that are to be taken over."""
+    """Raise SettingError if every self-attention map of the clip is larger
+    than largest_map, so that none would be used.
+    """
     height, width = (math.ceil(side / SHRINK) for side in trajectory.latents.shape[-2:])
     if self_until and height * width > largest_map:
         raise SettingError(

@@ -135,7 +135,10 @@ class InvertFrames(io.ComfyNode):
 
 
 def clip_of(frames: dict | None, images: torch.Tensor | None, vae) -> dict:
-    """The encoded clip. Raises MissingInputError unless it came as a latent, or as pictures with a VAE."""
+    """Return the encoded clip.
+
+    Raises MissingInputError unless it is given once, as a latent or as pictures with a VAE.
+    """
     if frames is not None and images is None:
         return frames
     if frames is not None or images is None:
@@ -152,7 +155,9 @@ def clip_of(frames: dict | None, images: torch.Tensor | None, vae) -> dict:
 
 
 def _upwards(model, text, samples, levels, asked, reached) -> torch.Tensor:
-    """(K + 1, F, 4, h, w) of clean latents (F, 4, h, w), by ComfyUI's own sampling without guidance."""
+    """Invert clean latents (F, 4, h, w) -> (K + 1, F, 4, h, w),
+    with ComfyUI's own sampling and without guidance.
+    """
     path = []
 
     def climb_in_host(denoiser, x, sigmas, extra_args, callback, disable) -> torch.Tensor:

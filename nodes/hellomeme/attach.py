@@ -1,4 +1,4 @@
-"""What the motion nodes put on a clone of the MODEL: motion modules."""
+"""Adds motion modules to a clone of the MODEL."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ def motion(
     percent_range: tuple[float, float] | None = None,
     key_frames: KeyFrames | None = None,
 ) -> None:
-    """Let a freshly cloned MODEL move. percent_range: part of the sampling (start, end) in which the modules act, None = all of it."""
+    """Add a motion network to a freshly cloned MODEL.
+
+    percent_range: (start, end) as 0..1 in which the modules act, None = always.
+    """
     if network.loaded.part.kind == ANIMATEDIFF:
         comfy_injection.attach(
             model,
@@ -39,5 +42,5 @@ def motion(
 
 
 def moves(model: ModelPatcher) -> bool:
-    """Whether Apply Motion is on this MODEL."""
+    """Whether motion modules are on this MODEL."""
     return any(weighted.patch.order == MOTION for weighted in unet_comfy.bound(model))

@@ -1,4 +1,7 @@
-"""Sampling runs over frames of one clip, each with ComfyUI's own sampling: any GUIDER, SAMPLER and SIGMAS."""
+"""Sampling runs over frames of one clip.
+
+Each uses ComfyUI's own sampling, with any GUIDER, SAMPLER and SIGMAS.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,12 @@ from .networks import Network, load_plain
 
 
 def steps_of(sigmas: Tensor) -> int:
-    """Steps of a SIGMAS; none at denoise 0."""
+    """Number of steps of a SIGMAS; 0 at denoise 0."""
     return max(len(sigmas) - 1, 0)
 
 
 class Progress:
-    """One progress bar over the steps of several runs, with previews of the clip as it stands."""
+    """Progress bar over the steps of several runs, with previews of the clip's current state."""
 
     def __init__(self, total: int, model):
         self.bar = comfy.utils.ProgressBar(total)
@@ -38,25 +41,25 @@ class Progress:
         self.sheet: ContactSheet | None = None
 
     def begin(self, plan: Plan) -> None:
-        """The next run has this plan; previews show some of the frames that it computes."""
+        """Start a run with this plan; previews show some of the frames that it computes."""
         self.frames = plan.frames
         shown = [frame for frame in plan.frames if frame in plan.seen]
         self.sheet = ContactSheet(self.previewer, shown) if self.previewer else None
 
     def step(self, step: int, x0: Tensor, x: Tensor, steps: int) -> None:
-        """ComfyUI's sampler callback; stops at Cancel."""
+        """Callback for ComfyUI's samplers: advance by one step. Raises if the user pressed Cancel."""
         comfy.model_management.throw_exception_if_processing_interrupted()
         preview = self.sheet and self.sheet.update(self.frames, x0)
         self.bar.update_absolute(self.bar.current + 1, preview=preview)
 
     def window(self, frames: Sequence[int], x0: Tensor) -> None:
-        """One of several windows of a step is done: x0 (m, 4, h, w) of its frames."""
+        """Show the result x0 (m, 4, h, w) of one of several windows of a step."""
         preview = self.sheet and self.sheet.update(frames, x0)
         if preview:
             self.bar.update_absolute(self.bar.current, preview=preview)
 
     def tick(self) -> None:
-        """One step that shows nothing."""
+        """Advance by one step without a preview."""
         self.bar.update(1)
 
 
@@ -65,9 +68,10 @@ class Clip:
 
     latent:  (n, 4, h, w), one per frame
     mask:    the latent's noise mask (1 or n, ...), or None
-    motions: what moves the runs that move
-    smooth:  fade overlapping windows, else average them
-    exact:   start from noise x sigma as the official code does; ComfyUI starts from noise x sqrt(1 + sigma^2) at full noise
+    motions: motion networks for the runs with motion
+    smooth:  True = cross-fade overlapping windows, False = average them
+    exact:   start from noise x sigma, as the official code does; ComfyUI starts from noise x sqrt(1 +
+      sigma^2) at full noise
     """
 
     def __init__(
@@ -100,12 +104,13 @@ class Clip:
         key_frames: KeyFrames | None = None,
         wanted: Collection[int] | None = None,
     ) -> Tensor:
-        """Denoise one latent for each of `frames` -> (len(frames), 4, h, w).
+        """Denoise one latent per frame in `frames` -> (len(frames), 4, h, w).
 
-        noise, start: (len(frames), 4, h, w); start is the clip's own latents where it is not given
-        windows:      positions in `frames` that go through the UNet together
-        wanted:       frames whose windows are computed, all where it is not given. The sampler goes over all of `frames` nevertheless, so
-                      that one that draws noise on the way draws for each frame what it draws in the whole clip
+        noise, start: (len(frames), 4, h, w); start: None = the clip's own latents
+        windows:      positions in `frames` that are denoised together
+        moves:        whether the motion networks act
+        wanted:       frames to compute, None = all; windows without such a frame are skipped. The sampler still
+          processes all of `frames`, so one that draws noise draws the same noise per frame as for the whole clip
         """
         start = self.latent[list(frames)] if start is None else start
         if not steps_of(sigmas):
@@ -130,7 +135,7 @@ class Clip:
         )
 
     def moving(self, moves: bool, key_frames: KeyFrames | None):
-        """A clone of the MODEL, with the motions where it moves."""
+        """Return a clone of the MODEL, with the motion networks if `moves` is true."""
         model = self.guider.model_patcher.clone()
         if moves:
             for motion in self.motions:
@@ -138,23 +143,25 @@ class Clip:
         return model
 
     def guided(self, model):
-        """The guider around another MODEL."""
+        """Return a copy of the guider for another MODEL."""
         guider = copy.copy(self.guider)
         guider.model_patcher, guider.model_options = model, model.model_options
         return guider
 
     def _model_for(self, plan: Plan, sigmas: Tensor, moves: bool, key_frames: KeyFrames | None):
-        """The MODEL of a run."""
+        """Return the MODEL of a run: a clone with motion and windows. Starts its progress."""
         self.progress.begin(plan)
         model = self.moving(moves, key_frames)
         see_in_windows(model, lambda n, step: plan, max(map(len, plan.windows)), self.progress.window)
         return model
 
     def look(self, latents: Mapping[int, Tensor], sites: Collection[str]) -> KeyFrames:
-        """What the plain UNet sees in finished frames: frame -> side -> block boundary -> features, kept on the offload device.
+        """Capture the features of finished frames in the plain UNet: frame -> side -> block boundary ->
+        features, on the offload device.
 
-        The uncond half is an empty latent under the negative prompt, one and the same for every frame that has the same prompt. Frames
-        go one by one: the UNet gives other last bits for other batches, and a resumed run must see what the first one saw.
+        The uncond features come from an empty latent under the negative prompt and are shared by all frames
+        with the same prompt. Frames are processed one at a time, because other batch sizes change the last
+        bits, and a resumed run must get the same features.
         """
         plain = load_plain(self.guider.model_patcher)
         keep = comfy.model_management.unet_offload_device()
@@ -184,7 +191,9 @@ class Clip:
         return key_frames
 
     def _texts(self, name: str) -> Sequence[Tensor]:
-        """Embeddings (t, D) of the first entry of a conditioning, one for all frames or one per frame; none where there is none."""
+        """Embeddings (t, D) of the first entry of a conditioning: one for all frames or one per frame;
+        empty if there is no entry.
+        """
         entries = self.guider.original_conds.get(name)
         return entries[0].get("cross_attn", ()) if entries else ()
 

@@ -1,4 +1,6 @@
-"""The order in which a clip is sampled: two stages (v1, v2), or a tree of key frames (v3 and later); HelloMeme, section 3.5."""
+"""The stages in which a clip is sampled: two stages (v1, v2), or a
+key-frame tree (v3 and later); HelloMeme, section 3.5.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,17 @@ Stages = tuple[Tensor, Tensor]  # (the video, the first stage), each one latent 
 
 
 class TwoStages:
-    """Every frame by itself from one noise; then all of them noised again and denoised with motion in windows.
+    """Samples a clip in two stages: every frame independently from one noise, then all frames noised again
+    and denoised with motion in windows.
 
-    published: frames start from the finished one before them, the last window is padded
-    shared:    part of the second stage's noise that all frames have in common, 0..1
-    first:     (n, 4, h, w) of an earlier first stage, or None. Raises FrameCountError where it is of another length
-    wanted:    the frames that are sampled and given back, or None for all. Raises SettingError for the official order, where each frame
-               needs all before it
-    first_frames: those that the first stage holds
-    steps:     of the sampler, over both stages
+    published: official order: each frame starts from the finished previous one, and the last window is padded
+    shared:    fraction of the second stage's noise that all frames share, 0..1
+    first:     (n, 4, h, w), result of an earlier first stage, or None. Raises FrameCountError if it has
+      another length
+    wanted:    frames of the clip to sample and return, None = all. Raises SettingError together with
+      `published`, where each frame needs all frames before it
+    first_frames: frames that the first stage contains
+    steps:     sampler steps of both stages, for the progress bar
     """
 
     def __init__(
@@ -62,7 +66,11 @@ class TwoStages:
         self.steps = steps_of(sigmas) + (0 if first is not None else first_steps)
 
     def sample(self, clip: Clip, noise) -> Stages:
-        """One draw of the NOISE object holds the first stage's noise, then that of the second: a resumed run draws the same."""
+        """Sample the clip.
+
+        One draw from the NOISE object contains the first stage's noise, then the
+        second's, so a resumed run uses the same noise.
+        """
         n = len(clip)
         layout, frames, starts = windows(n, self.length, self.overlap), range(n), list(range(n))
         if self.published:
@@ -96,15 +104,18 @@ class TwoStages:
 
 
 class KeyFrameTree:
-    """The key frames of a level are sampled before it, from the deepest level up. Each level starts from noise again; what it has of
-    the deeper one is what the UNet sees in its frames, the pads of its own windows.
+    """Samples a tree of key frames, coarsest level first.
 
-    published: the last window is cut short
-    shared:    part of its noise that every frame has in common with the first one, 0..1
-    first:     the first stage of an earlier run, the key frames of the last level. Raises FrameCountError where it is of another length
-    wanted:    the frames of the clip that are sampled and given back, or None for all; of the key frames all are
-    first_frames: the key frames of the last level, which are the first stage
-    steps:     of the sampler, over all levels, and one for each frame that is looked at
+    Each level starts from noise. The features captured in the key frames of the coarser levels guide its
+    windows (SK motion's `pads`).
+
+    published: shorten only the last window, as the official code does
+    shared:    fraction of its noise that every frame shares with the first one, 0..1
+    first:     key frames of the last level from an earlier run, or None. Raises FrameCountError if their
+      number is wrong
+    wanted:    frames of the clip to sample and return, None = all; key frames are always all sampled
+    first_frames: key frames of the last level, which are the first stage
+    steps:     progress steps: sampler steps of all levels plus one feature pass per key frame
     """
 
     def __init__(
@@ -131,7 +142,11 @@ class KeyFrameTree:
         self.steps = len(self.levels) * steps_of(sigmas) + sum(len(level.ends) for level in looked_at)
 
     def sample(self, clip: Clip, noise) -> Stages:
-        """v3 and v4 keep what was seen in a frame where it was made first, v5 takes it from the latest level."""
+        """Sample the clip.
+
+        In v3 and v4 a key frame keeps the features of the level that
+        sampled it first; in v5 those of the latest level.
+        """
         drawn = draw(noise, clip.latent, len(clip), self.shared)
         *deeper, last = self.levels
         latents: dict[int, Tensor] = {}  # of the key frames
@@ -163,7 +178,11 @@ def _rows(latents: Tensor, wanted: range | None) -> Tensor:
 
 
 def draw(noise, latent: Tensor, rows: int, shared: float) -> Tensor:
-    """(rows, 4, h, w) from the NOISE object; each has `shared` (0..1) of its variance from the first (Ge et al. 2023, mixed noise)."""
+    """Draw noise (rows, 4, h, w) from the NOISE object.
+
+    shared: fraction (0..1) of its variance that each item shares
+    with the first one (Ge et al. 2023, mixed noise).
+    """
     drawn = noise.generate_noise({"samples": torch.zeros(rows, *latent.shape[1:])})
     return (
         torch.cat([drawn[:1], shared**0.5 * drawn[:1] + (1 - shared) ** 0.5 * drawn[1:]]) if shared else drawn
@@ -171,7 +190,7 @@ def draw(noise, latent: Tensor, rows: int, shared: float) -> Tensor:
 
 
 def thinned(sigmas: Tensor, steps: int) -> Tensor:
-    """At most `steps` steps that keep to the noise levels of `sigmas`, its first and its last among them."""
+    """Select at most `steps` steps from `sigmas`; the first and the last noise level are kept."""
     last = steps_of(sigmas)
     count = min(steps, last)
     return sigmas[[round(i * last / count) for i in range(count + 1)]] if count else sigmas

@@ -43,8 +43,9 @@ from ..types import (
 from .face_motion import FaceMotion
 from .networks import Network, load_plain
 
-EMBEDDING = 1024  # of the CLIP vision model that the published encoders were trained with (ViT-H)
-CLIP_FRAMES = 8  # a call, each with three patches
+# Embedding width of the CLIP vision model that the official encoders were trained with (ViT-H).
+EMBEDDING = 1024
+CLIP_FRAMES = 8  # frames per call, each with three patches
 
 
 class EncodeReference(io.ComfyNode):
@@ -139,7 +140,7 @@ class EncodeReference(io.ComfyNode):
 
 
 def _features(model, sites, samples, prompts, drive) -> dict[str, torch.Tensor]:
-    """Block boundary -> (2, C, h, w), cond and uncond, on the offload device."""
+    """Return {block boundary: (2, C, h, w)}, cond and uncond features of the portrait, on the offload device."""
     plain = load_plain(model)
     base, device = plain.model, plain.load_device
     clean = base.process_latent_in(samples).to(device)
@@ -266,7 +267,8 @@ def _encode(encoder, head_pose, expression: Expression, face_motion):
     black = any(VERSIONS[name].black_null for name in encoder.versions)
     comfy.model_management.load_models_gpu([encoder.patcher])
     device, keep = encoder.patcher.load_device, comfy.model_management.unet_offload_device()
-    # Computed in fp32 whatever the weights are kept in: it happens once a frame, and bf16 throughout would be off by 2e-2.
+    # Computed in fp32 whatever the dtype of the weights: it happens once
+    # per frame, and pure bf16 would deviate by 2e-2.
     pictures = head_pose[..., :3].movedim(-1, 1)
     with torch.no_grad():
         return encode(
@@ -282,7 +284,7 @@ def _encode(encoder, head_pose, expression: Expression, face_motion):
 
 
 def _coefficients(node, track) -> torch.Tensor:
-    """(F, 51) in network order; zeros with a notice where the track has none."""
+    """Coefficients (F, 51) in network order; zeros, with a notice, if the track has none."""
     if track.coefficients is None:
         notice(
             node,
@@ -297,7 +299,9 @@ def _coefficients(node, track) -> torch.Tensor:
 
 
 def _embed_patches(node, clip_vision, patches: dict, frames: int) -> torch.Tensor:
-    """(F, 3, 1024) of left eye, right eye, mouth; zeros with a notice where nothing is wired."""
+    """CLIP embeddings (F, 3, 1024) of left eye, right eye and
+    mouth; zeros, with a notice, if inputs are missing.
+    """
     missing = [name for name, images in patches.items() if images is None]
     if clip_vision is None or missing:
         lacking = ([] if clip_vision else ["clip_vision"]) + missing
@@ -319,7 +323,8 @@ def _embed_patches(node, clip_vision, patches: dict, frames: int) -> torch.Tenso
     changes = [
         not k or any(not torch.equal(images[k], images[k - 1]) for images in views) for k in range(frames)
     ]
-    distinct = [k for k, changed in enumerate(changes) if changed]  # a held frame looks as the one before it
+    # A repeated frame has the embedding of the frame before it.
+    distinct = [k for k, changed in enumerate(changes) if changed]
     tick, embeddings = ticker(len(distinct)), []
     for start in range(0, len(distinct), CLIP_FRAMES):
         rows = distinct[start : start + CLIP_FRAMES]

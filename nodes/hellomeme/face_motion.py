@@ -22,7 +22,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class FaceMotion:
-    """codes (F, 548) of a clip and null (1, 548), the code of a black crop."""
+    """Face motion of a clip. codes: (F, 548); null: (1, 548), the code of a black crop."""
 
     codes: torch.Tensor
     null: torch.Tensor
@@ -76,7 +76,8 @@ class EncodeFaceMotion(io.ComfyNode):
                 (motion_crop.shape[2], motion_crop.shape[1]),
                 (CROP, CROP),
             )
-        network = open_network(file, FACE_MOTION).module.float()  # small: it runs where it lies, in fp32
+        # Small: it runs on the device where it is, in fp32.
+        network = open_network(file, FACE_MOTION).module.float()
         crops = motion_crop[..., :3].movedim(-1, 1) * 2 - 1
         tick = ticker(len(crops))
         codes = []

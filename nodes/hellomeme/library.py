@@ -1,7 +1,9 @@
-"""The official files that lie in models/sk_portrait, under the names of their pages, whatever a download called them.
+"""Lists the official files in models/sk_portrait under the names of their
+download pages, whatever their file names are.
 
-Every repository of the authors holds one file of the same name. `hm2_reference/diffusion_pytorch_model.safetensors` (a folder a
-repository) is listed as `hm2_reference.safetensors`, and so is a bare `diffusion_pytorch_model (1).safetensors` whose header says so.
+All official repositories use the same file name. `hm2_reference/diffusion_pytorch_model.safetensors` (one
+folder per repository) is listed as `hm2_reference.safetensors`, and so is a bare `diffusion_pytorch_model
+(1).safetensors` if its header identifies it.
 """
 
 from __future__ import annotations
@@ -18,13 +20,13 @@ from ...sk_attention.versions import PAGE, VERSIONS, newest_first
 from ...unet.networks.animatediff import in_own_names
 from ..folders import NETWORKS, files, find, spellings
 
-# What hubs and browsers call a download.
+# File names that hubs and browsers give to downloads.
 NAMELESS = re.compile(r"(diffusion_pytorch_model|pytorch_model|model)([ _-]?\(?\d+\)?)?$")
-HEADER_LIMIT = 1 << 26  # bytes; a longer one is no header
+HEADER_LIMIT = 1 << 26  # bytes; a longer header is not valid
 
 
 def catalogue() -> dict[str, str]:
-    """Name in the lists -> file, as ComfyUI lists it. A file that has a name of its own keeps it."""
+    """Return {listed name: file as ComfyUI lists it}. A file with a name of its own keeps it."""
     found, nameless = {}, []
     for file in files(NETWORKS):
         folder, stem, ending = _split(file)
@@ -42,7 +44,11 @@ def catalogue() -> dict[str, str]:
 
 
 def options(*kinds: str) -> list[str]:
-    """The files an artist can choose: those whose header says one of `kinds`, and those that have none; today's version first."""
+    """Return the files to choose from: those that their header identifies as one of `kinds`, and those
+    without a readable header.
+
+    Newest version first.
+    """
     offered = {name: _parts(file) for name, file in catalogue().items()}
     fitting = [
         name
@@ -54,18 +60,24 @@ def options(*kinds: str) -> list[str]:
 
 
 def locate(name: str) -> str:
-    """Path of a file by its name in the lists. Raises MissingFileError that names the file, the folder and the page."""
+    """Return the path of a listed name.
+
+    Raises MissingFileError that names the file, the folder and the page.
+    """
     return find(NETWORKS, listed_as(name), page(name))
 
 
 def listed_as(name: str) -> str:
-    """The file of a name in the lists, whichever system saved it; any other name stays as it is."""
+    """Return the file of a listed name, whichever operating system saved the name.
+
+    Any other name is returned unchanged.
+    """
     known = catalogue()
     return next((known[spelling] for spelling in spellings(name) if spelling in known), name)
 
 
 def unknown(name: str) -> str | None:
-    """Error message if the file is not in the folder (for validate_inputs), else None."""
+    """Return an error message if the file is missing (for validate_inputs), otherwise None."""
     try:
         locate(name)
     except FileNotFoundError as error:
@@ -74,31 +86,35 @@ def unknown(name: str) -> str | None:
 
 
 def page_name(name: str) -> str:
-    """The repository in a name of the lists, or nothing."""
+    """Return the repository in a listed name, or "" if it contains none."""
     repository = re.search(r"(hm\d?[a-z]?_\w+|pd_fgc_motion)", name)
     return repository[1] if repository else ""
 
 
 def page(name: str) -> str:
-    """Where a file of this name is published."""
+    """Return the download page of a file name."""
     return PAGE + page_name(name)
 
 
 def _split(file: str) -> tuple[str, str, str]:
-    """Folder (with slashes), stem and ending of a file as ComfyUI lists it."""
+    """Return folder (with slashes), stem and extension of a file as ComfyUI lists it."""
     folder, base = os.path.split(file.replace("\\", "/"))
     return (folder, *os.path.splitext(base))
 
 
 def _rank(order: list, repository: str) -> int:
-    """Where a file stands in a list: today's version first, then other official files, at last what may be anything."""
+    """Sort key of a file: newest version first, then other official files,
+    then files without a repository in their name.
+    """
     if not repository:
         return len(order) + 1
     return order.index(repository) if repository in order else len(order)
 
 
 def _parts(file: str):
-    """The official parts that a file's header fits, none for a foreign one; None where it has no header to read."""
+    """Return the official parts that a file's header matches, an empty tuple if
+    none does; None if it has no readable header.
+    """
     path = folder_paths.get_full_path(NETWORKS, file)
     if path is None or not path.endswith(".safetensors"):
         return None

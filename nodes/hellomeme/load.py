@@ -1,4 +1,4 @@
-"""Loader nodes: official files by their own keys."""
+"""Loader nodes for official HelloMeme files, which are recognised by their keys."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ RECOGNISED = io.String.Output(
 
 
 def first_projection() -> str:
-    """What is preselected: the projection of the drive encoder that is, where it takes one."""
+    """Return the preselected projection: the newest one if the preselected drive encoder needs a
+    projection, otherwise NONE.
+    """
     encoder, projections = next(iter(options(DRIVE)), ""), options(PROJECTION)
     takes_one = any(
         row.projection and page_name(encoder) == row.coefficients_drive for row in VERSIONS.values()

@@ -1,4 +1,4 @@
-"""Nodes that bring motion modules and put them on a MODEL."""
+"""Nodes that load motion modules and add them to a MODEL."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class ApplyMotion(io.ComfyNode):
 
 
 def clip_plan(n: int, length: int, overlap: int, smooth: bool) -> Plan:
-    """Windows over a whole clip of n frames."""
+    """Plan of context windows over a whole clip of n frames."""
     return Plan.of(keyframes.windows(n, length, overlap), smooth, range(n), n)
 
 

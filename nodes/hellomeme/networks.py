@@ -1,4 +1,4 @@
-"""Networks of models/sk_portrait in ComfyUI's memory management."""
+"""Loads networks from models/sk_portrait into ComfyUI's memory management."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .library import locate, page
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A loaded network and the ModelPatcher by which ComfyUI loads, offloads and counts it."""
+    """A loaded network, and the ModelPatcher by which ComfyUI loads, offloads and counts it."""
 
     loaded: checkpoint.Loaded
     patcher: comfy.model_patcher.ModelPatcher
@@ -32,14 +32,15 @@ class Network:
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the weights are kept in."""
+        """Dtype of the stored weights."""
         return next(self.module.parameters()).dtype
 
 
 def open_network(name: str, *kinds: str, alone: str = "") -> Network:
-    """Load a file and insist on what it is.
+    """Load a file as a network of one of `kinds`.
 
-    Raises MissingFileError, or checkpoint.CheckpointError where the file is none of `kinds`; `alone` is the remedy for another file.
+    Raises MissingFileError, or checkpoint.CheckpointError if the file is of
+    another kind; `alone` ends that error's message.
     """
     state = read_state(locate(name), name, page(name), checkpoint.CheckpointError)
     dtype = kept_in(sum(value.numel() for value in state.values()))
@@ -52,7 +53,9 @@ def open_network(name: str, *kinds: str, alone: str = "") -> Network:
 
 
 def load_plain(model) -> comfy.model_patcher.ModelPatcher:
-    """A clone of a MODEL without anything injected into its UNet, loaded: for passes over a picture by itself."""
+    """Return a loaded clone of a MODEL without the modules injected
+    into its UNet, for passes over single pictures.
+    """
     plain = model.clone()
     for key in list(plain.injections):
         plain.remove_injections(key)
@@ -61,9 +64,9 @@ def load_plain(model) -> comfy.model_patcher.ModelPatcher:
 
 
 def join(base: Network, projection: Network) -> Network:
-    """A base drive encoder with its projection inside, as one network of ComfyUI.
+    """Join a base drive encoder and its projection into one network.
 
-    Raises checkpoint.CheckpointError where they are of different versions.
+    Raises checkpoint.CheckpointError if they are of different versions.
     """
     shared = tuple(name for name in base.versions if name in projection.versions)
     if not shared:
@@ -76,5 +79,5 @@ def join(base: Network, projection: Network) -> Network:
 
 
 def managed(loaded: checkpoint.Loaded) -> Network:
-    """A loaded network in ComfyUI's memory management."""
+    """Put a loaded network into ComfyUI's memory management."""
     return Network(loaded, patcher_of(loaded.module))

@@ -1,4 +1,4 @@
-"""Nodes for a clip in parts: what a stretch of it is sampled with, and how stretches become one clip again."""
+"""Nodes for sampling a clip in parts: the inputs of one part, and joining the parts."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from ..types import ClipPartsType, ClipPartType, DriveType
 
 
 class PartNoise:
-    """The NOISE of a whole clip, for a part of it: each frame has the noise that it has in the clip."""
+    """NOISE for a part of a clip: each frame gets the noise that it has in the whole clip."""
 
     def __init__(self, noise, part: Part):
         self.noise, self.part, self.seed = noise, part, noise.seed
 
     def generate_noise(self, latent: dict) -> torch.Tensor:
-        """(rows, 4, h, w) for the part's frames. Raises FrameCountError for another number of rows."""
-        if "batch_index" in latent:  # says itself which noise each row has
+        """Return noise (frames, 4, h, w) for the part's frames.
+
+        Raises FrameCountError for another number of latents.
+        """
+        if "batch_index" in latent:  # the latent already states the noise of each item
             return self.noise.generate_noise(latent)
         like, frames = latent["samples"], self.part.frames
         if len(like) != len(frames):
@@ -45,7 +48,10 @@ class PartNoise:
 
 
 def part_of(rows, part: Part | None):
-    """The part's rows of something that has one per frame of the clip; anything else, and without a part, as it is."""
+    """Select the part's entries of a sequence with one entry per frame of the clip.
+
+    Any other sequence is returned unchanged; part: None = the whole clip.
+    """
     return rows if part is None or len(rows) != part.clip else rows[part.frames.start : part.frames.stop]
 
 
@@ -60,7 +66,7 @@ class ClipPart(io.ComfyNode):
             "Sampler or, through its noise, drive and latent outputs, with another sampler. Portrait Join "
             "Clip joins the parts.",
             search_aliases=["HelloMeme", "split", "segment", "chunk", "long video"],
-            is_output_node=True,  # so that ComfyUI repeats what it tells though it has the part already
+            is_output_node=True,  # so that ComfyUI repeats the node's message even if its output is cached
             inputs=[
                 io.Latent.Input(
                     "latent", tooltip="The latents of the whole clip, one per frame, from Portrait Latents."
@@ -138,7 +144,8 @@ class ClipPart(io.ComfyNode):
                 for kind in (drive.features, drive.null)
             ]
             drive = replace(drive, features=kinds[0], null=kinds[1])
-        told = {"clip_frames": [part.clip]}  # to whoever queued the graph: the farm asks servers for it
+        # Read by the client that queued the graph: the farm asks servers for the clip's length.
+        told = {"clip_frames": [part.clip]}
         return io.NodeOutput(noise and PartNoise(noise, part), drive, cut, part, ui=told)
 
 

@@ -128,9 +128,9 @@ class PortraitStrengths(io.ComfyNode):
 
 
 def curve_of(what: str, text: str, listed: Sequence[float] | None) -> Curve | None:
-    """The strength over steps or frames, None if not given.
+    """Return the strength over steps or frames, None if not given. what: "step" or "frame".
 
-    Raises ExclusiveInputError if it is given twice, SettingError if it is not a number.
+    Raises ExclusiveInputError if it is given twice, SettingError if a value is not a finite number.
     """
     if listed is None:
         return (

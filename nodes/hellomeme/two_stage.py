@@ -24,7 +24,7 @@ from .networks import Network
 from .parts import part_of
 
 PAPER, PUBLISHED = "paper", "official code"
-EARLIER_NAME = "published code"  # of PUBLISHED, in graphs of 0.1 and 0.2
+EARLIER_NAME = "published code"  # name of PUBLISHED in graphs saved with 0.1 and 0.2
 
 
 class TwoStageSampler(io.ComfyNode):
@@ -120,7 +120,7 @@ class TwoStageSampler(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "shared_noise",
-                    optional=True,  # graphs in API format that were saved before it have none
+                    optional=True,  # graphs in API format that were saved before this input existed lack it
                     default=0.0,
                     min=0.0,
                     max=1.0,
@@ -205,9 +205,10 @@ class SamplerInputs:
 
 
 def prepare(make_clip: Callable[..., Clip], inputs: SamplerInputs) -> tuple[TwoStages | KeyFrameTree, Clip]:
-    """The order in which a clip is sampled, and the clip; `order.sample(clip, noise)` samples it.
+    """Check the inputs, and return the order of sampling and the
+    clip; `order.sample(clip, noise)` samples it.
 
-    make_clip takes the arguments of Clip. Raises an error for inputs that do not fit together.
+    make_clip: called with the arguments of Clip. Raises an error if the inputs do not fit together.
     """
     model, part = inputs.guider.model_patcher, inputs.part
     _require_guider(inputs.guider)
@@ -252,7 +253,10 @@ def _require_guider(guider: io.Guider.Type) -> None:
 
 
 def _first_stage(stage1: io.Latent.Type | None, samples: Tensor) -> Tensor | None:
-    """A saved first stage beside `samples`. Raises ShapeError for latents of another size."""
+    """Return the latents of a saved first stage on the device of `samples`, None if there is none.
+
+    Raises ShapeError for another size.
+    """
     if stage1 is None:
         return None
     first = stage1["samples"].to(samples)
@@ -265,7 +269,7 @@ def _first_stage(stage1: io.Latent.Type | None, samples: Tensor) -> Tensor | Non
 
 
 def _order(inputs: SamplerInputs, frames: int, first: Tensor | None) -> TwoStages | KeyFrameTree:
-    """A tree of key frames if one of the motions is SK motion, else two stages."""
+    """Return a KeyFrameTree if one of the motions is SK motion, otherwise TwoStages."""
     wanted = None if inputs.part is None else inputs.part.frames
     tree = next((one.module for one in inputs.motions if one.loaded.part.kind == MOTION), None)
     if tree:

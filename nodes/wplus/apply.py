@@ -1,4 +1,4 @@
-"""Apply W+: steers a MODEL along a direction, frame by frame."""
+"""The node Apply W+: steers a MODEL along a W+ direction, with one lambda per frame."""
 
 from __future__ import annotations
 
@@ -151,7 +151,10 @@ class ApplyWPlus(io.ComfyNode):
 
 
 def coefficients() -> list[str]:
-    """What a track can steer: the 51 coefficients, those of two sides together. A jaw or mouth to the left is no side of a pair."""
+    """Return the coefficients that a track can steer: the 51 names, with left and right merged.
+
+    jawLeft and mouthLeft are directions, not sides, and stay separate.
+    """
     paired = (name.removesuffix("Left").removesuffix("Right") for name in ARKIT_51)
     return list(
         dict.fromkeys(pair if pair not in ("jaw", "mouth") else name for pair, name in zip(paired, ARKIT_51))
@@ -159,9 +162,10 @@ def coefficients() -> list[str]:
 
 
 def lambdas_of(curve: str, track, coefficient: str, listed) -> Curve:
-    """The lambda of each frame, before the strength.
+    """Return the lambda of each frame, before it is multiplied by the strength.
 
-    Raises ExclusiveInputError where two wires say it, NoCoefficientsError where a track holds no expression.
+    Raises ExclusiveInputError if several inputs give it,
+    NoCoefficientsError if the track has no expression coefficients.
     """
     said = [
         name

@@ -1,4 +1,4 @@
-"""W+ Direction: edit directions and identities of StyleGAN from files, mixed."""
+"""The node W+ Direction: reads and adds edit directions and identities of StyleGAN."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..schema import schema
 from ..types import WPlusCodeType
 
 PAGE = "https://github.com/csxmli2016/w-plus-adapter"
-PCA = {"mean", "comp", "std"}  # the tensors of a GANSpace file
+PCA = {"mean", "comp", "std"}  # names of the tensors in a GANSpace file
 
 
 class WPlusDirection(io.ComfyNode):
@@ -110,7 +110,10 @@ class WPlusDirection(io.ComfyNode):
 
 
 def read(path: str) -> torch.Tensor | dict[str, torch.Tensor]:
-    """The one tensor of a file, or the tensors of a GANSpace file. Raises ModelFileError for another file."""
+    """Return the single tensor of a file, or the tensors of a GANSpace file.
+
+    Raises ModelFileError for another file.
+    """
     name = os.path.basename(path)
     try:
         if path.endswith(".npy"):
@@ -121,7 +124,7 @@ def read(path: str) -> torch.Tensor | dict[str, torch.Tensor]:
             content = load_file(path)
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # each format has its own for a file that is none
+    except Exception as error:  # each format raises its own exception for an invalid file
         raise ModelFileError(
             f"{name} cannot be read as a file of tensors: download it again from {PAGE}.", name
         ) from error

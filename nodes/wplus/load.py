@@ -1,4 +1,4 @@
-"""Load W+: the official adapter file."""
+"""The node Load W+, for the official adapter file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE = "https://github.com/csxmli2016/w-plus-adapter/releases"
 
 @dataclass(frozen=True, eq=False)
 class WPlusNetwork:
-    """The adapter, and the ModelPatcher by which ComfyUI loads, offloads and counts it."""
+    """The loaded adapter, and the ModelPatcher by which ComfyUI loads, offloads and counts it."""
 
     module: WPlus
     patcher: ModelPatcher
@@ -65,7 +65,7 @@ class LoadWPlus(io.ComfyNode):
 
 
 def managed(module: WPlus) -> WPlusNetwork:
-    """A loaded adapter in ComfyUI's memory management."""
+    """Put a loaded adapter into ComfyUI's memory management."""
     return WPlusNetwork(module, patcher_of(module))
 
 

@@ -29,7 +29,7 @@ from ..windows import require_window, see_in_windows
 from .networks import MOTION_FALLBACK, XDyna, tokens_of
 
 JOINT, ROWS = "joint", "row by row"
-SIDE = 224  # of CLIP's picture where the model does not say
+SIDE = 224  # side of CLIP's picture, pixels, if the model does not state it
 
 
 class XDynaTokens(io.ComfyNode):
@@ -60,7 +60,7 @@ class XDynaTokens(io.ComfyNode):
             raise EmptyClipError("picture of the person")
         picture = clip_vision.encode_image(image[:1, ..., :3])["penultimate_hidden_states"]
         side = getattr(clip_vision, "image_size", SIDE)
-        # What stands for no picture is zero after CLIP's normalisation, which a black picture is not.
+        # The empty picture is zero after CLIP's normalisation; a black picture is not.
         nothing = torch.zeros(1, 3, side, side, device=clip_vision.load_device)
         none = clip_vision.model(pixel_values=nothing, intermediate_output=-2)[1]
         return io.NodeOutput(tokens_of(xdyna, torch.cat([picture.float().cpu(), none.float().cpu()])))
@@ -196,13 +196,15 @@ class XDynaApply(io.ComfyNode):
 
 
 def looped_plan(n: int, length: int, overlap: int, seed: int, moment: int) -> Plan:
-    """Closed windows over a clip of n frames, at each moment of the sampling from another offset."""
+    """Plan of closed-loop windows over a clip of n frames, with another
+    offset at each `moment` (0..999) of the sampling.
+    """
     offset = int(np.random.default_rng([seed, moment]).integers(length))
     return Plan.of(looped_windows(n, length, overlap, offset), False, range(n), n)
 
 
 def linear_schedule(model):
-    """The MODEL's way of sampling over the betas that X-Dyna's motion modules were trained with."""
+    """Return the MODEL's sampling object with the betas that X-Dyna's motion modules were trained with."""
     schedule = comfy.model_base.model_sampling(model.model.model_config, model.model.model_type)
     alphas = sampling.alphas_cumprod()
     schedule.set_sigmas(((1 - alphas) / alphas).sqrt())

@@ -95,7 +95,11 @@ class SFaceCrop(io.ComfyNode):
 
 
 def faces_of(track, corner: tuple[int, int], scale: tuple[float, float], held: bool) -> sface.Faces:
-    """The faces of a track, seen in the part of the frame that begins at `corner`, after it was scaled by (x, y)."""
+    """Return the faces of a track in a crop of the frame that starts at
+    `corner` (x, y) and is scaled by `scale` (x, y).
+
+    held: treat frames without a detected face as detected, at the track's repeated position.
+    """
     scheme = scheme_of(track.scheme)
     points = (track.landmarks[..., :2] - np.asarray(corner)) * np.asarray(scale)
     face = points[:, list(scheme.face)]
@@ -211,7 +215,7 @@ class XDynaHints(io.ComfyNode):
 
 
 def require_whole(what: str, wires: dict) -> None:
-    """Raise MissingInputError where some of the inputs that belong together are wired and some are not."""
+    """Raise MissingInputError if only some of the inputs that belong together are connected."""
     missing = [name for name, value in wires.items() if value is None]
     if missing and len(missing) < len(wires):
         raise MissingInputError(
@@ -220,14 +224,17 @@ def require_whole(what: str, wires: dict) -> None:
 
 
 def require_clip(images: torch.Tensor, what: str) -> None:
-    """Raise an error unless there are pictures of finite numbers."""
+    """Raise an error unless there is at least one picture, with finite values."""
     require_pictures(images, what)
     if not len(images):
         raise EmptyClipError(f"picture in {what}")
 
 
 def controlled(conds, control, pictures: torch.Tensor, strength: float, kind: str):
-    """Conditionings with one more ControlNet: (F, H, W, C) pictures 0..1. Raises ModelError for a ControlNet of other pictures."""
+    """Add a ControlNet to conditionings.
+
+    pictures: (F, H, W, C) 0..1. Raises ModelError if the ControlNet needs another number of channels.
+    """
     block = getattr(getattr(control, "control_model", None), "input_hint_block", None)
     channels = next(block.parameters()).shape[1] if block is not None else "none that can be told"
     if channels != pictures.shape[-1]:
@@ -241,9 +248,7 @@ def controlled(conds, control, pictures: torch.Tensor, strength: float, kind: st
         entries = []
         for embedding, settings in cond:
             earlier = settings.get("control")
-            if (
-                earlier not in chained
-            ):  # ComfyUI runs cond and uncond together only where both hold one object
+            if earlier not in chained:  # ComfyUI batches cond and uncond only if both hold the same object
                 chained[earlier] = control.copy().set_cond_hint(hint, strength)
                 chained[earlier].set_previous_controlnet(earlier)
             entries.append(

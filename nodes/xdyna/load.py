@@ -1,4 +1,4 @@
-"""Loader nodes of X-Dyna: the UNet file in its parts, and its two ControlNets."""
+"""Loader nodes of X-Dyna: the UNet file, in its parts, and both ControlNets."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ CONTROLNETS = "controlnet"
 HINTS = (
     "controlnet_cond_embedding.conv_in.weight",
     "input_hint_block.0.weight",
-)  # published, and converted to ComfyUI's names
-KINDS = {3: "pose ControlNet", 6: "S-Face ControlNet"}  # by the channels of its picture
+)  # official name, and the name after conversion to ComfyUI's
+KINDS = {3: "pose ControlNet", 6: "S-Face ControlNet"}  # key: channels of its picture
 
 
 def found(folder: str, *named: tuple[str, str]) -> bool | str:
-    """True if every (file, page) is in the folder, else an error message (for validate_inputs)."""
+    """Return True if every (file, page) is in the folder, otherwise an error message (for validate_inputs)."""
     return next((sentence for name, page in named if (sentence := absent(folder, name, page))), True)
 
 

@@ -1,4 +1,4 @@
-"""X-Dyna's files, read and put into ComfyUI's memory management."""
+"""Reads X-Dyna's files and puts the networks into ComfyUI's memory management."""
 
 from __future__ import annotations
 
@@ -24,8 +24,13 @@ MOTION_PAGE = "https://huggingface.co/guoyww/animatediff"
 
 @dataclass(frozen=True, eq=False)
 class XDyna:
-    """A loaded X-Dyna: patchers of the Dynamics-Adapter with its image attention, and of the Resampler; its motion modules, None
-    where no file brought any; a note on what came from which file."""
+    """A loaded X-Dyna.
+
+    adapter:   patcher of the Dynamics-Adapter with its image attention
+    resampler: patcher of the Resampler
+    motion:    its motion modules, None if no file has any
+    parts:     text that states which part came from which file
+    """
 
     adapter: comfy.model_patcher.ModelPatcher
     resampler: comfy.model_patcher.ModelPatcher
@@ -34,17 +39,19 @@ class XDyna:
 
     @property
     def states_width(self) -> int:
-        """Of the picture's states that the Resampler reads."""
+        """Channels of the picture's hidden states that the Resampler takes."""
         return self.resampler.model.proj_in.weight.shape[1]
 
 
 def read(folder: str, name: str, page: str) -> dict:
-    """What a model file holds. Raises MissingFileError, or XDynaFileError where it cannot be read."""
+    """Read a model file. Raises MissingFileError, or XDynaFileError if it cannot be read."""
     return read_state(find(folder, name, page), name, page, XDynaFileError)
 
 
 def open_xdyna(file: str, tokens_file: str, motion_file: str = NONE) -> XDyna:
-    """X-Dyna from its UNet file, from ip-adapter-plus_sd15, and its motion modules from another file if one is given."""
+    """Load X-Dyna from its UNet file and ip-adapter-plus_sd15; motion_file: another file for the motion
+    modules, NONE = the UNet file.
+    """
     parts = checkpoint.split(read(NETWORKS, file, PAGE), file)
     tokens = checkpoint.split_tokens(read(NETWORKS, tokens_file, TOKENS_PAGE), tokens_file)
     image, image_file = (parts.image, file) if parts.image else (tokens.image, tokens_file)
@@ -72,7 +79,7 @@ def open_xdyna(file: str, tokens_file: str, motion_file: str = NONE) -> XDyna:
 
 @torch.inference_mode()
 def tokens_of(xdyna: XDyna, states: torch.Tensor) -> torch.Tensor:
-    """CLIP's last but one states (B, m, E) -> tokens (B, 16, D), kept on the CPU."""
+    """Convert CLIP's last but one hidden states (B, m, E) to tokens (B, 16, D) on the CPU."""
     if states.shape[-1] != xdyna.states_width:
         raise ModelError(
             f"This CLIP vision model gives {states.shape[-1]} numbers a patch; X-Dyna's image tokens were trained with CLIP ViT-H, "
