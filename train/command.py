@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
             type=Path,
             action="append",
             default=[],
-            help="a official file to go on from; may be repeated",
+            help="an official file to go on from; may be repeated",
         )
         part.add_argument(
             "--target",
