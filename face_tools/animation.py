@@ -1,4 +1,6 @@
-"""Animated pictures (GIF, APNG, WebP) as timed frames, with Pillow: FFmpeg cannot decode animated WebP."""
+"""Reads animated pictures (GIF, APNG, WebP) as timed frames with
+Pillow, because FFmpeg cannot decode animated WebP.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +13,18 @@ import numpy as np
 from .film_frame import RgbFrame
 from .video_source import File, VideoError, name_of
 
-FORMATS = {  # name -> where its mark is, the mark, and what only an animated file has
+FORMATS = {  # name -> (position of the signature, signature, bytes that only an animated file contains)
     "GIF": (0, b"GIF8", b""),
     "APNG": (0, b"\x89PNG\r\n\x1a\n", b"acTL"),
     "WebP": (8, b"WEBP", b"ANIM"),
 }
-HEAD = 1 << 16  # bytes in which that is
-SHORTEST, USUAL = 0.010, 0.100  # seconds: browsers show a frame of up to SHORTEST for USUAL
+HEAD = 1 << 16  # bytes of the file in which these are searched
+SHORTEST, USUAL = 0.010, 0.100  # seconds: browsers show a frame of at most SHORTEST for USUAL
 
 
 @dataclass(frozen=True)
 class Animation:
-    """An animated picture: its (width, height) and the seconds for which each frame is shown."""
+    """An animated picture. size: (width, height); delays: seconds for which each frame is shown."""
 
     file: File
     size: tuple[int, int]
@@ -38,7 +40,10 @@ class Animation:
         return len(self.delays) / self.seconds
 
     def timed(self) -> Iterator[tuple[float, float, Callable[[], RgbFrame]]]:
-        """When each frame begins and ends, in seconds, and the frame. Raises VideoError at a damaged one."""
+        """Yield (start, end) of each frame in seconds and a function that returns it.
+
+        Raises VideoError for a damaged file.
+        """
         begin = 0.0
         for picture, delay in zip(_frames(self.file), self.delays):
             pixels = np.asarray(picture.convert("RGB"))
@@ -47,11 +52,10 @@ class Animation:
 
 
 def read(file: File) -> Animation | None:
-    """An animated GIF, APNG or WebP, or None for any other file.
+    """Open an animated GIF, APNG or WebP; None for any other file, and for a GIF
+    or APNG without Pillow, which FFmpeg reads too.
 
-    None for a GIF or APNG if Pillow is missing: FFmpeg reads those too.
-
-    Raises VideoError for a damaged one, and for a WebP without Pillow.
+    Raises VideoError for a damaged file, and for a WebP without Pillow.
     """
     name = format_of(file)
     if name is None:
@@ -74,7 +78,7 @@ def read(file: File) -> Animation | None:
 
 
 def format_of(file: File) -> str | None:
-    """Format of an animated picture by the file's first bytes; None for any other file."""
+    """Return the format of an animated picture from the first bytes of its file; None for any other file."""
     if isinstance(file, io.BytesIO):
         head = bytes(file.getbuffer()[:HEAD])
     else:
@@ -90,7 +94,7 @@ def format_of(file: File) -> str | None:
 
 
 def _frames(file: File) -> Iterator:
-    """The frames of a picture one after the other, as Pillow's images. Raises VideoError at a damaged one."""
+    """Yield the frames as Pillow images. Raises VideoError for a damaged file."""
     from PIL import Image
 
     count = 0

@@ -1,4 +1,6 @@
-"""Files that are written whole or not at all: a full disk or a kill leaves no half one under the final name."""
+"""Writes files completely or not at all: a full disk or a killed
+process leaves no partial file under the final name.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ class FileError(SKPortraitError, ValueError):
 
 @contextmanager
 def whole(path: str | os.PathLike) -> Iterator[str]:
-    """The path of a file beside `path`, to be written; it takes its name at the end, or is deleted where that fails. Raises FileError."""
+    """Context manager: return the path of a temporary file beside `path`.
+
+    On success it is renamed to `path`, on failure deleted. Raises FileError.
+    """
     beside = part(path)
     try:
         yield beside
@@ -34,11 +39,15 @@ def whole(path: str | os.PathLike) -> Iterator[str]:
 
 @contextmanager
 def written(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """The same, opened for bytes, and on the disk before it takes its name. Raises FileError."""
+    """Context manager: as `whole`, but return the temporary file opened for writing bytes; it is flushed to
+    disk before it is renamed.
+
+    Raises FileError.
+    """
     with whole(path) as beside:
         try:
             file = open(beside, "wb")
-        except ValueError as error:  # a zero byte in the name
+        except ValueError as error:  # a null byte in the name
             raise _error(path, error) from None
         with file:
             yield file
@@ -47,7 +56,7 @@ def written(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
 
 def part(path: str | os.PathLike) -> str:
-    """What a file is called until it is whole: a process has a name of its own."""
+    """Return the name of the temporary file for `path`; every process uses a different one."""
     return f"{path}.{os.getpid()}.part"
 
 

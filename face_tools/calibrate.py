@@ -1,4 +1,6 @@
-"""What one clip tells of the official networks: the order of their 51 numbers, and their head pose's zero."""
+"""Measures on one clip how the official networks number their 51
+coefficients, and the zero of their head pose.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +17,20 @@ MIN_FRAMES = 50
 SURE, CLEAR = (
     0.5,
     0.02,
-)  # correlation of a match, and its lead over the next best name, from which it counts as sure
-MIN_SURE = 26  # of 51: more than half must be sure before a table is worth using
-PRIOR = 0.01  # correlation that the assumed name is given ahead: less than a clear lead, enough for what the clip does not show
+)  # correlation of a match, and its lead over the next best name, from which the match is reliable
+MIN_SURE = 26  # of 51: a table is useful only if more than half of its names are reliable
+# Bonus for the assumed name: smaller than a clear lead, enough to
+# decide coefficients that the clip does not show.
+PRIOR = 0.01
 
 
 @dataclass(frozen=True)
 class Recovered:
     """An order recovered from a clip.
 
-    order:       the table, measured
-    correlation: (51,) of each place with the name that it got
-    lead:        (51,) how much that is above the best other name
+    order:       the measured table
+    correlation: (51,) of each position with the name assigned to it
+    lead:        (51,) difference to the correlation with the best other name
     """
 
     order: CoefficientOrder
@@ -35,11 +39,16 @@ class Recovered:
 
     @property
     def sure(self) -> np.ndarray:
-        """(51,) bool: places whose name the clip shows clearly; the others follow the assumed order where it is free."""
+        """(51,) bool: positions whose name the clip shows clearly.
+
+        The other positions follow the assumed order where its names are free.
+        """
         return (self.correlation >= SURE) & (self.lead >= CLEAR)
 
     def table(self) -> str:
-        """One line a place: number, name, correlation, lead, and a mark where it is not sure."""
+        """Return the table as text, one line per position: number, name,
+        correlation, lead, and a mark if it is not reliable.
+        """
         rows = zip(self.order.names, self.correlation, self.lead, self.sure)
         lines = [
             f"{k:2} {name:22} {c:6.3f} {lead:+7.3f}{'' if sure else '  unsure'}"
@@ -51,10 +60,12 @@ class Recovered:
 def recover_order(
     raw: np.ndarray, named: np.ndarray, clip: str, assumed: CoefficientOrder = ASSUMED_ORDER
 ) -> Recovered:
-    """Match the network's raw numbers (F, 51) to coefficients (F, 51) in the order of ARKIT_51, frame by frame the same face.
+    """Match the network's raw numbers (F, 51) to coefficients (F, 51) in the
+    order of ARKIT_51; both describe the same frames.
 
-    The assignment that maximises the summed correlation (Hungarian method). The sign counts: looking up and looking down move
-    against each other, and only the like-named pair rises together. Raises TrackError for too few frames.
+    Uses the assignment that maximises the summed correlation (Hungarian method). The sign matters: looking up
+    and looking down are negatively correlated, and only equal names correlate positively. clip: name of the
+    clip; assumed: order to prefer where the clip decides nothing. Raises TrackError for too few frames.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -88,7 +99,7 @@ def recover_order(
 
 
 def require_sure(recovered: Recovered) -> None:
-    """Raise TrackError where the clip showed too little to trust the table."""
+    """Raise TrackError if too few positions are reliable."""
     count = int(recovered.sure.sum())
     if count < MIN_SURE:
         raise TrackSettingError(
@@ -100,7 +111,9 @@ def require_sure(recovered: Recovered) -> None:
 
 
 def correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(51, 51) correlation of every column of a (F, 51) with every column of b (F, 51); 0 where either stands still."""
+    """(51, 51) correlation of every column of a (F, 51) with every column
+    of b (F, 51); 0 if either column is constant.
+    """
     a, b = (x - x.mean(0) for x in (np.asarray(a, np.float64), np.asarray(b, np.float64)))
     length_a, length_b = np.linalg.norm(a, axis=0), np.linalg.norm(b, axis=0)
     moving = (length_a[:, None] > 1e-6) & (length_b[None] > 1e-6)
@@ -108,10 +121,11 @@ def correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def tilt_between(network: FaceTrack, tracker: FaceTrack) -> np.ndarray:
-    """(3,) degrees (pitch, yaw, roll) by which a tracker's head is tilted in the frame of the networks' head.
+    """(3,) degrees (pitch, yaw, roll) by which a tracker's head is
+    tilted in the coordinates of the networks' head.
 
-    The mean rotation T of R_network^T R_tracker over the frames that both measured: R_tracker = R_network T.
-    Raises TrackError for too few of them.
+    Mean rotation T of R_network^T R_tracker over the frames that both detected: R_tracker = R_network T.
+    Raises TrackError for too few such frames.
     """
     count = min(len(network), len(tracker))
     both = network.valid[:count] & tracker.valid[:count]

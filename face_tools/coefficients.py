@@ -1,4 +1,6 @@
-"""The 51 ARKit expression coefficients: their names, and the order in which the official networks expect them."""
+"""The 51 ARKit expression coefficients: their names, and the
+order in which the official networks expect them.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ import numpy as np
 
 from .track_errors import TrackError, TrackFileError
 
-# Apple's 52 blend shapes without tongueOut, in the alphabetical order of MediaPipe's face_blendshapes_graph (without `_neutral`).
-# Left and Right are the subject's.
+# Apple's 52 blend shapes without tongueOut, in the alphabetical order of MediaPipe's face_blendshapes_graph
+# (without `_neutral`). Left and Right are the subject's.
 ARKIT_51 = (
     "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight",
     "cheekPuff", "cheekSquintLeft", "cheekSquintRight",
@@ -28,7 +30,7 @@ ARKIT_51 = (
     "noseSneerLeft", "noseSneerRight",
 )  # fmt: skip
 
-# The columns of a Live Link Face recording, which is the order of Apple's ARFaceAnchor headers, without tongueOut.
+# The columns of a Live Link Face recording, in the order of Apple's ARFaceAnchor headers, without tongueOut.
 LIVE_LINK_51 = (
     "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft", "eyeSquintLeft", "eyeWideLeft",
     "eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight", "eyeSquintRight",
@@ -48,19 +50,21 @@ _CANONICAL = {name.lower(): name for name in (*ARKIT_51, "tongueOut")}
 
 
 def canonical_name(name: str) -> str | None:
-    """The ARKit name that `name` means (any case, `eyeBlink_L` and `EyeBlinkLeft` alike), or None for another word."""
+    """Return the ARKit name for `name` in any spelling (any case; `eyeBlink_L`
+    or `EyeBlinkLeft`), or None for another word.
+    """
     word = re.sub(r"_l$", "left", re.sub(r"_r$", "right", name.strip().lower()))
     return _CANONICAL.get(word.replace("_", ""))
 
 
 @dataclass(frozen=True)
 class CoefficientOrder:
-    """Which coefficient stands where in the 51 numbers of the official networks.
+    """Order of the coefficients in the 51 numbers of the official networks.
 
     names:      the 51 ARKit names in network order
     provenance: where the order comes from
-    measured:   True once it was recovered from the official network; False for the assumption
-    confidence: (51,) the correlation that each name was recovered with, or empty
+    measured:   True if it was recovered from the official network, False for the assumption
+    confidence: (51,) correlation with which each name was recovered, or empty
     """
 
     names: tuple[str, ...]
@@ -77,11 +81,13 @@ class CoefficientOrder:
 
     @property
     def label(self) -> str:
-        """What a track says of the order by which its coefficients were named: the table's checksum and provenance."""
+        """Text by which a track records the order used for its
+        coefficients: checksum and provenance of the table.
+        """
         return f"order {zlib.crc32(' '.join(self.names).encode()):08x} ({self.provenance})"
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the order as JSON, one line a coefficient."""
+        """Write the order as JSON, one line per coefficient."""
         rows = [
             {"name": name, "confidence": round(c, 4)}
             for name, c in zip(self.names, self.confidence, strict=True)
@@ -92,7 +98,7 @@ class CoefficientOrder:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "CoefficientOrder":
-        """Read an order that `save` wrote. Raises TrackError for another file."""
+        """Read an order written by `save`. Raises TrackError for another file."""
         try:
             with open(path, encoding="utf-8") as file:
                 data = json.load(file)
@@ -106,31 +112,34 @@ class CoefficientOrder:
             ) from None
 
 
-# Nothing that was published states the order. The network was trained on iPhone recordings, so Apple's own is the best guess.
+# No publication states the order. The network was trained on iPhone
+# recordings, so Apple's own order is the best guess.
 ASSUMED_ORDER = CoefficientOrder(
     LIVE_LINK_51, "assumed: the column order of Live Link Face without tongueOut"
 )
 
 
 def network_order(path: str | os.PathLike | None = None) -> CoefficientOrder:
-    """The calibrated order where `path` names one, else the assumed one."""
+    """Return the calibrated order in the file `path`; None = the assumed order."""
     return CoefficientOrder.load(path) if path else ASSUMED_ORDER
 
 
 def to_network_order(coefficients: np.ndarray, order: CoefficientOrder = ASSUMED_ORDER) -> np.ndarray:
-    """(F, 51) in the order of ARKIT_51 -> (F, 51) as the official networks expect them."""
+    """Reorder (F, 51) from the order of ARKIT_51 to the order of the official networks."""
     _check_width(coefficients)
     return coefficients[..., [ARKIT_51.index(name) for name in order.names]]
 
 
 def from_network_order(raw: np.ndarray, order: CoefficientOrder = ASSUMED_ORDER) -> np.ndarray:
-    """(F, 51) as the official network gives them -> (F, 51) in the order of ARKIT_51."""
+    """Reorder (F, 51) from the order of the official networks to the order of ARKIT_51."""
     _check_width(raw)
     return raw[..., [order.names.index(name) for name in ARKIT_51]]
 
 
 def experimental_note(order: CoefficientOrder) -> str | None:
-    """The sentence that a track with named coefficients (not from the official network) carries, or None once calibrated."""
+    """Return the note for a track whose coefficients have names (are not from the official network); None
+    if the order was measured.
+    """
     if order.measured:
         return None
     return (

@@ -1,4 +1,4 @@
-"""How a video codes colour, by the numbers of ITU-T H.273, and the exact way to RGB and back."""
+"""Colour coding of video by the numbers of ITU-T H.273, and exact conversion to RGB and back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from .opencv import cv2
 
-WEIGHTS = {  # matrix -> shares of red and blue in the luma
+WEIGHTS = {  # matrix -> weights of red and blue in the luma
     1: (0.2126, 0.0722),  # BT.709
     4: (0.30, 0.11),  # FCC
     5: (0.299, 0.114),  # BT.601, 625 lines
@@ -19,14 +19,14 @@ WEIGHTS = {  # matrix -> shares of red and blue in the luma
     10: (0.2627, 0.0593),
 }
 BT709, BT601, UNKNOWN = 1, 6, 2
-HD = 720  # lines from which players take BT.709 where a file names no matrix
-HDR = {16: "PQ", 18: "HLG"}  # transfer
-ROWS = 32  # converted at a time: they stay in the processor's cache
+HD = 720  # frame height from which players assume BT.709 if a file states no matrix
+HDR = {16: "PQ", 18: "HLG"}  # transfer function -> its name
+ROWS = 32  # rows converted at a time, so that they stay in the processor's cache
 
 
 @dataclass(frozen=True)
 class Colour:
-    """Colour coding of a stream. full: the luma of 8 bits reaches from 0 to 255 instead of 16 to 235."""
+    """Colour coding of a stream. full: 8-bit luma ranges over 0..255 instead of 16..235."""
 
     matrix: int = BT709
     primaries: int = BT709
@@ -36,17 +36,19 @@ class Colour:
 
     @property
     def hdr(self) -> str | None:
-        """Name of the HDR transfer; None for SDR."""
+        """Name of the HDR transfer function; None for SDR."""
         return HDR.get(self.transfer)
 
     def known(self, height: int) -> Colour:
-        """The same with a matrix: where a file names none, the one that players take for this height."""
+        """Return the coding with a known matrix: if the file states
+        none, the one that players assume for this height.
+        """
         if self.matrix in WEIGHTS:
             return self
         return replace(self, matrix=BT709 if height >= HD else BT601)
 
     def tags(self) -> dict[str, str]:
-        """Options of an FFmpeg encoder."""
+        """Return the colour options for an FFmpeg encoder."""
         return {
             "colorspace": str(self.matrix),
             "color_primaries": str(self.primaries),
@@ -55,7 +57,7 @@ class Colour:
         }
 
     def encoding(self) -> np.ndarray:
-        """(3, 4) matrix from R', G', B' 0..1 and 1 to stored Y', Cb, Cr."""
+        """(3, 4) matrix from (R', G', B', 1), 0..1, to stored Y', Cb, Cr."""
         red, blue = WEIGHTS[self.matrix]
         luma = np.array([red, 1 - red - blue, blue])
         to_blue, to_red = (
@@ -70,7 +72,7 @@ class Colour:
         return np.hstack([scaled, [[black], [128 * unit], [128 * unit]]])
 
     def decoding(self) -> np.ndarray:
-        """(3, 4) matrix from stored Y', Cb, Cr and 1 to R', G', B' 0..1."""
+        """(3, 4) matrix from stored (Y', Cb, Cr, 1) to R', G', B', 0..1."""
         there = self.encoding()
         back = np.linalg.inv(there[:, :3])
         return np.hstack([back, -back @ there[:, 3:]])
@@ -82,9 +84,9 @@ SDR = Colour()
 def to_rgb(
     planes: list[np.ndarray], colour: Colour, tone: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> np.ndarray:
-    """(H, W, 3) uint8 R'G'B' of a luma and two chroma planes, each rounded to its nearest level.
+    """Convert a luma and two chroma planes to (H, W, 3) uint8 R'G'B', rounded to the nearest level.
 
-    tone: makes (rows, W, 3) float32 R'G'B' 0..1 of HDR those of SDR
+    tone: maps HDR (rows, W, 3) float32 R'G'B' 0..1 to SDR; None = no tone mapping
     """
     height, width = planes[0].shape
     chroma = [
@@ -103,12 +105,12 @@ def to_rgb(
 
 
 def to_planes(pixels: np.ndarray, colour: Colour = SDR) -> list[np.ndarray]:
-    """Three (H, W) float32 planes, in stored units, of (H, W, 3) uint8 R'G'B'."""
+    """Convert (H, W, 3) uint8 R'G'B' to three (H, W) float32 planes in stored units."""
     matrix = colour.encoding()
     matrix[:, :3] /= 255
     return list(cv2.split(cv2.transform(pixels.astype(np.float32), matrix.astype(np.float32))))
 
 
 def rounded(values: np.ndarray) -> np.ndarray:
-    """uint8 of floats: the nearest level, within 0..255."""
+    """Round floats to the nearest uint8, clipped to 0..255."""
     return cv2.add(values, 0, dtype=cv2.CV_8U)

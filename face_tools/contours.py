@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-SIDES = {"Right": -1.0, "Left": 1.0}  # sign of x in the head frame
+SIDES = {"Right": -1.0, "Left": 1.0}  # sign of x in head coordinates
 # Upper and lower lid from the outer to the inner corner.
 LIDS = {
     "Right": ((33, 246, 161, 160, 159, 158, 157, 173, 133), (33, 7, 163, 144, 145, 153, 154, 155, 133)),
     "Left": ((263, 466, 388, 387, 386, 385, 384, 398, 362), (263, 249, 390, 373, 374, 380, 381, 382, 362)),
 }
-# Centre, then four points of the rim: towards the nose or away from it, top, the other side, bottom.
+# Centre, then four points of the rim: on the nose's side or away from it, top, the other side, bottom.
 IRIS = {"Right": (468, 469, 470, 471, 472), "Left": (473, 474, 475, 476, 477)}
 BROWS = {
     "Right": (70, 63, 105, 66, 107, 55, 65, 52, 53, 46),

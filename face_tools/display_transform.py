@@ -1,4 +1,4 @@
-"""A decoded frame as a player shows it: turned, mirrored, its pixels square."""
+"""Transforms a decoded frame to what a player shows: rotated, mirrored, with square pixels."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .colour import UNKNOWN, Colour
 from .film_frame import CodedFrame, RgbFrame
 from .opencv import cv2
 
-WIDEST = 8.0  # no real pixel is wider than this, or as much higher
-PLANAR = re.compile(r"(yuvj?|yuva)4\d\dp(\d+le)?|gray(\d+le)?")  # formats that are read as they are
-REPACKED = {  # same values in another order
+WIDEST = 8.0  # largest plausible ratio of a pixel's sides
+PLANAR = re.compile(r"(yuvj?|yuva)4\d\dp(\d+le)?|gray(\d+le)?")  # formats whose planes are read directly
+REPACKED = {  # format -> planar format with the same values in another order
     "nv12": "yuv420p",
     "nv21": "yuv420p",
     "nv16": "yuv422p",
@@ -31,11 +31,11 @@ FULL = 2  # FFmpeg's number of the full range
 
 
 def shown(frame: av.VideoFrame, pixel_aspect: float, context) -> CodedFrame | RgbFrame:
-    """The frame with its own values of colour. context: the stream's codec context
+    """Return the frame as it is displayed, with its own colour values.
 
-    pixel_aspect: width of the stored pixels over their height, 0 where the file does not say. As players do,
-    the shorter side of a pixel is stretched, so nothing is lost, and the picture is turned afterwards. A
-    stretched side is even, as video encoders want it.
+    pixel_aspect: width of the stored pixels over their height, 0 = unknown; context: the stream's codec
+    context. As in players, the shorter side of a pixel is stretched, so nothing is lost, and the picture is
+    rotated afterwards. A stretched side has an even number of pixels, as video encoders need it.
     """
     matrix = _display_matrix(frame)
     if frame.format.is_rgb or frame.format.has_palette:
@@ -69,7 +69,7 @@ def _number(tag) -> int:
 
 
 def _planar(frame: av.VideoFrame, colour: Colour) -> av.VideoFrame:
-    """The frame in a format of PLANAR, its values unchanged where the format allows."""
+    """Convert the frame to a format of PLANAR; the values are unchanged where the format allows it."""
     name = frame.format.name
     if PLANAR.fullmatch(name) and all(plane.line_size > 0 for plane in frame.planes):
         return frame
@@ -79,7 +79,7 @@ def _planar(frame: av.VideoFrame, colour: Colour) -> av.VideoFrame:
 
 
 def _pixels(plane, bits: int) -> np.ndarray:
-    """(H, W) view of a plane."""
+    """Return an (H, W) view of a plane."""
     kind = np.dtype(np.uint8 if bits == 8 else np.uint16)
     return np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind.itemsize)[
         : plane.height, : plane.width
@@ -89,7 +89,7 @@ def _pixels(plane, bits: int) -> np.ndarray:
 def _transformed(
     plane: np.ndarray, size: tuple[int, int], pixel_aspect: float, matrix: np.ndarray
 ) -> np.ndarray:
-    """A plane of a picture of `size` (height, width), stretched and turned."""
+    """Stretch and rotate a plane of a picture of `size` (height, width)."""
     (height, width), (h, w) = size, plane.shape[:2]
     wide, high = width, height
     if 1 < pixel_aspect <= WIDEST:
@@ -110,7 +110,10 @@ def _even(length: float) -> int:
 
 
 def _oriented(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """The picture turned by quarters: (x, y) of a stored pixel times the (2, 2) matrix is its shown place."""
+    """Rotate the picture by multiples of 90 degrees, or mirror it.
+
+    The (2, 2) matrix maps (x, y) of a stored pixel to its displayed position.
+    """
     if abs(matrix[0, 1]) > abs(matrix[0, 0]):
         picture, matrix = picture.swapaxes(0, 1), matrix[::-1]
     x, y = np.sign(np.diag(matrix)).astype(int)
@@ -118,10 +121,10 @@ def _oriented(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def _display_matrix(frame: av.VideoFrame) -> np.ndarray:
-    """(2, 2) part of the 3x3 matrix, of 32-bit integers, that phones and editors write.
+    """(2, 2) part of the 3x3 display matrix, of 32-bit integers, that phones and editors write.
 
-    frame.side_data would keep frame and data in a reference cycle, so that hundreds of frames would wait for
-    the garbage collector.
+    frame.side_data is not used: it would keep frame and data in a reference cycle, so hundreds of frames
+    would stay in memory until garbage collection.
     """
     container: Any = SideDataContainer  # its stub lacks the argument
     data = container(frame).get(Type.DISPLAYMATRIX)

@@ -1,4 +1,4 @@
-"""One frame of a film: as RGB pixels, and as the planes that an encoder takes."""
+"""One frame of a film, as RGB pixels and as the planes of an encoder."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ class RgbFrame:
     pixels: np.ndarray
 
     def rgb(self) -> np.ndarray:
-        """(H, W, 3) uint8."""
+        """Return (H, W, 3) uint8."""
         return self.pixels
 
     def stored(self, halved: bool) -> CodedFrame:
-        """The frame as 8-bit BT.709. See `CodedFrame.stored`."""
+        """Return the frame as 8-bit BT.709. See `CodedFrame.stored`."""
         return _stored(to_planes(self.pixels), SDR, halved)
 
 
 @dataclass
 class CodedFrame:
-    """A frame of a luma plane (H, W) and two chroma planes (h, w), uint8, or uint16 for more than 8 bits."""
+    """A frame as a luma plane (H, W) and two chroma planes (h, w), uint8, or uint16 for more than 8 bits."""
 
     planes: list[np.ndarray]
     colour: Colour
 
     def rgb(self) -> np.ndarray:
-        """(H, W, 3) uint8; HDR is tone-mapped to BT.709."""
+        """Return (H, W, 3) uint8; HDR is tone-mapped to BT.709."""
         transfer = self.colour.hdr
         return to_rgb(
             self.planes, self.colour, (lambda signal: to_sdr(signal, transfer)) if transfer else None
         )
 
     def stored(self, halved: bool) -> CodedFrame:
-        """A copy for an encoder of 8 bits, in the same colour coding; HDR becomes BT.709.
+        """Return a copy for an 8-bit encoder, in the same colour coding; HDR becomes BT.709.
 
-        halved: halve the width and height of the chroma where both are even
+        halved: halve the width and height of the chroma if both are even
         """
         if self.colour.hdr:
             return RgbFrame(self.rgb()).stored(halved)
@@ -60,13 +60,15 @@ class CodedFrame:
 
     @property
     def format(self) -> str:
-        """FFmpeg's name of the planes' format, of those that `stored` makes."""
+        """FFmpeg's name of the planes' format, one of those that `stored` returns."""
         return FORMATS[_ratio(self.planes)]
 
     def add(self, x: int, y: int, change: np.ndarray) -> None:
-        """Add (h, w, 3) float32 differences of R'G'B' 0..1 at (x, y); where they are 0, nothing changes.
+        """Add (h, w, 3) float32 differences of R'G'B' 0..1 at (x,
+        y), in place; where they are 0, nothing changes.
 
-        A chroma value is changed if every pixel that shows it lies inside, those between it and its neighbours too.
+        A chroma value is changed only if all pixels that it affects are inside,
+        including pixels interpolated with its neighbours.
         """
         matrix = np.ascontiguousarray(self.colour.encoding()[:, :3], np.float32)
         height, width = self.planes[0].shape

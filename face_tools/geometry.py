@@ -1,4 +1,4 @@
-"""Small linear algebra of faces: rotations, similarity fits, points through a 2x3 matrix."""
+"""Linear algebra for faces: rotations, similarity fits, and points under a 2x3 matrix."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from numpy.typing import ArrayLike
 
 
 def rotation_matrix(angles: ArrayLike) -> np.ndarray:
-    """R = Rz(roll) Ry(yaw) Rx(pitch) on column vectors, from (..., 3) radians (pitch, yaw, roll) to (..., 3, 3)."""
+    """Return R = Rz(roll) Ry(yaw) Rx(pitch), (..., 3, 3) for column
+    vectors, from (..., 3) radians (pitch, yaw, roll).
+    """
     angles = np.asarray(angles, np.float64)
     (cx, cy, cz), (sx, sy, sz) = np.moveaxis(np.cos(angles), -1, 0), np.moveaxis(np.sin(angles), -1, 0)
     rows = [
@@ -21,7 +23,9 @@ def rotation_matrix(angles: ArrayLike) -> np.ndarray:
 
 
 def rotation_angles(matrix: np.ndarray) -> np.ndarray:
-    """(..., 3) angles (pitch, yaw, roll) of (..., 3, 3) rotations: the inverse of `rotation_matrix`, yaw within 90 degrees."""
+    """Return (..., 3) angles of (..., 3, 3) rotations: the inverse of
+    `rotation_matrix`, with yaw within 90 degrees.
+    """
     m = np.asarray(matrix, np.float64)
     return np.stack([
         np.arctan2(m[..., 2, 1], m[..., 2, 2]),
@@ -42,7 +46,9 @@ def wrapped(angles: Any) -> Any:
 def similarity(
     source: np.ndarray, target: np.ndarray, weights: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """Scale k, rotation R (det +1), shift t that minimise sum w |k R source + t - target|^2 over N points (Umeyama 1991)."""
+    """Return scale k, rotation R (det +1) and shift t that minimise sum w |k R source
+    + t - target|^2 over N points (Umeyama 1991).
+    """
     u, vt, signs, scale = _procrustes(source, target, weights)
     rotation = (u * signs) @ vt
     weights = weights / weights.sum()
@@ -50,9 +56,10 @@ def similarity(
 
 
 def similarity_matrix(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Least-squares similarity of N points in the plane as a (2, 3) matrix for cv2.warpAffine.
+    """Return the least-squares similarity of N points in the plane as a (2, 3) matrix for cv2.warpAffine.
 
-    Points that fit better mirrored (no face does) get the official code's answer, not the least-squares one.
+    For points that fit better mirrored (no face does) the result is that of
+    the official code, not the least-squares one.
     """
     u, vt, signs, scale = _procrustes(source, target, np.ones(len(source)))
     linear = scale * (u @ vt) * signs
@@ -62,7 +69,7 @@ def similarity_matrix(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 def _procrustes(
     source: np.ndarray, target: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """U, V^T, the signs that forbid a reflection, and the scale."""
+    """Return U, V^T, the signs that prevent a reflection, and the scale."""
     weights = weights / weights.sum()
     s, t = source - weights @ source, target - weights @ target
     u, singular, vt = np.linalg.svd((t.T * weights).astype(np.float64) @ s)
@@ -72,5 +79,5 @@ def _procrustes(
 
 
 def transform(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(..., 2) points through a (2, 3) matrix."""
+    """Transform (..., 2) points by a (2, 3) matrix."""
     return np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]

@@ -1,4 +1,6 @@
-"""OpenCV of whichever distribution is installed: the pack imports it from here, `from ..opencv import cv2`.
+"""OpenCV of whichever distribution is installed.
+
+The pack imports it from here: `from ..opencv import cv2`.
 
 Four distributions install the same module `cv2` and overwrite each other, so the pack requires none of them.
 `cv2` is imported at first use: without a working OpenCV, only the nodes that need it raise an error.
@@ -21,7 +23,7 @@ DISTRIBUTIONS = (
     "opencv-python",
     "opencv-python-headless",
 )
-USUAL = "opencv-python-headless"  # for an environment that has none: it needs no libraries of a display
+USUAL = "opencv-python-headless"  # for an environment without OpenCV: it needs no display libraries
 OLDEST = (4, 8)
 
 
@@ -33,10 +35,10 @@ class OpenCVError(MissingPackageError):
 
 
 class _OpenCV:
-    """The module `cv2`, imported when the first of its names is read."""
+    """The module `cv2`, imported when its first attribute is read."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # read by debuggers and copiers; OpenCV is not needed for that
+        if name.startswith("__"):  # read by debuggers and copiers, which do not need OpenCV
             raise AttributeError(name)
         value = getattr(load(), name)
         setattr(self, name, value)
@@ -47,10 +49,11 @@ cv2 = _OpenCV()
 
 
 def load() -> ModuleType:
-    """The module `cv2`. Raises OpenCVError, which names the command that installs or repairs it."""
+    """Return the module `cv2`. Raises OpenCVError, which names the command that installs or repairs it."""
     try:
         module = importlib.import_module("cv2")
-        version = module.__version__  # uninstalling can leave an empty folder, which can be imported
+        # Uninstalling can leave an empty folder, which can be imported and has no version.
+        version = module.__version__
     except Exception as error:  # a build for another NumPy raises errors of several kinds
         raise OpenCVError(_message(str(error))) from error
     if tuple(map(int, version.split(".")[:2])) < OLDEST:
@@ -59,12 +62,12 @@ def load() -> ModuleType:
 
 
 def installed() -> dict[str, str]:
-    """Name -> version of the distributions of OpenCV in this environment."""
+    """Return {name: version} of the OpenCV distributions in this environment."""
     return {name: version for name in DISTRIBUTIONS if (version := _version(name))}
 
 
 def pip_command() -> list[str]:
-    """The command that installs OpenCV, or repairs what is installed, and leaves NumPy as it is."""
+    """Return the command that installs OpenCV, or repairs the installed one, and keeps NumPy's version."""
     pip = ["pip"] if _version("pip") else ["uv", "pip"]
     present, numpy = installed(), _version("numpy")
     name = next(iter(present), USUAL).removesuffix("-headless") + "-headless"

@@ -1,4 +1,4 @@
-"""A few lines that tell an artist what a track holds."""
+"""Describes a track in a few lines for the user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from .trackers.straight_look import described
 
 
 def describe(track: FaceTrack) -> str:
-    """Frames, source, how much was measured, the range of the head angles, and every note of the track."""
+    """Return frames, source, number of detected frames, range of
+    the head angles, and every note of the track.
+    """
     degrees = np.degrees(track.rotation)
     angles = ", ".join(
         f"{name} {low:+.0f}..{high:+.0f}"

@@ -1,4 +1,6 @@
-"""The sound of a part of a video as samples: every codec, layout and sample format that FFmpeg decodes."""
+"""Reads the sound of a part of a video as samples, in every codec,
+layout and sample format that FFmpeg decodes.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ BLOCK = 1 << 14  # samples that are resampled at a time
 
 @dataclass(frozen=True)
 class Form:
-    """FFmpeg's name of a channel layout, and samples per second."""
+    """Form of a sound: FFmpeg's name of its channel layout, and samples per second."""
 
     layout: str
     rate: int
@@ -47,17 +49,19 @@ class Form:
 
 @dataclass(frozen=True)
 class Carrier:
-    """The layouts and rates that a codec or a node carries; no rates: any."""
+    """The layouts and sample rates that a codec or a node supports; empty rates = any."""
 
     layouts: tuple[str, ...]
     rates: tuple[int, ...] = ()
 
     def nearest(self, form: Form) -> Form:
-        """`form` if it is carried, else the largest layout with no more channels and the next higher rate."""
+        """Return `form` if it is supported, otherwise the largest layout
+        with no more channels and the next higher rate.
+        """
         return Form(self._layout(form), self._rate(form.rate))
 
     def carries(self, form: Form) -> bool:
-        """Whether every channel and sample of `form` is carried."""
+        """Whether every channel and sample of `form` is supported."""
         nearest = self.nearest(form)
         return (nearest.channels, nearest.rate) == (form.channels, form.rate)
 
@@ -80,9 +84,11 @@ def sound(
     tick: Callable[[], None] = lambda: None,
     carrier: Carrier | None = None,
 ) -> tuple[np.ndarray, int] | None:
-    """(C, T) float32 and rate: `seconds` of a file's sound from `start` after the first picture, or None.
+    """Return ((C, T) float32 samples, rate): `seconds` of a file's sound, from `start` seconds after the
+    first picture; None if it has no sound.
 
-    carrier: what the result may be; anything else is mixed down and resampled. See `pieces` for damage.
+    carrier: supported forms of the result; other sound is mixed down
+    and resampled. See `pieces` for damaged files.
     """
     form = form_of(file)
     if form is None:
@@ -97,14 +103,14 @@ def sound(
 
 
 def mixed(waveform: np.ndarray, rate: int, carrier: Carrier) -> tuple[np.ndarray, int]:
-    """(C, T) float32 samples and their rate in the nearest form that `carrier` takes."""
+    """Convert (C, T) float32 samples and their rate to the nearest form that `carrier` supports."""
     form = Form(layout_of(len(waveform)), rate)
     wanted = carrier.nearest(form)
     return np.concatenate(list(resampled([waveform], form, wanted)), axis=1), wanted.rate
 
 
 def form_of(file: File) -> Form | None:
-    """Layout and rate of a file's sound by its first frame; None where nothing of it can be decoded."""
+    """Return layout and rate of a file's sound, from its first frame; None if no sound can be decoded."""
     with opened(file) as container:
         stream = sound_stream(container)
         first = next(_decoded(container, stream), None) if stream else None
@@ -112,7 +118,10 @@ def form_of(file: File) -> Form | None:
 
 
 def _named(layout: av.AudioLayout) -> str:
-    """The layout's name; where a file does not say what its channels are, the usual one for their number."""
+    """Return the layout's name.
+
+    If a file does not state its channels, the usual layout for their number is returned.
+    """
     return layout_of(layout.nb_channels) if layout.name == f"{layout.nb_channels} channels" else layout.name
 
 
@@ -124,10 +133,11 @@ def layout_of(channels: int) -> str:
 def pieces(
     file: File, form: Form, start: float, seconds: float, tick: Callable[[], None] = lambda: None
 ) -> Iterator[np.ndarray]:
-    """(C, T) float32 pieces in `form`: `seconds` of a file's sound from `start` after the first picture.
+    """Yield (C, T) float32 pieces in `form`: `seconds` of a file's sound,
+    from `start` seconds after the first picture.
 
-    Silence fills a late beginning, gaps, an early end, damaged packets, and samples that are not numbers.
-    tick() is called per decoded frame; what it raises goes through.
+    A late start, gaps, an early end, damaged packets and NaN samples become silence. tick() is called per
+    decoded frame; exceptions that it raises are propagated.
     """
     with opened(file) as container:
         begin = start + first_picture(container, file)
@@ -155,7 +165,9 @@ def _silence(channels: int, samples: int) -> Iterator[np.ndarray]:
 
 
 def resampled(parts: Iterable[np.ndarray], form: Form, wanted: Form) -> Iterator[np.ndarray]:
-    """(C, T) float32 pieces in another layout and rate, by FFmpeg's rules: the centre is mixed at -3 dB."""
+    """Convert (C, T) float32 pieces to another layout and rate by
+    FFmpeg's rules: the centre is mixed at -3 dB.
+    """
     if form == wanted:
         yield from parts
         return
@@ -174,7 +186,7 @@ def resampled(parts: Iterable[np.ndarray], form: Form, wanted: Form) -> Iterator
 
 
 def frame_of(piece: np.ndarray, layout: str, rate: int) -> av.AudioFrame:
-    """An interleaved frame of (C, T) float32 samples."""
+    """Return an interleaved frame of (C, T) float32 samples."""
     # Interleaved: PyAV (14 to 18) reads behind the end of its list of eight or more separate planes.
     frame = av.AudioFrame.from_ndarray(
         np.ascontiguousarray(piece.T, np.float32).reshape(1, -1), "flt", layout
@@ -184,17 +196,17 @@ def frame_of(piece: np.ndarray, layout: str, rate: int) -> av.AudioFrame:
 
 
 def samples_of(frame: av.AudioFrame) -> np.ndarray:
-    """(C, T) float32 samples of an interleaved float frame."""
+    """Return the (C, T) float32 samples of an interleaved float frame."""
     return finite(frame.to_ndarray().reshape(-1, len(frame.layout.channels)).T)
 
 
 def finite(samples: np.ndarray) -> np.ndarray:
-    """The samples with silence for what is not a number, and full scale for what is infinite."""
+    """Replace NaN by silence, and infinite samples by full scale."""
     return np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
 
 
 def _timed(file: File, form: Form, begin: float) -> Iterator[tuple[float, np.ndarray]]:
-    """(C, T) float32 pieces in `form` from before `begin` on, each with its time in seconds."""
+    """Yield (C, T) float32 pieces in `form`, from some time before `begin` on, each with its time in seconds."""
     with opened(file) as container:
         stream = sound_stream(container)
         resampler, read = None, None
@@ -212,7 +224,7 @@ def _timed(file: File, form: Form, begin: float) -> Iterator[tuple[float, np.nda
 
 
 def _decoded(container, stream) -> Iterator[av.AudioFrame]:
-    """The frames of a stream without its damaged packets."""
+    """Yield the frames of a stream, skipping damaged packets."""
     for packet in container.demux(stream):
         try:
             yield from packet.decode()

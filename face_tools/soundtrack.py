@@ -1,4 +1,4 @@
-"""Soundtracks of video files being written: copied packet by packet, or encoded as the picture goes along."""
+"""Soundtracks for video files being written: copied packet by packet, or encoded in step with the picture."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ TRIED = 8  # packets
 def of_film(
     file: File, start: float, seconds: float, whole: bool, tick: Callable[[], None] = lambda: None
 ) -> Soundtrack | None:
-    """The soundtrack of a part of a film; None where it has none.
+    """Return the soundtrack of a part of a film; None if it has none.
 
-    whole: the part is the whole film: its packets are copied if an .mp4 carries them
+    whole: the part is the whole film, so its packets are copied if an .mp4 supports them
     """
     if whole and carried(file):
         return lambda container: _copied(container, file)
@@ -48,15 +48,15 @@ def of_film(
 
 
 def of_waveform(waveform: np.ndarray, rate: int) -> Soundtrack:
-    """The soundtrack of (C, T) float32 samples."""
+    """Return a soundtrack of (C, T) float32 samples."""
     parts = (finite(waveform[:, at : at + BLOCK]) for at in range(0, waveform.shape[1], BLOCK))
     return encoded(parts, Form(layout_of(len(waveform)), rate))
 
 
 def encoded(parts: Iterable[np.ndarray], form: Form, lossless: str | None = None) -> Soundtrack:
-    """A soundtrack of (C, T) float32 pieces: as AAC, or FLAC where that alone carries the form.
+    """Return a soundtrack of (C, T) float32 pieces: as AAC, or as FLAC if only FLAC supports the form.
 
-    lossless: FFmpeg's sample format for FLAC, which then comes first
+    lossless: FFmpeg's sample format for FLAC, which is then preferred; None = lossy
     """
     codecs = ("flac", "aac") if lossless else ("aac", "flac")
     codec = next((name for name in codecs if CARRIERS[name].carries(form)), "aac")
@@ -83,7 +83,7 @@ def _encode(stream, parts: Iterable[np.ndarray], form: Form) -> Iterator[av.Pack
 
 
 def _lossless_format(file: File) -> str | None:
-    """FFmpeg's sample format in which FLAC keeps a file's sound; None where that is lossy already."""
+    """FFmpeg's sample format in which FLAC preserves a file's sound; None if the sound is lossy already."""
     with opened(file) as container:
         stream = sound_stream(container)
         assert stream is not None, "asked of a file with sound"
@@ -94,7 +94,7 @@ def _lossless_format(file: File) -> str | None:
 
 
 def carried(file: File) -> bool:
-    """Whether an .mp4 takes the packets of a file's sound as they are."""
+    """Whether an .mp4 can store the packets of a file's sound unchanged."""
     with opened(file) as container:
         if sound_stream(container) is None or container.format.name in JOINABLE:
             return False
@@ -110,7 +110,9 @@ def carried(file: File) -> bool:
 
 
 def _copied(container, file: File) -> Iterator[av.Packet]:
-    """Packets of a file's sound for a stream that is added here, timed from the first picture on."""
+    """Yield packets of a file's sound for a stream that is added
+    here, with times relative to the first picture.
+    """
     with opened(file) as source:
         begin = first_picture(source, file)
     source = opened(file)

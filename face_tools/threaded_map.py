@@ -1,4 +1,6 @@
-"""Frames in threads: OpenCV, PyAV, torch and the face networks let go of Python's lock while they compute."""
+"""Processes frames in threads: OpenCV, PyAV, torch and the face networks
+release Python's global lock while they compute.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,11 @@ WORKERS = min(4, os.cpu_count() or 1)
 
 
 def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """work(item) of every item, in order. Items are taken one after the other, and no more of them than there are threads before a
-    result is asked for: a film needs no more memory than a clip. What `work` or the items raise goes through, and nothing is begun
-    after it."""
+    """Yield work(item) for every item, in order, computed in threads.
+
+    Items are read one at a time, at most one per thread ahead of the results, so a film needs no more memory
+    than a clip. Exceptions of `work` or of the items are propagated, and no further work is started.
+    """
     waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor(WORKERS) as pool:
         try:

@@ -1,4 +1,4 @@
-"""FaceTrack: what is known of one face in every frame of a clip, one row per frame, always."""
+"""FaceTrack: landmarks, head pose and expression of one face, with exactly one entry per frame of a clip."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ MOST_ROWS = 500_000  # two hours at 60 frames per second
 
 
 def require_length(rows: float, what: str) -> int:
-    """`rows` rounded down. Raises TrackError, which begins with `what`, where no track is as long."""
+    """Round `rows` down.
+
+    Raises TrackError, which begins with `what`, if that is more frames than a track may have.
+    """
     if not rows < MOST_ROWS:
         raise TrackSettingError(
             f"{what} would make a track of {rows:,.0f} frames; one has {MOST_ROWS:,} at most.", "frames", rows
@@ -39,27 +42,31 @@ def require_length(rows: float, what: str) -> int:
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """One face over F frames. Row k belongs to frame k of the clip, also where no face was seen.
+    """One face over F frames. Entry k belongs to frame k of the clip, even if no face was detected in it.
 
-    source:        name of the tracker; a reference and a driver must carry the same one
-    scheme:        name of the landmark scheme: "mediapipe478", "hello222", or "none" where there is no picture
+    source:        name of the tracker; reference and driver must have the same one
+    scheme:        landmark scheme: "mediapipe478", "hello222", or "none" without a picture
     fps:           frames per second
     size:          (width, height) of the frames, pixels
-    valid:         (F,) bool, True where the face was measured; False where the row was held or interpolated
+    valid:         (F,) bool, True if the face was detected; False if the frame is repeated or interpolated
     box:           (F, 4) float32, x0 y0 x1 y1 of the landmarks, pixels
-    landmarks:     (F, P, D) float32, D = 2 or 3; x right, y down, pixels; z on the scale of x, smaller is nearer
-    rotation:      (F, 3) float32, radians (pitch, yaw, roll): R = Rz(roll) Ry(yaw) Rx(pitch) on column vectors, in a camera
-                   frame with x right, y up, looking along -z
-    translation:   (F, 3) float32, same frame, in the units of the published 3DMM (z < 0; focal length 4828.6 px at 512 px)
-    coefficients:  (F, 51) float32 in the order of `coefficients.ARKIT_51`, 0..1, or None where the source gives none
-    notes:         sentences that a user should see (held frames, experimental values)
+    landmarks:     (F, P, D) float32, D = 2 or 3; x right, y down, pixels; z on the scale of x, smaller is
+      nearer
+    rotation:      (F, 3) float32, radians (pitch, yaw, roll): R = Rz(roll) Ry(yaw) Rx(pitch) on column
+      vectors, in a camera frame with x right, y up, looking along -z
+    translation:   (F, 3) float32, same frame, in the units of the official 3DMM (z < 0; focal length 4828.6
+      px at 512 px)
+    coefficients:  (F, 51) float32 in the order of `coefficients.ARKIT_51`, 0..1; None if the source gives
+      none
+    notes:         messages for the user (repeated frames, experimental values)
     crop:          (F, 3) float32 x, y and side of the square that each frame was cropped to, pixels of the
-                   whole frame; None where the frames are whole
-    whole:         (width, height) of the whole frames, pixels; None where `crop` is
-    pitch_zero:    radians of the tracker's own pitch that count as 0 in `rotation`; 0: its own zero, as in
-                   all tracks before format 2. See `trackers.straight_look`
+      whole frame; None if the frames are whole
+    whole:         (width, height) of the whole frames, pixels; None if `crop` is
+    pitch_zero:    radians of the tracker's own pitch that count as 0 in `rotation`; 0 = the tracker's own
+      zero, as in all tracks before format 2. See `trackers.straight_look`
 
-    Raises TrackError where an array is of another shape or kind, a number is not finite, or rate or size are not above 0.
+    Raises TrackError for an array of the wrong shape or dtype, a value that is not
+    finite, or a rate or size that is not above 0.
     """
 
     source: str
@@ -121,28 +128,31 @@ class FaceTrack:
         return len(self.valid)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays that it has, by name."""
+        """The arrays that are not None, by name."""
         return {f.name: v for f in fields(self) if isinstance(v := getattr(self, f.name), np.ndarray)}
 
     def replace(self, **changes) -> "FaceTrack":
-        """The same track with some fields exchanged."""
+        """Return a copy with some fields replaced."""
         return replace(self, **changes)
 
     def rows(self, index) -> "FaceTrack":
-        """The rows of `index` (slice or integer array), in that order."""
+        """Return the frames `index` (slice or integer array), in that order."""
         return replace(self, **{name: value[index] for name, value in self.arrays().items()})
 
     @property
     def own_rotation(self) -> np.ndarray:
-        """(F, 3) rotation with the tracker's own zero: its inverse turns the landmarks upright."""
+        """(F, 3) rotation relative to the tracker's own zero; its inverse makes the landmarks upright."""
         return self.rotation + np.array([self.pitch_zero, 0, 0], np.float32)
 
     def uncropped(self) -> "FaceTrack":
-        """The track without the squares of its crop, as if its frames were whole."""
+        """Return the track without the squares of its crop, as if its frames were whole."""
         return replace(self, crop=None, whole=None)
 
     def require_source(self, other: "FaceTrack") -> None:
-        """Raise TrackError unless `other` was made by the same tracker: their head poses and coefficients do not mix."""
+        """Raise TrackError unless `other` was made by the same tracker.
+
+        Head poses and coefficients of two trackers cannot be combined.
+        """
         if (self.source, self.scheme) != (other.source, other.scheme):
             raise TrackError(
                 f"These tracks come from different sources, {self.source!r} and {other.source!r}: "

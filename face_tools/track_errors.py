@@ -10,40 +10,43 @@ from ..errors import FrameCountError, SettingError, SizeError, SKPortraitError, 
 
 @dataclass(eq=False)
 class TrackError(SKPortraitError, ValueError):
-    """A track, or the clip it was to be made from, cannot be used."""
+    """A track, or the clip to track, cannot be used."""
 
 
 @dataclass(eq=False)
 class NoFaceError(TrackError):
-    """No face, or none that is large enough. frame: the first one without it; None where no frame has one."""
+    """There is no face, or none that is large enough.
+
+    frame: the first frame without it; None if no frame has one.
+    """
 
     frame: int | None = None
 
 
 @dataclass(eq=False)
 class CutError(TrackError):
-    """The clip goes on with another person, from `frame` on."""
+    """The clip shows another person from `frame` on."""
 
     frame: int
 
 
 @dataclass(eq=False)
 class NoCoefficientsError(TrackError):
-    """A track without expression coefficients. source: the tracker or recording that it came from."""
+    """A track has no expression coefficients. source: the tracker or recording that it came from."""
 
     source: str
 
 
 @dataclass(eq=False)
 class SchemeError(TrackError):
-    """A track with landmarks of another scheme, or without landmarks ("none")."""
+    """A track has landmarks of another scheme, or none ("none")."""
 
     scheme: str
 
 
 @dataclass(eq=False)
 class TrackFileError(TrackError):
-    """A file that is not the track, recording or table that it should be."""
+    """A file is not the track, recording or table that it should be."""
 
     file: str
 
@@ -54,36 +57,39 @@ class Damaged(Exception):
 
 @dataclass(eq=False)
 class UnusableTrackerError(TrackError):
-    """A tracker that cannot run here, or whose model file is another one. tracker: its name, or the path of the file."""
+    """A tracker cannot run here, or its model file is another model.
+
+    tracker: its name, or the path of the file.
+    """
 
     tracker: str
 
 
 @dataclass(eq=False)
 class TrackLengthError(TrackError, FrameCountError):
-    """A track and its frames differ in length."""
+    """A track and its frames differ in number."""
 
     message: str = field(init=False)
 
 
 @dataclass(eq=False)
 class FrameSizeError(TrackError, SizeError):
-    """Frames of another size than those that were tracked."""
+    """Frames have another size than those that were tracked."""
 
 
 @dataclass(eq=False)
 class TrackSettingError(TrackError, SettingError):
-    """A setting beyond what the track, or the face, allows."""
+    """A setting is outside the range that the track, or the face, allows."""
 
 
 @dataclass(eq=False)
 class TrackTextError(TrackError, TextError):
-    """An edit or a key pose that cannot be read."""
+    """An edit or a key pose cannot be parsed."""
 
 
 @dataclass(eq=False)
 class ChoiceError(TrackError):
-    """A word that is none of the choices."""
+    """A value is none of the choices."""
 
     message: str = field(init=False)
     what: str

@@ -1,4 +1,4 @@
-"""Tracks as .npz files: written whole or not at all, and looked at before they are believed."""
+"""Saves tracks as .npz files, completely or not at all, and checks files before loading them."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ UNREADABLE = (
 
 
 def save(track: FaceTrack, path: str | os.PathLike) -> None:
-    """Write a track to one compressed .npz file. Raises TrackError where it is too long for one, FileError where it cannot
-    be written."""
+    """Write a track to one compressed .npz file.
+
+    Raises TrackError if it is too long, FileError if the file cannot be written.
+    """
     size = sum(value.nbytes for value in track.arrays().values())
     if size > LARGEST:
         raise TrackSettingError(
@@ -52,7 +54,7 @@ def save(track: FaceTrack, path: str | os.PathLike) -> None:
 
 
 def load(path: str | os.PathLike) -> FaceTrack:
-    """Read a track that `save` wrote. Raises TrackError for anything else, and for a newer version."""
+    """Read a track written by `save`. Raises TrackError for any other file, and for a newer format."""
     try:
         with zipfile.ZipFile(path) as bundle:
             size = sum(member.file_size for member in bundle.infolist())
@@ -119,7 +121,10 @@ def _word(value: np.ndarray) -> str:
 
 
 def _array(content: bytes) -> np.ndarray:
-    """The array of a .npy file; what its header announces must be what follows, before anything is made of it."""
+    """Return the array of a .npy file.
+
+    The size in its header is compared with its content before the array is created.
+    """
     file = io.BytesIO(content)
     version = npy.read_magic(file)
     header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)

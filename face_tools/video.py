@@ -1,4 +1,7 @@
-"""Videos as a stream of frames at a fixed rate, as a player shows them, with PyAV: memory does not grow with the length."""
+"""Reads videos with PyAV as a stream of frames at a fixed rate, as a player shows them.
+
+Memory does not grow with the length.
+"""
 
 from __future__ import annotations
 
@@ -31,29 +34,30 @@ T = TypeVar("T")
 Picture = CodedFrame | RgbFrame
 Timed = Iterator[
     tuple[float, float, Callable[[], Picture]]
-]  # begin and end in seconds after the first frame, and the frame
+]  # (start, end) in seconds after the first frame, and a function that returns the frame
 
-SLACK = 0.1  # of a frame: timestamps in whole milliseconds must not make a frame late
+# Fraction of a frame by which a frame may be late, because timestamps in whole milliseconds are rounded.
+SLACK = 0.1
 SHORT_SECONDS, SHORT_SHARE = (
     0.25,
     0.02,
-)  # a picture that ends this much before its announced end was cut short
-INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # formats that know where each time lies in the file
+)  # a picture stream that ends by this much before its stated end was truncated
+INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # formats with an index from time to file position
 FAR, LEAD = (
     10.0,
     1.0,
-)  # what is further away is gone to, so many seconds before it; what is nearer is decoded up to
-BACK, AHEAD = 0.1, 10.0  # seconds by which a clock must jump to be another one
+)  # seconds: a time further away than FAR is sought, LEAD before it; nearer ones are reached by decoding
+BACK, AHEAD = 0.1, 10.0  # jumps of a clock back or ahead, in seconds, from which it counts as another clock
 
 
 @dataclass(frozen=True)
 class Clip:
-    """What a video file says of itself.
+    """Properties of a video file.
 
     fps:      average frames per second
-    size:     (width, height) of the picture as it is shown
-    seconds:  announced length of the picture, 0 where the file does not say
-    audio:    True where there is sound
+    size:     (width, height) of the picture as displayed
+    seconds:  stated length of the picture stream, 0 if the file does not state it
+    audio:    whether there is sound
     hdr:      "HLG" or "PQ", None for SDR
     """
 
@@ -85,7 +89,7 @@ def frames(
     seconds: float = 0.0,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[np.ndarray]:
-    """(H, W, 3) uint8 RGB frames of a path or BytesIO; HDR is tone-mapped. See `pictures`."""
+    """Yield (H, W, 3) uint8 RGB frames of a path or BytesIO; HDR is tone-mapped. See `pictures`."""
     for picture in pictures(file, fps, start, seconds, tick):
         yield picture.rgb()
 
@@ -97,11 +101,13 @@ def pictures(
     seconds: float = 0.0,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[Picture]:
-    """Frames of a path or BytesIO as a player shows them, at `fps` (0: the file's average rate), in the file's colour coding.
+    """Yield frames of a path or BytesIO as displayed by a player, at `fps` (0: the file's average rate), in
+    the file's colour coding.
 
-    Frame k is what a viewer sees start + k / fps seconds after the first frame (sample and hold): a variable frame rate keeps its
-    timing. `seconds` 0 reads to the end. tick() is called for every frame that is decoded, also those before `start`; what it raises
-    goes through. Raises VideoError where `start` lies behind the end, and at the end where the file was cut short.
+    Frame k is the picture shown start + k / fps seconds after the first frame (sample and hold), so a
+    variable frame rate keeps its timing. seconds: 0 = to the end. tick() is called for every decoded frame,
+    including those before `start`; exceptions that it raises are propagated. Raises VideoError if `start` is
+    beyond the end, and at the end of a truncated file.
     """
     if animated := animation.read(file):
         yield from _sampled(animated.timed(), fps or animated.fps, start, seconds, tick)
@@ -125,14 +131,15 @@ def _sampled(
 
 
 def frame_count(seconds: float, rate: float) -> int:
-    """Frames that `seconds` last at `rate`."""
+    """Number of frames in `seconds` at `rate`."""
     return max(ceil(seconds * rate - SLACK), 1)
 
 
 def hold(timed: Iterator[tuple[float, float, T]], rate: float, start: float = 0.0) -> Iterator[T]:
-    """What is shown start + k / rate seconds after the clip's beginning, from (begin, end, item) in seconds since then.
+    """Yield the item shown start + k / rate seconds after the clip's
+    beginning, from (begin, end, item) in seconds.
 
-    Raises VideoError where the clip ends before `start`.
+    Raises VideoError if the clip ends before `start`.
     """
     shown: list[T] = []  # the item that stands there now, once there is one
     k, last = 0, 0.0
@@ -151,9 +158,11 @@ def hold(timed: Iterator[tuple[float, float, T]], rate: float, start: float = 0.
 
 
 def _pictures(container, file: File, start: float) -> Timed:
-    """Every frame from before `start` on: when it begins and ends, in seconds after the file's first one, and what it shows.
+    """Yield every frame from some time before `start` on: its (begin, end) in seconds
+    after the file's first frame, and its picture.
 
-    A clock that jumps, where files were joined, goes on as if it had not. Raises VideoError where there is no frame, or too few.
+    Jumps of the clock, where files were joined, are removed.
+    Raises VideoError if there is no frame, or too few.
     """
     stream = picture_stream(container, file)
     aspect, usual = float(stream.sample_aspect_ratio or 1), 1 / rate_of(stream)
@@ -193,7 +202,9 @@ def _pictures(container, file: File, start: float) -> Timed:
 
 
 def _first_then_before(container, stream, start: float) -> Iterator[av.VideoFrame]:
-    """The file's first frame, by which its clock is read, then those from before `start` seconds after it on."""
+    """Yield the file's first frame, which defines its clock, then those from
+    some time before `start` seconds after it on.
+    """
     decoded = container.decode(stream)
     for first in decoded:
         yield first
@@ -206,9 +217,10 @@ def _first_then_before(container, stream, start: float) -> Iterator[av.VideoFram
 def go_before(
     container, stream, seconds: float, here: Iterator | None = None, decode: Callable | None = None
 ) -> Iterator:
-    """Frames of a stream from some way before `seconds` of the file's clock on; from `here` on where that is not far or not safe.
+    """Yield frames of a stream from some time before `seconds` of the file's clock on; from `here` on if that
+    is not far or not reliable.
 
-    decode(container, stream): gives the frames from where the file stands
+    decode(container, stream): yields the frames from the file's current position
     """
     decode = decode or type(container).decode
     here = decode(container, stream) if here is None else here
@@ -218,7 +230,7 @@ def go_before(
     container.seek(int((seconds - LEAD) / stream.time_base), stream=stream)
     landed = decode(container, stream)
     first = next(landed, None)
-    if first is None or first.time is None or first.time > seconds:  # an index that does not keep its word
+    if first is None or first.time is None or first.time > seconds:  # an index with wrong positions
         container.seek(int(stream.start_time or 0), stream=stream)
         yield from decode(container, stream)
         return
@@ -227,7 +239,9 @@ def go_before(
 
 
 def _heard_to(container, announced: float) -> bool:
-    """Whether the sound reaches the announced end of the file: then the picture is shorter, and nothing is missing."""
+    """Whether the sound reaches the stated end of the file: then the
+    picture stream is shorter, and nothing is missing.
+    """
     stream = sound_stream(container)
     if stream is None:
         return False

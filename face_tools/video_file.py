@@ -1,4 +1,4 @@
-"""Writes a video file frame by frame, with its sound: memory does not grow with the length."""
+"""Writes a video file frame by frame, with its sound. Memory does not grow with the length."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ def write(
     sound: tuple[np.ndarray, int] | Soundtrack | None = None,
     quality: str = STANDARD,
 ) -> None:
-    """Save frames as H.264 in an .mp4: (H, W, 3) uint8 RGB as BT.709, frames of a film in its colour coding.
+    """Save frames as H.264 in an .mp4: (H, W, 3) uint8 RGB as
+    BT.709, frames of a film in their colour coding.
 
-    sound:   (C, T) float32 -1..1 and samples per second, or a soundtrack
-    quality: of QUALITIES. Chroma is halved, except for odd sizes; "lossless" keeps that of the frames
-    Raises EmptyClipError where there is no frame, FileError where the encoder takes no such video or the file
-    cannot be written; no half file is left then.
+    sound:   (C, T) float32 -1..1 and samples per second, or a soundtrack; None = no sound
+    quality: a key of QUALITIES. Chroma is halved, except for odd sizes; "lossless" keeps that of the frames
+
+    Raises EmptyClipError if there is no frame, FileError if the encoder rejects the video or the file cannot
+    be written; no partial file is left then.
     """
     if isinstance(sound, tuple):
         waveform, samples_per_second = sound
@@ -80,7 +82,7 @@ def _stream(container, first: CodedFrame, rate: Fraction, options: dict[str, str
 
 
 def _mux_before(container, packets: Iterator[av.Packet], seconds: Fraction) -> None:
-    """Write the sound up to a time of the picture, so that a player finds both close together."""
+    """Write the sound up to a time of the picture, so that a player finds both close together in the file."""
     for packet in packets:
         container.mux(packet)
         if packet.pts is not None and packet.pts * packet.time_base >= seconds:
@@ -88,7 +90,7 @@ def _mux_before(container, packets: Iterator[av.Packet], seconds: Fraction) -> N
 
 
 def _encodable(coded: CodedFrame, count: int, rate: Fraction) -> av.VideoFrame:
-    """The planes as a frame of PyAV."""
+    """Return the planes as a frame of PyAV."""
     height, width = coded.planes[0].shape
     frame = av.VideoFrame(width, height, coded.format)
     frame.pts, frame.time_base = count, 1 / rate

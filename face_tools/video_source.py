@@ -1,4 +1,4 @@
-"""Opening video files with PyAV: the picture and the sound in them, and one error for what is no video."""
+"""Opens video files with PyAV: their picture and sound streams, and one error class for invalid files."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class VideoError(SKPortraitError, ValueError):
 
 
 def opened(file: File):
-    """The container of a file. Raises VideoError where it is none."""
+    """Return the container of a file. Raises VideoError if it is no video."""
     if isinstance(file, io.BytesIO):
         file = io.BytesIO(
             file.getvalue()
-        )  # shares the bytes, with a position of its own: picture and sound are read side by side
+        )  # shares the bytes but has its own position: picture and sound are read in parallel
         empty = file.getbuffer().nbytes == 0
     else:
         if not os.path.isfile(file):
@@ -47,7 +47,10 @@ def opened(file: File):
 
 
 def picture_stream(container, file: File):
-    """The first moving picture; a cover picture of a song is none."""
+    """Return the first video stream that is not a cover picture.
+
+    Raises VideoError if there is none, or if it cannot be decoded.
+    """
     for stream in container.streams.video:
         if stream.disposition & Disposition.attached_pic:
             continue
@@ -63,8 +66,8 @@ def picture_stream(container, file: File):
 
 
 def sound_stream(container):
-    """The first sound that can be decoded, or None."""
-    # A stream that FFmpeg has no decoder for has no codec context; decoding it would crash the process.
+    """Return the first sound stream that can be decoded, or None."""
+    # A stream without a decoder in FFmpeg has no codec context; decoding it would crash the process.
     return next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
 
 
@@ -74,7 +77,9 @@ def rate_of(stream) -> float:
 
 
 def announced_seconds(container, stream) -> float:
-    """Seconds of picture that the file announces, or 0. Matroska has a tag, or the length of the file."""
+    """Stated length of the picture stream in seconds, or 0. For Matroska it
+    comes from a tag, or is the length of the file.
+    """
     if container.format.name in JOINABLE:
         return 0.0
     if stream.duration:
@@ -86,11 +91,11 @@ def announced_seconds(container, stream) -> float:
 
 
 def name_of(file: File) -> str:
-    """Name of a file in a message."""
+    """Name of a file for messages."""
     return "The video in memory" if isinstance(file, io.BytesIO) else os.path.basename(file)
 
 
 def first_picture(container, file: File) -> float:
-    """When the first picture of an opened file is shown, seconds of its clock."""
+    """Display time of the first picture of an opened file, seconds of its clock."""
     stream = picture_stream(container, file)
     return next((frame.time or 0.0 for frame in container.decode(stream)), 0.0)

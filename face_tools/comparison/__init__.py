@@ -1,1 +1,1 @@
-"""Compare a performance with the track that drove it. Needs NumPy and OpenCV only."""
+"""Compares a result with its driving track. Needs NumPy and OpenCV only."""

@@ -1,5 +1,6 @@
-"""Compare a result with the track that drove it: distances, correlations, steadiness and faults, and the
-words for them."""
+"""Compares a result with its driving track: distances, correlations,
+steadiness and faults, and a report in words.
+"""
 
 from __future__ import annotations
 
@@ -23,23 +24,23 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Comparison:
-    """How well a result of F frames follows its driver.
+    """Measured agreement of a result of F frames with its driving track.
 
-    pose:         (F,) degrees, mean of the three angles; nan where a face was missed
-    offset:       (3,) degrees, the median of result minus driver: a constant part of the pose distance
-    expression:   (F,) 0..1, mean of the compared coefficients; nan where a face was missed, or all if there
-                  are none
+    pose:         (F,) degrees, mean of the three angles; nan in frames with a missed detection
+    offset:       (3,) degrees, median of result minus driver: the constant part of the pose distance
+    expression:   (F,) 0..1, mean over the compared coefficients; nan in frames with a missed detection, or
+      everywhere if there are no coefficients
     names:        the coefficients compared
     correlations: curve name -> -1..1, nan if one side is constant or has no coefficients
-    gains:        curve name -> how far the result moves per movement of the driver
-    late:         frames by which the result follows late
+    gains:        curve name -> movement of the result per movement of the driver
+    late:         delay of the result, frames
     shakes:       degrees, `signals.shake` of the driver and of the result
     flickers:     grey levels, mean second difference of the driver's pictures and of the result's; nan
-                  without pictures
-    seams:        change at the borders of context windows over that elsewhere, over the same of the driver;
-                  1 = none. If the borders are unknown, the largest single step over its neighbourhood, at
-                  least 1
-    face_expression: Face-Exp of X-Dyna, sides of the face; nan for tracks of two sources
+      without pictures
+    seams:        ratio of the change at the borders of context windows to the change elsewhere, divided by
+      the same ratio of the driver; 1 = no seam. If the borders are unknown, the largest step relative to its
+      neighbourhood, at least 1
+    face_expression: Face-Exp of X-Dyna, in sides of the face; nan for tracks of two sources
     """
 
     evidence: Evidence
@@ -60,30 +61,32 @@ class Comparison:
 
     @property
     def pose_distance(self) -> float:
-        """Degrees, the mean over the frames in which both faces were seen."""
+        """Degrees, mean over the frames in which both faces were detected."""
         return float(np.nanmean(self.pose))
 
     @property
     def expression_distance(self) -> float:
-        """0..1, the mean over the frames and the compared coefficients; nan without coefficients."""
+        """0..1, mean over the frames and the compared coefficients; nan without coefficients."""
         return float(np.nanmean(self.expression)) if self.names else NAN
 
     @property
     def identity(self) -> float:
-        """Mean similarity to the portrait, the most trustworthy method first; nan if none was measured."""
+        """Mean similarity to the portrait, by the most reliable method available; nan if it was not measured."""
         return next((identity.mean for identity in self.identities if identity.to_portrait), NAN)
 
     @property
     def flicker(self) -> float:
-        """Grey levels of flicker beyond the driver's own; all of the result's if there are no pictures of
-        the driver."""
+        """Grey levels of flicker in excess of the driver's; all of the result's
+        flicker if there are no pictures of the driver.
+        """
         own, seen = self.flickers
         return seen - (0.0 if np.isnan(own) else own)
 
     @property
     def worst(self) -> np.ndarray:
-        """(F,) frame numbers, worst first: missed faces, then the largest pose and expression distance over
-        their means."""
+        """(F,) frame numbers, worst first: missed detections, then by the sum of pose and expression
+        distance, each relative to its mean.
+        """
         score = sum(
             np.nan_to_num(part / max(float(np.nanmean(part)), 1e-6), nan=np.inf) for part in self._parts()
         )
@@ -93,7 +96,7 @@ class Comparison:
         return [self.pose] + ([self.expression] if self.names else [])
 
     def numbers(self) -> dict[str, float]:
-        """All figures by name, for programs; nan where one could not be measured."""
+        """All figures by name; nan if one could not be measured."""
         return {
             "pose_distance": self.pose_distance,
             "pose_offset": float(np.abs(self.offset).mean()),
@@ -114,8 +117,11 @@ class Comparison:
 
 
 def compare(evidence: Evidence, borders: Sequence[int] = (), error: TrackerError | None = None) -> Comparison:
-    """Everything that can be measured. borders: steps at which a context window begins or ends, see
-    `pixels.borders`."""
+    """Measure everything that the evidence allows.
+
+    borders: steps at which a context window begins or ends, see
+    `pixels.borders`; error: measured error of the tracker.
+    """
     driver, result, at = evidence.driver, evidence.result, evidence.at
     angles = [np.degrees(track.rotation.astype(np.float64)) for track in (driver, result)]
     names = tuple(compared(driver, result, at))
@@ -170,7 +176,7 @@ def _face_expression(evidence: Evidence) -> float:
 
 
 def report(comparison: Comparison) -> str:
-    """A few lines for an artist: the numbers, the faults, and the limits of both."""
+    """Return a report of a few lines: the figures, the faults, and the limits of both."""
     return "\n".join(
         [*_figures(comparison), *_faults(comparison), *(f"limit: {limit}" for limit in limits(comparison))]
     )
@@ -210,7 +216,7 @@ def _faults(c: Comparison) -> list[str]:
 
 
 def limits(c: Comparison) -> list[str]:
-    """What these numbers cannot say."""
+    """Return notes on what the figures cannot show."""
     driver, result = c.evidence.driver, c.evidence.result
     told = []
     if c.error is not None:

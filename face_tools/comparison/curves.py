@@ -1,5 +1,4 @@
-"""The curves by which a performance is judged: head angles, and groups of coefficients that an artist knows
-by name."""
+"""The curves in which two performances are compared: head angles, and named groups of coefficients."""
 
 from __future__ import annotations
 
@@ -17,11 +16,11 @@ ANGLES = ("pitch", "yaw", "roll")
 class Curve:
     """One number per frame of a track.
 
-    angle:  index into the head angles, or None
-    plus:   coefficients whose mean raises the curve
-    minus:  coefficients whose mean lowers it
-    lively: range (5th to 95th percentile) from which the curve counts as moving: degrees, or a share of the
-            coefficient
+    angle:  index of a head angle, or None
+    plus:   coefficients whose mean is added
+    minus:  coefficients whose mean is subtracted
+    lively: range (5th to 95th percentile) from which the curve counts as moving: degrees, or 0..1 for
+      coefficients
     """
 
     lively: float
@@ -34,7 +33,7 @@ class Curve:
         return "0..1" if self.angle is None else "degrees"
 
     def of(self, track: FaceTrack) -> np.ndarray | None:
-        """(F,) float64: degrees, or the group's level; None if the track has no coefficients."""
+        """Return (F,) float64, degrees or 0..1; None if the track has no coefficients."""
         if self.angle is not None:
             return self.degrees(track)
         if track.coefficients is None:
@@ -50,8 +49,8 @@ def _sides(*names: str) -> tuple[str, ...]:
     return tuple(name + side for name in names for side in ("Left", "Right"))
 
 
-# Left and Right are the subject's: looking out with the left eye and in with the right one is to the right
-# of the picture.
+# Left and Right are the subject's: the left eye looking out and the right
+# eye looking in is to the right of the picture.
 CURVES = {
     **{name: Curve(6.0, angle=index) for index, name in enumerate(ANGLES)},
     "jaw": Curve(0.12, plus=("jawOpen",)),
@@ -66,22 +65,24 @@ CURVES = {
 
 
 def span(values: np.ndarray) -> float:
-    """Range from the 5th to the 95th percentile, so that a single frame does not count."""
+    """Range from the 5th to the 95th percentile, so that a single frame has no influence."""
     low, high = np.percentile(values, (5, 95))
     return float(high - low)
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson correlation of two curves, -1..1; nan if one of them is constant or has fewer than three
-    frames."""
+    """Pearson correlation of two curves, -1..1; nan if one of
+    them is constant or has fewer than three frames.
+    """
     if len(a) < 3 or np.std(a) < 1e-9 or np.std(b) < 1e-9:
         return float("nan")
     return float(np.corrcoef(a, b)[0, 1])
 
 
 def gain(driver: np.ndarray, result: np.ndarray) -> float:
-    """How far the result moves per movement of the driver: the least-squares slope about both means; nan for
-    a still driver."""
+    """Movement of the result per movement of the driver: the least-squares
+    slope about both means; nan for a constant driver.
+    """
     asked = driver - driver.mean()
     power = float(asked.ravel() @ asked.ravel())
     return (
@@ -90,11 +91,10 @@ def gain(driver: np.ndarray, result: np.ndarray) -> float:
 
 
 def lag(driver: np.ndarray, result: np.ndarray, most: int = 5) -> int:
-    """Frames by which curves (F, n) of the result follow those of the driver late (above 0) or early; 0
-    where that is unclear.
+    """Delay in frames of the result's curves (F, n) behind the driver's; negative = early, 0 = unclear.
 
-    Both are scaled to unit deviation; the shift with the smallest squared difference wins if it is plainly
-    below that at 0.
+    Both are scaled to unit deviation. The shift with the smallest squared difference is returned if that is
+    clearly below the difference at 0. most: largest shift to try.
     """
     scale = np.maximum(driver.std(0), 1e-9)
     a, b = ((values - values.mean(0)) / scale for values in (driver, result))

@@ -1,4 +1,4 @@
-"""Everything that is known of a driver and of the result that should follow it, frame by frame."""
+"""The measured data of a driver and a result, frame by frame."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .pixels import Motion
 
 @dataclass(frozen=True)
 class Identity:
-    """How alike the faces of some frames of the result are.
+    """Similarity of the faces in some frames of the result.
 
     frames:     (N,) frame numbers
-    similarity: (N,) cosine, -1..1: to the portrait if `to_portrait`, else to what the clip shows most of the
-                time
+    similarity: (N,) cosine, -1..1: to the portrait if `to_portrait`, else to the person shown most of the
+      time
     method:     "ArcFace (file name)", or "looks" for the rough likeness of small upright pictures
     """
 
@@ -33,7 +33,7 @@ class Identity:
 
 
 def require_one_length(driver: int, result: int) -> None:
-    """Raise TrackError unless a driving track and a result have equally many frames."""
+    """Raise TrackError unless a driving track and a result have the same number of frames."""
     if driver != result:
         raise TrackLengthError(
             "driving track",
@@ -46,11 +46,12 @@ def require_one_length(driver: int, result: int) -> None:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A driver and a result of equally many frames; pictures and identity are optional.
+    """A driver and a result with the same number of frames; pictures and identity are optional.
 
-    motion, driver_motion: of the frames of the result, and of those of the driver
-    identities: what is known of who is seen
-    Raises TrackError if the tracks differ in length or share no frame with a face.
+    motion, driver_motion: motion of the result's and of the driver's pictures
+    identities: measured similarities of the face
+
+    Raises TrackError if the tracks differ in length, or if no frame has a face in both.
     """
 
     driver: FaceTrack
@@ -76,8 +77,9 @@ class Evidence:
         return (self.driver.source, self.driver.scheme) == (self.result.source, self.result.scheme)
 
     def curve(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
-        """A curve of the driver and of the result over the frames `at`, or None if one of them has no
-        coefficients."""
+        """Return a curve of the driver and of the result over the frames
+        `at`; None if one of them has no coefficients.
+        """
         driver, result = (CURVES[name].of(track) for track in (self.driver, self.result))
         if driver is None or result is None:
             return None

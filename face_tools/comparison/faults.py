@@ -1,4 +1,4 @@
-"""Fault detectors: each finds one kind of fault and lists its frames."""
+"""Fault detectors. Each yields one kind of fault with its frames."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from .limits import is_approximate
 from .looks import TWO_PEOPLE
 from .signals import REACH, neighbourhood, over_neighbours, runs, shake, steps
 
-# Times in seconds, changes in grey levels, ratios over the neighbourhood or the driver.
-FROZEN_SECONDS, FROZEN_SHARE, FROZEN_LEVEL = 0.4, 0.15, 0.3  # change: over the median change, and absolute
-FOLLOWED = 0.25  # range over the driver's range below which a curve does not follow
-MIRRORED_STEP = 0.5  # share of a step that mirroring removes
-MIRRORED_DEGREES, MIRRORED_SHARE = 6.0, 0.4  # yaw and roll together; what is left of it once mirrored
+# Times in seconds, changes in grey levels, ratios relative to the neighbourhood or the driver.
+# Largest change in a frozen picture: relative to the median change, and absolute.
+FROZEN_SECONDS, FROZEN_SHARE, FROZEN_LEVEL = 0.4, 0.15, 0.3
+FOLLOWED = 0.25  # ratio of the result's range to the driver's, below which a curve does not follow
+MIRRORED_STEP = 0.5  # fraction of a step that mirroring removes
+# Difference of yaw and roll together; fraction of it that remains after mirroring.
+MIRRORED_DEGREES, MIRRORED_SHARE = 6.0, 0.4
 SEAM_RATIO, SEAM_LEVEL = 3.0, 1.5
-STEP_RATIO = 2.0  # of the driver's own landmarks, above which the driver itself jumps
-SHAKE_DEGREES, SHAKE_RATIO = 1.5, 2.0  # beyond the driver's own, and over it
-STRANGER, USUAL, STRANGER_FRAMES = 0.25, 0.35, 2  # ArcFace similarity; that of a clip of the right person
-ESTIMATES = ("jaw", "blink")  # curves that stay reliable if coefficients are estimated from landmarks
+STEP_RATIO = 2.0  # relative step of the driver's landmarks above which the driver itself jumps
+SHAKE_DEGREES, SHAKE_RATIO = 1.5, 2.0  # excess over the driver's shake, and ratio to it
+# ArcFace similarity of another person; similarity in a clip of the right person.
+STRANGER, USUAL, STRANGER_FRAMES = 0.25, 0.35, 2
+ESTIMATES = ("jaw", "blink")  # curves that remain reliable if coefficients are estimated from landmarks
 STILL_WORDS = {
     "jaw": "The jaw never opens",
     "blink": "The eyes never blink",
@@ -36,7 +39,10 @@ STILL_WORDS = {
 
 @dataclass(frozen=True)
 class Fault:
-    """kind: a word for programs; text: for people; frames: where, empty if it concerns the whole clip."""
+    """A fault.
+
+    kind: name for programs; text: description; frames: affected frames, empty if it concerns the whole clip.
+    """
 
     kind: str
     text: str
@@ -47,7 +53,7 @@ class Fault:
 
 
 def find(evidence: Evidence) -> tuple[Fault, ...]:
-    """All faults of a result, in the order of DETECTORS."""
+    """Return all faults of a result, in the order of DETECTORS."""
     return tuple(fault for detector in DETECTORS for fault in detector(evidence))
 
 
@@ -62,7 +68,7 @@ def missed(evidence: Evidence) -> Iterator[Fault]:
 
 
 def frozen(evidence: Evidence) -> Iterator[Fault]:
-    """The picture stands still while the driver moves."""
+    """Yield a fault for each stretch in which the picture does not change while the driver moves."""
     for first, last in _frozen_runs(evidence):
         seconds = (last - first + 1) / evidence.driver.fps
         yield Fault(
@@ -85,7 +91,7 @@ def mirrored(evidence: Evidence) -> Iterator[Fault]:
 
 
 def unmoved(evidence: Evidence) -> Iterator[Fault]:
-    """Curves that the driver moves and the result does not."""
+    """Yield a fault for each curve that moves in the driver and not in the result."""
     estimated = is_approximate(evidence.driver) or is_approximate(evidence.result)
     for name, curve in CURVES.items():
         pair = evidence.curve(name)
@@ -101,7 +107,7 @@ def unmoved(evidence: Evidence) -> Iterator[Fault]:
 
 
 def seams(evidence: Evidence) -> Iterator[Fault]:
-    """Single steps at which the whole picture jumps and the driver does not."""
+    """Yield a fault for each single step at which the whole picture jumps and the driver does not."""
     if evidence.motion is None or len(evidence.motion.change) < 2 * REACH:
         return
     change = evidence.motion.change
@@ -132,7 +138,9 @@ def late(evidence: Evidence) -> Iterator[Fault]:
 
 
 def stranger(evidence: Evidence) -> Iterator[Fault]:
-    """Another person's face, by each identity that is known."""
+    """Yield a fault where the face is not the portrait's person, or changes
+    to another person, for each identity measure.
+    """
     for identity in evidence.identities:
         usual = float(np.median(identity.similarity))
         if identity.to_portrait and usual < STRANGER:
@@ -156,8 +164,9 @@ DETECTORS = (missed, frozen, mirrored, unmoved, seams, jitter, late, stranger)
 
 
 def delay(evidence: Evidence) -> int:
-    """Frames by which the result is late, judged by all curves that the driver moves; 0 if unclear or if
-    frames are missing."""
+    """Delay of the result in frames, over all curves that move in the
+    driver; 0 if it is unclear or if frames are missing.
+    """
     pairs = [evidence.curve(name) for name in ("pitch", "yaw", "roll", "jaw", "blink")]
     lively = [
         pair for name, pair in zip(CURVES, pairs) if pair is not None and span(pair[0]) > CURVES[name].lively
@@ -169,7 +178,7 @@ def delay(evidence: Evidence) -> int:
 
 
 def _frozen_runs(evidence: Evidence) -> list[tuple[int, int]]:
-    """First and last frame of each stretch without motion."""
+    """First and last frame of each stretch in which the picture does not change."""
     if evidence.motion is None:
         return []
     change = evidence.motion.change
@@ -183,14 +192,14 @@ def _frozen_runs(evidence: Evidence) -> list[tuple[int, int]]:
 
 
 def _driver_moves(evidence: Evidence, first: int, last: int) -> bool:
-    """True if a curve of the driver covers half of what counts as lively between two frames."""
+    """Whether any curve of the driver moves by more than half of its `lively` range between two frames."""
     part = evidence.driver.rows(slice(first, last + 1))
     curves = [(curve, curve.of(part)) for curve in CURVES.values()]
     return any(values is not None and np.ptp(values) > curve.lively / 2 for curve, values in curves)
 
 
 def _mirrored_frames(evidence: Evidence) -> list[int]:
-    """Frames between steps that mirroring undoes; the smaller part of the clip counts as mirrored."""
+    """Mirrored frames: steps that mirroring undoes divide the clip, and the smaller part counts as mirrored."""
     if evidence.motion is None:
         return []
     turns = np.r_[False, evidence.motion.mirrored > MIRRORED_STEP]
@@ -209,7 +218,7 @@ def _driver_jumps(evidence: Evidence) -> np.ndarray:
 
 
 def _explained(evidence: Evidence) -> np.ndarray:
-    """(F - 1,) bool: steps into or out of a stretch that another detector names."""
+    """(F - 1,) bool: steps into or out of a stretch in which another detector found a fault."""
     marked = np.zeros(len(evidence.result), bool)
     for detector in (frozen, mirrored, stranger):
         for fault in detector(evidence):

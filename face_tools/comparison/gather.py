@@ -1,4 +1,4 @@
-"""Look at the frames of a result once and collect everything that the comparison needs."""
+"""Reads the frames of a result once and collects everything that the comparison needs."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ MOST_EMBEDDED = 64
 
 @dataclass
 class Watched:
-    """What is kept of the frames while they pass: a chip of each face, aligned faces for the embedding, a
-    few whole frames."""
+    """Data kept from the frames while they pass: a chip of each face, aligned
+    faces for the embedding, and a few whole frames.
+    """
 
     track: FaceTrack
     chips: list[np.ndarray] = field(default_factory=list)
@@ -35,7 +36,7 @@ class Watched:
     whole: list[np.ndarray] = field(default_factory=list)
 
     def pass_on(self, frames: Iterable[np.ndarray], tick: Callable[[int], None]) -> Iterator[np.ndarray]:
-        """The same frames; keeps what is needed of each that shows a face."""
+        """Yield the frames unchanged, and store the needed data of each frame with a face."""
         seen = np.flatnonzero(self.track.valid)
         embedded, looked_at = (
             {int(seen[k]) for k in sampled(len(seen), most)} for most in (MOST_EMBEDDED, 12)
@@ -62,11 +63,13 @@ def gather(
     embedder: FaceEmbedder | None = None,
     tick: Callable[[int], None] = lambda done: None,
 ) -> tuple[Evidence, TrackerError | None]:
-    """The evidence for `compare`, both pitches counted from one zero, and the error of the tracker.
+    """Return the evidence for `compare`, with both pitch angles relative
+    to the same zero, and the error of the tracker.
 
-    portrait: (H, W, 3) uint8, whom the result should show; needs `source` (finds its face) and `embedder`
-    source:   the tracker that read the result; without it its error is not measured
-    tick:     called after each frame of the result; what it raises goes through
+    portrait: (H, W, 3) uint8, the person to compare with; used only with `source`, which finds the face in
+      it, and `embedder`
+    source:   the tracker that read the result; None = its error is not measured
+    tick:     called after each frame of the result; exceptions that it raises are propagated
     """
     result, _ = alike(result, driver)
     Evidence(driver, result)  # raises before any frame is read
@@ -79,7 +82,9 @@ def gather(
 
 
 def with_coefficients(track: FaceTrack, order: CoefficientOrder = ASSUMED_ORDER) -> FaceTrack:
-    """The track; if it has no coefficients, with those that its landmarks allow to estimate, if they do."""
+    """Return the track, with coefficients estimated from its
+    landmarks if it has none and the landmarks allow it.
+    """
     if track.coefficients is not None:
         return track
     try:
@@ -89,12 +94,12 @@ def with_coefficients(track: FaceTrack, order: CoefficientOrder = ASSUMED_ORDER)
 
 
 def picked(frames: Iterable[np.ndarray], numbers: Collection[int]) -> dict[int, np.ndarray]:
-    """The frames of these numbers; reads no further than the last one."""
+    """Return {frame number: frame} for these numbers; reads no further than the last one."""
     return {k: frame for k, frame in enumerate(islice(frames, max(numbers) + 1)) if k in numbers}
 
 
 def largest(faces: list[Face]) -> Face | None:
-    """The face with the largest box, or None."""
+    """Return the face with the largest box, or None if there is no face."""
     return max(faces, key=lambda face: float(np.prod(face.box[2:] - face.box[:2])), default=None)
 
 

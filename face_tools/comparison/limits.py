@@ -1,5 +1,6 @@
-"""What a comparison cannot see: coefficients that a tracker never moves, estimates, and the tracker's own
-error."""
+"""Limits of a comparison: coefficients that a tracker never moves,
+estimated coefficients, and the tracker's own error.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +15,14 @@ from ..trackers.faces import Face, Source
 from .curves import span
 from .distances import expression_distance, pose_distance
 
-STILL = 0.05  # range below which a coefficient takes no part in the comparison
-# Measured on 30 real clips: the blendshape network of face_landmarker.task, which ComfyUI's landmarker
-# shares, never moves these.
+STILL = 0.05  # range below which a coefficient is not compared
+# Measured on 30 real clips: the blendshape network of face_landmarker.task, which
+# ComfyUI's landmarker also uses, never moves these.
 NEVER_READ = (
     "cheekPuff", "cheekSquintLeft", "cheekSquintRight", "jawForward", "jawLeft", "mouthClose",
     "mouthFrownLeft", "mouthFrownRight", "noseSneerLeft", "noseSneerRight",
 )  # fmt: skip
-# Mirroring exchanges the sides of a face.
+# Mirroring swaps the sides of a face.
 MIRRORED = [
     ARKIT_51.index(name.replace("Left", "\0").replace("Right", "Left").replace("\0", "Right"))
     for name in ARKIT_51
@@ -30,13 +31,14 @@ SAMPLES = 12
 
 
 def is_approximate(track: FaceTrack) -> bool:
-    """True if coefficients of the track were estimated from landmarks."""
+    """Whether coefficients of the track were estimated from landmarks."""
     return any("pproximate" in note for note in track.notes)
 
 
 def compared(driver: FaceTrack, result: FaceTrack, at: np.ndarray) -> list[str]:
-    """Names of the coefficients to compare: those that move in either track over the frames `at`, and that
-    can be read."""
+    """Return the names of the coefficients to compare: those that move in either track over the frames
+    `at`, and that the tracker reads.
+    """
     if driver.coefficients is None or result.coefficients is None:
         return []
     asked, read = driver.coefficients[at], result.coefficients[at]
@@ -52,14 +54,14 @@ def compared(driver: FaceTrack, result: FaceTrack, at: np.ndarray) -> list[str]:
 
 @dataclass(frozen=True)
 class TrackerError:
-    """How far the tracker contradicts itself on mirrored frames of a clip.
+    """Difference between a tracker's readings of frames and of their mirror images.
 
     pose:       degrees, mean of the three angles
-    expression: 0..1, mean of the coefficients, or None if it gives none
-    frames:     how many frames were looked at
+    expression: 0..1, mean of the coefficients, or None if the tracker gives none
+    frames:     number of frames read
 
-    Two readings share the error, so their mean difference is divided by the square root of 2. A bias that
-    mirroring keeps, such as a constant pitch, is not part of it.
+    Both readings have the error, so their mean difference is divided by the square root of 2. A bias that
+    does not change under mirroring, such as a constant pitch, is not included.
     """
 
     pose: float
@@ -72,13 +74,15 @@ class TrackerError:
 
 
 def sampled(count: int, most: int = SAMPLES) -> list[int]:
-    """Up to `most` frame numbers, evenly spread over `count`."""
+    """Up to `most` frame numbers, evenly spaced over `count`."""
     return sorted({int(k) for k in np.linspace(0, count - 1, min(count, most)).round()})
 
 
 def tracker_error(source: Source, frames: Iterable[np.ndarray]) -> TrackerError | None:
-    """Read (H, W, 3) uint8 frames and their mirror images. None if no frame shows exactly one face both
-    times."""
+    """Read (H, W, 3) uint8 frames and their mirror images.
+
+    None if no frame shows exactly one face both times.
+    """
     poses, expressions = [], []
     for frame in frames:
         seen, other = source.glance(frame), source.glance(np.ascontiguousarray(frame[:, ::-1]))
@@ -96,8 +100,7 @@ def tracker_error(source: Source, frames: Iterable[np.ndarray]) -> TrackerError 
 
 
 def mirrored_face(face: Face) -> Face:
-    """Pose and coefficients of a face as the mirrored picture shows them; the landmarks are left as they
-    are."""
+    """Pose and coefficients of a face as in the mirrored picture; the landmarks stay unchanged."""
     coefficients = None if face.coefficients is None else face.coefficients[MIRRORED]
     return Face(
         face.landmarks,

@@ -1,4 +1,4 @@
-"""Pictures of a comparison: the curves of driver and result, and a contact sheet."""
+"""Draws a comparison: the curves of driver and result, and a contact sheet."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from ..trackers.schemes import SCHEMES
 from .compare import Comparison
 from .curves import CURVES
 
-COLUMNS = 3  # of panels
+COLUMNS = 3  # columns of panels
 HEAD, FOOT, LEFT, RIGHT = (
     64 * FINE,
     46 * FINE,
     50 * FINE,
     14 * FINE,
 )  # margins: of the plot, below, left and right of a panel
-CELL, BAR = 224, 26  # pixels of a picture in the contact sheet, and of a line of text
-ASKED = (255, 140, 0)  # outline of the driver over that of the result
+CELL, BAR = 224, 26  # pixels: side of a picture in the contact sheet, height of a line of text
+ASKED = (255, 140, 0)  # colour of the driver's outline over the result's
 Pictures = Mapping[int, np.ndarray]  # frame number -> (H, W, 3) uint8
 
 
 def draw_curves(comparison: Comparison, size: tuple[int, int] = (1200, 800)) -> np.ndarray:
-    """(height, width, 3) uint8 RGB: each curve of the driver and of the result; bands stand where a face was
-    missed."""
+    """(height, width, 3) uint8 RGB: each curve of the driver and of the
+    result; bands mark frames with a missed detection.
+    """
     canvas = blank(size)
     rows = -(-len(CURVES) // COLUMNS)
     wide, tall = size[0] * FINE // COLUMNS, (size[1] * FINE - HEAD) // rows
@@ -48,10 +49,10 @@ def draw_sheet(
     portrait: np.ndarray | None,
     title: str = "",
 ) -> np.ndarray:
-    """(H, W, 3) uint8 RGB: one row per frame: portrait (if there is one), driver, result, difference.
+    """(H, W, 3) uint8 RGB, one row of pictures per frame: portrait (if given), driver, result, difference.
 
-    Without pictures of the driver its track is drawn, and the difference shows both outlines: the driver's
-    in orange.
+    Without pictures of the driver its track is drawn, and the
+    difference shows both outlines, the driver's in orange.
     """
     names = (
         ("driver", "result", "difference")
@@ -71,7 +72,7 @@ def draw_sheet(
 
 
 def summary(comparison: Comparison) -> str:
-    """The main figures in one line."""
+    """Return the main figures in one line."""
     parts = [f"pose {comparison.pose_distance:.1f} deg"]
     if comparison.names:
         parts.append(f"expression {comparison.expression_distance:.3f}")
@@ -86,7 +87,7 @@ def summary(comparison: Comparison) -> str:
 
 
 def shown_frames(comparison: Comparison, count: int = 5) -> list[int]:
-    """Frame numbers for a sheet in order of time: the worst, and others evenly spread."""
+    """Ascending frame numbers for a contact sheet: the worst frames, and others evenly spaced."""
     worst = [int(k) for k in comparison.worst[: (count + 1) // 2]]
     spread = [int(k) for k in np.linspace(0, len(comparison.pose) - 1, count).round()]
     return sorted(list(dict.fromkeys(worst + spread))[:count])
@@ -110,7 +111,7 @@ def _reach(values: list[np.ndarray], degrees: bool, signed: bool) -> tuple[float
 
 
 def _line(words: Sequence[str], cells: int) -> np.ndarray:
-    """A line of text, each word at the beginning of its cell."""
+    """Draw a line of text, each word at the left of its column."""
     bar = np.full((BAR, cells * CELL, 3), PAPER, np.uint8)
     for number, word in enumerate(words):
         text(bar, word, (6 + number * CELL, BAR - 8), INK, 1, halo=False)
@@ -142,7 +143,7 @@ def _difference(comparison: Comparison, k: int, result: np.ndarray, driver: np.n
 
 
 def _outlines(comparison: Comparison, k: int) -> np.ndarray:
-    """Outlines of both faces, each track in its own frame."""
+    """Outlines of both faces, each scaled from its own frame size."""
     picture = np.zeros((CELL, CELL, 3), np.uint8)
     for track, colour in ((comparison.evidence.driver, ASKED), (comparison.evidence.result, DETECTED)):
         scale = CELL / np.array(track.size)
@@ -153,7 +154,7 @@ def _outlines(comparison: Comparison, k: int) -> np.ndarray:
 
 
 def _fitted(picture: np.ndarray) -> np.ndarray:
-    """The whole picture within a square cell."""
+    """Fit the whole picture into a square of CELL pixels."""
     height, width = picture.shape[:2]
     scale = CELL / max(height, width)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC

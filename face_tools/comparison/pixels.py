@@ -1,5 +1,6 @@
-"""Measures of pictures: PSNR, SSIM, change and flicker of neighbours, and change at the seams of context
-windows."""
+"""Measures of pictures: PSNR, SSIM, change and flicker between neighbouring frames, and change at the
+borders of context windows.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +17,22 @@ K1, K2 = 0.01, 0.03  # constants of Wang et al. 2004
 
 
 def psnr(picture: np.ndarray, truth: np.ndarray) -> float:
-    """Peak signal-to-noise ratio of two uint8 pictures of one size, dB; infinite if they are equal. Same as
-    scikit-image's."""
+    """Peak signal-to-noise ratio of two uint8 pictures of one size, dB; infinite if they are equal.
+
+    Same as scikit-image's.
+    """
     _require_one_size(picture, truth)
     error = np.mean((picture.astype(np.float64) - truth) ** 2)
     return float(10 * np.log10(255.0**2 / error)) if error else float("inf")
 
 
 def ssim(picture: np.ndarray, truth: np.ndarray) -> float:
-    """Structural similarity (Wang et al. 2004) of two (H, W, 3) uint8 pictures, -1..1, the mean over the
-    channels.
+    """Structural similarity (Wang et al.
 
-    As scikit-image computes it by default: uniform 7 x 7 window, sample covariance, data range 255, a border
-    of 3 pixels left out. Raises TrackError for pictures of two sizes, or with fewer than 7 pixels on a side.
+    2004) of two (H, W, 3) uint8 pictures, -1..1, the mean over the channels.
+
+    Computed as by scikit-image's defaults: uniform 7 x 7 window, sample covariance, data range 255, without a
+    border of 3 pixels. Raises TrackError for pictures of two sizes, or with fewer than 7 pixels on a side.
     """
     _require_one_size(picture, truth)
     if min(picture.shape[:2]) < WINDOW:
@@ -51,12 +55,12 @@ def ssim(picture: np.ndarray, truth: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Motion:
-    """How a clip of F frames changes, grey levels 0..255.
+    """Changes between the frames of a clip of F frames, grey levels 0..255.
 
     change:  (F - 1,) mean absolute difference of neighbours
-    flicker: (F - 2,) mean absolute second difference: 0 for a steady picture and for a steady change
-    mirrored: (F - 1,) share by which the later frame, mirrored, is nearer to the earlier one; below 0 for an
-              upright frame
+    flicker: (F - 2,) mean absolute second difference: 0 for a constant picture and for a constant change
+    mirrored: (F - 1,) relative reduction of the change if the later frame is mirrored; negative if it is not
+      mirrored
     """
 
     change: np.ndarray
@@ -69,7 +73,7 @@ class Motion:
 
 
 def motion(frames: Iterable[np.ndarray]) -> Motion:
-    """The motion of (H, W, 3) uint8 frames of one size; holds three of them at a time."""
+    """Measure the motion of (H, W, 3) uint8 frames of one size; keeps three of them in memory."""
     change, flicker, mirrored = [], [], []
     before = step = None
     for frame in frames:
@@ -94,8 +98,10 @@ def borders(windows: Iterable[Sequence[int]], frames: int) -> list[int]:
 
 
 def seam_ratio(change: np.ndarray, steps: Sequence[int]) -> float:
-    """Mean change (F - 1,) at these steps over that at all others: 1 = no seam. nan without steps of both
-    kinds."""
+    """Ratio of the mean change (F - 1,) at these steps to that at all others: 1 = no seam.
+
+    nan if either set is empty.
+    """
     at = np.isin(np.arange(len(change)), list(steps))
     if at.all() or not at.any():
         return float("nan")
@@ -103,7 +109,7 @@ def seam_ratio(change: np.ndarray, steps: Sequence[int]) -> float:
 
 
 def pairs(a: Iterable[np.ndarray], b: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Frames of both clips; those of `b` are resized to those of `a`."""
+    """Yield pairs of frames of both clips; those of `b` are resized to those of `a`."""
     for x, y in zip(a, b):
         height, width = x.shape[:2]
         yield x, y if x.shape == y.shape else cv2.resize(y, (width, height), interpolation=cv2.INTER_AREA)

@@ -1,5 +1,6 @@
-"""Signals that faults show in: shaking, steps of the landmarks, and values that stand out from their
-neighbourhood."""
+"""Signals in which faults are detected: shaking, steps of the landmarks,
+and values that differ from their neighbourhood.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +9,13 @@ import numpy as np
 from ..geometry import wrapped
 from ..track import FaceTrack
 
-REACH = 8  # frames before and after a value that form its neighbourhood
+REACH = 8  # number of frames before and after a value that form its neighbourhood
 
 
 def shake(track: FaceTrack, at: np.ndarray) -> float:
-    """Degrees: median second difference of the head angles, the mean of the three, where three frames in a
-    row are `at` (F,)."""
+    """Degrees: median second difference of the head angles, mean over the three,
+    where three consecutive frames are in `at` (F,).
+    """
     if len(track) < 3:
         return 0.0
     step = wrapped(np.diff(track.rotation.astype(np.float64), axis=0))
@@ -23,19 +25,20 @@ def shake(track: FaceTrack, at: np.ndarray) -> float:
 
 
 def neighbourhood(values: np.ndarray) -> np.ndarray:
-    """(N,) the median of up to 8 values before and after each, itself left out."""
+    """(N,) median of up to 8 values before and after each value, without the value itself."""
     around = [np.r_[values[max(k - REACH, 0) : k], values[k + 1 : k + 1 + REACH]] for k in range(len(values))]
     return np.array([np.median(rows) if len(rows) else values[k] for k, rows in enumerate(around)])
 
 
 def over_neighbours(values: np.ndarray) -> np.ndarray:
-    """(N,) each value over the median of its neighbourhood."""
+    """(N,) each value divided by the median of its neighbourhood."""
     return values / np.maximum(neighbourhood(values), 1e-6)
 
 
 def steps(track: FaceTrack) -> np.ndarray:
-    """(F - 1,) mean way of the landmarks between neighbouring frames, in face sizes; of the head angles if
-    there are none."""
+    """(F - 1,) mean distance that the landmarks move between neighbouring frames, in face sizes; without
+    landmarks, of the head angles in radians.
+    """
     if track.landmarks.shape[1]:
         points = track.landmarks[..., :2].astype(np.float64)
         size = np.sqrt(np.maximum(np.prod(track.box[:, 2:] - track.box[:, :2], axis=1), 1.0))

@@ -1,4 +1,7 @@
-"""The small language of Edit Track: `jawOpen*1.2+0.05`, `yaw*0.5`, `eyeBlink=1 @ 12-14`; read by a pattern, never evaluated."""
+"""The edit language of Edit Face Track: `jawOpen*1.2+0.05`, `yaw*0.5`, `eyeBlink=1 @ 12-14`.
+
+It is parsed with a regular expression, never evaluated.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ _RULE = re.compile(
 
 @dataclass(frozen=True)
 class Rule:
-    """new = old * scale + offset, for some columns, in the rows first..last (all where None). Angle offsets are in degrees."""
+    """new = old * scale + offset for the columns `names`, in frames first..last (None = all frames).
+
+    Angle offsets are in degrees.
+    """
 
     names: tuple[str, ...]
     scale: float
@@ -33,7 +39,7 @@ class Rule:
     last: int | None = None
 
     def weights(self, count: int) -> np.ndarray:
-        """(count,) 1 where the rule holds, 0 where it does not, a ramp between."""
+        """(count,) 1 in frames of the range, 0 outside, with a linear ramp between."""
         if self.first is None or self.last is None:
             return np.ones(count)
         rows = np.arange(count)
@@ -42,11 +48,11 @@ class Rule:
 
 
 def parse(text: str) -> list[Rule]:
-    """Rules separated by commas, semicolons or lines; `#` starts a comment.
+    """Parse edits separated by commas, semicolons or lines; `#` starts a comment.
 
-    NAME*SCALE, NAME+OFFSET, NAME*SCALE+OFFSET or NAME=VALUE, then optionally @ FRAME or @ FIRST-LAST. NAME is a coefficient, the
-    first words of several (`eyeBlink`, `mouth`), `all`, or pitch, yaw, roll (offsets and values in degrees).
-    Raises TrackError that quotes the part it cannot read.
+    An edit is NAME*SCALE, NAME+OFFSET, NAME*SCALE+OFFSET or NAME=VALUE, optionally followed by @ FRAME or @
+    FIRST-LAST. NAME is a coefficient, the common beginning of several (`eyeBlink`, `mouth`), `all`, or pitch,
+    yaw, roll (offsets and values in degrees). Raises TrackError that quotes the part it cannot read.
     """
     parts = [part.strip() for line in text.splitlines() for part in re.split("[,;]", line.split("#")[0])]
     return [_rule(part) for part in parts if part]
@@ -80,7 +86,9 @@ def _short(part: str) -> str:
 
 
 def matching_names(word: str) -> tuple[str, ...]:
-    """The columns that a word means: one angle, one coefficient, or all coefficients that start with its words."""
+    """Return the columns that a word selects: one angle, one
+    coefficient, or all coefficients that begin with it.
+    """
     if word.lower() in ANGLES:
         return (word.lower(),)
     if word.lower() == "all":
@@ -102,7 +110,10 @@ def matching_names(word: str) -> tuple[str, ...]:
 
 
 def adjust(track: FaceTrack, rules: list[Rule]) -> FaceTrack:
-    """Apply the rules in order. Coefficients end in 0..1. Raises TrackError for rows or coefficients that the track lacks."""
+    """Apply the rules in order.
+
+    Coefficients are clipped to 0..1. Raises TrackError for frames or coefficients that the track lacks.
+    """
     rotation = track.rotation.astype(np.float64)
     coefficients = None if track.coefficients is None else track.coefficients.astype(np.float64)
     for rule in rules:
@@ -132,6 +143,9 @@ def adjust(track: FaceTrack, rules: list[Rule]) -> FaceTrack:
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """The columns that a list of words means, each once, in order. Raises TrackError for a word that means none."""
+    """Return the columns that a list of words selects, without duplicates, in order.
+
+    Raises TrackError for a word that selects none.
+    """
     words = [word for word in re.split(r"[\s,;]+", text) if word]
     return tuple(dict.fromkeys(name for word in words for name in matching_names(word)))

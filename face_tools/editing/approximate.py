@@ -1,4 +1,7 @@
-"""Expression coefficients estimated from MediaPipe's landmarks. Opt-in, never chosen silently."""
+"""Estimates expression coefficients from MediaPipe's landmarks.
+
+Used only on request, never chosen automatically.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,12 @@ def approximate_coefficients(
     neutral_frame: int = NO_FRAME,
     replace: bool = False,
 ) -> FaceTrack:
-    """The track with estimated coefficients. Those of a tracker are kept unless `replace`.
+    """Return the track with estimated coefficients.
 
-    neutral:       a track of the same person with a relaxed face: its expression becomes zero
-    neutral_frame: the frame of `neutral`, without one of `track`, that shows the relaxed face
+    Coefficients from a tracker are kept unless `replace` is true.
+
+    neutral:       a track of the same person with a relaxed face, whose expression becomes zero
+    neutral_frame: frame with the relaxed face, in `neutral` or, if that is None, in `track`; NO_FRAME = none
     Raises TrackError for landmarks of another scheme, and for a neutral frame without a face or out of range.
     """
     if track.coefficients is not None and not replace:

@@ -1,4 +1,6 @@
-"""Changes to a whole track: smoothing without lag, and the expression of one track over the head pose of another."""
+"""Edits of a whole track: smoothing without lag, and combining the
+expression of one track with the head pose of another.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ NARROWEST = 0.1  # rows: of a narrower Gaussian the next row has less than a par
 
 
 def smooth(track: FaceTrack, pose: float = 0.0, expression: float = 0.0, landmarks: float = 0.0) -> FaceTrack:
-    """Smooth head pose (rotation, translation), coefficients and landmarks (with box) apart; each width in rows, 0 is off."""
+    """Smooth head pose (rotation, translation), coefficients, and landmarks (with box) separately.
+
+    Each width is in frames, 0 = off.
+    """
     changes: dict[str, np.ndarray] = {}
     if pose > 0:
         rotation = np.unwrap(track.rotation.astype(np.float64), axis=0)
@@ -34,10 +39,12 @@ def smooth(track: FaceTrack, pose: float = 0.0, expression: float = 0.0, landmar
 
 
 def smooth_rows(values: np.ndarray, width: float) -> np.ndarray:
-    """(F, ...) -> the same shape: at each row the value of a parabola fitted to the rows round it, weighted by a Gaussian.
+    """Smooth (F, ...) -> the same shape: each value comes from a parabola fitted to
+    the frames around it, weighted by a Gaussian.
 
-    Symmetric, so nothing lags; a parabola keeps the height of a peak such as a blink better than an average does; at the ends
-    the fit uses the rows that are there. A width below NARROWEST gives the rows themselves.
+    width: standard deviation in frames; below NARROWEST the values are returned unchanged. The filter is
+    symmetric, so it has no lag. A parabola preserves the height of a peak such as a blink better than an
+    average does. At the ends the fit uses the existing frames.
     """
     if width < NARROWEST:
         return values.copy()
@@ -52,7 +59,7 @@ def smooth_rows(values: np.ndarray, width: float) -> np.ndarray:
 
 @lru_cache(maxsize=512)
 def _weights(left: int, right: int, width: float) -> np.ndarray:
-    """(left + right + 1,) weights that give the fitted value at row 0 of rows -left..right."""
+    """(left + right + 1,) weights that give the fitted value at frame 0 of frames -left..right."""
     x = np.arange(-left, right + 1) / width
     root = np.exp(-x * x / 4)
     powers = x[:, None] ** np.arange(min(3, len(x)))
@@ -67,14 +74,17 @@ def merge_expression(
     parts: Mapping[str, float] = MappingProxyType({}),
     head: float = 0.0,
 ) -> FaceTrack:
-    """The head, landmarks and length of `pose` with the coefficients that `expression` has at the same time.
+    """Return `pose` (head, landmarks, length) with the coefficients that `expression` has at the same times.
 
-    strength: 0 keeps the coefficients of `pose` (none count as 0), 1 takes those of `expression`
-    add:      add strength * expression instead; the sum stays in 0..1
-    parts:    ratio of each part of the face (see `face_parts`) by which its strength is multiplied
-    head:     0 keeps the rotation of `pose`, 1 takes that of `expression`; with `add` it is added. Landmarks and place stay
-    A one-row expression (a preset) holds throughout; any other must last as long as `pose`, up to one of its rows.
-    Raises TrackError where it does not, or lacks coefficients that are to be taken; for a head pose of another tracker, too.
+    strength: 0 keeps the coefficients of `pose` (missing ones count as 0), 1 takes those of `expression`
+    add:      add strength * expression instead; the sum is clipped to 0..1
+    parts:    factors of strength per part of the face, see `face_parts`
+    head:     0 keeps the rotation of `pose`, 1 takes that of `expression`; with `add` it is added. Landmarks
+      and position are kept
+
+    An expression of one frame (a preset) is used throughout; any other must be as long as `pose`, to within
+    one of its frames. Raises TrackError if it is shorter, if it lacks the needed coefficients, or for a head
+    pose from another tracker.
     """
     amounts = strength * ratios(parts)
     if expression.coefficients is None and (amounts.any() or not head):
@@ -98,7 +108,10 @@ def merge_expression(
 
 
 def _with_coefficients(pose: FaceTrack, taken: FaceTrack, amounts: np.ndarray, add: bool) -> FaceTrack:
-    """`pose` with (51,) shares of the coefficients of `taken`, or with that much of them added."""
+    """Mix the coefficients of `taken` into `pose`.
+
+    amounts: (51,) weights of `taken`; add: add them to those of `pose` instead.
+    """
     assert taken.coefficients is not None
     own = np.zeros_like(taken.coefficients) if pose.coefficients is None else pose.coefficients
     kept = np.ones_like(amounts) if add else 1 - amounts
@@ -109,9 +122,11 @@ def _with_coefficients(pose: FaceTrack, taken: FaceTrack, amounts: np.ndarray, a
 
 
 def _turned(pose: FaceTrack, taken: FaceTrack, ratio: float, add: bool) -> FaceTrack:
-    """`pose` with a share of the rotation of `taken`, or with that much of it added; angles go the short way round.
+    """Mix the rotation of `taken` into `pose`, or add it.
 
-    Recordings and presets have no tracker: their angles count from a straight look.
+    ratio: its weight; angles are interpolated along the shorter arc.
+
+    Recordings and presets have no tracker: their angles are relative to a straight look.
     """
     if taken.scheme != "none":
         pose.require_source(taken)

@@ -1,6 +1,7 @@
-"""A two-layer network from MediaPipe's landmarks to ARKit coefficients, a table of numbers run by numpy.
+"""A two-layer network from MediaPipe's landmarks to ARKit
+coefficients, stored as arrays and computed with NumPy.
 
-`python run.py train expression` makes the table; `docs/expression.md` has its errors.
+`python run.py train expression` trains it; `docs/expression.md` lists its errors.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ FILE = Path(__file__).with_name("expression.npz")
 
 @dataclass(frozen=True)
 class ExpressionTable:
-    """The network. P points, H hidden units, N coefficients.
+    """The weights of the network. P points, H hidden units, N coefficients.
 
     points:          (P,) int, indices into the 478 landmarks; ten of them are irises
-    shape:           (P,) complex, x + iy of the face onto which every face is moved, y up, of unit size
+    shape:           (P,) complex, x + iy of the face to which every face is aligned, y up, of unit size
     names:           (N,) the ARKit coefficients that it estimates
     hidden, answer:  (2P, H) and (H, N) weights
     hidden_bias, answer_bias: (H,) and (N,)
@@ -39,7 +40,7 @@ class ExpressionTable:
     def __call__(self, landmarks: np.ndarray) -> np.ndarray:
         """(F, 478, 2 or 3) landmarks, x right and y down -> (F, 51) float32 0..1 in the order of ARKIT_51.
 
-        Coefficients that are not among `names` are zero.
+        Coefficients that are not in `names` are zero.
         """
         units = features(landmarks, self.points, self.shape) @ self.hidden + self.hidden_bias
         coefficients = np.zeros((len(landmarks), len(ARKIT_51)), np.float32)
@@ -54,21 +55,23 @@ class ExpressionTable:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "ExpressionTable":
-        """Read a table that `save` wrote."""
+        """Read a table written by `save`."""
         with np.load(path, allow_pickle=False) as file:
             arrays = {field.name: file[field.name] for field in fields(cls)}
         return cls(**{name: _as(np.float32, value) for name, value in arrays.items()})
 
 
 def _as(dtype: type, value: np.ndarray) -> np.ndarray:
-    """Real numbers as `dtype`, anything else as it is."""
+    """Convert real numbers to `dtype`; other arrays are returned unchanged."""
     return value.astype(dtype) if value.dtype.kind == "f" else value
 
 
 def features(landmarks: np.ndarray, points: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    """(F, 2P) float32: x and y by which the points miss `shape`, after a least-squares similarity onto it.
+    """(F, 2P) float32: residuals in x and y between the points and
+    `shape` after a least-squares similarity alignment.
 
-    So the place, size and roll of the face do not count. Depth is not read: two-dimensional landmarks do.
+    Position, size and roll of the face therefore have no influence. Depth is
+    not used, so two-dimensional landmarks suffice.
     """
     face = landmarks[:, points, 0].astype(np.float64) - 1j * landmarks[:, points, 1]
     face -= face.mean(1, keepdims=True)
@@ -83,5 +86,5 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 @cache
 def shipped_table() -> ExpressionTable:
-    """The table of this pack."""
+    """Return the table that is shipped with this pack."""
     return ExpressionTable.load(FILE)

@@ -1,4 +1,4 @@
-"""A pose of a face by a dozen plain words, and key poses that become a clip."""
+"""Face poses described by a dozen plain words, and clips made from key poses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from ..coefficients import ARKIT_51
 from ..track_errors import TrackSettingError, TrackTextError
 
 ANGLES = ("pitch", "yaw", "roll")  # degrees
-# Word -> what it asks for at 1, and at -1 where it has an other side; a name without a side means both. Left is the subject's.
+# Word -> coefficients at 1, and at -1 if it has an opposite; a name without a side
+# stands for both sides. Left is the subject's.
 WORDS: dict[str, tuple[dict[str, float], dict[str, float]]] = {
     "blink_left": ({"eyeBlinkLeft": 1.0}, {"eyeWideLeft": 1.0}),
     "blink_right": ({"eyeBlinkRight": 1.0}, {"eyeWideRight": 1.0}),
@@ -27,21 +28,24 @@ WORDS: dict[str, tuple[dict[str, float], dict[str, float]]] = {
     "pucker": ({"mouthPucker": 1.0}, {}),
 }
 NAMES = (*ANGLES, *WORDS)
-DEGREES = 30.0  # by which a slider turns the head at its ends
-# Degrees from straight ahead that a picture of a head can be turned, its own pose included, in the order of ANGLES.
+DEGREES = 30.0  # head turn at the ends of a slider
+# Largest head angles, degrees from straight ahead in the order of ANGLES, to
+# which a picture can be warped, own pose included.
 FARTHEST = (35.0, 40.0, 60.0)
 MAX_FRAMES = 10_000
-LARGEST = 360.0  # of a value in a key pose
+LARGEST = 360.0  # largest absolute value in a key pose
 
 
 def slider(name: str) -> tuple[float, float]:
-    """Lowest and highest value of the slider for one word or angle."""
+    """Return the lowest and highest value of the slider for one word or angle."""
     most = DEGREES if name in ANGLES else 1.0
     return (-most if name in ANGLES or WORDS[name][1] else 0.0), most
 
 
 def coefficients(pose: Mapping[str, float]) -> np.ndarray:
-    """(51,) float32 in the order of ARKIT_51 that a pose asks for, not yet kept in 0..1; absent words count as 0."""
+    """(51,) float32 coefficients of a pose, in the order of ARKIT_51,
+    not clipped to 0..1; missing words count as 0.
+    """
     values = np.zeros(len(ARKIT_51), np.float32)
     for word, sides in WORDS.items():
         amount = pose.get(word, 0.0)
@@ -53,22 +57,22 @@ def coefficients(pose: Mapping[str, float]) -> np.ndarray:
 
 
 def turn(pose: Mapping[str, float]) -> np.ndarray:
-    """(3,) float32 radians (pitch, yaw, roll)."""
+    """(3,) float32 radians (pitch, yaw, roll) of a pose."""
     return np.radians([pose.get(name, 0.0) for name in ANGLES]).astype(np.float32)
 
 
 def reachable(turns: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(F, 3) float32 radians of the (F, 3) turns that a head in its own pose (3,) can make.
+    """Clip turns (F, 3), radians relative to the portrait, so that the portrait's own
+    pose (3,) plus the turn stays within FARTHEST.
 
-    A head that is turned to one side already has little further to go, and all the way back. One beyond the limit goes
-    no further.
+    If `own` is already beyond a limit, turns further that way become 0. Returns float32.
     """
     most, own = np.radians(FARTHEST), np.asarray(own, np.float64)
     return np.clip(turns, np.minimum(-most - own, 0), np.maximum(most - own, 0)).astype(np.float32)
 
 
 def shortfalls(turns: np.ndarray, own: np.ndarray) -> list[str]:
-    """One note per angle of (F, 3) radians that `reachable` limits."""
+    """Return one note per angle of the turns (F, 3), radians, that `reachable` limits."""
     limited = np.degrees(reachable(turns, own))
     asked, own = np.degrees(turns), np.degrees(own)
     worst = np.abs(asked - limited).argmax(0)
@@ -81,7 +85,10 @@ def shortfalls(turns: np.ndarray, own: np.ndarray) -> list[str]:
 
 
 def key_poses(text: str) -> list[tuple[float, dict[str, float]]]:
-    """(seconds, pose) of lines such as `0.5: smile=0.8 yaw=10`, in the order of time. Raises TrackError that quotes a wrong line."""
+    """Parse lines such as `0.5: smile=0.8 yaw=10` to (seconds, pose), sorted by time.
+
+    Raises TrackError that quotes a wrong line.
+    """
     poses = []
     for line in filter(None, map(str.strip, unicodedata.normalize("NFKC", text).splitlines())):
         time, colon, values = line.partition(":")
@@ -117,10 +124,13 @@ def key_poses(text: str) -> list[tuple[float, dict[str, float]]]:
 def clip(
     base: Mapping[str, float], poses: list[tuple[float, dict[str, float]]], fps: float, loop: bool
 ) -> list[dict[str, float]]:
-    """One pose a frame, eased from each key pose to the next; values missing from a key pose come from `base`.
+    """Return one pose per frame, eased from each key pose to the next.
 
-    Without key poses the clip is `base` alone. loop: after the last pose the first comes again, in the time of the first step, so that
-    the clip can be repeated. Raises TrackError for a clip of more than MAX_FRAMES.
+    Values missing from a key pose come from `base`.
+
+    Without key poses the clip is `base` alone. loop: return to the first pose after the last
+    one, in the duration of the first step, so that the clip can be repeated. Raises
+    TrackError for a clip of more than MAX_FRAMES.
     """
     if not poses:
         return [dict(base)]

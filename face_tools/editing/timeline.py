@@ -1,4 +1,4 @@
-"""A track in time: rows between rows, retiming, one track after another."""
+"""Tracks over time: interpolation between frames, retiming, and joining tracks."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ ENDS = ("once", "loop", "ping-pong")
 
 
 def rows_at(track: FaceTrack, positions: np.ndarray, closed: bool = False) -> FaceTrack:
-    """The track at fractional row numbers `positions` (T,), linear between rows; angles go the short way round.
+    """Sample the track at fractional frame numbers `positions` (T,), linear
+    between frames; angles along the shorter arc.
 
-    Positions are held at the ends, or with `closed` go from the last row on to the first. A row counts as `valid` where every row
-    that it is made of does.
+    Positions are clipped to the track; with `closed` they wrap around from the last frame to the first. A
+    sample is `valid` if all frames that it is interpolated from are.
     """
     count = len(track)
     positions = np.mod(positions, count) if closed else np.clip(positions, 0, count - 1)
@@ -28,7 +29,10 @@ def rows_at(track: FaceTrack, positions: np.ndarray, closed: bool = False) -> Fa
 
 
 def blend(a: FaceTrack, b: FaceTrack, share: np.ndarray) -> FaceTrack:
-    """a where `share` (F,) is 0, b where it is 1, linear between; angles go the short way round. The rest is a's."""
+    """Interpolate from a (share (F,) = 0) to b (share = 1), linearly; angles along the shorter arc.
+
+    All other fields are those of a.
+    """
     a, b = _with_equal_frames(a, b)
     changes = {}
     for name in ROWS:
@@ -51,13 +55,15 @@ def retime(
     ends: str = "once",
     frames: int | None = None,
 ) -> tuple[FaceTrack, np.ndarray]:
-    """Cut out the rows first..last (both kept; None is the end), play them at `speed`, and sample them at `fps` (None keeps it).
+    """Cut out the frames first..last (inclusive; None = the end), play them at `speed`, and sample them at
+    `fps` (None = unchanged).
 
-    ends:   what follows the last row: nothing, the first row again, or the way back
-    frames: length of the result; None takes one pass (there and back for ping-pong)
-    Returns the track and, for each of its rows, the nearest row of the one that came in (int, (T,)).
-    Raises TrackError for a range outside the track, or for more `frames` than one pass gives under "once" or
-    than any track has.
+    ends:   what follows the last frame: nothing, the first frame again, or the clip backwards
+    frames: length of the result; None = one pass (forwards and backwards for ping-pong)
+
+    Returns the track and, for each of its frames, the nearest frame of the input track (int,
+    (T,)). Raises TrackError for a range outside the track, or for more `frames` than one pass
+    gives under "once" or than any track may have.
     """
     last = len(track) - 1 if last is None else last
     if not 0 <= first <= last < len(track):
@@ -94,7 +100,10 @@ def retime(
 
 
 def cross_fade(a: FaceTrack, b: FaceTrack, frames: int) -> FaceTrack:
-    """a, then b, overlapping by `frames` rows. Raises TrackError where they cannot be joined: other source, rate or size."""
+    """Join a and b, overlapping by `frames` frames that are cross-faded.
+
+    Raises TrackError if source, frame rate or size differ.
+    """
     a.require_source(b)
     if (a.fps, a.size) != (b.fps, b.size):
         raise TrackError(
@@ -123,7 +132,7 @@ def cross_fade(a: FaceTrack, b: FaceTrack, frames: int) -> FaceTrack:
 
 
 def joined(parts: list[FaceTrack], notes: tuple[str, ...]) -> FaceTrack:
-    """Tracks of one source, one after the other."""
+    """Concatenate tracks of one source."""
     parts = list(_with_equal_frames(*parts))
     rows = {name: [getattr(part, name) for part in parts] for name in ("valid", *ROWS)}
     arrays = {
@@ -134,12 +143,12 @@ def joined(parts: list[FaceTrack], notes: tuple[str, ...]) -> FaceTrack:
 
 
 def _with_equal_frames(*tracks: FaceTrack) -> tuple[FaceTrack, ...]:
-    """The tracks without the squares of their crops, unless all were cropped from frames of one size."""
+    """Return the tracks without the squares of their crops, unless all were cropped from frames of one size."""
     if len({track.whole for track in tracks}) == 1:
         return tracks
     return tuple(track.uncropped() for track in tracks)
 
 
 def unique_notes(*tracks: FaceTrack, more: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """All notes once, in order."""
+    """All notes in order, without duplicates."""
     return tuple(dict.fromkeys([note for track in tracks for note in track.notes] + list(more)))

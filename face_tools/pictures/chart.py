@@ -1,4 +1,4 @@
-"""Charts of curves over the frames of a clip, drawn with OpenCV."""
+"""Draws charts of curves over the frames of a clip with OpenCV."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import numpy as np
 
 from ..opencv import cv2
 
-# RGB. A frame in which the face was not detected is marked in orange.
+# RGB. Frames in which the face was not detected are marked in orange.
 NOT_DETECTED, INK, PAPER, GRID = (255, 140, 0), (40, 40, 40), (252, 252, 252), (225, 225, 225)
-# Okabe and Ito's colours, which colour-blind readers tell apart; then they repeat, dashed.
+# Okabe and Ito's colours, which colour-blind readers can distinguish. Further curves repeat them, dashed.
 CURVES = (
     (0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (230, 159, 0), (0, 0, 0),
 )  # fmt: skip
-FINE = 2  # a chart is drawn this much larger and averaged down
+FINE = 2  # a chart is drawn larger by this factor and averaged down
 Area = tuple[int, int, int, int]  # x0 y0 x1 y1
 
 
 def blank(size: tuple[int, int]) -> np.ndarray:
-    """An empty canvas for a chart of (width, height)."""
+    """Return an empty canvas for a chart of (width, height)."""
     return np.full((size[1] * FINE, size[0] * FINE, 3), PAPER, np.uint8)
 
 
 def averaged(canvas: np.ndarray) -> np.ndarray:
-    """The finished chart."""
+    """Return the finished chart, averaged down from the canvas."""
     height, width = canvas.shape[:2]
     return cv2.resize(canvas, (width // FINE, height // FINE), interpolation=cv2.INTER_AREA)
 
@@ -38,8 +38,10 @@ def panel(
     span: tuple[float, float],
     title: str,
 ) -> None:
-    """Curves `values` (n, F) within `area`, with a legend to its right; bands stand where `valid` (F,) is
-    False."""
+    """Draw curves `values` (n, F) within `area`, with a legend to its right.
+
+    Bands mark frames in which `valid` (F,) is False.
+    """
     x0, y0, x1, y1 = area
     count = len(valid)
     for first, last in runs(~valid):
@@ -66,7 +68,7 @@ def panel(
 
 
 def legend(canvas: np.ndarray, at: tuple[int, int], labels: Sequence[str]) -> None:
-    """The colour of each curve and its name, one below the other from a point on."""
+    """Draw the colour and name of each curve, one below the other, from the point `at`."""
     x, y = at
     for i, label in enumerate(labels):
         below = y + 18 * i * FINE
@@ -75,7 +77,7 @@ def legend(canvas: np.ndarray, at: tuple[int, int], labels: Sequence[str]) -> No
 
 
 def time_axis(canvas: np.ndarray, area: Area, count: int) -> None:
-    """Frame numbers below `area`."""
+    """Draw frame numbers below `area`."""
     y1 = area[3]
     step = next(s * 10**p for p in range(7) for s in (1, 2, 5) if count / (s * 10**p) <= 12)
     for k in range(0, count, step):
@@ -85,35 +87,39 @@ def time_axis(canvas: np.ndarray, area: Area, count: int) -> None:
 
 
 def _column(area, count: int, k):
-    """x of frame k, frames spread over the panel's width."""
+    """x of frame k: the frames are spread over the panel's width."""
     x0, _, x1, _ = area
     return x0 + (np.asarray(k, np.float64) + 0.5) / count * (x1 - x0)
 
 
 def runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    """First and last index of every run of True."""
+    """First and last index of each run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int), [0]])))
     return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2])]
 
 
-BITS = 4  # OpenCV takes points in 1 / 16 pixel
+BITS = 4  # OpenCV takes points in 1/16 pixel
 
 
 def shifted(length: float) -> int:
-    """A length in 1 / 16 pixel."""
+    """Convert a length to 1/16 pixel."""
     return int(round(length * (1 << BITS)))
 
 
 def fixed(points: np.ndarray) -> tuple:
-    """A tuple that holds one point as OpenCV wants it, or an array of them, in 1 / 16 pixel; the middle of
-    pixel 0 is 0."""
+    """Convert one point, or an array of points, to 1/16 pixel;
+    returns a tuple with that one argument for OpenCV.
+
+    The centre of pixel 0 is at 0.
+    """
     fixed = np.round(np.clip(np.asarray(points, np.float64), -30000, 30000) * (1 << BITS)).astype(np.int32)
     return (tuple(map(int, fixed)),) if fixed.ndim == 1 else (fixed,)
 
 
 def text(picture, words: str, at, colour, thin: int, halo: bool = True) -> None:
-    """Write words with their lower left corner at a point, on a dark halo."""
-    at = tuple(int(np.clip(round(float(c)), -30000, 30000)) for c in at)  # OpenCV takes no more than a C int
+    """Write words with their lower left corner at the point `at`; halo: with a dark outline."""
+    # Clipped, because OpenCV takes C integers.
+    at = tuple(int(np.clip(round(float(c)), -30000, 30000)) for c in at)
     font = cv2.FONT_HERSHEY_SIMPLEX
     if halo:
         cv2.putText(picture, words, at, font, 0.42 * thin, (0, 0, 0), 3 * thin, cv2.LINE_AA)

@@ -1,4 +1,4 @@
-"""The square portrait crop that stays fixed over a clip, and the exact way back."""
+"""The square portrait crop that is fixed over a clip, and its exact inverse."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from .resampling import Banded, along_both, least_squares, resized
 
 @dataclass(frozen=True)
 class CropRule:
-    """Side of the square = factor * larger mean side of the face box; its centre lies `lift` higher.
+    """Rule of the crop: side of the square = factor * larger mean side of the face box.
 
-    lift_of: "side" or "face", whose height the lift is a share of
+    Its centre is above the face's centre by `lift`.
+
+    lift_of: unit of the lift: "side" of the square, or height of the "face"
     """
 
     factor: float
@@ -41,7 +43,7 @@ SMALLEST = 8  # pixels of the frame that a crop's side has at least
 
 @dataclass(frozen=True)
 class Clip:
-    """A part of a video as it was read: `frames` frames at `fps` frames per second, from `start` seconds."""
+    """The part of a video that was read: `frames` frames at `fps` frames per second, from `start` seconds."""
 
     fps: float
     start: float
@@ -49,7 +51,7 @@ class Clip:
 
 
 class Window:
-    """The pixels of one frame that a crop shows: (height, width) from (x, y), shown at (size, size)."""
+    """The pixels of one frame that a crop shows: (height, width) from (x, y), resized to (size, size)."""
 
     x: int
     y: int
@@ -69,32 +71,35 @@ class Window:
 
     @property
     def part(self) -> tuple[slice, slice]:
-        """Rows and columns of the frame."""
+        """Row and column slices of the window in the frame."""
         return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
 
     def window(self, frame: np.ndarray) -> np.ndarray:
-        """The (height, width, C) pixels of an (H, W, C) frame, of which it is a view."""
+        """Return the window's pixels (height, width, C), a view of the (H, W, C) frame."""
         self.check(frame)
         return frame[self.part]
 
     def cut(self, frame: np.ndarray) -> np.ndarray:
-        """(size, size, C) of an (H, W, C) uint8 or float32 frame; bicubic, as in the official implementation.
+        """Crop an (H, W, C) uint8 or float32 frame to (size, size,
+        C); bicubic, as in the official implementation.
 
-        A float frame stays within 0..1.
+        A float frame is clipped to 0..1.
         """
         return self.shown(self.window(frame))
 
     def shown(self, window: np.ndarray) -> np.ndarray:
-        """What `cut` gives, from the window."""
+        """Resize a window as `cut` does."""
         picture = self._resample(window)
         return picture if picture.dtype == np.uint8 else np.clip(picture, 0, 1)
 
     def restore(self, picture: np.ndarray) -> np.ndarray:
-        """(height, width, C) float32 0..1 of a (size, size, C) float crop 0..1, for the window of the frame.
+        """Invert `cut`: a (size, size, C) float crop 0..1 -> (height,
+        width, C) float32 0..1 for the frame's window.
 
-        Where cutting magnified, least squares give an untouched crop back exactly and an edited one as well
-        as the frame can show it. Plain resizing would soften what a partial edit (a painted mask, inpainting)
-        left alone: skimage's astronaut by up to 12 grey levels at the 99th percentile, 55 at most.
+        If cropping magnified, a least-squares inverse is used: it restores an untouched crop exactly, and an
+        edited one as well as the frame's resolution allows. Plain resizing would soften the parts that an
+        edit (a painted mask, inpainting) left unchanged: skimage's astronaut by up to 12 grey levels at the
+        99th percentile, 55 at most.
         """
         if picture.shape[:2] != (self.size, self.size):
             got = f"{picture.shape[1]}x{picture.shape[0]}"
@@ -122,32 +127,34 @@ class Window:
 
     @property
     def places(self) -> tuple[np.ndarray, np.ndarray]:
-        """(height,) and (width,) where the window's rows and columns of pixels lie in the square, 0..1."""
+        """(height,) and (width,): positions, as 0..1 of the square's
+        side, of the window's rows and columns of pixels.
+        """
         raise NotImplementedError
 
     def shrink(self, mask: np.ndarray) -> np.ndarray:
-        """(height, width) float32 of a mask (h, w) drawn over the crop."""
+        """Resize a mask (h, w) drawn over the crop to (height, width) float32."""
         raise NotImplementedError
 
     def _resample(self, window: np.ndarray) -> np.ndarray:
-        """(size, size, C) of a window; bicubic, so a float picture may leave 0..1."""
+        """Resize a window to (size, size, C); bicubic, so a float picture may leave 0..1."""
         raise NotImplementedError
 
     def _enlarge(self, picture: np.ndarray) -> np.ndarray:
-        """(height, width, C) of a crop that cutting has shrunk."""
+        """Resize a crop that was made by shrinking to (height, width, C)."""
         raise NotImplementedError
 
     @property
     def _inverse(self) -> tuple[Banded, Banded]:
-        """The least-squares inverse of `_resample` along rows and columns, where cutting magnified."""
+        """Least-squares inverse of `_resample` along rows and along columns, for crops that magnify."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Crop(Window):
-    """A square of `side` pixels at (x, y) in every frame of (width, height), shown at `size` pixels.
+    """A square of `side` pixels at (x, y) in every frame of (width, height), resized to `size` pixels.
 
-    clip: the part of a video that it was made for, where it was made for one
+    clip: the part of the video that was cropped; None for a crop of pictures
     """
 
     x: int
@@ -160,11 +167,11 @@ class Crop(Window):
     moves = False
 
     def at(self, size: int) -> Crop:
-        """The same window shown at another size."""
+        """Return the same window resized to another size."""
         return replace(self, size=size)
 
     def of(self, k: int) -> Crop:
-        """The window of frame k."""
+        """Return the window of frame k."""
         return self
 
     @property
@@ -181,17 +188,21 @@ class Crop(Window):
         return self.size / self.side
 
     def points(self, landmarks: np.ndarray) -> np.ndarray:
-        """(..., D) landmarks of the frame in the pixels of the crop; a third axis is only scaled."""
+        """Convert (..., D) landmarks from pixels of the frame to pixels
+        of the crop; a third coordinate is only scaled.
+        """
         offset = np.zeros(landmarks.shape[-1], np.float32)
         offset[:2] = self.x, self.y
         return ((landmarks - offset) * self.scale).astype(np.float32)
 
     def squares(self, count: int) -> np.ndarray:
-        """(count, 3) float32 x, y and side of the square in every frame."""
+        """(count, 3) float32: x, y and side of the square in every frame."""
         return np.tile(np.array([self.x, self.y, self.side], np.float32), (count, 1))
 
     def track(self, track: FaceTrack) -> FaceTrack:
-        """The track as seen in the crop: landmarks, box and translation move, the rest stays."""
+        """Return the track in the crop's coordinates: landmarks, box
+        and translation change, everything else is kept.
+        """
         return cropped(track, self.squares(len(track)), self.size, self.frame)
 
     @property
@@ -215,7 +226,10 @@ class Crop(Window):
 
 
 def cropped(track: FaceTrack, squares: np.ndarray, size: int, frame: tuple[int, int]) -> FaceTrack:
-    """The track as seen in the squares (F, 3) of its frames, each shown at `size` pixels; it keeps them."""
+    """Return the track in the coordinates of the squares (F, 3) of its frames, each resized to `size` pixels.
+
+    The track stores the squares.
+    """
     if track.size != frame:
         raise FrameSizeError(
             f"The crop was made for frames of {frame}, the track has {track.size}.", track.size, frame
@@ -239,10 +253,11 @@ def cropped(track: FaceTrack, squares: np.ndarray, size: int, frame: tuple[int, 
 
 
 def portrait_crop(track: FaceTrack, rule: CropRule, size: int = 512) -> Crop:
-    """One square for the whole clip that holds the face with the official margin, inside the frame.
+    """Return one square for the whole clip that contains the face with
+    the official margin and lies inside the frame.
 
-    Box of the scheme's face points over every frame; side = min(factor * larger mean side, shorter frame side
-    - 1), rounded down. Raises TrackError where that is nothing.
+    Uses the box of the scheme's face points over all frames; side = min(factor * larger mean side, shorter
+    frame side - 1), rounded down. Raises TrackError if the face is too small.
     """
     width, height = track.size
     low, high = face_box(track)
@@ -257,13 +272,13 @@ def portrait_crop(track: FaceTrack, rule: CropRule, size: int = 512) -> Crop:
 
 
 def face_box(track: FaceTrack) -> tuple[np.ndarray, np.ndarray]:
-    """(F, 2) lowest and (F, 2) highest x, y of the scheme's face points."""
+    """Lowest (F, 2) and highest (F, 2) x, y of the scheme's face points."""
     face = track.landmarks[:, list(scheme_of(track.scheme).face), :2].astype(np.float64)
     return face.min(1), face.max(1)
 
 
 def require_face(side: float, face: np.ndarray, frame: tuple[int, int]) -> None:
-    """Raise TrackError where the square round a `face` (width, height) is too small to crop."""
+    """Raise TrackError if the square around a `face` (width, height) is too small to crop."""
     if side < SMALLEST:
         span, whole = f"{face[0]:.1f}x{face[1]:.1f}", f"{frame[0]}x{frame[1]}"
         raise NoFaceError(f"There is no face to crop: its landmarks span {span} pixels in frames of {whole}.")

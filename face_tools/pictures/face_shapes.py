@@ -1,7 +1,8 @@
-"""How expression coefficients move the skin of a real face.
+"""Displacements of a real face's landmarks per expression coefficient.
 
-Smile, jaw, pucker and brows are measured: a linear fit of landmarks of real clips, head pose removed, to
-their blendshapes (`python run.py pictures face_shapes`). Lids and irises follow the portrait's own eyes.
+Smile, jaw, pucker and brows are measured: a linear fit of landmarks of real clips,
+without head pose, to their blendshapes (`python run.py pictures face_shapes`). Lids and
+irises are computed from the portrait's own eyes.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from ..coefficients import ARKIT_51
 from ..contours import BROWS, CORNERS, INNER_LOWER, INNER_UPPER, IRIS, LIDS, OUTER_LOWER, OUTER_UPPER, SIDES
 from .warp import smooth
 
-# (5, 478, 3) centimetres at coefficient 1, both sides of the face: x right in the picture, y up, z to the
-# viewer, the outer corners of the eyes 8.89 cm apart.
+# (5, 478, 3) centimetres at coefficient 1, both sides of the face: x right in the picture, y up, z towards
+# the viewer, the outer corners of the eyes 8.89 cm apart.
 FILE = Path(__file__).with_name("face_shapes.npy")
 MEASURED = ("smile", "jaw", "pucker", "brow_inner", "brow_outer")
-MOUTH, MOUTHS = 5.0, (0.6, 1.2)  # centimetres of the measured mouth; factors of the shapes for other mouths
-# Jaw and pucker as shares of the measured ones; a frown is a smile turned round (x, y, z).
+# Centimetres: width of the measured mouth; range of the scale factors for other mouths.
+MOUTH, MOUTHS = 5.0, (0.6, 1.2)
+# Jaw and pucker as factors of the measured ones; a frown is a smile times these factors (x, y, z).
 JAW, PUCKER, FROWN = 0.72, 1.2, np.array([-0.1, -0.75, 0.5])
-THINNER = 0.35  # of the measured thinning of the lips, in a smile whose lips stay together
-PINCH = 0.44  # of their rise, by which frowning brows come together
-# Shares of the eye's opening by which its upper lid falls and its lower lid rises.
+THINNER = 0.35  # factor of the measured thinning of the lips, for a smile with closed lips
+PINCH = 0.44  # factor of the brows' rise by which frowning brows move together
+# Fractions of the eye's opening by which its upper lid falls and its lower lid rises.
 EYELIDS = {
     "eyeBlink": (0.84, 0.04),
     "eyeSquint": (0.25, 0.3),
@@ -32,14 +34,15 @@ EYELIDS = {
     "eyeLookUp": (-0.12, 0.04),
     "eyeLookDown": (0.25, -0.06),
 }
-SQUEEZING = ("eyeBlink", "eyeSquint")  # the iris goes with the lids
-# Centimetres outwards and up that an iris travels; up and down less in an eye that is open less than OPENING.
+SQUEEZING = ("eyeBlink", "eyeSquint")  # the iris moves with the lids
+# Centimetres outwards and up that an iris moves; less up and
+# down in an eye that is open by less than OPENING.
 GAZE = {"eyeLookUp": (0, 0.24), "eyeLookDown": (0, -0.3), "eyeLookOut": (0.44, 0), "eyeLookIn": (-0.44, 0)}
 OPENING = 1.1
 
 
 def face_shapes(upright: np.ndarray) -> np.ndarray:
-    """(51, 478, 3) centimetres that one unit of each coefficient adds to a (478, 3) upright face.
+    """(51, 478, 3) centimetres: displacement of a (478, 3) upright face per unit of each coefficient.
 
     Coefficients that no slider of the Expression Editor moves are zero.
     """
@@ -65,18 +68,18 @@ def face_shapes(upright: np.ndarray) -> np.ndarray:
 
 
 def _halves(upright: np.ndarray) -> dict[str, np.ndarray]:
-    """(478, 1) share of each side of the face, together 1."""
+    """(478, 1) weight of each side of the face per landmark; both sum to 1."""
     left = smooth(_across(upright)[:, None] / 2.4 + 0.5)
     return {"Left": left, "Right": 1 - left}
 
 
 def _across(upright: np.ndarray) -> np.ndarray:
-    """(478,) centimetres from the bridge of the nose to the subject's left."""
+    """(478,) centimetres from the bridge of the nose towards the subject's left."""
     return upright[:, 0] - upright[1, 0]
 
 
 def _closed(smile: np.ndarray) -> np.ndarray:
-    """A smile whose lips stay together while they slide along the cheeks; measured smiles show teeth."""
+    """Convert a measured smile, which shows teeth, to one whose lips stay closed and slide along the cheeks."""
     smile = smile.copy()
     for uppers, lowers, thinner in ((INNER_UPPER, INNER_LOWER, 0.0), (OUTER_UPPER, OUTER_LOWER, THINNER)):
         upper, lower = smile[list(uppers)], smile[list(lowers)]
@@ -86,7 +89,7 @@ def _closed(smile: np.ndarray) -> np.ndarray:
 
 
 def _rigid(brow: np.ndarray) -> np.ndarray:
-    """Brows whose upper and lower edges move alike."""
+    """Average the upper and lower edges of the brows, so that they move together."""
     brow = brow.copy()
     for edge in map(list, BROWS.values()):
         brow[edge] = (brow[edge] + brow[edge[::-1]]) / 2
@@ -94,13 +97,13 @@ def _rigid(brow: np.ndarray) -> np.ndarray:
 
 
 def _together(upright: np.ndarray, inner: np.ndarray) -> np.ndarray:
-    """(478, 3) inner ends of the brows drawn towards each other."""
+    """(478, 3) displacement that moves the inner ends of the brows towards each other."""
     across = _across(upright)
     return (-PINCH * np.sign(across) * smooth(np.abs(across) / 0.5) * inner[:, 1])[:, None] * [1, 0, 0]
 
 
 def _eye(shapes: np.ndarray, upright: np.ndarray, side: str) -> None:
-    """Fill in the lids and the iris of one eye."""
+    """Fill in the displacements of the lids and the iris of one eye, in place."""
     upper, lower, iris = list(LIDS[side][0]), list(LIDS[side][1]), list(IRIS[side])
     opening = upright[lower] - upright[upper]
     middle = opening[3:6].mean(0)

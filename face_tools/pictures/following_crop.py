@@ -1,4 +1,4 @@
-"""A square portrait crop that follows the face: place and scale change smoothly, by fractions of a pixel."""
+"""A square portrait crop that follows the face: position and scale change smoothly, with subpixel resolution."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ STEP = 1 / 32  # pixels: OpenCV's own resolution of a place between pixels
 
 @dataclass(frozen=True)
 class Square(Window):
-    """The square of one frame, from (left, top), whose window is every pixel with its middle inside."""
+    """The square of one frame, from (left, top).
+
+    Its window holds every pixel with its centre inside the square.
+    """
 
     left: float
     top: float
@@ -70,26 +73,28 @@ class Square(Window):
         return rows, _inverse_across(self.width, self.size, step, across)
 
     def _back(self, picture: np.ndarray) -> np.ndarray:
-        """(height, width, ...) of the window from a picture of the square."""
+        """Resample a picture of the square to the window (height, width, ...)."""
         scale = len(picture) / self.side
         across, down = (scale * (first + 0.5 - start) - 0.5 for first, start in self._starts)
         return sampled(picture, np.array([[scale, 0, across], [0, scale, down]]), (self.width, self.height))
 
     @property
     def _places(self) -> tuple[float, float, float]:
-        """Pixels of the window per pixel of the crop, and where its first column and row are read."""
+        """(pixels of the window per pixel of the crop, position
+        of the crop's first column, of its first row).
+        """
         step = self.side / self.size
         across, down = (start + 0.5 * step - first - 0.5 for first, start in self._starts)
         return step, across, down
 
     @property
     def _starts(self) -> tuple[tuple[int, float], tuple[int, float]]:
-        """First pixel of the window and beginning of the square, across and down."""
+        """((first pixel of the window, start of the square) across, the same down)."""
         return (self.x, self.left), (self.y, self.top)
 
 
 def _first(place: float) -> int:
-    """The first pixel whose middle lies at `place` or beyond."""
+    """The first pixel whose centre is at `place` or beyond."""
     return int(np.ceil(place - 0.5))
 
 
@@ -106,10 +111,10 @@ def _inverse_across(count: int, size: int, step: float, start: float) -> Banded:
 
 @dataclass(frozen=True, eq=False)
 class FollowingCrop:
-    """A square for each of F frames of (width, height), shown at `size` pixels.
+    """A square for each of F frames of (width, height), resized to `size` pixels.
 
     path: (F, 3) float32 x, y and side of the squares, pixels
-    clip: the part of a video that it was made for, where it was made for one
+    clip: the part of the video that was cropped; None for a crop of pictures
     """
 
     path: np.ndarray
@@ -123,11 +128,11 @@ class FollowingCrop:
         return len(self.path)
 
     def at(self, size: int) -> FollowingCrop:
-        """The same squares shown at another size."""
+        """Return the same squares resized to another size."""
         return replace(self, size=size)
 
     def of(self, k: int) -> Square:
-        """The square of frame k."""
+        """Return the square of frame k."""
         left, top, side = map(float, self.path[k])
         return Square(left, top, side, self.size, self.frame)
 
@@ -142,15 +147,17 @@ class FollowingCrop:
         return self.path
 
     def track(self, track: FaceTrack) -> FaceTrack:
-        """The track as seen in the squares: landmarks, box and translation move, the rest stays."""
+        """Return the track in the coordinates of the squares: landmarks, box
+        and translation change, everything else is kept.
+        """
         return cropped(track, self.squares(len(track)), self.size, self.frame)
 
 
 def following_crop(track: FaceTrack, rule: CropRule, size: int = 512) -> FollowingCrop:
-    """A square for each frame that holds the face with the official margin, inside the frame.
+    """Return a square per frame that contains the face with the official margin and lies inside the frame.
 
-    Place and size of the face are smoothed between cuts, without a lag.
-    Raises TrackError where there is no face.
+    Position and size of the face are smoothed between cuts,
+    without lag. Raises TrackError if there is no face.
     """
     frame = np.array(track.size)
     low, high = face_box(track)
@@ -171,7 +178,7 @@ def following_crop(track: FaceTrack, rule: CropRule, size: int = 512) -> Followi
 
 
 def saved_crop(track: FaceTrack) -> Crop | FollowingCrop:
-    """The crop that a track was cropped by, from its squares. Raises TrackError where it has none."""
+    """Return the crop of a cropped track, from its squares. Raises TrackError if it has none."""
     if track.crop is None or track.whole is None:
         raise TrackError("This track is of whole frames: it has no squares of a crop.")
     first, size = track.crop[0], track.size[0]
@@ -182,7 +189,9 @@ def saved_crop(track: FaceTrack) -> Crop | FollowingCrop:
 
 
 def cuts(centre: np.ndarray, extent: np.ndarray) -> np.ndarray:
-    """The frames in which a face of (F, 2) `extent` and `centre` lies where no head can have moved to."""
+    """Frames at which a face with these (F, 2) centres and extents
+    moves further than a head can move in one frame.
+    """
     size = np.sqrt(extent.prod(1))
     step = np.linalg.norm(np.diff(centre, axis=0), axis=1) / size[1:]
     growth = np.abs(np.diff(np.log(np.maximum(size, 1e-6))))

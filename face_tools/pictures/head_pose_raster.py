@@ -1,4 +1,6 @@
-"""The head-pose picture of the published drive encoders: a square that turns with the head, one colour an edge."""
+"""The head-pose picture of the official drive encoders: a square
+that rotates with the head, one colour per edge.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from ..track import FaceTrack
 from ..track_errors import TrackSettingError
 from ..trackers.head_pose import FOCAL_512, focal_length
 
-# Corners of the square on the face, half a side 5 cm.
+# Corners of the square on the face, half its side is 5 cm.
 SHRINK = 0.05
 CORNERS = np.array([(-1, -1, 0), (-1, 1, 0), (1, 1, 0), (1, -1, 0)]) * SHRINK
 EDGE_RGB = (
@@ -18,7 +20,7 @@ EDGE_RGB = (
     (0, 0, 255),
     (255, 0, 0),
     (255, 0, 255),
-)  # corner 0-1, 1-2, 2-3, 3-0, drawn in this order
+)  # corners 0-1, 1-2, 2-3, 3-0, drawn in this order
 THICKNESS_512 = 15
 
 
@@ -27,8 +29,9 @@ def box_corners(
 ) -> np.ndarray:
     """(4, 2) pixels of the square's corners: bottom-left, top-left, top-right, bottom-right at rotation 0.
 
-    z and the focal length are both taken times 0.05, so the square has its true place and size but the perspective of one that is
-    two metres wide: exaggerated on purpose, as published. Raises TrackError where a corner is not in front of the camera.
+    z and the focal length are both multiplied by 0.05. The square has its true position and
+    size, but the perspective of one that is two metres wide, as in the official code. Raises
+    TrackError if a corner is not in front of the camera.
     """
     x, y, z = np.asarray(translation, np.float64)
     points = CORNERS @ rotation_matrix(rotation).T + [x, y, SHRINK * z]
@@ -46,7 +49,7 @@ def box_corners(
 
 
 def draw_box(rotation: np.ndarray, translation: np.ndarray, size: tuple[int, int] = (512, 512)) -> np.ndarray:
-    """(H, W, 3) uint8 RGB picture of the square on black."""
+    """Draw the square on black, (H, W, 3) uint8 RGB."""
     canvas = np.zeros((size[1], size[0], 3), np.uint8)
     corners = [tuple(corner) for corner in box_corners(rotation, translation, size).astype(np.int32).tolist()]
     thickness = max(1, round(THICKNESS_512 * focal_length(size) / FOCAL_512))
@@ -58,9 +61,11 @@ def draw_box(rotation: np.ndarray, translation: np.ndarray, size: tuple[int, int
 def driven_translation(
     track: FaceTrack, reference: FaceTrack | None = None, ratio: float = 0.0
 ) -> np.ndarray:
-    """(F, 3) translations to draw: the reference's place plus `ratio` times how far the driver has moved since its first frame.
+    """(F, 3) translations to draw: the reference's position plus `ratio`
+    times the driver's movement since its first frame.
 
-    Ratio 0 (published default) keeps the head where the reference has it. Without a reference the driver's first frame stands in.
+    Ratio 0 (official default) keeps the head at the reference's position. Without
+    a reference the driver's first frame is used.
     """
     if reference is not None:
         reference.require_source(track)

@@ -1,4 +1,4 @@
-"""The frames in which a face leaves the square that was cropped for it."""
+"""Finds the frames in which a face leaves its cropped square."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from .following_crop import FollowingCrop
 
 
 def leaving(track: FaceTrack, crop: Crop | FollowingCrop) -> tuple[np.ndarray, np.ndarray]:
-    """(F,) bool each: where the face of a track of whole frames lies outside its square in part, and wholly.
+    """Two (F,) bool: frames in which the face of an uncropped
+    track is partly, and entirely, outside its square.
 
-    What the frame's own border cuts off does not count.
+    Parts outside the frame itself do not count.
     """
     points = track.landmarks[:, list(scheme_of(track.scheme).face), :2]
     squares = crop.squares(len(track))[:, None]
@@ -25,7 +26,7 @@ def leaving(track: FaceTrack, crop: Crop | FollowingCrop) -> tuple[np.ndarray, n
 
 
 def leaving_notes(track: FaceTrack, crop: Crop | FollowingCrop) -> tuple[str, ...]:
-    """The sentence that names the frames in which the face leaves its square, if there are any."""
+    """Return a note that names the frames in which the face leaves its square; empty if there are none."""
     partly, wholly = leaving(track, crop)
     if not (partly | wholly).any():
         return ()
@@ -39,5 +40,5 @@ def leaving_notes(track: FaceTrack, crop: Crop | FollowingCrop) -> tuple[str, ..
 
 
 def _within(points: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """(F, P) True where both coordinates lie in 0..limit."""
+    """(F, P) bool: both coordinates are in 0..limit."""
     return ((points >= 0) & (points <= limit)).all(-1)

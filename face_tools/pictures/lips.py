@@ -1,4 +1,4 @@
-"""The lips of a portrait as two edges, in coordinates of the mouth."""
+"""The inner edges of a portrait's lips, in coordinates of the mouth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ENDS = [CORNERS["Right"], CORNERS["Left"]]
 
 
 class Frame:
-    """Coordinates of a mouth, pixels, from the middle between its (2, 2) corners: across and below."""
+    """Coordinates of a mouth, pixels: `across` and `below` the midpoint of its corners (2, 2)."""
 
     def __init__(self, corners: np.ndarray):
         along = corners[1] - corners[0]
@@ -25,12 +25,15 @@ class Frame:
         return (places - self._middle) @ self._down
 
     def places(self, across: np.ndarray, below: np.ndarray) -> np.ndarray:
-        """(..., 2) pixels of the picture."""
+        """Convert to (..., 2) pixels of the picture."""
         return self._middle + across[..., None] * self._along + below[..., None] * self._down
 
 
 class Lips:
-    """The inner edges of both lips of (478, 2) landmarks; beside the mouth both continue straight."""
+    """The inner edges of both lips of (478, 2) landmarks.
+
+    Outside the mouth both edges continue horizontally.
+    """
 
     def __init__(self, landmarks: np.ndarray):
         self.frame = Frame(landmarks[ENDS])
@@ -39,11 +42,11 @@ class Lips:
         )
 
     def under_upper(self, places: np.ndarray) -> np.ndarray:
-        """Pixels below the edge of the upper lip, negative above it, of (..., 2) places."""
+        """Pixels by which (..., 2) places are below the edge of the upper lip, negative above it."""
         return self.frame.below(places) - np.interp(self.frame.across(places), *self._upper)
 
     def over_lower(self, places: np.ndarray) -> np.ndarray:
-        """Pixels above the edge of the lower lip, negative below it, of (..., 2) places."""
+        """Pixels by which (..., 2) places are above the edge of the lower lip, negative below it."""
         return np.interp(self.frame.across(places), *self._lower) - self.frame.below(places)
 
     def height(self, across: np.ndarray) -> np.ndarray:
@@ -51,7 +54,7 @@ class Lips:
         return np.maximum(np.interp(across, *self._lower) - np.interp(across, *self._upper), 1e-3)
 
     def between(self, across: np.ndarray, share: np.ndarray) -> np.ndarray:
-        """(..., 2) places between the lips: at share 0 on the upper one, at 1 on the lower one."""
+        """(..., 2) places between the lips: on the upper lip at share 0, on the lower lip at share 1."""
         return self.frame.places(across, np.interp(across, *self._upper) + share * self.height(across))
 
     def _edge(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

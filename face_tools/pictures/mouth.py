@@ -1,4 +1,4 @@
-"""A mouth that opens: a picture above the lips and one below, each bent smoothly, and what shows between."""
+"""Opens a mouth: warps the picture above and below the lips separately, and paints the inside between them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ CHIN = (
     377, 396, 400, 406, 418, 421, 424, 428, 431,
 )  # fmt: skip
 LOWER_LIP_AND_CHIN = sorted({*OUTER_LOWER[1:-1], *INNER_LOWER[1:-1], *CHIN})
-OPENS = 0.15  # centimetres by which lips part before the picture does
-# Centimetres from the lips, and over which, the layer above them joins the one below: to nose and chin.
+OPENS = 0.15  # centimetres: the lips' opening from which the picture is split
+# Centimetres from the lips at which the upper layer starts to merge into
+# the lower one, and over which: to nose and chin.
 TO_NOSE, TO_CHIN = (0.8, 2.2), (2.5, 2.5)
-SHOWS = 0.2  # centimetres between the lips of a portrait that shows what lies behind them
-SOFT = 0.14  # centimetres of soft edge inside the lips
-APART = 0.01  # pixels by which two maps differ
+SHOWS = 0.2  # centimetres between the lips from which a portrait shows the inside of its mouth
+SOFT = 0.14  # centimetres of the soft edge inside the lips
+APART = 0.01  # pixels by which the two maps must differ to count as different
 
 
 class Mouth:
@@ -39,9 +40,10 @@ class Mouth:
     def carry(
         self, bend: Bend, places: np.ndarray, used: np.ndarray, points: np.ndarray, slack: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(rows, columns, 2) places in the portrait of what shows above the lips, and of what shows below.
+        """Two maps (rows, columns, 2) of places in the portrait: for the picture above the lips, and below.
 
-        used: (M,) landmarks that hold the picture. points: (478, 2) landmarks in the new picture.
+        places: the map to start from; used: (M,) landmarks that constrain the warp, with (M,) slack; points:
+        (478, 2) landmarks in the new picture.
         """
         above, below = np.isin(used, UPPER_LIP), np.isin(used, LOWER_LIP_AND_CHIN)
         goals, corners, points = self._landmarks[used], points[ENDS], points[used]
@@ -65,7 +67,10 @@ class Mouth:
         return upper, lower
 
     def draw(self, upper: np.ndarray, lower: np.ndarray, opened: float) -> np.ndarray:
-        """(H, W, 3) uint8 of two (H, W, 2) maps into the portrait; opened: centimetres by which lips part."""
+        """Draw (H, W, 3) uint8 from two (H, W, 2) maps into the portrait.
+
+        opened: centimetres by which the lips part.
+        """
         drawn = resample(self._picture, lower)
         differ = np.abs(upper - lower).max(-1) > APART
         x, y, width, height = cv2.boundingRect(differ.astype(np.uint8))
@@ -75,7 +80,7 @@ class Mouth:
         return drawn
 
     def _layers(self, upper: np.ndarray, lower: np.ndarray, opened: float) -> np.ndarray:
-        """The part of the picture in which the two maps differ."""
+        """Draw the part of the picture in which the two maps differ."""
         down, up = self._lips.under_upper(upper), self._lips.over_lower(lower)
         skin = resample(self._picture, np.where((down < up)[..., None], upper, lower)).astype(np.float32)
         share = smooth(np.minimum(down, up) / (SOFT * self._cm)) * min(opened / (2 * OPENS), 1.0)
@@ -88,9 +93,9 @@ class Mouth:
         return np.round(skin + share[..., None] * (inside - skin)).astype(np.uint8)
 
     def _zone(self, bend: Bend, corners: np.ndarray) -> np.ndarray:
-        """(height, width) 0..1 of a bend's grid: where the layer above the lips has a field of its own.
+        """(height, width) 0..1 on the bend's grid: where the layer above the lips uses its own field.
 
-        Beside the mouth both layers have the same field, so the picture is whole there.
+        Beside the mouth both layers use the same field, so the picture is not split there.
         """
         frame, nodes = Frame(corners), np.stack(np.meshgrid(*bend.grid.axes), -1)
         rise = -frame.below(nodes) / self._cm

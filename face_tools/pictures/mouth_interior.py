@@ -1,4 +1,4 @@
-"""What an open mouth shows: the portrait's own teeth where they are visible, else a dark throat."""
+"""Draws the inside of an open mouth: the portrait's own teeth if they are visible, otherwise a dark throat."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Interior:
         self._picture, self._landmarks, self._lips, self._cm = picture, landmarks, lips, cm
 
     def painted(self, down: np.ndarray, up: np.ndarray) -> np.ndarray:
-        """(h, w, 3) float32: a throat in the colour of the lips, its rim shaded, and a dim tongue."""
+        """(h, w, 3) float32: a throat in the colour of the lips with a shaded rim, and a dim tongue."""
         lips = np.median(resample(self._picture, self._landmarks[LIPS][None])[0], 0)
         tongue = TONGUES * smooth((down / np.maximum(down + up, 1e-3) - 0.45) / 0.5)[..., None]
         lit = SHADE + (1 - SHADE) * smooth(np.minimum(down, 1.5 * up) / (SHADE_DEPTH * self._cm))
@@ -45,9 +45,10 @@ class Interior:
     def own(
         self, dark: np.ndarray, down: np.ndarray, up: np.ndarray, across: tuple[np.ndarray, np.ndarray]
     ) -> np.ndarray:
-        """(h, w, 3) float32: the portrait's own teeth over the `dark`, parted where the mouth opens too wide.
+        """(h, w, 3) float32: the portrait's own teeth over `dark`, split into
+        upper and lower teeth if the mouth opens too wide.
 
-        across: (h, w) pixels along the mouth, as the layer above the lips and the one below them have it.
+        across: (h, w) pixels along the mouth, in the layer above the lips and in the one below.
         """
         height = np.maximum(down + up, 1e-3)
         ratio = down / height
@@ -63,7 +64,9 @@ class Interior:
         return dark + shown[..., None] * (teeth - dark)
 
     def _split(self) -> float:
-        """Share of the opening at which upper and lower teeth part: a dark row, else its end."""
+        """Fraction of the opening at which upper and lower teeth part: a dark row if there is one,
+        otherwise the end of the opening.
+        """
         upper, lower = (self._landmarks[list(lip)][MIDDLE] for lip in (INNER_UPPER, INNER_LOWER))
         rows = upper + SPLITS[:, None, None] * (lower - upper)
         bright = (resample(self._picture, rows).astype(np.float32) @ LUMA).mean(1)

@@ -1,4 +1,4 @@
-"""Put a cropped and changed portrait back into the frame it came from."""
+"""Pastes a cropped and changed portrait back into its frame."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import numpy as np
 from ..opencv import cv2
 from .crop import Window
 
-MOMENTS = 96  # pixels a side, about, that mean and spread of a colour are read from
-BAND = 32  # rows that are blended at a time: they stay in the processor's cache
+MOMENTS = 96  # approximate pixels per side from which mean and standard deviation of a colour are computed
+BAND = 32  # rows that are blended at a time, so that they stay in the processor's cache
 
 
 def feathered_square(window: Window, feather: float) -> np.ndarray:
     """(height, width) float32 mask of a window: 1 inside, 0 at the square's border.
 
-    feather: width of the smooth edge as a share of the square's side
+    feather: width of the smooth edge, as a fraction of the square's side
     """
     rows, columns = (_ramp(place, feather) for place in window.places)
     return np.minimum.outer(rows, columns).astype(np.float32)
@@ -26,9 +26,9 @@ def _ramp(place: np.ndarray, feather: float) -> np.ndarray:
 
 
 def window_mask(window: Window, feather: float, mask: np.ndarray | None) -> np.ndarray:
-    """(height, width) float32 weight of the pasted picture: the feathered square.
+    """(height, width) float32 weight of the pasted picture: the feathered square, multiplied by the mask.
 
-    mask: (h, w) 0..1 drawn over the crop, which is multiplied in
+    mask: (h, w) 0..1 drawn over the crop; None = 1 everywhere
     """
     square = feathered_square(window, feather)
     return square if mask is None else square * np.clip(window.shrink(mask), 0, 1)
@@ -40,8 +40,8 @@ def paste_back(
     """Blend the (size, size, 3) crop `picture` into its window of a frame, (h, w, 3) float32 0..1, in place.
 
     weight: (h, w); where it is 0 the window stays bit-identical
-    match:  0..1, how far mean and spread of each colour of the picture are pulled towards the window's
-    Raises TrackError where the picture's size is not the crop's.
+    match:  0..1, how far mean and standard deviation of each colour are shifted towards the window's
+    Raises TrackError if the picture's size is not the crop's.
     """
     pasted = crop.restore(picture)
     gain, offset = _match(pasted, window, weight, match) if match else (None, None)
@@ -57,7 +57,7 @@ def _blend(
     gain: np.ndarray | None,
     offset: np.ndarray | None,
 ) -> None:
-    """Put rows of a picture into those of the window, in place; what is in `pasted` is lost."""
+    """Blend rows of a picture into rows of the window, in place. `pasted` is overwritten."""
     if gain is not None:
         pasted *= gain
         pasted += offset
@@ -70,9 +70,10 @@ def _blend(
 def _match(
     picture: np.ndarray, target: np.ndarray, weight: np.ndarray, match: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gain and offset (width, 3), equal in every pixel, that pull `picture` to the colours of `target`.
+    """Gain and offset (width, 3), equal in every pixel, that shift the
+    colours of `picture` towards those of `target`.
 
-    They act on the weighted mean and standard deviation of each colour.
+    They match the weighted mean and standard deviation of each colour.
     """
     sample = slice(None, None, max(1, len(weight) // MOMENTS))
     share = weight[sample, sample, None]

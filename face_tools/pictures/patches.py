@@ -1,4 +1,6 @@
-"""The pictures that the published drive encoders look at: both eyes with their brows, the mouth, and the PD-FGC face crop."""
+"""The pictures for the official drive encoders: both eyes with
+their brows, the mouth, and the PD-FGC face crop.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from ..track import FaceTrack
 from ..track_errors import FrameSizeError, NoFaceError
 from ..trackers.schemes import Scheme, scheme_of
 
-# Places of Scheme.parts as fractions of the picture, and of Scheme.motion as fractions of the 224 crop (published constants).
+# Positions of Scheme.parts as fractions of the picture, and of Scheme.motion as
+# fractions of the 224 px crop (official constants).
 PARTS_TEMPLATE = np.array([
     (0.50951539, 0.40128625), (0.29259476, 0.40203411), (0.72196212, 0.40857479),
     (0.63420714, 0.71678643), (0.38437035, 0.71723224),
@@ -22,15 +25,17 @@ MOTION_TEMPLATE = np.array(
     [(0.3843, 0.27), (0.62, 0.2668), (0.503, 0.4185), (0.406, 0.5273), (0.5977, 0.525)]
 )
 PATCH, WINDOW, BLUR = 224, 256, (5, 5)
-TAPS = 4  # pixels beside a point that bicubic interpolation may read, and one for rounding
-SMALLEST = 1.0  # pixels that a face spans at least
-MARGIN = 1.2  # side of a patch over the longer side of its landmarks
+TAPS = 4  # pixels beside a point that bicubic interpolation reads, plus one for rounding
+SMALLEST = 1.0  # smallest extent of a face, pixels
+MARGIN = 1.2  # side of a patch divided by the longer side of its landmarks
 REGIONS = ("left_eye", "right_eye", "mouth")  # official order
 MOTION_CROP = "motion_crop"
 
 
 def face_matrix(landmarks: np.ndarray, scheme: Scheme, size: tuple[int, int]) -> np.ndarray:
-    """(2, 3) similarity that brings a face of (P, 2+) landmarks upright to its place in a (width, height) picture."""
+    """(2, 3) similarity that moves a face with (P, 2+) landmarks upright
+    to its position in a (width, height) picture.
+    """
     return similarity_matrix(landmarks[list(scheme.parts), :2], PARTS_TEMPLATE * size)
 
 
@@ -41,7 +46,8 @@ def motion_matrix(landmarks: np.ndarray, scheme: Scheme) -> np.ndarray:
 
 @dataclass(frozen=True)
 class PatchPlan:
-    """Where the patches of a clip lie: a frame's warps to the upright face and to the PD-FGC crop, a region's one fixed window.
+    """The warps for the patches of a clip: per frame to the upright face and to
+    the PD-FGC crop; per region one fixed window.
 
     frame:   (width, height) of the frames
     face:    (F, 2, 3) frame -> upright face
@@ -55,7 +61,7 @@ class PatchPlan:
     windows: dict[str, np.ndarray]
 
     def check(self, frame: np.ndarray) -> None:
-        """Raise TrackError unless the (H, W, C) picture has the size that was tracked."""
+        """Raise TrackError unless the (H, W, C) picture has the size of the tracked frames."""
         height, width = frame.shape[:2]
         if (width, height) != self.frame:
             raise FrameSizeError(
@@ -65,17 +71,19 @@ class PatchPlan:
             )
 
     def part(self, k: int) -> tuple[slice, slice]:
-        """Rows and columns of frame k that its pictures see: a small part of a large frame."""
+        """Row and column slices of the part of frame k that its pictures need: a small part of a large frame."""
         (left, top), (right, bottom) = self._parts[k].tolist()
         return slice(top, bottom), slice(left, right)
 
     def cut(self, frame: np.ndarray, k: int) -> dict[str, np.ndarray]:
-        """The pictures of frame k, (H, W, 3) uint8: left_eye, right_eye, mouth and motion_crop, each (224, 224, 3) uint8."""
+        """Crop frame k, (H, W, 3) uint8, to left_eye, right_eye,
+        mouth and motion_crop, each (224, 224, 3) uint8.
+        """
         self.check(frame)
         return self.cut_part(frame[self.part(k)], k)
 
     def cut_part(self, part: np.ndarray, k: int) -> dict[str, np.ndarray]:
-        """The same from the frame's `part` alone."""
+        """As `cut`, from the frame's `part` alone."""
         return {
             name: (_motion_crop if name == MOTION_CROP else _patch)(part, warp[k])
             for name, warp in self._warps.items()
@@ -83,15 +91,21 @@ class PatchPlan:
 
     @cached_property
     def _from_frame(self) -> dict[str, np.ndarray]:
-        """Picture -> (F, 2, 3) frame -> window of a region, or crop. The official code draws the upright face in between."""
+        """Name -> (F, 2, 3) warps from the frame to a region's window, or to the crop.
+
+        The official code draws the upright face in between.
+        """
         return {name: _composed(window, self.face) for name, window in self.windows.items()} | {
             MOTION_CROP: self.motion
         }
 
     @cached_property
     def _parts(self) -> np.ndarray:
-        """(F, 2, 2) the first (x, y) that the pictures of a frame see, with what interpolation takes beside it, and the one past the last;
-        at least a pixel of the frame, whose border then stands for all that lies outside."""
+        """(F, 2, 2): first (x, y) that the pictures of a frame need, including pixels
+        read by interpolation, and one past the last.
+
+        At least one pixel of the frame; its border is replicated for everything outside.
+        """
         seen = [
             _backward(warp, PATCH if name == MOTION_CROP else WINDOW)
             for name, warp in self._from_frame.items()
@@ -103,7 +117,7 @@ class PatchPlan:
 
     @cached_property
     def _warps(self) -> dict[str, np.ndarray]:
-        """Picture -> (F, 2, 3) as from the frame, from its part."""
+        """Name -> (F, 2, 3) warps as in `_from_frame`, but from the frame's part."""
         start = np.concatenate(
             [np.broadcast_to(np.eye(2), (len(self.face), 2, 2)), self._parts[:, 0, :, None]], -1
         )
@@ -111,23 +125,26 @@ class PatchPlan:
 
 
 def _patch(part: np.ndarray, warp: np.ndarray) -> np.ndarray:
-    """(224, 224, 3) of a region."""
+    """Warp and blur one region to (224, 224, 3)."""
     window = cv2.warpAffine(part, warp, (WINDOW, WINDOW), borderMode=cv2.BORDER_REPLICATE)
     return cv2.resize(cv2.GaussianBlur(window, BLUR, 0), (PATCH, PATCH), interpolation=cv2.INTER_CUBIC)
 
 
 def _motion_crop(part: np.ndarray, warp: np.ndarray) -> np.ndarray:
-    """(224, 224, 3) of the face."""
+    """Warp the face to (224, 224, 3)."""
     return cv2.warpAffine(part, warp, (PATCH, PATCH), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
 def plan_patches(track: FaceTrack) -> PatchPlan:
-    """The patches of a track. A window is the square round the region's landmarks over all frames, 1.2 times as wide.
+    """Plan the patches of a track.
+
+    A window is the square around the region's landmarks over all frames, enlarged by 1.2.
 
     Raises TrackError for a track without landmarks, or with a face of no size.
     """
     scheme = scheme_of(track.scheme)
-    # Official code stretches the template with the frame; a square keeps the face's shape, and equals it for a square frame.
+    # The official code stretches the template with the frame. A square keeps the face's aspect ratio, and is
+    # the same for a square frame.
     side = min(track.size)
     spans = np.ptp(track.landmarks[..., :2], axis=1).min(1)
     if spans.min(initial=np.inf) < SMALLEST:
@@ -143,7 +160,7 @@ def plan_patches(track: FaceTrack) -> PatchPlan:
 
 
 def _window(points: np.ndarray) -> np.ndarray:
-    """(2, 3) from the upright face to the 256 px window round (F, N, 2) points."""
+    """(2, 3) warp from the upright face to the 256 px window around (F, N, 2) points."""
     low, high = points.min((0, 1)), points.max((0, 1))
     scale = WINDOW / (MARGIN * (high - low).max())
     shift = WINDOW / 2 - scale * (low + high) / 2
@@ -151,12 +168,12 @@ def _window(points: np.ndarray) -> np.ndarray:
 
 
 def _composed(after: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """One (..., 2, 3) warp for two."""
+    """Compose two (..., 2, 3) warps into one."""
     linear = after[..., :2]
     return np.concatenate([linear @ before[..., :2], linear @ before[..., 2:] + after[..., 2:]], -1)
 
 
 def _backward(warps: np.ndarray, side: int) -> np.ndarray:
-    """(F, 4, 2) places of the corners of a square picture before the (F, 2, 3) warps that draw it."""
+    """(F, 4, 2) source positions of the corners of a square picture drawn by the (F, 2, 3) warps."""
     corners = np.array([(0, 0), (side, 0), (0, side), (side, side)], np.float64)
     return (corners - warps[:, None, :, 2]) @ np.linalg.inv(warps[..., :2]).swapaxes(1, 2)

@@ -1,4 +1,4 @@
-"""Pictures of a track: landmarks, box and head axes over the frames, and its numbers over time."""
+"""Draws a track: landmarks, box and head axes over the frames, and its numbers over time."""
 
 from __future__ import annotations
 
@@ -32,13 +32,15 @@ DETECTED = (
     20,
     200,
     170,
-)  # RGB, of a detected frame; others (repeated, interpolated) are drawn in NOT_DETECTED, in both pictures
+)  # RGB of a detected frame; others (repeated, interpolated) are drawn in NOT_DETECTED, in both pictures
 AXES = ((230, 60, 60), (60, 190, 60), (70, 110, 250))  # x to the right, y up, z out of the face
-LIVELIEST = 6  # curves drawn where nobody chose
+LIVELIEST = 6  # number of curves drawn if none are chosen
 
 
 def draw_overlay(frame: np.ndarray, track: FaceTrack, k: int) -> np.ndarray:
-    """Row k of the track over its frame (H, W, 3) uint8 RGB, in a new picture: outlines, points, box, head axes, frame number."""
+    """Draw frame k of the track over its picture (H, W, 3) uint8 RGB, in a copy:
+    outlines, points, box, head axes, frame number.
+    """
     picture = np.ascontiguousarray(frame).copy()
     height, width = picture.shape[:2]
     scale = np.array([width, height]) / track.size
@@ -53,7 +55,8 @@ def draw_overlay(frame: np.ndarray, track: FaceTrack, k: int) -> np.ndarray:
     cv2.rectangle(picture, fixed(low)[0], fixed(high)[0], colour, thin, cv2.LINE_AA, BITS)
     middle = (low + high) / 2
     ends = rotation_matrix(track.rotation[k])[:2].T * (1, -1) * 0.6 * max(high - low)
-    order = np.argsort(rotation_matrix(track.rotation[k])[2])  # the axis that points away is drawn first
+    # Draw the axis that points away from the viewer first.
+    order = np.argsort(rotation_matrix(track.rotation[k])[2])
     for axis in order:
         tip = middle + ends[axis]
         cv2.line(picture, fixed(middle)[0], fixed(tip)[0], AXES[axis], 2 * thin, cv2.LINE_AA, BITS)
@@ -69,10 +72,12 @@ def draw_overlay(frame: np.ndarray, track: FaceTrack, k: int) -> np.ndarray:
 def draw_plot(
     track: FaceTrack, names: tuple[str, ...] = (), size: tuple[int, int] = (1024, 512)
 ) -> np.ndarray:
-    """Chosen coefficients (0..1) and head angles (degrees) over the frames, (height, width, 3) uint8 RGB.
+    """Plot coefficients (0..1) and head angles (degrees) over the frames, (height, width, 3) uint8 RGB.
 
-    names: coefficients and angles; none means the liveliest coefficients and all angles
-    Orange bands stand where the face was not measured. Raises TrackError for coefficients that the track does not have.
+    names: coefficients and angles; empty = the most variable coefficients and all angles
+
+    Orange bands mark frames without a detected face. Raises TrackError
+    for coefficients that the track does not have.
     """
     width, height = size
     names = names or lively(track) + ANGLES
@@ -103,7 +108,7 @@ def draw_plot(
 
 
 def draw_sheet(overlays: list[np.ndarray], plot: np.ndarray) -> np.ndarray:
-    """A few frames side by side over the plot, as wide as the plot: (H, W, 3) uint8 RGB."""
+    """Place a few frames side by side above the plot, at the plot's width: (H, W, 3) uint8 RGB."""
     width = plot.shape[1] // len(overlays)
     tops = []
     for picture in overlays:
@@ -121,7 +126,9 @@ def draw_sheet(overlays: list[np.ndarray], plot: np.ndarray) -> np.ndarray:
 
 
 def lively(track: FaceTrack) -> tuple[str, ...]:
-    """The coefficients that change most over the track, or that are largest where it has one row; none where it has none."""
+    """The coefficients that vary most over the track, or the largest ones
+    of a single frame; empty if the track has none.
+    """
     if track.coefficients is None:
         return ()
     amount = np.ptp(track.coefficients, axis=0) if len(track) > 1 else track.coefficients[0]

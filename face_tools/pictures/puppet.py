@@ -1,4 +1,4 @@
-"""A portrait that can be moved: its landmarks in three dimensions, and the picture bent after them."""
+"""A portrait that can be moved: its 3D landmarks, and the picture warped to follow them."""
 
 from __future__ import annotations
 
@@ -18,28 +18,31 @@ from .warp import Bend, Grid, Kernel, Lattice, in_order, resample
 
 SCHEME = "mediapipe478"
 EYES = (33, 263)  # outer corners
-EYES_CM = 8.89  # between them in the head template
-# A face: pixels between its eyes at least, distance of landmarks from the middle at most, in picture sides.
+EYES_CM = 8.89  # distance between them in the head template
+# Limits of a face: smallest distance of its eyes, pixels; largest
+# distance of landmarks from the centre, picture sides.
 SMALLEST, REACH = 2.0, 2.0
-FLIP = np.array([1.0, -1.0, -1.0])  # pixels, y down, z away <-> camera, y up, z to the viewer
-SKIN = 468  # landmarks before the irises
+FLIP = np.array([1.0, -1.0, -1.0])  # between pixels (y down, z away) and camera (y up, z towards the viewer)
+SKIN = 468  # number of landmarks before the irises
 LIPS = (*OUTER_UPPER, *OUTER_LOWER, *INNER_UPPER, *INNER_LOWER)
 EYELIDS = tuple(point for lids in LIDS.values() for lid in lids for point in lid)
 BOTH_BROWS = (*BROWS["Right"], *BROWS["Left"])
-BROW_APART = 2.0  # centimetres round a brow without other points: drawn brows lie elsewhere on the forehead
+# Minimum distance, centimetres, of other points from a brow: drawn brows are elsewhere on the forehead.
+BROW_APART = 2.0
 NOSE = (1, 2, 4, 5, 6, 98, 129, 168, 195, 197, 327, 358)
 IRIS_HOLDS = (0, 1, 3)  # centre and sides; lids hide top and bottom
 IRISES = [point for iris in IRIS.values() for point in iris]
-MIDDLE_OF_LID, HALF_CLOSED = slice(3, 6), 0.5  # points of a lid; share of the eye's opening
+MIDDLE_OF_LID, HALF_CLOSED = slice(3, 6), 0.5  # middle points of a lid; fraction of the eye's opening
 
 
 @dataclass(frozen=True)
 class Hold:
-    """How landmarks hold the picture; lengths in centimetres.
+    """How landmarks constrain the warp; lengths in centimetres.
 
-    points:    landmarks that always do; others join them that lie `apart` from all
-    scales:    standard deviations of the Gaussians of which a displacement consists, with their shares
-    nodes:     nodes along the longer side of a window that reaches `beyond` the face and fades over `fade`
+    points:    landmarks that always constrain it; others are added that are at least `apart` from all of them
+    scales:    standard deviations of the Gaussians of a displacement field; shares: their weights
+    nodes:     grid nodes along the longer side of a window that extends `beyond` the face and fades over
+      `fade`
     order:     see `in_order`
     """
 
@@ -53,7 +56,7 @@ class Hold:
     order: float
 
 
-# Down to the size of an iris.
+# Resolves details down to the size of an iris.
 EXPRESSION = Hold(
     points=(*LIPS, *EYELIDS, *BOTH_BROWS, *NOSE),
     apart=0.9,
@@ -74,22 +77,25 @@ TURN = Hold(
     fade=4.0,
     order=0.12,
 )
-EXPRESSION_SLACK, TURN_SLACK, OVAL_SLACK = 0.004, 0.02, 0.12  # how loosely landmarks hold the picture
-# Hair: arches round the oval above HAIR_FROM cm: factor of the oval, depth in cm, share of own depth, slack.
+# Tolerance with which landmarks constrain the warp.
+EXPRESSION_SLACK, TURN_SLACK, OVAL_SLACK = 0.004, 0.02, 0.12
+# Hair: arches around the oval above HAIR_FROM cm: factor of the
+# oval, depth in cm, weight of the own depth, slack.
 HAIR_FROM, HAIR = -3.0, ((1.35, -4.0, 0.65, 0.15), (1.75, -3.0, 0.35, 0.5))
-# How far a face goes that smiles or opens its mouth already: a coefficient, centimetres between the lips.
-# LEAST of a coefficient is always left.
+# Limits for a face that already smiles or opens its mouth: a coefficient; centimetres between the lips. At
+# least LEAST of a coefficient can always be added.
 MOST_SMILE, WIDEST, LEAST = 1.15, 3.4, 0.25
-# Centimetres by which the corners of a mouth lie behind its middle at rest, and which a full smile adds.
+# Centimetres by which the corners of a mouth lie behind its middle
+# at rest, and the amount that a full smile adds.
 CORNERS_REST, CORNERS_SMILE = 1.2, 0.7
 JAW, *SMILES = (ARKIT_51.index(name) for name in ("jawOpen", "mouthSmileLeft", "mouthSmileRight"))
 
 
 class Puppet:
-    """One portrait, (H, W, 3) uint8, that can be moved by its landmarks.
+    """A portrait, (H, W, 3) uint8, that can be moved by its landmarks.
 
-    track: its own, of which the first frame is used. Raises TrackError for landmarks of another scheme, or
-    that lie far outside the picture.
+    track: track of the portrait; its first frame is used. Raises TrackError for landmarks of another scheme,
+    or far outside the picture.
     """
 
     def __init__(self, picture: np.ndarray, track: FaceTrack):
@@ -100,7 +106,7 @@ class Puppet:
         self.picture, self.landmarks = picture, track.landmarks[0].astype(np.float64)
         self._size = picture.shape[1], picture.shape[0]
         self._require_face()
-        self.pose = track.rotation[0].astype(np.float64)  # from a straight look
+        self.pose = track.rotation[0].astype(np.float64)  # relative to a straight look
         self.rotation = track.own_rotation[0].astype(np.float64)
         self._centre = self.landmarks.mean(0)
         upright = (self.landmarks - self._centre) * FLIP @ rotation_matrix(self.rotation)
@@ -124,7 +130,7 @@ class Puppet:
         return self._seen(self._expressed(change), turn).astype(np.float32)
 
     def draw(self, change: np.ndarray, turn: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8: the portrait moved as in `moved`; the same pixels where nothing is to move."""
+        """(H, W, 3) uint8: the portrait moved as in `moved`; identical pixels where nothing moves."""
         maps = self.maps(change, turn)
         if len(maps) == 1:
             return resample(self.picture, maps[0])
@@ -132,9 +138,9 @@ class Puppet:
         return self._mouth.draw(upper, lower, self._opened(change))
 
     def maps(self, change: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, ...]:
-        """(H, W, 2) places in the portrait that the pixels of `draw` come from.
+        """Maps (H, W, 2): place in the portrait for each pixel of `draw`.
 
-        One map, or two where the lips part: of the picture above the lips and of the picture below them.
+        One map, or two if the lips part: for the picture above the lips and for the picture below them.
         """
         lattice = Lattice(self._size)
         layers = (lattice.places(),)
@@ -145,7 +151,7 @@ class Puppet:
         return tuple(lattice.pixels(layer) for layer in layers)
 
     def _expressed(self, change: np.ndarray) -> np.ndarray:
-        """(478, 3) upright centimetres after a change of (51,) coefficients, as far as this face can go."""
+        """(478, 3) upright centimetres after a change of (51,) coefficients, within the limits of this face."""
         change = np.array(change, np.float64)
         back = self._upright[[13, 14], 2].mean() - self._upright[list(CORNERS.values()), 2].mean()
         smile = max((back - CORNERS_REST) / CORNERS_SMILE, 0)
@@ -159,11 +165,11 @@ class Puppet:
         return self._mouth.opening(self._seen(self._expressed(change), np.zeros(3))) - self._mouth.gap
 
     def _seen(self, points: np.ndarray, turn: np.ndarray) -> np.ndarray:
-        """(P, 3) pixels of (P, 3) upright centimetres, the head turned further by (3,) radians."""
+        """Project (P, 3) upright centimetres to (P, 3) pixels, with the head turned further by (3,) radians."""
         return points @ rotation_matrix(self.rotation + turn).T * self._cm * FLIP + self._centre
 
     def _bend(self, hold: Hold, points: np.ndarray) -> Bend:
-        """Displacement fields on a window of the picture round (N, 2) pixels."""
+        """Displacement fields on a window of the picture around (N, 2) pixels."""
         beyond, last = hold.beyond * self._cm, np.array(self._size) - 1.0
         low, high = np.clip(points.min(0) - beyond, 0, last), np.clip(points.max(0) + beyond, 0, last)
         grid = Grid.over(low, high, hold.nodes)
@@ -171,16 +177,14 @@ class Puppet:
         return Bend(grid, kernel, grid.walls(self._size, hold.fade * self._cm))
 
     def _turned(self, places: np.ndarray, change: np.ndarray, turn: np.ndarray) -> np.ndarray:
-        """Places carried from the turned head to the portrait's own pose."""
+        """Map places from the turned head to the portrait's own pose."""
         used = self._used[TURN]
         points = self._expressed(change)[used]
         before, after = self._seen(points, np.zeros(3)), self._seen(points, turn)
         slack = np.where(np.isin(used, OVAL), OVAL_SLACK, TURN_SLACK)
         arches = [(before[:, :2], after[:, :2], slack), *(self._hair(turn, *arch) for arch in HAIR)]
         goals, starts, slack = (np.concatenate(column) for column in zip(*arches))
-        hidden = np.full(
-            len(goals), np.inf
-        )  # hair gives way to the face, and the back of the face to its front
+        hidden = np.full(len(goals), np.inf)  # hair yields to the face, and the back of the face to its front
         hidden[: len(used)] = (before + after)[:, 2]
         keep = in_order(goals, starts, hidden, TURN.order)
         return self._bend(TURN, self.landmarks[:, :2]).carry(places, starts[keep], goals[keep], slack[keep])
@@ -190,7 +194,7 @@ class Puppet:
     ) -> tuple[np.ndarray, ...]:
         """An arch of (N, 2) pixels before and after a turn, and its (N,) slack.
 
-        Hair is round: its outline leans with the head and shifts as a whole, but does not become narrower.
+        Hair is round: its outline tilts with the head and shifts as a whole, but does not become narrower.
         """
         oval = [point for point in OVAL if self._upright[point, 1] > HAIR_FROM]
         middle = self.landmarks[list(OVAL), :2].mean(0)
@@ -203,7 +207,7 @@ class Puppet:
         return before, leaning + depths[:, None] * shift, np.full(len(oval), slack)
 
     def _expressing(self, places: np.ndarray, change: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Places carried from the moved face to the portrait: one array, or two where the lips part."""
+        """Map places from the moved face to the portrait: one array, or two if the lips part."""
         points, goals = self._seen(self._expressed(change), np.zeros(3))[:, :2], self.landmarks[:, :2]
         used = np.concatenate([self._used[EXPRESSION], *self._irises(points)])
         hidden = np.isin(used, IRISES).astype(float)  # by the lids
@@ -217,7 +221,9 @@ class Puppet:
         return (bend.carry(places, points[used], goals[used], slack),)
 
     def _irises(self, points: np.ndarray) -> list[list[int]]:
-        """Landmarks of irises that hold the picture: no lid of (478, 2) moved landmarks closes over them."""
+        """Landmarks of irises that constrain the warp: those that
+        no lid of the (478, 2) moved landmarks covers.
+        """
         return [
             [IRIS[side][k] for k in IRIS_HOLDS]
             for side, lids in LIDS.items()
@@ -226,7 +232,7 @@ class Puppet:
 
     @cached_property
     def _used(self) -> dict[Hold, np.ndarray]:
-        """(M,) landmarks of each way to hold the picture."""
+        """(M,) landmarks used by each Hold."""
         return {hold: _spread(self._upright[:SKIN], hold) for hold in (EXPRESSION, TURN)}
 
 
@@ -237,7 +243,9 @@ def _opening(points: np.ndarray, lids: tuple[tuple[int, ...], tuple[int, ...]]) 
 
 
 def _spread(points: np.ndarray, hold: Hold) -> np.ndarray:
-    """(M,) indices: the points that always hold, and as many others as lie apart from all that are taken."""
+    """(M,) indices: the points that always constrain, and others
+    at the distance `apart` from all selected ones.
+    """
     taken = sorted(set(hold.points))
     clear = np.where(np.isin(taken, BOTH_BROWS), hold.apart / BROW_APART, 1.0)
     nearest = (np.linalg.norm(points[:, None] - points[taken], axis=-1) * clear).min(1)

@@ -25,30 +25,31 @@ def sampled_across(source: int, target: int, step: float, start: float) -> np.nd
 
 
 def sampled(picture: np.ndarray, places: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(height, width, ...) for a (width, height) size: pixels read at `places` (2, 3), bicubic.
+    """Sample a picture with a (2, 3) map `places`, bicubic -> (height, width, ...); size: (width, height).
 
-    places: from the result to the picture, because an inverse of OpenCV's own would round them differently
+    places maps from the result to the picture, because OpenCV's own inverse would be rounded differently.
     """
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(picture, places, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _sampled(places: np.ndarray, source: int, size: tuple[int, int]) -> np.ndarray:
-    """Samples of single lit pixels; OpenCV rounds places differently along the two axes."""
+    """Sampling matrix, read from unit impulses. OpenCV rounds positions differently along the two axes."""
     return sampled(np.eye(source, dtype=np.float32), places, size)
 
 
 def least_squares(matrix: np.ndarray) -> Banded:
-    """(N, M) inverse of an (M, N) magnification: exact on its results, the best fit on anything else."""
+    """(N, M) inverse of an (M, N) magnification: exact on its results, the best fit for other inputs."""
     columns = matrix.astype(np.float64)
     return Banded(np.linalg.solve(columns.T @ columns, columns.T).astype(np.float32))
 
 
 class Banded:
-    """An (M, N) float32 matrix, small far from its diagonal: blocks of rows with the columns that each needs.
+    """An (M, N) float32 matrix with small values far from its diagonal, stored as
+    blocks of rows with the columns that each needs.
 
-    The inverse of an interpolation falls off by a factor of about four per pixel; what is below the
-    resolution of float32 is left out.
+    The inverse of an interpolation decays by a factor of about four per pixel.
+    Values below the resolution of float32 are omitted.
     """
 
     def __init__(self, matrix: np.ndarray):
@@ -63,7 +64,7 @@ class Banded:
             self.blocks.append((rows, columns, np.ascontiguousarray(block[:, columns])))
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """(M, W, C) float32 of an (N, W, C) picture."""
+        """Multiply the matrix by an (N, W, C) picture -> (M, W, C) float32."""
         result = np.empty((self.rows, *picture.shape[1:]), np.float32)
         for rows, columns, block in self.blocks:
             seen = picture[columns].reshape(block.shape[1], -1)
@@ -72,5 +73,5 @@ class Banded:
 
 
 def along_both(rows: Banded, columns: Banded, picture: np.ndarray) -> np.ndarray:
-    """The picture with `rows` applied along its height and `columns` along its width."""
+    """Apply `rows` along the height of a picture and `columns` along its width."""
     return cv2.transpose(columns(cv2.transpose(rows(picture))))

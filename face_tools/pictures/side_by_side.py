@@ -1,4 +1,4 @@
-"""Pictures of several sources in one frame, equally high, each with its label."""
+"""Joins pictures of several sources side by side at equal height, each with its label."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from ...errors import EmptyClipError, SizeError
 from ..opencv import cv2
 from .chart import text
 
-EVEN = 2  # pixels: encoders halve the colours
-LABEL_FROM = 256  # pixels of height for which the thinnest letters are made
+EVEN = 2  # pixels: encoders halve the chroma
+LABEL_FROM = 256  # height in pixels at which letters have a line width of one pixel
 WHITE = (255, 255, 255)
-WIDEST = 16384  # pixels of one picture in the frame: encoders take no more
+WIDEST = 16384  # largest width of one picture, pixels: encoders support no more
 
 
 def even(length: float) -> int:
-    """The nearest even number of pixels, at least 2."""
+    """Return the nearest even number of pixels, at least 2."""
     return max(EVEN, int(round(length / EVEN)) * EVEN)
 
 
 def side_by_side(pictures: Sequence[np.ndarray], height: int, labels: Sequence[str] = ()) -> np.ndarray:
-    """(height, W, 3) uint8 of (h, w, 3) uint8 pictures from left to right; each keeps its shape.
+    """Join (h, w, 3) uint8 pictures from left to right ->
+    (height, W, 3) uint8, W even; aspect ratios are kept.
 
-    height: even. W is even too.
-    labels: one per picture, ASCII, written into its lower left corner; none are written where it is empty
+    height: even number of pixels
+    labels: one per picture, ASCII, written into its lower left corner; empty = no labels
     Raises SizeError for a picture that would be wider than WIDEST.
     """
     panels = [_fitted(picture, height) for picture in pictures]
@@ -36,7 +37,10 @@ def side_by_side(pictures: Sequence[np.ndarray], height: int, labels: Sequence[s
 
 
 def held(frames: Iterable[np.ndarray], what: str) -> Iterator[np.ndarray]:
-    """The frames, then the last one for ever. Raises EmptyClipError that names `what` where there is none."""
+    """Yield the frames, then repeat the last one forever.
+
+    Raises EmptyClipError that names `what` if there are none.
+    """
     last = None
     for last in frames:
         yield last
@@ -47,7 +51,7 @@ def held(frames: Iterable[np.ndarray], what: str) -> Iterator[np.ndarray]:
 
 
 def _fitted(picture: np.ndarray, height: int) -> np.ndarray:
-    """A copy at this height."""
+    """Return a copy resized to this height."""
     size = even(picture.shape[1] * height / picture.shape[0]), height
     if size[0] > WIDEST:
         shape = f"{picture.shape[1]}x{picture.shape[0]}"

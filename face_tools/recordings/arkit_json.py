@@ -1,4 +1,4 @@
-"""ARKit face recordings as JSON. No standard exists; two plain forms are read."""
+"""Reads ARKit face recordings from JSON. There is no standard; two plain forms are supported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..track_errors import TrackError, TrackFileError
 from .recording import Recording, clipped
 
 SOURCE = "arkit-json"
-SLOWEST = 1.0  # seconds between two samples; no performance is recorded more slowly
+SLOWEST = 1.0  # largest usual distance of two samples, seconds; no performance is recorded more slowly
 FORMS = (
     'expected a list of frames {"time": seconds, "blendShapes": {name: value}, "transform": 16 numbers (optional)} '
     'or {"fps": number, "names": [51 names], "frames": [[51 numbers], ...]}'
@@ -21,10 +21,13 @@ FORMS = (
 
 
 def read_arkit_json(path: str | os.PathLike) -> Recording:
-    """Read a recording. Names in any case, `_L`/`_R` or Left/Right; tongueOut and unknown names are ignored.
+    """Read a recording.
 
-    `transform` is ARKit's 4x4, column by column. Only its rotation is used (x to the viewer's right, y up, z out of the face, as
-    in a track): its place is relative to a room that the picture does not know. Raises TrackError for anything else.
+    Names in any case, with `_L`/`_R` or Left/Right; tongueOut and unknown names are ignored.
+
+    `transform` is ARKit's 4x4 matrix in column-major order. Only its rotation is used (x to the viewer's
+    right, y up, z out of the face, as in a track); its position refers to a room that is unknown here. Raises
+    TrackError for any other file.
     """
     try:
         with open(path, encoding="utf-8-sig") as file:

@@ -1,4 +1,4 @@
-"""Recordings of Epic's Live Link Face app (CSV, ARKit mode), read by column name."""
+"""Reads recordings of Epic's Live Link Face app (CSV, ARKit mode) by column name."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from .recording import Recording, clipped
 SOURCE = "live-link-face"
 TAKE_FPS = 60.0  # the app's default
 TIME, HEAD = "timecode", ("headpitch", "headyaw", "headroll")
-# Which way the app's head angles turn is not documented: taken to be ours until a take with a known motion says otherwise.
+# The sense of the app's head angles is not documented. It is assumed to be ours
+# until a take with a known motion is available.
 HEAD_SIGNS = np.array([1.0, 1.0, 1.0])
 DAY = 86400.0
 MILLISECONDS_FROM = (
-    240  # no take has that many frames per second, so a last field above it counts milliseconds
+    240  # no take has that many frames per second, so a last field above this value counts milliseconds
 )
 
 
 def read_live_link(path: str | os.PathLike, take_fps: float = TAKE_FPS) -> Recording:
-    """Read a take. `take_fps` is the rate that the timecode's frame field counts in.
+    """Read a take. take_fps: frames per second that the timecode's frame field counts.
 
-    Columns may stand in any order and case; unknown ones are ignored, TongueOut is not needed. Rows without values, where the app
-    saw no face, are left out and become gaps. Raises TrackError for another file, missing columns, or a cell without a number.
+    Columns may have any order and case; unknown ones are ignored, TongueOut is optional. Rows without values,
+    where the app found no face, are skipped and become gaps. Raises TrackError for another file, missing
+    columns, or a value that is not a number.
     """
     header, rows = _read_table(path)
     columns = {canonical_name(word) or word.strip().lower(): i for i, word in enumerate(header)}
@@ -46,7 +48,8 @@ def read_live_link(path: str | os.PathLike, take_fps: float = TAKE_FPS) -> Recor
     times, notes = seconds([row[columns[TIME]] for _, row in rows], take_fps)
     coefficients, clip_notes = clipped(_numbers(path, header, rows, wanted))
     rotation, head_notes = _head(path, header, rows, columns)
-    # A take that was cut together may jump back: rows go by their time, and of two at one time the later row stays.
+    # The time of an edited take may jump back: rows are sorted by time,
+    # and of two rows with one time the later is kept.
     order = np.unique(times[::-1], return_index=True)[1]
     order = len(times) - 1 - order
     if len(order) < len(times) or np.any(np.diff(times) < 0):
@@ -115,10 +118,11 @@ def _head(path, header, rows, columns) -> tuple[np.ndarray | None, tuple[str, ..
 
 
 def seconds(timecodes: list[str], take_fps: float) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Timecodes -> (N,) seconds and sentences about what looks wrong.
+    """Convert timecodes to (N,) seconds, and notes on suspicious values.
 
-    Read are `HH:MM:SS:FF.fff` (FF the frame within the second, .fff a fraction of a frame), `HH:MM:SS:mmm`, `HH:MM:SS.fff` and a
-    plain frame number. A jump back by more than half a day is midnight.
+    Supported are `HH:MM:SS:FF.fff` (FF the frame within the second, .fff a fraction
+    of a frame), `HH:MM:SS:mmm`, `HH:MM:SS.fff` and a plain frame number. A jump
+    back by more than half a day counts as midnight.
     """
     if take_fps <= 0:
         raise TrackSettingError(
@@ -147,7 +151,7 @@ def seconds(timecodes: list[str], take_fps: float) -> tuple[np.ndarray, tuple[st
 
 
 def _fields(code: str) -> list[float]:
-    """[frame], [h, m, s] or [h, m, s, frame]; drop-frame semicolons count as colons."""
+    """Parse a timecode to [frame], [h, m, s] or [h, m, s, frame]; drop-frame semicolons count as colons."""
     parts = re.split("[:;]", code.strip())
     try:
         numbers = [float(part) for part in parts]
@@ -164,7 +168,8 @@ def _rate_notes(frames: np.ndarray, whole_seconds: np.ndarray, take_fps: float) 
         return (
             f"The timecode counts up to frame {highest} within a second, more than {take_fps:g} frames per second allow.",
         )
-    # The first and last second may be cut short, so only a take with a full second between them tells its rate.
+    # The first and last second may be incomplete, so only a take
+    # with a full second between them reveals its rate.
     if np.ptp(whole_seconds) >= 2 and highest < take_fps / 2:
         return (
             f"The timecode never counts beyond frame {highest} within a second: the take was probably recorded "

@@ -1,4 +1,4 @@
-"""Expressions to start from, each a track of one frame."""
+"""Preset expressions, each as a track of one frame."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from ..track_errors import ChoiceError
 from .recording import still_track
 
 SOURCE = "preset"
-# ARKit names; a name without a side means both. Values were chosen by the meaning that Apple gives each shape, on a 0..1 scale.
+# ARKit names; a name without a side means both. Values 0..1 were
+# chosen by Apple's descriptions of the shapes.
 PRESETS: dict[str, dict[str, float]] = {
     "neutral": {},
     "smile": {"mouthSmile": 0.7, "cheekSquint": 0.35, "eyeSquint": 0.2, "mouthDimple": 0.15},
@@ -53,7 +54,9 @@ PRESETS: dict[str, dict[str, float]] = {
 
 
 def preset(name: str, strength: float = 1.0, order: CoefficientOrder = ASSUMED_ORDER) -> FaceTrack:
-    """One frame of the expression `name`, its values times `strength`, kept in 0..1. Raises TrackError for another name."""
+    """Return the expression `name` as a track of one frame, its values multiplied by `strength` and
+    clipped to 0..1. Raises TrackError for another name.
+    """
     if name not in PRESETS:
         raise ChoiceError("preset", name, tuple(PRESETS))
     values = np.zeros((1, len(ARKIT_51)), np.float32)

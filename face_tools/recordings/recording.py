@@ -1,4 +1,6 @@
-"""A recorded face performance with times of its own (Live Link Face, ARKit), and how it becomes a track at a fixed rate."""
+"""A recorded face performance with its own sample times (Live Link Face, ARKit), and its conversion to a
+track of fixed frame rate.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +12,26 @@ from ..coefficients import ASSUMED_ORDER, CoefficientOrder, experimental_note
 from ..track import FaceTrack, require_length
 from ..track_errors import TrackSettingError
 
-NO_LANDMARKS = "none"  # landmark scheme of a track that has no picture
+NO_LANDMARKS = "none"  # landmark scheme of a track without a picture
 SIZE = (512, 512)
-# Such a track has no place in a picture either: a head straight ahead whose box is the third of the frame that the official crop
-# rule gives it, at the depth where a head of average width looks that large.
+# Such a track has no position in a picture. It gets a head straight ahead with a box of a third of the frame,
+# as the official crop rule gives, at the depth where a head of average width has that size.
 BOX = (171.0, 171.0, 341.0, 341.0)
 TRANSLATION = (0.0, 0.0, -4.0)
-MAX_GAP = 2.5  # times the usual distance of two samples; a longer one counts as lost and what is between is interpolated
+# Longest gap in multiples of the usual sample distance; frames
+# inside a longer gap are interpolated and not valid.
+MAX_GAP = 2.5
 
 
 @dataclass(frozen=True)
 class Recording:
-    """N samples of a performance.
+    """A performance of N samples.
 
-    source:       name that the track will carry
+    source:       name for the track
     times:        (N,) seconds, increasing
     coefficients: (N, 51) in the order of ARKIT_51, 0..1
     rotation:     (N, 3) radians (pitch, yaw, roll) or None
-    notes:        sentences that a user should see
+    notes:        messages for the user
     """
 
     source: str
@@ -44,10 +48,13 @@ class Recording:
     def to_track(
         self, fps: float, offset: float = 0.0, head: bool = True, order: CoefficientOrder = ASSUMED_ORDER
     ) -> FaceTrack:
-        """Sample the recording at `fps`, linear in time. Frame 0 lies `offset` seconds after the recording's first sample.
+        """Sample the recording at `fps`, linear in time.
 
-        A negative offset holds the first sample until the recording starts. Repeated frames and frames inside a gap are not `valid`.
-        Raises TrackError where the offset lies behind the end, or the track would be longer than any.
+        Frame 0 is `offset` seconds after the first sample.
+
+        With a negative offset the first sample is repeated until the recording starts. Repeated frames and
+        frames inside a gap are not `valid`. head: include the head rotation. Raises TrackError if the offset
+        is beyond the end, or the track would be too long.
         """
         if fps <= 0:
             raise TrackSettingError(f"The frame rate of a track is above 0, got {fps:g}.", "fps", fps)
@@ -71,7 +78,9 @@ class Recording:
 
 
 def still_track(source, fps, coefficients, rotation=None, valid=None, notes=()) -> FaceTrack:
-    """A track of coefficients (F, 51) without a picture: no landmarks, the head where SIZE, BOX and TRANSLATION put it."""
+    """Return a track of coefficients (F, 51) without a picture: no
+    landmarks, head at SIZE, BOX and TRANSLATION.
+    """
     count = len(coefficients)
     return FaceTrack(
         source=source,
@@ -89,12 +98,14 @@ def still_track(source, fps, coefficients, rotation=None, valid=None, notes=()) 
 
 
 def interpolate(times: np.ndarray, own: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(N, C) values at `own` times (N,) -> (T, C) float32 at `times` (T,), linear, held at the ends."""
+    """Interpolate (N, C) values at `own` times (N,) linearly at `times`
+    (T,) -> (T, C) float32; constant beyond the ends.
+    """
     return np.stack([np.interp(times, own, column) for column in values.T], axis=1).astype(np.float32)
 
 
 def measured(times: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(T,) bool: True where `times` lie inside the recording and not in a gap."""
+    """(T,) bool: `times` that are inside the recording and not in a gap."""
     usual = np.median(np.diff(own)) if len(own) > 1 else 0.0
     after = np.searchsorted(own, times - 1e-9).clip(0, len(own) - 1)
     gap = own[after] - own[np.maximum(after - 1, 0)]
@@ -104,7 +115,7 @@ def measured(times: np.ndarray, own: np.ndarray) -> np.ndarray:
 
 
 def clipped(coefficients: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Coefficients brought into 0..1, and the sentence that counts what was outside, if anything was."""
+    """Clip coefficients to 0..1, and return a note that counts the clipped ones; no note if there are none."""
     outside = int(((coefficients < 0) | (coefficients > 1)).sum())
     if not outside:
         return coefficients, ()

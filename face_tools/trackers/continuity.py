@@ -1,4 +1,4 @@
-"""Compares the faces of a frame with those of the frame before: which of them deserve a second look?"""
+"""Compares the faces of a frame with those of the previous frame, to decide which need a second detection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ TILTED = np.radians(60)  # roll in the picture that the tracker saw above which 
 
 @dataclass(frozen=True)
 class Known:
-    """An accepted face of the frame before. Its misfit (cm) depends on the person more than on the answer."""
+    """An accepted face of the previous frame.
+
+    Its misfit (cm) depends more on the person than on the detection.
+    """
 
     box: np.ndarray
     roll: float
@@ -29,22 +32,25 @@ class Known:
 
 
 class Continuity:
-    """The faces that were accepted in the frame before; None before the first frame."""
+    """The accepted faces of the previous frame; None before the first frame."""
 
     def __init__(self, scheme: str):
         self._scheme = scheme
         self._known: list[Known] | None = None
 
     def accept(self, faces: list[Face]) -> None:
-        """Remember the faces of this frame for the next one."""
+        """Store the faces of this frame for the next one."""
         self._known = [Known(face.box, face.roll, face.misfit) for face in faces]
 
     def has_new(self, faces: list[Face]) -> bool:
-        """Is there a face where none was in the frame before? Not in the first frame."""
+        """Whether there is a face where the previous frame had none. False in the first frame."""
         return self._known is not None and any(self._before(face) is None for face in faces)
 
     def doubted(self, faces: list[Face], turn: int) -> list[np.ndarray]:
-        """Boxes of faces that changed as no head does or that vanished, in the picture turned by `turn`."""
+        """Boxes of faces that changed implausibly or that vanished.
+
+        turn: rotation of the tracked picture, quarter turns.
+        """
         boxes = [face.box for face in faces]
         changed = [face.box for face in faces if self._changed(face, turn)]
         return changed + [known.box for known in self._known or () if not meets(known.box, boxes)]
@@ -62,10 +68,10 @@ class Continuity:
 
 
 def meets(box: np.ndarray, others: list[np.ndarray]) -> bool:
-    """Does the box belong to the same face as one of the others?"""
+    """Whether the box belongs to the same face as one of the others."""
     return any(overlap(box, other) > SAME for other in others)
 
 
 def tilted(roll: float) -> bool:
-    """Is a head with this roll (radians) too far from upright for a detector of upright faces?"""
+    """Whether a head with this roll (radians) is too far from upright for a detector of upright faces."""
     return bool(abs(wrapped(roll)) > TILTED)

@@ -1,4 +1,4 @@
-"""What a tracker says of one frame, and the interface that every tracker has."""
+"""The result of a tracker for one frame, and the interface of all trackers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..geometry import rotation_matrix, wrapped
 
 @dataclass(frozen=True)
 class Detection:
-    """One face according to a face detector alone.
+    """One face found by a face detector alone.
 
     box:    (4,) x0 y0 x1 y1, pixels
     roll:   radians, as in `Face.rotation`
-    score:  0..1; for one face it is highest where the face stands upright in the picture
+    score:  0..1; for a given face it is highest if the face is upright in the picture
     """
 
     box: np.ndarray
@@ -27,14 +27,18 @@ class Detection:
     score: float
 
     def turned_back(self, turn: int, size: tuple[int, int]) -> "Detection":
-        """The detection of a picture that was turned by `turn` quarters counter-clockwise, in the picture itself."""
+        """Convert a detection in a picture rotated counter-clockwise by `turn` quarter turns to the
+        unrotated (width, height) picture.
+        """
         corners = turned_back(self.box.reshape(2, 2), turn, size)
         box = np.concatenate([corners.min(0), corners.max(0)])
         return Detection(box, float(wrapped(self.roll - turn * np.pi / 2)), self.score)
 
 
 def turned_back(points: np.ndarray, turn: int, size: tuple[int, int]) -> np.ndarray:
-    """(N, 2) points of a picture turned by `turn` quarters counter-clockwise, in the (width, height) picture itself."""
+    """Convert (N, 2) points of a picture rotated counter-clockwise by `turn` quarter turns to the
+    unrotated (width, height) picture.
+    """
     back = rotation_matrix([0, 0, -turn * np.pi / 2])
     middle = np.array(size) / 2
     return (points - (middle if turn % 2 == 0 else middle[::-1])) @ back[:2, :2] + middle  # y down
@@ -44,12 +48,16 @@ def turned_back(points: np.ndarray, turn: int, size: tuple[int, int]) -> np.ndar
 class Face:
     """One face in one frame.
 
-    landmarks:     (P, D) float32, D = 2 or 3; x right, y down, pixels of the frame; z on the scale of x, smaller is nearer
-    rotation:      (3,) float32 radians (pitch, yaw, roll) as in FaceTrack; None only until the tracker has solved it
-    translation:   (3,) float32 in the whole frame, for `head_pose.focal_length(size)`; None together with `rotation`
-    coefficients:  (51,) float32 in the order of `coefficients.ARKIT_51`, or None where the source gives none
-    score:         0..1 by the detector, None where it was not asked
-    misfit:        centimetres by which the landmarks miss the rigid head of the pose; 0 where the tracker measures the pose itself
+    landmarks:     (P, D) float32, D = 2 or 3; x right, y down, pixels of the frame; z on the scale of x,
+      smaller is nearer
+    rotation:      (3,) float32 radians (pitch, yaw, roll) as in FaceTrack; None only until the tracker has
+      computed it
+    translation:   (3,) float32 in the whole frame, for `head_pose.focal_length(size)`; None together with
+      `rotation`
+    coefficients:  (51,) float32 in the order of `coefficients.ARKIT_51`; None if the source gives none
+    score:         0..1 of the detector, None if the detector was not run
+    misfit:        centimetres between the landmarks and the rigid head at this pose; 0 if the tracker
+      measures the pose itself
     """
 
     landmarks: np.ndarray
@@ -78,17 +86,19 @@ class Face:
 
     @property
     def detection(self) -> Detection:
-        """The posed face as a detector would report it; sure where the detector was not asked."""
+        """The posed face as a detection, with score 1 if the detector was not run."""
         return Detection(self.box, self.roll, 1.0 if self.score is None else self.score)
 
     def moved(self, scale: float, x: float, y: float) -> "Face":
-        """The face of a zoomed cut-out in the pixels of the whole frame: scaled, then shifted by (x, y)."""
+        """Convert a face of a zoomed part to pixels of the whole frame: scale, then shift by (x, y)."""
         landmarks = self.landmarks * np.float32(scale)
         landmarks[:, :2] += np.array([x, y], np.float32)
         return replace(self, landmarks=landmarks)
 
     def turned_back(self, turn: int, size: tuple[int, int]) -> "Face":
-        """The posed face of a picture that was turned by `turn` quarters counter-clockwise, in the (width, height) picture itself."""
+        """Convert a posed face in a picture rotated counter-clockwise by `turn` quarter turns to the
+        unrotated (width, height) picture.
+        """
         if turn % 4 == 0:
             return self
         landmarks = self.landmarks.copy()
@@ -101,13 +111,16 @@ class Face:
         return replace(self, landmarks=landmarks, rotation=rotation, translation=translation)
 
     def posed(self, rotation: np.ndarray, translation: np.ndarray, misfit: float = 0.0) -> "Face":
-        """The face with its head pose."""
+        """Return the face with its head pose."""
         return replace(self, rotation=rotation, translation=translation, misfit=misfit)
 
 
 @runtime_checkable
 class Source(Protocol):
-    """A tracker. Its module has `missing(models) -> str | None` and `open_source(models) -> Source`; see `sources.py`."""
+    """A tracker.
+
+    Its module has `missing(models) -> str | None` and `open_source(models) -> Source`; see `sources.py`.
+    """
 
     name: str  # stands in every track; a reference and a driver must agree in it
     scheme: str  # landmark scheme: "mediapipe478" or "hello222"
@@ -116,18 +129,19 @@ class Source(Protocol):
     pitch_zero: float  # radians of its own pitch at a straight look, see `straight_look`
 
     def track(self, frames: Iterable[np.ndarray]) -> Iterator[list[Face]]:
-        """One list of faces for each frame (H, W, 3) uint8 RGB, in order, an empty list where none was seen.
+        """Yield one list of faces for each frame (H, W, 3) uint8 RGB, in order; empty if no face was found.
 
-        May read a few frames ahead to work in batches; keeps no more than those. One call is one clip: state does not leak.
+        May read a few frames ahead to work in batches, and keeps no more than those.
+        One call is one clip; no state remains after it.
         """
         ...
 
     def glance(self, frame: np.ndarray) -> list[Face]:
-        """The faces of one frame by itself; also while a clip is being tracked."""
+        """Return the faces of a single frame; may be called while a clip is being tracked."""
         ...
 
     def close(self) -> None:
-        """Let go of the networks. A source is also a context manager that closes itself."""
+        """Free the networks. A source is also a context manager that closes itself."""
         ...
 
     def __enter__(self) -> "Source": ...
@@ -140,12 +154,14 @@ class Detects(Protocol):
     """A source whose detector can run alone, at a fraction of the cost of `glance`."""
 
     def detect(self, frame: np.ndarray) -> list[Detection]:
-        """The faces of one whole frame, without a search in tiles; also while a clip is being tracked."""
+        """Return the faces of one whole frame, without a search in
+        tiles; may be called while a clip is being tracked.
+        """
         ...
 
 
 def detections(source: Source, frame: np.ndarray) -> list[Detection]:
-    """The faces of one frame by the source's detector, or by its full answer if it has no detector of its own."""
+    """Return the faces of one frame by the source's detector; by `glance` if it has no separate detector."""
     if isinstance(source, Detects):
         return source.detect(frame)
     return [face.detection for face in source.glance(frame)]
@@ -153,12 +169,12 @@ def detections(source: Source, frame: np.ndarray) -> list[Detection]:
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The folders in which model files are looked for, in order."""
+    """The folders that are searched for model files, in order."""
 
     folders: tuple[str, ...] = ()
 
     def path(self, name: str) -> str | None:
-        """Path of the first file called `name`, or None."""
+        """Return the path of the first file called `name`, or None."""
         paths = (os.path.join(folder, name) for folder in self.folders)
         return next((path for path in paths if os.path.isfile(path)), None)
 
@@ -169,7 +185,9 @@ class ModelFiles:
         return path
 
     def explain(self, names: Iterable[str], page: str) -> str | None:
-        """The sentence that says which of `names` are missing, where to put them and where to get them; None if all are there."""
+        """Return an error message that lists the missing files among `names`, their folders and download
+        page; None if none is missing.
+        """
         absent = [f'"{name}"' for name in names if self.path(name) is None]
         if not absent:
             return None

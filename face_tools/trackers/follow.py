@@ -1,4 +1,6 @@
-"""Which face: chosen once, then the same person through crossings, cuts, gaps and other people."""
+"""Selects the face to track: chosen once, then the same person
+through crossings, cuts, gaps and other people.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +34,13 @@ REACH = 0.8  # face sizes that a head may move between two frames beyond where i
 
 @dataclass(frozen=True)
 class Choice:
-    """The rule that picks a face in the first frame with one; `number` counts from the left, from 1 on."""
+    """The rule that selects a face in the first frame with a face. number: from the left, 1 = leftmost."""
 
     rule: str = "largest"
     number: int = 1
 
     def pick(self, faces: list[Face], size: tuple[int, int]) -> Face:
-        """Raises TrackError where there is no such face."""
+        """Return the selected face. Raises TrackError if there is no such face."""
         if self.rule == "by number":
             if not 1 <= self.number <= len(faces):
                 raise TrackSettingError(
@@ -61,7 +63,7 @@ LARGEST = Choice()
 
 
 class Looks:
-    """How one or several people look: their most recent chips that differ from one another."""
+    """Appearance of one or several people: their most recent chips that differ from one another."""
 
     def __init__(self):
         self._chips: deque[np.ndarray] = deque(maxlen=REMEMBERED)
@@ -69,7 +71,9 @@ class Looks:
         self._any_flat = False
 
     def likeness(self, chip: np.ndarray) -> float:
-        """Correlation with the most similar chip, -1..1; -1 without any, 1 if one of the two is flat."""
+        """Correlation with the most similar stored chip, -1..1; -1
+        if there is none, 1 if either chip is uniform.
+        """
         if not self._chips:
             return -1.0
         return 1.0 if self._any_flat or not chip.any() else float((self._rows @ chip.ravel()).max())
@@ -83,7 +87,10 @@ class Looks:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A face of the frame: its likeness to the followed person and to others, its distance in face sizes."""
+    """A face in the current frame.
+
+    own, other: likeness to the followed person and to others; distance: in face sizes.
+    """
 
     face: Face
     chip: np.ndarray
@@ -95,11 +102,12 @@ class Candidate:
 class Follower:
     """Finds one person's face among the faces of each frame.
 
-    Candidates are filtered by likeness, then chosen by distance. A new face in place of the person is a cut
-    to another person. `on_cut` decides: follow the new person, hold (the person is absent), or stop.
+    Candidates are filtered by likeness, then selected by distance. A new face in place of the person is a cut
+    to another person.
+    on_cut: "follow" the new person, "hold" (the person is absent), or "stop".
 
-    cuts:    frames at which the track goes on with another person
-    foreign: frames that show another person while the followed one is absent, under "hold"
+    cuts:    frames at which the track continues with another person
+    foreign: frames that show another person while the followed one is absent, with "hold"
     """
 
     def __init__(self, choice: Choice, scheme: str, on_cut: str = "follow"):
@@ -115,7 +123,9 @@ class Follower:
         self.foreign: list[int] = []
 
     def __call__(self, frame: np.ndarray, faces: list[Face]) -> Face | None:
-        """The followed face among `faces` of an (H, W, 3) uint8 frame, or None where it is not among them."""
+        """Return the followed face among `faces` of an (H, W, 3)
+        uint8 frame, or None if it is not among them.
+        """
         self._frame += 1
         if not faces:
             return self._miss()
@@ -132,7 +142,7 @@ class Follower:
         return self._cut(frame, strangers, candidates) if strangers else self._miss()
 
     def _is_person(self, one: Candidate) -> bool:
-        """Does the candidate look like the person, and no more like somebody seen beside them?"""
+        """Whether the candidate looks like the person, and not more like somebody seen beside the person."""
         steady = self._missed == 0 and one.distance <= REACH
         return one.own >= (STEADY if steady else ALIKE) and one.own >= one.other - CLOSE
 
@@ -181,7 +191,7 @@ class Follower:
         return float(np.linalg.norm(_centre(face) - expected) / _size(self._face) + growth)
 
     def _look(self, frame: np.ndarray, face: Face) -> np.ndarray:
-        """The face upright at 24 x 24, less its mean, of length 1."""
+        """Return the face upright at 24 x 24 pixels, minus its mean, of length 1."""
         turn, shift = _similarity(face.landmarks[self._points, :2], CHIP_TEMPLATE)
         part, shift = _around(frame, turn, shift)
         while abs(turn) <= 0.5 and min(part.shape[:2]) > 1:  # shrink without aliasing
@@ -195,9 +205,10 @@ class Follower:
 
 
 def _similarity(source: np.ndarray, target: Sequence[complex]) -> tuple[complex, complex]:
-    """Least-squares similarity z -> turn * z + shift of points (N, 2) as complex numbers x + iy.
+    """Least-squares similarity z -> turn * z + shift from points
+    (N, 2) to `target`, as complex numbers x + iy.
 
-    Python's complex numbers are quicker than the general fit: this runs once per face and frame.
+    Python's complex numbers are faster than the general fit: this runs once per face and frame.
     """
     points = [complex(x, y) for x, y in source.tolist()]
     middle, aim = sum(points) / len(points), sum(target) / len(target)
@@ -208,7 +219,9 @@ def _similarity(source: np.ndarray, target: Sequence[complex]) -> tuple[complex,
 
 
 def _around(frame: np.ndarray, turn: complex, shift: complex) -> tuple[np.ndarray, complex]:
-    """The part of the frame that a chip shows, and the shift of the similarity from it to the chip."""
+    """Return the part of the frame that a chip shows, and the shift
+    of the similarity from that part to the chip.
+    """
     height, width = frame.shape[:2]
     middle = (complex(CHIP / 2, CHIP / 2) - shift) / turn
     reach = 0.75 * CHIP / abs(turn)  # the chip's diagonal reaches 0.71 of its side from its middle
@@ -223,6 +236,6 @@ def _centre(face: Face) -> np.ndarray:
 
 
 def _size(face: Face) -> float:
-    """Geometric mean of the sides of its box."""
+    """Geometric mean of the sides of the face's box."""
     x0, y0, x1, y1 = face.box.tolist()
     return max((x1 - x0) * (y1 - y0), 1e-6) ** 0.5

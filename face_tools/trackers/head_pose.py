@@ -1,9 +1,11 @@
-"""Head rotation and translation from landmarks, in the camera convention of the published 3DMM.
+"""Head rotation and translation from landmarks, in the camera convention of the official 3DMM.
 
-Camera: x right, y up, looking along -z. Positive pitch: the nose goes down. Positive yaw: the nose goes to the right
-of the picture (the subject turns to their left). Positive roll: the head leans counter-clockwise in the picture.
-Rotation 0 is the template of `template.py` seen from the front, of which a straight look is tilted: `straight_look`
-takes that out of the finished track. One unit is one metre; translation z is negative.
+Camera: x right, y up, looking along -z. Positive pitch: the nose goes down. Positive yaw:
+the nose goes to the right of the picture (the subject turns to their left). Positive roll:
+the head leans counter-clockwise in the picture.
+
+Rotation 0 is the template of `template.py` seen from the front. A straight look is tilted relative to it;
+`straight_look` removes this tilt from the finished track. One unit is one metre; translation z is negative.
 """
 
 from __future__ import annotations
@@ -16,16 +18,17 @@ from ..geometry import rotation_angles, similarity
 from ..track_errors import SchemeError
 from .template import RIGID_CM, RIGID_POINTS
 
-# -5 / -0.4 * 386.2879122887948: the published focal length in pixels of a 512 px picture, 6 degrees across, nearly orthographic.
+# -5 / -0.4 * 386.2879122887948: the official focal length in pixels of a 512 px picture, 6 degrees field of
+# view, nearly orthographic.
 FOCAL_512 = 4828.598903609935
 
-# Eye corners sit on bone; the jaw and the skin of the forehead move with speech and brows.
+# Eye corners are fixed to bone; the jaw and the skin of the forehead move with speech and brows.
 _STEADY, _LOOSE = {33, 133, 263, 362}, {132, 361, 136, 365, 10, 54, 284, 67, 297}
 _WEIGHTS = np.array([6.0 if point in _STEADY else 0.3 if point in _LOOSE else 1.0 for point in RIGID_POINTS])
 
 
 def focal_length(size: tuple[int, int]) -> float:
-    """Focal length in pixels of a (width, height) picture: 4828.6 px where its shorter side is 512 px."""
+    """Focal length in pixels of a (width, height) picture: 4828.6 px if its shorter side is 512 px."""
     return FOCAL_512 * min(size) / 512
 
 
@@ -34,7 +37,7 @@ class Pose(NamedTuple):
 
     rotation:    (3,) float32 radians (pitch, yaw, roll)
     translation: (3,) float32
-    misfit:      centimetres (weighted root mean square) by which the landmarks miss the rigid head
+    misfit:      centimetres (weighted root mean square) between the landmarks and the rigid head
     """
 
     rotation: np.ndarray
@@ -43,10 +46,11 @@ class Pose(NamedTuple):
 
 
 def solve(landmarks: np.ndarray, scheme: str, size: tuple[int, int]) -> Pose:
-    """The head pose of one face from its (P, 3) landmarks in a (width, height) picture.
+    """Compute the head pose of one face from its (P, 3) landmarks in a (width, height) picture.
 
-    A weighted similarity fit of 33 rigid points in x, y and z. Under weak perspective the place of the face in the picture does
-    not bend its rotation, as it does where a lens is assumed (63 degrees add 6 degrees of false pitch off the centre).
+    Uses a weighted similarity fit of 33 rigid points in x, y and z. Under weak perspective the position of
+    the face in the picture does not affect its rotation. With a lens model it would (a field of view of 63
+    degrees adds 6 degrees of false pitch off the centre).
     """
     if scheme != "mediapipe478" or landmarks.shape[-1] != 3:
         raise SchemeError(
@@ -64,7 +68,7 @@ def solve(landmarks: np.ndarray, scheme: str, size: tuple[int, int]) -> Pose:
 
 
 def _in_camera(landmarks: np.ndarray) -> np.ndarray:
-    """(33, 3) rigid points of (478, 3) landmarks with y up and z towards the viewer, pixels."""
+    """(33, 3) rigid points of (478, 3) landmarks, pixels, with y up and z towards the viewer."""
     return landmarks[list(RIGID_POINTS)] * [1.0, -1.0, -1.0]
 
 
@@ -75,13 +79,14 @@ def move_translation(
     size: tuple[int, int],
     new_size: tuple[int, int],
 ) -> np.ndarray:
-    """Translation (..., 3) of a (width, height) picture, expressed for another picture of the same scene.
+    """Convert a translation (..., 3) in a (width, height) picture to another picture of the same scene.
 
-    scale is pixels of the new picture per pixel of the old one; the new picture's centre lies at `centre` of the old.
-    The official crop-to-frame rule is this with equal focal lengths: tz' = scale*tz, tx' = tx + (new centre offset).
+    scale: pixels of the new picture per pixel of the old one; centre: position of the new picture's centre in
+    the old one. The official crop-to-frame rule is the special case of equal focal lengths: tz' = scale*tz,
+    tx' = tx + (new centre offset).
     """
     x, y, z = np.moveaxis(np.asarray(translation, np.float64), -1, 0)
-    metres = -z / focal_length(size)  # metres per pixel at the face
+    metres = -z / focal_length(size)  # metres per pixel at the depth of the face
     x = x + (size[0] / 2 - centre[0]) * metres
     y = y - (size[1] / 2 - centre[1]) * metres
     return np.stack([x, y, z * focal_length(new_size) / (focal_length(size) * scale)], -1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""ComfyUI's own FACE_LANDMARKS (ComfyUI 0.23 and later) as a source: no package and no model of ours."""
+"""ComfyUI's own FACE_LANDMARKS (ComfyUI 0.23 and later) as a source; needs no package and no model of ours."""
 
 from __future__ import annotations
 
@@ -17,12 +17,18 @@ FORM = '{"frames": [[{"landmarks_xy", "landmarks_3d", "blendshapes", ...}, ...],
 
 
 class HostLandmarks:
-    """See `faces.Source`; the frames only tell people apart, the faces come from the payload, one list a frame."""
+    """Tracker (see `faces.Source`) that reads the faces from the payload, one list per frame.
+
+    The frames are used only to distinguish people.
+    """
 
     name, scheme, gives_coefficients = NAME, SCHEME, True
 
     def __init__(self, payload: dict, order: CoefficientOrder, pitch_zero: float | None = None):
-        """pitch_zero: the calibrated one. Raises TrackError where `payload` is not from ComfyUI's node."""
+        """pitch_zero: calibrated value, None = default.
+
+        Raises TrackError if `payload` is not from ComfyUI's node.
+        """
         self.pitch_zero = straight_pitch(NAME) if pitch_zero is None else pitch_zero
         try:
             height, width = payload["image_size"]
@@ -36,7 +42,7 @@ class HostLandmarks:
         return len(self._frames)
 
     def faces(self, k: int) -> list[Face]:
-        """The faces of frame k."""
+        """Return the faces of frame k."""
         return [posed(face_of(face), self.size) for face in self._frames[k]]
 
     def track(self, frames: Iterable[np.ndarray]) -> Iterator[list[Face]]:
@@ -54,11 +60,11 @@ class HostLandmarks:
             yield self.faces(k)
 
     def glance(self, frame: np.ndarray) -> list[Face]:
-        """None: ComfyUI has looked already, at the picture as it is."""
+        """Return []: the payload has no faces for other pictures."""
         return []
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there are no networks to free."""
 
     def __enter__(self) -> "HostLandmarks":
         return self
@@ -68,12 +74,12 @@ class HostLandmarks:
 
 
 def posed(face: Face, size: tuple[int, int]) -> Face:
-    """The face of a (width, height) picture with its head pose."""
+    """Return the face of a (width, height) picture with its head pose."""
     return face.posed(*solve(face.landmarks, SCHEME, size))
 
 
 def face_of(face: dict) -> Face:
-    """One face of ComfyUI's FACE_LANDMARKS, still without a head pose. Raises TrackError if it is none."""
+    """Convert one face of ComfyUI's FACE_LANDMARKS, without head pose. Raises TrackError if it is invalid."""
     try:
         flat = np.asarray(face["landmarks_xy"], np.float32)
         solid = np.asarray(face["landmarks_3d"], np.float32)
@@ -87,7 +93,7 @@ def face_of(face: dict) -> Face:
         raise TrackError(
             "ComfyUI's face landmarks are no face: they lie on a line, or hold numbers that are not finite."
         )
-    # landmarks_3d lie in the network's own upright picture: only their depth is new, on the scale of that picture.
+    # landmarks_3d are in the network's upright picture: only their depth is used, scaled from that picture.
     scale = np.linalg.norm(flat - flat.mean(0)) / np.linalg.norm(solid[:, :2] - solid[:, :2].mean(0))
     landmarks = np.concatenate([flat, solid[:, 2:] * scale], 1).astype(np.float32)
     absent = [name for name in ARKIT_51 if name not in shapes]

@@ -1,4 +1,6 @@
-"""The FaceMesh inside mediapipe 0.10.21: 478 landmarks offline, without a model file, and without coefficients."""
+"""The FaceMesh inside mediapipe 0.10.21: 478 landmarks, offline,
+without a model file and without coefficients.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ NOTE = (
 
 
 def missing(models: ModelFiles) -> str | None:
-    """Why FaceMesh cannot run here, or None."""
+    """Return the reason why FaceMesh cannot run here, or None."""
     version = installed_version()
     if version is None:
         return (
@@ -38,7 +40,8 @@ def open_source(models: ModelFiles) -> "MeshSource":
     from mediapipe.python.solutions.face_detection import FaceDetection
     from mediapipe.python.solutions.face_mesh import FaceMesh
 
-    # Each picture for itself: no lag, no state from one frame to the next, and no more jitter than its tracking mode.
+    # Each picture separately: no lag, no state between frames, and
+    # no more jitter than FaceMesh's tracking mode.
     def net() -> FaceMesh:
         return FaceMesh(static_image_mode=True, max_num_faces=MAX_FACES, refine_landmarks=True)
 
@@ -59,7 +62,7 @@ class MeshSource(MediaPipeSource):
 
 
 def _detection(found, width: int, height: int) -> Detection:
-    """From MediaPipe's proto, whose numbers are shares of the picture."""
+    """Convert MediaPipe's proto, whose coordinates are fractions of the picture."""
     place = found.location_data
     box = place.relative_bounding_box
     corners = np.array([box.xmin, box.ymin, box.xmin + box.width, box.ymin + box.height])

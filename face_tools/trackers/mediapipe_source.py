@@ -1,4 +1,4 @@
-"""What MediaPipe's two face trackers share: 478 landmarks, the search in tiles, the head pose from the landmarks."""
+"""Common code of MediaPipe's two face trackers: 478 landmarks, search in tiles, head pose from the landmarks."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LEAST = 0.5  # MediaPipe's default confidence
 
 
 def installed_version() -> tuple[int, ...] | None:
-    """Version of the installed mediapipe, without importing it, or None."""
+    """Return the version of the installed mediapipe, without importing it, or None."""
     if util.find_spec("mediapipe") is None:
         return None
     return tuple(int(part) for part in metadata.version("mediapipe").split(".")[:3] if part.isdigit())
 
 
 def landmarks_of(points, image: np.ndarray) -> np.ndarray:
-    """(478, 3) pixels of MediaPipe's normalised points; z comes on the scale of x."""
+    """Convert MediaPipe's normalised points to (478, 3) pixels; z has the scale of x."""
     height, width = image.shape[:2]
     return np.array([(p.x, p.y, p.z) for p in points], np.float32) * np.array(
         [width, height, width], np.float32
@@ -37,24 +37,25 @@ def landmarks_of(points, image: np.ndarray) -> np.ndarray:
 
 
 def posed(faces: list[Face], image: np.ndarray) -> list[Face]:
-    """The faces of an (H, W, 3) picture with their head pose."""
+    """Return the faces of an (H, W, 3) picture with their head pose."""
     size = image.shape[1], image.shape[0]
     return [face.posed(*solve(face.landmarks, SCHEME, size)) for face in faces]
 
 
 def detection(box: tuple[float, ...] | np.ndarray, eyes: np.ndarray, score: float) -> Detection:
-    """From BlazeFace's box x0 y0 x1 y1 and its two eyes (2, 2), the image-left one first, in pixels."""
+    """Convert BlazeFace's box x0 y0 x1 y1 and two eyes (2, 2), the image-left one first, in pixels."""
     x, y = eyes[1] - eyes[0]
     return Detection(np.array(box, np.float32), float(np.arctan2(-y, x)), float(score))
 
 
 class MediaPipeSource:
-    """A source over one of MediaPipe's face nets.
+    """Source for one of MediaPipe's face networks.
 
-    The nets look at each picture by itself, so frames are processed side by side, each by a net of its own.
+    The networks process each picture separately, so frames are
+    processed in parallel, each by a network of its own.
 
-    make:           creates a net
-    make_detector:  creates the face detector alone; without one, the nets' answers count as sure
+    make:           creates a network
+    make_detector:  creates the face detector alone; None = the networks' faces count as certain
     """
 
     scheme = SCHEME
@@ -88,7 +89,7 @@ class MediaPipeSource:
         return self._detections(self._detector, frame)
 
     def _scored(self, image: np.ndarray) -> list[Face]:
-        """The faces of a picture with the scores of the detector."""
+        """Return the faces of a picture with the scores of the detector."""
         faces = self._detect(image)
         found = self.detect(image) if faces else ()
         return [replace(face, score=_score(face, found)) for face in faces]
@@ -98,16 +99,16 @@ class MediaPipeSource:
             return self._faces(net, image)
 
     def _faces(self, net: Any, image: np.ndarray) -> list[Face]:
-        """What a net sees in a picture."""
+        """Return the faces that a network finds in a picture."""
         raise NotImplementedError
 
     def _detections(self, detector: Any, image: np.ndarray) -> list[Detection]:
-        """What the detector alone sees in a picture."""
+        """Return the faces that the detector alone finds in a picture."""
         raise NotImplementedError
 
     @contextmanager
     def _net(self) -> Iterator[Any]:
-        """A net that nobody else uses meanwhile."""
+        """Context manager: a network that no other thread uses meanwhile."""
         try:
             net = self._idle.get_nowait()
         except Empty:
@@ -130,6 +131,6 @@ class MediaPipeSource:
 
 
 def _score(face: Face, found: Iterable[Detection]) -> float:
-    """Score of the detection that belongs to the face; the least that the nets' own detector accepts if there is none."""
+    """Score of the detection that belongs to the face; the detector's threshold if there is none."""
     near = [one for one in found if overlap(one.box, face.box) > 0]
     return max(near, key=lambda one: overlap(one.box, face.box)).score if near else LEAST

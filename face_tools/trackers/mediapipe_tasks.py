@@ -30,7 +30,7 @@ TELEMETRY = (
 
 
 def missing(models: ModelFiles) -> str | None:
-    """Why the Face Landmarker cannot run here, or None."""
+    """Return the reason why the Face Landmarker cannot run here, or None."""
     if installed_version() is None:
         return (
             f'The MediaPipe source needs the "mediapipe" package in ComfyUI\'s Python ({sys.executable} -m pip install '
@@ -40,7 +40,9 @@ def missing(models: ModelFiles) -> str | None:
 
 
 def consent() -> str | None:
-    """What the user should know before the installed MediaPipe runs, or None where it keeps to itself."""
+    """Return the notice that the user must accept before the
+    installed MediaPipe runs; None if it sends nothing.
+    """
     version = installed_version()
     return TELEMETRY if version and version >= (1,) else None
 
@@ -63,14 +65,15 @@ def _broken(path: str) -> str | None:
 
 
 def open_source(models: ModelFiles) -> "TasksSource":
-    """Raises TrackError where the bundle or a system library is missing."""
+    """Open the tracker. Raises TrackError if the bundle or a system library is missing."""
     from mediapipe.tasks import python as tasks
 
     path = models.there(FILE)
     try:
         options = tasks.vision.FaceLandmarkerOptions(
             base_options=tasks.BaseOptions(model_asset_path=path),
-            running_mode=tasks.vision.RunningMode.IMAGE,  # VIDEO smooths with a lag, which blurs blinks and speech
+            # VIDEO smooths with a lag, which weakens blinks and speech.
+            running_mode=tasks.vision.RunningMode.IMAGE,
             num_faces=MAX_FACES,
             output_face_blendshapes=True,
         )
@@ -93,7 +96,7 @@ def open_source(models: ModelFiles) -> "TasksSource":
 
 
 def _detector(path: str):
-    """The bundle's face detector by itself."""
+    """Return the bundle's face detector alone."""
     from mediapipe.tasks import python as tasks
 
     with zipfile.ZipFile(path) as bundle:
@@ -126,7 +129,7 @@ class TasksSource(MediaPipeSource):
 
 
 def _detection(found, width: int, height: int) -> Detection:
-    """From MediaPipe's answer: the box in pixels, the eyes as shares of the picture."""
+    """Convert MediaPipe's result: the box is in pixels, the eyes are fractions of the picture."""
     box = found.bounding_box
     corners = (box.origin_x, box.origin_y, box.origin_x + box.width, box.origin_y + box.height)
     eyes = np.array([(point.x * width, point.y * height) for point in found.keypoints[:2]])

@@ -1,4 +1,6 @@
-"""The published smoothing of the 222 landmarks: one One-Euro filter a facial group, whose time step follows the motion."""
+"""The official smoothing of the 222 landmarks: one One-Euro filter per facial
+group, with a time step that depends on the motion.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,9 @@ class Group:
     """One facial group of the "hello222" scheme.
 
     points:  its landmarks
-    measure: the landmarks whose mean motion sets the filter
+    measure: the landmarks whose mean motion sets the filter's rate
     still:   motion below which the group counts as still, fraction of the face's width
-    slow, fast: the filter's rate at that motion and from FAST_MOTION on
+    slow, fast: the filter's rate at the motion `still`, and from FAST_MOTION on
     """
 
     points: slice
@@ -24,7 +26,8 @@ class Group:
     fast: float
 
 
-# The published Smoother222 (hellomeme/tools/hello_camera_demo.py). The outline is judged by its lower part alone.
+# The official Smoother222 (hellomeme/tools/hello_camera_demo.py).
+# Only the lower part of the outline sets its rate.
 GROUPS = {
     "outline": Group(slice(0, 33), slice(9, 24), 0.005, 0.05, 0.3),
     "nose": Group(slice(33, 48), slice(33, 48), 0.003, 0.03, 0.7),
@@ -42,13 +45,13 @@ DERIVATIVE_CUTOFF = MIN_CUTOFF = 1.0
 
 @dataclass
 class LandmarkSmoother:
-    """Causal smoothing of one face's 222 landmarks; one object a face."""
+    """Causal smoothing of one face's 222 landmarks; one object per face."""
 
     previous: np.ndarray | None = None
     speed: np.ndarray = field(default_factory=lambda: np.zeros((POINTS, 2)))
 
     def __call__(self, points: np.ndarray, face_width: float) -> np.ndarray:
-        """Smooth the next frame's points (222, 2); `face_width` in pixels scales the motion. Returns (222, 2)."""
+        """Smooth the next frame's points (222, 2) -> (222, 2). face_width: pixels, scales the motion."""
         if self.previous is None:
             self.previous = points.copy()
             return points
@@ -56,8 +59,8 @@ class LandmarkSmoother:
         smooth = points.copy()
         for group in GROUPS.values():
             rate = filter_rate(group, float(motion[group.measure].mean()))
-            # A group that repeats exactly has rate 0, where the published filter divides 0 by 0 and is NaN from there on.
-            # The limit is "stay where you are", which keeps the last speed.
+            # A group that repeats exactly has rate 0, where the official filter divides 0 by 0 and returns
+            # NaN from then on. The limit is to keep the position and the last speed.
             if rate == 0:
                 smooth[group.points] = self.previous[group.points]
                 continue
@@ -69,7 +72,7 @@ class LandmarkSmoother:
 
 
 def filter_rate(group: Group, motion: float) -> float:
-    """The rate (both the time step and the beta) of a group whose points moved by `motion` face widths."""
+    """The rate (both time step and beta) of a group whose points moved by `motion` face widths."""
     if motion < group.still:
         return group.slow * motion / group.still
     return float(np.interp(motion, (group.still, FAST_MOTION), (group.slow, group.fast)))
@@ -78,7 +81,10 @@ def filter_rate(group: Group, motion: float) -> float:
 def one_euro(
     x: np.ndarray, x_before: np.ndarray, speed_before: np.ndarray, rate: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One step of the One-Euro filter (Casiez 2012) with time step and beta both `rate`. Returns (smoothed, speed)."""
+    """One step of the One-Euro filter (Casiez 2012) with time step and beta both `rate`.
+
+    Returns (smoothed, speed).
+    """
     a = _factor(rate, DERIVATIVE_CUTOFF)
     speed = a * (x - x_before) / rate + (1 - a) * speed_before
     a = _factor(rate, MIN_CUTOFF + rate * np.abs(speed))

@@ -1,4 +1,6 @@
-"""The published face detector (NanoDet, one class): letterbox, decode, non-maximum suppression; zoomed tiles for small faces."""
+"""The official face detector (NanoDet, one class): letterbox, decoding,
+non-maximum suppression; zoomed tiles for small faces.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ class FaceDetector:
     def __call__(self, bgr: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 BGR -> (N, 5) float32 boxes x0 y0 x1 y1 score in pixels, best first.
 
-        A 16:9 frame is shrunk to 160 x 90, so where the whole frame shows no face, zoomed tiles are searched.
+        A 16:9 frame is shrunk to 160 x 90, so zoomed tiles are
+        searched if no face is found in the whole frame.
         """
         boxes = self.detect(bgr)
         for grid in GRIDS:
@@ -35,7 +38,10 @@ class FaceDetector:
         return boxes
 
     def detect(self, bgr: np.ndarray) -> np.ndarray:
-        """One pass over one picture; see `__call__`. Corners are whole pixels, as published."""
+        """Run the network once on one picture; see `__call__`.
+
+        Corners are whole pixels, as in the official code.
+        """
         to_input = letterbox(bgr.shape[1], bgr.shape[0])
         picture = cv2.warpAffine(bgr, to_input, (WIDTH, HEIGHT)).astype(np.float32)
         outputs = self.net(((picture - MEAN_BGR) / STD_BGR).transpose(2, 0, 1)[None])
@@ -48,13 +54,15 @@ class FaceDetector:
 
 
 def letterbox(width: int, height: int) -> np.ndarray:
-    """(2, 3) matrix from the frame into the centred, black-bordered network input."""
+    """(2, 3) matrix from the frame to the centred, black-bordered network input."""
     scale = min(WIDTH / width, HEIGHT / height)
     return np.array([[scale, 0, (WIDTH - scale * width) / 2], [0, scale, (HEIGHT - scale * height) / 2]])
 
 
 def decode(outputs: list[np.ndarray]) -> np.ndarray:
-    """Three score maps and three box maps -> (N, 5) boxes above MIN_SCORE in input pixels; scores come as probabilities."""
+    """Decode three score maps (probabilities) and three box maps to (N, 5)
+    boxes above MIN_SCORE, in pixels of the input.
+    """
     found = []
     for stride, scores, sides in zip(STRIDES, outputs[:3], outputs[3:]):
         rows, columns = -(-HEIGHT // stride), -(-WIDTH // stride)
@@ -62,13 +70,15 @@ def decode(outputs: list[np.ndarray]) -> np.ndarray:
         kept = np.flatnonzero(scores > MIN_SCORE)
         bins = np.exp(sides[kept] - sides[kept].max(-1, keepdims=True))
         left, top, right, bottom = (bins / bins.sum(-1, keepdims=True) @ np.arange(BINS) * stride).T
-        x, y = kept % columns * stride, kept // columns * stride  # a cell's own corner, not its middle
+        x, y = kept % columns * stride, kept // columns * stride  # the corner of a grid cell, not its centre
         found.append(np.stack([x - left, y - top, x + right, y + bottom, scores[kept]], axis=1))
     return np.concatenate(found).astype(np.float32)
 
 
 def suppress(boxes: np.ndarray) -> np.ndarray:
-    """Hard non-maximum suppression of (N, 5) boxes: the best ones whose overlap (IoU) stays below MAX_OVERLAP, best first."""
+    """Hard non-maximum suppression of (N, 5) boxes: keeps the best ones with an
+    overlap (IoU) of at most MAX_OVERLAP, best first.
+    """
     kept: list[np.ndarray] = []
     for box in boxes[np.argsort(-boxes[:, 4], kind="stable")][:CANDIDATES]:
         if all(overlap(box[:4], better[:4]) <= MAX_OVERLAP for better in kept):

@@ -1,4 +1,6 @@
-"""The official networks that read one face: 222 landmarks, 3DMM head pose, 51 ARKit coefficients, and the cuts they look at."""
+"""The official networks for one face (222 landmarks, 3DMM head pose, 51
+ARKit coefficients) and the crops that they take.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +33,11 @@ FOCAL_LENGTH = 5.0 / 0.4 * 386.2879122887948  # pixels of the 224 cut: 4828.6
 
 @dataclass(frozen=True)
 class Cut:
-    """An upright or level square cut around a face.
+    """A square crop around a face, unrotated or rotated upright.
 
-    matrix: (2, 3) from frame to cut
-    scale:  cut pixels a frame pixel
-    centre: (2,) middle of the landmarks' box in the frame
+    matrix: (2, 3) from frame to crop
+    scale:  pixels of the crop per pixel of the frame
+    centre: (2,) centre of the landmarks' box in the frame
     """
 
     matrix: np.ndarray
@@ -44,12 +46,14 @@ class Cut:
 
 
 def cut_around_box(box: np.ndarray, size: int, margin: float) -> Cut:
-    """The unrotated cut of size x size pixels around a box x0 y0 x1 y1."""
+    """Return the unrotated crop of size x size pixels around a box x0 y0 x1 y1."""
     return cut_around(np.asarray(box[:4], dtype=np.float64).reshape(2, 2), size, margin, angle=0.0)
 
 
 def cut_around(points: np.ndarray, size: int, margin: float, angle: float) -> Cut:
-    """The cut in which `points` (P, 2), turned by -`angle` radians, fill 1 - margin of the long side and stand centred."""
+    """Return the centred crop in which `points` (P, 2), rotated by
+    -`angle` radians, fill 1 - margin of the longer side.
+    """
     low, high = points.min(0), points.max(0)
     centre = (low + high) / 2
     c, s = np.cos(angle), np.sin(angle)
@@ -68,7 +72,9 @@ def eye_angle(points: np.ndarray) -> float:
 
 
 def take(bgr: np.ndarray, cut: Cut, size: int) -> np.ndarray:
-    """(H, W, 3) uint8 -> (size, size, 3) uint8. A face more than twice too large is shrunk by averaging first."""
+    """Crop (H, W, 3) uint8 to (size, size, 3) uint8. A face that is more than
+    twice too large is first shrunk by averaging.
+    """
     matrix = cut.matrix
     if cut.scale < 0.5:
         reach = size / cut.scale  # the cut's diagonal reaches 0.71 of its side from its middle
@@ -85,13 +91,13 @@ def take(bgr: np.ndarray, cut: Cut, size: int) -> np.ndarray:
 
 
 def to_input(pictures: list[np.ndarray] | np.ndarray) -> np.ndarray:
-    """N pictures (S, S, 3) uint8 -> (N, 3, S, S) float32 in 0..1."""
+    """Convert N pictures (S, S, 3) uint8 to (N, 3, S, S) float32 in 0..1."""
     return np.stack(list(pictures)).transpose(0, 3, 1, 2).astype(np.float32) / 255
 
 
 @dataclass(frozen=True)
 class Landmarks:
-    """points (222, 2) frame pixels; pitch, yaw in radians; probability 0..1 that this is a face."""
+    """points: (222, 2) pixels of the frame; pitch, yaw: radians; probability: 0..1 that this is a face."""
 
     points: np.ndarray
     pitch: float
@@ -100,13 +106,16 @@ class Landmarks:
 
 
 class LandmarkNet:
-    """222 landmarks by repeated refinement; takes BGR."""
+    """Finds 222 landmarks by repeated refinement; takes BGR."""
 
     def __init__(self, path: str):
         self.net = OnnxNet(path).expect(LANDMARK_SIZE, LANDMARK_SIZE, outputs=3)
 
     def __call__(self, bgr: np.ndarray, cuts: list[Cut]) -> list[Landmarks]:
-        """One frame (H, W, 3) uint8 BGR and the first cut of each face in it -> the landmarks after three iterations."""
+        """Return the landmarks of each face after three iterations.
+
+        bgr: (H, W, 3) uint8; cuts: the first crop of each face.
+        """
         faces = []
         for _ in range(ITERATIONS):
             faces = self.refine(bgr, cuts)
@@ -114,7 +123,7 @@ class LandmarkNet:
         return faces
 
     def refine(self, bgr: np.ndarray, cuts: list[Cut]) -> list[Landmarks]:
-        """One iteration: look at each cut, bring the points back to the frame."""
+        """One iteration: run the network on each crop and convert the points to the frame."""
         pictures = [take(bgr, cut, LANDMARK_SIZE) for cut in cuts]
         landmarks, angles, probabilities = self.net(to_input(pictures))[:3]
         faces = []
@@ -127,12 +136,12 @@ class LandmarkNet:
 
 
 def upright_cut(points: np.ndarray, size: int) -> Cut:
-    """The cut in which the eye line is level."""
+    """Return the crop in which the eye line is level."""
     return cut_around(points, size, UPRIGHT_MARGIN, eye_angle(points))
 
 
 class PoseNet:
-    """Head pose by the 3DMM; takes RGB, cut without rotation."""
+    """Head pose by the 3DMM; takes RGB, unrotated crops."""
 
     def __init__(self, path: str):
         self.net = OnnxNet(path).expect(FACE_SIZE, FACE_SIZE, outputs=1)
@@ -140,7 +149,8 @@ class PoseNet:
     def __call__(
         self, pictures: list[np.ndarray], cuts: list[Cut], size: tuple[int, int], focal_length: float
     ):
-        """N cuts (224, 224, 3) uint8 RGB of frames of `size` (width, height), seen with `focal_length` pixels.
+        """Read the poses of N crops (224, 224, 3) uint8 RGB, from frames of `size` (width, height) with
+        `focal_length` in pixels.
 
         Returns rotation (N, 3) radians (pitch, yaw, roll) and translation (N, 3) for the whole frame.
         """
@@ -164,10 +174,11 @@ def pose_cut(points: np.ndarray) -> Cut:
 def frame_translation(
     t: np.ndarray, cut: Cut, size: tuple[int, int], focal_length: float = FOCAL_LENGTH
 ) -> np.ndarray:
-    """Translation (3,) seen in a cut by FOCAL_LENGTH -> (3,) seen in the frame of `size` (width, height) by `focal_length`.
+    """Convert a translation (3,) in a crop with FOCAL_LENGTH to one in the frame
+    of `size` (width, height) with `focal_length`.
 
-    With the same focal length this is the published crop_transl_to_full_transl: the depth grows as the picture shrinks, and the
-    cut's offset from the frame's middle becomes a sideways shift.
+    With equal focal lengths this is the official crop_transl_to_full_transl: the depth grows as the picture
+    shrinks, and the crop's offset from the frame's centre becomes a lateral shift.
     """
     units = -cut.scale * t[2] / FOCAL_LENGTH  # units at the head's depth in one frame pixel; t[2] < 0
     x, y = cut.centre - np.array(size) / 2
@@ -175,11 +186,11 @@ def frame_translation(
 
 
 class CoefficientNet:
-    """The 51 ARKit coefficients in the network's own order; takes BGR, upright."""
+    """The 51 ARKit coefficients in the network's own order; takes BGR, upright crops."""
 
     def __init__(self, path: str):
         self.net = OnnxNet(path).expect(FACE_SIZE, FACE_SIZE, outputs=1)
 
     def __call__(self, pictures: list[np.ndarray]) -> np.ndarray:
-        """N upright cuts (224, 224, 3) uint8 BGR -> (N, 51) float32."""
+        """N upright crops (224, 224, 3) uint8 BGR -> (N, 51) float32."""
         return self.net(to_input(pictures))[0].reshape(len(pictures), -1).astype(np.float32)

@@ -1,4 +1,6 @@
-"""ONNX sessions: which provider really runs them, and batches where the graph has room for them."""
+"""ONNX sessions: reports the provider that actually runs them,
+and uses batches where the graph supports them.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,11 @@ import numpy as np
 
 from ..track_errors import UnusableTrackerError
 
-PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # the first that is there and works
+PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # the first one that is available and works
 
 
 class OnnxNet:
-    """One ONNX file, run on image batches."""
+    """One ONNX file, run on batches of pictures."""
 
     def __init__(self, path: str):
         import onnxruntime
@@ -32,12 +34,13 @@ class OnnxNet:
         self.wanted = wanted[0]
         self.provider = self.session.get_providers()[0]
         self.input = self.session.get_inputs()[0]
-        # A graph may take a batch and still flatten it away: only where the outputs keep the free axis are pictures stacked.
+        # A graph may accept a batch and still flatten it: pictures are
+        # stacked only if the outputs keep the free axis.
         declared = [self.input, *self.session.get_outputs()]
         self.batched = all(port.shape and not isinstance(port.shape[0], int) for port in declared)
 
     def expect(self, width: int, height: int, outputs: int) -> "OnnxNet":
-        """Raise TrackError unless the graph takes (N, 3, height, width) and gives at least `outputs` tensors."""
+        """Raise TrackError unless the graph takes (N, 3, height, width) and has at least `outputs` outputs."""
         shape, given = self.input.shape, len(self.session.get_outputs())
         sizes = [size if isinstance(size, int) else want for size, want in zip(shape[1:], (3, height, width))]
         if len(shape) != 4 or sizes != [3, height, width] or given < outputs:
@@ -49,7 +52,7 @@ class OnnxNet:
         return self
 
     def __call__(self, images: np.ndarray) -> list[np.ndarray]:
-        """(N, 3, H, W) float32 -> the graph's outputs, each with its leading axis N."""
+        """Run (N, 3, H, W) float32 -> the graph's outputs, each with leading axis N."""
         images = np.ascontiguousarray(images, dtype=np.float32)
         if self.batched:
             return self._run(images)
@@ -61,7 +64,7 @@ class OnnxNet:
 
 
 def provider_note(nets: list[OnnxNet]) -> str:
-    """A note: the provider of the networks, and why it is not CUDA if that was requested."""
+    """Return a note on the provider of the networks, and why it is not CUDA if that was requested."""
     used = sorted({net.provider for net in nets})
     note = f"ONNX models run on {' and '.join(used)}."
     if any(net.provider != net.wanted for net in nets):

@@ -1,4 +1,6 @@
-"""The official HelloMeme ONNX set as a tracker: detector, 222 landmarks, 3DMM head pose, ARKit coefficients, in one pass."""
+"""The official HelloMeme ONNX models as a tracker: detector, 222 landmarks, 3DMM head pose, ARKit
+coefficients, in one pass.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,7 @@ SAME_FACE = 0.12  # two tracks that overlap more are one face; the larger one st
 
 
 def missing(models: ModelFiles) -> str | None:
-    """Why this source cannot run here, or None."""
+    """Return the reason why this source cannot run here, or None."""
     if reason := models.explain(FILES, PAGE):
         return reason
     if find_spec("onnxruntime") is None:
@@ -65,9 +67,10 @@ def open_source(models: ModelFiles) -> "OnnxSource":
 
 
 def named_otherwise(track: FaceTrack, order: CoefficientOrder) -> str | None:
-    """The sentence for a track of this source whose coefficients were named by another order than `order`, or None.
+    """Return a warning for a track of this source whose coefficients were named
+    with another order than `order`, otherwise None.
 
-    Its coefficients would then reach the networks in the wrong places.
+    The coefficients of such a track would be passed to the networks at wrong positions.
     """
     named = [note for note in track.notes if note.startswith(NAMED_BY)]
     if track.source != NAME or not named or any(order.label in note for note in named):
@@ -86,13 +89,13 @@ class Tracked:
     smoother: LandmarkSmoother = field(default_factory=LandmarkSmoother)
 
     def next_cut(self) -> Cut:
-        """Where the landmark network looks first in the next frame."""
+        """Return the first crop for the landmark network in the next frame."""
         if self.points is None:
             return cut_around_box(self.box, LANDMARK_SIZE, UPRIGHT_MARGIN)
         return upright_cut(self.points, LANDMARK_SIZE)
 
     def follow(self, seen: Landmarks) -> None:
-        """Take in the landmarks of the next frame."""
+        """Update the face with the landmarks of the next frame."""
         self.points = self.smoother(seen.points, self.width)
         self.probability = seen.probability
         self.box = np.concatenate([self.points.min(0), self.points.max(0)])
@@ -101,7 +104,9 @@ class Tracked:
         self.width = np.linalg.norm(np.subtract(*self.points[list(OUTLINE_ENDS)])) * (1 + turned / 18)
 
     def lost(self, size: tuple[int, int]) -> bool:
-        """True where the networks no longer see a face, it got too small, or its middle has left the frame (width, height)."""
+        """Whether the networks no longer find a face, it is too small, or
+        its centre has left the frame (width, height).
+        """
         low, high = self.box[:2], self.box[2:4]
         middle = (low + high) / 2
         outside = np.any(middle < 0) or np.any(middle >= size)
@@ -110,7 +115,7 @@ class Tracked:
 
 @dataclass(frozen=True)
 class Sighting:
-    """A face whose landmarks are known and whose pose and coefficients are still to be read from two cuts."""
+    """A face with known landmarks whose pose and coefficients are still to be read from two crops."""
 
     points: np.ndarray
     pose: Cut
@@ -119,7 +124,10 @@ class Sighting:
 
 
 class OnnxSource:
-    """See `faces.Source`. The detector runs only while a face is missing; pose and coefficients run in batches of frames."""
+    """Tracker (see `faces.Source`).
+
+    The detector runs only while a face is missing; pose and coefficients run in batches of frames.
+    """
 
     name = NAME
     scheme = "hello222"
@@ -170,7 +178,9 @@ class OnnxSource:
         return [Detection(box[:4], -eye_angle(face.points), float(box[4])) for box, face in zip(boxes, faces)]
 
     def follow(self, bgr: np.ndarray, tracked: list[Tracked], most: int) -> list[Tracked]:
-        """The faces of the next frame: those that go on, and new ones where fewer than the `most` ever seen do."""
+        """Return the faces of the next frame: those that continue, and new ones if there are fewer than
+        `most`, the largest number so far.
+        """
         tracked = self.refine(bgr, tracked)
         if len(tracked) >= most:
             return tracked
@@ -182,7 +192,9 @@ class OnnxSource:
         return tracked + self.refine(bgr, new, tracked)
 
     def refine(self, bgr: np.ndarray, faces: list[Tracked], others: Sequence[Tracked] = ()) -> list[Tracked]:
-        """Landmarks of `faces` in this frame; what is lost, or has slipped onto one of the others, is left out."""
+        """Return `faces` with their landmarks in this frame, without those that are lost or have moved
+        onto one of the `others`.
+        """
         if not faces:
             return []
         for face, seen in zip(faces, self.landmarks(bgr, [face.next_cut() for face in faces])):
@@ -201,7 +213,7 @@ class OnnxSource:
         return Sighting(face.points, cut, take(rgb, cut, FACE_SIZE), upright)
 
     def read(self, waiting: list[list[Sighting]], size: tuple[int, int] | None) -> Iterator[list[Face]]:
-        """Pose and coefficients of all waiting faces, given back frame by frame."""
+        """Read pose and coefficients of all waiting faces, and yield the faces frame by frame."""
         seen = [sighting for row in waiting for sighting in row]
         if seen and size is not None:
             pictures, cuts = [s.pose_picture for s in seen], [s.pose for s in seen]

@@ -1,8 +1,8 @@
-"""Which way up the faces of a clip are.
+"""Finds the orientation of the faces in a clip.
 
-Face networks know upright faces. The orientation is a property of the clip: it is decided from its first
-frames by the detector's score, upright preferred, and kept. Other turns of a frame are tried only if nothing
-is found or the answer breaks with the frame before. A face is never rejected for its shape.
+Face networks know upright faces. The orientation belongs to the clip: it is decided from its first frames by
+the detector's score, with a preference for upright, and then kept. Other rotations of a frame are tried only
+if no face is found or if the result contradicts the previous frame. A face is never rejected for its shape.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ Boxes = list[np.ndarray]
 
 
 def look(source: Source, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, list[Face]]]:
-    """Every frame with its faces, in order.
+    """Yield every frame with its faces, in order.
 
-    Keeps at most OPENING frames more than the source does. Raises TrackError if the source answers for fewer
-    frames than it was given.
+    Keeps at most OPENING frames more than the source does. Raises TrackError if
+    the source returns fewer results than frames.
     """
     frames = iter(frames)
     upcoming: deque[np.ndarray] = deque()
@@ -54,7 +54,7 @@ def _drain(upcoming: deque[np.ndarray], frames: Iterator[np.ndarray]) -> Iterato
 def _stretch(
     source: Source, frames: Iterator[np.ndarray], watch: Watch
 ) -> Iterator[tuple[np.ndarray, list[Face]]]:
-    """Track frames in one turn, until there are no more or another turn proves better."""
+    """Track frames in one rotation, until there are no more or another rotation is better."""
     turn = watch.turn
     waiting: deque[np.ndarray] = deque()
 
@@ -75,7 +75,9 @@ def _stretch(
 
 
 def opening_turn(source: Source, frames: Iterator[np.ndarray], upcoming: deque[np.ndarray]) -> int:
-    """Read up to OPENING frames into `upcoming`, until it is clear which turn of them shows upright faces."""
+    """Read up to OPENING frames into `upcoming`, until it is clear in
+    which rotation their faces are upright; return it.
+    """
     votes: dict[int, float] = dict.fromkeys(TURNS, 0.0)
     candidates = list(TURNS)
     for frame in islice(frames, OPENING):
@@ -94,7 +96,9 @@ def opening_turn(source: Source, frames: Iterator[np.ndarray], upcoming: deque[n
 
 
 def _turn_of_small_faces(source: Source, frame: np.ndarray) -> int:
-    """The turn in which a search in tiles finds the surest face; 0 if there is none."""
+    """Return the rotation in which a search in tiles finds the
+    face with the highest score; 0 if there is none.
+    """
     votes: dict[int, float] = dict.fromkeys(TURNS, 0.0)
     for turn in TURNS:
         votes[turn] = _best_score([face.detection for face in source.glance(_turned(frame, turn))])
@@ -104,7 +108,7 @@ def _turn_of_small_faces(source: Source, frame: np.ndarray) -> int:
 
 
 def _preferred(votes: dict[int, float], turn: int = 0) -> dict[int, float]:
-    """The votes, with a bonus for a turn in which anything was seen at all."""
+    """Return the votes, with a bonus for `turn` if any face was found in it."""
     return {t: vote + UPRIGHT * (t == turn and vote > 0) for t, vote in votes.items()}
 
 
@@ -121,7 +125,7 @@ def _turned(frame: np.ndarray, turn: int) -> np.ndarray:
 
 
 class Watch:
-    """Judges the tracker's answer for each frame, and knows the turn in which the clip is tracked."""
+    """Checks the tracker's result for each frame. turn: the rotation in which the clip is tracked."""
 
     def __init__(self, source: Source, turn: int):
         self.turn = turn
@@ -132,7 +136,7 @@ class Watch:
         self._interval = self._until_check = CHECK
 
     def __call__(self, frame: np.ndarray, faces: list[Face], turn: int) -> list[Face]:
-        """The faces of a frame, given those that the source found in the picture turned by `turn`."""
+        """Return the faces of a frame, given those that the source found in the picture rotated by `turn`."""
         seen = self._turned_back(frame, faces, turn)
         doubted = self._continuity.doubted(seen, turn)
         if seen and not doubted:
@@ -144,7 +148,10 @@ class Watch:
         return [face for face in seen if doubt(face, self._source.scheme) < POSSIBLE]
 
     def _low_scores(self, frame: np.ndarray, seen: list[Face], turn: int) -> Boxes:
-        """Boxes of faces that are not upright to the detector; asked now and then, and about new faces."""
+        """Boxes of faces that the detector does not rate as upright.
+
+        The detector runs at intervals, and for new faces.
+        """
         self._until_check -= 1
         if self._until_check > 0 and not self._continuity.has_new(seen):
             return []
@@ -156,7 +163,7 @@ class Watch:
         return low
 
     def _second_look(self, frame: np.ndarray, seen: list[Face], turn: int, doubted: Boxes) -> list[Face]:
-        """The faces of a frame after its other turns were tried."""
+        """Return the faces of a frame after its other rotations were tried."""
         votes = {other: self._vote(frame, other, doubted) for other in TURNS}
         if not any(votes.values()):
             return seen or self._search(frame, turn)
@@ -172,7 +179,10 @@ class Watch:
         return _merged(seen, self._glance(frame, best), doubted)
 
     def _search(self, frame: np.ndarray, turn: int) -> list[Face]:
-        """Small faces in the other turns; tried at the 1st, 2nd, 4th, 8th ... missed frame in a row."""
+        """Search small faces in the other rotations, at the 1st, 2nd, 4th, 8th ...
+
+        consecutive missed frame.
+        """
         missed = self._missed + 1
         if missed & (missed - 1):
             return []
@@ -196,7 +206,9 @@ class Watch:
 
 
 def _merged(seen: list[Face], again: list[Face], doubted: Boxes) -> list[Face]:
-    """The faces that are beyond doubt, then those of the second look, then what only the first look saw."""
+    """Merge faces: those not in doubt, then those of the second
+    detection, then those found only by the first.
+    """
     kept = [face for face in seen if not meets(face.box, doubted)]
     kept += [face for face in again if not meets(face.box, [other.box for other in kept])]
     return kept + [face for face in seen if not meets(face.box, [other.box for other in kept])]

@@ -1,4 +1,6 @@
-"""Checks of a tracker's answer: does the head pose fit the landmarks, and can a head have moved like that?"""
+"""Plausibility checks of a tracker's result: whether the head pose fits the
+landmarks, and whether a head can move that fast.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,12 @@ JUMP, INSTANT = np.radians(50), 0.25
 
 
 def doubt(face: Face, scheme: str) -> float:
-    """How far the head pose is from what the landmarks show: up to SURE it fits, from POSSIBLE on it contradicts.
+    """Disagreement of the head pose with the landmarks: up to SURE it fits, from POSSIBLE on it contradicts.
 
-    HelloMeme's networks measure pose and landmarks separately; MediaPipe's pose is solved from the landmarks, so
-    it always fits. The shape of the face plays no part: correct answers on narrow faces miss an average head by
-    more than wrong answers do. A tilted head is worth a second look in the turned picture; it is no contradiction.
+    HelloMeme's networks measure pose and landmarks separately; MediaPipe's pose is computed from the
+    landmarks, so it always fits. The shape of the face is not used: correct results on narrow faces differ
+    more from an average head than wrong results do. A tilted head causes a second detection in the rotated
+    picture; it is no contradiction.
     """
     wrong = _off_the_picture(face, scheme) / PICTURE if scheme == "hello222" else 0.0
     tilt = abs(face.roll) / TILT
@@ -29,7 +32,9 @@ def doubt(face: Face, scheme: str) -> float:
 
 
 def _off_the_picture(face: Face, scheme: str) -> float:
-    """Radians between the head pose's roll and that of the eye line; pi where the mouth lies above the eyes of the head."""
+    """Radians between the head pose's roll and that of the eye line;
+    pi if the mouth is above the eyes of the head.
+    """
     _, left_eye, right_eye, right_mouth, left_mouth = (
         face.landmarks[k, :2] * (1, -1) for k in scheme_of(scheme).parts
     )
@@ -44,7 +49,9 @@ def _off_the_picture(face: Face, scheme: str) -> float:
 
 
 def lone_jumps(rotation: np.ndarray, frames: np.ndarray, fps: float) -> np.ndarray:
-    """(M,) True for rows (M, 3) at `frames` (M,) whose head is turned from the row before and the row after, which agree."""
+    """(M,) bool: rotations (M, 3) at `frames` (M,) that differ from those
+    before and after, which agree with each other.
+    """
     lone = np.zeros(len(rotation), bool)
     if len(rotation) < 3:
         return lone
@@ -56,5 +63,5 @@ def lone_jumps(rotation: np.ndarray, frames: np.ndarray, fps: float) -> np.ndarr
 
 
 def _between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(N,) radians from one rotation (N, 3, 3) to another."""
+    """(N,) radians between the rotations a and b (N, 3, 3)."""
     return np.arccos(np.clip((np.einsum("nij,nij->n", a, b) - 1) / 2, -1, 1))

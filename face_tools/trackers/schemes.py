@@ -1,4 +1,4 @@
-"""The two landmark schemes: which points play which part in crops and patches."""
+"""The two landmark schemes: which landmarks are used for crops and patches."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from ..track_errors import SchemeError
 class Scheme:
     """Indices into the landmarks of one tracker. Left and right are the picture's.
 
-    face:       points whose box stands for the face in the clip-constant crop: chin to brow, no forehead
-    parts:      the five points of the patch template: nasion, left and right outer eye corner, right and left mouth corner
-    motion:     the five points of the PD-FGC template: left and right pupil, nose tip, left and right mouth corner
+    face:       points whose box is the face in the fixed crop: chin to brow, no forehead
+    parts:      the five points of the patch template: nasion, left and right outer eye corner, right and left
+      mouth corner
+    motion:     the five points of the PD-FGC template: left and right pupil, nose tip, left and right mouth
+      corner
     left_eye, right_eye, mouth: points whose box is the patch; the eyes include their brow
     eyes:       left and right eye without its brow
     eye_line:   left and right outer eye corner
@@ -39,7 +41,7 @@ def _span(first: int, last: int) -> tuple[int, ...]:
     return tuple(range(first, last + 1))
 
 
-# FaceMesh's contours in drawing order; its own names call the picture's left side the subject's right.
+# FaceMesh's contours in drawing order; in its own names the picture's left side is the subject's right.
 _LEFT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
 _RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
 _LEFT_BROW = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46)
@@ -72,7 +74,8 @@ _JAW = (
 )
 
 SCHEMES = {
-    # 222 points of hello_face_landmark.onnx; groups and stand-in choices from the published face-part and PD-FGC crops.
+    # 222 points of hello_face_landmark.onnx; groups and substitutes
+    # from the official face-part and PD-FGC crops.
     "hello222": Scheme(
         name="hello222",
         face=_span(0, 221),
@@ -84,7 +87,7 @@ SCHEMES = {
         eyes=(_span(74, 94), _span(96, 116)),
         outline=(_span(0, 32), _span(33, 47), _span(48, 60), _span(61, 73), _span(74, 95), _span(96, 117), _span(118, 148)),
     ),
-    # 478 points of MediaPipe's mesh with irises: the nearest points to the ones above.
+    # 478 points of MediaPipe's mesh with irises: the points nearest to those above.
     "mediapipe478": Scheme(
         name="mediapipe478",
         face=(*_JAW, *_LEFT_BROW, *_RIGHT_BROW),
@@ -103,7 +106,10 @@ SCHEMES = {
 
 
 def scheme_of(name: str) -> Scheme:
-    """The scheme called `name`. Raises TrackError for a track without landmarks, and for a name that this pack does not know."""
+    """Return the scheme called `name`.
+
+    Raises TrackError for a track without landmarks, and for an unknown name.
+    """
     if name == "none":
         raise SchemeError(
             "This track has no landmarks: a recording or a preset comes without a picture. Track a video or a picture, and wire the "

@@ -1,4 +1,4 @@
-"""The trackers by name, loaded only when chosen, and which one "auto" takes."""
+"""The trackers by name, imported only when chosen, and the choice of "auto"."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from .faces import ModelFiles, Source
 
 log = logging.getLogger(__name__)
 
-# Each module has `missing(models: ModelFiles) -> str | None`, the sentence that says why it cannot run here (cheap: it imports
-# nothing heavy), and `open_source(models: ModelFiles) -> Source`. One that sends something has `consent() -> str | None`, the
-# sentence that a user should have read first; it runs only where it is chosen by name and allowed by ALLOWED.
+# Each module has `missing(models: ModelFiles) -> str | None`, the reason why it cannot run here
+# (cheap: it imports nothing heavy), and `open_source(models: ModelFiles) -> Source`. One that
+# sends data has `consent() -> str | None`, the notice that a user must read first; it runs only
+# if it is chosen by name and allowed by ALLOWED.
 MODULES = {
     "hello-onnx": ".onnx_source",
     "mediapipe-tasks": ".mediapipe_tasks",
     "mediapipe-mesh": ".mediapipe_mesh",
 }
 ALLOWED = (
-    "SK_PORTRAIT_ALLOW_METRICS"  # set on the artist's own machine: a tracker may send what its `consent` says
+    # Set on the user's own machine: a tracker may send the data that its `consent` lists.
+    "SK_PORTRAIT_ALLOW_METRICS"
 )
-AUTO = "auto"  # the order of MODULES: coefficients of the official nets first, then MediaPipe's, then none
+AUTO = "auto"  # the order of MODULES: first the official networks' coefficients, then MediaPipe's, then none
 
 
 def _module(name: str):
@@ -30,18 +32,21 @@ def _module(name: str):
 
 
 def consent(name: str) -> str | None:
-    """The sentence that a user should have read before this tracker runs, or None."""
+    """Return the notice that a user must read before this tracker runs, or None."""
     module = _module(name)
     return module.consent() if hasattr(module, "consent") else None
 
 
 def available(models: ModelFiles) -> dict[str, str | None]:
-    """For each tracker the sentence that says why it cannot run here, or None where it can."""
+    """Return {tracker: reason why it cannot run here, None if it can}."""
     return {name: _module(name).missing(models) for name in MODULES}
 
 
 def choose(models: ModelFiles) -> str:
-    """The first tracker that can run here and sends nothing anywhere. Raises TrackError with the missing parts of each one."""
+    """Return the first tracker that can run here and sends no data.
+
+    Raises TrackError with the missing parts of each tracker.
+    """
     reasons = {}
     for name in MODULES:
         reasons[name] = _module(name).missing(models) or consent(name)
@@ -52,7 +57,7 @@ def choose(models: ModelFiles) -> str:
 
 
 def open_source(name: str, models: ModelFiles) -> Source:
-    """The tracker `name`, or the one that "auto" takes. Raises TrackError where it cannot run."""
+    """Open the tracker `name`, or the one that "auto" selects. Raises TrackError if it cannot run."""
     if name == AUTO:
         name = choose(models)
     if name not in MODULES:

