@@ -1,4 +1,4 @@
-"""A drawn head as a picture."""
+"""Draws a synthetic head."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .hair import SKULL, Hair
 from .head import State, View
 from .identity import Identity
 
-# What the soft light falls on: rounder than skull and jaw together.
+# Surface that the soft light is computed for: rounder than skull and jaw together.
 ROUND = Ellipsoid((0.0, 0.5, -5.5), (8.6, 11.5, 8.2))
 LIGHT = np.float32([-0.4, 0.5, 0.77])
 
 
 def draw(who: Identity, state: State, size: int) -> np.ndarray:
-    """(size, size, 3) uint8 RGB: the person in this state before their background."""
+    """Draw the person in this state in front of their background, (size, size, 3) uint8 RGB."""
     side = size * (2 if size < 1024 else 1)
     side += -side % COARSE
     view = View.of(state, (side, side))
@@ -52,14 +52,14 @@ def draw(who: Identity, state: State, size: int) -> np.ndarray:
 
 
 def _background(who: Identity, side: int) -> np.ndarray:
-    """A wall lit from the left, darker below."""
+    """Draw a wall that is lit from the left and darker below."""
     across = np.linspace(1.06, 0.88, 16, dtype=np.float32)
     wall = (across[:, None] * across)[..., None] * np.float32(who.background)
     return cv2.resize(np.clip(wall, 0, 255).astype(np.uint8), (side, side), interpolation=cv2.INTER_LINEAR)
 
 
 def _outline(face: Face, view: View) -> np.ndarray:
-    """(N, 2) pixels round all skin of the head: skull and jaw."""
+    """(N, 2) pixels around all skin of the head: skull and jaw."""
     skull = Ellipsoid(SKULL.centre, (SKULL.radii[0] * face.who.face_width, *SKULL.radii[1:]))
     points = np.concatenate([skull.outline(view), face.points[list(contours.OVAL)]])
     return cv2.convexHull(points.astype(np.float32))[:, 0]
@@ -75,7 +75,7 @@ def _light(view: View, side: int) -> Light:
 
 
 def _torso(canvas: Canvas, who: Identity, state: State, view: View) -> None:
-    """Neck and shoulders: they follow the head's place, and only a quarter of its turn."""
+    """Draw neck and shoulders. They follow the head's position, and only a quarter of its turn."""
     body = View(head.rotation_matrix(np.asarray(state.rotation) * [0.1, 0.25, 0.15]), view.scale, view.origin)
     wide = 4.1 * who.neck_width
     skin = shade(who.skin, 0.86)
@@ -104,7 +104,7 @@ def _torso(canvas: Canvas, who: Identity, state: State, view: View) -> None:
 
 
 def _neck_shadow(canvas: Canvas, who: Identity, outline: np.ndarray) -> None:
-    """The chin's shadow on the neck and the shirt; the head is drawn over its upper part."""
+    """Draw the chin's shadow on the neck and the shirt; the head is drawn over its upper part later."""
     lower = outline[outline[:, 1] > outline[:, 1].mean()]
     centre = lower.mean(0)
     fallen = centre + (lower - centre) * [0.62, 1.0] + np.array([0.2, 1.5]) * canvas.scale

@@ -1,4 +1,4 @@
-"""The parts of a drawn face: eyes, brows, nose, mouth, beard and glasses."""
+"""The parts of a synthetic face: eyes, brows, nose, mouth, beard and glasses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ LASH, CREAM, GUMS, TEETH, TONGUE = (38, 26, 28), (252, 250, 246), (92, 22, 30), 
 
 
 def _smooth(points: np.ndarray, factor: int = 3) -> np.ndarray:
-    """A polyline through the same ends with `factor` times the points, its corners rounded (Catmull-Rom)."""
+    """Return a polyline between the same ends with `factor` times
+    the points and rounded corners (Catmull-Rom).
+    """
     padded = np.concatenate([points[:1], points, points[-1:]])
     t = (np.arange(factor) / factor)[:, None, None]
     a, b, c, d = (padded[k : len(padded) - 3 + k] for k in range(4))
@@ -23,12 +25,12 @@ def _smooth(points: np.ndarray, factor: int = 3) -> np.ndarray:
 
 
 def contour(points: np.ndarray, upper: tuple[int, ...], lower: tuple[int, ...]) -> np.ndarray:
-    """The closed outline of two polylines with common ends."""
+    """Return the closed outline of two polylines with common ends."""
     return np.concatenate([_smooth(points[list(upper)]), _smooth(points[list(lower)])[::-1]])
 
 
 class Face:
-    """One face in one view: its mesh (478, 3) in centimetres and its points (478, 2) in pixels."""
+    """One face in one view. mesh: (478, 3) centimetres; points: (478, 2) pixels."""
 
     def __init__(self, who: Identity, mesh: np.ndarray, view: View):
         self.who, self.mesh, self.view = who, mesh, view
@@ -36,13 +38,13 @@ class Face:
         self.ink = blend(shade(who.skin, 0.52), (120, 50, 40), 0.25)
 
     def _blob(self, centre: np.ndarray, width: float, height: float) -> np.ndarray:
-        """(16, 2) pixels of a flat oval on the face, centimetres, facing as the head does."""
+        """(16, 2) pixels of a flat oval on the face, sizes in centimetres, parallel to the front of the head."""
         angle = np.linspace(0, 2 * np.pi, 16, endpoint=False)
         ring = np.stack([np.cos(angle) * width, np.sin(angle) * height, np.zeros(16)], 1)
         return self.view.pixels(centre + ring)
 
     def light(self, light: Light) -> None:
-        """Blush, and the soft shadows of brow, nose and lips."""
+        """Add blush, and the soft shadows of brow, nose and lips."""
         mesh, who = self.mesh, self.who
         soft = 0.42 * self.view.scale / 2
         for side, sign in contours.SIDES.items():
@@ -90,7 +92,7 @@ class Face:
         upper, lower = contours.LIDS[side]
         rest = self.view.pixels(head.shapes(self.who)[0][list(upper)])
         lid, floor = _smooth(self.points[list(upper)]), _smooth(self.points[list(lower)])
-        # What the lid has uncovered of itself on the way down.
+        # The part of the lid that becomes visible when it closes.
         canvas.polygon(
             np.concatenate([_smooth(rest), lid[::-1]]),
             shade(blend(self.who.skin, (190, 120, 120), 0.18), 0.86),
@@ -179,7 +181,7 @@ class Face:
         part[:] = view.picture
 
     def wrinkles(self, canvas: Canvas) -> None:
-        """Folds from nose to mouth that deepen with a smile, lines of age, freckles."""
+        """Draw folds from nose to mouth that deepen with a smile, lines of age, and freckles."""
         mesh, age = self.mesh, self.who.age
         for side, sign in contours.SIDES.items():
             corner, rest = mesh[contours.CORNERS[side]], head.shapes(self.who)[0][contours.CORNERS[side]]

@@ -1,4 +1,4 @@
-"""Hair: a cap on the skull that ends at a hairline, a curtain behind it, and a bun."""
+"""Hair: a cap on the skull that ends at a hairline, a curtain behind the head, and a bun."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ AROUND = (
     84.0,
     110.0,
     180.0,
-)  # degrees round the skull from the front, where a style gives its hairline
+)  # degrees around the skull from the front at which a style defines its hairline
 STEP = 2
 
 
 @dataclass(frozen=True)
 class Style:
-    """Hairline heights (cm) at AROUND, thickness of the hair, how far the parting lifts one side, curtain's end, curls, bun."""
+    """A hair style.
+
+    line: hairline heights (cm) at AROUND; puff: thickness (cm); parting: height (cm) by which
+    the parting raises one side; curtain: lower end (cm) of the hair behind the head, None =
+    none; curls: 0..1; bun: whether there is a bun.
+    """
 
     line: tuple[float, ...]
     puff: float
@@ -52,7 +57,9 @@ def _solid(style: Style, who: Identity) -> Ellipsoid:
 
 
 def _cover(unit: np.ndarray, angle: np.ndarray, solid: Ellipsoid, style: Style) -> np.ndarray:
-    """(H, W) 0..1 of unit-sphere points at `angle` degrees round the skull: where hair grows, soft over half a centimetre."""
+    """(H, W) 0..1 coverage by hair of unit-sphere points at `angle` degrees around the skull, with a soft
+    edge of half a centimetre.
+    """
     y = unit[..., 1] * solid.radii[1] + solid.centre[1]
     aside = np.abs(angle)
     line = np.interp(aside, AROUND, style.line).astype(np.float32)
@@ -62,7 +69,7 @@ def _cover(unit: np.ndarray, angle: np.ndarray, solid: Ellipsoid, style: Style) 
 
 
 class Hair:
-    """The hair of one person in one view; `behind` is drawn before the head, `front` after the face."""
+    """The hair of one person in one view. `behind` is drawn before the head, `front` after the face."""
 
     def __init__(self, who: Identity, view: View):
         self.who, self.view, self.style = who, view, STYLES.get(who.style)
@@ -103,7 +110,8 @@ class Hair:
         forward = point[..., 2] * solid.radii[2] + solid.centre[2] - SKULL.centre[2]
         angle = cv2.phase(forward, point[..., 0] * solid.radii[0], angleInDegrees=True)
         angle = np.where(angle > 180, angle - 360, angle)
-        # The depth falls by about a quarter in a centimetre at the rim: an edge of one pixel of the finished picture.
+        # At the rim the depth falls by about a quarter per centimetre, so the
+        # edge is one pixel wide in the finished picture.
         cover = _cover(point, angle, solid, self.style) * np.clip(
             depth * 4.0 * self.view.scale / STEP / 2, 0, 1
         )
@@ -113,7 +121,9 @@ class Hair:
         part.paint(layer, cv2.resize((cover * 255).astype(np.uint8), size, interpolation=cv2.INTER_LINEAR))
 
     def _lit(self, point: np.ndarray, angle: np.ndarray, solid: Ellipsoid) -> np.ndarray:
-        """(H, W, 3) uint8 of hair: strands from the crown, and a band of light round it, for hair shines along a ring."""
+        """(H, W, 3) uint8 colour of the hair: strands from the crown,
+        and a ring of light around it, as hair reflects.
+        """
         normal = point @ (self.view.turn / np.array(solid.radii)).T.astype(np.float32)
         normal /= np.sqrt(np.einsum("hwc,hwc->hw", normal, normal))[..., None] + 1e-6
         light = 0.55 + 0.5 * np.clip(normal @ np.float32([-0.35, 0.6, 0.72]), 0, 1)

@@ -1,4 +1,4 @@
-"""Who a drawn head is: about twenty numbers by seed."""
+"""The identity of a synthetic head: about twenty numbers from a seed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ GLASSES = ("none", "round", "square")
 
 @dataclass(frozen=True)
 class Identity:
-    """One drawn person. Sizes are factors of the usual (1.0); colours are RGB 0..255; tilts are in -1..1."""
+    """A synthetic person.
+
+    Sizes are factors of the average (1.0); colours are RGB 0..255; tilts are in -1..1.
+    """
 
     skin: Colour
     hair: Colour
@@ -61,11 +64,11 @@ class Identity:
 
     @classmethod
     def of(cls, seed: int) -> "Identity":
-        """The person of a seed: the same in every version of NumPy's PCG64."""
+        """Return the person of a seed. It is the same in every version of NumPy's PCG64."""
         draw = np.random.Generator(np.random.PCG64([seed, 0x4EAD]))
 
         def among(colours: tuple[Colour, ...]) -> Colour:
-            """A colour of the palette, a little off."""
+            """Return a colour of the palette with a small random deviation."""
             base = np.array(colours[int(draw.integers(len(colours)))])
             return tuple(int(c) for c in np.clip(base + draw.normal(0, 7, 3), 8, 252))
 

@@ -1,4 +1,4 @@
-"""Natural motion from a seed: turns, blinks, speech, smiles, brows and gaze, as states frame by frame."""
+"""Natural motion from a seed: head turns, blinks, speech, smiles, brows and gaze, as one state per frame."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LIMITS = np.radians([20.0, 35.0, 20.0])  # pitch, yaw, roll
 
 
 def _wander(draw: np.random.Generator, seconds: np.ndarray, period: float) -> np.ndarray:
-    """(F,) a smooth curve of standard deviation about 1 whose usual swing takes `period` seconds."""
+    """(F,) random smooth curve with a standard deviation of about 1 and a typical period of `period` seconds."""
     rates = draw.uniform(0.4, 1.4, 4) / period
     phases, heights = draw.uniform(0, 2 * np.pi, 4), draw.normal(0, 1, 4)
     waves = np.sin(2 * np.pi * rates[:, None] * seconds + phases[:, None])
@@ -19,7 +19,7 @@ def _wander(draw: np.random.Generator, seconds: np.ndarray, period: float) -> np
 
 
 def _blinks(draw: np.random.Generator, seconds: np.ndarray) -> np.ndarray:
-    """(F,) 0..1: a lid falls in 0.1 s and rises in 0.2 s, every two to four seconds."""
+    """(F,) 0..1: blinks. A lid falls in 0.1 s and rises in 0.2 s, every 0.9 to 3.2 seconds."""
     lid, at = np.zeros_like(seconds), draw.uniform(0, 1.5)
     while at < seconds[-1] + 0.3:
         since = seconds - at
@@ -29,16 +29,17 @@ def _blinks(draw: np.random.Generator, seconds: np.ndarray) -> np.ndarray:
 
 
 def _speech(draw: np.random.Generator, seconds: np.ndarray) -> np.ndarray:
-    """(F,) 0..1: four to five syllables a second, in phrases."""
+    """(F,) 0..1: speech of four to five syllables per second, in phrases."""
     syllable = 0.5 + 0.5 * np.sin(2 * np.pi * 3.6 * seconds + 1.5 * _wander(draw, seconds, 1.2))
     phrase = np.clip(0.5 + 0.9 * _wander(draw, seconds, 2.2), 0, 1)
     return syllable * phrase
 
 
 def clip(seed: int, frames: int, fps: float = 25.0) -> list[State]:
-    """`frames` states of one motion; the same seed moves every identity alike.
+    """Return `frames` states of one motion; a seed gives the same motion for every identity.
 
-    Head within 20, 35 and 20 degrees of pitch, yaw and roll; the place in the picture sways by a few millimetres.
+    The head stays within 20, 35 and 20 degrees of pitch, yaw and
+    roll; its position sways by a few millimetres.
     """
     draw = np.random.Generator(np.random.PCG64([seed, 0x307E]))
     seconds = np.arange(frames) / fps
@@ -62,7 +63,7 @@ def clip(seed: int, frames: int, fps: float = 25.0) -> list[State]:
     pucker = np.clip(0.8 * _wander(draw, seconds, 1.4) - 0.2, 0, 1) * (1 - smile)
     put("mouthPucker", pucker)
     put("jawOpen", _speech(draw, seconds) * draw.uniform(0.5, 1.2) * (1 - 0.4 * pucker))
-    # A brow goes up or down, not both: one curve.
+    # A brow moves either up or down: both use one curve.
     inner = 0.75 * _wander(draw, seconds, 2.0)
     put("browInnerUp", inner)
     outer = 0.6 * _wander(draw, seconds, 2.4)

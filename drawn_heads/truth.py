@@ -1,4 +1,4 @@
-"""What was drawn, as the pack's own types: a FaceTrack of the states, and masks of eyes and mouth."""
+"""The ground truth of synthetic heads: a FaceTrack of their states, and masks of eyes and mouth."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ SOURCE, SCHEME = "drawn", "mediapipe478"
 
 
 def truth(who: Identity, states: Sequence[State], size: int, fps: float = 25.0) -> FaceTrack:
-    """The track of these states drawn at `size` pixels: every number is exact, none was measured.
+    """Return the track of these states drawn at `size` pixels.
 
-    Rotation 0 is a straight look: MediaPipe sees it at a pitch of 8 degrees, as it sees people.
+    All values are exact; none comes from a tracker.
+
+    Rotation 0 is a straight look. MediaPipe reports a pitch of 8 degrees for it, as for real people.
     """
     landmarks = np.stack(
         [View.of(s, (size, size)).landmarks(head.mesh(who, s.coefficients)) for s in states]
@@ -41,7 +43,9 @@ def truth(who: Identity, states: Sequence[State], size: int, fps: float = 25.0) 
 
 
 def states_of(track: FaceTrack) -> list[State]:
-    """One state per row of any track: its head pose, and its coefficients where it has them (else a relaxed face)."""
+    """Convert any track to one state per frame: its head pose, and its
+    coefficients (a relaxed face if it has none).
+    """
     coefficients = (
         track.coefficients if track.coefficients is not None else np.zeros((len(track), 51), np.float32)
     )
@@ -49,7 +53,9 @@ def states_of(track: FaceTrack) -> list[State]:
 
 
 def masks(who: Identity, state: State, size: int, grow: float = 0.35) -> np.ndarray:
-    """(size, size) float32 0..1 of both eyes and the mouth, grown by `grow` centimetres; the eyes as wide as they are open at rest."""
+    """(size, size) float32 0..1 mask of both eyes and the mouth, grown by `grow` centimetres; the eyes
+    have their opening at rest.
+    """
     view = View.of(state, (size, size))
     points = view.pixels(head.mesh(who, state.coefficients))
     rest = view.pixels(head.shapes(who)[0])
