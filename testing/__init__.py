@@ -1,1 +1,3 @@
-"""Fixtures shared by tests, benches and the demo: tiny models, deterministic weights, reference tensors, videos, stand-in files."""
+"""Fixtures shared by tests, benches and the demo: tiny models, deterministic
+weights, reference tensors, videos, stand-in files.
+"""

@@ -1,6 +1,7 @@
 """Values computed once per session.
 
-They hold ComfyUI's ModelPatchers, whose `__del__` needs ComfyUI's modules: `release` drops them before the interpreter ends.
+They hold ComfyUI's ModelPatchers, and `__del__` of these needs ComfyUI's modules.
+`release` drops them before the interpreter ends.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ _CACHED: list = []
 
 
 def cached(function: Function) -> Function:
-    """As `functools.cache`, until `release`."""
+    """As `functools.cache`, until `release` is called."""
     wrapped = functools.cache(function)
     _CACHED.append(wrapped)
     return wrapped
 
 
 def release() -> None:
-    """Drop everything that `cached` keeps."""
+    """Drop all cached values."""
     for function in _CACHED:
         function.cache_clear()
     gc.collect()

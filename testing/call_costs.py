@@ -1,4 +1,6 @@
-"""Counts what a UNet call costs beside arithmetic, on any device: a stand-in for a GPU's bus and queue."""
+"""Counts the costs of a UNet call other than arithmetic, on any
+device, instead of measuring a GPU's bus and queue.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-# ComfyUI causes a GPU synchronisation in these: it reads a number, or must know how many there are.
+# Operators in which PyTorch causes a GPU synchronisation: they read a number, or must know a count.
 WAITS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::equal", "aten::unique2"}
-SENT = {"aten::lift_fresh"}  # a tensor made of Python's numbers
+SENT = {"aten::lift_fresh"}  # a tensor made from Python numbers
 
 
 class Costs(TorchDispatchMode):
-    """While open, counts `waits`, `sent` tensors made of Python's numbers, bytes `brought` from another device or dtype, and `gathered`
-    bytes, picked by a list of indices."""
+    """Context manager that counts: `waits` (GPU synchronisations), `sent` tensors made from Python numbers,
+    `brought` bytes copied from another device or dtype, and `gathered` bytes selected by a list of indices.
+    """
 
     def __init__(self):
         super().__init__()
@@ -40,8 +43,10 @@ class Costs(TorchDispatchMode):
 
 
 class Peak(TorchDispatchMode):
-    """While open, follows the bytes of tensors that are made and let go; `most` is how many there were at a time. What was there before,
-    and what a kernel takes for itself, does not count."""
+    """Context manager that tracks the bytes of allocated tensors.
+
+    most: the largest total at a time. Earlier tensors, and the internal memory of kernels, are not counted.
+    """
 
     def __init__(self):
         super().__init__()

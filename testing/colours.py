@@ -1,4 +1,4 @@
-"""Films in any colour coding whose true colours are known: patches of every hue."""
+"""Films in any colour coding with known true colours: patches of every hue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..face_tools.colour import Colour, rounded, to_planes
 
-CODINGS = {  # name -> how a film says it codes colour
+CODINGS = {  # name -> colour coding that the film states
     "BT.601": Colour(6, 6, 6),
     "BT.709": Colour(1, 1, 1),
     "BT.2020": Colour(9, 9, 14),
@@ -21,7 +21,7 @@ HLG, PQ = Colour(9, 9, 18, bits=10), Colour(9, 9, 16, bits=10)
 
 
 def chart(width: int = 160, height: int = 96, shift: int = 0) -> np.ndarray:
-    """(H, W, 3) uint8 RGB: patches of 16 pixels of one colour, which chroma of half the size keeps."""
+    """(H, W, 3) uint8 RGB: uniform patches of 16 pixels, which chroma of half the size represents exactly."""
     rng = np.random.default_rng(7)
     patches = rng.integers(30, 226, (-(-height // 16), -(-width // 16), 3))
     picture = np.kron(patches, np.ones((16, 16, 1)))[:height, :width]
@@ -31,7 +31,10 @@ def chart(width: int = 160, height: int = 96, shift: int = 0) -> np.ndarray:
 def film_in(
     path: Path, colour: Colour, pictures: list[np.ndarray], tagged: bool = True, options: dict | None = None
 ) -> Path:
-    """RGB pictures as a lossless film of 4:2:0 at 25 frames per second, of 8 or 10 bits."""
+    """Write RGB pictures as a lossless 4:2:0 film at 25 frames per second, with 8 or 10 bits.
+
+    tagged: state the colour coding in the file.
+    """
     pixel_format = "yuv420p" if colour.bits == 8 else "yuv420p10le"
     codec, lossless = ("libx264", {"qp": "0"}) if colour.bits == 8 else ("ffv1", {})
     with av.open(str(path), "w") as container:
@@ -56,7 +59,7 @@ def film_in(
 
 
 def _halved(planes: list[np.ndarray]) -> list[np.ndarray]:
-    """Chroma of half the width and height; integers."""
+    """Return the planes with chroma of half the width and height, as integers."""
     luma, *chroma = planes
     height, width = luma.shape
     small = [plane.reshape(height // 2, 2, width // 2, 2).mean((1, 3)) for plane in chroma]
@@ -64,7 +67,7 @@ def _halved(planes: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def tags_of(path: Path) -> Colour:
-    """What a film says of its colours."""
+    """Return the colour coding that a film states."""
     with av.open(str(path)) as container:
         frame, context = next(container.decode(video=0)), container.streams.video[0].codec_context
         full = frame.format.name.startswith("yuvj") or int(frame.color_range) == 2
@@ -73,5 +76,5 @@ def tags_of(path: Path) -> Colour:
 
 
 def untagged(colour: Colour) -> Colour:
-    """The coding of a film that names none of it."""
+    """Return the coding of a film that states none of it."""
     return replace(colour, matrix=2, primaries=2, transfer=2)

@@ -1,4 +1,4 @@
-"""Comparison of two results."""
+"""Compares two results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 def relative_error(got: Tensor, want: Tensor) -> float:
     """Largest difference relative to the largest value of `want`.
 
-    NaN if shapes differ or a value is not finite: then every comparison with a tolerance is false.
+    NaN if shapes differ or a value is not finite, so that every comparison with a tolerance is false.
     """
     if got.shape != want.shape or not torch.isfinite(got).all():
         return float("nan")

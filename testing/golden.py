@@ -1,4 +1,6 @@
-"""The golden tensors of the official modules, and networks with weights made by the same rule (tests/golden/README.md)."""
+"""The reference tensors of the official modules, and networks with deterministic random weights
+(tests/golden/README.md).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ FOLDERS = (DEFAULT, OTHER)  # HelloMeme, and the other systems on the same UNet
 
 
 class Golden:
-    """A folder in the form of tests/golden."""
+    """A folder in the format of tests/golden."""
 
     def __init__(self, folder: str | Path = DEFAULT):
         self.folder = Path(folder)
@@ -32,28 +34,28 @@ class Golden:
         return (self.folder / f"{case}.safetensors").is_file()
 
     def label(self, case: str) -> str:
-        """What a row of the case says besides its name."""
+        """Suffix of a test id: " (formula)" for a case that was not made by the official code."""
         return " (formula)" if self.index["cases"].get(case, {}).get("source") == "formula" else ""
 
     def tensors(self, case: str) -> dict[str, Tensor]:
         return load_file(self.folder / f"{case}.safetensors")
 
     def weights(self, prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-        """A state dict by the rule."""
+        """Return a state dict with deterministic random weights."""
         return {
             key: torch.from_numpy(rule_tensor(self.salt, prefix, key, shape)) for key, shape in shapes.items()
         }
 
     def fill(self, network: nn.Module, prefix: str) -> nn.Module:
-        """Give every parameter of a network its value by the rule; buffers keep theirs."""
+        """Fill every parameter of a network with deterministic random weights; buffers keep their values."""
         return fill(network, self.salt, prefix)
 
     def loaded(self, prefix: str, part: Part, sizes: Mapping[str, Any], operations=nn) -> Loaded:
-        """A part at some sizes with deterministic random weights, through the pack's own loader."""
+        """Build a part at the given sizes with deterministic random weights, through the pack's own loader."""
         return load(self.fill(part.build(sizes), prefix).state_dict(), prefix, operations)
 
     def unet_weights(self) -> dict[str, Tensor]:
-        """The tiny SD1.5 UNet, LDM names."""
+        """Weights of the tiny SD1.5 UNet, with LDM names."""
         return self.weights(
             "unet", {key: tuple(shape) for key, shape in self.index["unet_ldm_shapes"].items()}
         )

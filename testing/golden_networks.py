@@ -1,4 +1,4 @@
-"""The reference tensors' own networks at the widths of their tiny UNet: adapters, motion modules, drives."""
+"""The networks of the reference tensors, at the sizes of their tiny UNet: adapters, motion modules, drives."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from ..unet.hosts.diffusers_injection import moving
 from ..unet.patches import WeightedPatch
 from .golden import DEFAULT, Golden
 
-WIDTHS = (32, 64, 128, 128)  # of the tiny UNet's levels
+WIDTHS = (32, 64, 128, 128)  # channels of the tiny UNet's levels
 EMBEDDING = 128
 
-# The golden data order the halves of a batch [uncond, cond]; features are stored in the order of the side numbers.
+# The reference tensors order a batch as [uncond, cond]; features are stored in the order of the side numbers.
 HALVES = [(UNCOND, COND).index(side) for side in (COND, UNCOND)]
 
 SIZES = {
@@ -47,7 +47,7 @@ SOURCE = {
 def reference_of(
     golden: Golden, version: str, host, features: dict[str, Tensor], latent: Tensor
 ) -> Reference:
-    """Features with the golden reference adapter at the tiny UNet's widths."""
+    """Return a Reference with the golden adapter at the tiny UNet's sizes."""
     loaded = golden.loaded(
         f"adapter_{version}", find_part(REFERENCE, version), SIZES[version], host.operations
     )
@@ -57,7 +57,9 @@ def reference_of(
 
 
 def drives_of(t: dict[str, Tensor]) -> list[WeightedPatch]:
-    """One patch per family of golden control keys: `control.down_0`, `control.up2_v2_3`, ... -> block boundaries."""
+    """Return one patch per family of `control.*` keys:
+    `control.down_0`, `control.up2_v2_3`, ... -> block boundaries.
+    """
     families: dict[str, dict[str, Tensor]] = {}
     for key, value in t.items():
         if key.startswith("control."):
@@ -74,12 +76,12 @@ def drives_of(t: dict[str, Tensor]) -> list[WeightedPatch]:
 
 
 def frames_first(x: Tensor) -> Tensor:
-    """(b, c, f, h, w) -> (b f, c, h, w)."""
+    """Reshape (b, c, f, h, w) to (b f, c, h, w)."""
     return rearrange(x, "b c f h w -> (b f) c h w")
 
 
 def unet_on(host: str, golden: Golden):
-    """The tiny UNet on ComfyUI's (`comfy`, entered before) or diffusers' UNet class."""
+    """Return the tiny UNet on ComfyUI's class (`comfy`, which must be importable) or on diffusers' class."""
     if host == "comfy":
         from .tiny_comfy import ComfyHost
 
@@ -90,7 +92,9 @@ def unet_on(host: str, golden: Golden):
 
 
 def open_host(host: str, golden: Golden):
-    """As `unet_on`, for a command: enters ComfyUI; `auto` = ComfyUI if it is found."""
+    """As `unet_on`, for a command: makes ComfyUI importable; `auto`
+    = ComfyUI if it is found, otherwise diffusers.
+    """
     comfy = None if host == "diffusers" else find()
     if host == "comfy" and comfy is None:
         raise SystemExit("--host comfy needs ComfyUI, which was not found. Set COMFYUI_PATH to its folder.")
@@ -100,7 +104,7 @@ def open_host(host: str, golden: Golden):
 
 
 def sk_motion_of(golden: Golden, version: str, host) -> Loaded:
-    """The golden SK motion adapter at the tiny UNet's widths."""
+    """The golden SK motion adapter at the tiny UNet's sizes."""
     sizes = {"down": WIDTHS, "up": (128, 128, 128, 64)} | (
         {"embedding_dim": EMBEDDING} if version == "v3" else {}
     )
@@ -108,7 +112,7 @@ def sk_motion_of(golden: Golden, version: str, host) -> Loaded:
 
 
 def animatediff_of(golden: Golden, host) -> Loaded:
-    """The golden AnimateDiff at the tiny UNet's widths, whose names stand beside the golden data."""
+    """The golden AnimateDiff at the tiny UNet's sizes. Its names are stored beside the reference tensors."""
     loaded = golden.loaded(
         "animatediff", find_part(ANIMATEDIFF, "v2"), {"down": WIDTHS, "up": WIDTHS[::-1]}, host.operations
     )
@@ -121,7 +125,7 @@ def animatediff_of(golden: Golden, host) -> Loaded:
 
 @contextmanager
 def moving_forward(host, temporal: WeightedPatch):
-    """ComfyUI's `forward` with AnimateDiff in the blocks."""
+    """Context manager: ComfyUI's `forward` with AnimateDiff in the blocks."""
     if host.name == "diffusers":
         with moving(host.unet, temporal, {"cond_or_uncond": [UNCOND, COND]}):
             yield host.forward

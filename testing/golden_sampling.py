@@ -1,4 +1,4 @@
-"""Inputs of the reference samplers: noise, drive, and a guider around the tiny UNet."""
+"""Inputs of the reference samplers: noise, drive, and a guider with the tiny UNet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .golden import Golden
 from .golden_networks import SOURCE, reference_of
 from .rule import draw
 
-LATENT_SCALE = 0.18215  # between ComfyUI's latents and the UNet's
+LATENT_SCALE = 0.18215  # factor from ComfyUI's latents to the UNet's
 
 
 class GoldenNoise:
@@ -28,7 +28,9 @@ class GoldenNoise:
 
 
 def drive_of(golden: Golden, inputs: dict[str, Tensor], frames: int) -> Drive:
-    """The rule-made drive of a clip: of `control.KEY` in a UNet case, KEY and sizes (only the coefficients' keys of v2)."""
+    """Return the deterministic random drive of a clip, with the keys and sizes of `control.KEY` in a UNet
+    case (v2: only the coefficients' keys).
+    """
     keys = {
         key.removeprefix("control."): value.shape
         for key, value in inputs.items()
@@ -49,7 +51,7 @@ def drive_of(golden: Golden, inputs: dict[str, Tensor], frames: int) -> Drive:
 
 
 def guider_of(golden: Golden, host, version: str, frames: int, cfg: float):
-    """CFG guider around the tiny MODEL with the golden reference and a drive of `frames` frames."""
+    """Return a CFG guider with the tiny MODEL, the golden reference and a drive of `frames` frames."""
     import comfy.samplers
 
     from ..unet.hosts import comfy_hooks as unet_comfy

@@ -1,4 +1,4 @@
-"""The reference tensors' own networks of W+ and X-Dyna, through the pack's loaders."""
+"""The networks of W+ and X-Dyna of the reference tensors, through the pack's loaders."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .golden import Golden
 from .golden_networks import WIDTHS
 
 TEXT_WIDTH = 64
-# Widths of the tiny UNet's cross-attentions: down, up, middle.
+# Channels of the tiny UNet's cross-attentions: down, up, middle.
 CROSS_ATTENTIONS = (32, 32, 64, 64, 128, 128, 128, 128, 128, 64, 64, 64, 32, 32, 32, 128)
 TEXT, TOKENS = 77, 16
 TABLE_LENGTH = 24
 
 
 def wplus_of(golden: Golden, host) -> WPlus:
-    """The golden adapter at the tiny UNet's widths, through the pack's own loader."""
+    """The golden W+ adapter at the tiny UNet's sizes, through the pack's own loader."""
     network = WPlus(TEXT_WIDTH, CROSS_ATTENTIONS, host.operations)
     golden.fill(network.w_proj, "wplus_proj")
     golden.fill(network.wplus_adapter, "wplus_adapter")
@@ -36,7 +36,7 @@ def keys_of(golden: Golden) -> dict:
 
 
 def extra_weights(golden: Golden) -> dict[str, Tensor]:
-    """What X-Dyna adds to the tiny UNet, official names."""
+    """Weights that X-Dyna adds to the tiny UNet, with official names."""
     shapes = {
         key: tuple(shape)
         for key, shape in keys_of(golden)["xdyna_unet_extra_shapes"].items()
@@ -65,7 +65,7 @@ def motion_of(golden: Golden, operations) -> AnimateDiff:
 
 
 def loaded(adapter: DynamicsAdapter, motion: AnimateDiff | None, resampler: Resampler | None = None):
-    """An SK_XDYNA of its networks. Needs ComfyUI."""
+    """Return an SK_XDYNA with these networks. Needs ComfyUI."""
     from ..nodes.weights import patcher_of
     from ..nodes.xdyna.networks import XDyna
 
@@ -76,7 +76,7 @@ def loaded(adapter: DynamicsAdapter, motion: AnimateDiff | None, resampler: Resa
 
 
 def controlnet_of(golden: Golden, kind: str):
-    """A golden ControlNet as ComfyUI's own class, which takes the hint's channels from the weights."""
+    """A golden ControlNet as ComfyUI's own class, which reads the channels of its picture from the weights."""
     import comfy.cldm.cldm
     import comfy.model_detection
     import comfy.ops
@@ -105,6 +105,6 @@ def controlnet_of(golden: Golden, kind: str):
 
 
 def hints_of(golden: Golden, frames: int) -> dict[str, Tensor]:
-    """The golden hint pictures of a clip of so many frames, (F, H, W, 3) and (F, H, W, 6)."""
+    """The golden hint pictures of a clip of `frames` frames, (F, H, W, 3) and (F, H, W, 6)."""
     clips = {name: clip[:frames] / 255 for name, clip in golden.tensors("xdyna_hints").items()}
     return {"pose": hints.stretched(clips["pose"]), "face": hints.face_hint(clips["local"], clips["global"])}

@@ -1,4 +1,4 @@
-"""A server on this machine that answers as a model hub does, for the front end's downloads."""
+"""A local server that answers like a model hub, for downloads by the front end."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from urllib.parse import urlsplit
 PAGES, STORAGE = (
     "huggingface.co",
     "cas-bridge.xethub.hf.co",
-)  # the pages redirect to a storage of another name
+)  # the pages redirect to a storage with another name
 
 
 class Hub:
-    """`with Hub(files, folder) as hub:` answers for `hub.hosts` ({host: port}, as FrontEnd takes it) with a certificate of its own.
+    """Context manager `Hub(files, folder)`: a server with its own certificate for
+    `hub.hosts` ({host: port}, as FrontEnd takes it).
 
-    files: address -> file. Each is a redirect into the storage, whose own address says nothing; Content-Disposition has the name.
+    files: address -> file. Each address redirects to a storage address without a readable name;
+      Content-Disposition contains the name.
     folder: for the certificate
     """
 
@@ -65,7 +67,7 @@ class Hub:
                 self._head()
 
             def _head(self) -> Path | None:
-                """Send status and headers; returns the file whose content follows."""
+                """Send status and headers; return the file to send as content."""
                 path = urlsplit(self.path).path
                 storage = next((place for place, address in hub.stored.items() if address == path), None)
                 file = hub.files[hub.stored[path]] if path in hub.stored else None
@@ -84,6 +86,6 @@ class Hub:
                 return file
 
             def log_message(self, *_) -> None:
-                """Keep the tests' output to pytest."""
+                """Log nothing, so that the tests' output is only pytest's."""
 
         return Handler

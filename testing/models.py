@@ -1,4 +1,6 @@
-"""Which weights a workflow runs with: the real ones where all of them lie in ComfyUI's model folders, else synthetic ones."""
+"""Chooses the weights of a workflow: the real ones if all of them are in ComfyUI's model folders,
+otherwise synthetic ones.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from pathlib import Path
 from ..host import workflow
 from .stand_ins import checkpoint
 
-# Loader class: its widgets that name a file.
+# Loader class -> its widgets that name a file.
 LOADERS = {
     "CheckpointLoaderSimple": ("ckpt_name",),
     "CLIPVisionLoader": ("clip_name",),
@@ -23,7 +25,7 @@ LOADERS = {
     "SKPortraitWPlusDirection": ("file",),
     "ControlNetLoader": ("control_net_name",),
 }
-NONE = "none"  # of an optional file
+NONE = "none"  # value for an optional file
 FOLDERS = (
     "checkpoints",
     "clip_vision",
@@ -38,7 +40,9 @@ FOLDERS = (
 
 
 def share_host_models(comfy: Path, base: Path) -> list[str]:
-    """Options that let a server with a base directory of its own see the models of its ComfyUI folder as well."""
+    """Return options by which a server with its own base
+    directory also uses the models of its ComfyUI folder.
+    """
     lines = ["comfyui:", f"  base_path: {comfy / 'models'}", *(f"  {name}: {name}" for name in FOLDERS)]
     path = base / "host_models.yaml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -46,7 +50,7 @@ def share_host_models(comfy: Path, base: Path) -> list[str]:
 
 
 def named(graph: dict) -> Iterator[tuple[dict, str, str]]:
-    """(node, widget, file) of every file that a graph loads."""
+    """Yield (node, widget, file) for every file that a graph loads."""
     for node in graph.values():
         for widget in LOADERS.get(node["class_type"], ()):
             if node["inputs"][widget] != NONE:
@@ -54,7 +58,7 @@ def named(graph: dict) -> Iterator[tuple[dict, str, str]]:
 
 
 def missing(graph: dict, object_info: dict) -> list[str]:
-    """Weights that a graph names and ComfyUI does not list."""
+    """Return the weights that a graph names and ComfyUI does not list."""
     return [
         name
         for node, widget, name in named(graph)
@@ -63,11 +67,11 @@ def missing(graph: dict, object_info: dict) -> list[str]:
 
 
 def offered(object_info: dict, kind: str, widget: str) -> list[str]:
-    """Names that a loader lists."""
+    """Return the names that a loader lists."""
     return workflow.choices(workflow.inputs_of(object_info[kind])[widget])
 
 
 def use_synthetic(graph: dict) -> None:
-    """Point every loader of a graph at its synthetic stand-in."""
+    """Set every loader of a graph to its synthetic stand-in."""
     for node, widget, name in list(named(graph)):
         node["inputs"][widget] = checkpoint.stand_in(widget, name)

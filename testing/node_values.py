@@ -1,4 +1,4 @@
-"""Values for every type of input, good and odd: what fuzzing draws from. Needs ComfyUI."""
+"""Values for every type of input, usual and unusual, for fuzzing. Needs ComfyUI."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .cached import cached
 from .pack import encoder, tiny_host
 from .tracks import track_of
 
-CELLS = 8  # a side of the latents: the least that the UNet can halve three times
+CELLS = 8  # side of the latents: the smallest that the UNet can halve three times
 
 
 def _images() -> list[torch.Tensor]:
@@ -111,7 +111,7 @@ def _face_landmarks() -> list:
 
 
 class _Eye:
-    """A CLIP vision model that sees nothing: `width` numbers per picture, 32 a patch."""
+    """A CLIP vision model that returns zeros: `width` numbers per picture, 32 per patch."""
 
     load_device = torch.device("cpu")
 
@@ -147,7 +147,7 @@ def _videos() -> list:
 
 
 def _crops() -> list[Crop]:
-    """Of frames of the pictures, and of parts of the videos at usual and odd rates."""
+    """Crops of frames of the pictures, and of parts of the videos at usual and unusual rates."""
     parts = (Clip(25.0, 0.0, 3), Clip(1e-9, 0.0, 1), Clip(999.0, 0.0, 1))
     return [Crop(100, 50, 200, 128, (640, 480)), *(Crop(4, 4, 32, 128, (64, 48), part) for part in parts)]
 
@@ -282,5 +282,5 @@ VALUES: dict[str, Callable[[], list]] = {
 
 @cached
 def values(kind: str) -> list[Any]:
-    """Values of an input type; an empty list for types that only other nodes make."""
+    """Return values of an input type; an empty list for types that only other packs' nodes make."""
     return VALUES[kind]() if kind in VALUES else []

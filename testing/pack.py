@@ -13,7 +13,7 @@ from .tracks import track_of
 
 @cached
 def nodes() -> dict[str, type]:
-    """Node id -> class, as ComfyUI gets them."""
+    """Return {node id: class}, as ComfyUI gets them."""
     from .. import nodes as pack
     from ..nodes import folders
 
@@ -23,7 +23,7 @@ def nodes() -> dict[str, type]:
 
 
 def node(name: str) -> type:
-    """A node class by its id."""
+    """Return a node class by its id."""
     return nodes()[name]
 
 
@@ -51,10 +51,10 @@ def encoder(version: str):
 def grey(
     count: int = 1, width: int = 640, height: int = 480, channels: int = 3, value: float = 0.5
 ) -> torch.Tensor:
-    """Uniform pictures (count, height, width, channels)."""
+    """Return uniform pictures (count, height, width, channels)."""
     return torch.full((count, height, width, channels), value)
 
 
 def crop(images: torch.Tensor):
-    """Crop Portrait at 128 px, for `track_of`."""
+    """Run Crop Portrait at 128 px, for `track_of`."""
     return node("SKPortraitCropPortrait").execute(images, track_of(len(images)), "v2", 0.0, 128)

@@ -1,4 +1,6 @@
-"""Portraits to move, the ends of the Expression Editor's sliders, and the smallest Jacobian of a movement."""
+"""Portraits to move, the end positions of the Expression Editor's
+sliders, and the smallest Jacobian of a movement.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,16 @@ PAIRS: tuple[Pose, ...] = tuple(a | b for a, b in itertools.combinations(ENDS, 2
 
 
 def drawn(seed: int, size: int, state: State | None = None) -> Puppet:
-    """A synthetic head with its own exact landmarks."""
+    """A synthetic head as a Puppet, with its exact landmarks."""
     who, state = Identity.of(seed), state or State()
     return Puppet(draw(who, state, size), truth(who, [state], size))
 
 
 def photograph(picture: np.ndarray, size: int) -> Puppet:
-    """The face in an (H, W, 3) uint8 picture, tracked by mediapipe 0.10.21 and cropped. Raises TrackError."""
+    """The face in an (H, W, 3) uint8 picture as a Puppet, tracked by mediapipe 0.10.21 and cropped.
+
+    Raises TrackError.
+    """
     with mediapipe_mesh.open_source(ModelFiles()) as source:
         track = track_faces([picture], source, 25.0)
     crop = portrait_crop(track, CROP_RULES["v5"], size)
@@ -34,17 +39,19 @@ def photograph(picture: np.ndarray, size: int) -> Puppet:
 
 
 def movement(puppet: Puppet, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """Change of coefficients (51,) and turn (3,) of a pose, as far as the portrait can turn."""
+    """Return the change of coefficients (51,) and the turn (3,) of a pose, within the limits of the portrait."""
     return poses.coefficients(pose), poses.reachable(poses.turn(pose)[None], puppet.pose)[0]
 
 
 def smallest_jacobian(puppet: Puppet, pose: Pose) -> float:
-    """Smallest determinant, over all pixels and layers, of the map from the moved picture to the portrait."""
+    """Smallest Jacobian determinant of the map from the moved
+    picture to the portrait, over all pixels and layers.
+    """
     return min(float(determinants(places).min()) for places in puppet.maps(*movement(puppet, pose)))
 
 
 def determinants(places: np.ndarray) -> np.ndarray:
-    """(h - 1, w - 1) Jacobian of an (h, w, 2) map by differences between neighbours."""
+    """(h - 1, w - 1) Jacobian determinants of an (h, w, 2) map, from differences between neighbours."""
     places = places.astype(np.float64)
     right, down = np.diff(places, axis=1)[:-1], np.diff(places, axis=0)[:, :-1]
     return right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0]

@@ -1,4 +1,4 @@
-"""An error by its class and its fields."""
+"""Checks an error by its class and its fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import SKPortraitError
 
 @contextmanager
 def raises(kind: type[SKPortraitError], **fields: Any) -> Iterator[pytest.ExceptionInfo]:
-    """As `pytest.raises`: the block raises an error of this class whose fields have these values."""
+    """As `pytest.raises`: the block must raise an error of this class with these field values."""
     with pytest.raises(kind) as caught:
         yield caught
     assert {name: getattr(caught.value, name) for name in fields} == fields

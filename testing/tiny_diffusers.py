@@ -1,4 +1,4 @@
-"""The tiny golden UNet on the diffusers backend: diffusers' UNet2DConditionModel."""
+"""The tiny UNet of the reference tensors on the diffusers backend: diffusers' UNet2DConditionModel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..unet.hosts.diffusers_hooks import bound, plain_features
 
 
 def unet(settings: dict, weights: dict[str, Tensor]) -> UNet2DConditionModel:
-    """A UNet of diffusers from a state dict in LDM names."""
+    """Return a diffusers UNet from a state dict with LDM names."""
     net = UNet2DConditionModel(**settings)
     prefixed = {f"model.diffusion_model.{key}": value for key, value in weights.items()}
     net.load_state_dict(convert_ldm_unet_checkpoint(prefixed, dict(net.config)))
@@ -21,7 +21,7 @@ def unet(settings: dict, weights: dict[str, Tensor]) -> UNet2DConditionModel:
 
 
 class DiffusersHost:
-    """The same interface as ComfyHost."""
+    """The tiny UNet in diffusers, with the same interface as ComfyHost."""
 
     name = "diffusers"
     operations = nn
@@ -30,7 +30,9 @@ class DiffusersHost:
         self.unet = unet(settings, weights)
 
     def features(self, latent: Tensor, context: Tensor) -> dict[str, Tensor]:
-        """latent (2, 4, h, w), context (2, t, D), sides in the order [uncond, cond] -> block boundary -> (2, C, h, w)."""
+        """latent (2, 4, h, w), context (2, t, D), sides in the order
+        [uncond, cond] -> {block boundary: (2, C, h, w)}.
+        """
         halves = [
             plain_features(self.unet, z[None], text[None], b)
             for b, z, text in zip((UNCOND, COND), latent, context)
@@ -38,7 +40,9 @@ class DiffusersHost:
         return {boundary: torch.cat([half[boundary] for half in halves]) for boundary in halves[0]}
 
     def forward(self, x: Tensor, context: Tensor, timestep: float, patches=(), attentions=()) -> Tensor:
-        """x (2 F, 4, h, w), context (2 F, t, D), first half uncond -> the UNet's output with the patches bound."""
+        """Run the UNet with the patches bound: x (2 F, 4, h, w), context
+        (2 F, t, D), first half uncond -> its output.
+        """
         options = {"cond_or_uncond": [UNCOND, COND]}
         with bound(self.unet, patches, options), attending(self.unet, attentions, options), torch.no_grad():
             return self.unet(x, timestep, encoder_hidden_states=context).sample

@@ -1,4 +1,6 @@
-"""A tiny SD1.5 in the real ComfyUI, with tiny official networks, for tests of the nodes. Weights by the rule of tests/golden."""
+"""A tiny SD1.5 in the real ComfyUI, with tiny official networks and
+deterministic random weights, for tests of the nodes.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,9 @@ WIDTHS = {
 }
 SCALE = {"down_0": 2, "down_1": 4, "down_2": 8, "down_3": 8, "up_0": 8, "up_1": 4, "up_2": 2, "up_3": 1}
 DRIVEN = {"v1": ("down_0", "down_1", "down_2"), "v2": ("up_0", "up_1", "up_2", "up_3")}
-CELLS = 16  # of the square latents
+CELLS = 16  # side of the square latents
 
-torch.set_num_threads(1)  # thousands of tiny operations: a second thread only waits for the first
+torch.set_num_threads(1)  # thousands of tiny operations: a second thread would only wait for the first
 
 GOLDEN = Golden()
 
@@ -35,7 +37,7 @@ def normal(name: str, *shape: int) -> torch.Tensor:
 
 
 def drive(frames: int, version: str = "v2", cells: int = CELLS) -> Drive:
-    """A drive of so many frames with random features of the size that the UNet has at each block boundary."""
+    """Return a drive of `frames` frames with random features of the UNet's size at each block boundary."""
     boundaries = DRIVEN.get(version, tuple(WIDTHS))
 
     def features(name: str, rows: int) -> dict[str, torch.Tensor]:
@@ -48,12 +50,12 @@ def drive(frames: int, version: str = "v2", cells: int = CELLS) -> Drive:
 
 
 def prompt(name: str) -> list:
-    """A CONDITIONING of the tiny text width."""
+    """Return a CONDITIONING with the tiny text width."""
     return [[normal(name, 1, 7, 64), {}]]
 
 
 class Host:
-    """ComfyUI's MODEL and our nodes; needs ComfyUI in this process."""
+    """ComfyUI's MODEL and our nodes. Needs ComfyUI in this process."""
 
     def __init__(self):
         from sk_portrait.nodes.hellomeme import apply, encode
@@ -67,7 +69,7 @@ class Host:
         )
 
     def adapter(self, version: str = "v2"):
-        """An SK_ADAPTER."""
+        """Return an SK_ADAPTER."""
         import comfy.model_patcher
 
         from sk_portrait.nodes.hellomeme.networks import Network
@@ -85,7 +87,7 @@ class Host:
         )
 
     def reference(self, version: str = "v2", cells: int = CELLS, model=None, **wires):
-        """An SK_REFERENCE."""
+        """Return an SK_REFERENCE."""
         latent = {"samples": normal("portrait", 1, 4, cells, cells)}
         model = model or self.model
         return self.encode_node.execute(
@@ -101,7 +103,7 @@ class Host:
         percent_range=(0.0, 1.0),
         mask=None,
     ):
-        """The patched MODEL."""
+        """Return the patched MODEL."""
         return self.apply_node.execute(
             model or self.model, *strengths, *percent_range, reference, drive, mask
         )[0]
@@ -116,7 +118,7 @@ class Host:
         noise=None,
         sampler: str = "euler",
     ):
-        """What ComfyUI's KSampler makes of an empty latent batch."""
+        """Sample an empty latent batch as ComfyUI's KSampler does."""
         import comfy.sample
 
         noise = normal("noise", frames, 4, cells, cells) if noise is None else noise

@@ -1,4 +1,4 @@
-"""Motion on the tiny host of testing/tiny_models.py: golden motion files, clips through the nodes."""
+"""Motion on the tiny MODEL of testing/tiny_models.py: golden motion files, and clips through the nodes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sk_portrait.testing.tiny_models import CELLS, GOLDEN, Host, normal, prompt
 
 
 class MovingHost(Host):
-    """ComfyUI's MODEL with our motion nodes; needs ComfyUI in this process."""
+    """ComfyUI's MODEL with our motion nodes. Needs ComfyUI in this process."""
 
     def __init__(self):
         super().__init__()
@@ -21,12 +21,12 @@ class MovingHost(Host):
         self.apply_motion, self.two_stage = motion.ApplyMotion, two_stage.TwoStageSampler
 
     def motion(self, kind: str):
-        """An SK_MOTION: "animatediff", "v3" or "v5"."""
+        """Return an SK_MOTION. kind: "animatediff", "v3" or "v5"."""
         loaded = animatediff_of(GOLDEN, self) if kind == "animatediff" else sk_motion_of(GOLDEN, kind, self)
         return self.managed(loaded)
 
     def still_motion(self):
-        """AnimateDiff as it is before training: its last layer is zero."""
+        """Return AnimateDiff as before training: its last layer is zero, so it changes nothing."""
         network = self.motion("animatediff")
         for module in network.module.sites().values():
             module.proj_out.weight.zero_()
@@ -36,13 +36,13 @@ class MovingHost(Host):
     def move(
         self, motion, length=12, overlap=4, blend="smooth", strength=1.0, percent_range=(0.0, 1.0), model=None
     ):
-        """MODEL with Apply Motion."""
+        """Return the MODEL with Apply Motion."""
         return self.apply_motion.execute(
             model or self.model, motion, strength, *percent_range, length, overlap, blend
         )[0]
 
     def guider(self, model=None, cfg: float = 2.0):
-        """A GUIDER."""
+        """Return a GUIDER."""
         import comfy.samplers
 
         guider = comfy.samplers.CFGGuider(model or self.model)
@@ -86,5 +86,5 @@ class MovingHost(Host):
 
 
 def shared_noise(frames: int, cells: int = CELLS) -> torch.Tensor:
-    """One noise for every frame."""
+    """Return one noise, repeated for every frame."""
     return normal("noise", 1, 4, cells, cells).expand(frames, -1, -1, -1).clone()

@@ -1,4 +1,4 @@
-"""Face tracks and recordings of fixed numbers."""
+"""Face tracks and recordings with fixed numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..face_tools.track import POINTS, FaceTrack
 def track_of(
     count: int = 4, scheme: str = "mediapipe478", coefficients: bool = True, seed: int = 0
 ) -> FaceTrack:
-    """A track of random numbers whose faces stand in the middle of 640 x 480."""
+    """Return a track of random numbers with faces in the middle of 640 x 480 frames."""
     rng = np.random.default_rng(seed)
     landmarks = rng.random((count, POINTS[scheme], 3 if scheme == "mediapipe478" else 2)) * 100 + 200
     return FaceTrack(
@@ -32,7 +32,7 @@ def track_of(
 
 
 def take(folder: Path, rows: int = 90, extra: str = "", value: str = "0.5") -> Path:
-    """A CSV file of Live Link Face at 30 fps; extra: appended to every row."""
+    """Write a CSV file of Live Link Face at 30 fps. extra: appended to every row."""
     header = ",".join(["Timecode", "BlendShapeCount", *LIVE_LINK_51])
     lines = [f"10:00:0{k // 30}:{k % 30:02}.0,54," + ",".join([value] * 51) + extra for k in range(rows)]
     (folder / "take.csv").write_text("\n".join([header, *lines]))
@@ -40,7 +40,7 @@ def take(folder: Path, rows: int = 90, extra: str = "", value: str = "0.5") -> P
 
 
 def performance(folder: Path, step: float = 1 / 30) -> Path:
-    """A JSON file of ARKit coefficients, 30 frames that are `step` seconds apart."""
+    """Write a JSON file of ARKit coefficients with 30 frames, `step` seconds apart."""
     frames = [{"time": k * step, "blendShapes": dict.fromkeys(ARKIT_51, 0.5)} for k in range(30)]
     (folder / "take.json").write_text(json.dumps(frames))
     return folder / "take.json"

@@ -1,4 +1,7 @@
-"""Small data, networks and runs for the tests of the trainer; as a program, one run of several processes."""
+"""Small data, networks and runs for the tests of the trainer.
+
+Run as a program, it does one run with several processes.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ RATES = (2e-3, 1e-4)
 
 
 def write_clips(folder: Path, clips: int = 2, frames: int = 3, base: str = "base") -> Path:
-    """Shards of random frames of 16 x 16 cells."""
+    """Write shards of random frames of 16 x 16 latent pixels."""
     from sk_portrait.train.data import ShardWriter
 
     draw = torch.Generator().manual_seed(3)
@@ -66,7 +69,7 @@ class Doubling(nn.Module):
 
 
 def main(folder: str) -> None:
-    """Twelve steps of Line; the weights go to `folder`/weights.pt."""
+    """Train Line for twelve steps; write the weights to `folder`/weights.pt."""
     root = Path(__file__).resolve().parent.parent
     spec = importlib.util.spec_from_file_location("sk_portrait_run", root / "run.py")
     run = importlib.util.module_from_spec(spec)

@@ -8,11 +8,11 @@ from pathlib import Path
 from sk_portrait.sk_attention.versions import VERSIONS, Version
 from sk_portrait.testing.stand_ins import networks
 
-PLACE = "every_version"  # a folder of their own in models/sk_portrait
+PLACE = "every_version"  # a separate folder in models/sk_portrait
 
 
 def write(folder: Path, version: str, repository: str) -> str:
-    """One file; its name as ComfyUI lists it. repository: field of a row in the versions table."""
+    """Write one file and return its name as ComfyUI lists it. repository: field of `Version`."""
     name = getattr(VERSIONS[version], repository)
     path = folder / PLACE / f"{name}.safetensors"
     if not path.exists():
@@ -22,7 +22,7 @@ def write(folder: Path, version: str, repository: str) -> str:
 
 
 def write_pair(folder: Path, row: Version) -> dict[str, str]:
-    """Files of portrait_image for one version: input of the loaders -> file."""
+    """Write the files of portrait_image for one version. Returns {input of a loader: file}."""
     files = {
         "adapter": write(folder, row.name, "reference"),
         "drive_encoder": write(folder, row.name, "coefficients_drive"),

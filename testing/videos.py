@@ -1,4 +1,4 @@
-"""Small videos written with PyAV, whole and odd: for the tests and for the table of faults."""
+"""Writes small videos with PyAV, usual and unusual, for the tests and for the table of faults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RATE = 16000  # of the tone
 
 
 def numbered(k: int, width: int = 64, height: int = 48) -> np.ndarray:
-    """A frame whose grey level is 8 k: it tells which frame it is, also after compression."""
+    """Return a frame with grey level 8 k, from which its number can be read even after compression."""
     return np.full((height, width, 3), 8 * k, np.uint8)
 
 
@@ -32,9 +32,10 @@ def write_video(
     pixel_aspect=None,
     codec="mpeg4",
 ) -> Path:
-    """Frames (H, W, 3) uint8; with `milliseconds`, one timestamp a frame: a variable rate. A tone of 440 Hz on request.
+    """Write frames (H, W, 3) uint8. milliseconds: one timestamp per frame, for a
+    variable rate; tone_seconds: length of a 440 Hz tone.
 
-    matrix: of the picture on the display, a b c d: a stored (x, y) is shown at (ax + cy, bx + dy)
+    matrix: display matrix (a, b, c, d): a stored (x, y) is displayed at (ax + cy, bx + dy)
     """
     with av.open(str(path), "w") as container:
         base = Fraction(1, 1000) if milliseconds is not None else Fraction(1, fps)
@@ -75,7 +76,9 @@ def write_audio_only(path: Path) -> Path:
 
 
 def long_film(path: Path, minute: Path, minutes: int) -> Path:
-    """The packets of a video of one minute, picture and sound, one after the other `minutes` times: a film in a few seconds."""
+    """Write the picture and sound packets of a one-minute video
+    `minutes` times in a row: a film in a few seconds.
+    """
     with av.open(str(path), "w") as film:
         with av.open(str(minute)) as given:
             streams = [film.add_stream_from_template(stream) for stream in given.streams]
@@ -88,7 +91,7 @@ def long_film(path: Path, minute: Path, minutes: int) -> Path:
                     index, shift = packet.stream.index, round(60 * k / packet.time_base)
                     if (
                         packet.dts + shift <= muxed[index]
-                    ):  # sound begins a packet early, in the minute before
+                    ):  # sound starts one packet early, in the previous minute
                         continue
                     muxed[index] = packet.dts + shift
                     packet.pts, packet.dts, packet.stream = (

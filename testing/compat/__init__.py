@@ -1,1 +1,4 @@
-"""A tiny SD1.5 clip in ComfyUI under Apply, and what other nodes, systems and packs put on it. Needs ComfyUI."""
+"""A tiny SD1.5 clip in ComfyUI under Apply Portrait, combined with other nodes, systems and packs.
+
+Needs ComfyUI.
+"""

@@ -1,4 +1,4 @@
-"""A tiny SD1.5 MODEL in ComfyUI with a clip under Apply, and how ComfyUI samples it."""
+"""A tiny SD1.5 MODEL in ComfyUI with a clip under Apply Portrait, sampled by ComfyUI."""
 
 from __future__ import annotations
 
@@ -17,44 +17,47 @@ from ...unet.hosts import comfy_hooks as unet_comfy
 from ..tiny_models import drive, normal, prompt
 from ..tiny_motion import MovingHost
 
-FRAMES, CELLS = 5, 8  # of the clip; the side of its latents, the least that the UNet can halve three times
+# Frames of the clip; side of its latents, the smallest that the UNet can halve three times.
+FRAMES, CELLS = 5, 8
 WINDOW, OVERLAP = 3, 1
 PIXELS = 8 * CELLS
 EXTRAS = "comfy_extras."
 TOLERANCE = (
-    1e-4  # of the largest value; batches of other sizes differ in the last bits, and a sampler adds them up
+    # Of the largest value; batches of other sizes differ in the last
+    # bits, and a sampler accumulates the differences.
+    1e-4
 )
-SIDE, WIDE_FRAMES = 2 * CELLS, 2  # of a picture that has parts, of few frames to be quick
+SIDE, WIDE_FRAMES = 2 * CELLS, 2  # for pictures with areas: side of the latents, and few frames for speed
 WIDE_NOISE = normal("wide noise", WIDE_FRAMES, 4, SIDE, SIDE)
 
 
 @dataclass
 class Scene:
-    """What one sampling run is given. A combination changes it in place."""
+    """The inputs of one sampling run. A combination changes them in place."""
 
     model: Any
     noise: Tensor
     positive: list
     negative: list
-    mask: Tensor | None = None  # of the latent
+    mask: Tensor | None = None  # noise mask of the latent
     cfg: float = 2.0
     steps: int = 2
     sampler: str = "euler"
-    guider: Callable[[Scene], Any] | None = None  # by default CFG Guider
-    latent: Tensor | None = None  # by default empty
+    guider: Callable[[Scene], Any] | None = None  # None = CFG Guider
+    latent: Tensor | None = None  # None = empty
 
     def latents(self) -> Tensor:
-        """What it starts from."""
+        """Return the start latents."""
         return torch.zeros_like(self.noise) if self.latent is None else self.latent
 
     def sigmas(self) -> Tensor:
-        """The noise levels of its steps."""
+        """Return the noise levels of the steps."""
         return comfy.samplers.calculate_sigmas(
             self.model.get_model_object("model_sampling"), "normal", self.steps
         )
 
     def samples(self) -> Tensor:
-        """What ComfyUI makes of it."""
+        """Sample with ComfyUI and return the result."""
         guider = (self.guider or cfg_guider)(self)
         return guider.sample(
             self.noise,
@@ -69,7 +72,7 @@ class Scene:
 
 Wear = Callable[
     ["Lab", Scene, Sequence[int]], None
-]  # puts something of others on a scene that holds these frames of the clip
+]  # adds patches of another node to a scene with these frames of the clip
 
 
 def cfg_guider(scene: Scene):
@@ -80,13 +83,16 @@ def cfg_guider(scene: Scene):
 
 
 def call(module: str, node: str, *inputs, **named):
-    """First output of a host's node, as a class of either schema."""
+    """Return the first output of one of ComfyUI's nodes, with either schema."""
     cls = getattr(importlib.import_module(module), node)
     return (cls.execute if hasattr(cls, "execute") else getattr(cls(), cls.FUNCTION))(*inputs, **named)[0]
 
 
 def torch_compiled(model, backend: str | Callable):
-    """The MODEL as TorchCompileModel gives it, with any backend. Skips the test on a ComfyUI without that node."""
+    """Return the MODEL as TorchCompileModel returns it, with any backend.
+
+    Skips the test on a ComfyUI without that node.
+    """
     try:
         from comfy_api.torch_helpers import set_torch_compile_wrapper
         from comfy_extras import nodes_torch_compile
@@ -103,7 +109,7 @@ def torch_compiled(model, backend: str | Callable):
 
 
 class Lab(MovingHost):
-    """ComfyUI with a clip: a portrait, its drive, one noise a frame."""
+    """ComfyUI with a clip: a portrait, its drive, one noise per frame."""
 
     def __init__(self):
         super().__init__()
@@ -113,7 +119,7 @@ class Lab(MovingHost):
         self._wholes: dict[Wear | None, Tensor] = {}
 
     def clip(self, frames: Sequence[int], version: str = "v2"):
-        """The drive of these frames."""
+        """Return the drive of these frames."""
         whole = drive(FRAMES, version, CELLS)
         return replace(
             whole, features={boundary: feature[list(frames)] for boundary, feature in whole.features.items()}
@@ -122,7 +128,10 @@ class Lab(MovingHost):
     def scene(
         self, wear: Wear | None = None, frames: Sequence[int] = range(FRAMES), windows: bool = False
     ) -> Scene:
-        """Frames of the clip under Apply, in windows of our Apply Motion or all together, with something of others."""
+        """Return a scene with frames of the clip under Apply Portrait.
+
+        windows: use Apply Motion's windows; wear: patches of another node.
+        """
         model = self.apply(self.portrait, self.clip(frames))
         if windows:
             model = self.move(self.still, WINDOW, OVERLAP, model=model)
@@ -132,20 +141,20 @@ class Lab(MovingHost):
         return scene
 
     def whole(self, wear: Wear | None = None) -> Tensor:
-        """What ComfyUI makes of all frames in one batch, made once."""
+        """Return ComfyUI's result for all frames in one batch, cached."""
         if wear not in self._wholes:
             self._wholes[wear] = self.scene(wear).samples()
         return self._wholes[wear]
 
     def wide(self, reference: bool = True, mask: Tensor | None = None) -> Scene:
-        """A few frames at twice the side under Apply."""
+        """Return a scene with a few frames at twice the side under Apply Portrait."""
         portrait = self.reference("v2", SIDE) if reference else None
         model = self.apply(portrait, drive(WIDE_FRAMES, "v2", SIDE), mask=mask)
         return Scene(model, WIDE_NOISE, prompt("+"), prompt("-"))
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """While open, ComfyUI sees no memory to sample two conditions together."""
+        """Context manager: ComfyUI sees too little memory to sample two conditions together."""
         model = type(self.model.model)
         required = model.memory_required
         model.memory_required = lambda self, *args, **kwargs: 1 << 60
@@ -156,7 +165,7 @@ class Lab(MovingHost):
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
-        """While open, ComfyUI puts the conditions of a step into the batch in the other order."""
+        """Context manager: ComfyUI batches the conditions of a step in the opposite order."""
         together = comfy.samplers.calc_cond_batch
         comfy.samplers.calc_cond_batch = lambda model, conds, *others: together(model, conds[::-1], *others)[
             ::-1
@@ -168,7 +177,9 @@ class Lab(MovingHost):
 
     @contextmanager
     def by_number(self) -> Iterator[None]:
-        """While open, our patches take the side of a condition from its number in the call, as before they knew the run."""
+        """Context manager: our patches read the side of a condition from its number in the call, as in
+        versions without the run's state.
+        """
         wrapper = unet_comfy.WRAPPERS["sampler_sample"]
         unet_comfy.WRAPPERS["sampler_sample"] = lambda executor, *args: executor(*args)
         try:
@@ -178,7 +189,9 @@ class Lab(MovingHost):
 
 
 def sampled_by(lab: Lab, unet, wear: Wear | None = None, **settings) -> Tensor:
-    """The clip sampled by another MODEL, with a portrait that it encoded itself, and something of others after Apply."""
+    """Sample the clip with another MODEL, a portrait that it encoded itself, and
+    patches of another node after Apply Portrait.
+    """
     clip = lab.clip(range(len(lab.noise)))
     scene = Scene(
         lab.apply(lab.reference("v2", CELLS, unet), clip, unet),

@@ -1,4 +1,4 @@
-"""Other packs on the same MODEL, from clones in the folder that SK_PORTRAIT_PEERS names."""
+"""Other packs on the same MODEL, imported from clones in the folder that SK_PORTRAIT_PEERS names."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .lab import FRAMES, PIXELS, Lab, Scene, Wear
 from .wears import controlled, controlnet_of, hints
 
 ENVIRONMENT = "SK_PORTRAIT_PEERS"
-EMBEDDING = 48  # of the tiny IPAdapter's picture
+EMBEDDING = 48  # embedding width of the tiny IPAdapter's picture
 
 
 @functools.cache
 def peer(name: str) -> ModuleType:
-    """A pack as ComfyUI imports it. Skips the test if there is no clone."""
+    """Import a pack as ComfyUI does. Skips the test if there is no clone."""
     folder = Path(os.environ.get(ENVIRONMENT, "")) / name
     if not os.environ.get(ENVIRONMENT) or not (folder / "__init__.py").is_file():
         pytest.skip(f"no {name} in {ENVIRONMENT}")
@@ -40,7 +40,7 @@ def peer(name: str) -> ModuleType:
 
 @functools.cache
 def ipadapter_file() -> dict[str, dict[str, torch.Tensor]]:
-    """An IPAdapter for the tiny UNet, with fixed random weights."""
+    """Return an IPAdapter for the tiny UNet, with fixed random weights."""
     shapes = {
         "proj.weight": (4 * 64, EMBEDDING),
         "proj.bias": (4 * 64,),
@@ -59,7 +59,7 @@ def ipadapter_file() -> dict[str, dict[str, torch.Tensor]]:
 
 
 def ipadapter(of_frames: Callable[[Sequence[int]], dict]) -> Wear:
-    """IPAdapter Embeds (Batch) with what `of_frames` says for the frames."""
+    """Apply IPAdapter Embeds (Batch) with the inputs that `of_frames` returns for the frames."""
 
     def wear(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
         node = peer("ComfyUI_IPAdapter_plus").NODE_CLASS_MAPPINGS["IPAdapterEmbedsBatch"]()

@@ -31,7 +31,7 @@ from .lab import CELLS, FRAMES, PIXELS, Lab, Scene, Wear
 from .peers import embeds, ipadapter
 from .wears import controlled, controlnet, lora
 
-ACTOR = 3  # seed of the drawn head
+ACTOR = 3  # seed of the synthetic head
 
 
 @cached
@@ -41,7 +41,7 @@ def network(lab: Lab) -> WPlusNetwork:
 
 
 def wplus(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    """Another lambda in every frame, one of them 0."""
+    """Apply W+ with another lambda per frame, one of them 0."""
     lambdas = [0.35 * (frame - 2) for frame in frames]
     w = normal("smile", 1, 18, 512)
     scene.model = ApplyWPlus.execute(
@@ -61,7 +61,7 @@ def wplus(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 
 def reference() -> dict:
-    """One encoded picture."""
+    """Return one encoded picture."""
     return {"samples": normal("anchor", 1, 4, CELLS, CELLS)}
 
 
@@ -71,7 +71,7 @@ def anchored(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 @cached
 def inverted(lab: Lab) -> Trajectory:
-    """A clip on its way into noise, with its reference, at the noise levels of a scene."""
+    """Return an inverted clip with its reference, at the noise levels of a scene."""
     sigmas = Scene(lab.model, lab.noise, prompt("+"), prompt("-")).sigmas()
     frames = {"samples": normal("clip", FRAMES, 4, CELLS, CELLS)}
     return InvertFrames.execute(
@@ -87,12 +87,12 @@ def boosted(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 @cached
 def dynamics(lab: Lab) -> XDyna:
-    """The tiny X-Dyna without motion modules, which would let frames see each other."""
+    """The tiny X-Dyna without motion modules, which would mix the frames."""
     return XDyna(in_host_memory(adapter_of(Golden(OTHER), lab.operations)), None, None, "")
 
 
 def xdyna(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    """Row by row, for the same reason."""
+    """Apply X-Dyna with group norms per item, because joint norms would mix the frames."""
     tokens = normal("tokens", 2, 16, 64)
     scene.model = XDynaApply.execute(
         scene.model, dynamics(lab), reference(), 1.0, ROWS, 0, 0, 0, tokens=tokens
@@ -123,7 +123,7 @@ def s_face(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 
 def both(*wears: Wear) -> Wear:
-    """One after the other."""
+    """Combine wears: apply one after the other."""
 
     def wear(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
         for each in wears:

@@ -1,4 +1,4 @@
-"""What other nodes put on a MODEL or a conditioning."""
+"""Patches that other nodes add to a MODEL or a conditioning."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .lab import CELLS, EXTRAS, FRAMES, PIXELS, Lab, Scene, Wear, call
 
 
 def lora_weights() -> dict[str, torch.Tensor]:
-    """A LoRA file for one layer of the tiny UNet."""
+    """Return a LoRA file for one layer of the tiny UNet."""
     layer = "diffusion_model.input_blocks.4.1.proj_in"
     return {
         f"{layer}.lora_up.weight": normal("lora up", 64, 4) / 4,
@@ -83,25 +83,25 @@ def inpaint(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 
 def prompts(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    """Prompt travel: ComfyUI repeats too few prompts for the frames."""
+    """Prompt travel with fewer prompts than frames, repeated as ComfyUI repeats them."""
     travel = normal("travel", FRAMES - 2, 7, 64)[[frame % (FRAMES - 2) for frame in frames]]
     scene.positive = [[travel, {}]]
 
 
 def few_prompts(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    """As `prompts`, but left to ComfyUI to repeat."""
+    """As `prompts`, but ComfyUI repeats them."""
     prompts(lab, scene, range(FRAMES - 2) if len(frames) == FRAMES else frames)
 
 
 def hints(frames: Sequence[int]) -> torch.Tensor:
-    """A picture per frame for a ControlNet."""
+    """Return one ControlNet picture per frame."""
     return normal("hints", FRAMES, 3, PIXELS, PIXELS)[list(frames)]
 
 
 def controlled(
     scene: Scene, control, pictures: torch.Tensor, made: Callable = lambda control: control
 ) -> None:
-    """Both prompts get the control with these pictures; `made` turns it into another pack's."""
+    """Add the ControlNet with these pictures to both prompts. made: converts it to another pack's class."""
     control = made(control.set_cond_hint(pictures, 1.0, (0.0, 1.0)))
     scene.positive, scene.negative = (
         [[text, extra | {"control": control}] for text, extra in conds]
@@ -110,7 +110,7 @@ def controlled(
 
 
 def controlnet_of(lab: Lab) -> comfy.controlnet.ControlNet:
-    """A ControlNet for the tiny UNet."""
+    """Return a ControlNet for the tiny UNet."""
     unet = lab.model.model.model_config.unet_config
     config = {
         key: value
@@ -127,7 +127,7 @@ def controlnet(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 
 def t2i_adapter(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    widths = [32, 64, 128, 128]  # of the UNet's levels
+    widths = [32, 64, 128, 128]  # channels of the UNet's levels
     network = Adapter(cin=3 * 64, channels=widths, nums_rb=1, ksize=1, sk=True, use_conv=False, xl=False)
     fill(network)
     adapter = comfy.controlnet.T2IAdapter(network, 3, 8, "nearest-exact", device=lab.model.load_device)
@@ -135,20 +135,20 @@ def t2i_adapter(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 
 def fill(network: torch.nn.Module) -> None:
-    """Fixed random weights, small enough that the picture stays one."""
+    """Fill a network with fixed random weights, small enough to keep the picture in range."""
     with torch.no_grad():
         for name, weight in network.named_parameters():
             weight.copy_(normal(name, *weight.shape) / max(1.0, weight[0].numel() ** 0.5))
 
 
 def masked(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    """A mask per frame on the positive prompt."""
+    """Add one mask per frame to the positive prompt."""
     mask = torch.rand(FRAMES, PIXELS, PIXELS, generator=torch.Generator().manual_seed(3))[list(frames)]
     scene.positive = [[text, extra | {"mask": mask, "mask_strength": 1.0}] for text, extra in scene.positive]
 
 
 def strengths(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    """A second reference, by block boundary, step and frame."""
+    """Apply a second reference with strengths per block boundary, step and frame."""
     of_frames = (0.0, 0.3, 1.0, 0.6, 1.2)
     by = Strengths({"up_2": 0.5}, Curve((1.0, 0.4)), Curve(tuple(of_frames[frame] for frame in frames)))
     scene.model = lab.apply_node.execute(

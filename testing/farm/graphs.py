@@ -11,7 +11,7 @@ MOTION_FILE = "tiny_motion.safetensors"
 
 
 def base(folder: Path) -> Path:
-    """A base directory of ComfyUI with the tiny nodes."""
+    """Create a base directory of ComfyUI that contains the tiny nodes."""
     pack = folder / "custom_nodes" / "tiny_nodes.py"
     pack.parent.mkdir(parents=True, exist_ok=True)
     code = Path(__file__).with_name("tiny_nodes.py").read_text(encoding="utf-8")
@@ -21,7 +21,7 @@ def base(folder: Path) -> Path:
 
 
 def model(folder: Path, content: bytes) -> None:
-    """What lies there under the name of the motion's file."""
+    """Write `content` to the motion's file in the base directory."""
     file = folder / "models" / "sk_portrait" / MOTION_FILE
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
@@ -37,7 +37,11 @@ def clip(
     film: bool = False,
     cells: int = 8,
 ) -> dict:
-    """A clip of so many frames with v2's two stages or v5's tree, saved as a latent or a film; slow, mark: see tiny_nodes."""
+    """Return the graph of a clip, sampled in v2's two stages or v5's key-frame
+    tree, and saved as latents or (film) as a film.
+
+    slow, mark: see tiny_nodes.
+    """
     wires = {
         "noise": "noise",
         "guider": "guider",
@@ -72,5 +76,8 @@ def clip(
 
 
 def heed_interrupts() -> None:
-    """For a process that is to be interrupted: what runs in the background of a shell does not heed Ctrl-C, nor do its children."""
+    """Accept interrupts in a process that is to be interrupted.
+
+    Processes in the background of a shell, and their children, ignore Ctrl-C.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)

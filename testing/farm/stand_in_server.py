@@ -1,4 +1,7 @@
-"""A stand-in of a ComfyUI server on a real port, whose latents hold the numbers of their frames, and what can be wrong with it."""
+"""A stand-in for a ComfyUI server on a real port.
+
+Its latents hold their frame numbers, and it can simulate faults.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ MODELS, INPUTS = {"sd15.safetensors": "aaaa"}, {"faces/portrait.png": "bbbb"}
 
 
 class StandIn:
-    """fault: "" or what happens to its parts; one that "tires" hangs after the first."""
+    """fault: "" or the fault of its parts; with "tires" the server hangs after the first part."""
 
     def __init__(
         self,
@@ -37,14 +40,14 @@ class StandIn:
             dict(inputs),
             pack,
         )
-        self.prompts: dict[str, dict] = {}  # id -> record in the history
+        self.prompts: dict[str, dict] = {}  # id -> entry in the history
         self.files: dict[str, bytes] = {}
         self.parts: list[Part] = []
         self.cancelled: set[str] = set()
 
     @asynccontextmanager
     async def running(self):
-        """-> host:port"""
+        """Context manager: run the server; returns host:port."""
         app = web.Application()
         routes = {
             "/prompt": self.prompt,
@@ -94,7 +97,7 @@ class StandIn:
         return web.json_response({"prompt_id": number})
 
     def sampled(self, number: str, part: Part) -> dict:
-        """Latents of the part's frames in files, and where they are."""
+        """Write latents of the part's frames to files, and return their names."""
         frames = torch.tensor(part.frames, dtype=torch.float32).view(-1, 1, 1, 1).expand(-1, 4, 2, 2)
         wrong = {"one too few": frames[1:], "nan": frames / 0 * 0}
         for end in (graphs.VIDEO, graphs.FIRST):
@@ -134,7 +137,7 @@ class StandIn:
 
 
 def graph() -> dict:
-    """A clip on one model file and one picture."""
+    """Return the graph of a clip with one model file and one picture."""
     nodes = {
         "sd15": ("CheckpointLoaderSimple", {"ckpt_name": "sd15.safetensors"}),
         "picture": ("LoadImage", {"image": "faces/portrait.png"}),

@@ -1,4 +1,7 @@
-"""A custom node pack for the farm's tests: the tiny MODEL, its drive and its motions as nodes. Copied into a base directory."""
+"""A custom node pack for the farm's tests: the tiny MODEL, its drive and its motions as nodes.
+
+It is copied into a base directory.
+"""
 
 import importlib.util
 import os
@@ -6,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-if "sk_portrait" not in sys.modules:  # a worker has it already
+if "sk_portrait" not in sys.modules:  # a worker has imported it already
     spec = importlib.util.spec_from_file_location("sk_portrait_run", Path("@ROOT@") / "run.py")
     run = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(run)
@@ -33,8 +36,11 @@ class TinyDrive:
 
 
 class TinyGuider:
-    """The tiny MODEL with a drive. mark: a folder in which each process counts the windows that it computes, in bytes of a file;
-    slow: seconds that each of them takes longer."""
+    """The tiny MODEL with a drive.
+
+    mark: folder in which each process counts its computed windows, as the size of a file in bytes; slow:
+    additional seconds per window
+    """
 
     RETURN_TYPES, FUNCTION = ("GUIDER", "SIGMAS"), "make"
 
@@ -65,7 +71,7 @@ class TinyGuider:
 
 
 class TinyMotion:
-    """file: names one in a folder of models, as a loader does; it is not read."""
+    """The tiny motions. file: name in a folder of models, as for a loader; it is not read."""
 
     RETURN_TYPES, FUNCTION = ("SK_MOTION",), "make"
 
@@ -88,7 +94,7 @@ class TinyVAE:
         return (self,)
 
     def decode(self, latent):
-        """(F, 4, h, w) -> pictures (F, 8h, 8w, 3)."""
+        """Convert (F, 4, h, w) to pictures (F, 8h, 8w, 3)."""
         return latent[:, :3].sigmoid().repeat_interleave(8, 2).repeat_interleave(8, 3).movedim(1, -1)
 
 

@@ -1,7 +1,9 @@
-"""Synthetic weights in the official formats, for machines without the real ones. Every picture made with them is noise.
+"""Synthetic weights in the official formats, for machines without the real ones.
 
-A checkpoint of 240 M parameters takes a few megabytes here: each tensor is a strided view of a small block of random
-numbers, which `torch.load` restores as it is and ComfyUI copies into its own dense parameters.
+All pictures made with them are noise.
+
+A checkpoint of 240 M parameters takes a few megabytes: each tensor is a strided view of a small block of
+random numbers. `torch.load` restores the views, and ComfyUI copies them into its own dense parameters.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from ...host import installation
 from ..rule import draw
 from . import landmarker, networks, shapes, wplus, xdyna
 
-BLOCK = 1 << 17  # numbers that all tensors of one fan-in share
+BLOCK = 1 << 17  # numbers shared by all tensors of one fan-in
 
 PREFIX = "synthetic_"
 CHECKPOINT, CLIP_VISION, CONTROLNET = (
@@ -30,7 +32,7 @@ LANDMARKER = f"{PREFIX}face_landmarker.safetensors"
 
 
 class SharedViews:
-    """Tensors as fp16 views of a few blocks of numbers, one block for each scale (fan-in)."""
+    """Tensors as fp16 views of a few blocks of random numbers, one block per scale (fan-in)."""
 
     def __init__(self):
         self.blocks: dict[str, torch.Tensor] = {}
@@ -44,13 +46,13 @@ class SharedViews:
 
     def tensor(self, key: str, shape: tuple[int, ...]) -> torch.Tensor:
         if len(shape) == 1:
-            gain = key.endswith("weight")  # of a norm: nothing else has weights of one dimension
+            gain = key.endswith("weight")  # gain of a norm: no other weight has one dimension
             return self._block("gain" if gain else "bias", 1 << 14, float(gain), 0.1)[: shape[0]]
         row = math.prod(shape[1:])
         embedding = "embedding" in key and "patch" not in key
         name, scale = ("embedding", 0.02) if embedding else (f"fan-in {row}", row**-0.5)
         block = self._block(name, max(BLOCK, 2 * row), 0.0, scale)
-        # Rows overlap, each per step further into the block, so that no two are equal.
+        # Rows overlap, each starting one step later in the block, so that no two are equal.
         step = (len(block) - row) // shape[0] or 1
         return block.as_strided(
             shape, (step, *(math.prod(shape[axis + 1 :]) for axis in range(1, len(shape))))
@@ -63,7 +65,7 @@ def write_views(path: Path, shapes_: shapes.Shapes) -> None:
 
 
 def _write(path: Path, writer) -> Path:
-    """Make a file once; an interrupted write leaves none behind."""
+    """Create a file once; an interrupted write leaves no file."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path) as part:
@@ -72,19 +74,21 @@ def _write(path: Path, writer) -> Path:
 
 
 def checkpoint(folder: Path) -> Path:
-    """An SD1.5 checkpoint with text encoder and tiny VAE, all UNet levels 320 wide, for CheckpointLoaderSimple."""
+    """Write an SD1.5 checkpoint with text encoder and tiny VAE, all UNet levels
+    320 channels wide, for CheckpointLoaderSimple.
+    """
     everything = shapes.unet() | shapes.clip_text() | shapes.tiny_vae()
     return _write(folder / "checkpoints" / CHECKPOINT, lambda path: write_views(path, everything))
 
 
 def clip_vision(folder: Path) -> Path:
-    """A ViT-H of true size for CLIPVisionLoader (1.3 GB of memory once loaded)."""
+    """Write a ViT-H of the official size for CLIPVisionLoader (1.3 GB of memory once loaded)."""
     everything = shapes.published("face_clip_image_encoder_assumed_vith14")
     return _write(folder / "clip_vision" / CLIP_VISION, lambda path: write_views(path, everything))
 
 
 def face_landmarker(folder: Path) -> Path | None:
-    """ComfyUI's own, for LoadMediaPipeFaceLandmarker; None on a host that has none."""
+    """Write a stand-in for LoadMediaPipeFaceLandmarker; None if this ComfyUI has no such node."""
     comfy = installation.find()
     if comfy is None or not (comfy / landmarker.FILE).is_file():
         return None
@@ -92,14 +96,16 @@ def face_landmarker(folder: Path) -> Path | None:
 
 
 def network(folder: Path, name: str) -> Path:
-    """The stand-in of a HelloMeme file such as hm2_reference.safetensors, at the width of `checkpoint`."""
+    """Write the stand-in for a HelloMeme file such as
+    hm2_reference.safetensors, at the width of `checkpoint`.
+    """
     return _write(
         folder / "sk_portrait" / stand_in("file", name), lambda path: networks.write(path, Path(name).stem)
     )
 
 
 def controlnet(folder: Path) -> Path:
-    """A ControlNet for ControlNetLoader, at the width of `checkpoint`."""
+    """Write a ControlNet for ControlNetLoader, at the width of `checkpoint`."""
     return _write(folder / "controlnet" / CONTROLNET, lambda path: write_views(path, shapes.controlnet(3)))
 
 
@@ -107,27 +113,27 @@ COMPANIONS = xdyna.FILES | wplus.FILES
 
 
 def companion(folder: Path, directory: str, name: str) -> Path:
-    """The stand-in of a file of X-Dyna or W+, at the width of `checkpoint`."""
+    """Write the stand-in for a file of X-Dyna or W+, at the width of `checkpoint`."""
     return _write(
         folder / directory / stand_in("file", name), lambda path: write_views(path, COMPANIONS[name]())
     )
 
 
 def stand_in(widget: str, name: str) -> str:
-    """The synthetic file that a loader's widget takes in place of `name`."""
+    """Return the synthetic file for a loader's widget in place of `name`."""
     own = {
         "ckpt_name": CHECKPOINT,
         "clip_name": CLIP_VISION,
         "model_name": LANDMARKER,
         "control_net_name": CONTROLNET,
     }
-    if name in COMPANIONS:  # views can only be saved as torch saves them
+    if name in COMPANIONS:  # views can only be saved in torch's format
         name = name.replace(".safetensors", ".ckpt")
     return own.get(widget) or PREFIX + name
 
 
 def write_for(folder: Path, models: Iterable[tuple[str, str]]) -> None:
-    """Stand-ins of the (directory, name) that a workflow names, as a models folder."""
+    """Write stand-ins for the (directory, name) pairs of a workflow into a models folder."""
     makers = {
         "checkpoints": lambda name: checkpoint(folder),
         "clip_vision": lambda name: clip_vision(folder),

@@ -1,7 +1,8 @@
-"""A stand-in for the weights of ComfyUI's face landmarker: it finds a face in the middle of every picture, always the same.
+"""A stand-in for the weights of ComfyUI's face landmarker: it always finds
+the same face in the middle of every picture.
 
-Made with ComfyUI's own classes, every weight zero except the few biases that say so. For machines without the real file; what
-is real is the path: ComfyUI's loader, its node, and everything after them.
+Made with ComfyUI's own classes; all weights are zero except a few biases. For machines without the real file:
+ComfyUI's loader, its node and everything after them are real.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ import numpy as np
 from ...drawn_heads import State, head
 
 FILE = "comfy_extras/mediapipe/face_landmarker.py"
-PICTURE = 192  # side of the mesh network's picture, in which a face fills two thirds
-BOX = 0.42  # side of the found box, of the picture's longer side
+PICTURE = 192  # side of the mesh network's picture, of which a face fills two thirds
+BOX = 0.42  # side of the detected box, as a fraction of the picture's longer side
 SURE, NEVER = 8.0, -50.0
 
 
 def write(path: Path, comfy: Path) -> None:
-    """Save the stand-in as ComfyUI's loader takes it. Raises FileNotFoundError on a host without the landmarker."""
+    """Save the stand-in in the format of ComfyUI's loader.
+
+    Raises FileNotFoundError if this ComfyUI has no landmarker.
+    """
     import torch
     from safetensors.torch import save_file
 
@@ -61,7 +65,7 @@ PARTS = (
 
 
 def _mesh() -> np.ndarray:
-    """(478, 3) a relaxed face in the mesh network's picture."""
+    """(478, 3) relaxed face in the mesh network's picture."""
     view = head.View.of(State(), (PICTURE, PICTURE))
     points = view.landmarks(head.RELAXED)
     size = (points[:, 1].max() - points[:, 1].min()) / (PICTURE * 2 / 3)
@@ -69,7 +73,7 @@ def _mesh() -> np.ndarray:
 
 
 def _say(network) -> None:
-    """What the mesh and the blend shapes answer: one face, a faint smile."""
+    """Set the outputs of the mesh and the blend shapes: one face with a faint smile."""
     import torch
 
     network.mesh.head_landmarks.bias.copy_(torch.from_numpy(_mesh().ravel()))
@@ -78,13 +82,15 @@ def _say(network) -> None:
 
 
 def _see_the_middle(detector) -> None:
-    """Anchors in the middle of the picture are sure, all others are not: zero padding tells the middle from the edge."""
+    """Make anchors in the middle of the picture certain and all others not: zero
+    padding distinguishes the middle from the edge.
+    """
     import torch
 
     detector.stem.bias[0] = 1.0
     for block in detector.blocks[
         12:
-    ]:  # at 8 x 8 cells: each adds the mean of its surroundings, which is less at the edge
+    ]:  # at 8 x 8 grid cells: each adds the mean of its surroundings, which is lower at the edge
         block.depthwise.weight[0] = 1 / 9
         block.pointwise.weight[0, 0] = 1.0
     detector.cls_16.bias.fill_(NEVER)

@@ -1,4 +1,6 @@
-"""Official HelloMeme networks at the width of a tiny UNet, with deterministic random weights: for the demo and the tests."""
+"""Official HelloMeme networks at the width of a tiny UNet, with
+deterministic random weights, for the demo and the tests.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +15,17 @@ from ..rule import fill
 from .shapes import WIDTH
 
 SALT = "sk-demo"
-BASE = (32, 64, 128)  # widths of the v4 and v5 base encoders
-OUT = 32  # width of their last feature
+BASE = (32, 64, 128)  # channels of the v4 and v5 base encoders
+OUT = 32  # channels of their last feature
 
 
 def part_of(repository: str) -> Part:
-    """The table's row for a official repository, such as hm2_reference."""
+    """Return the part of an official repository, such as hm2_reference."""
     return next(part for part in PARTS if repository in part.repositories.values())
 
 
 def sizes(part: Part, width: int = WIDTH) -> dict[str, Any]:
-    """Sizes of a part that fit a UNet of `width` at every level."""
+    """Return sizes of a part that fit a UNet with `width` channels at every level."""
     if part.kind == DRIVE and "boundaries" in part.fixed:
         blocks = {
             "widths": [32] + [width] * len(part.fixed["boundaries"]),
@@ -41,11 +43,11 @@ def sizes(part: Part, width: int = WIDTH) -> dict[str, Any]:
 
 
 def build(repository: str, width: int = WIDTH):
-    """The network of a official repository at a width."""
+    """Build the network of an official repository at a width."""
     part = part_of(repository)
     return fill(part.build(sizes(part, width)), SALT, repository)
 
 
 def write(path: Path, repository: str) -> None:
-    """Save a official repository's network at the width of the synthetic checkpoint."""
+    """Save the network of an official repository at the width of the synthetic checkpoint."""
     save_file(build(repository).state_dict(), path)

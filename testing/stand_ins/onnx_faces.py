@@ -1,4 +1,4 @@
-"""Tiny ONNX graphs with the published input and output shapes that follow a coloured square on black."""
+"""Tiny ONNX graphs with the official input and output shapes, which follow a coloured square on black."""
 
 import numpy as np
 import onnx
@@ -9,7 +9,7 @@ STRIDES = (8, 16, 32)
 
 
 class Graph:
-    """A graph under construction: `add` appends a node and returns its output's name."""
+    """Builds a graph: `add` appends a node and returns the name of its output."""
 
     def __init__(self, batch):
         self.batch, self.nodes, self.constants = batch, [], []
@@ -37,7 +37,7 @@ class Graph:
         return self.add("Reshape", value, self.constant((-1, 1), np.int64))
 
     def save(self, path, height, width, outputs):
-        """outputs: {name: shape without the batch axis}, names of the nodes that make them."""
+        """Save the graph. outputs: {name of the node: shape without the batch axis}."""
         given = [helper.make_tensor_value_info("image", FLOAT, (self.batch, 3, height, width))]
         made = [
             helper.make_tensor_value_info(name, FLOAT, (self.batch, *shape))
@@ -50,13 +50,15 @@ class Graph:
 
 
 def detector(path, half_side=2.0):
-    """Boxes of `half_side` stride-32 cells around every cell that holds something bright; 6 outputs as NanoDet gives them."""
+    """Detector: boxes of `half_side` stride-32 grid cells around every cell
+    with a bright pixel; 6 outputs as in NanoDet.
+    """
     g = Graph(1)
     blue = g.add("Unsqueeze", g.channel(0), g.constant([1], np.int64))
     scores, boxes = {}, {}
     for stride in STRIDES:
         rows, columns = -(-272 // stride), -(-160 // stride)
-        # a cell's own corner is the middle of its box, so the cell looks half a stride around that corner
+        # The box is centred on the corner of the cell, so the cell averages half a stride around that corner.
         brightness = g.add(
             "AveragePool", blue, kernel_shape=[stride, stride], strides=[stride, stride], ceil_mode=1,
             pads=[stride // 2, stride // 2, 0, 0], count_include_pad=1,
@@ -75,7 +77,7 @@ def detector(path, half_side=2.0):
 
 
 def template():
-    """(222, 2) points of a unit square centred at 0: outline ends level, eye corners level."""
+    """(222, 2) points of a unit square centred at 0, with level outline ends and eye corners."""
     rng = np.random.default_rng(5)
     points = rng.uniform(-0.5, 0.5, (222, 2))
     points[:4] = [(-0.5, -0.5), (0.5, -0.5), (-0.5, 0.5), (0.5, 0.5)]
@@ -86,7 +88,9 @@ def template():
 
 
 def landmarks(path, batch="N"):
-    """Points of `template` on the square that is bright in channel 0; the probability falls to 0 with the square's area."""
+    """Landmark network: `template` placed on the square that is bright in channel 0. The probability falls
+    to 0 with the square's area.
+    """
     g = Graph(batch)
     gray = g.channel(0)
     grid = (np.arange(128, dtype=np.float32) + 0.5) / 128
@@ -105,7 +109,7 @@ def landmarks(path, batch="N"):
 
 
 def pose(path, batch="N", translation=(0.0, 0.0, -5.0)):
-    """Pitch = the brightest value of channel 0; the translation is constant."""
+    """Pose network: pitch = the brightest value of channel 0; the translation is constant."""
     g = Graph(batch)
     value = g.column(g.reduce("ReduceMax", g.channel(0), 1, 2))
     weights, bias = np.zeros((1, 1201), np.float32), np.zeros((1, 1201), np.float32)
@@ -115,7 +119,9 @@ def pose(path, batch="N", translation=(0.0, 0.0, -5.0)):
 
 
 def coefficients(path, batch="N"):
-    """51 numbers: number k is k / 100; the last one also has the brightest value of channel 0."""
+    """Coefficient network: number k of 51 is k / 100; the last one
+    also contains the brightest value of channel 0.
+    """
     g = Graph(batch)
     value = g.reduce("ReduceMax", "image", 2, 3)  # (N, 3)
     weights = np.zeros((3, 51), np.float32)
@@ -123,11 +129,11 @@ def coefficients(path, batch="N"):
     g.save(path, 224, 224, {g.add("Add", g.add("MatMul", value, weights), np.arange(51)[None] / 100): (51,)})
 
 
-CELLS = 8  # of the chessboard on the square: cell k carries number k
+CELLS = 8  # cells per side of the chessboard on the square: cell k holds number k
 
 
 def board_coefficients(path, cells):
-    """51 numbers: number k is the red of cell `cells[k]` of the board that `board` draws."""
+    """Coefficient network: number k of 51 is the red of cell `cells[k]` of the board that `board` draws."""
     g = Graph("N")
     red = g.add("Unsqueeze", g.channel(2), g.constant([1], np.int64))  # BGR
     pooled = g.add("AveragePool", red, kernel_shape=[8, 8], strides=[8, 8])
@@ -140,7 +146,7 @@ def board_coefficients(path, cells):
 
 
 def board(values, side=160):
-    """A frame whose square shows values (51,) 0..1 as the red of its cells."""
+    """Return a frame with a square that shows values (51,) 0..1 as the red of its cells."""
     red = np.zeros(CELLS * CELLS)
     red[: len(values)] = values
     cell = side // CELLS
@@ -153,7 +159,7 @@ def board(values, side=160):
 
 
 def write_all(folder, batch="N"):
-    """The four files under their official names."""
+    """Write the four files under their official names."""
     detector(folder / "hello_face_det.onnx", half_side=1.0)
     landmarks(folder / "hello_face_landmark.onnx", batch)
     pose(folder / "hello_3dmm.onnx", batch)
@@ -161,7 +167,10 @@ def write_all(folder, batch="N"):
 
 
 def square(width=320, height=240, centre=(160, 120), side=60, colour=(200, 90, 255)):
-    """A frame (H, W, 3) uint8 RGB: a coloured square on black. Channel 0 is 255 in BGR and 200 in RGB."""
+    """Return a frame (H, W, 3) uint8 RGB: a coloured square on black.
+
+    Channel 0 is 255 in BGR and 200 in RGB.
+    """
     frame = np.zeros((height, width, 3), np.uint8)
     x, y = int(centre[0] - side / 2), int(centre[1] - side / 2)
     frame[max(y, 0) : max(y + side, 0), max(x, 0) : max(x + side, 0)] = colour
@@ -169,7 +178,9 @@ def square(width=320, height=240, centre=(160, 120), side=60, colour=(200, 90, 2
 
 
 def embedding(path, width=512):
-    """Numbers of an aligned face: its 8 x 8 averages without their mean, spread over `width` by fixed random weights."""
+    """Embedding network: the 8 x 8 averages of an aligned face without their mean,
+    projected to `width` by fixed random weights.
+    """
     g = Graph("N")
     pooled = g.add("AveragePool", "image", kernel_shape=[14, 14], strides=[14, 14])
     flat = g.add("Reshape", pooled, g.constant((-1, 3 * 8 * 8), np.int64))

@@ -1,7 +1,8 @@
 """Names and shapes of the synthetic checkpoint and CLIP vision model.
 
-ComfyUI recognises a checkpoint by its names and shapes. SD1.5 needs 320 channels at the top and a context of 768; below that
-every level may stay 320 wide, which makes a true 12/1/12 block UNet of 111 M parameters that two CPU cores can run.
+ComfyUI recognises a checkpoint by its names and shapes. SD1.5 needs 320 channels at the top and a context
+width of 768. All lower levels may also have 320 channels, which makes a true 12/1/12 block UNet of 111 M
+parameters that two CPU cores can run.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ def _transformer(c: int) -> Shapes:
 
 
 def unet(c: int = WIDTH) -> Shapes:
-    """LDM names of SD1.5's UNet (12 input blocks, middle, 12 output blocks), every level `c` wide."""
+    """LDM names of SD1.5's UNet (12 input blocks, middle, 12
+    output blocks), with `c` channels at every level.
+    """
     parts = {
         "time_embed.0": _linear(c, 4 * c),
         "time_embed.2": _linear(4 * c, 4 * c),
@@ -95,7 +98,7 @@ def unet(c: int = WIDTH) -> Shapes:
 
 
 def controlnet(channels: int, c: int = WIDTH) -> Shapes:
-    """LDM names of a ControlNet for `unet` whose pictures have so many channels."""
+    """LDM names of a ControlNet for `unet`. channels: of its pictures."""
     unet_part = {key.removeprefix("model.diffusion_model."): shape for key, shape in unet(c).items()}
     copied = {key: shape for key, shape in unet_part.items() if not key.startswith("out")}
     widths = (channels, 16, 16, 32, 32, 96, 96, 256, c)
@@ -108,7 +111,7 @@ def controlnet(channels: int, c: int = WIDTH) -> Shapes:
 
 
 def clip_text() -> Shapes:
-    """SD1.5's text encoder, whose width ComfyUI fixes."""
+    """SD1.5's text encoder, at the width that ComfyUI requires."""
     layer = {f"self_attn.{x}": _linear(CONTEXT, CONTEXT) for x in ("q_proj", "k_proj", "v_proj", "out_proj")}
     layer |= {"layer_norm1": _norm(CONTEXT), "layer_norm2": _norm(CONTEXT)}
     layer |= {"mlp.fc1": _linear(CONTEXT, 4 * CONTEXT), "mlp.fc2": _linear(4 * CONTEXT, CONTEXT)}
@@ -140,7 +143,7 @@ def tiny_vae() -> Shapes:
 
 
 def published(name: str) -> Shapes:
-    """State-dict names and shapes of a official part, from tests/manifests."""
+    """Return state-dict names and shapes of an official part, from tests/manifests."""
     tensors = json.loads((ROOT / "tests" / "manifests" / f"{name}.json").read_text(encoding="utf-8"))[
         "tensors"
     ]

@@ -1,4 +1,7 @@
-"""Synthetic W+ files in the official formats, as wide as the synthetic checkpoint. Every picture made with them is noise."""
+"""Synthetic W+ files in the official formats, at the width of the synthetic checkpoint.
+
+All pictures made with them are noise.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,16 @@ from .shapes import CONTEXT, WIDTH, Shapes
 
 
 def adapter(width: int = WIDTH, context: int = CONTEXT) -> Shapes:
-    """wplus_adapter.bin in flat names."""
+    """Shapes of wplus_adapter.bin with flat names."""
     with torch.device("meta"):
         network = WPlus(context, [width] * len(PLACES))
     return {key: tuple(value.shape) for key, value in network.state_dict().items()}
 
 
 def direction() -> Shapes:
-    """A direction of InterFaceGAN."""
+    """Shapes of a direction of InterFaceGAN."""
     return {"direction": (1, CODE)}
 
 
-# Official name -> its tensors.
+# Official name -> function that returns its shapes.
 FILES = {"wplus_adapter.bin": adapter, "smile.pt": direction, "age.pt": direction}

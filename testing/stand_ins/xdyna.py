@@ -1,4 +1,7 @@
-"""Synthetic X-Dyna files in the official formats, as wide as the synthetic checkpoint. Every picture made with them is noise."""
+"""Synthetic X-Dyna files in the official formats, at the width of the synthetic checkpoint.
+
+All pictures made with them are noise.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ from ...unet.networks.animatediff import AnimateDiff
 from .shapes import CONTEXT, WIDTH, Shapes, controlnet
 
 TABLE_LENGTH = 24  # of AnimateDiff v1
-STATES, QUERIES = 1280, 16  # of CLIP ViT-H, and the tokens of a picture
-INSIDE = 128  # width of the synthetic Resampler; the published one is as wide as the text
+STATES, QUERIES = 1280, 16  # channels of CLIP ViT-H's hidden states, and tokens per picture
+INSIDE = 128  # inner channels of the synthetic Resampler; the official one has as many as the text
 
-# diffusers' names of a motion module -> AnimateDiff's own, as X-Dyna and AnimateDiff publish them.
+# diffusers' names of a motion module -> AnimateDiff's own names, as in the files of X-Dyna and AnimateDiff.
 OWN_NAMES = (
     (r"(motion_modules\.\d+\.)", r"\1temporal_transformer."),
     (r"\.attn1\.", ".attention_blocks.0."),
@@ -28,7 +31,7 @@ OWN_NAMES = (
 
 
 def own_name(key: str) -> str:
-    """AnimateDiff's own name of a tensor of a motion module."""
+    """Return AnimateDiff's own name for a tensor of a motion module."""
     for pattern, replacement in OWN_NAMES:
         key = re.sub(pattern, replacement, key)
     return key
@@ -39,7 +42,9 @@ def _shapes(network: torch.nn.Module, prefix: str = "") -> Shapes:
 
 
 def unet(width: int = WIDTH, context: int = CONTEXT) -> Shapes:
-    """The UNet file: Dynamics-Adapter, image attention and motion modules, without SD1.5's own tensors."""
+    """Shapes of the UNet file: Dynamics-Adapter, image attention
+    and motion modules, without SD1.5's own tensors.
+    """
     with torch.device("meta"):
         adapter = DynamicsAdapter(dict.fromkeys(PLACES, width), context)
         motion = AnimateDiff([width] * 4, [width] * 4, None, TABLE_LENGTH)
@@ -51,14 +56,14 @@ def unet(width: int = WIDTH, context: int = CONTEXT) -> Shapes:
 
 
 def tokens(context: int = CONTEXT) -> Shapes:
-    """ip-adapter-plus_sd15, of which only the Resampler is needed beside the UNet file."""
+    """Shapes of ip-adapter-plus_sd15, of which only the Resampler is needed together with the UNet file."""
     with torch.device("meta"):
         return _shapes(
             Resampler(STATES, INSIDE, context, 1, INSIDE, INSIDE // 64, QUERIES, 4 * INSIDE), "image_proj."
         )
 
 
-# Official name -> its tensors.
+# Official name -> function that returns its shapes.
 FILES = {
     "unet-checkpoint-epoch-5.ckpt": unet,
     "ip-adapter-plus_sd15.safetensors": tokens,
