@@ -21,7 +21,7 @@ from ..unet.patches import DRIVE, Call
 
 log = logging.getLogger(__name__)
 
-EMPTY = -1.0  # of a head-pose picture without a box
+EMPTY = -1.0  # value of a head-pose picture without a box
 
 
 @dataclass(frozen=True)

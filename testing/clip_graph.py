@@ -1,4 +1,4 @@
-"""A graph of the Portrait Video Sampler that a real server runs in seconds, and the random weights that it needs."""
+"""A graph of the Portrait Video Sampler that a real server runs in seconds, and its random weights."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from ..unet.networks.animatediff import AnimateDiff
 from .stand_ins import checkpoint, shapes
 
 MOTION = "synthetic_animatediff.safetensors"
-SAMPLER = "video"  # id of the node
+SAMPLER = "video"  # id of the sampler's node
 FRAMES, STEPS = 5, 4
 WINDOW, OVERLAP = 4, 2
 
 
 def write_models(folder: Path) -> Path:
-    """An SD1.5 checkpoint and an AnimateDiff file in a server's model folder, which is returned."""
+    """Write an SD1.5 checkpoint and an AnimateDiff file into a server's model folder, and return the folder."""
     checkpoint.checkpoint(folder)
     path = folder / "sk_portrait" / MOTION
     path.parent.mkdir(parents=True, exist_ok=True)
-    widths = (shapes.WIDTH,) * 4  # of the synthetic checkpoint's levels
+    widths = (shapes.WIDTH,) * 4  # channels of the synthetic checkpoint's levels
     save_file({key: value.half() for key, value in AnimateDiff(widths, widths).state_dict().items()}, path)
     return folder
 
@@ -28,7 +28,7 @@ def write_models(folder: Path) -> Path:
 def graph(
     seed: int, prefix: str = "video", frames: int = FRAMES, steps: int = STEPS, sampler: str = SAMPLER
 ) -> dict:
-    """Two stages over an empty clip of 64 px, in API format; `sampler` is the id of the node."""
+    """Return the graph, in API format, of two stages over an empty clip of 64 px. sampler: id of the node."""
     nodes = {
         "model": ("CheckpointLoaderSimple", {"ckpt_name": checkpoint.CHECKPOINT}),
         "positive": ("CLIPTextEncode", {"clip": ["model", 1], "text": "portrait"}),

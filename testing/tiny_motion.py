@@ -36,7 +36,7 @@ class MovingHost(Host):
     def move(
         self, motion, length=12, overlap=4, blend="smooth", strength=1.0, percent_range=(0.0, 1.0), model=None
     ):
-        """Return the MODEL with Apply Motion."""
+        """Return the MODEL with Apply HelloMeme Motion Module."""
         return self.apply_motion.execute(
             model or self.model, motion, strength, *percent_range, length, overlap, blend
         )[0]
@@ -67,7 +67,7 @@ class MovingHost(Host):
         noise=None,
         **options,
     ):
-        """(latent, stage1) of the Portrait Video Sampler over an empty clip."""
+        """Return (latent, stage1) of the Portrait Video Sampler for an empty clip."""
         import comfy.samplers
         from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
 

@@ -29,14 +29,20 @@ from .recording import still_track
 FORMAT, VERSION, ENDING = "sk-portrait preset", 1, ".json"
 ANGLES = ("pitch", "yaw", "roll")
 MOST_DEGREES = 180.0
-PICTURE, QUALITY, DATA = 192, 88, "data:image/jpeg;base64,"  # pixels a side, of JPEG, beginning of the text
-LONGEST, LARGEST = 60, 1 << 20  # characters of a name, bytes of a file
-FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')  # in a file name on one system or another
-DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # no file on Windows
+# Pixels per side, JPEG quality, prefix of the data URL.
+PICTURE, QUALITY, DATA = 192, 88, "data:image/jpeg;base64,"
+LONGEST, LARGEST = 60, 1 << 20  # characters in a name, bytes in a file
+# Characters that file names must not contain on some operating system.
+FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
+# Names that Windows does not allow for files.
+DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 def require_name(name: str) -> str:
-    """The name of a new preset without blanks around it. Raises TrackSettingError where it is no plain file name, or a shipped preset."""
+    """Return the name of a new preset without surrounding blanks.
+
+    Raises TrackSettingError if it is not a valid file name, or is the name of a shipped preset.
+    """
     name = name.strip()
     if not name or len(name) > LONGEST or FORBIDDEN.search(name) or name[0] == "." or name[-1] == ".":
         raise TrackSettingError(
@@ -53,9 +59,10 @@ def require_name(name: str) -> str:
 
 
 def save(path: str | os.PathLike, track: FaceTrack, picture: np.ndarray) -> None:
-    """Write the first frame of a track, its head counted from a straight look, with an (H, W, 3) uint8 picture.
+    """Write the first frame of a track, with its head pose relative to a
+    straight look, and an (H, W, 3) uint8 picture.
 
-    Raises NoCoefficientsError for a track without coefficients, FileError where the file cannot be written.
+    Raises NoCoefficientsError for a track without coefficients, FileError if the file cannot be written.
     """
     if track.coefficients is None:
         raise NoCoefficientsError(
@@ -71,7 +78,7 @@ def save(path: str | os.PathLike, track: FaceTrack, picture: np.ndarray) -> None
 
 
 def load(path: str | os.PathLike) -> FaceTrack:
-    """The preset as a track of one frame. Raises TrackFileError for a file that `save` did not write."""
+    """Read a preset as a track of one frame. Raises TrackFileError for a file that `save` did not write."""
     try:
         if os.path.getsize(path) > LARGEST:
             raise Damaged(f"it is larger than {LARGEST >> 20} MB")
@@ -99,7 +106,7 @@ def _within(value: float, low: float, high: float) -> float:
 
 
 def _encoded(picture: np.ndarray) -> str:
-    """The middle square of an (H, W, 3) uint8 picture as a data address."""
+    """Encode the central square of an (H, W, 3) uint8 picture as a data URL."""
     side = min(picture.shape[:2])
     top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
     square = picture[top : top + side, left : left + side]

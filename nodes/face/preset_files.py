@@ -1,4 +1,4 @@
-"""The presets that can be chosen: those of the pack, and those that the user has saved in ComfyUI's user folder."""
+"""The presets to choose from: those of the pack, and those that the user has saved in ComfyUI's user folder."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from ...face_tools.track import FaceTrack
 from ...face_tools.track_errors import TrackSettingError
 from .calibration import coefficient_order
 
-FOLDER = os.path.join("default", "sk_portrait_presets")  # of the default user, to whom ComfyUI serves it
+# Folder of the default user, from which ComfyUI serves it.
+FOLDER = os.path.join("default", "sk_portrait_presets")
 
 
 def folder() -> str:
-    """Where saved presets lie."""
+    """Return the folder of saved presets."""
     return os.path.join(folder_paths.get_user_directory(), FOLDER)
 
 
 def names() -> list[str]:
-    """The pack's presets, then the saved ones by name."""
+    """Return the names of the pack's presets, followed by the saved ones in alphabetical order."""
     try:
         files = sorted(os.listdir(folder()))
-    except OSError:  # none was saved yet
+    except OSError:  # no preset was saved yet
         files = []
     saved = (file.removesuffix(saved_presets.ENDING) for file in files if file.endswith(saved_presets.ENDING))
     return [*PRESETS, *(name for name in saved if name not in PRESETS)]
 
 
 def path_of(name: str) -> str:
-    """Where a preset of this name is saved. Raises TrackSettingError for a name that is not allowed."""
+    """Return the path of a saved preset. Raises TrackSettingError for a name that is not allowed."""
     return os.path.join(folder(), saved_presets.require_name(name) + saved_presets.ENDING)
 
 
@@ -48,7 +49,9 @@ def require(name: str) -> None:
 
 
 def preset(name: str, strength: float) -> FaceTrack:
-    """One frame of a preset, its values times `strength`, kept in 0..1. Raises TrackSettingError as `require` does."""
+    """Return a preset as a track of one frame, its values multiplied by `strength` and clipped to 0..1.
+    Raises TrackSettingError as `require` does.
+    """
     if name in PRESETS:
         return shipped(name, strength, coefficient_order())
     require(name)
@@ -58,7 +61,7 @@ def preset(name: str, strength: float) -> FaceTrack:
 
 
 def content_of(name: str) -> str:
-    """A digest by which ComfyUI knows that a saved preset has changed."""
+    """Return the hash of a saved preset, by which ComfyUI detects changes."""
     if name in PRESETS or not os.path.isfile(path := path_of(name)):
         return name
     with open(path, "rb") as file:

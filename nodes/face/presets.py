@@ -1,4 +1,4 @@
-"""Nodes of expressions by name: the pack's presets, and those that artists save."""
+"""Nodes for preset expressions: those of the pack, and those that users save."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from . import preset_files
 from .calibration import straightened
 
 CATEGORY = "SK Portrait/face"
-PERSON, SIDE = 11, 2 * saved_presets.PICTURE  # of the drawn picture
+PERSON, SIDE = 11, 2 * saved_presets.PICTURE  # seed of the person and side in pixels of the drawn picture
 
 
 class PresetExpression(io.ComfyNode):
@@ -70,7 +70,10 @@ class PresetExpression(io.ComfyNode):
 
 
 def missing(preset: str) -> str | None:
-    """Why a preset cannot be chosen; it may have been saved or deleted while ComfyUI runs."""
+    """Return the error message if a preset does not exist, otherwise None.
+
+    Presets may be saved or deleted while ComfyUI runs.
+    """
     try:
         preset_files.require(preset)
     except TrackError as error:
@@ -160,7 +163,7 @@ class SavePreset(io.ComfyNode):
 
 
 def _drawn(moment: FaceTrack) -> np.ndarray:
-    """A drawn head with the head pose and the expression of one frame."""
+    """Draw a synthetic head with the head pose and the expression of one frame."""
     values = np.zeros(51, np.float32) if moment.coefficients is None else moment.coefficients[0]
     return draw(Identity.of(PERSON), State(moment.rotation[0], State().translation, values), SIDE)
 

@@ -1,4 +1,4 @@
-"""Lock Frames to Reference: reference-anchored self-attention."""
+"""The node Lock Frames to Reference: reference-anchored self-attention."""
 
 from __future__ import annotations
 

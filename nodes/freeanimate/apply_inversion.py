@@ -1,4 +1,4 @@
-"""Redraw Clip from Noise: draws another clip with the attention maps of an inverted one."""
+"""The node Redraw Clip from Noise: samples a clip with the attention maps of an inverted one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clip to Noise: the way of a clip up into noise."""
+"""The node Clip to Noise: DDIM inversion of a clip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Apply: patches the MODEL. Portrait Latents: the latent batch of a clip."""
+"""The nodes Animate Portrait, which patches the MODEL, and Portrait
+Latents, which makes the latent batch of a clip.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a clip looks like while it is sampled: frames spread over it in one picture, by ComfyUI's own previewer."""
+"""Preview of a clip while it is sampled: evenly spaced frames in
+one picture, decoded by ComfyUI's own previewer.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,15 @@ from PIL import Image
 from torch import Tensor
 
 CELLS = 9  # frames in the picture
-Preview = tuple[str, Image.Image, int]  # format, picture, longest side: as ComfyUI's progress bar takes it
+Preview = tuple[str, Image.Image, int]  # (format, picture, longest side), as ComfyUI's progress bar takes it
 
 
 class ContactSheet:
-    """Frames spread evenly over one sampling run, each in a cell of its own; updated window by window.
+    """Evenly spaced frames of one sampling run, each in its own cell of a picture, updated window by window.
 
-    A window that lies between two of these frames shows its middle one in the nearest cell.
+    A window without any of these frames updates the nearest cell with its middle frame.
 
-    previewer: of `latent_preview`, as the user has set it
+    previewer: of `latent_preview`, as chosen by the user
     frames:    the run's frames of the clip, in order
     """
 
@@ -27,17 +29,18 @@ class ContactSheet:
         last, count = len(frames) - 1, min(CELLS, len(frames))
         self.cells = {frames[round(i * last / max(count - 1, 1))]: i for i in range(count)}
         self.sheet: Image.Image | None = None
-        self.shrink = 1  # of latents, so that no frame is decoded larger than it is shown
+        # Factor by which latents are shrunk, so that no frame is decoded larger than it is shown.
+        self.shrink = 1
 
     def update(self, frames: Sequence[int], latents: Tensor) -> Preview | None:
-        """The picture after (m, 4, h, w) latents of frames of the clip; None if the previewer gives none."""
+        """Draw (m, 4, h, w) latents of these frames and return the preview; None if the previewer gives none."""
         preview = None
         for position, cell in self._shown(frames).items():
             preview = self._draw(cell, latents[position : position + 1]) or preview
         return preview
 
     def _shown(self, frames: Sequence[int]) -> dict[int, int]:
-        """Positions in `frames` that are drawn, and the cell of each."""
+        """Return {position in `frames` to draw: cell}."""
         shown = {k: self.cells[frame] for k, frame in enumerate(frames) if frame in self.cells}
         middle = len(frames) // 2
         return shown or {middle: self.cells[min(self.cells, key=lambda frame: abs(frame - frames[middle]))]}
@@ -58,4 +61,4 @@ class ContactSheet:
             self.sheet = Image.new("RGB", (columns * self.size[0], rows * self.size[1]))
         row, column = divmod(cell, self.sheet.width // self.size[0])
         self.sheet.paste(picture.resize(self.size), (column * self.size[0], row * self.size[1]))
-        return kind, self.sheet.copy(), longest  # ComfyUI encodes it later, in another thread
+        return kind, self.sheet.copy(), longest  # a copy, because ComfyUI encodes it later in another thread

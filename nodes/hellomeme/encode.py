@@ -1,4 +1,4 @@
-"""Encode Portrait Identity and Encode Performance: what is computed once, before sampling."""
+"""The nodes Encode Portrait Identity and Encode Performance, which run once, before sampling."""
 
 from __future__ import annotations
 

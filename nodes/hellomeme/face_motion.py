@@ -1,4 +1,4 @@
-"""Read Expression (PD-FGC): the second kind of expression, read from a picture of the whole face."""
+"""The node Read Expression (PD-FGC): the second kind of expression, encoded from pictures of the whole face."""
 
 from __future__ import annotations
 

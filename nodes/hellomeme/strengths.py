@@ -1,4 +1,4 @@
-"""Portrait Strength Schedule: how strongly reference or drive act by level of the UNet, by step and by frame."""
+"""The node Portrait Strength Schedule: strengths of reference or drive per UNet level, step and frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The Portrait Video Sampler: a video from stills and motion (HelloMeme, section 3.5), on ComfyUI's own sampling."""
+"""The Portrait Video Sampler: a video from still frames and motion
+(HelloMeme, section 3.5), with ComfyUI's own sampling.
+"""
 
 from __future__ import annotations
 

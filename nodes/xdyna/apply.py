@@ -1,4 +1,4 @@
-"""Encode X-Dyna Image and Apply X-Dyna: one picture of a person on a MODEL."""
+"""The nodes Encode X-Dyna Image and Apply X-Dyna, which add one picture of a person to a MODEL."""
 
 from __future__ import annotations
 

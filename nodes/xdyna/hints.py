@@ -1,4 +1,6 @@
-"""X-Dyna Face Crop and Apply X-Dyna ControlNet: the driver's face and pose as pictures, and the conditioning with both ControlNets."""
+"""The nodes X-Dyna Face Crop, which makes pictures of the driving face, and Apply X-Dyna ControlNet, which
+adds both ControlNets to the conditioning.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""X-Dyna Start Latents and X-Dyna Scheduler: from what, and over which noise levels, X-Dyna samples."""
+"""The nodes X-Dyna Start Latents and X-Dyna Scheduler: the start
+latents and the noise levels of X-Dyna's sampling.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...errors import SKPortraitError
 from ...unet.clip.run import SAME_SCHEDULE
 
-LOWEST = 1e-4  # noise level that stands for none: ComfyUI's FlipSigmas begins there too
+LOWEST = 1e-4  # noise level that replaces 0; ComfyUI's FlipSigmas starts at the same one
 
 
 @dataclass(eq=False)

@@ -96,7 +96,10 @@ class WPlusPatch(AttentionPatch):
 
 
 def waits(delay: float, run: Run | None, sigma: float | None) -> bool:
-    """Whether a noise level lies in the first `delay` 0..1 of the sampling; never if it is 0, or outside a run."""
+    """Whether a noise level lies in the first `delay` (0..1) of the sampling.
+
+    False if delay is 0, and outside a run.
+    """
     if not delay or run is None:
         return False
     assert sigma is not None, "inside of a run every call has a noise level"

@@ -77,7 +77,10 @@ class Tokens(NamedTuple):
 
 
 def split_tokens(state: Mapping, file: str) -> Tokens:
-    """The parts of ip-adapter-plus_sd15, as .bin or .safetensors. Raises XDynaFileError for another file."""
+    """Split ip-adapter-plus_sd15 (.bin or .safetensors) into its parts.
+
+    Raises XDynaFileError for another file.
+    """
     flat = flattened(state)
     resampler = {
         key.removeprefix("image_proj."): value for key, value in flat.items() if key.startswith("image_proj.")

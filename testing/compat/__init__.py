@@ -1,4 +1,4 @@
-"""A tiny SD1.5 clip in ComfyUI under Apply Portrait, combined with other nodes, systems and packs.
+"""A tiny SD1.5 clip in ComfyUI under Animate Portrait, combined with other nodes, systems and packs.
 
 Needs ComfyUI.
 """

@@ -1,4 +1,4 @@
-"""A tiny SD1.5 MODEL in ComfyUI with a clip under Apply Portrait, sampled by ComfyUI."""
+"""A tiny SD1.5 MODEL in ComfyUI with a clip under Animate Portrait, sampled by ComfyUI."""
 
 from __future__ import annotations
 
@@ -128,9 +128,9 @@ class Lab(MovingHost):
     def scene(
         self, wear: Wear | None = None, frames: Sequence[int] = range(FRAMES), windows: bool = False
     ) -> Scene:
-        """Return a scene with frames of the clip under Apply Portrait.
+        """Return a scene with frames of the clip under Animate Portrait.
 
-        windows: use Apply Motion's windows; wear: patches of another node.
+        windows: use the windows of Apply HelloMeme Motion Module; wear: patches of another node.
         """
         model = self.apply(self.portrait, self.clip(frames))
         if windows:
@@ -147,7 +147,7 @@ class Lab(MovingHost):
         return self._wholes[wear]
 
     def wide(self, reference: bool = True, mask: Tensor | None = None) -> Scene:
-        """Return a scene with a few frames at twice the side under Apply Portrait."""
+        """Return a scene with a few frames at twice the side under Animate Portrait."""
         portrait = self.reference("v2", SIDE) if reference else None
         model = self.apply(portrait, drive(WIDE_FRAMES, "v2", SIDE), mask=mask)
         return Scene(model, WIDE_NOISE, prompt("+"), prompt("-"))
@@ -190,7 +190,7 @@ class Lab(MovingHost):
 
 def sampled_by(lab: Lab, unet, wear: Wear | None = None, **settings) -> Tensor:
     """Sample the clip with another MODEL, a portrait that it encoded itself, and
-    patches of another node after Apply Portrait.
+    patches of another node after Animate Portrait.
     """
     clip = lab.clip(range(len(lab.noise)))
     scene = Scene(

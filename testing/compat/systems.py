@@ -1,4 +1,6 @@
-"""The pack's other systems on a clip under Apply: W+, Lock Frames to Reference, Redraw Clip from Noise and X-Dyna, alone and combined."""
+"""The pack's other systems on a clip under Animate Portrait: W+, Lock Frames to Reference, Redraw Clip
+from Noise and X-Dyna, alone and combined.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +103,9 @@ def xdyna(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 @cached
 def face_pictures() -> torch.Tensor:
-    """What Apply X-Dyna ControlNet makes of a drawn head that X-Dyna Face Crop found by a face track, (F, 6, H, W)."""
+    """Return the hint pictures of Apply X-Dyna ControlNet for a synthetic head, cropped by X-Dyna Face
+    Crop with a face track, (F, 6, H, W).
+    """
     who, states = Identity.of(ACTOR), clip(ACTOR, FRAMES, 5.0)
     images = torch.from_numpy(np.stack([draw(who, state, PIXELS) for state in states])).float() / 255
     local, whole, _ = SFaceCrop.execute(images, truth(who, states, PIXELS), PIXELS, PIXELS, HELD).args

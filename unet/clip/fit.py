@@ -16,8 +16,8 @@ from .run import Area
 
 log = logging.getLogger(__name__)
 
-CELL = 8  # pixels of the picture per latent pixel, along each axis
-# How often the UNet has halved the latent where the block boundary stands; an odd side is rounded up at each.
+CELL = 8  # image pixels per latent pixel, along each axis
+# How many times the UNet has halved the latent at each block boundary; an odd side is rounded up each time.
 HALVINGS = {
     "down_0": 1,
     "down_1": 2,

@@ -28,11 +28,11 @@ SAME_STEP = (
     1e-4  # relative: ComfyUI may compute in another precision than it publishes; steps are further apart
 )
 SAME_SCHEDULE = (
-    1e-3  # relative: half precision rounds a level by up to 5e-4, and the nearest level of a clip is taken
+    1e-3  # relative: half precision rounds a level by up to 5e-4, and the nearest level of a clip is used
 )
 SAME_PERCENT = (
     1 / GRID
-)  # absolute: some schedulers put step i of N at i/N of 1000 timesteps; ComfyUI's percents count 999
+)  # absolute: some schedulers place step i of N at i/N of 1000 timesteps; ComfyUI's percents count 999
 
 
 class Area(NamedTuple):

@@ -79,7 +79,7 @@ class Window:
 
 Show = Callable[
     [Sequence[int], Tensor], None
-]  # takes frames of the clip and the (m, 4, h, w) predicted for them
+]  # called with frames of the clip and their predicted latents (m, 4, h, w)
 
 
 class FrameWindows:

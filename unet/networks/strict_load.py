@@ -1,4 +1,4 @@
-"""Fills a network from a state dict that must hold exactly its tensors, each of finite weights."""
+"""Loads a state dict strictly: it must have exactly the network's tensors, all with finite weights."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ def fill(
     error: type[ModelFileError],
     dtype: torch.dtype | None = None,
 ) -> Network:
-    """`network` with the weights of `state`, frozen, in `dtype`.
+    """Load `state` into `network` and return the network, frozen, in `dtype` (None = unchanged).
 
-    Raises `error`, which says that `file` is `what`, for the first tensor that is missing, foreign, misshapen or holds no weights.
+    Raises `error`, with the message that `file` is `what`, for the first tensor that is missing, foreign,
+    misshapen or without valid weights.
     """
     if fault := next(_faults(network.state_dict(), state), None):
         raise error(f"{file} is {what}, but {fault}", file)
@@ -32,7 +33,7 @@ def fill(
 
 
 def flattened(state: Mapping) -> dict[str, Tensor]:
-    """A state dict whose parts may be dictionaries of their own, in flat names."""
+    """Flatten a state dict with nested dictionaries: names are joined by dots."""
     flat: dict[str, Tensor] = {}
     for name, value in state.items():
         nested = isinstance(value, Mapping)
@@ -41,13 +42,13 @@ def flattened(state: Mapping) -> dict[str, Tensor]:
 
 
 def quoted(keys: Iterable[str], limit: int = 3) -> str:
-    """The first keys, in quotes."""
+    """Quote the first `limit` keys."""
     names = list(keys)
     return ", ".join(repr(key) for key in names[:limit]) + (", ..." if len(names) > limit else "")
 
 
 def _faults(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[str]:
-    """What is wrong with `state`, one by one."""
+    """Yield the faults of `state`."""
     if missing := sorted(own.keys() - state.keys()):
         yield f"{len(missing)} of its {len(own)} tensors are missing: {quoted(missing)}."
     if foreign := sorted(state.keys() - own.keys()):
@@ -57,18 +58,21 @@ def _faults(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[
             found, needed = (tuple(tensor.shape) for tensor in (state[key], value))
             yield f"{key!r} is of shape {found}, its other tensors ask for {needed}."
     for key in sorted(own):
-        if own[key].is_floating_point():  # not the counters of batch norm
+        if own[key].is_floating_point():  # without the counters of batch norm
             yield from _weight_faults(key, state[key])
 
 
 def _weight_faults(key: str, value: Tensor) -> Iterator[str]:
-    """A network of tensors that hold no weights would compute noise, or nothing, without an error."""
-    if value.is_meta:  # a shape without numbers
+    """Yield the faults of a weight: wrong dtype, or values that are not finite.
+
+    With such weights a network computes noise without an error.
+    """
+    if value.is_meta:  # has a shape but no values
         return
     if not value.is_floating_point():
         yield f"{key!r} holds {str(value.dtype).removeprefix('torch.')} numbers, which are no weights."
         return
-    # One pass without a copy; the narrow floats, which have no such pass, are widened.
+    # One pass without a copy. One-byte floats do not support aminmax, so they are widened.
     low, high = (value if value.element_size() > 1 else value.float()).aminmax()
     if not (low.isfinite() and high.isfinite()):
         bad = int((~value.float().isfinite()).sum())
