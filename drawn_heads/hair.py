@@ -12,6 +12,7 @@ from .head import View
 from .identity import Identity
 
 SKULL = Ellipsoid((0.0, 2.6, -6.2), (7.5, 9.4, 8.6))
+# Degrees around the skull from the front at which a style defines its hairline.
 AROUND = (
     0.0,
     38.0,
@@ -19,7 +20,7 @@ AROUND = (
     84.0,
     110.0,
     180.0,
-)  # degrees around the skull from the front at which a style defines its hairline
+)
 STEP = 2
 
 

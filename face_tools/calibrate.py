@@ -14,10 +14,11 @@ from .track import FaceTrack
 from .track_errors import TrackError, TrackSettingError
 
 MIN_FRAMES = 50
+# Correlation of a match, and its lead over the next best name, from which the match is reliable.
 SURE, CLEAR = (
     0.5,
     0.02,
-)  # correlation of a match, and its lead over the next best name, from which the match is reliable
+)
 MIN_SURE = 26  # of 51: a table is useful only if more than half of its names are reliable
 # Bonus for the assumed name: smaller than a clear lead, enough to
 # decide coefficients that the clip does not show.

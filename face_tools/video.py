@@ -32,21 +32,22 @@ from .video_source import (
 
 T = TypeVar("T")
 Picture = CodedFrame | RgbFrame
-Timed = Iterator[
-    tuple[float, float, Callable[[], Picture]]
-]  # (start, end) in seconds after the first frame, and a function that returns the frame
+# (start, end) in seconds after the first frame, and a function that returns the frame.
+Timed = Iterator[tuple[float, float, Callable[[], Picture]]]
 
 # Fraction of a frame by which a frame may be late, because timestamps in whole milliseconds are rounded.
 SLACK = 0.1
+# A picture stream that ends by this much before its stated end was truncated.
 SHORT_SECONDS, SHORT_SHARE = (
     0.25,
     0.02,
-)  # a picture stream that ends by this much before its stated end was truncated
+)
 INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # formats with an index from time to file position
+# Seconds: a time further away than FAR is sought, LEAD before it; nearer ones are reached by decoding.
 FAR, LEAD = (
     10.0,
     1.0,
-)  # seconds: a time further away than FAR is sought, LEAD before it; nearer ones are reached by decoding
+)
 BACK, AHEAD = 0.1, 10.0  # jumps of a clock back or ahead, in seconds, from which it counts as another clock
 
 

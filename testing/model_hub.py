@@ -11,10 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
+# The pages redirect to a storage with another name.
 PAGES, STORAGE = (
     "huggingface.co",
     "cas-bridge.xethub.hf.co",
-)  # the pages redirect to a storage with another name
+)
 
 
 class Hub:

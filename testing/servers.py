@@ -13,12 +13,13 @@ from . import models
 from .stand_ins import checkpoint
 
 TEMPLATE = "portrait_image"
+# CLIP inputs of the drive encoder: 15 seconds per run.
 LOOKS = (
     "clip_vision",
     "left_eye",
     "right_eye",
     "mouth",
-)  # CLIP inputs of the drive encoder: 15 seconds per run
+)
 # Values for a run that only shows that a graph works, by widget name; SMALL_OF: by
 # node class, where the name means something else.
 SMALL = {"size": 128, "steps": 1, "seconds": 0.3, "fps": 10.0, "window_length": 4, "overlap": 2}

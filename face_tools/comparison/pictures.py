@@ -15,12 +15,13 @@ from .compare import Comparison
 from .curves import CURVES
 
 COLUMNS = 3  # columns of panels
+# Margins: of the plot, below, left and right of a panel.
 HEAD, FOOT, LEFT, RIGHT = (
     64 * FINE,
     46 * FINE,
     50 * FINE,
     14 * FINE,
-)  # margins: of the plot, below, left and right of a panel
+)
 CELL, BAR = 224, 26  # pixels: side of a picture in the contact sheet, height of a line of text
 ASKED = (255, 140, 0)  # colour of the driver's outline over the result's
 Pictures = Mapping[int, np.ndarray]  # frame number -> (H, W, 3) uint8

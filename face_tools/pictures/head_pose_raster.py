@@ -15,12 +15,13 @@ from ..trackers.head_pose import FOCAL_512, focal_length
 # Corners of the square on the face, half its side is 5 cm.
 SHRINK = 0.05
 CORNERS = np.array([(-1, -1, 0), (-1, 1, 0), (1, 1, 0), (1, -1, 0)]) * SHRINK
+# Corners 0-1, 1-2, 2-3, 3-0, drawn in this order.
 EDGE_RGB = (
     (0, 255, 0),
     (0, 0, 255),
     (255, 0, 0),
     (255, 0, 255),
-)  # corners 0-1, 1-2, 2-3, 3-0, drawn in this order
+)
 THICKNESS_512 = 15
 
 

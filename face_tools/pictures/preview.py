@@ -28,11 +28,12 @@ from .chart import (
 
 ANGLES = ("pitch", "yaw", "roll")
 
+# RGB of a detected frame; others (repeated, interpolated) are drawn in NOT_DETECTED, in both pictures.
 DETECTED = (
     20,
     200,
     170,
-)  # RGB of a detected frame; others (repeated, interpolated) are drawn in NOT_DETECTED, in both pictures
+)
 AXES = ((230, 60, 60), (60, 190, 60), (70, 110, 250))  # x to the right, y up, z out of the face
 LIVELIEST = 6  # number of curves drawn if none are chosen
 

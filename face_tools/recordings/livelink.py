@@ -19,9 +19,8 @@ TIME, HEAD = "timecode", ("headpitch", "headyaw", "headroll")
 # until a take with a known motion is available.
 HEAD_SIGNS = np.array([1.0, 1.0, 1.0])
 DAY = 86400.0
-MILLISECONDS_FROM = (
-    240  # no take has that many frames per second, so a last field above this value counts milliseconds
-)
+# No take has that many frames per second, so a last field above this value counts milliseconds.
+MILLISECONDS_FROM = 240
 
 
 def read_live_link(path: str | os.PathLike, take_fps: float = TAKE_FPS) -> Recording:

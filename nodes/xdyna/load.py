@@ -12,10 +12,11 @@ from ..types import XDynaType
 from .networks import MOTION_PAGE, NONE, open_xdyna, read
 
 CONTROLNETS = "controlnet"
+# Official name, and the name after conversion to ComfyUI's.
 HINTS = (
     "controlnet_cond_embedding.conv_in.weight",
     "input_hint_block.0.weight",
-)  # official name, and the name after conversion to ComfyUI's
+)
 KINDS = {3: "pose ControlNet", 6: "S-Face ControlNet"}  # key: channels of its picture
 
 

@@ -26,16 +26,18 @@ from ...unet.hosts.extra_items import ExtraItems
 from .attention import KEY, Reading
 from .trajectory import ScheduleError, Trajectory
 
+# Noise level of the preview in a step, see `Preview`.
 HERE, AHEAD, STORED = (
     "this step",
     "one step ahead",
     "the inversion",
-)  # noise level of the preview in a step, see `Preview`
+)
+# Sides of guidance that use the preview's maps.
 BOTH, TEXT_IN_COND, COND_ONLY = (
     "both halves",
     "text in the positive half only",
     "positive half only",
-)  # sides of guidance that use the preview's maps
+)
 
 
 class Maps(NamedTuple):

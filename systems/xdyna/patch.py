@@ -23,10 +23,11 @@ from .adapter import DynamicsAdapter
 from .joint_norm import joint_norms
 
 SYSTEM = "X-Dyna"
+# In transformer_options, for one call and for one block of it.
 UNET, NORMED = (
     "sk_portrait_xdyna_unet",
     "sk_portrait_xdyna_normed",
-)  # in transformer_options, for one call and for one block of it
+)
 
 
 @dataclass(eq=False)

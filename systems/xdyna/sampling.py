@@ -11,10 +11,11 @@ from torch import Tensor
 from ...errors import SettingError
 
 TRAINED_STEPS = 1000
+# Linear in diffusers' sense, as AnimateDiff v1 was trained; ComfyUI calls it sqrt_linear.
 BETAS = (
     0.00085,
     0.012,
-)  # linear in diffusers' sense, as AnimateDiff v1 was trained; ComfyUI calls it sqrt_linear
+)
 KERNEL, SIGMA = 9, 18.0  # of the blur, in latent pixels
 
 

@@ -70,9 +70,8 @@ class Scene:
         )
 
 
-Wear = Callable[
-    ["Lab", Scene, Sequence[int]], None
-]  # adds patches of another node to a scene with these frames of the clip
+# Adds patches of another node to a scene with these frames of the clip.
+Wear = Callable[["Lab", Scene, Sequence[int]], None]
 
 
 def cfg_guider(scene: Scene):
@@ -99,9 +98,8 @@ def torch_compiled(model, backend: str | Callable):
     except ImportError:
         pytest.skip("this ComfyUI has no usable TorchCompileModel")
     compiled = model.clone()
-    dropped = getattr(
-        nodes_torch_compile, "skip_torch_compile_dict", None
-    )  # older versions of ComfyUI keep all guards
+    # Older versions of ComfyUI keep all guards.
+    dropped = getattr(nodes_torch_compile, "skip_torch_compile_dict", None)
     set_torch_compile_wrapper(
         model=compiled, backend=backend, options={"guard_filter_fn": dropped} if dropped else None
     )

@@ -24,15 +24,12 @@ GRID = 999  # the last timestep, as in ComfyUI's percents: the trained noise lev
 EDGE = 1e-7
 
 # Tolerances for noise levels that should be equal.
-SAME_STEP = (
-    1e-4  # relative: ComfyUI may compute in another precision than it publishes; steps are further apart
-)
-SAME_SCHEDULE = (
-    1e-3  # relative: half precision rounds a level by up to 5e-4, and the nearest level of a clip is used
-)
-SAME_PERCENT = (
-    1 / GRID
-)  # absolute: some schedulers place step i of N at i/N of 1000 timesteps; ComfyUI's percents count 999
+# Relative: ComfyUI may compute in another precision than it publishes; steps are further apart.
+SAME_STEP = 1e-4
+# Relative: half precision rounds a level by up to 5e-4, and the nearest level of a clip is used.
+SAME_SCHEDULE = 1e-3
+# Absolute: some schedulers place step i of N at i/N of 1000 timesteps; ComfyUI's percents count 999.
+SAME_PERCENT = 1 / GRID
 
 
 class Area(NamedTuple):

@@ -77,9 +77,8 @@ class Window:
     dim: int = 0
 
 
-Show = Callable[
-    [Sequence[int], Tensor], None
-]  # called with frames of the clip and their predicted latents (m, 4, h, w)
+# Called with frames of the clip and their predicted latents (m, 4, h, w).
+Show = Callable[[Sequence[int], Tensor], None]
 
 
 class FrameWindows:

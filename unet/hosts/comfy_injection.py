@@ -22,10 +22,11 @@ from .comfy_hooks import KEY, FreeMemory, bind, unlimited
 from .extra_items import on_frames
 
 Place = tuple[str, int, int]  # side, UNet block, layer: a key of AnimateDiff.sites()
+# A module follows the last layer of the first of these kinds that its block has.
 KINDS = (
     "SpatialTransformer",
     "ResBlock",
-)  # a module follows the last layer of the first of these kinds that its block has
+)
 
 
 class TemporalPatch:
