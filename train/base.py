@@ -1,4 +1,6 @@
-"""The checkpoint that is trained on: UNet, autoencoder and text encoder of an SD1.5 file, read without the network."""
+"""The checkpoint to train on: UNet, autoencoder and text encoder
+of an SD1.5 file, read without network access.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,13 @@ from .sizes import fitted
 from .toy.autoencoder import TinyAutoencoder
 
 TEXT, VAE, TINY = "cond_stage_model.transformer.", "first_stage_model.", "first_stage_model.taesd_"
-CONTEXT = 768  # of the text
-SINUSOID = 320  # of the timestep: in SD1.5 as wide as the first level, in narrower networks it stays
-SCALE = 0.18215  # of SD1.5's latents
-# "(best quality), highly detailed, ultra-detailed, headshot, person, well-placed five sense organs, looking at the viewer, centered
-# composition, sharp focus, realistic skin texture": the one prompt of section 4.1, as CLIP's tokenizer numbers it.
+CONTEXT = 768  # width of the text embedding
+# Width of the timestep's sinusoid: equal to the first level in SD1.5; unchanged in narrower networks.
+SINUSOID = 320
+SCALE = 0.18215  # factor of SD1.5's latents
+# "(best quality), highly detailed, ultra-detailed, headshot, person, well-placed five sense organs, looking
+# at the viewer, centered composition, sharp focus, realistic skin texture": the single prompt of section 4.1,
+# as token numbers of CLIP.
 PROMPT = (
     49406, 263, 949, 3027, 2361, 5302, 12609, 267, 8118, 268, 12609, 267, 34890, 267, 2533, 267, 1123, 268, 9729, 3127, 4747, 29872, 267,
     1312, 536, 518, 15061, 267, 24584, 17510, 267, 8157, 4353, 267, 16157, 3575, 16505,
@@ -30,7 +34,10 @@ END, LENGTH = 49407, 77
 
 
 def plain_unet(widths: Sequence[int], context: int = CONTEXT) -> nn.Module:
-    """diffusers' UNet of SD1.5's topology, new, from the widths of its levels and of the text."""
+    """Create diffusers' UNet of SD1.5's topology, untrained.
+
+    widths: channels of its levels; context: width of the text.
+    """
     from diffusers import UNet2DConditionModel
     from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 
@@ -43,7 +50,10 @@ def plain_unet(widths: Sequence[int], context: int = CONTEXT) -> nn.Module:
 
 
 class Base:
-    """Parts of a checkpoint file, built on demand. Raises ModelFileError for a file that is no SD1.5 checkpoint."""
+    """Parts of a checkpoint file, built on demand.
+
+    Raises ModelFileError for a file that is no SD1.5 checkpoint.
+    """
 
     def __init__(self, path: Path):
         if not path.is_file():
@@ -77,11 +87,11 @@ class Base:
         return tuple(shape(f"input_blocks.{block}.0.out_layers.3.weight")[0] for block in (1, 4, 7, 10))
 
     def sizes(self, part: Part) -> dict:
-        """Sizes of a part that fit this UNet: the official ones for SD1.5's own widths."""
+        """Return the sizes of a part that fit this UNet; the official ones if it has SD1.5's widths."""
         return fitted(part, self.widths)
 
     def unet(self) -> nn.Module:
-        """diffusers' UNet with the checkpoint's weights, frozen."""
+        """Return diffusers' UNet with the checkpoint's weights, frozen."""
         from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 
         net = plain_unet(self.widths)
@@ -90,7 +100,9 @@ class Base:
         return net.eval().requires_grad_(False)
 
     def text(self) -> Tensor:
-        """(2, 77, 768): the one prompt of section 4.1 and the empty one, through the checkpoint's CLIP."""
+        """(2, 77, 768) embeddings of the single prompt of section 4.1 and
+        of the empty prompt, by the checkpoint's CLIP.
+        """
         from transformers import CLIPTextConfig, CLIPTextModel
 
         own = {
@@ -121,7 +133,7 @@ class Base:
             return clip.eval()(tokens).last_hidden_state
 
     def autoencoder(self) -> Autoencoder:
-        """The checkpoint's own, full or tiny. Raises ModelFileError where it has none."""
+        """Return the checkpoint's autoencoder, full or tiny. Raises ModelFileError if it has none."""
         own = {
             key.removeprefix(VAE): value.float() for key, value in self.state.items() if key.startswith(VAE)
         }
@@ -131,7 +143,10 @@ class Base:
 
 
 class Autoencoder:
-    """Pictures in -1..1 <-> latents as the UNet wants them. digest: tells one autoencoder's latents from another's."""
+    """Converts between pictures in -1..1 and latents in the UNet's scale.
+
+    digest: distinguishes the latents of different autoencoders.
+    """
 
     def __init__(self, state: Mapping[str, Tensor]):
         self.digest = _digest(state)

@@ -1,4 +1,7 @@
-"""The one file that a run is continued from: written whole or not at all, and only continued by the same run."""
+"""The file from which a run is resumed.
+
+It is written completely or not at all, and can be resumed by the same run only.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ NAME = "checkpoint.pt"
 
 
 def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> Path:
-    """Put `state` in place of the folder's checkpoint. Raises TrainError where the disk is full; the old one then stays."""
+    """Replace the folder's checkpoint by `state`.
+
+    Raises TrainError if the disk is full; the old checkpoint is then kept.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
     try:
@@ -34,7 +40,10 @@ def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> Path:
 def read_checkpoint(
     folder: Path, run: Mapping[str, Any], device: torch.device | str = "cpu"
 ) -> dict[str, Any] | None:
-    """The state to continue from, None where there is none. Raises OtherRunError where it is of another run: it names the difference."""
+    """Return the state to resume from, None if there is none.
+
+    Raises OtherRunError, which names the difference, if it belongs to another run.
+    """
     path = folder / NAME
     if not path.exists():
         return None

@@ -1,4 +1,4 @@
-"""The loss of a run, from its TensorBoard log."""
+"""Reads the loss of a run from its TensorBoard log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ POINTS = 100
 
 
 def curve(log: Path, points: int = POINTS) -> list[tuple[int, float]]:
-    """(step, mean loss of the steps since the last point), at most `points` of them; what was run twice counts once."""
+    """Return at most `points` pairs (step, mean loss since the previous point).
+
+    Steps that were run twice count once.
+    """
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(log), size_guidance={"scalars": 0}).Reload()

@@ -1,8 +1,8 @@
-"""Training data on the disk: clips of encoded frames in safetensors shards, read a frame at a time.
+"""Training data on disk: clips of encoded frames in safetensors shards, read one frame at a time.
 
-A clip's tensors, F frames of h x w cells: latents (F, 4, h, w) float16 as the UNet wants them, rotation (F, 3) and translation (F, 3) as in
-FaceTrack, coefficients (F, 51) in the networks' order, mask (F, h, w) uint8 of eyes and mouth, patches (F, 3, 1024) float16 where they were
-embedded.
+Tensors of a clip with F frames of h x w latent pixels: latents (F, 4, h, w) float16 in the UNet's scale,
+rotation (F, 3) and translation (F, 3) as in FaceTrack, coefficients (F, 51) in the networks' order, mask (F,
+h, w) uint8 of eyes and mouth, and, if embedded, patches (F, 3, 1024) float16.
 """
 
 from __future__ import annotations
@@ -20,14 +20,19 @@ from torch import Tensor
 from ..face_tools.atomic_write import whole
 from .errors import TrainDataError, TrainError
 
-SHARD = 256 << 20  # bytes of a shard
+SHARD = 256 << 20  # largest size of a shard, bytes
 
 
 class ShardWriter:
-    """`with ShardWriter(folder, size, base) as shards: shards.add(name, tensors)`; a shard appears when it is whole."""
+    """Context manager: `with ShardWriter(folder, size, base) as shards: shards.add(name, tensors)`.
+
+    A shard appears when it is complete.
+    """
 
     def __init__(self, folder: Path, size: int, base: str, limit: int = SHARD):
-        """size: pixels of the frames; base: digest of the autoencoder that made the latents."""
+        """size: pixels of the frames; base: digest of the autoencoder
+        that made the latents; limit: bytes of a shard.
+        """
         self.folder, self.about, self.limit = folder, {"size": str(size), "base": base}, limit
         folder.mkdir(parents=True, exist_ok=True)
         self._clear()
@@ -45,11 +50,11 @@ class ShardWriter:
 
     @property
     def names(self) -> set[str]:
-        """Clips that lie in the folder already."""
+        """Names of the clips that are in the folder already."""
         return {clip["name"] for path in shards(self.folder) for clip in _about(path)[0]}
 
     def add(self, name: str, tensors: Mapping[str, Tensor]) -> None:
-        """One clip. Raises TrainError where its tensors differ in length."""
+        """Add one clip. Raises TrainError if its tensors differ in length."""
         lengths = {key: len(value) for key, value in tensors.items()}
         if len(set(lengths.values())) != 1:
             raise TrainError(f"The tensors of clip {name} differ in length: {lengths}.")
@@ -77,7 +82,7 @@ def _about(path: Path) -> tuple[list[dict], dict[str, str]]:
 
 
 class Clips:
-    """The clips of a folder of shards. `clips[k]` reads from clip k only the requested frames."""
+    """The clips in a folder of shards. `frames` reads only the requested frames of a clip."""
 
     def __init__(self, folder: Path):
         paths = shards(folder)
@@ -97,11 +102,11 @@ class Clips:
         return len(self.places)
 
     def length(self, clip: int) -> int:
-        """Frames of a clip."""
+        """Number of frames of a clip."""
         return self.places[clip][2]["frames"]
 
     def frames(self, clip: int, rows) -> dict[str, Tensor]:
-        """name -> tensor of the frames `rows` of a clip, in float32."""
+        """Return {name: tensor} of the frames `rows` of a clip, in float32."""
         path, number, about = self.places[clip]
         if path not in self._open:
             self._open[path] = safe_open(path, "pt")
@@ -115,7 +120,7 @@ class Clips:
 
 
 def require_base(clips: Clips, base: str, file: str) -> None:
-    """Raise TrainError where the latents were made by another base's autoencoder."""
+    """Raise TrainError if the latents were made by another autoencoder than `base`."""
     if clips.base != base:
         raise TrainError(
             f"The data in {clips.folder} was encoded with another autoencoder ({clips.base}) than that of {file} ({base})."
@@ -123,7 +128,7 @@ def require_base(clips: Clips, base: str, file: str) -> None:
 
 
 def pictures_of(rotation: Tensor, translation: Tensor, size: int) -> Tensor:
-    """(F, 3, size, size) head-pose pictures in -1..1 of (F, 3) rotations and translations."""
+    """Draw (F, 3, size, size) head-pose pictures in -1..1 for (F, 3) rotations and translations."""
     from ..face_tools.pictures.head_pose_raster import draw_box
 
     drawn = [

@@ -8,19 +8,19 @@ from ..errors import SKPortraitError
 
 @dataclass(eq=False)
 class TrainError(SKPortraitError, RuntimeError):
-    """Training cannot start or go on."""
+    """Training cannot start or continue."""
 
 
 @dataclass(eq=False)
 class TrainDataError(TrainError):
-    """A folder without the clips, the data or the world that training needs."""
+    """A folder lacks the clips, the data or the toy model that training needs."""
 
     folder: Path
 
 
 @dataclass(eq=False)
 class OtherRunError(TrainError):
-    """A checkpoint of another run, told by one of its settings."""
+    """A checkpoint belongs to another run. setting: the first setting that differs."""
 
     setting: str
     found: object

@@ -1,7 +1,8 @@
-"""The training loop of every task: accelerate for devices and precision, a checkpoint that continues the same numbers, EMA, TensorBoard.
+"""The training loop of every task: accelerate for devices and precision,
+checkpoints for exact resumption, EMA, TensorBoard.
 
-The random numbers of a step depend on the seed and the step alone, so a resumed run draws what an uninterrupted one would have
-drawn, and each of several processes takes its part of what one alone would have done.
+The random numbers of a step depend on the seed and the step alone. A resumed run therefore draws the same
+numbers as an uninterrupted one, and several processes share the samples that a single process would have.
 """
 
 from __future__ import annotations
@@ -28,15 +29,16 @@ CLIP_NORM = 1.0
 
 @dataclass(frozen=True)
 class Settings:
-    """How long and how a task is trained.
+    """Length and hyperparameters of a training.
 
     steps:     optimizer steps; the cosine schedule ends with them
-    minutes:   the schedule ends after this much training time, if that comes first; 0 = never (only then are numbers repeatable)
-    batch:     samples of one step, over all processes and accumulated parts together
-    rates:     first and last learning rate of the cosine (section 4.1)
-    warmup:    steps in which the rate rises to the first one
+    minutes:   the schedule ends after this training time, if that is earlier; 0 = never (only then results
+      are repeatable)
+    batch:     samples per step, over all processes and accumulated parts
+    rates:     first and last learning rate of the cosine schedule (section 4.1)
+    warmup:    steps over which the rate rises to the first one
     precision: "no" (fp32), "bf16" or "fp16"
-    save, sheet: steps between checkpoints, and between sheets of samples; 0 = no sheets
+    save, sheet: steps between checkpoints, and between contact sheets of samples; 0 = no sheets
     """
 
     steps: int
@@ -58,12 +60,12 @@ class Settings:
 
 
 class Task(Protocol):
-    """What is trained.
+    """A training task.
 
     name:    of the run's log
-    unused:  modules inside the trained ones that never run
-    network: its forward takes what `collate` returns and gives the loss, a mean over samples
-    trained: name -> module of `network` whose parameters learn; the rest is frozen
+    unused:  submodules of the trained ones that are never run
+    network: its forward takes the result of `collate` and returns the loss, a mean over samples
+    trained: name -> module of `network` with trainable parameters; all others are frozen
     """
 
     name: str
@@ -72,17 +74,17 @@ class Task(Protocol):
     unused: Sequence[nn.Module]
 
     def choose(self, draw: np.random.Generator, count: int) -> Sequence[Any]:
-        """`count` samples, each small: indices and a seed of its own."""
+        """Choose `count` samples. Each choice is small: indices and a seed."""
 
     def collate(self, picks: Sequence[Any]) -> Any:
-        """The samples themselves, on the CPU."""
+        """Return the chosen samples, on the CPU."""
 
     def sheet(self) -> np.ndarray | None:
-        """(H, W, 3) uint8 picture of what the networks do now."""
+        """(H, W, 3) uint8 picture of the networks' current results; None = no sheets."""
 
 
 class Average:
-    """Exponential moving average of the trained tensors; it starts as their plain mean."""
+    """Exponential moving average of the trained tensors; in the first steps it is close to their plain mean."""
 
     def __init__(self, tensors: Mapping[str, Tensor], decay: float):
         self.decay, self.tensors = decay, {name: t.detach().clone() for name, t in tensors.items()}
@@ -94,7 +96,7 @@ class Average:
 
 
 def parameters(trained: Mapping[str, nn.Module]) -> dict[str, nn.Parameter]:
-    """Every parameter that learns, as "module/parameter"."""
+    """Return every trainable parameter, named "module/parameter"."""
     return {
         f"{name}/{key}": p
         for name, module in trained.items()
@@ -105,7 +107,7 @@ def parameters(trained: Mapping[str, nn.Module]) -> dict[str, nn.Parameter]:
 
 @contextmanager
 def averaged(learning: Mapping[str, Tensor], average: Average):
-    """While open, the networks have their averaged weights."""
+    """Context manager: inside it, the networks have their averaged weights."""
     own = {name: p.detach().clone() for name, p in learning.items()}
     with torch.no_grad():
         for name, p in learning.items():
@@ -119,11 +121,13 @@ def averaged(learning: Mapping[str, Tensor], average: Average):
 
 
 def fit(task: Task, settings: Settings, folder: Path, run: Mapping[str, Any]) -> None:
-    """Train a task to its end, from the checkpoint in `folder` where there is one, and leave its averaged weights in the networks.
+    """Train a task to its end, from the checkpoint in `folder` if there is one,
+    and leave the averaged weights in the networks.
 
-    run: what must be the same for a checkpoint to be continued, beside batch and seed
-    Raises OtherRunError for a checkpoint of another run, SettingError for a batch that cannot be divided, TrainError where the disk is
-    full or a loss is no number.
+    run: values that must be equal for a checkpoint to be resumed, in addition to batch and seed
+
+    Raises OtherRunError for a checkpoint of another run, SettingError for a batch that cannot be divided
+    among the processes, and TrainError if the disk is full or a loss is not finite.
     """
     from accelerate import Accelerator
     from tqdm import tqdm
@@ -185,7 +189,7 @@ def fit(task: Task, settings: Settings, folder: Path, run: Mapping[str, Any]) ->
     bar = tqdm(total=settings.steps, initial=first, desc=task.name, disable=not accelerator.is_main_process)
     with Asked() as asked, bar:
         while step < settings.steps:
-            # The main process looks at the clock, and listens, for all.
+            # The main process checks the time and the signals for all processes.
             word = torch.tensor(
                 [_progress(step, time.monotonic() - begin, settings), asked.to_stop], dtype=torch.float64
             )
@@ -217,7 +221,9 @@ def fit(task: Task, settings: Settings, folder: Path, run: Mapping[str, Any]) ->
 
 
 class Asked:
-    """While open, Ctrl-C and a request to terminate wait for the end of the step, so that a checkpoint holds whole steps."""
+    """Context manager: Ctrl-C and termination requests take effect at the end of
+    the step, so checkpoints contain complete steps.
+    """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -245,7 +251,7 @@ def _from_main(value: Tensor, accelerator) -> Tensor:
 
 
 def _step(task: Task, network, optimizer, learning, accelerator, settings: Settings, step: int) -> float:
-    """One optimizer step over this process's share of the step's samples; returns the mean loss over all of them."""
+    """Do one optimizer step with this process's share of the samples; return the mean loss over all samples."""
     draw = np.random.Generator(np.random.PCG64([settings.seed, step]))
     picks = task.choose(draw, settings.batch)
     parts = settings.accumulation * accelerator.num_processes
@@ -269,7 +275,7 @@ def _step(task: Task, network, optimizer, learning, accelerator, settings: Setti
 
 
 def to_device(value: Any, device: torch.device) -> Any:
-    """A batch (tensors, and tuples and dataclasses of them) on a device."""
+    """Move a batch (tensors, and tuples and dataclasses of tensors) to a device."""
     if isinstance(value, Tensor):
         return value.to(device)
     if isinstance(value, tuple):
@@ -290,7 +296,7 @@ def _show(task: Task, learning: Mapping[str, Tensor], average: Average, folder: 
 
 
 def described(settings: Settings) -> dict[str, Any]:
-    """The settings as they are noted beside a result."""
+    """Return the settings as they are recorded beside a result."""
     return {
         name: list(value) if isinstance(value, tuple) else value for name, value in asdict(settings).items()
     }

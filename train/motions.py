@@ -1,5 +1,6 @@
-"""Temporal modules, tuned on neighbouring frames with everything else frozen (paper, sections 3.5 and 4.1): AnimateDiff's, and v3 and v4's
-SK motion between key frames."""
+"""Training of temporal modules on neighbouring frames, with all other networks frozen (paper, sections 3.5
+and 4.1): AnimateDiff's, and the SK motion between key frames of v3 and v4.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +15,11 @@ from ..sk_attention.published_files import ANIMATEDIFF, MOTION, PARTS, Part
 from .data import Clips
 from .portraits import Pairs, Pick, from_file, published
 
-FRAMES = 16  # neighbours in one sample
+FRAMES = 16  # neighbouring frames in one sample
 
 
 def kinds(version: str) -> dict[str, Part]:
-    """Repository -> part, of the temporal modules of a version."""
+    """Return {repository: part} for the temporal modules of a version."""
     found = [part for part in PARTS if part.kind in (MOTION, ANIMATEDIFF) and version in part.versions]
     return {part.repositories[version]: part for part in found}
 
@@ -26,12 +27,12 @@ def kinds(version: str) -> dict[str, Part]:
 def networks(
     version: str, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]
 ) -> dict[str, nn.Module]:
-    """Repository -> temporal modules of a version."""
+    """Return {repository: network} for the temporal modules of a version."""
     return {repository: network(part, start, sizes) for repository, part in kinds(version).items()}
 
 
 def network(part: Part, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]) -> nn.Module:
-    """Temporal modules: those of `start`, or new ones that change nothing yet."""
+    """Return temporal modules: those in `start`, or new ones that initially change nothing."""
     if part in start:
         return from_file(start[part])
     built = part.build(sizes(part))
@@ -43,7 +44,7 @@ def network(part: Part, start: Mapping[Part, Path], sizes: Callable[[Part], Mapp
 
 
 def require_trained(version: str, start: Mapping[Part, Path]) -> None:
-    """Raise SettingError unless every network that motion is tuned on is given."""
+    """Raise SettingError unless every network that motion is trained with is given."""
     for repository, part in published(version).items():
         if part not in start:
             raise SettingError(
@@ -54,9 +55,10 @@ def require_trained(version: str, start: Mapping[Part, Path]) -> None:
 
 
 class Neighbours(Pairs):
-    """Samples of FRAMES neighbouring frames and any frame of the clip as the portrait, for a network with motion.
+    """Samples of FRAMES neighbouring frames, with any frame of the
+    clip as the portrait, for a network with motion.
 
-    motion: what `networks` returns; beside: temporal modules that act and are not trained
+    motion: result of `networks`; beside: temporal modules that are active and not trained
     """
 
     name = "motion"

@@ -1,4 +1,4 @@
-"""Names of a diffusers UNet as a checkpoint file has them (LDM names), for SD1.5's topology."""
+"""Converts names of a diffusers UNet of SD1.5's topology to those of a checkpoint file (LDM names)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 PREFIX = "model.diffusion_model."
 
-# In order; the first that matches a layer's path names it.
+# The first pattern that matches a layer's path gives its name.
 LAYERS = (
     (r"conv_in", lambda m: "input_blocks.0.0"),
     (r"time_embedding\.linear_(\d)", lambda m: f"time_embed.{2 * int(m[1]) - 2}"),
@@ -42,7 +42,10 @@ def _slot(kind: str) -> int:
 
 
 def ldm_name(key: str) -> str:
-    """The checkpoint's name of a tensor of diffusers' UNet. Raises KeyError for a name of another topology."""
+    """Return the checkpoint's name of a tensor in diffusers' UNet.
+
+    Raises KeyError for a name of another topology.
+    """
     for pattern, name in LAYERS:
         if match := re.match(pattern + r"\.", key):
             rest = key[match.end() :]
@@ -54,5 +57,5 @@ def ldm_name(key: str) -> str:
 
 
 def ldm_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of diffusers' UNet in the names of a checkpoint."""
+    """Rename a state dict of diffusers' UNet to the names of a checkpoint."""
     return {ldm_name(key): value for key, value in state.items()}

@@ -1,4 +1,6 @@
-"""The noise that SD1.5 is trained with, and the network's target: the noise (eps), or the velocity of v-prediction."""
+"""The noise schedule of SD1.5's training, and the network's target: the
+noise (eps), or the velocity of v-prediction.
+"""
 
 from __future__ import annotations
 
@@ -11,25 +13,25 @@ TARGETS = ("eps", "v")
 
 
 def signal() -> Tensor:
-    """(1000,) share of signal (alpha-bar) left at each timestep, float64."""
+    """(1000,) fraction of signal (alpha-bar) at each timestep, float64."""
     betas = torch.linspace(BETAS[0] ** 0.5, BETAS[1] ** 0.5, STEPS, dtype=torch.float64) ** 2
     return torch.cumprod(1 - betas, 0)
 
 
 def weights(timesteps: Tensor) -> tuple[Tensor, Tensor]:
-    """(B,) timesteps -> (B, 1, 1, 1) factors of the latent and of the noise, float32."""
+    """Return the factors (B, 1, 1, 1) of the latent and of the noise at (B,) timesteps, float32."""
     left = signal().to(timesteps.device)[timesteps].float()[:, None, None, None]
     return left.sqrt(), (1 - left).sqrt()
 
 
 def noised(latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-    """(B, 4, h, w) latents at (B,) timesteps."""
+    """Add noise to (B, 4, h, w) latents for (B,) timesteps."""
     kept, added = weights(timesteps)
     return kept * latents + added * noise
 
 
 def target(kind: str, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-    """What the UNet should answer: the noise, or v = kept * noise - added * latents (arXiv 2202.00512)."""
+    """Return the UNet's target: the noise, or v = kept * noise - added * latents (arXiv 2202.00512)."""
     if kind == "eps":
         return noise
     kept, added = weights(timesteps)
@@ -37,7 +39,7 @@ def target(kind: str, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tens
 
 
 def clean(kind: str, noisy: Tensor, answer: Tensor, timesteps: Tensor) -> tuple[Tensor, Tensor]:
-    """The latents and the noise that an answer stands for."""
+    """Convert the UNet's output to (latents, noise)."""
     kept, added = weights(timesteps)
     if kind == "eps":
         return (noisy - added * answer) / kept, answer
@@ -45,6 +47,6 @@ def clean(kind: str, noisy: Tensor, answer: Tensor, timesteps: Tensor) -> tuple[
 
 
 def step(kind: str, noisy: Tensor, answer: Tensor, now: Tensor, then: Tensor | None) -> Tensor:
-    """One deterministic step (DDIM) from (B,) timesteps `now` to `then`, or to the clean latents (None)."""
+    """Do one deterministic step (DDIM) from (B,) timesteps `now` to `then`; None = to the clean latents."""
     latents, noise = clean(kind, noisy, answer, now)
     return latents if then is None else noised(latents, noise, then)

@@ -1,6 +1,8 @@
-"""One training step of reference adapter and drive encoder: a noisy frame, its drive, its portrait, and the loss of section 3.6.
+"""One training step of reference adapter and drive encoder: a noisy frame, its
+drive, its portrait, and the loss of section 3.6.
 
-Axis letters: B target frames, R portraits (each serves one or more targets), C channels, h w cells.
+Axis letters: B target frames, R portraits (each is used by one or
+more targets), C channels, h w latent pixels.
 """
 
 from __future__ import annotations
@@ -28,12 +30,13 @@ MASK_FLOOR = 1e-6  # keeps an empty mask from dividing by zero
 
 @dataclass(frozen=True)
 class Batch:
-    """Everything that one step needs to know.
+    """The inputs of one training step.
 
-    latents (B, 4, h, w), noise (B, 4, h, w), timesteps (B,), portraits (R, 4, h, w), owner (B,) index of each target's portrait: R equal
-    parts in order; dropped (R,) bool: these portraits and their targets learn the null; pictures (B, 3, H, W) of the head pose in
-    -1..1, coefficients (B, 51), patches (B, 3, 1024), mask (B, 1, h, w) of eyes and mouth in 0..1, empty = the plain mean;
-    strength (B,) of the drive
+    latents (B, 4, h, w), noise (B, 4, h, w), timesteps (B,), portraits (R, 4, h, w), owner (B,) index
+    of each target's portrait: R equal parts in order; dropped (R,) bool: the conditions of these
+    portraits and their targets are replaced by the null; pictures (B, 3, H, W) of the head pose in
+    -1..1, coefficients (B, 51), patches (B, 3, 1024), mask (B, 1, h, w) of eyes and mouth in 0..1, all
+    zero = plain mean loss; strength (B,) of the drive
     """
 
     latents: Tensor
@@ -49,7 +52,9 @@ class Batch:
     strength: Tensor
 
     def conditions(self) -> tuple[Tensor, Tensor, Expression]:
-        """Portraits, head-pose pictures and expression; the dropped ones say nothing (hellomeme.md, the nulls of guidance)."""
+        """Return portraits, head-pose pictures and expression, with those of dropped samples replaced by
+        empty ones (hellomeme.md, the nulls of guidance).
+        """
         keep = ~self.dropped
         kept = keep[self.owner]
         pictures = torch.where(
@@ -135,9 +140,11 @@ class Moving(Plain):
 class Portrait(nn.Module):
     """UNet, reference adapter and drive encoder as one network.
 
-    text: (2, t, D) of the one prompt and of the empty one, None where the UNet reads no text
-    motion: temporal modules, AnimateDiff's or SK motion; the targets of each portrait are then neighbouring frames
-    live: the reference pass is trained too, for a base that is trained with its adapters; otherwise it runs without a graph
+    text: (2, t, D) of the single prompt and of the empty one, None if the UNet reads no text
+    motion: temporal modules, AnimateDiff's or SK motion; the targets of each portrait are then neighbouring
+      frames
+    live: train through the reference pass too, for a base that is trained together with its adapters;
+      otherwise it has no autograd graph
     """
 
     def __init__(
@@ -160,12 +167,16 @@ class Portrait(nn.Module):
     def features(
         self, portraits: Tensor, dropped: Tensor, sites: Container[str], live: bool = False
     ) -> dict[str, Tensor]:
-        """(R, 4, h, w) clean latents, (R,) which of them are empty -> block boundary -> (R, C, h, w) at timestep 0. live: with a graph."""
+        """Return {block boundary: (R, C, h, w)} at timestep 0.
+
+        portraits: (R, 4, h, w) clean latents; dropped: (R,) which
+        of them are empty; live: with an autograd graph
+        """
         with torch.set_grad_enabled(live and torch.is_grad_enabled()):
             return look(self.unet, portraits, self._prompt(dropped), sites)
 
     def forward(self, noisy: Tensor, timesteps: Tensor, batch: Batch) -> Tensor:
-        """(B, 4, h, w) at (B,) timesteps -> the UNet's answer."""
+        """Return the UNet's output for noisy latents (B, 4, h, w) at (B,) timesteps."""
         portraits, pictures, expression = batch.conditions()
         seen = self.features(portraits, batch.dropped, self.adapter.sites, self.live)
         patches = [
@@ -185,7 +196,9 @@ class Portrait(nn.Module):
             ).sample
 
     def _pads(self, network: SKMotion, batch: Batch) -> dict[str, Tensor]:
-        """Block boundary -> (R, 2, C, h, w) of the first and last frame of each clip; of nothing where it was dropped."""
+        """Return {block boundary: (R, 2, C, h, w)} of the first and last frame of each clip; of empty
+        latents for dropped samples.
+        """
         clips = batch.latents.unflatten(0, (len(batch.portraits), -1))
         ends = (clips[:, [0, -1]] * ~batch.dropped[:, None, None, None, None]).flatten(0, 1)
         seen = self.features(ends, batch.dropped.repeat_interleave(2), network.boundaries())
@@ -193,7 +206,10 @@ class Portrait(nn.Module):
 
 
 class Objective(nn.Module):
-    """The loss of a network that answers (noisy, timesteps, batch). target: "eps", or "v" for bases of v-prediction."""
+    """The loss of a network called with (noisy, timesteps, batch).
+
+    target: "eps", or "v" for bases with v-prediction.
+    """
 
     def __init__(self, network: nn.Module, target: str = "eps"):
         super().__init__()
@@ -206,7 +222,7 @@ class Objective(nn.Module):
 
     @torch.no_grad()
     def sample(self, batch: Batch, steps: int = 10) -> Tensor:
-        """(B, 4, h, w) latents from the batch's noise, by deterministic steps without guidance."""
+        """Sample (B, 4, h, w) latents from the batch's noise, with deterministic steps and without guidance."""
         times = torch.linspace(schedule.STEPS - 1, 0, steps + 1).round().long()[:-1].tolist()
         x = batch.noise
         for now, then in zip(times, [*times[1:], None]):
@@ -222,9 +238,10 @@ class Objective(nn.Module):
 
 
 def loss(answer: Tensor, wanted: Tensor, mask: Tensor, timesteps: Tensor) -> Tensor:
-    """mean(e) + sum(M e) alpha beta (section 3.6), a mean over samples: alpha falls with the timestep, beta is one over the mask's sum.
+    """mean(e) + sum(M e) alpha beta (section 3.6), averaged over samples; alpha falls
+    with the timestep, beta is 1 / the mask's sum.
 
-    answer, wanted (B, 4, h, w); mask (B, 1, h, w) counts for each channel in both sums
+    answer, wanted: (B, 4, h, w); mask: (B, 1, h, w), counted once per channel in both sums
     """
     e = (answer.float() - wanted.float()) ** 2
     m = mask.float().expand_as(e)

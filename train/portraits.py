@@ -1,4 +1,6 @@
-"""Reference adapter and drive encoder of one version, trained on pairs of frames of one clip (paper, section 4.1)."""
+"""Training of the reference adapter and drive encoder of one version on
+pairs of frames of one clip (paper, section 4.1).
+"""
 
 from __future__ import annotations
 
@@ -30,12 +32,12 @@ from .objective import Batch, Objective, Portrait
 from .toy import strength
 
 TRAINABLE = having("animatediff")  # versions
-DROPOUT = 0.1  # of the conditions, for guidance
+DROPOUT = 0.1  # probability of dropping the conditions, for guidance
 SHOWN = 4  # samples on a sheet
 
 
 class Pick(NamedTuple):
-    """Frames of one clip, one of them as the portrait and the others as targets, and the seed of the sample's noise."""
+    """Frames of one clip, one as the portrait and the others as targets, and the seed of the sample's noise."""
 
     clip: int
     portrait: int
@@ -44,14 +46,19 @@ class Pick(NamedTuple):
 
 
 def published(version: str) -> dict[str, Part]:
-    """Repository -> part, of what is trained for one version: reference adapter, drive encoder, and its projection where it has one."""
+    """Return {repository: part} of the networks that are trained for one version: reference adapter, drive
+    encoder, and projection if there is one.
+    """
     parts = [find_part(REFERENCE, version), find_part(DRIVE, version, "coefficients_drive")]
     parts += [find_part(PROJECTION, version)] if VERSIONS[version].projection else []
     return {part.repositories[version]: part for part in parts}
 
 
 def given(files: Sequence[Path]) -> dict[Part, Path]:
-    """What the files to start from are. Raises MissingFileError, or CheckpointError for one that is no official file."""
+    """Recognise the files to start from.
+
+    Raises MissingFileError, or CheckpointError for one that is no official file.
+    """
     found = {}
     for path in files:
         if not path.is_file():
@@ -64,7 +71,7 @@ def given(files: Sequence[Path]) -> dict[Part, Path]:
 def networks(
     version: str, start: Mapping[Part, Path], sizes: Callable[[Part], Mapping]
 ) -> dict[str, nn.Module]:
-    """Repository -> network: from its file of `start`, else new at `sizes(part)`."""
+    """Return {repository: network}, loaded from its file in `start`, otherwise new with `sizes(part)`."""
     built = {}
     for repository, part in published(version).items():
         if part in start:
@@ -76,7 +83,7 @@ def networks(
 
 
 def require_version(version: str, start: Mapping[Part, Path]) -> None:
-    """Raise VersionError where a file to start from is of another version."""
+    """Raise VersionError if a file to start from is of another version."""
     for part, path in start.items():
         if version not in part.versions:
             raise VersionError(
@@ -85,18 +92,19 @@ def require_version(version: str, start: Mapping[Part, Path]) -> None:
 
 
 def from_file(path: Path) -> nn.Module:
-    """A official network, in float32. Raises CheckpointError where a tensor is missing or misshapen."""
+    """Load an official network in float32. Raises CheckpointError if a tensor is missing or misshapen."""
     return load(read(path), f"{path}").module.float()
 
 
 def _silence(network: nn.Module, part: Part) -> None:
-    """New reference modules begin at zero ("zero conv"), and so do the features of a new drive: the UNet starts as it was."""
+    """Set the last layers of new reference modules ("zero conv") and of a new drive encoder to zero, so
+    that the UNet is initially unchanged.
+    """
     if part.kind == REFERENCE:
         last = [module.proj for module in network.sites.values()]
     elif part.kind == DRIVE and "boundaries" in part.fixed:
-        last = [
-            network.blocks_down[-1].proj
-        ]  # each block's feature is the next one's input: only the last may be silent
+        # Each block's feature is the next one's input, so only the last may be zero.
+        last = [network.blocks_down[-1].proj]
     else:
         last = []
     for convolution in last:
@@ -105,16 +113,16 @@ def _silence(network: nn.Module, part: Part) -> None:
 
 
 class Pairs:
-    """The task "portrait". unet: frozen, or trained with its adapters where `live`.
+    """The task "portrait". unet: frozen, or trained together with its adapters (live).
 
-    parts:  what `networks` returns
+    parts:  result of `networks`
     motion: temporal modules
     decode: latents (F, 4, h, w) -> pictures in -1..1, for the sheets; None = no sheets
     """
 
     name = "portrait"
-    one_time = False  # whether all targets of a portrait share their noise level
-    any_strength = False  # whether drives of other strengths than 1 are learned
+    one_time = False  # whether all targets of a portrait have the same noise level
+    any_strength = False  # whether to train drive strengths other than 1
     fewest, wanted = 2, "has two frames; a sample is a pair of frames"
 
     def __init__(
@@ -135,8 +143,9 @@ class Pairs:
         self.network = Objective(Portrait(unet, adapter, drive, text, motion, live), target)
         self.trained = dict(list(parts.items())[:2]) | (
             {"unet": unet} if live else {}
-        )  # a projection learns inside its encoder
-        # v1's fourth down module is in the file and never called; face motion is another way in, which is not trained here.
+        )  # a projection is trained inside its encoder
+        # v1's fourth down module is in the file and never called; face motion is an
+        # alternative input, which is not trained here.
         self.unused = [
             module for name, module in drive.named_modules() if name in ("emo_proj", "emo_pre_proj")
         ]
@@ -160,7 +169,7 @@ class Pairs:
         )
 
     def sheet(self) -> np.ndarray | None:
-        """Portraits, head poses, truths and results of samples that are always the same, one column a frame."""
+        """Draw portraits, head poses, truths and results of fixed samples, one column per frame."""
         if self.decode is None:
             return None
         batch = self.collate(self.choose(np.random.Generator(np.random.PCG64(0)), SHOWN))
@@ -181,10 +190,12 @@ def batch_of(
     one_time: bool = False,
     any_strength: bool = False,
 ) -> Batch:
-    """A batch of samples: the first frame of each element of `frames` is the portrait, the others are its targets.
+    """Make a batch of samples: the first frame of each element of
+    `frames` is the portrait, the others are its targets.
 
-    size: pixels of the head-pose pictures; one_time: the targets of a portrait share their noise level, as a clip's frames do;
-    any_strength: a part of the targets have drives of other strengths than 1
+    size: pixels of the head-pose pictures; one_time: the targets of a portrait have one noise level, as the
+      frames of a clip;
+    any_strength: some targets have drives of other strengths than 1
     """
     targets = [{name: tensor[1:] for name, tensor in clip.items()} for clip in frames]
     together = {name: torch.cat([clip[name] for clip in targets]) for name in targets[0]}
@@ -210,7 +221,7 @@ def batch_of(
 def _drawn(
     seed: int, frames: Mapping[str, Tensor], one_time: bool, any_strength: bool
 ) -> tuple[Tensor, Tensor, bool, Tensor]:
-    """Noise, timesteps, dropout and the drive's strengths of one sample."""
+    """Return noise, timesteps, dropout and drive strengths of one sample."""
     draw, count = torch.Generator().manual_seed(seed), len(frames["latents"])
     noise = torch.randn(frames["latents"].shape, generator=draw)
     timesteps = torch.randint(STEPS, (1 if one_time else count,), generator=draw).expand(count)

@@ -1,6 +1,6 @@
-"""`python run.py train data CLIPS --out FOLDER`: real clips as training data, tracked, cropped and encoded once.
+"""`python run.py train data CLIPS --out FOLDER`: tracks, crops and encodes real clips as training data.
 
-A clip that cannot be used is listed with its reason; no clip or frame is dropped silently.
+An unusable clip is listed with its reason; no clip or frame is dropped silently.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from .errors import TrainDataError
 
 FPS = 15.0  # of the paper's clips
 BATCH = 8  # frames encoded together
-BLUR = 12.0  # pixels of deviation on a 224 px patch: what the face does stays, whose face it is goes (section 3.3)
+# Pixels of standard deviation on a 224 px patch: keeps the expression and removes the identity (section 3.3).
+BLUR = 12.0
 ENDINGS = {".mp4", ".mov", ".mkv", ".webm", ".avi"}
 Embed = Callable[[np.ndarray], Tensor]  # (F, 224, 224, 3) uint8 pictures -> (F, 1024)
 
 
 def clips_in(folder: Path) -> list[Path]:
-    """Video files of a folder and below it. Raises TrainDataError where there is none."""
+    """Return the video files of a folder and its subfolders. Raises TrainDataError if there are none."""
     found = (
         sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
         if folder.is_dir()
@@ -57,10 +58,11 @@ def prepare(
     embed: Embed | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> list[tuple[Path, str]]:
-    """Encode every clip of `folder` that is not in `out` yet; returns the unusable ones with their reasons.
+    """Encode every clip of `folder` that is not in `out` yet; return the unusable ones with their reasons.
 
-    source: a tracker of face_tools; embed: CLIP vision of the patches, None = they are left out and the networks see zeros
-    tell:   is given one line for each clip
+    source: a tracker of face_tools; embed: CLIP vision for the patches, None = no embeddings, and the
+      networks get zeros
+    tell:   called with one line per clip
     """
     bad: list[tuple[Path, str]] = []
     with ShardWriter(out, size, autoencoder.digest) as shards:
@@ -81,7 +83,7 @@ def prepare(
 
 
 def _read(path: Path) -> tuple[list[np.ndarray], float]:
-    """Every frame, or every k-th, so that about FPS of them make a second."""
+    """Read every frame, or every k-th, for about FPS frames per second."""
     step = max(1, round(video.probe(path).fps / FPS))
     return list(video.frames(path))[::step], video.probe(path).fps / step
 
@@ -94,7 +96,7 @@ def encoded(
     size: int,
     embed: Embed | None = None,
 ) -> dict[str, Tensor]:
-    """The tensors of one clip, as `data` describes them. Raises TrackError for a clip without faces."""
+    """Return the tensors of one clip, as described in `data`. Raises TrackError for a clip without faces."""
     track = track_faces(frames, source, fps)
     crop = portrait_crop(track, CROP_RULES["v2"], size)
     track, frames = crop.track(track), [crop.cut(frame) for frame in frames]
@@ -117,7 +119,9 @@ def _latents(frames: Sequence[np.ndarray], autoencoder: Autoencoder) -> Tensor:
 
 
 def masks(track: FaceTrack, cells: int) -> np.ndarray:
-    """(F, cells, cells) uint8 of eyes and mouth: the hulls of their landmarks, 255 inside, softened by the shrinking."""
+    """(F, cells, cells) uint8 masks of eyes and mouth: convex hulls of their landmarks, 255 inside, with
+    edges softened by downscaling.
+    """
     scheme = scheme_of(track.scheme)
     regions = [list(getattr(scheme, name)) for name in REGIONS]
     result = np.zeros((len(track), cells, cells), np.uint8)

@@ -1,4 +1,4 @@
-"""Sizes of the official parts for UNets of other widths than SD1.5's own."""
+"""Sizes of the official parts for UNets with other widths than SD1.5."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ SD15 = (320, 640, 1280, 1280)
 
 
 def fitted(part: Part, widths: Sequence[int]) -> dict:
-    """Arguments of `part.build` where the UNet's four levels are `widths` wide; `part.published` for SD1.5's own.
+    """Return arguments of `part.build` for a UNet with four levels of `widths`
+    channels; `part.published` for SD1.5's widths.
 
-    What no UNet's width is stays: the first convolution of a drive encoder, the trunk of v4's, the expression tokens.
+    Sizes that do not depend on the UNet are kept: the first convolution of a drive encoder, the trunk of
+    v4's, the expression tokens.
     """
     sizes = dict(part.published)
     if tuple(widths) == SD15:

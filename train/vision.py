@@ -1,4 +1,4 @@
-"""The CLIP image encoder of the patches (ViT-H, IP-Adapter's), from its file."""
+"""The CLIP image encoder for the patches (ViT-H, as in IP-Adapter), read from its file."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from torch import Tensor
 from ..errors import MissingFileError, ModelFileError
 from ..sk_attention.checkpoint import read
 
-HEADS = 16  # of ViT-H; the one size that the file's shapes do not tell
+HEADS = 16  # of ViT-H; the only size that the file's shapes do not determine
 MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-WIDTH = 1024  # of an embedding
+WIDTH = 1024  # width of an embedding
 
 
 class Vision:
-    """Call it with (F, 224, 224, 3) uint8 RGB -> (F, 1024). Raises ModelFileError for a file of another model."""
+    """Callable: (F, 224, 224, 3) uint8 RGB -> (F, 1024).
+
+    Raises ModelFileError for a file of another model.
+    """
 
     def __init__(self, path: Path):
         from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection

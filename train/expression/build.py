@@ -1,4 +1,6 @@
-"""`python run.py train expression`: the table of Approximate Expression from real clips, with its errors."""
+"""`python run.py train expression`: trains the table of Approximate
+Expression on real clips and measures its errors.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,11 @@ TABLE, ERRORS = "expression.npz", "expression.md"
 def build(
     clips: Path, bundle: Path, out: Path, heads: int, epochs: int, tell: Callable[[str], None]
 ) -> list[Path]:
-    """Train on every clip of a folder, and once per person without them for the errors; returns the files.
+    """Train on every clip of a folder, and once per person without their
+    clips to measure the errors; return the files.
 
-    bundle: the real face_landmarker.task; heads: synthetic heads; epochs: passes over the training data
+    bundle: the real face_landmarker.task; heads: number of
+    synthetic heads; epochs: passes over the training data
     """
     if bundle.name != mediapipe_tasks.FILE or not bundle.is_file():
         raise MissingFileError(

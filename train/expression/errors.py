@@ -1,4 +1,4 @@
-"""How far the estimated coefficients are from the Face Landmarker's, as a table of docs/expression.md."""
+"""Errors of the estimated coefficients relative to the Face Landmarker's, as a table for docs/expression.md."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from ...face_tools.coefficients import ARKIT_51
 from .pairs import Pairs
 from .regressor import COLUMNS, NAMES, SILENT
 
-MOVES = 0.02  # deviation of a coefficient within a clip below which a correlation says nothing
-SMILES = 0.3  # mean of both smiles of a smiling clip
+MOVES = 0.02  # standard deviation of a coefficient within a clip below which its correlation is meaningless
+SMILES = 0.3  # mean of both smile coefficients from which a clip counts as smiling
 _SMILE = [ARKIT_51.index(f"mouthSmile{side}") for side in ("Left", "Right")]
 HEAD = ("coefficient", "clips", "r mesh", "r tasks", "bias mesh", "bias tasks", "error mesh", "error tasks")
 
 
 def correlations(answers: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> np.ndarray:
-    """(C, 51) of C clips (F, 51); nan where the truth does not move, 0 where only the answer does not."""
+    """(C, 51) correlations in C clips (F, 51); nan if the truth
+    does not move, 0 if only the estimate does not.
+    """
     result = np.full((len(truths), len(ARKIT_51)), np.nan)
     for row, answer, truth in zip(result, answers, truths, strict=True):
         a, b = answer - answer.mean(0), truth - truth.mean(0)
@@ -28,7 +30,7 @@ def correlations(answers: Sequence[np.ndarray], truths: Sequence[np.ndarray]) ->
 
 
 def tables(clips: Sequence[Pairs], answers: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
-    """Markdown: one row per coefficient, then the mean smile of every smiling clip."""
+    """Return Markdown: one line per coefficient, then the mean smile of every smiling clip."""
     clips = [pairs for pairs in clips if pairs.name in answers]
     return "\n".join([*_row_of_each(clips, answers), "", *_smiles(clips, answers), ""])
 

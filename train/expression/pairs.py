@@ -1,4 +1,4 @@
-"""Real pairs of landmarks and coefficients: clips seen by MediaPipe's mesh and by its Face Landmarker."""
+"""Real pairs of landmarks and coefficients: clips tracked by MediaPipe's mesh and by its Face Landmarker."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ..errors import TrainDataError
 
 CLIPS = (".mp4", ".mov", ".mkv", ".webm", ".avi")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
-APART = 0.2  # face widths between the two trackers' answers above which they saw two people
+APART = 0.2  # distance of the two trackers' faces, in face widths, above which they are two people
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """F frames of one clip, or one picture, in which both trackers saw the same face.
+    """F frames of one clip, or one picture, in which both trackers found the same face.
 
-    name:          file name without its ending
+    name:          file name without its extension
     mesh, task:    (F, 478, 3) landmarks of FaceMesh and of the Face Landmarker, pixels
     coefficients:  (F, 51) of the Face Landmarker
     """
@@ -41,12 +41,18 @@ class Pairs:
 
     @property
     def person(self) -> str:
-        """Clips whose names differ only in a number at the end (ann1, ann2) show one person."""
+        """Name of the person.
+
+        Clips with names that differ only in a number at the end (ann1, ann2) show one person.
+        """
         return self.name.rstrip("0123456789")
 
 
 def read(folder: Path, models: ModelFiles, tell: Callable[[str], None]) -> list[Pairs]:
-    """Pairs of a folder's clips and pictures. Raises TrainDataError for too few people, TrackError without trackers."""
+    """Track a folder's clips and pictures.
+
+    Raises TrainDataError for too few people, TrackError without trackers.
+    """
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in CLIPS + PICTURES)
     found: list[Pairs] = []
     with ExitStack() as opened:
@@ -77,7 +83,7 @@ def _pairs(name: str, frames: Sequence[np.ndarray], mesh: Source, task: Source) 
 
 
 def _same_face(mesh: Iterator[list[Face]], task: Iterator[list[Face]]) -> Iterator[tuple[Face, Face]]:
-    """The largest face of each frame as both trackers see it; frames in which they disagree are left out."""
+    """Yield the largest face of each frame by both trackers; frames in which they disagree are skipped."""
     for ours, theirs in zip(mesh, task, strict=True):
         wanted = max(theirs, key=_width, default=None)
         if wanted is None or not ours:
@@ -96,7 +102,9 @@ def _apart(a: Face, b: Face) -> float:
 
 
 def upright(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(F, 478, 3) landmarks, pixels -> heads that look straight ahead, cm, y up; rotations (F, 3, 3)."""
+    """Convert (F, 478, 3) landmarks, pixels, to heads that look
+    straight ahead (cm, y up) and rotations (F, 3, 3).
+    """
     heads, rotations = np.empty_like(landmarks), np.empty((len(landmarks), 3, 3), np.float32)
     for k, points in enumerate(landmarks * np.float32([1, -1, -1])):
         scale, rotation, shift = similarity(RIGID_CM, points[list(RIGID_POINTS)], np.ones(len(RIGID_POINTS)))

@@ -1,4 +1,4 @@
-"""Fits the table of Approximate Expression, and measures it on people that it has not seen."""
+"""Fits the table of Approximate Expression, and measures it on people outside the training data."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SILENT = (
 NAMES = tuple(name for name in ARKIT_51 if name not in SILENT)
 COLUMNS = [ARKIT_51.index(name) for name in NAMES]
 HIDDEN, BATCH, RATE, DECAY, NOISE = 128, 256, 2e-3, 1e-4, 0.02
-REAL, ENOUGH = 6.0, 150  # weight of a real frame; a longer clip weighs as much as one of 150 frames
+REAL, ENOUGH = 6.0, 150  # weight of a real frame; frames above which a clip's weight no longer grows
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Samples:
-    """x (N, 2P) features, y (N, 41) coefficients by NAMES, weight (N,)."""
+    """x: (N, 2P) features; y: (N, 41) coefficients in the order of NAMES; weight: (N,)."""
 
     x: np.ndarray
     y: np.ndarray
@@ -37,7 +37,7 @@ class Samples:
 
 
 def mean_face(clips: Sequence[Pairs]) -> np.ndarray:
-    """(P,) complex: the points of the average person, looking straight ahead, of unit size around 0."""
+    """(P,) complex: points of the average person, looking straight ahead, of unit size around 0."""
     heads = np.mean([upright(pairs.mesh)[0].mean(0) for pairs in clips], axis=0)[list(POINTS)]
     face = heads[:, 0] + 1j * heads[:, 1]
     face -= face.mean()
@@ -45,7 +45,7 @@ def mean_face(clips: Sequence[Pairs]) -> np.ndarray:
 
 
 def samples(clips: Sequence[Pairs], heads: Heads, shape: np.ndarray) -> Samples:
-    """Real frames as both trackers see them, and the synthetic heads made of nobody else."""
+    """Collect real frames by both trackers, and the synthetic heads made only of these people."""
     people = {pairs.person for pairs in clips}
     usable = np.isin(heads.people, list(people)).all(1)
     parts = [(heads.landmarks[usable], heads.coefficients[usable], 1.0)]
@@ -60,7 +60,7 @@ def samples(clips: Sequence[Pairs], heads: Heads, shape: np.ndarray) -> Samples:
 
 
 def fit(data: Samples, shape: np.ndarray, epochs: int) -> ExpressionTable:
-    """The network that answers `data` best: weighted squared error, AdamW, noise on the landmarks."""
+    """Train the network on `data`: weighted squared error, AdamW, noise on the landmarks."""
     torch.manual_seed(SEED)
     x, y, weight = (torch.from_numpy(part) for part in (data.x, data.y, data.weight))
     middle, scale = x.mean(0), x.std(0).mean()
@@ -82,14 +82,14 @@ def fit(data: Samples, shape: np.ndarray, epochs: int) -> ExpressionTable:
 
 
 def _batches(count: int, size: int, epochs: int) -> Iterator[Tensor]:
-    """Indices of whole batches, in a new order in every epoch."""
+    """Yield indices of full batches, in a new order in every epoch."""
     for _ in range(epochs):
         order = torch.randperm(count)
         yield from order[: count // size * size].split(size)
 
 
 def _table(net: nn.Sequential, middle: Tensor, scale: Tensor, shape: np.ndarray) -> ExpressionTable:
-    """The network with its input's middle and scale inside its first layer."""
+    """Return the network as a table, with the mean and scale of its input folded into the first layer."""
     hidden = (net[0].weight / scale).detach()
     parts = hidden.T, net[0].bias - hidden @ middle, net[2].weight.T, net[2].bias
     weights = (part.detach().numpy() for part in parts)
@@ -99,9 +99,9 @@ def _table(net: nn.Sequential, middle: Tensor, scale: Tensor, shape: np.ndarray)
 def leave_one_out(
     clips: Sequence[Pairs], heads: Heads, epochs: int, tell: Callable[[str], None]
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Name of each clip -> (F, 51) answers by a network that has not seen the person.
+    """Return {clip: two arrays (F, 51)}: estimates by a network trained without the person.
 
-    Two of them: from the mesh's landmarks, and from the Face Landmarker's.
+    The first array is estimated from the mesh's landmarks, the second from the Face Landmarker's.
     """
     answers = {}
     for person in dict.fromkeys(pairs.person for pairs in clips if len(pairs) > 1):

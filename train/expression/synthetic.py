@@ -1,6 +1,7 @@
-"""Synthetic heads: one person's face, a second's expression, a third's pose, labelled by the teacher.
+"""Synthetic heads: the face of one person, the expression of a second and the
+pose of a third, with the teacher's coefficients.
 
-They teach what a few people cannot: that the shape of a face is not its expression.
+They teach what a few real people cannot: that the shape of a face is not its expression.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ import numpy as np
 from ...face_tools.geometry import rotation_matrix
 from .pairs import Pairs, upright
 
-STRETCH = (0.04, 0.04, 0.06)  # deviation of width, height and depth from the person's own
-GAIN = (0.4, 1.5)  # times the second person's expression
-TURN = (0.12, 0.2, 0.05)  # radians of pitch, yaw and roll around the third person's pose
-MESH_SHARE = 0.6  # heads seen by FaceMesh, whose landmarks differ from the Face Landmarker's
+STRETCH = (0.04, 0.04, 0.06)  # standard deviation of width, height and depth from the person's own
+GAIN = (0.4, 1.5)  # factors of the second person's expression
+TURN = (0.12, 0.2, 0.05)  # radians of pitch, yaw and roll added to the third person's pose
+MESH_SHARE = 0.6  # fraction of heads with the deviations of FaceMesh, which differs from the Face Landmarker
 BATCH = 500
 
 
 @dataclass(frozen=True)
 class Heads:
-    """N heads in the picture plane.
+    """N heads, projected to the picture plane.
 
-    landmarks:     (N, 478, 2) float32, x right and y down, centimetres; with the mesh's own deviations
-    coefficients:  (N, 51) of the teacher, for the same head without these
+    landmarks:     (N, 478, 2) float32, x right and y down, centimetres; partly with the mesh's own deviations
+    coefficients:  (N, 51) of the teacher, for the same head without these deviations
     people:        (N, 4) names of the people from whom a head is made
     """
 
@@ -55,7 +56,7 @@ def make(
     tell: Callable[[str], None],
     seed: int = 0,
 ) -> Heads:
-    """`count` heads; each is made of up to four people, drawn with equal chances."""
+    """Make `count` heads, each from up to four people, chosen with equal probability."""
     draw = np.random.default_rng(seed)
     people = [_Person.of(pairs) for pairs in clips]
     moving = [person for person, pairs in zip(people, clips) if len(pairs) > 1]
@@ -73,7 +74,7 @@ def make(
 def _head(
     draw: np.random.Generator, people: list[_Person], moving: list[_Person]
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """(478, 2) landmarks as the Face Landmarker and as the tracker see them, and the four people's names."""
+    """(478, 2) landmarks as by the Face Landmarker and as by the tracker, and the names of the four people."""
     groups = people, moving, moving, people
     face, expression, pose, tracker = (group[draw.integers(len(group))] for group in groups)
     k, posed, seen = (draw.integers(len(person.heads)) for person in (expression, pose, tracker))
@@ -86,5 +87,5 @@ def _head(
 
 
 def _flat(points: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """(478, 2) x right and y down of turned points (478, 3)."""
+    """(478, 2) projection, x right and y down, of points (478, 3) after a rotation."""
     return (points @ rotation.T)[:, :2].astype(np.float32) * np.float32([1, -1])

@@ -1,6 +1,6 @@
 """The blendshape network of face_landmarker.task as a function of landmarks, run by MediaPipe's own graph.
 
-It reads x and y of 146 landmarks, so it also answers for heads that no camera saw. Needs mediapipe 0.10.21.
+It reads x and y of 146 landmarks, so it also works for synthetic heads. Needs mediapipe 0.10.21.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from ...face_tools.trackers.mediapipe_tasks import by_name
 
 MEMBER = "face_blendshapes.tflite"
-SIDE = 256  # pixels of the picture that the graph is told of; the network does not depend on it
+SIDE = 256  # side of the picture that is passed to the graph, pixels; the network does not depend on it
 POINTS = (
     0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67,
     70, 78, 80, 81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146,
@@ -45,13 +45,15 @@ node {
 
 @contextmanager
 def teacher(bundle: Path) -> Iterator["Teacher"]:
-    """The network of a face_landmarker.task."""
+    """Context manager: the network of a face_landmarker.task."""
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(bundle) as members:
         yield Teacher(Path(members.extract(MEMBER, folder)))
 
 
 class Teacher:
-    """(N, 478, 2 or 3) landmarks in square pixels, x right and y down -> (N, 51) in the order of ARKIT_51."""
+    """Callable: (N, 478, 2 or 3) landmarks in square pixels, x right
+    and y down -> (N, 51) in the order of ARKIT_51.
+    """
 
     def __init__(self, network: Path):
         import mediapipe
@@ -85,7 +87,10 @@ class Teacher:
 
 
 def _centred(landmarks: np.ndarray) -> np.ndarray:
-    """(N, 478, 2) as shares of a picture twice as wide as the face: the network ignores place and size."""
+    """(N, 478, 2) as fractions of a picture twice as wide as the face.
+
+    The network does not depend on position and size.
+    """
     flat = landmarks[..., :2] - landmarks[..., :2].mean(1, keepdims=True)
     return 0.5 + flat / (2 * np.ptp(flat[..., 0], axis=1)[:, None, None])
 
@@ -100,7 +105,7 @@ def _message(points: np.ndarray):
 
 
 def _coefficients(message) -> np.ndarray:
-    """(51,) of a ClassificationList whose labels are the names."""
+    """(51,) coefficients of a ClassificationList with the names as labels."""
     from mediapipe.tasks.python.components.containers.category import Category
 
     return by_name(

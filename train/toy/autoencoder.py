@@ -1,7 +1,9 @@
-"""The toy model's autoencoder: ComfyUI's tiny one (TAESD's names and shapes), with fewer channels where pictures are large.
+"""The toy model's autoencoder: ComfyUI's tiny one (TAESD's names and
+shapes), with fewer channels at high resolution.
 
-Layers that a toy model does not need are left out; `world.wide_base` puts them back as layers that change nothing.
-It starts as a plain enlargement of the shrunk picture, so that a short training is spent on what that lacks.
+Layers that a toy model does not need are omitted; `definition.wide_base` adds them back as layers
+that change nothing. It is initialised to plain down- and upscaling of the picture, so that a
+short training only has to learn the details.
 """
 
 from __future__ import annotations
@@ -14,14 +16,14 @@ from torch import Tensor, nn
 
 from ...unet.networks.layers import conv3x3
 
-FULL = 64  # channels of ComfyUI's, at every level
-WIDTHS = (16, 32, 32, 64)  # of the levels, from the picture to the latent
-BOUND = 3.0  # ComfyUI bounds latents to +-3 by a soft clamp before it decodes
-MEAN, DEVIATION = 0.55, 0.27  # of a picture's colours
+FULL = 64  # channels of ComfyUI's autoencoder, at every level
+WIDTHS = (16, 32, 32, 64)  # channels of the levels, from the picture to the latent
+BOUND = 3.0  # ComfyUI limits latents to +-3 by a soft clamp before decoding
+MEAN, DEVIATION = 0.55, 0.27  # mean and standard deviation of a picture's colours
 
 
 class Block(nn.Module):
-    """Three convolutions beside an identity (`conv.0`, `conv.2`, `conv.4`)."""
+    """Three convolutions with a skip connection (`conv.0`, `conv.2`, `conv.4`)."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -45,7 +47,10 @@ class Clamp(nn.Module):
 
 
 def _half(a: int, b: int, stride: int = 1) -> nn.Module:
-    """Changes the width, and on the way down halves the size; the first three channels carry colours from the start."""
+    """A layer that changes the width, and halves the size on the down path.
+
+    Initially its first three channels carry the colours.
+    """
     layer = conv3x3(a, b, stride=stride, bias=False)
     mean, smooth = torch.tensor([0.0, 0.5, 0.5]), torch.tensor([0.25, 0.5, 0.25])
     kernel = mean if stride == 2 else smooth
@@ -61,7 +66,7 @@ def _carry(layer: nn.Module, kernel: Tensor) -> None:
 
 
 class TinyAutoencoder(nn.Module):
-    """(B, 3, H, W) in 0..1 <-> (B, 4, H/8, W/8) latents."""
+    """Converts between (B, 3, H, W) in 0..1 and (B, 4, H/8, W/8) latents."""
 
     def __init__(self, encoder: Sequence[nn.Module], decoder: Sequence[nn.Module]):
         super().__init__()
@@ -75,7 +80,7 @@ class TinyAutoencoder(nn.Module):
 
     @classmethod
     def full(cls, width: int = FULL) -> TinyAutoencoder:
-        """As ComfyUI has it."""
+        """Build it with ComfyUI's layers."""
 
         def blocks(count: int) -> list[nn.Module]:
             return [Block(width) for _ in range(count)]
@@ -103,7 +108,7 @@ class TinyAutoencoder(nn.Module):
 
     @classmethod
     def small(cls, widths: Sequence[int] = WIDTHS) -> TinyAutoencoder:
-        """The toy model's, its latents of about unit deviation from the start."""
+        """Build the toy model's; its latents initially have a standard deviation of about 1."""
         a, b, c, d = widths
         none = nn.Identity
         encoder = [
@@ -125,7 +130,7 @@ class TinyAutoencoder(nn.Module):
 
 
 def _start(last: nn.Module, first: nn.Module, picture: nn.Module) -> None:
-    """The first three latents are the cells' mean colours, normalised."""
+    """Initialise the first three latent channels to the normalised mean colours of the latent pixels."""
     delta = torch.zeros(3, 3)
     delta[1, 1] = 1
     _carry(last, delta / DEVIATION)

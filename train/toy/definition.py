@@ -1,4 +1,6 @@
-"""The networks of the toy model, narrow: trained on two cores, and by `widen` exactly the same in SD1.5's shapes."""
+"""The networks of the toy model: narrow ones, which are trained on two cores and which `widen` converts
+exactly to SD1.5's shapes.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +19,18 @@ from ..sizes import fitted
 from .autoencoder import TinyAutoencoder
 from .widen import widened
 
-TIMES = 10  # every width is a tenth of what ComfyUI asks for
+TIMES = 10  # every width is a tenth of the one that ComfyUI needs
+# Channels of the UNet's levels; ComfyUI needs 320 at the first, and accepts 640 at the others.
 WIDTHS = (
     32,
     64,
     64,
     64,
-)  # of the UNet's levels; ComfyUI asks for 320 at the first, and takes 640 at the others
+)
 VERSION, KEY_FRAMES = "v2", "v3"
 BASE, FIRST_STAGE = "world_base.safetensors", "first_stage_model."
-# Layers of SD1.5 that so small a world does not need; in a file of SD1.5's shapes their weights are zero, which adds nothing.
+# Layers of SD1.5 that a toy model does not need. In a file of SD1.5's
+# shapes their weights are zero, so they add nothing.
 LEFT_OUT = (
     "down_blocks.0.resnets.1", "down_blocks.0.attentions.0", "down_blocks.0.attentions.1",
     "down_blocks.1.resnets.1", "down_blocks.1.attentions.1",
@@ -34,7 +38,7 @@ LEFT_OUT = (
     "up_blocks.1.attentions.1", "up_blocks.1.attentions.2", "up_blocks.2.attentions.2",
     "up_blocks.3.attentions.0", "up_blocks.3.attentions.1", "up_blocks.3.attentions.2",
 )  # fmt: skip
-TEXT_LAYERS = ("attn2", "norm2")  # left out of every transformer
+TEXT_LAYERS = ("attn2", "norm2")  # omitted from every transformer
 
 
 class PassThrough(nn.Module):
@@ -49,7 +53,10 @@ class PassThrough(nn.Module):
 
 
 def unet() -> nn.Module:
-    """diffusers' UNet of SD1.5's topology without the layers that are left out. It reads SD1.5's timestep and no text."""
+    """Return diffusers' UNet of SD1.5's topology without the omitted layers.
+
+    It uses SD1.5's timestep and no text.
+    """
     net = plain_unet(WIDTHS, WIDTHS[0])
     for path in LEFT_OUT:
         blocks, index = path.rsplit(".", 1)
@@ -61,7 +68,7 @@ def unet() -> nn.Module:
 
 
 def sizes(part: Part, times: int = 1) -> dict:
-    """Sizes of a part that fit `unet`, or its widened self at `times`."""
+    """Return sizes of a part that fit `unet`, or its widened version with `times` as many channels."""
     found = fitted(part, [width * times for width in WIDTHS])
     if part.kind == DRIVE:
         found["widths"][0] = WIDTHS[0] * times
@@ -69,7 +76,9 @@ def sizes(part: Part, times: int = 1) -> dict:
 
 
 def parts() -> tuple[Part, ...]:
-    """What a world's folder may hold beside its base: reference adapter, drive encoder, temporal modules."""
+    """Return the parts that a toy model's folder may contain besides its base: reference adapter, drive
+    encoder, temporal modules.
+    """
     return (
         find_part(REFERENCE, VERSION),
         find_part(DRIVE, VERSION, "coefficients_drive"),
@@ -78,38 +87,38 @@ def parts() -> tuple[Part, ...]:
 
 
 def key_frames() -> Part:
-    """What a world's folder may hold for key frames: SK motion. v2 has none, and v3's stays narrow."""
+    """Return the part for key frames: SK motion. v2 has none, and v3's stays narrow."""
     return find_part(MOTION, KEY_FRAMES)
 
 
 def repository(part: Part) -> str:
-    """The official name of a part of the world."""
+    """Return the official name of a part of the toy model."""
     return part.repositories[VERSION if VERSION in part.versions else KEY_FRAMES]
 
 
 def file_of(part: Part) -> str:
-    """The name of a part's file in a world's folder."""
+    """Return the file name of a part in a toy model's folder."""
     return f"{repository(part)}.safetensors"
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """A file of a world's folder, in float32."""
+    """Read a file of a toy model's folder, in float32."""
     return {key: value.float() for key, value in load_file(path).items()}
 
 
 def narrow_base(net: nn.Module, autoencoder: TinyAutoencoder) -> dict[str, Tensor]:
-    """The one file of UNet and autoencoder, narrow, in a checkpoint's names."""
+    """Return the narrow UNet and autoencoder as one state dict, with a checkpoint's names."""
     own = {FIRST_STAGE + key: value for key, value in autoencoder.state_dict().items()}
     return {key: value.detach().contiguous() for key, value in (ldm_names(net.state_dict()) | own).items()}
 
 
 def load_base(net: nn.Module, narrow: Mapping[str, Tensor]) -> None:
-    """Give `net`, a `unet()`, the weights of a narrow base."""
+    """Load the weights of a narrow base into `net`, a `unet()`."""
     net.load_state_dict({key: narrow[ldm_name(key)] for key in net.state_dict()})
 
 
 def narrow_autoencoder(narrow: Mapping[str, Tensor]) -> TinyAutoencoder:
-    """The autoencoder of a narrow base."""
+    """Return the autoencoder of a narrow base."""
     net = TinyAutoencoder.small()
     net.load_state_dict(
         {key.removeprefix(FIRST_STAGE): value for key, value in narrow.items() if key.startswith(FIRST_STAGE)}
@@ -118,7 +127,9 @@ def narrow_autoencoder(narrow: Mapping[str, Tensor]) -> TinyAutoencoder:
 
 
 def wide_base(narrow: Mapping[str, Tensor], times: int = TIMES) -> dict[str, Tensor]:
-    """The checkpoint that ComfyUI takes for SD1.5, without a text encoder: what it says is multiplied by zero."""
+    """Return a checkpoint that ComfyUI recognises as SD1.5, without a text encoder: the text's
+    contribution is multiplied by zero.
+    """
     with torch.device("meta"):
         wide = plain_unet([width * times for width in WIDTHS]).state_dict()
         full = TinyAutoencoder.full().state_dict()
@@ -131,7 +142,7 @@ def wide_base(narrow: Mapping[str, Tensor], times: int = TIMES) -> dict[str, Ten
 
 
 def wide_part(part: Part, narrow: Mapping[str, Tensor], times: int = TIMES) -> dict[str, Tensor]:
-    """A part of the world in the shapes that fit `wide_base`."""
+    """Return a part of the toy model in the shapes that fit `wide_base`."""
     with torch.device("meta"):
         shapes = {
             key: tuple(value.shape) for key, value in part.build(sizes(part, times)).state_dict().items()
@@ -140,7 +151,7 @@ def wide_part(part: Part, narrow: Mapping[str, Tensor], times: int = TIMES) -> d
 
 
 def _silent(shapes: Mapping[str, tuple], narrow: Mapping[str, Tensor]) -> set[str]:
-    """Tensors of the layers that are left out: no other tensor of a whole file may be missing."""
+    """Return the tensors of the omitted layers, the only ones that may be missing from a file."""
     blocks = {_block(key) for key in narrow}
     return {
         key
@@ -150,12 +161,15 @@ def _silent(shapes: Mapping[str, tuple], narrow: Mapping[str, Tensor]) -> set[st
 
 
 def _block(key: str) -> str:
-    """ "input_blocks.1.1" of a tensor's name without its prefix."""
+    """Return the block of a tensor's name without prefix, such as "input_blocks.1.1"."""
     return ".".join(key.removeprefix(PREFIX).split(".")[:3])
 
 
 def _wide_autoencoder(small: Mapping[str, Tensor], shapes) -> dict[str, Tensor]:
-    """ComfyUI's tiny autoencoder from the small one. Its first convolution hands the picture on, unchanged, in three channels."""
+    """Return ComfyUI's tiny autoencoder made from the small one.
+
+    Its first convolution passes the picture unchanged in three channels.
+    """
     first, half = "taesd_encoder.0.weight", "taesd_encoder.2.weight"
     rest = {key: shape for key, shape in shapes.items() if key not in (first, half)}
     silent = {key for key in rest if key not in small}
@@ -164,12 +178,13 @@ def _wide_autoencoder(small: Mapping[str, Tensor], shapes) -> dict[str, Tensor]:
     wide[first][range(3), range(3), 1, 1] = 1
     wide[half] = torch.zeros(shapes[half])
     wide[half][:, :3] = small[half].repeat_interleave(shapes[half][0] // small[half].shape[0], 0)
-    # The UNet's latents are the autoencoder's own: ComfyUI divides by this on the way in and multiplies by SD1.5's scale.
+    # The UNet uses the autoencoder's own latents: ComfyUI divides by this factor
+    # when encoding and multiplies by SD1.5's scale.
     return wide | {"vae_scale": torch.tensor(0.18215)}
 
 
 def widen_folder(folder: Path, out: Path) -> list[Path]:
-    """Write the wide files of a world's narrow ones. Raises TrainDataError where the base is missing."""
+    """Write the wide files of a toy model's narrow ones. Raises TrainDataError if the base is missing."""
     if not (folder / BASE).is_file():
         raise TrainDataError(
             f"There is no {BASE} in {folder}: make a world with `python run.py train world --out {folder}`.",

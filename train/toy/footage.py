@@ -1,4 +1,4 @@
-"""What the toy model is made of: drawn people, as files of pictures with the truth of each."""
+"""The training data of the toy model: synthetic people, as files of pictures with their ground truth."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from ... import drawn_heads
 from ...face_tools.atomic_write import written
 from ...face_tools.opencv import cv2
 
-SIZE, CELLS = 128, 16  # pixels of a drawing, and cells of its latent
-# Real heads lean and are framed off the middle: drawings are held and placed up to so far from their motion's.
+SIZE, CELLS = 128, 16  # pixels of a drawing, and latent pixels of its latent
+# Real heads are tilted and off-centre: drawings deviate from their motion by up to these amounts.
 LEAN, OFF = np.radians([8.0, 8.0, 25.0]), np.array([0.045, 0.03, 0.2])
 
 
 @dataclass(frozen=True)
 class Footage:
-    """People from seed `first` on, `in_file` together; `frames` of each at `fps`, held and placed alike where they are neighbours.
+    """Pictures of people from seed `first` on, `in_file` people per file; `frames` of each at `fps`.
 
-    actor: who is drawn in all their states instead of them; relaxed: whether their faces do nothing
+    neighbours: all frames of a person have the same tilt and offset.
+
+    actor: person to draw in all states instead; relaxed: draw neutral faces
     """
 
     name: str
@@ -34,7 +36,7 @@ class Footage:
     relaxed: bool = False
 
     def drawn(self, folder: Path, people: int, tell: Callable[[str], None]) -> list[Path]:
-        """The files of `people` people in `folder`; those that are there already are kept."""
+        """Draw the files of `people` people in `folder` and return them; existing files are kept."""
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{self.name}-{k:04d}.npz" for k in range(-(-people // self.in_file))]
         for k, path in enumerate(paths):
@@ -70,7 +72,7 @@ class Footage:
         }
 
     def _held(self, state: drawn_heads.State, turn: np.ndarray, shift: np.ndarray) -> drawn_heads.State:
-        """The state held and placed differently, by shares of LEAN and OFF."""
+        """Return the state with tilt and offset changed, by fractions of LEAN and OFF."""
         coefficients = 0 * state.coefficients if self.relaxed else state.coefficients
         return drawn_heads.State(
             np.float32(state.rotation + LEAN * turn),
@@ -79,12 +81,12 @@ class Footage:
         )
 
 
-# The people and motions that training sees; the benches use seeds from 900,000 on.
+# Seeds of the training data; the benches use seeds from 900,000 on.
 PAIRS = Footage("drawings", 100_000, 4, 0.41, 125, neighbours=False)
 CLIPS = Footage("clips", 500_000, 24, 15.0, 25, neighbours=True)
-# Natural motion never shows a face at rest, from which a pose must be told as well.
+# Natural motion contains no neutral faces, from which the head pose must be recognised as well.
 RELAXED = replace(PAIRS, name="relaxed", first=700_000, relaxed=True)
-# One person whose face hides nothing, in every state of PAIRS.
+# One person with a fully visible face, in every state of PAIRS.
 PLAIN = drawn_heads.Identity(
     skin=(244, 214, 190), hair=(30, 24, 22), eye=(40, 60, 90), lips=(160, 40, 50), shirt=(90, 90, 90), background=(190, 190, 190),
     style="bald", beard="none", glasses="none", face_width=1, face_height=1, eye_size=1.1, eye_spacing=1, brow_thickness=1.3, brow_tilt=0,

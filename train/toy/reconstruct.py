@@ -1,4 +1,4 @@
-"""The task "autoencoder": crops of drawings, packed into latents and back."""
+"""The task "autoencoder": crops of drawings, encoded and decoded."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from .autoencoder import TinyAutoencoder
 from .footage import SIZE
 
-CROP = 64  # pixels of the crops that it learns from
-NOISE = 0.05  # on latents, so that near latents mean near pictures
-SHOWN, APART = 8, 4  # drawings on a sheet, and rows between them
+CROP = 64  # pixels of the training crops
+NOISE = 0.05  # standard deviation of noise on latents, so that similar latents decode to similar pictures
+SHOWN, APART = 8, 4  # drawings on a sheet, and the step between their frames
 
 
 class Cut(NamedTuple):
-    """A crop of a drawing, in cells, perhaps mirrored."""
+    """A crop of a drawing, in latent pixels, optionally mirrored."""
 
     file: int
     row: int
@@ -31,7 +31,7 @@ class Cut(NamedTuple):
 
 
 class Reconstruction(nn.Module):
-    """The autoencoder's loss on (B, 3, H, W) pictures in 0..1 and (B, 1, H, W) marks of eyes and mouth."""
+    """The autoencoder's loss on (B, 3, H, W) pictures in 0..1 and (B, 1, H, W) masks of eyes and mouth."""
 
     def __init__(self, autoencoder: TinyAutoencoder):
         super().__init__()
@@ -44,7 +44,8 @@ class Reconstruction(nn.Module):
             back = self.autoencoder.decode(latents + NOISE * noise.to(latents))
         off = back.float() - pictures
         spread = latents.float().std((0, 2, 3)), latents.float().mean((0, 2, 3))
-        unit = ((spread[0] - 1) ** 2 + spread[1] ** 2).mean()  # what the noise schedule assumes of latents
+        # The noise schedule assumes latents of unit standard deviation.
+        unit = ((spread[0] - 1) ** 2 + spread[1] ** 2).mean()
         return ((off.abs() + 4 * off**2) * (1 + 3 * marks)).mean() + 0.02 * unit
 
 
@@ -55,7 +56,7 @@ class Reconstructions:
 
     def __init__(self, autoencoder: TinyAutoencoder, files: Sequence[Path]):
         self.data = [(loaded["pictures"], loaded["mask"]) for loaded in map(np.load, files)]
-        # AMX and the convolutions of most CPUs want the channels last: half the time here.
+        # AMX and the convolutions of most CPUs are faster with channels last: half the time here.
         self.network = Reconstruction(autoencoder.to(memory_format=torch.channels_last))
         self.trained = {"autoencoder": autoencoder}
 
@@ -93,7 +94,7 @@ class Reconstructions:
         return x, m, torch.stack(noise)
 
     def sheet(self) -> np.ndarray:
-        """Some drawings and what comes back."""
+        """Draw some pictures and their reconstructions."""
         x = torch.from_numpy(self.data[0][0][: SHOWN * APART : APART]).movedim(-1, 1).float() / 255
         back = self.network.autoencoder.decode(self.network.autoencoder.encode(x)).clamp(0, 1)
         rows = [torch.cat(list(row), -1) for row in (x, back)]

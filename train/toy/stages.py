@@ -1,8 +1,9 @@
-"""`python run.py train world --out FOLDER`: the toy model from nothing, stage after stage.
+"""`python run.py train world --out FOLDER`: trains the toy model from scratch, stage by stage.
 
-Drawings, autoencoder, latents; the drive encoder's warm-up; base, reference adapter and drive encoder jointly; then AnimateDiff's
-modules, and SK motion between key frames, each with everything else frozen. Every stage resumes, and a finished one is skipped; the
-seeds are fixed, so that without `minutes` the same files come out.
+Stages: drawings, autoencoder, latents; the drive encoder's warm-up; base, reference adapter and drive
+encoder jointly; then AnimateDiff's modules, and SK motion between key frames, each with all other
+networks frozen. Every stage can be resumed, and a finished one is skipped. Seeds are fixed, so without
+`minutes` the resulting files are repeatable.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ from .reconstruct import Reconstructions
 from .warm_up import WarmUp
 
 TARGETS = PAIRS.frames - 1
-RESTING = 8  # people a person at rest
+RESTING = 8  # people per person with a neutral face
 AUTOENCODER, RECORD = "autoencoder.safetensors", "world.json"
-# Stage -> task, as logs are named.
+# Stage -> task, as named in the logs.
 TASKS = {
     "autoencoder": Reconstructions.name, "rehearsal": WarmUp.name, "joint": Pairs.name, "motion": motions.Neighbours.name,
     "key_frames": motions.Neighbours.name,
@@ -42,7 +43,7 @@ TASKS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of what: people in pairs and in clips, and the trainings."""
+    """The amount of training: people in pairs and in clips, and the settings of each stage."""
 
     people: int
     clips: int
@@ -54,7 +55,7 @@ class Plan:
 
 
 class Heads(Pairs):
-    """Pairs of drawings; one pass over a portrait serves TARGETS targets, each with a noise level of its own."""
+    """Pairs of drawings. One pass over a portrait serves TARGETS targets, each with its own noise level."""
 
     any_strength = True
 
@@ -73,7 +74,7 @@ def latents(
     autoencoder: TinyAutoencoder,
     tell: Callable[[str], None],
 ) -> Clips:
-    """The drawings as training data: the pictures of a person are one clip."""
+    """Encode the drawings as training data: the pictures of one person are one clip."""
     digest = f"{sum(float(p.double().abs().sum()) for p in autoencoder.parameters()):.6g}"
     with ShardWriter(folder, SIZE, digest) as shards:
         known = shards.names
@@ -96,7 +97,7 @@ def latents(
 
 
 def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None) -> list[Path]:
-    """Make the world in `out`; returns its narrow files."""
+    """Train the toy model in `out`; return its narrow files."""
     files = PAIRS.drawn(out / PAIRS.name, plan.people, tell)
     small = _autoencoder(out, plan, files)
     options = {"target": "v", "decode": lambda z: small.decode(z) * 2 - 1}
@@ -164,7 +165,7 @@ def _autoencoder(out: Path, plan: Plan, files: Sequence[Path]) -> TinyAutoencode
 
 
 def _half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """As it is shipped, in float16."""
+    """Convert to float16, as shipped."""
     return {key: value.half() for key, value in state.items()}
 
 

@@ -1,8 +1,8 @@
-"""Warm-up (task "rehearsal"): the drive encoder alone, before the base learns with it.
+"""Warm-up (task "rehearsal"): trains the drive encoder alone, before it is trained together with the base.
 
-What a coefficient moves is small, and noise hides it: told only by the base's errors, an encoder finds the head's pose soon and a smile
-late. Here it answers without noise, in latents, what one plain person looks like in each state; the heads that read its features are
-thrown away afterwards.
+The effect of a coefficient is small and hidden by noise. With the diffusion loss alone an encoder learns the
+head pose soon and a smile late. In the warm-up it predicts, without noise, the latents of one plain person in
+each state. The heads that read its features are discarded afterwards.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from ...sk_attention.drive_encoders import COEFFICIENTS
 from ...unet.clip.fit import CELL
 from ..data import Clips, pictures_of
 
-CHANNELS, COARSEST = 4, 4  # of a latent; cells a side of the smallest feature that can hold a face
+# Channels of a latent; side of the smallest feature, in feature pixels, that can represent a face.
+CHANNELS, COARSEST = 4, 4
 
 
 class Place(NamedTuple):
@@ -31,9 +32,10 @@ class Place(NamedTuple):
 
 
 class WarmedUp(nn.Module):
-    """The loss of what is read in a drive encoder's features: the latent at each block boundary.
+    """The loss of predicting the latent from a drive encoder's features at each block boundary.
 
-    drive, of pictures (B, 3, H, W) and coefficients (B, 51); latents (B, 4, h, w); mask (B, 1, h, w) of eyes and mouth
+    Inputs: pictures (B, 3, H, W), coefficients (B, 51), latents (B,
+    4, h, w), mask (B, 1, h, w) of eyes and mouth
     """
 
     def __init__(self, drive: nn.Module, size: int):
@@ -52,7 +54,7 @@ class WarmedUp(nn.Module):
         )
 
     def answers(self, pictures: Tensor, coefficients: Tensor, cells: int) -> dict[str, Tensor]:
-        """Block boundary -> (B, 4, cells, cells)."""
+        """Return {block boundary: (B, 4, cells, cells)} predicted latents."""
         features = self.drive(pictures, Expression.without_patches(coefficients))
         return {
             name: F.pixel_shuffle(head(features[name]), cells // features[name].shape[-1])
@@ -69,7 +71,7 @@ class WarmedUp(nn.Module):
 
 
 class WarmUp:
-    """Frames of clips of one person."""
+    """The task: frames of clips of one person."""
 
     name, unused = "rehearsal", ()
 
@@ -91,4 +93,4 @@ class WarmUp:
         return pictures, row["coefficients"], row["latents"], row["mask"][:, None]
 
     def sheet(self) -> None:
-        """The losses say it all."""
+        """Return None: the losses suffice."""

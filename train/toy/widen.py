@@ -1,8 +1,10 @@
-"""Exact widening: every channel becomes r equal neighbours, and no output changes (Net2Net, arXiv 1511.05641, all channels alike).
+"""Exact widening: every channel becomes r equal neighbours, and no output changes (Net2Net, arXiv 1511.05641,
+with all channels alike).
 
-A file of a tiny model becomes one of a wide network's shapes. Which axes grow, and how often, is read from the two shapes: an
-axis that is no channel (latents, text, timestep sinusoid, tokens) is equal in both and stays. Only tables that a checkpoint holds
-can grow with it: v5 computes its tables from the width, so v5 cannot be widened.
+Converts a file of a tiny model to the shapes of a wide network. The axes to grow, and their factors, are read
+from the two shapes: an axis that is no channel (latents, text, timestep sinusoid, tokens) is equal in both
+and stays. Tables can grow only if they are in the
+checkpoint: v5 computes its tables from the width, so v5 cannot be widened.
 """
 
 from __future__ import annotations
@@ -27,10 +29,11 @@ class WideningError(SKPortraitError, ValueError):
 
 
 def widened(narrow: Mapping[str, Tensor], shapes: Shapes, silent: Container[str] = ()) -> dict[str, Tensor]:
-    """The tensors of a tiny model at `shapes` (name -> shape).
+    """Return the tensors of a tiny model at `shapes` (name -> shape).
 
-    silent: tensors that the tiny model may lack; they are zero, so that their layer adds nothing
-    Raises WideningError: a tensor is missing or foreign, or a width is no multiple of the narrow one.
+    silent: tensors that the tiny model may lack; they are set to zero, so their layer adds nothing
+
+    Raises WideningError if a tensor is missing or foreign, or a width is no multiple of the narrow one.
     """
     if foreign := sorted(narrow.keys() - shapes.keys()):
         raise WideningError(
@@ -58,7 +61,7 @@ def _grow(key: str, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     for axis, r in enumerate(times):
         tensor = tensor.repeat_interleave(r, axis) if r > 1 else tensor
     if key.endswith(".pe") or len(shape) < 2:
-        return tensor  # tables, biases and norms stand for a channel, they are not summed over any
+        return tensor  # tables, biases and norms have one value per channel and are not summed over channels
     tensor = tensor / times[1]
-    # A head's dot product grows with its width, and the scale of the attention falls with its root.
+    # A dot product of heads grows with their width, and the attention's scale falls with its root.
     return tensor / math.sqrt(times[0]) if key.endswith("to_q.weight") else tensor
