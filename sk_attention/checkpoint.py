@@ -58,7 +58,7 @@ def load(state: Mapping[str, Tensor], file: str, operations=nn, dtype: torch.dty
     try:
         network = part.build(part.sizes(shapes), operations)
     except CheckpointError as error:
-        raise CheckpointError(f"{file} is a {part}, but {error}.") from None
+        raise CheckpointError(f"{file} is a {part}, but {error}.", file) from None
     fill(network, state, file, f"a {part}", CheckpointError, dtype)
     if animatediffs_names and isinstance(network, AnimateDiff):
         network.norm_each_frame()
@@ -82,7 +82,8 @@ def recognise(shapes: Shapes, file: str) -> Part:
     raise CheckpointError(
         f"{file} is no HelloMeme file that this pack knows. The nearest is a {part} ({part.pages[0]}): "
         f"{len(names & shapes.keys())} of its {len(names)} tensors are there, {len(missing)} are missing ({quoted(missing)}), "
-        f"{len(foreign)} are foreign ({quoted(foreign)})."
+        f"{len(foreign)} are foreign ({quoted(foreign)}).",
+        file,
     )
 
 

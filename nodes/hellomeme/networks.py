@@ -47,7 +47,7 @@ def open_network(name: str, *kinds: str, alone: str = "") -> Network:
     loaded = checkpoint.load(state, name, comfy.ops.manual_cast, dtype)
     if loaded.part.kind not in kinds:
         raise checkpoint.CheckpointError(
-            f"{name} is a {loaded}, and this input takes a {' or '.join(kinds)}{alone}."
+            f"{name} is a {loaded}, and this input takes a {' or '.join(kinds)}{alone}.", name
         )
     return managed(loaded)
 
@@ -72,7 +72,8 @@ def join(base: Network, projection: Network) -> Network:
     if not shared:
         raise checkpoint.CheckpointError(
             f"{base.loaded.file} is a {base.loaded} and {projection.loaded.file} is a {projection.loaded}: "
-            "base and projection must be of one version."
+            "base and projection must be of one version.",
+            projection.loaded.file,
         )
     base.module.projection = projection.module
     return managed(replace(base.loaded, versions=shared))

@@ -33,13 +33,14 @@ def load_cross(
         first = repr(next(iter(shapes), "nothing"))
         raise CheckpointError(
             f"{file} is no {KINDS[kind]} file: no tensor is called {kind.family}.input_1... (it begins with {first}). "
-            "Train one with `python run.py train`; there are no public weights."
+            "Train one with `python run.py train`; there are no public weights.",
+            file,
         )
     where = f"{file} is a {KINDS[kind]} file, but "
     try:
         network = kind(*_sizes(kind.family, names, shapes), operations=operations)
     except CheckpointError as error:
-        raise CheckpointError(f"{where}{error}.") from None
+        raise CheckpointError(f"{where}{error}.", file) from None
     require_equal({key: tuple(value.shape) for key, value in network.state_dict().items()}, shapes, where)
     require_weights(dict(sorted(state.items())), where)
     network.load_state_dict(state)

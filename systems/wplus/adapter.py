@@ -107,7 +107,8 @@ def load(state: Mapping, file: str, operations=nn, dtype: torch.dtype | None = N
     keys = {number: f"wplus_adapter.{number}.to_k_wplus.weight" for number in sorted(PLACES)}
     if missing := [key for key in keys.values() if len(shapes.get(key, ())) != 2]:
         raise WPlusFileError(
-            f"{file} is no W+ adapter: {missing[0]!r} is missing ({len(missing)} of {len(keys)} such tensors are)."
+            f"{file} is no W+ adapter: {missing[0]!r} is missing ({len(missing)} of {len(keys)} such tensors are).",
+            file,
         )
     network = WPlus(shapes[keys[1]][1], [shapes[key][0] for key in keys.values()], operations)
     return fill(network, flat, file, "a W+ adapter", WPlusFileError, dtype)

@@ -58,11 +58,12 @@ def split(state: Mapping, file: str) -> Parts:
     )
     if not parts.reference:
         raise XDynaFileError(
-            f"{file} is no X-Dyna UNet: none of its {len(state)} tensors is a Dynamics-Adapter's (to_q_ff). Page: {PAGE}."
+            f"{file} is no X-Dyna UNet: none of its {len(state)} tensors is a Dynamics-Adapter's (to_q_ff). Page: {PAGE}.",
+            file,
         )
     if foreign := [key for key in state if not re.search(BASE, key)]:
         raise XDynaFileError(
-            f"{file} is no X-Dyna UNet: {foreign[0]!r} does not belong to it ({len(foreign)} such)."
+            f"{file} is no X-Dyna UNet: {foreign[0]!r} does not belong to it ({len(foreign)} such).", file
         )
     return parts
 
@@ -87,7 +88,8 @@ def split_tokens(state: Mapping, file: str) -> Tokens:
     }
     if "latents" not in resampler:
         raise XDynaFileError(
-            f"{file} is no ip-adapter-plus_sd15: it has no learned queries (image_proj.latents). Page: {TOKENS_PAGE}."
+            f"{file} is no ip-adapter-plus_sd15: it has no learned queries (image_proj.latents). Page: {TOKENS_PAGE}.",
+            file,
         )
     image = {}
     for number, place in enumerate(PLACES):
@@ -108,7 +110,7 @@ def adapter(
     queries = {place: f"{path(place)}.attn1.to_q_ff.weight" for place in PLACES}
     keys = f"{path(PLACES[0])}.attn2.to_k_ip.weight"
     if missing := [key for key in (*queries.values(), keys) if key not in state]:
-        raise XDynaFileError(f"{file} is no whole X-Dyna UNet: {missing[0]!r} is missing.")
+        raise XDynaFileError(f"{file} is no whole X-Dyna UNet: {missing[0]!r} is missing.", file)
     network = DynamicsAdapter(
         {place: state[key].shape[0] for place, key in queries.items()}, state[keys].shape[1], operations
     )
@@ -125,6 +127,6 @@ def resampler(
         inner, hidden = state["layers.0.0.to_q.weight"].shape[0], state["layers.0.1.1.weight"].shape[0]
         out, embedding = state["proj_out.weight"].shape[0], state["proj_in.weight"].shape[1]
     except KeyError as missing:
-        raise XDynaFileError(f"{file} has no whole Resampler: {missing} is missing.") from None
+        raise XDynaFileError(f"{file} has no whole Resampler: {missing} is missing.", file) from None
     network = Resampler(embedding, dim, out, depth, inner, inner // head, queries, hidden, operations)
     return fill(network, state, file, "a Resampler", XDynaFileError, dtype)
