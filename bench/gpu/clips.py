@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...nodes.hellomeme.clip_runs import Clip
-from ...nodes.hellomeme.two_stage import PAPER, prepare
+from ...nodes.hellomeme.two_stage import PAPER, SamplerInputs, prepare
 from ..official.clip import Watch, now
 from .kernels import profiled
 from .results import Section
@@ -85,14 +85,13 @@ def sampled(bench, model, version: str, steps: int, cfg: float) -> tuple[dict[st
     import comfy.samplers
     from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
 
-    from ...sk_attention.drive import DriveAction
+    from ...sk_attention.drive import DrivePatch
     from ...unet.hosts.comfy_hooks import bound
 
     scale, watch, noise = bench.scale, Watch(now), Noise_RandomNoise(1)
-    frames = next(len(w.action.drive) for w in bound(model) if isinstance(w.action, DriveAction))
+    frames = next(len(w.patch.drive) for w in bound(model) if isinstance(w.patch, DrivePatch))
     motions = bench.models.motions(version)
-    order, clip = prepare(
-        partial(TimedClip, watch),
+    inputs = SamplerInputs(
         noise,
         bench.guider(model, cfg),
         comfy.samplers.sampler_object("euler"),
@@ -105,6 +104,7 @@ def sampled(bench, model, version: str, steps: int, cfg: float) -> tuple[dict[st
         PAPER,
         motion_2=motions[1] if len(motions) > 1 else None,
     )
+    order, clip = prepare(partial(TimedClip, watch), inputs)
     start = now()
     latents, _ = order.sample(clip, noise)
     rest = now() - start - sum(watch.spent.values())

@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from ...unet.patches import Weighted
+from ...unet.patches import WeightedPatch
 from .measure import cuda
 
 UNET = "UNet"
 PLACES = {
-    "ReferenceAction": "reference attention",
-    "DriveAction": "drive",
-    "MotionAction": "SK motion",
-    "TemporalAction": "AnimateDiff",
+    "ReferencePatch": "reference attention",
+    "DrivePatch": "drive",
+    "MotionPatch": "SK motion",
+    "TemporalPatch": "AnimateDiff",
     "Capture": "capture",
 }
 # Kind -> pattern of the names of CUDA's kernels and of PyTorch's operations; the first that fits counts.
@@ -46,7 +46,7 @@ def _labelled() -> Iterator[None]:
     """While open, calls of the UNet and of our patches have names in a profile."""
     import comfy.model_base
 
-    model, patch = comfy.model_base.BaseModel, Weighted.__call__
+    model, patch = comfy.model_base.BaseModel, WeightedPatch.__call__
     apply = model.apply_model
 
     def whole(self, *args, **kwargs):
@@ -54,14 +54,14 @@ def _labelled() -> Iterator[None]:
             return apply(self, *args, **kwargs)
 
     def part(self, *args, **kwargs):
-        with record_function(type(self.action).__name__):
+        with record_function(type(self.patch).__name__):
             return patch(self, *args, **kwargs)
 
-    model.apply_model, Weighted.__call__ = whole, part
+    model.apply_model, WeightedPatch.__call__ = whole, part
     try:
         yield
     finally:
-        model.apply_model, Weighted.__call__ = apply, patch
+        model.apply_model, WeightedPatch.__call__ = apply, patch
 
 
 def _places(averages) -> dict[str, float]:

@@ -15,7 +15,7 @@ from ...nodes.hellomeme.encode import EncodeReference
 from ...nodes.hellomeme.networks import Network, join, managed
 from ...sk_attention.drive import Drive
 from ...sk_attention.published_files import ANIMATEDIFF, DRIVE, MOTION, PROJECTION, REFERENCE
-from ...sk_attention.versions import GENERATIONS
+from ...sk_attention.versions import VERSIONS
 from ...testing.rule import draw
 from ...testing.scaled_networks import FULL, network, unet
 from ...unet.clip.frames import COND, UNCOND
@@ -48,7 +48,7 @@ class Models:
 
     def _motions(self, version: str) -> tuple[Network, ...]:
         """The motion modules of a version."""
-        row = GENERATIONS[version]
+        row = VERSIONS[version]
         kinds = ((MOTION, row.motion), (ANIMATEDIFF, row.animatediff))
         return tuple(self.network(kind, version) for kind, published in kinds if published)
 
@@ -56,7 +56,7 @@ class Models:
         """A drive encoder for coefficients and patches, with its projection where the version has one."""
         width, dtype = self.scale.width, torch.float32
         base = managed(network(DRIVE, version, width, dtype, "coefficients_drive"))
-        if not GENERATIONS[version].projection:
+        if not VERSIONS[version].projection:
             return base
         return join(base, managed(network(PROJECTION, version, width, dtype)))
 
@@ -67,7 +67,7 @@ class Models:
     def _reference(self, version: str):
         """An SK_REFERENCE of Encode Reference."""
         side = self.scale.side
-        driven = {"drive": self.drive(version, 1)} if GENERATIONS[version].driven_reference else {}
+        driven = {"drive": self.drive(version, 1)} if VERSIONS[version].driven_reference else {}
         wires = (self.prompt("+"), self.prompt("-"), {"samples": numbers("portrait", 1, 4, side, side)})
         return EncodeReference.execute(self.model, self.network(REFERENCE, version), *wires, **driven)[0]
 

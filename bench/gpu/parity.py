@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ...sk_attention.checkpoint import Loaded
-from ...sk_attention.versions import GENERATIONS
+from ...sk_attention.versions import VERSIONS
 from ...testing.cases import clips, modules, unets
 from ...testing.compare import relative_error, relative_rms
 from ...testing.golden import Golden
@@ -68,7 +68,7 @@ def run(bench, section: Section) -> None:
     """Whole UNets first, then every version, single modules and sampled clips."""
     with no_tf32():
         hosts = {name: ComfyHost(Golden().unet_weights(), p.dtype) for name, p in PRECISIONS.items()}
-        for version in section.within_budget(GENERATIONS):
+        for version in section.within_budget(VERSIONS):
             with section.attempt(f"{version} against the CPU"):
                 _version(section, version)
         for case in section.within_budget(unets.CASES):

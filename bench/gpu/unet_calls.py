@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...sk_attention.versions import GENERATIONS
+from ...sk_attention.versions import VERSIONS
 from .measure import on_device, paired, peak
 from .models import UNetCall
 from .results import Section
@@ -12,7 +12,7 @@ MOVING = ("v2", "v3", "v5")  # one for each kind of motion module
 
 def run(bench, section: Section) -> None:
     """A row per version, without and with CFG, then with motion modules."""
-    stills = [(version, guided, False) for guided in (False, True) for version in GENERATIONS]
+    stills = [(version, guided, False) for guided in (False, True) for version in VERSIONS]
     moving = [(version, True, True) for version in MOVING]
     for version, guided, moves in section.within_budget(stills + moving):
         with section.attempt(f"{version}, CFG {guided}, motion {moves}"):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from ..checkpoint import require_equal, require_weights
+from ...unet.networks.strict_load import fill
 from ..published_files import CheckpointError, Shapes
 from .cross import NAMES, FaceIDAdapter, SKCrossAdapter, TextAdapter
 
@@ -36,15 +36,11 @@ def load_cross(
             "Train one with `python run.py train`; there are no public weights.",
             file,
         )
-    where = f"{file} is a {KINDS[kind]} file, but "
     try:
         network = kind(*_sizes(kind.family, names, shapes), operations=operations)
     except CheckpointError as error:
-        raise CheckpointError(f"{where}{error}.", file) from None
-    require_equal({key: tuple(value.shape) for key, value in network.state_dict().items()}, shapes, where)
-    require_weights(dict(sorted(state.items())), where)
-    network.load_state_dict(state)
-    return network.to(dtype=dtype).eval().requires_grad_(False)
+        raise CheckpointError(f"{file} is a {KINDS[kind]} file, but {error}.", file) from None
+    return fill(network, state, file, f"a {KINDS[kind]} file", CheckpointError, dtype)
 
 
 def _sizes(family: str, names: list[str], shapes: Shapes) -> tuple[dict[str, int], int, int, int]:
