@@ -22,7 +22,7 @@ from ...unet.clip.frames import COND, UNCOND
 from ..cost.overhead import CELLS, DRIVEN, WIDTHS
 from .scale import Scale
 
-EVERYWHERE = tuple(station for station in WIDTHS if station != "mid")
+EVERYWHERE = tuple(boundary for boundary in WIDTHS if boundary != "mid")
 SIGMA = 7.0  # a noise level in the middle of the sampling
 
 
@@ -77,11 +77,11 @@ class Models:
 
         def features(count: int) -> dict[str, Tensor]:
             made = {}
-            for station in DRIVEN.get(version, EVERYWHERE):
-                side = self.scale.side // CELLS[station]
-                shape = (WIDTHS[station] * self.scale.width // FULL, side, side)
-                one = (numbers(station, 1, *shape) / 4).to(keep, torch.float16)  # as Encode Drive of a GPU
-                made[station] = one.expand(count, *shape).contiguous()
+            for boundary in DRIVEN.get(version, EVERYWHERE):
+                side = self.scale.side // CELLS[boundary]
+                shape = (WIDTHS[boundary] * self.scale.width // FULL, side, side)
+                one = (numbers(boundary, 1, *shape) / 4).to(keep, torch.float16)  # as Encode Drive of a GPU
+                made[boundary] = one.expand(count, *shape).contiguous()
             return made
 
         return Drive(features(frames), features(1), (version,))
