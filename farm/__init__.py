@@ -1,34 +1,31 @@
-"""One clip sampled by many machines.
+"""Sampling of one clip on many machines.
 
-On Ray: what one machine would give. The sampler runs on one machine, the driver, over the whole clip, and asks for one step at a time; only
-the UNet's windows, which is where the time goes, are computed elsewhere. A worker keeps nothing that another one needs: one that is lost
-costs a few windows, one that is slow is given fewer of them, and any number may come and go.
+On Ray, the result is that of one machine. The sampler runs on one machine, the driver, over the whole clip,
+and requests one step at a time. Only the UNet's windows, which take most of the time, are computed by the
+workers. A worker keeps no state that another one needs: a lost worker costs a few windows, a slow one gets
+fewer windows, and workers may join and leave at any time. On running ComfyUI servers, each server samples
+parts of the clip, which are cross-faded. Finished work is kept on disk in both cases, so that a stopped
+command computes nothing twice.
 
-On ComfyUI servers that are running: each samples parts of the clip, which are faded into each other.
-
-What is computed is kept on disk either way, so that a command that was stopped computes nothing twice.
-
-graph          a workflow read and cut: what each worker runs itself, and what it is handed
-files          the files that a clip depends on, the same on all machines
-frames         which frames somebody asks for
-rules          how work is shared out
-store          what is finished, on disk
-failures       what ends a command
-shown          one log, one progress bar
+graph          a workflow, divided into the part that each worker runs and the values that it is sent
+files          the files that a clip depends on, which must be equal on all machines
+frames         the requested frames
+scheduling     how work is divided
+store          finished work on disk
+failures       errors that end a command
+progress       one log and one progress bar
 command        `python run.py farm`
-
 session        a headless ComfyUI in this process
-wire           how a worker is handed its values
+wire           the format in which values are sent to workers
 worker         windows of a run, on a worker
 worker_pool    the workers on Ray: started, watched, replaced
-clip           a clip whose windows a worker pool computes
-prepare        a workflow made ready for workers
-video          latents into a video file, in order
-on_ray         all of it, on Ray
-
+clip           a clip with windows that a worker pool computes
+prepare        a workflow prepared for workers
+video          latents decoded into a video file, in order
+on_ray         the command on Ray
 remote         a server over its HTTP API
-server_graphs  the graphs that servers are sent
-parts          finished parts of a clip, and what is missing
-servers        who samples which part
-on_servers     all of it, on servers
+server_graphs  the graphs that are sent to servers
+parts          finished parts of a clip, and the missing frames
+servers        the assignment of parts to servers
+on_servers     the command on servers
 """

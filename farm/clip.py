@@ -1,4 +1,4 @@
-"""A clip whose windows are computed by a worker pool."""
+"""A clip with windows that a worker pool computes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POST_CFG = "sampler_post_cfg_function"  # ComfyUI's name in model_options
 
 
 class Progress(Protocol):
-    """Steps of the sampler over all runs, and how much of the next one is done."""
+    """Progress in steps of the sampler over all runs, and in windows of the current step."""
 
     def step(self, *of_the_host) -> None: ...
 
@@ -33,7 +33,9 @@ class Progress(Protocol):
 
 
 class FarmedClip(Clip):
-    """ComfyUI's sampler runs here, over the whole clip, with a MODEL that is not loaded: every step's windows go to the worker pool."""
+    """A clip sampled by ComfyUI's sampler in this process, with a MODEL that is not loaded: the worker
+    pool computes the windows of every step.
+    """
 
     def __init__(self, pool: WorkerPool, store: Store, progress: Progress, *clip):
         """clip: the arguments of Clip."""
@@ -42,7 +44,7 @@ class FarmedClip(Clip):
         self.runs = self.calls = 0
 
     def run(self, frames, windows, noise: Tensor, sigmas: Tensor, *rest, **named) -> Tensor:
-        """As Clip.run; a run that is finished is read."""
+        """As Clip.run, but a finished run is read from the store."""
         self.runs += 1
         self.calls = 0
         name = f"run{self.runs}"
@@ -54,7 +56,7 @@ class FarmedClip(Clip):
         return latents.to(self.latent)
 
     def look(self, latents: Mapping[int, Tensor], sites: Container[str]) -> dict[int, KeyFrame]:
-        """The workers look at the key frames of their windows themselves."""
+        """Return the latents of the key frames: the workers capture the features for their own windows."""
         self.progress.tick(len(latents))
         return {frame: KeyFrame(latent.cpu(), tuple(sites)) for frame, latent in latents.items()}
 
@@ -80,7 +82,7 @@ class FarmedClip(Clip):
         model_options,
         *rest,
     ) -> Tensor:
-        """ComfyUI's PREDICT_NOISE: x (n, 4, h, w) -> what the guider makes of it."""
+        """PREDICT_NOISE wrapper: x (n, 4, h, w) -> the guider's output, computed by the workers."""
         if len(model_options.get(POST_CFG, ())) > plain:
             raise FarmError(
                 "This sampler looks into the guidance, as cfg_pp ones do, and that happens on other machines: take another."
@@ -125,5 +127,5 @@ class FarmedClip(Clip):
 
 
 def _unloaded(executor, model, noise_shape, conds, *rest, **named):
-    """ComfyUI's PREPARE_SAMPLING: nothing is loaded where nothing is computed."""
+    """PREPARE_SAMPLING wrapper: load nothing, because this process computes nothing."""
     return model.model, conds, []

@@ -4,8 +4,8 @@ from ..errors import SKPortraitError
 
 
 class FarmError(SKPortraitError, RuntimeError):
-    """The clip cannot be finished; the message says why."""
+    """The clip cannot be finished; the message states the reason."""
 
 
 class GraphError(FarmError):
-    """A node failed; the message names it and repeats its own sentence."""
+    """A node failed; the message contains its name and its own error message."""

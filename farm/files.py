@@ -1,4 +1,4 @@
-"""The files that a clip depends on: all machines need the same ones."""
+"""The files that a clip depends on. All machines need the same ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..errors import SKPortraitError
 from .graph import Graph
 
-FileHashes = Mapping[str, str | None]  # name -> SHA-256, or None where there is no such file
+FileHashes = Mapping[str, str | None]  # name -> SHA-256, or None if there is no such file
 
 
 @dataclass(eq=False)
@@ -37,6 +37,6 @@ def require_files(here: FileHashes, there: FileHashes, where: str) -> None:
 
 
 def hash_of(graph: Graph, models: FileHashes, inputs: FileHashes, *choices) -> str:
-    """Names the work: the same graph with the same model and input files, and the same choices."""
+    """Return a hash that identifies the work: the graph, its model and input files, and the choices."""
     depends = [graph, sorted(models.items()), sorted(inputs.items()), *choices]
     return hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode()).hexdigest()[:16]

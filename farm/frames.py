@@ -1,4 +1,4 @@
-"""Which frames of a clip somebody asks for."""
+"""The requested frames of a clip."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from argparse import ArgumentTypeError
 
 from ..errors import SettingError
 
-Asked = tuple[int, int | None] | None  # first and last frame, None for the end; None for the whole clip
+Asked = tuple[int, int | None] | None  # first and last frame (None = the end); None = the whole clip
 
 
 def asked(text: str) -> Asked:
-    """`250`: the first 250 frames; `250:499`: frames 250 to 499, counted from 0; `250:`: from there to the end."""
+    """Parse `250`: the first 250 frames; `250:499`: frames 250 to 499,
+    counted from 0; `250:`: from frame 250 to the end.
+    """
     if match := re.fullmatch(r"([1-9]\d*)", text):
         return 0, int(match[1]) - 1
     if (match := re.fullmatch(r"(\d*):(\d*)", text)) and text != ":":
@@ -24,7 +26,7 @@ def asked(text: str) -> Asked:
 
 
 def within(wish: Asked, clip: int) -> range:
-    """The requested frames of the clip. Raises SettingError where it ends before them."""
+    """Return the requested frames of a clip. Raises SettingError if the clip ends before the first one."""
     first, last = wish or (0, None)
     if first >= clip:
         raise SettingError(

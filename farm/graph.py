@@ -1,4 +1,6 @@
-"""A workflow as a graph in API format, read and cut: what every worker runs itself, and what it is handed."""
+"""A workflow as a graph in API format, divided into the part that
+every worker runs and the values that it is sent.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +13,25 @@ from typing import Any
 from ..host import workflow
 
 SAMPLER = "SKPortraitTwoStageSampler"
-GIVEN = "FarmGiven"  # the private node of `session` that stands for a value handed over
-# Values that travel between machines. Everything else (MODEL, GUIDER, networks, ...) each worker makes from its own files.
+GIVEN = "FarmGiven"  # the private node of `session` that provides a value sent to this machine
+# Types of values that are sent between machines. Each worker makes all others
+# (MODEL, GUIDER, networks, ...) from its own files.
 DATA = frozenset(
     "LATENT IMAGE MASK AUDIO VIDEO SIGMAS SK_DRIVE SK_TRAJECTORY FACE_TRACK SK_CROP SK_FACE_MOTION SK_FACE_PATCHES CLIP_VISION_OUTPUT "
     "INT FLOAT STRING BOOLEAN FLOATS".split()
 )
-PROMPT_PARTS = DATA | {"CLIP"}  # of which a CONDITIONING may be made and still be nothing but data
+PROMPT_PARTS = DATA | {"CLIP"}  # types from which a CONDITIONING may be made and still count as data
 
 Link = tuple[str, int]
 Graph = dict[str, dict]
 
 
 def read(path: Path, info: Callable[[set[str]], Mapping[str, dict]]) -> Graph:
-    """A graph in API format, from either kind of file. info: what there is to know of these node classes.
+    """Read a graph in API format from either kind of file.
 
-    Raises WorkflowError where the file is neither kind, or a node lacks a required input.
+    info: returns the definitions of these node classes.
+
+    Raises WorkflowError if the file is neither kind, or a node lacks a required input.
     """
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
@@ -50,12 +55,15 @@ def is_link(value: Any) -> bool:
 
 
 def texts(graph: Graph) -> set[str]:
-    """Every text in the widgets of a graph, names of files among them."""
+    """Return every text in the widgets of a graph, which includes the names of files."""
     return {value for node in graph.values() for value in node["inputs"].values() if isinstance(value, str)}
 
 
 def sampler_of(graph: Graph) -> str:
-    """Id of the one Portrait Video Sampler. Raises WorkflowError where there is none or more than one."""
+    """Return the id of the only Portrait Video Sampler.
+
+    Raises WorkflowError if there is none or more than one.
+    """
     found = [key for key, node in graph.items() if node["class_type"] == SAMPLER]
     if len(found) != 1:
         raise workflow.WorkflowError(
@@ -65,7 +73,7 @@ def sampler_of(graph: Graph) -> str:
 
 
 def consumers(graph: Graph, source: str) -> list[tuple[str, int]]:
-    """(node, output of the source) of everything that is wired to it."""
+    """Return (node, output of the source) for everything that is connected to the source."""
     return [
         (key, value[1])
         for key, node in graph.items()
@@ -75,7 +83,7 @@ def consumers(graph: Graph, source: str) -> list[tuple[str, int]]:
 
 
 def upstream(graph: Graph, ends: Iterable[str]) -> Graph:
-    """These nodes, and what they need."""
+    """Return these nodes and all nodes that they depend on."""
     found: Graph = {}
     waiting = list(ends)
     while waiting:
@@ -87,7 +95,7 @@ def upstream(graph: Graph, ends: Iterable[str]) -> Graph:
 
 
 def downstream(graph: Graph, source: str) -> set[str]:
-    """What hangs on a node."""
+    """Return all nodes that depend on a node."""
     found: set[str] = set()
     waiting = [source]
     while waiting:
@@ -98,7 +106,7 @@ def downstream(graph: Graph, source: str) -> set[str]:
 
 
 def ends_as(graph: Graph, source: str, chain: Mapping[str, str]) -> bool:
-    """Whether nothing hangs on a node but this chain (class -> the class that follows), by first outputs."""
+    """Whether only this chain (class -> following class) is connected to a node, by first outputs."""
     if graph[source]["class_type"] not in chain:
         return not consumers(graph, source)
     after = consumers(graph, source)
@@ -111,7 +119,7 @@ def ends_as(graph: Graph, source: str, chain: Mapping[str, str]) -> bool:
 
 
 def replaced(graph: Graph, source: str, stand_ins: Graph) -> Graph:
-    """The graph with other nodes in place of one: the first output of the i-th is what its output i was."""
+    """Replace one node by several: the first output of stand-in i takes the place of output i."""
     names = list(stand_ins)
 
     def rewired(value: Any) -> Any:
@@ -126,14 +134,15 @@ def replaced(graph: Graph, source: str, stand_ins: Graph) -> Graph:
 
 
 def given(key: str) -> dict:
-    """A Given node."""
+    """Return a Given node."""
     return {"class_type": GIVEN, "inputs": {"key": key}}
 
 
 def cut(graph: Graph, info: Mapping[str, dict], ends: Mapping[str, list]) -> tuple[Graph, dict[str, Link]]:
-    """The part of a graph that a worker runs to get `ends` (name -> link), with Given nodes where it is handed a value.
+    """Return the part of a graph that a worker runs to get `ends` (name -> link),
+    with Given nodes for the values that it is sent.
 
-    -> (graph, key of a Given node -> the link whose value it stands for). info: outputs of every node class.
+    info: outputs of every node class. Returns (graph, {key of a Given node: the link that it replaces}).
     """
     local: Graph = {}
     handed: dict[str, Link] = {}
@@ -158,7 +167,7 @@ def cut(graph: Graph, info: Mapping[str, dict], ends: Mapping[str, list]) -> tup
 
 
 def end_links(ends: Mapping[str, list], handed: Mapping[str, Link]) -> dict[str, list]:
-    """The same ends in the graph that `cut` made."""
+    """Return the links of the same ends in the graph that `cut` returned."""
     keys = {tuple(link): key for key, link in handed.items()}
     return {name: [keys[tuple(link)], 0] if tuple(link) in keys else link for name, link in ends.items()}
 

@@ -1,4 +1,4 @@
-"""A workflow on workers that Ray starts."""
+"""Runs a workflow on workers that Ray starts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .store import Store, write_stages
 
 
 def run(options: argparse.Namespace) -> None:
-    """Raises SKPortraitError and OSError, each with the sentence to print."""
+    """Run the command. Raises SKPortraitError and OSError with the message to print."""
     comfy = installation.find()
     if comfy is None:
         raise FarmError(
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def deliver(job: Prepared, folder: Path, workers: worker_pool.WorkerPool, stages) -> None:
-    """The latents as a file, and what the workflow makes of them."""
+    """Write the latents to a file, and produce the outputs of the workflow."""
     print(f"Latents: {write_stages(folder, stages)}", flush=True)
     if job.decoder:
         with tqdm(total=len(job.frames), unit="frame", desc="Decoding") as bar:

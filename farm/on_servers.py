@@ -1,4 +1,4 @@
-"""A workflow on ComfyUI servers that are running."""
+"""Runs a workflow on running ComfyUI servers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .store import Store, as_latent, write_stages
 
 
 def run(options: argparse.Namespace) -> None:
-    """Raises SKPortraitError and OSError, each with the sentence to print."""
+    """Run the command. Raises SKPortraitError and OSError with the message to print."""
     asyncio.run(_run(options))
 
 
@@ -61,7 +61,7 @@ async def _run(options: argparse.Namespace) -> None:
 
 
 async def _info(remotes: Sequence[Remote]) -> Mapping[str, dict]:
-    """What the first server that has SK Portrait says of its nodes. Raises Trouble where none does."""
+    """Return the node definitions of the first server that has SK Portrait. Raises Trouble if none has."""
     troubles = []
     for remote in remotes:
         try:
@@ -77,7 +77,10 @@ async def _info(remotes: Sequence[Remote]) -> Mapping[str, dict]:
 async def _finished(
     following: Graph, digest: str, stages: Sequence[Tensor], remotes: Sequence[Remote], store: Store
 ) -> list[Path]:
-    """The files that what comes after the sampler makes, from the first server that can. Raises Trouble where none can."""
+    """Run the nodes after the sampler on the first server that can, and return their files.
+
+    Raises Trouble if none can.
+    """
     troubles = []
     for remote in remotes:
         try:

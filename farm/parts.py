@@ -1,4 +1,4 @@
-"""Finished parts of a clip, on disk, and how what is missing is laid out in new ones."""
+"""Finished parts of a clip on disk, and the division of missing frames into new parts."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from ..unet.feature_cache import consecutive
 from .scheduling import shared_out
 from .store import Store
 
-LONG = 6 * MARGIN  # frames for which the margins are a price worth paying
-EACH = 4  # parts for a server: what a slow or lost one holds up is then small
+LONG = 6 * MARGIN  # frames from which the additional margins are worth their cost
+EACH = 4  # parts per server: little work is delayed if a server is slow or lost
 
 
 class Sampled(NamedTuple):
-    """What the Portrait Video Sampler gives for a part: (n, 4, h, w), and the first stage; of a tree that is all key frames of the clip."""
+    """Outputs of the Portrait Video Sampler for a part: (n, 4, h, w), and the first stage, which in a
+    key-frame tree is all key frames of the clip.
+    """
 
     video: Tensor
     first: Tensor
 
 
 def lay_out(clip: int, missing: list[range], servers: int) -> list[Part]:
-    """Parts of equal length for what is missing: some for each server, and one at least."""
+    """Divide the missing frames into parts of equal length: several per server, and at least one."""
     total = sum(map(len, missing))
     count = min(max(total // LONG, servers), EACH * servers)
     stretches = [
@@ -35,7 +37,10 @@ def lay_out(clip: int, missing: list[range], servers: int) -> list[Part]:
 
 
 class FinishedParts:
-    """Of one clip of so many frames: a file for each in a folder. Parts of earlier runs may lie as they like."""
+    """The finished parts of one clip of `clip` frames: one file per part in a folder.
+
+    Parts of earlier runs may have any boundaries.
+    """
 
     def __init__(self, store: Store, clip: int):
         self.store, self.clip = store, clip
@@ -46,14 +51,14 @@ class FinishedParts:
                 self.found[part] = Sampled(*(torch.from_numpy(arrays[name]) for name in Sampled._fields))
 
     def add(self, part: Part, sampled: Sampled) -> None:
-        """Raises FileError where the disk is full."""
+        """Store a part. Raises FileError if the disk is full."""
         first, count = part.keeps.start, len(part.keeps)
         arrays = sampled._asdict() | {"stretch": (first, count)}
         self.store.write(f"part.{first}.{count}.npz", lambda file: np.savez(file, **arrays))
         self.found[part] = sampled
 
     def missing(self, wanted: range) -> list[range]:
-        """Stretches that no part is for."""
+        """Return the ranges of wanted frames that no part keeps."""
         there = {frame for part in self.found for frame in part.keeps}
         return [
             range(run.start, run.stop)
@@ -61,14 +66,19 @@ class FinishedParts:
         ]
 
     def key_frames(self) -> Tensor | None:
-        """Of a tree, once a part has brought them: what the sampler's stage1 takes. A first stage of two has the frames of its part."""
+        """Key frames of a tree, for the sampler's input stage1, once a part provides them; otherwise None.
+
+        The first stage of two stages has the frames of its part instead.
+        """
         return next(
             (sampled.first for part, sampled in self.found.items() if len(sampled.first) != len(part.frames)),
             None,
         )
 
     def stages(self, wanted: range) -> tuple[Tensor, Tensor, Seam]:
-        """These frames of the clip, their first stage or the key frames of the whole clip, and where parts differ most."""
+        """Return these frames of the clip, their first stage or the key frames of the whole clip, and the
+        largest difference between parts.
+        """
         joined, rows = (
             join([(part, sampled.video) for part, sampled in self.found.items()]),
             slice(wanted.start, wanted.stop),

@@ -1,4 +1,6 @@
-"""A workflow made ready for workers: encoded once, cut in front of its sampler; and what comes after it."""
+"""Prepares a workflow for workers: encodes once, divides the graph
+before its sampler, and runs the nodes after it.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +17,28 @@ from .frames import Asked, within
 from .session import Session
 from .worker import Task
 
-LATENTS = ("latents", "stage1")  # what is given in the sampler's place
+LATENTS = ("latents", "stage1")  # values that replace the sampler's outputs
 PLAIN_END = {
     graph.SAMPLER: "VAEDecode",
     "VAEDecode": "CreateVideo",
     "CreateVideo": "SaveVideo",
-}  # class -> the one that follows
+}  # class -> the class that follows
 
 
 class Prepared:
     """The driver's side of one workflow.
 
-    task, given  what every worker is sent
-    digest       names the work: the same workflow with the same model and input files
+    task, given  sent to every worker
+    digest       identifies the work: the workflow with its model and input files
     steps        of the sampler, over all runs, for the progress bar
-    frames       of the clip that are sampled
-    decoder      the VAE's link in the workers' graph, where the workflow does no more than decode and save; else None
+    frames       frames of the clip to sample
+    decoder      the VAE's link in the workers' graph, if the workflow only decodes and saves; otherwise None
     """
 
     def __init__(self, session: Session, prompt: graph.Graph, asked: Asked = None):
-        """Raises GraphError where a node of the workflow fails, ValueError for a workflow that the farm cannot take."""
+        """Raises GraphError if a node of the workflow fails, ValueError
+        for a workflow that the farm does not support.
+        """
         self.session, self.prompt, self.at = session, prompt, graph.sampler_of(prompt)
         info = session.info(node["class_type"] for node in prompt.values())
         wires = {name: value for name, value in prompt[self.at]["inputs"].items() if graph.is_link(value)}
@@ -46,7 +50,7 @@ class Prepared:
         if asked:
             self.frames = within(asked, clip)
             self.inputs["part"] = Part.of(clip, self.frames.start, len(self.frames), MARGIN)
-        else:  # with its margins, where the workflow itself samples a part
+        else:  # with its margins, if the workflow itself samples a part
             self.frames = self.inputs["part"].frames if "part" in self.inputs else range(clip)
 
         self.decode = next((node for node, _ in graph.consumers(prompt, self.at)), "")
@@ -64,7 +68,7 @@ class Prepared:
         _free_memory()
 
     def sample(self, pool, store, progress) -> tuple[Tensor, Tensor]:
-        """(n, 4, h, w) of `frames`, and their first stage, or all key frames of the clip."""
+        """Return (n, 4, h, w) of `frames`, and their first stage or all key frames of the clip."""
         with torch.inference_mode():
             order, clip = self._order(pool, store, progress)
             video, first = (
@@ -75,7 +79,7 @@ class Prepared:
         return video[rows], first[rows] if order.first_frames == tuple(sampled) else first
 
     def finish(self, stages: tuple[Tensor, Tensor]) -> None:
-        """Run what comes after the sampler on this machine. Raises GraphError where a node fails."""
+        """Run the nodes after the sampler on this machine. Raises GraphError if a node fails."""
         given = {name: {"samples": latents} for name, latents in zip(LATENTS, stages, strict=True)}
         after = graph.replaced(self.prompt, self.at, {f"given {name}": graph.given(name) for name in LATENTS})
         outputs = [
@@ -86,7 +90,9 @@ class Prepared:
         self.session.run(after, outputs, given)
 
     def sound_and_speed(self) -> tuple[Any, float]:
-        """(AUDIO of `frames` or None, frames per second) of the video, where the workflow does no more than decode and save."""
+        """Return (AUDIO of `frames` or None, frames per second) of the
+        video, for a workflow that only decodes and saves.
+        """
         maker = next(node for node, _ in graph.consumers(self.prompt, self.decode))
         inputs = self.prompt[maker]["inputs"]
         links = {name: inputs[name] for name in ("audio", "fps") if graph.is_link(inputs.get(name))}
@@ -107,7 +113,9 @@ class Prepared:
 
 
 def _thin(value: Any) -> Any:
-    """A LATENT of equal rows as a view of one: workers need its length, and are sent the rows of their windows."""
+    """Replace a LATENT of equal entries by a view of one entry: workers need its length, and are sent the
+    latents of their windows.
+    """
     samples = value.get("samples") if isinstance(value, dict) else None
     if torch.is_tensor(samples) and len(samples) > 1 and samples.eq(samples[:1]).all():
         return value | {"samples": samples[:1].clone().expand_as(samples)}
@@ -115,7 +123,7 @@ def _thin(value: Any) -> Any:
 
 
 def _free_memory() -> None:
-    """Encoding is done: the card is for the workers on this machine."""
+    """Free the GPU for the workers on this machine, after encoding."""
     import comfy.model_management
 
     comfy.model_management.unload_all_models()

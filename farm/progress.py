@@ -1,4 +1,4 @@
-"""What a command shows: one log, and one progress bar."""
+"""The output of a command: one log, and one progress bar."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ log = logging.getLogger(__package__)
 
 
 def noted(path: Path) -> None:
-    """One log: what the farm says, on the terminal and in a file."""
+    """Write the farm's messages to the terminal and to a file."""
     log.handlers = [logging.StreamHandler(), logging.FileHandler(path)]
     for handler in log.handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
 
 
 class Steps:
-    """Over the steps of all runs of the sampler."""
+    """Progress bar over the steps of all runs of the sampler."""
 
     def __init__(self, steps: int):
         layout = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
@@ -31,7 +31,7 @@ class Steps:
         self.bar.close()
 
     def step(self, *_) -> None:
-        """ComfyUI's sampler callback."""
+        """Callback for ComfyUI's samplers."""
         self.tick()
 
     def tick(self, steps: int = 1) -> None:
@@ -39,17 +39,17 @@ class Steps:
         self._show(self.done)
 
     def part(self, done: int, of: int) -> None:
-        """So many windows of the step in work are finished."""
+        """Show that `done` of `of` windows of the current step are finished."""
         self.bar.set_postfix_str(f"window {done} of {of}", refresh=False)
         self._show(min(self.done + done / of, self.bar.total))
 
     def _show(self, position: float) -> None:
-        self.bar.n = max(self.bar.n, position)  # some samplers call the network twice a step
+        self.bar.n = max(self.bar.n, position)  # some samplers call the network twice per step
         self.bar.refresh()
 
 
 class Frames:
-    """Over the frames of a clip whose length is not known from the start."""
+    """Progress bar over the frames of a clip, which starts before the clip's length is known."""
 
     def __init__(self):
         self.bar: tqdm | None = None
@@ -69,6 +69,6 @@ class Frames:
         )
 
     def at(self, frames: float) -> None:
-        """So many are finished; fewer than before where a server was lost."""
+        """Show the number of finished frames. It may fall when a server is lost."""
         self.bar.n = frames
         self.bar.refresh()

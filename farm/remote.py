@@ -1,4 +1,4 @@
-"""A ComfyUI server that somebody runs, over its HTTP API."""
+"""A running ComfyUI server, used over its HTTP API."""
 
 from __future__ import annotations
 
@@ -19,23 +19,26 @@ from .failures import FarmError
 from .graph import Graph
 
 FILE_HASHES = "/sk_portrait/digests"  # nodes/file_hashes.py
-POLL = 0.5  # seconds between two looks at what became of a prompt
-CANCEL = 5.0  # seconds that a server has to hear that a prompt is no longer wanted
-CONNECT = 10.0  # seconds that it may take to answer at all
+POLL = 0.5  # seconds between two queries of a prompt's state
+CANCEL = 5.0  # seconds within which a server must accept a cancellation
+CONNECT = 10.0  # seconds within which a connection must be established
 
-Progress = Callable[[str, float], Any]  # node, share of it that is done
+Progress = Callable[[str, float], Any]  # node, fraction of it that is done
 
 
 @dataclass(eq=False)
 class Trouble(FarmError):
-    """A request to a server failed; the message has its address and the reason. status: of its answer, 0 where there is none."""
+    """A request to a server failed; the message contains its address and the reason.
+
+    status: HTTP status of the answer, 0 = no answer.
+    """
 
     status: int = 0
 
 
 @contextmanager
 def understood(address: str) -> Iterator[None]:
-    """Raises Trouble where what a server says has another shape than ComfyUI's."""
+    """Context manager: raise Trouble if a server's answer has another structure than ComfyUI's."""
     try:
         yield
     except (KeyError, IndexError, TypeError, AttributeError, ValueError, SafetensorError) as error:
@@ -46,7 +49,8 @@ class Remote:
     """One server.
 
     address:  host:port, or an address with its scheme
-    patience: seconds without a word from the prompt in work, or from the server, after which that is given up
+    patience: seconds without a message about the current prompt, or from the server, after which the request
+      fails
     """
 
     def __init__(self, http: aiohttp.ClientSession, address: str, patience: float):
@@ -54,30 +58,40 @@ class Remote:
         self.url = (address if "://" in address else f"http://{address}").rstrip("/")
 
     async def object_info(self) -> dict[str, Any]:
-        """Every node the server has."""
+        """Return the definitions of the server's nodes."""
         return await self._json("GET", "/object_info")
 
     async def file_hashes(self, names: list[str]) -> dict[str, Mapping[str, str | None]]:
-        """{"models": {name: SHA-256 or None}, "inputs": {name: SHA-256}} of the files of these names that the server has."""
+        """Return {"models": {name: SHA-256 or None}, "inputs": {name:
+        SHA-256}} for the server's files of these names.
+        """
         found = await self._json("POST", FILE_HASHES, json={"names": names})
         with understood(self.address):
             return {kind: dict(found[kind]) for kind in ("models", "inputs")}
 
     async def fetch(self, file: Mapping[str, str]) -> bytes:
-        """A file by {"filename", "subfolder", "type"}, as the outputs of a graph list it."""
+        """Return the content of a file given by {"filename", "subfolder",
+        "type"}, as listed in the outputs of a graph.
+        """
         return await self._call(
             "GET", "/view", params={key: file[key] for key in ("filename", "subfolder", "type")}
         )
 
     async def put(self, name: str, content: bytes) -> None:
-        """Write a file into the server's input folder. name: may have a folder in front, as in "folder/portrait.png"."""
+        """Write a file into the server's input folder.
+
+        name: may include a folder, as in "folder/portrait.png".
+        """
         folder, _, file = name.rpartition("/")
         form = aiohttp.FormData({"type": "input", "subfolder": folder, "overwrite": "true"})
         form.add_field("image", content, filename=file)  # ComfyUI's field for files of all kinds
         await self._call("POST", "/upload/image", data=form)
 
     async def run(self, graph: Graph, progress: Progress = lambda node, share: None) -> dict[str, dict]:
-        """Outputs of a graph: node -> {"images": [...], ...}. Raises Trouble; a prompt that nobody waits for any more is cancelled."""
+        """Run a graph and return its outputs: node -> {"images": [...], ...}.
+
+        Raises Trouble. If the caller is cancelled, so is the prompt.
+        """
         listener = _Listener(progress)
         ear = asyncio.create_task(listener.listen(self.http, self.url.replace("http", "ws", 1)))
         try:
@@ -100,7 +114,7 @@ class Remote:
                 cancelling = asyncio.ensure_future(self._cancel(prompt))
                 while (
                     not cancelling.done()
-                ):  # whoever waits for this one may be cancelled twice; the server must hear it
+                ):  # the caller may be cancelled twice; the server must still be notified
                     with suppress(asyncio.CancelledError):
                         await asyncio.wait({cancelling})
         with understood(self.address):
@@ -138,13 +152,16 @@ class Remote:
 
 
 class _Listener:
-    """What a server says while it works: when the last word came, and how far it is."""
+    """Receives a server's messages: time of the last one, and progress."""
 
     def __init__(self, progress: Progress):
         self.client, self.heard, self.progress = uuid.uuid4().hex, time.monotonic(), progress
 
     async def listen(self, http: aiohttp.ClientSession, url: str) -> None:
-        """Until it is cancelled. Whether the server is there at all is seen by those who ask it."""
+        """Listen until cancelled.
+
+        Connection errors are ignored here; the requests to the server report them.
+        """
         while True:
             with suppress(aiohttp.ClientError, asyncio.TimeoutError, OSError, Trouble):
                 async with http.ws_connect(f"{url}/ws?clientId={self.client}", max_msg_size=0) as socket:
@@ -156,14 +173,14 @@ class _Listener:
 
     def _hear(self, event: dict) -> None:
         data = event.get("data") or {}
-        if "prompt_id" in data:  # of the prompt in work; what else is said goes to everybody
+        if "prompt_id" in data:  # about the current prompt; other messages go to all clients
             self.heard = time.monotonic()
         if event["type"] == "progress":
             self.progress(data["node"], data["value"] / max(data["max"], 1))
 
 
 def _said(body: bytes) -> str:
-    """ComfyUI's sentences about a graph that it does not take, else the begin of what it answered."""
+    """Return ComfyUI's error messages for a rejected graph, otherwise the beginning of its answer."""
     try:
         return refusal(json.loads(body))
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -1,4 +1,6 @@
-"""The graphs that servers are sent: how long the clip is, a part of it, and what comes after the sampler."""
+"""The graphs that are sent to servers: to get the clip's length, to sample a
+part, and to run the nodes after the sampler.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ CLIP_PART = "SKPortraitClipPart"
 
 
 def require_plain(whole: Graph, sampler: str) -> None:
-    """Raise WorkflowError for a workflow whose sampler is given a part already."""
+    """Raise WorkflowError for a workflow that already samples a part."""
     if "part" in whole[sampler]["inputs"]:
         raise WorkflowError(
             "The workflow samples a part of its clip: take Portrait Clip Part out, parts are what this command makes."
@@ -24,21 +26,21 @@ def require_plain(whole: Graph, sampler: str) -> None:
 
 
 def length(whole: Graph, sampler: str) -> Graph:
-    """Says in the output "clip_frames" of PART how many frames the clip has."""
+    """Return a graph whose node PART outputs the number of frames of the clip as "clip_frames"."""
     return graph.upstream(whole | {PART: _clip_part(whole, sampler, 0, 1, 0)}, [PART])
 
 
 def part(whole: Graph, sampler: str, one: Part, margin: int, key_frames: str | None) -> Graph:
-    """Saves one part: VIDEO and FIRST, the two outputs of the sampler.
+    """Return a graph that saves one part: VIDEO and FIRST, the two outputs of the sampler.
 
-    key_frames: name of a file with those of the clip, in the server's input folder
+    key_frames: name of a file with the clip's key frames, in the server's input folder; None = none
     """
     inputs = whole[sampler]["inputs"] | {"part": [PART, 3]}
     nodes = {PART: _clip_part(whole, sampler, one.keeps.start, len(one.keeps), margin)}
     if key_frames:
         inputs["stage1"] = [KEY_FRAMES, 0]
         nodes[KEY_FRAMES] = load(key_frames)
-    name = f"{FOLDER}/{uuid.uuid4().hex}"  # a new one: what was saved before may have been removed
+    name = f"{FOLDER}/{uuid.uuid4().hex}"  # a new name: files saved earlier may have been removed
     saves = {
         end: {"class_type": "SaveLatent", "inputs": {"samples": [sampler, slot], "filename_prefix": name}}
         for slot, end in enumerate((VIDEO, FIRST))
@@ -47,12 +49,14 @@ def part(whole: Graph, sampler: str, one: Part, margin: int, key_frames: str | N
 
 
 def sampled_files(digest: str) -> tuple[str, str]:
-    """Names in the input folder for the sampler's two outputs."""
+    """Return the names in the input folder for the sampler's two outputs."""
     return f"{FOLDER}/{digest}.video.latent", f"{FOLDER}/{digest}.stage1.latent"
 
 
 def rest(whole: Graph, sampler: str, info: Mapping[str, dict], digest: str) -> Graph | None:
-    """What hangs on the sampler, whose outputs are read from `sampled_files`; None where nothing does."""
+    """Return the graph of the nodes after the sampler, with its outputs read
+    from `sampled_files`; None if there are none.
+    """
     behind = graph.downstream(whole, sampler)
     ends = [key for key in behind if info[whole[key]["class_type"]]["output_node"]]
     stand_ins = {name: load(file) for name, file in zip((VIDEO, FIRST), sampled_files(digest), strict=True)}
@@ -60,7 +64,7 @@ def rest(whole: Graph, sampler: str, info: Mapping[str, dict], digest: str) -> G
 
 
 def load(name: str) -> dict:
-    """A node that reads a latent of the server's input folder."""
+    """Return a node that reads a latent from the server's input folder."""
     return {"class_type": "LoadLatent", "inputs": {"latent": name}}
 
 

@@ -1,4 +1,4 @@
-"""One clip sampled in parts by ComfyUI servers that are already running."""
+"""Samples one clip in parts on running ComfyUI servers."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from .store import Store, as_latent
 
 log = logging.getLogger(__name__)
 
-TRIES = 4  # of a server in a row before it is left out, and of a part before the clip is given up
-PAUSE = 15.0  # seconds before a server is tried again: one that was restarted needs them
-POLL = 0.5  # seconds between two looks for work
+TRIES = 4  # consecutive failures of a server before it is left out, and of a part before the clip fails
+PAUSE = 15.0  # seconds before a server is tried again, as a restarting server needs
+POLL = 0.5  # seconds between two checks for work
 NO_PACK = "{} has no SK Portrait, or an older one than this: install the same on all servers."
 
 
@@ -38,7 +38,7 @@ class Refused(Trouble):
 
 
 class Bar(Protocol):
-    """Frames of the clip that are finished."""
+    """Progress bar over the finished frames of the clip."""
 
     def begin(self, frames: int) -> None: ...
 
@@ -46,7 +46,9 @@ class Bar(Protocol):
 
 
 class Work(NamedTuple):
-    """A clip to be sampled: its graph and the sampler in it, the files that it depends on, and the server whose files these are."""
+    """A clip to sample: its graph and sampler, the files that it depends
+    on, and the server that these files are from.
+    """
 
     graph: Graph
     sampler: str
@@ -58,7 +60,7 @@ class Work(NamedTuple):
 
 @dataclass
 class Assignment:
-    """A part that servers are at: since when, and how far the furthest is."""
+    """A part that servers are sampling: since when, and the progress of the furthest one."""
 
     since: float
     share: float = 0.0
@@ -66,9 +68,9 @@ class Assignment:
 
 
 class Servers:
-    """Servers that share a clip's parts; what one does not finish, another is given.
+    """Servers that share the parts of a clip. A part that one server does not finish is given to another.
 
-    pause: seconds before one that failed is tried again
+    pause: seconds before a failed server is tried again
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class Servers:
             pause,
         )
         self.parts: FinishedParts | None = (
-            None  # known once a server has said how long the clip is, as is what is wanted of it
+            None  # None until a server has reported the clip's length, as are the wanted frames
         )
         self.wanted = range(0)
         self.waiting: deque[Part] = deque()
@@ -100,7 +102,10 @@ class Servers:
         self.reason = ""
 
     async def sample(self) -> tuple[Tensor, Tensor, Seam]:
-        """As FinishedParts.stages. Raises FarmError where no server is left or can do a part, FileError where the disk is full."""
+        """Sample the clip; returns the same as FinishedParts.stages.
+
+        Raises FarmError if no server is left or none can sample a part, FileError if the disk is full.
+        """
         over = asyncio.ensure_future(self.whole.wait())
         serving = [asyncio.ensure_future(self._serve(remote)) for remote in self.remotes]
         ended: set[asyncio.Future] = set()
@@ -119,7 +124,7 @@ class Servers:
         return self.parts.stages(self.wanted)
 
     async def _serve(self, remote: Remote) -> None:
-        """All that one server does, until nothing is left to do or it has failed too often."""
+        """Let one server sample parts until no work is left or it has failed too often."""
         tries = 0
         while tries < TRIES:
             try:
@@ -138,10 +143,10 @@ class Servers:
                     await asyncio.sleep(self.pause)
         log.warning("%s is left out: %s", remote.address, self.reason)
 
-    # A server begins ---------------------------------------------------------------------------------------------------------
+    # Start of a server ----------------------------------------------------------------------------------------
 
     async def _welcome(self, remote: Remote) -> _KeyFrames:
-        """Raises Refused where a server has other files, or makes another clip of them."""
+        """Prepare a server. Raises Refused if it has other files, or reports another length of the clip."""
         there = await file_hashes(remote, self.work.graph)
         try:
             require_files(self.work.models, there["models"], remote.address)
@@ -168,7 +173,7 @@ class Servers:
                 )
 
     def _settle(self, clip: int, address: str) -> None:
-        """The first server that says how long the clip is decides."""
+        """Set the clip's length as reported by the first server; other servers must agree."""
         if self.parts is None:
             self.wanted, self.parts = within(self.asked, clip), FinishedParts(self.store, clip)
             missing = self.parts.missing(self.wanted)
@@ -180,10 +185,12 @@ class Servers:
         elif clip != self.parts.clip:
             raise Refused(f"On {address} the clip has {clip} frames and on the others {self.parts.clip}.")
 
-    # Parts -------------------------------------------------------------------------------------------------------------------
+    # Parts ----------------------------------------------------------------------------------------------------
 
     async def _next(self) -> Part | None:
-        """What nobody is at, else what another one is slow with."""
+        """Return a part that no server has, otherwise one with which
+        another server is slow; None when all work is done.
+        """
         while self.waiting or self.assignments:
             if self.waiting:
                 return self.waiting.popleft()
@@ -199,8 +206,11 @@ class Servers:
         return None
 
     async def _shared(self, remote: Remote, part: Part, key_frames: _KeyFrames) -> None:
-        """Sample a part, unless another server is faster. Raises Trouble where this one fails: the part then waits again; FarmError where
-        it has failed too often."""
+        """Sample a part, unless another server is faster.
+
+        Raises Trouble if this server fails, and the part is queued
+        again; FarmError if the part has failed too often.
+        """
         assignment = self.assignments.setdefault(part, Assignment(time.monotonic()))
         task = asyncio.ensure_future(self._sampled(remote, part, key_frames, assignment))
         assignment.tasks.add(task)
@@ -269,7 +279,7 @@ class _KeyFrames:
         self.remote, self.name, self.there = remote, name, False
 
     async def put(self, latents: Tensor | None) -> str | None:
-        """Name of the file, None as long as nobody has them."""
+        """Write the key frames to the server, once, and return the file name; None if there are none yet."""
         if latents is not None and not self.there:
             await self.remote.put(self.name, save(as_latent(latents)))
             self.there = True
@@ -277,7 +287,10 @@ class _KeyFrames:
 
 
 async def file_hashes(remote: Remote, graph: Graph) -> Mapping[str, FileHashes]:
-    """Raises Refused where the server has no SK Portrait that could tell."""
+    """Return a server's hashes of the graph's files.
+
+    Raises Refused if it has no SK Portrait with this route.
+    """
     try:
         return await remote.file_hashes(sorted(texts(graph)))
     except Trouble as error:
@@ -287,7 +300,10 @@ async def file_hashes(remote: Remote, graph: Graph) -> Mapping[str, FileHashes]:
 
 
 async def source_of(remotes: Iterable[Remote], graph: Graph) -> tuple[Remote, Mapping[str, FileHashes]]:
-    """The first server that has most of the files that a graph names, and these files. Raises Trouble where none answers."""
+    """Return the first server that has the most files named in a graph, and their hashes.
+
+    Raises Trouble if none answers.
+    """
     found, troubles = [], []
     for remote in remotes:
         try:

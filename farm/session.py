@@ -18,7 +18,7 @@ TAKEN = "FarmTaken"
 
 
 class Given:
-    """A node that gives what another machine has made."""
+    """A node that outputs a value made on another machine."""
 
     VALUES: dict[str, Any] = {}
     RETURN_TYPES = ("*",)
@@ -34,7 +34,7 @@ class Given:
 
 
 class Taken:
-    """A node that hands out what arrives at it."""
+    """A node that stores its input value for the session."""
 
     VALUES: dict[str, Any] = {}
     RETURN_TYPES = ()
@@ -52,17 +52,20 @@ class Taken:
 
 
 class _NoServer:
-    """What the executor tells its server, unheard."""
+    """Ignores the messages of the executor to its server."""
 
     client_id = last_node_id = last_prompt_id = None
     sockets_metadata: dict = {}
 
     def send_sync(self, *_):
-        """Nobody listens."""
+        """Do nothing: there is no client."""
 
 
 class Session:
-    """ComfyUI in this process with this pack's nodes; `base` is its base directory (models, input, custom_nodes, ...)."""
+    """ComfyUI in this process with this pack's nodes.
+
+    base: its base directory (models, input, custom_nodes, ...).
+    """
 
     def __init__(self, comfy: Path, base: Path):
         installation.enter(comfy, base)
@@ -73,10 +76,10 @@ class Session:
 
         import nodes
 
-        set_progress_bar_enabled(False)  # the farm has one of its own
+        set_progress_bar_enabled(False)  # the farm shows its own progress bar
         server.PromptServer(
             asyncio.new_event_loop()
-        )  # other packs hang their routes on it when they are loaded; it is never started
+        )  # other packs register routes on it when they are loaded; it is never started
         if (models := comfy / "extra_model_paths.yaml").is_file():  # as ComfyUI does itself
             utils.extra_config.load_extra_path_config(str(models))
         asyncio.run(nodes.init_extra_nodes(init_api_nodes=False))
@@ -88,7 +91,10 @@ class Session:
         self.executor = execution.PromptExecutor(_NoServer(), execution.CacheType.CLASSIC, **options)
 
     def info(self, kinds: Iterable[str]) -> dict[str, dict]:
-        """Inputs and outputs of node classes, as GET /object_info tells them. Raises WorkflowError for an unknown one."""
+        """Return the definitions of node classes, as GET /object_info does.
+
+        Raises WorkflowError for an unknown one.
+        """
         found = {}
         for kind in set(kinds):
             if kind not in self.classes:
@@ -102,7 +108,7 @@ class Session:
     def evaluate(
         self, graph: Graph, wanted: Mapping[str, list], given: Mapping[str, Any] = {}
     ) -> dict[str, Any]:  # noqa: B006
-        """The values at the links `wanted`. Raises GraphError where a node fails."""
+        """Return the values at the links `wanted`. Raises GraphError if a node fails."""
         asking = uuid.uuid4().hex
         takers = {
             f"taken {name}": {"class_type": TAKEN, "inputs": {"key": f"{asking} {name}", "value": link}}
@@ -112,20 +118,20 @@ class Session:
         return {name: Taken.VALUES.pop(f"{asking} {name}") for name in wanted}
 
     def run(self, graph: Graph, outputs: Sequence[str], given: Mapping[str, Any]) -> None:
-        """Execute these nodes of a graph, and what they need. Raises GraphError where a node fails."""
+        """Run these nodes of a graph, and all that they depend on. Raises GraphError if a node fails."""
         Given.VALUES.update(given)
         self.executor.execute(graph, uuid.uuid4().hex, execute_outputs=list(outputs))
         if not self.executor.success:
             raise GraphError(_failure(self.executor.status_messages))
 
     def files(self, graph: Graph) -> dict[str, str | None]:
-        """Name -> SHA-256 of every model file that the nodes of a graph name."""
+        """Return {name: SHA-256} of every model file that the nodes of a graph name."""
         from ..nodes import file_hashes
 
         return file_hashes.models(texts(graph))
 
     def inputs(self, graph: Graph) -> dict[str, str]:
-        """Name -> SHA-256 of every file of the input folder that the nodes of a graph name."""
+        """Return {name: SHA-256} of every file in the input folder that the nodes of a graph name."""
         from ..nodes import file_hashes
 
         return file_hashes.inputs(texts(graph))

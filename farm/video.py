@@ -1,4 +1,4 @@
-"""Latents into a video file, in order: workers decode, the driver writes what has come."""
+"""Decodes latents into a video file: workers decode, and the driver writes the frames in order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from ..face_tools import video_file
 from .worker_pool import Request, WorkerPool
 
-BATCH = 16  # frames a request
+BATCH = 16  # frames per request
 
 
 def write(
@@ -24,9 +24,11 @@ def write(
     fps: float,
     progress: Callable[[int], Any],
 ) -> Path:
-    """Decode (n, 4, h, w) by the VAE at `decoder` on all workers, write `path`; early ones wait in memory.
+    """Decode (n, 4, h, w) with the VAE at `decoder` on all workers, and write `path`.
 
-    audio: AUDIO or None. Raises FileError where the file cannot be written, as on a full disk.
+    Frames that arrive early wait in memory.
+
+    audio: AUDIO or None. Raises FileError if the file cannot be written, for example on a full disk.
     """
     batches = [latents[i : i + BATCH].clone() for i in range(0, len(latents), BATCH)]
 

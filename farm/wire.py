@@ -1,4 +1,6 @@
-"""How a worker is handed its values: features of a clip as arrays, which every worker of a machine reads from the same memory."""
+"""The format of values sent to workers: features of a clip as arrays, which all
+workers of a machine read from the same memory.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from ..sk_attention.drive import Drive
 
 @dataclass(frozen=True)
 class _Features:
-    """A Drive whose tensors are arrays."""
+    """A Drive with arrays instead of tensors."""
 
     features: Mapping[str, np.ndarray]
     null: Mapping[str, np.ndarray]
@@ -26,7 +28,7 @@ class _Features:
 
 
 def packed(value: Any) -> Any:
-    """A value as it is sent."""
+    """Convert a value to the format in which it is sent."""
     if not isinstance(value, Drive):
         return value
     dtype = next(iter(value.features.values())).dtype
@@ -34,7 +36,7 @@ def packed(value: Any) -> Any:
 
 
 def unpacked(value: Any) -> Any:
-    """The inverse of `packed`. Features are read-only memory: they are only ever read."""
+    """The inverse of `packed`. The features are read-only memory and must not be written."""
     if not isinstance(value, _Features):
         return value
     return Drive(
@@ -46,7 +48,7 @@ def unpacked(value: Any) -> Any:
 
 
 def _arrays(features: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
-    # bfloat16 is no dtype of NumPy: every tensor travels as its bytes.
+    # NumPy has no bfloat16, so every tensor is sent as bytes.
     return {
         boundary: feature.detach().cpu().contiguous().view(torch.uint8).numpy()
         for boundary, feature in features.items()

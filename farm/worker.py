@@ -1,4 +1,4 @@
-"""Windows of a run, on a worker with ComfyUI in its process."""
+"""Computes windows of a run, on a worker with ComfyUI in its process."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Window = tuple[tuple[int, ...], Tensor]  # absolute frames, and their noisy late
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is for, as plain data.
+    """A worker's task, as plain data.
 
-    graph, ends   the worker's cut of the workflow, and the links of its sampler's inputs
+    graph, ends   the worker's part of the workflow, and the links of its sampler's inputs
     widgets       the sampler's other inputs
-    files         name -> sha256 of the model files
+    files         name -> SHA-256 of the model files
     """
 
     graph: Graph
@@ -37,7 +37,7 @@ class Task:
 
 
 class Sampling(NamedTuple):
-    """What holds for one sampling run: its name, its noise levels, whether its frames move, the longest of its windows."""
+    """State of one sampling run: its name, its noise levels, whether motion is applied, its longest window."""
 
     name: str
     sigmas: Tensor
@@ -46,7 +46,7 @@ class Sampling(NamedTuple):
 
 
 class KeyFrame(NamedTuple):
-    """A finished frame (4, h, w), and the block boundaries at which windows want to see what the UNet sees in it."""
+    """A finished frame (4, h, w), and the block boundaries at which its features are needed."""
 
     latent: Tensor
     sites: tuple[str, ...]
@@ -56,7 +56,10 @@ class Worker:
     """ComfyUI with one workflow's MODEL and networks loaded."""
 
     def __init__(self, session: Session, task: Task, given: Mapping[str, Any]):
-        """given: key -> value of the graph's Given nodes. Raises ValueError where a model file is not the driver's."""
+        """given: key -> value of the graph's Given nodes.
+
+        Raises ValueError if a model file differs from the driver's.
+        """
         self.session, self.task = session, task
         require_files(task.files, self.session.files(task.graph), f"the worker {socket.gethostname()}")
         from ..nodes.hellomeme.clip_runs import Clip
@@ -76,12 +79,15 @@ class Worker:
     def denoise(
         self, sampling: Sampling, windows: Sequence[Window], sigma: float, ends: Mapping[int, KeyFrame]
     ) -> list[Tensor]:
-        """What the guider makes of each window at this noise level, (m, 4, h, w). ends: the key frames at the ends of the windows."""
+        """Return the guider's output for each window at this noise level, (m, 4, h, w).
+
+        ends: the key frames at the ends of the windows.
+        """
         if self.sampling != sampling.name:
             self.close()
             self.key_frames, self.sampling = {}, sampling.name
         if unseen := {frame: end for frame, end in ends.items() if frame not in self.key_frames}:
-            self.close()  # looking takes the motion out of the UNet
+            self.close()  # the feature pass removes the motion from the UNet
             sites = next(iter(unseen.values())).sites
             self.key_frames |= self.clip.look({frame: end.latent for frame, end in unseen.items()}, sites)
         self.run = self.run or OpenRun(self.clip, sampling, self.key_frames)
@@ -93,21 +99,24 @@ class Worker:
 
     @torch.inference_mode()
     def decode(self, latent: Tensor, vae: list) -> Tensor:
-        """(F, H, W, 3) uint8 of a latent, by the VAE at this link of the graph."""
+        """Decode a latent to (F, H, W, 3) uint8, with the VAE at this link of the graph."""
         self.close()
         vae = self.session.evaluate(self.task.graph, {"vae": vae})["vae"]
         return (vae.decode(latent).clamp(0, 1) * 255).round().to(torch.uint8).cpu()
 
     def close(self) -> None:
-        """End the run in work."""
+        """End the current run."""
         if self.run is not None:
             self.run.close()
             self.run = None
 
 
 class OpenRun:
-    """A sampling run of ComfyUI that waits for windows instead of stepping by itself: everything that nodes do once a run is done once,
-    and everything that they do at a call sees the run's own noise levels, conditions and window."""
+    """A sampling run of ComfyUI that waits for windows instead of stepping by itself.
+
+    Nodes do their work for a run only once, and at each call they read the
+    run's own noise levels, conditions and window.
+    """
 
     def __init__(self, clip, sampling: Sampling, key_frames):
         from ..nodes.windows import see_in_windows
@@ -126,7 +135,7 @@ class OpenRun:
         self.thread.start()
 
     def ask(self, frames: tuple[int, ...], x: Tensor, sigma: float) -> Tensor:
-        """(m, 4, h, w) on the CPU. Raises what the run raised."""
+        """Compute a window: (m, 4, h, w) on the CPU. Raises the error of the run, if any."""
         self.asked.put((frames, x, sigma))
         answer = self.answered.get()
         if isinstance(answer, BaseException):
@@ -137,7 +146,7 @@ class OpenRun:
         self.asked.put(None)
         self.thread.join()
 
-    @torch.inference_mode()  # holds for a thread
+    @torch.inference_mode()  # per thread
     def _sample(self, guider, start: Tensor, sigmas: Tensor, seed: int) -> None:
         try:
             guider.sample(start, start, _Waiting(self._serve), sigmas, disable_pbar=True, seed=seed)
@@ -168,6 +177,6 @@ class _Waiting:
         denoise_mask=None,
         disable_pbar=False,
     ) -> Tensor:
-        """ComfyUI's interface of samplers. The result is not used."""
+        """ComfyUI's interface for samplers. The result is not used."""
         self.serve(lambda x, level: model_wrap(x, level, **extra_args), noise.device)
         return noise

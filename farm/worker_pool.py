@@ -1,4 +1,4 @@
-"""The workers on Ray: started, handed work, watched, replaced."""
+"""The workers on Ray: starts them, sends them work, watches and replaces them."""
 
 from __future__ import annotations
 
@@ -22,22 +22,28 @@ from .worker import Task
 
 log = logging.getLogger(__name__)
 
-TRIES = 4  # of one request, or of starting one worker, before that is given up
-HEAD = 60.0  # seconds that the head of a cluster may take to come up
-START = 600.0  # seconds that a worker may take to start: it reads the models
-TOKEN = Path.home() / ".ray" / "auth_token"  # Ray's own place
+TRIES = 4  # attempts of one request, or of starting one worker
+HEAD = 60.0  # seconds that the head of a cluster may take to start
+START = 600.0  # seconds that a worker may take to start, including reading the models
+TOKEN = Path.home() / ".ray" / "auth_token"  # Ray's own location
 ABSENT = "The farm runs on Ray, which is not installed here: pip install ray. ComfyUI servers that are running do without it: --servers."
 
 
 class Place(NamedTuple):
-    """Where ComfyUI is on the workers; None: each finds its own, and this pack is what Ray brought along."""
+    """Location of ComfyUI on the workers.
+
+    None: each worker finds its own, and uses the copy of this pack that Ray sent.
+    """
 
     comfy: Path | None = None
     base: Path | None = None
 
 
 class Request(NamedTuple):
-    """A call of a worker's method. key: what stays the same from step to step, so that it goes to a worker that knows it."""
+    """A call of a worker's method.
+
+    key: equal in every step, so that the request goes to the worker that computed it before.
+    """
 
     method: str
     arguments: tuple
@@ -46,7 +52,7 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a worker is busy with since when; no request: it starts."""
+    """A worker's current request and its start time. request: None = the worker is starting."""
 
     worker: Any
     since: float
@@ -55,16 +61,17 @@ class Assignment:
 
 
 def begin(address: str | None, workers: int | None) -> Any:
-    """Start Ray on this machine (loopback only, no dashboard), or join the cluster at `address`. -> the module ray
+    """Start Ray on this machine (loopback only, no dashboard), or join
+    the cluster at `address`; return the module ray.
 
     Raises FarmError without Ray, or without that cluster.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address and TOKEN.is_file():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")  # as `ray start` does where there is one
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # as `ray start` does if there is one
     if not address:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = (
-            "0"  # Ray's own switch for "the loopback and nothing else", on every system
+            "0"  # Ray's own switch for using only the loopback interface, on every system
         )
     try:
         import ray
@@ -77,7 +84,7 @@ def begin(address: str | None, workers: int | None) -> Any:
         brought = {"working_dir": str(ROOT), "excludes": ["output", ".git", "tests", "web", "workflows"]}
         try:
             ray.init(address=address, runtime_env=brought, **quiet)
-        except (RuntimeError, OSError) as error:  # of another version, for one
+        except (RuntimeError, OSError) as error:  # of another version, for example
             raise FarmError(
                 f"The cluster at {address} does not take this machine: {' '.join(str(error).split())}"
             ) from None
@@ -87,7 +94,10 @@ def begin(address: str | None, workers: int | None) -> Any:
 
 
 def await_head(address: str) -> None:
-    """Wait until a cluster answers at ray://HOST:PORT or HOST:PORT. Raises FarmError where none does: Ray itself would try for minutes."""
+    """Wait until a cluster answers at ray://HOST:PORT or HOST:PORT.
+
+    Raises FarmError if none does; Ray itself would try for minutes.
+    """
     host, _, port = address.split("://")[-1].rpartition(":")
     if not host or not port.isdigit():
         raise FarmError(f"{address!r} is no address of a cluster: ray://HEAD:10001, HEAD:6379 or auto.")
@@ -108,7 +118,10 @@ def await_head(address: str) -> None:
 
 
 def _bootstrap():
-    """A worker's actor class. Made in a function, so that Ray sends it by value: a worker has no package until this runs."""
+    """Return a worker's actor class.
+
+    It is made in a function, so that Ray sends it by value: a worker has no package until it runs.
+    """
 
     class Bootstrap:
         def open(self, root: str | None, comfy: str | None, base: str | None) -> None:
@@ -149,9 +162,9 @@ def _bootstrap():
 
 
 class PendingWorkers:
-    """Workers that open ComfyUI, while the driver does so and encodes.
+    """Workers that start ComfyUI, while the driver starts its own and encodes.
 
-    count: at most; None: one for each GPU of the cluster, or for each machine where there is none
+    count: largest number; None: one per GPU of the cluster, or one per machine without GPUs
     """
 
     def __init__(self, ray, place: Place, count: int | None = None):
@@ -177,7 +190,7 @@ class PendingWorkers:
             worker.open.remote(*self.place)
 
     def pool(self, task: Task, given: Mapping[str, Any], patience: float = PATIENCE) -> WorkerPool:
-        """The same with one clip to work on."""
+        """Return the workers as a pool for one clip."""
         sent = [self.ray.put(task), self.ray.put({key: packed(value) for key, value in given.items()})]
         return WorkerPool(self.ray, self.workers, self.place, sent, patience)
 
@@ -185,10 +198,12 @@ class PendingWorkers:
 class WorkerPool:
     """Workers that answer requests.
 
-    workers:  Ray actors that have been told to `open`, with the methods `start` and `call`; Ray may restart them at will
-    place:    what a worker that is restarted opens
-    sent:     what a worker is started with, as a list: Ray would open the references of bare arguments too early
-    patience: seconds that an answer may take; then the worker is ended and another one asked
+    workers:  Ray actors that have been told to `open`, with the methods `start` and `call`; Ray may restart
+      them at any time
+    place:    what a restarted worker opens
+    sent:     arguments for starting a worker, as a list: Ray would resolve the references of bare arguments
+      too early
+    patience: seconds that an answer may take; then the worker is ended and the request sent to another one
     """
 
     def __init__(self, ray, workers: Sequence[Any], place: Sequence[str | None], sent: list, patience: float):
@@ -201,19 +216,22 @@ class WorkerPool:
         )
         self.busy: dict[Any, Assignment] = {}
         self.homes: dict[Any, Any] = {}  # key of a request -> the worker that answered it last
-        self.last: Counter = Counter()  # worker -> seconds of its last answer
-        self.losses: Counter = Counter()  # by worker and by request of this round
+        self.last: Counter = Counter()  # worker -> duration of its last answer, seconds
+        self.losses: Counter = Counter()  # by worker, and by request of this round
         self.round = 0
         for worker in self.workers:
             self._await(worker)
 
     def identities(self) -> list[tuple[str, int]]:
-        """(machine, process) of every worker, once they have started."""
+        """(machine, process) of every worker, once all have started."""
         self.ray.wait(list(self.busy), num_returns=len(self.busy), timeout=START)
         return self.ray.get([worker.call.remote("identity") for worker in self.workers])
 
     def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Any]]:
-        """(number of the request, what a worker made of it), as they come. Raises FarmError where a worker's node fails or none is left."""
+        """Yield (number of the request, a worker's result) as they arrive.
+
+        Raises FarmError if a worker's node fails or no worker is left.
+        """
         self.round += 1
         self.losses.clear()
         waiting, missing, took = deque(range(len(requests))), set(range(len(requests))), []
@@ -229,7 +247,7 @@ class WorkerPool:
 
     def _hand_out(self, requests, waiting: deque, missing: set, took: list[float]) -> None:
         busy = {assignment.worker for assignment in self.busy.values()}
-        for worker in sorted(self.workers, key=lambda worker: self.last[worker]):  # the fast ones first
+        for worker in sorted(self.workers, key=lambda worker: self.last[worker]):  # fastest first
             if worker in busy or (number := self._next_for(worker, requests, waiting, missing, took)) is None:
                 continue
             request = requests[number]
@@ -237,8 +255,10 @@ class WorkerPool:
             self.busy[reference] = Assignment(worker, time.monotonic(), self.round, number)
 
     def _next_for(self, worker, requests, waiting: deque, missing: set, took: list[float]) -> int | None:
-        """What this worker did in the step before, else what nobody did, else what another one would have to do; with nothing waiting,
-        what another one is slow with."""
+        """Return the next request for this worker: one that it computed in the previous
+        step, otherwise one without a worker, otherwise another worker's; if none is
+        waiting, one with which another worker is slow.
+        """
         if waiting:
             known = (n for n in waiting if self.homes.get(requests[n].key) == worker)
             new = (n for n in waiting if requests[n].key not in self.homes)
@@ -257,7 +277,7 @@ class WorkerPool:
         )
 
     def _finished(self, waiting: deque, missing: set) -> Iterator[tuple[Assignment, Any]]:
-        """Answers that this round misses; what was lost waits again."""
+        """Yield the answers that this round still needs; lost requests wait again."""
         for reference in self.ray.wait(list(self.busy), num_returns=1, timeout=1.0)[0]:
             assignment = self.busy.pop(reference)
             current = assignment.round == self.round and assignment.request in missing
@@ -281,11 +301,11 @@ class WorkerPool:
                 yield assignment, answer
 
     def _await(self, worker: Any) -> None:
-        """A worker that starts is busy until it answers."""
+        """Mark a starting worker as busy until it answers."""
         self.busy[worker.start.remote(self.sent)] = Assignment(worker, time.monotonic())
 
     def _lost(self, assignment: Assignment, error: Exception) -> None:
-        """Ray starts a lost worker again."""
+        """Record a lost worker, which Ray starts again."""
         starting = assignment.request is None
         self.losses[assignment.worker if starting else assignment.request] += 1
         if not starting:
@@ -307,7 +327,7 @@ class WorkerPool:
         log.warning("A worker is left out, %d go on: %s", len(self.workers), why)
 
     def _watch(self) -> None:
-        """End workers that do not answer; leave out those that do not start."""
+        """End workers that do not answer, and leave out those that do not start."""
         for reference, assignment in list(self.busy.items()):
             silent = time.monotonic() - assignment.since
             if assignment.request is None and silent > START:
@@ -322,5 +342,5 @@ class WorkerPool:
 
 
 def reason(error: Exception) -> str:
-    """The sentence of an error that happened on a worker."""
+    """Return the message of an error that happened on a worker."""
     return str(getattr(error, "cause", None) or error).strip().splitlines()[-1].strip()
