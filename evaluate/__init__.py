@@ -1,1 +1,1 @@
-"""`python run.py evaluate`: the protocol of the papers over folders of clips."""
+"""`python run.py evaluate`: the papers' metrics over folders of clips."""

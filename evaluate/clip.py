@@ -1,4 +1,4 @@
-"""Everything that is measured of one clip."""
+"""Measures one clip."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ from .metrics import FVD_FRAMES, Networks, consecutive
 from .pairing import Job
 
 BATCH = 16
-SHOWN = 4  # frames in the sheet of a clip, the worst first
+SHOWN = 4  # frames in the sheet of a clip, worst first
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What measures: the face tracker, the networks of the metrics, ArcFace if there is one, and how many
-    frames (0 = all)."""
+    """The tools of a measurement: the face tracker, the networks of the metrics, ArcFace if available, and
+    the number of frames per clip (0 = all).
+    """
 
     source: Source
     networks: Networks
@@ -41,15 +42,18 @@ class Tools:
     fps: float = 0.0
 
     def read(self, path: Path, fps: float) -> Iterator[np.ndarray]:
-        """The frames of a clip."""
+        """Yield the frames of a clip."""
         stream = video.frames(path, fps)
         return islice(stream, self.frames) if self.frames else stream
 
 
 @dataclass
 class Measured:
-    """figures: name -> number (nan if it could not be measured); features: of the metrics over all clips;
-    pictures: name -> RGB"""
+    """Results of one clip.
+
+    figures: name -> number (nan if it could not be measured); features: for
+    metrics over all clips; pictures: name -> RGB.
+    """
 
     figures: dict[str, float]
     report: str
@@ -59,7 +63,7 @@ class Measured:
 
 
 def measure(job: Job, tools: Tools) -> Measured:
-    """Compare one result with its driver, and with its truth if there is one."""
+    """Compare one result with its driver, and with its ground truth if there is one."""
     fps = tools.fps or video.probe(job.result).fps
     whole = {path: partial(tools.read, path, fps) for path in job.clips}
     tracks = {path: _tracked(frames(), tools.source, fps) for path, frames in whole.items()}
@@ -86,7 +90,7 @@ def _tracked(frames: Iterable[np.ndarray], source: Source, fps: float) -> FaceTr
 
 
 def _lengths(tracks: dict[Path, FaceTrack], length: int) -> list[str]:
-    """A line if the clips differ in length."""
+    """Return a line that states the lengths if the clips differ in length."""
     counts = ", ".join(f"{path.parent.name}/{path.name} {len(track)}" for path, track in tracks.items())
     same = all(len(track) == length for track in tracks.values())
     return [] if same else [f"frames: {counts}; the first {length} are compared"]
@@ -97,7 +101,7 @@ def _first(frames: Callable, count: int) -> Callable:
 
 
 def _picture(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of a file."""
+    """Read (H, W, 3) uint8 RGB from a file."""
     picture = cv2.imread(str(path))
     if picture is None:
         raise TrackFileError(f"{path} cannot be read as a picture.", str(path))
@@ -105,7 +109,7 @@ def _picture(path: Path) -> np.ndarray:
 
 
 def _pictures_against_truth(result: Callable, truth: Callable, tools: Tools) -> dict[str, float]:
-    """PSNR, SSIM and LPIPS, each the mean over the frames; equal frames count as 100 dB."""
+    """PSNR, SSIM and LPIPS, averaged over the frames; equal frames count as 100 dB."""
     values = {"psnr": [], "ssim": [], "lpips": []}
     for batch in _batches(pairs(result(), truth())):
         values["psnr"] += [min(psnr(*pair), 100.0) for pair in batch]
@@ -116,8 +120,9 @@ def _pictures_against_truth(result: Callable, truth: Callable, tools: Tools) -> 
 
 
 def _face_cos(clips: dict[Path, Callable], job: Job, tracks: dict[Path, FaceTrack], tools: Tools) -> float:
-    """Face-Cos of X-Dyna (Table 2): cosine of the embeddings of result and truth, frame by frame; -1..1.
-    ArcFace, not AdaFace."""
+    """Face-Cos of X-Dyna (Table 2), -1..1: cosine of the embeddings of result and ground truth per frame,
+    by ArcFace instead of AdaFace.
+    """
     if tools.embedder is None:
         return float("nan")
     both = tracks[job.result], tracks[job.truth]

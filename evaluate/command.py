@@ -43,7 +43,10 @@ def main(argv: list[str]) -> int:
 
 
 def evaluated(options: argparse.Namespace) -> int:
-    """Measure all clips. Returns 1 if one failed; raises PairingError or TrackError if none can be measured."""
+    """Measure all clips.
+
+    Returns 1 if one failed. Raises PairingError or TrackError if none can be measured.
+    """
     found, left_out = jobs(options.results, options.truth, options.driver, options.reference)
     reasons = {
         name: reason
@@ -60,7 +63,7 @@ def evaluated(options: argparse.Namespace) -> int:
 
 
 def run(found: Sequence[Job], store: Store, tools: Tools) -> list[dict]:
-    """Measure what is not finished. A clip that fails is recorded, and the next one follows."""
+    """Measure the clips that are not finished. A failed clip is recorded, and the next one follows."""
     records = []
     for number, job in enumerate(found, 1):
         before, start = store.finished(job), time.monotonic()
@@ -126,7 +129,7 @@ def _depends_on(options, networks: Networks) -> dict:
 
 
 def _embedder(models: Path) -> tuple[embedding.FaceEmbedder | None, list[str]]:
-    """ArcFace, or None and the reason."""
+    """Return (ArcFace or None, list with the reason if it is None)."""
     folder = models / "insightface"
     path = embedding.find([str(folder)])
     if path is not None:

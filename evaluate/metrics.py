@@ -1,7 +1,7 @@
 """FID, FVD and LPIPS by the libraries that define them: torchmetrics with torch-fidelity, and cd-fvd.
 
-Features are computed once per clip, so that a run can be resumed; the distances are computed from all of
-them at the end.
+Features are computed once per clip, so that a run can be resumed. The
+distances are computed from all features at the end.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ FEATURES = {"FID": 2048, "FVD": 400}
 
 
 class Networks:
-    """The networks of the metrics in `names`, read from a folder when first used. Missing files are fetched
-    by their libraries."""
+    """The networks of the metrics in `names`, loaded from a folder at first use.
+
+    Their libraries download missing files.
+    """
 
     def __init__(self, folder: Path, names: Sequence[str], device: str = "cpu"):
         self.folder, self.names, self.device = folder, tuple(names), device
@@ -51,8 +53,9 @@ class Networks:
 
     @torch.no_grad()
     def fid_features(self, frames: Sequence[np.ndarray]) -> np.ndarray:
-        """(N, 2048) float32 of N frames (H, W, 3) uint8 of one size: Inception v3 as torch-fidelity has
-        it."""
+        """Return (N, 2048) float32 features of N frames (H, W, 3) uint8
+        of one size: Inception v3 as in torch-fidelity.
+        """
         return self.inception(_pictures(frames).to(self.device)).cpu().numpy()
 
     @torch.no_grad()
@@ -63,14 +66,16 @@ class Networks:
 
     @torch.no_grad()
     def fvd_features(self, frames: Sequence[np.ndarray]) -> np.ndarray:
-        """(1, 400) float32 of the frames of one clip: I3D trained on Kinetics-400, as cd-fvd has it."""
+        """Return (1, 400) float32 features of the frames of one
+        clip: I3D trained on Kinetics-400, as in cd-fvd.
+        """
         from cdfvd.third_party.i3d.utils import preprocess_i3d
 
         return self.i3d(preprocess_i3d(np.stack(frames)[None]).to(self.device)).cpu().numpy()
 
 
 class Passed(nn.Module):
-    """Features that were computed before, for a metric that wants a network."""
+    """Returns features that were computed before, for a metric that requires a network."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -81,8 +86,10 @@ class Passed(nn.Module):
 
 
 def fid(real: np.ndarray, fake: np.ndarray) -> float:
-    """Fréchet Inception distance (Heusel et al. 2017), 0 and above, of features (N, 2048) and (M, 2048), by
-    torchmetrics."""
+    """Fréchet Inception distance (Heusel et al.
+
+    2017), >= 0, of features (N, 2048) and (M, 2048), by torchmetrics.
+    """
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     metric = FrechetInceptionDistance(feature=Passed(real.shape[1]))
@@ -92,8 +99,10 @@ def fid(real: np.ndarray, fake: np.ndarray) -> float:
 
 
 def fvd(real: np.ndarray, fake: np.ndarray) -> float:
-    """Fréchet video distance (Unterthiner et al. 2018), 0 and above, of features (N, 400), one per clip, by
-    cd-fvd."""
+    """Fréchet video distance (Unterthiner et al.
+
+    2018), >= 0, of features (N, 400), one per clip, by cd-fvd.
+    """
     from cdfvd.fvd import cdfvd
     from cdfvd.utils.metric_utils import FeatureStats
 
@@ -106,11 +115,11 @@ def fvd(real: np.ndarray, fake: np.ndarray) -> float:
 
 
 def consecutive(count: int, name: str, frames: int = FVD_FRAMES) -> int:
-    """First of `frames` consecutive frames of a clip of `count`: random, but the same at each run."""
+    """First of `frames` consecutive frames in a clip of `count` frames: random, but the same in each run."""
     room = count - frames
     return int(np.random.default_rng(list(name.encode())).integers(room + 1)) if room > 0 else 0
 
 
 def _pictures(frames: Sequence[np.ndarray]) -> Tensor:
-    """(N, 3, H, W) uint8."""
+    """Convert frames to (N, 3, H, W) uint8."""
     return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).contiguous()

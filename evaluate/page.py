@@ -1,4 +1,4 @@
-"""The HTML page of a run: the table, and each clip with its worst frames, the worst clip first."""
+"""The HTML page of a run: the table, and each clip with its worst frames, worst clip first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ARROWS = {"up": " ↑", "down": " ↓", "": ""}
 
 
 def page(rows: list[list[str]], records: Sequence[dict], notes: Sequence[str], folder: str) -> str:
-    """A whole HTML document. folder: where the pictures of the clips lie, relative to the page."""
+    """Return a complete HTML document. folder: with the pictures of the clips, relative to the page."""
     parts = [
         "<h1>Evaluation</h1>",
         _table(rows),

@@ -1,4 +1,4 @@
-"""Which truth, driver and portrait belong to each result."""
+"""Finds the ground truth, driver and portrait of each result."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ..errors import SKPortraitError
 
 VIDEOS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif"}
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
-BETWEEN = "__"  # PORTRAIT__DRIVER.mp4 names the parts of a cross-reenactment
+BETWEEN = "__"  # PORTRAIT__DRIVER.mp4 contains both names of a cross-reenactment
 
 
 class PairingError(SKPortraitError, ValueError):
-    """Folders that do not fit together."""
+    """Folders do not fit together."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One result and the files that it is compared with; None if there is none."""
+    """One result and the files to compare it with; None if there is none."""
 
     result: Path
     truth: Path | None = None
@@ -32,7 +32,7 @@ class Job:
 
     @property
     def asked(self) -> Path:
-        """The clip whose performance the result should show."""
+        """The clip with the performance that the result should show."""
         return self.driver or self.truth
 
     @property
@@ -47,9 +47,9 @@ class Job:
 def jobs(
     results: Path, truth: Path | None, drivers: Path | None, portraits: Path | None
 ) -> tuple[list[Job], list[str]]:
-    """All results that have a truth or a driver, and one note for each that has none.
+    """Return all results with a ground truth or a driver, and one note for each without.
 
-    A file belongs to a result of the same name. For `PORTRAIT__DRIVER.mp4`, portrait and driver may carry
+    A file belongs to a result of the same name. For `PORTRAIT__DRIVER.mp4`, portrait and driver may have only
     their own part of the name. Raises PairingError if a folder is missing, or if no result is left.
     """
     found, left_out = [], []
@@ -73,8 +73,7 @@ def jobs(
 
 
 def _listed(folder: Path | None, kinds: set[str]) -> dict[str, Path]:
-    """Files of these kinds by stem, in the order of their names; an only file may be given instead of a
-    folder."""
+    """Return {stem: file} of these kinds, sorted by name. A single file may be given instead of a folder."""
     if folder is None:
         return {}
     if not folder.exists():

@@ -14,13 +14,13 @@ from ..face_tools.opencv import cv2
 from .clip import Measured
 from .pairing import Job
 
-FORMAT = 1  # raise it whenever a figure changes its meaning
+FORMAT = 1  # to be increased whenever a figure changes its meaning
 
 
 class Store:
-    """One .json per clip with its figures, one .npz with its features and two pictures, in `folder`.
+    """Stores per clip one .json with its figures, one .npz with its features, and two pictures, in `folder`.
 
-    options: everything besides the files that the figures depend on
+    options: everything other than files that the figures depend on
     """
 
     def __init__(self, folder: Path, options: dict):
@@ -28,7 +28,9 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
 
     def finished(self, job: Job) -> dict | None:
-        """The record of a clip that was measured with these options and has not changed since, else None."""
+        """Return the record of a clip that was measured with these
+        options and has not changed since, otherwise None.
+        """
         path = self._path(job, ".json")
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
@@ -37,7 +39,7 @@ class Store:
         return record if record.get("key") == self._key(job) and "error" not in record else None
 
     def keep(self, job: Job, measured: Measured) -> dict:
-        """Write a clip's results; the record comes last and is what makes it finished."""
+        """Write a clip's results. The record is written last and marks the clip as finished."""
         if measured.features:
             with written(self._path(job, ".npz")) as file:
                 np.savez(file, **measured.features)
@@ -51,11 +53,11 @@ class Store:
         return self._write(job, {"figures": figures, "faults": measured.faults, "report": measured.report})
 
     def fail(self, job: Job, error: Exception) -> dict:
-        """Write why a clip could not be measured; it is tried again in the next run."""
+        """Write the reason why a clip could not be measured; the next run tries it again."""
         return self._write(job, {"error": f"{type(error).__name__}: {error}"})
 
     def features(self, job: Job) -> dict[str, np.ndarray]:
-        """The features of a finished clip; empty if there are none."""
+        """Return the features of a finished clip; empty if there are none."""
         path = self._path(job, ".npz")
         if not path.exists():
             return {}

@@ -1,4 +1,4 @@
-"""The table over all clips: what each figure is, its unit, and which direction is better."""
+"""The table over all clips: the figures, their units, and which direction is better."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .store import Store
 
 @dataclass(frozen=True)
 class Figure:
-    """A column of the table. better: "up", "down" or "" """
+    """A column of the table. better: "up", "down" or ""."""
 
     title: str
     unit: str
@@ -43,11 +43,11 @@ OVER_ALL = {
     "FID": Figure("FID", "Inception features of all frames", "down", ".2f"),
     "FVD": Figure("FVD", f"I3D, {metrics.FVD_FRAMES} consecutive frames per clip", "down", ".2f"),
 }
-FEW = 50  # clips below which FID and FVD of two runs should not be compared
+FEW = 50  # number of clips below which FID and FVD of two runs should not be compared
 
 
 def over_all(done: Sequence[Job], store: Store) -> dict[str, float]:
-    """FID and FVD over the features of all finished clips; only what was computed."""
+    """Return FID and FVD over the features of all finished clips, if features were computed."""
     rows: dict[str, list[np.ndarray]] = {}
     for job in done:
         for name, features in store.features(job).items():
@@ -64,7 +64,7 @@ def over_all(done: Sequence[Job], store: Store) -> dict[str, float]:
 
 
 def means(records: Sequence[dict]) -> dict[str, float]:
-    """The mean of each figure over the clips in which it was measured."""
+    """Return the mean of each figure over the clips in which it was measured."""
     result = {}
     for name in FIGURES:
         values = [record["figures"][name] for record in records if record["figures"].get(name) is not None]
@@ -74,7 +74,7 @@ def means(records: Sequence[dict]) -> dict[str, float]:
 
 
 def badness(record: dict) -> float:
-    """Larger for worse clips: failed ones first, then by faults, pose and expression."""
+    """Sort key, larger for worse clips: failed ones first, then by faults, pose and expression."""
     if "error" in record:
         return float("inf")
     figures = record["figures"]
@@ -83,7 +83,7 @@ def badness(record: dict) -> float:
 
 
 def table(records: Sequence[dict], totals: dict[str, float]) -> list[list[str]]:
-    """Rows of text: titles, one row per clip, worst first, and the mean with FID and FVD."""
+    """Return lines of text: titles, one line per clip, worst first, and the mean with FID and FVD."""
     ranked = sorted(records, key=badness, reverse=True)
     average = means([record for record in records if "error" not in record])
     shown = [name for name in FIGURES if name in average]
@@ -100,7 +100,7 @@ def table(records: Sequence[dict], totals: dict[str, float]) -> list[list[str]]:
 
 
 def lines(rows: list[list[str]]) -> list[str]:
-    """The rows as aligned text."""
+    """Return the table as aligned text."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     return ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[-1]]) for row in rows]
 

@@ -1,4 +1,4 @@
-"""Weights that the metrics need: where they lie, where they come from, and the library that reads them."""
+"""The weights that the metrics need: location, download page, and the library that reads them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Weights:
-    """What one metric needs.
+    """The requirements of one metric.
 
-    file:    name below `checkpoints/` of the folder, as torch.hub keeps it
+    file:    name below `checkpoints/` of the folder, as in torch.hub
     page:    where the file is published
     modules: packages of the `evaluate` extra
     """
@@ -26,7 +26,7 @@ class Weights:
         return folder / "checkpoints" / self.file
 
     def missing(self, folder: Path, download: bool) -> str | None:
-        """Why the metric cannot be computed, or None."""
+        """Return the reason why the metric cannot be computed, or None."""
         absent = [name for name in self.modules if find_spec(name) is None]
         if absent:
             return (
@@ -56,7 +56,7 @@ NEEDED = {
 
 @contextmanager
 def hub(folder: Path) -> Iterator[None]:
-    """torch.hub reads and keeps its files in `folder` meanwhile."""
+    """Context manager: torch.hub reads and stores its files in `folder`."""
     import torch
 
     before = torch.hub.get_dir()
