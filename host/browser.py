@@ -18,7 +18,7 @@ FLAGS = [
     "--disable-component-update",
 ]
 
-# Templates on first start, and the node colours of the light theme, would spoil the picture.
+# Templates at first start, and the node colours of the light theme, would change the pictures.
 SETTINGS = {
     "Comfy.TutorialCompleted": True,
     "Comfy.Workflow.ShowMissingModelsWarning": False,
@@ -60,14 +60,16 @@ PLACE = """([x, y, scale, panel]) => {
 
 
 def find() -> str | None:
-    """Chromium's program: SK_PORTRAIT_CHROMIUM, or the one on the path."""
+    """Return Chromium's program: SK_PORTRAIT_CHROMIUM, or the one on the path."""
     return os.environ.get("SK_PORTRAIT_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM)), None)
 
 
 class FrontEnd:
-    """`with FrontEnd(server.url) as page:` opens the front end. What it downloads lies in `page.downloads`, named as a browser names it.
+    """Context manager: `with FrontEnd(server.url) as page:` opens the front end.
 
-    hosts: name of a host -> the port of this machine that answers for it over TLS; nothing else but the server can be reached.
+    Downloads are in `page.downloads`, named as by a browser.
+
+    hosts: host name -> local port that answers for it over TLS; only these and the server can be reached.
     """
 
     def __init__(
@@ -95,7 +97,8 @@ class FrontEnd:
             args=[*FLAGS, f"--host-resolver-rules={resolved}", "--ignore-certificate-errors"],
         )  # fmt: skip
         self.page = self._context.pages[0]
-        # Playwright keeps downloads to itself; the browser itself gives a name that is taken a number.
+        # Playwright stores downloads under names of its own;
+        # Chromium itself appends a number to an existing name.
         self._context.new_cdp_session(self.page).send("Browser.setDownloadBehavior", {"behavior": "default"})
         known = (self.url, *(f"https://{host}/" for host in self.hosts))
         self._context.route(
@@ -115,20 +118,25 @@ class FrontEnd:
         self._profile.cleanup()
 
     def load(self, workflow: dict, name: str) -> dict:
-        """Open a saved workflow. Returns lists: its nodes, those missing, those with errors, and the alerts shown."""
+        """Open a saved workflow.
+
+        Returns lists: its nodes, missing ones, those with errors, and the alerts shown.
+        """
         self.page.evaluate(LOAD, [workflow, f"{name}.json"])
         return self.page.evaluate(CHECK)
 
     def prompt(self) -> dict:
-        """What the front end would send to the server."""
+        """Return the graph that the front end would send to the server."""
         return self.page.evaluate("async () => (await window.app.graphToPrompt()).output")
 
     def saved(self) -> dict:
-        """The open workflow as the front end saves it."""
+        """Return the open workflow as the front end saves it."""
         return self.page.evaluate("() => JSON.parse(JSON.stringify(window.app.graph.serialize()))")
 
     def run(self) -> dict:
-        """Press the front end's own Run button and wait: {"ok": True, "outputs": {node: its files}}, or "error" with ComfyUI's."""
+        """Press the front end's Run button and wait: {"ok": True, "outputs": {node: its files}}, or
+        "error" with ComfyUI's record.
+        """
         self.page.evaluate(LISTEN)
         with self.page.expect_response(
             lambda reply: reply.url == f"{self.url}/api/prompt" and reply.request.method == "POST"
@@ -139,7 +147,9 @@ class FrontEnd:
         return self.page.evaluate("() => window.ended")
 
     def show(self, scale: float = 0.75) -> dict[str, int]:
-        """Make room for the whole open workflow, free of the front end's own panels; where it is on the page."""
+        """Resize the page to show the whole open workflow without the front
+        end's panels; returns its position on the page.
+        """
         x, y, width, height = self.page.evaluate(BOUNDS)
         width, height = round(width * scale), round(height * scale)
         self.page.set_viewport_size({"width": width + 2 * PANEL, "height": height + 2 * PANEL})
@@ -149,7 +159,7 @@ class FrontEnd:
         return {"x": PANEL, "y": PANEL, "width": width, "height": height}
 
     def picture(self, path: Path, scale: float = 0.75) -> Path:
-        """The whole open workflow as an image file."""
+        """Save the whole open workflow as an image file."""
         clip = self.show(scale)
         self.page.screenshot(
             path=str(path), clip=clip, **({"type": "jpeg", "quality": 85} if path.suffix == ".jpg" else {})

@@ -1,4 +1,5 @@
-"""The virtual environment of `run.py`: made once outside the checkout, filled from pinned lists, checked by a stamp.
+"""The virtual environment of `run.py`: created once outside the checkout,
+filled from pinned lists, verified by a stamp.
 
 Standard library only.
 """
@@ -22,19 +23,22 @@ NAMED = "SK_PORTRAIT_ENV"  # the variable that names the environment; set for ev
 
 
 def python(folder: Path) -> Path:
-    """The interpreter of a virtual environment."""
+    """Return the interpreter of a virtual environment."""
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def inside() -> bool:
-    """Does this process already run in the environment?"""
+    """Whether this process already runs in the environment."""
     return (
         NAMED in os.environ and Path(sys.prefix).resolve() == Path(os.environ[NAMED]).expanduser().resolve()
     )
 
 
 def folder_for(comfy: Path | None, kind: str = "env") -> Path:
-    """The environment of a host: each version of ComfyUI has its own, as their packages exclude each other."""
+    """Return the folder of the environment.
+
+    Each version of ComfyUI has its own, because their packages exclude each other.
+    """
     file = comfy and comfy / "comfyui_version.py"
     version = re.search(r'__version__ = "([^"]+)"', file.read_text()) if file and file.is_file() else None
     return CACHE / (f"{kind}-{version[1]}" if version else kind)
@@ -46,14 +50,18 @@ def _digest(requirements: bytes) -> str:
 
 
 def ensure(comfy: Path | None) -> Path:
-    """Make or reuse the environment, with ComfyUI's own requirements where there is one; returns its interpreter."""
+    """Create or reuse the environment, with ComfyUI's own
+    requirements if there is one; return its interpreter.
+    """
     folder = Path(os.environ[NAMED]).expanduser() if os.environ.get(NAMED) else folder_for(comfy)
     os.environ[NAMED] = str(folder)
     return fill(folder, [PINS] + ([comfy / "requirements.txt"] if comfy else []))
 
 
 def fresh(comfy: Path) -> Path:
-    """Interpreter of an artist's environment: matching PyTorch parts, ComfyUI's requirements and the pack's."""
+    """Return the interpreter of a user's environment: matching PyTorch
+    packages, ComfyUI's requirements and the pack's.
+    """
     torch = re.findall(r"^torch.*$", PINS.read_text(encoding="utf-8"), re.MULTILINE)
     lists = [comfy / "requirements.txt", ROOT / "requirements.txt"]
     interpreter = fill(folder_for(comfy, "fresh"), lists, *torch)
@@ -62,9 +70,10 @@ def fresh(comfy: Path) -> Path:
 
 
 def fill(folder: Path, lists: list[Path], *packages: str) -> Path:
-    """Make or reuse a virtual environment with these lists of requirements and these packages; returns its interpreter.
+    """Create or reuse a virtual environment with these
+    requirements files and packages; return its interpreter.
 
-    pip runs only when the stamp lacks one of the lists. Raises CommandError where it fails.
+    pip runs only if the stamp lacks one of the files. Raises CommandError if pip fails.
     """
     stamp = folder / "sk-portrait.stamp"
     wanted = {_digest(path.read_bytes()) for path in lists} | {

@@ -1,4 +1,6 @@
-"""Where ComfyUI is: found, else installed by the official comfy-cli, else absent and said so. Standard library only.
+"""Finds ComfyUI, or installs it with the official comfy-cli, or explains that it is missing.
+
+Standard library only.
 
 `COMFYUI_PATH=none` means "there is no ComfyUI": everything that can then runs on the diffusers backend.
 """
@@ -32,7 +34,9 @@ def is_comfy(folder: Path) -> bool:
 
 
 def find() -> Path | None:
-    """The ComfyUI folder: COMFYUI_PATH, the one around this pack, ~/comfy/ComfyUI, or the one that run.py installed."""
+    """Return the ComfyUI folder: COMFYUI_PATH, the one around this pack, ~/comfy/ComfyUI, or the one that
+    run.py installed; None if there is none.
+    """
     named = os.environ.get("COMFYUI_PATH", "")
     if named.lower() == "none":
         return None
@@ -43,7 +47,7 @@ def find() -> Path | None:
                 f"COMFYUI_PATH is {named}, where there is no ComfyUI (main.py); COMFYUI_PATH=none runs without one."
             )
         return folder
-    # Not resolved: a pack linked into custom_nodes belongs to the ComfyUI that it is linked into.
+    # Not resolved: a pack linked into custom_nodes belongs to the ComfyUI with the link.
     here = Path(os.path.abspath(__file__)).parent.parent
     enclosing = [here.parent.parent] if here.parent.name == "custom_nodes" else []
     return next(filter(is_comfy, [*enclosing, Path.home() / "comfy" / "ComfyUI", OWN_COPY]), None)
@@ -58,7 +62,7 @@ def find_or_end() -> Path:
 
 
 def find_or_install() -> Path | None:
-    """As `find`, but tries comfy-cli where nothing is found, and explains the ways out where that fails too."""
+    """As `find`, but tries comfy-cli if nothing is found; if that fails too, prints what the user can do."""
     folder = find()
     if folder is None and os.environ.get("COMFYUI_PATH", "").lower() == "none":
         print("COMFYUI_PATH=none: running without ComfyUI, on the diffusers backend.", flush=True)
@@ -73,13 +77,15 @@ def find_or_install() -> Path | None:
 
 def _install() -> Path:
     quiet = {"check": True, "capture_output": True, "text": True, "stdin": subprocess.DEVNULL}
-    # Asked first, because it fails within seconds where comfy-cli would first install itself and then fail the same way.
+    # Checked first, because it fails within seconds; comfy-cli would first
+    # install itself and then fail in the same way.
     subprocess.run(["git", "ls-remote", REPOSITORY, "HEAD"], timeout=30, **quiet)
     print(f"Installing ComfyUI {VERSION} into {OWN_COPY} with comfy-cli", flush=True)
     tool = environment.CACHE / "comfy-cli"
     venv.create(tool, with_pip=True)
     subprocess.run([environment.python(tool), "-m", "pip", "install", "--quiet", "comfy-cli"], **quiet)
-    # Its packages go into our environment with the pinned torch, so comfy-cli fetches the program only.
+    # Its packages are installed into our environment with the pinned
+    # torch, so comfy-cli fetches only the program.
     options = [
         "--version",
         VERSION,
@@ -103,9 +109,10 @@ def _reason(error: Exception) -> str:
 
 
 def enter(comfy: Path | str, base: Path | str) -> None:
-    """Make `import comfy`, `nodes` and `folder_paths` of this ComfyUI work in this process, with `base` as its base directory.
+    """Make `import comfy`, `nodes` and `folder_paths` of this ComfyUI work in
+    this process, with `base` as its base directory.
 
-    On the CPU where there is no CUDA device; must come before anything imports comfy.
+    Uses the CPU if there is no CUDA device. Must be called before anything imports comfy.
     """
     import torch
 

@@ -1,6 +1,8 @@
-"""A real ComfyUI server with this pack, for the demo, the tests and the pictures: started, spoken to, always stopped.
+"""A real ComfyUI server with this pack, for the demo, the tests and the pictures.
 
-Everything it writes lies under its base directory; the ComfyUI folder itself stays as it was.
+It is always stopped at the end.
+
+It writes only below its base directory; the ComfyUI folder is not changed.
 """
 
 from __future__ import annotations
@@ -26,14 +28,14 @@ from ..errors import SKPortraitError
 from . import workflow
 from .environment import CACHE, ROOT
 
-FEATURES = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}  # as the front end says
+FEATURES = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}  # as the front end sends
 PREVIEW = 4  # ComfyUI's PREVIEW_IMAGE_WITH_METADATA
 FOLDERS = ("custom_nodes", "input", "output", "temp", "user", "models")
 
 
 @dataclass(eq=False)
 class RunError(SKPortraitError, RuntimeError):
-    """A graph was rejected, failed or was interrupted; `details` is ComfyUI's own record of it."""
+    """A graph was rejected, failed or was interrupted. details: ComfyUI's own record of it."""
 
     details: dict
 
@@ -46,7 +48,7 @@ class ServerError(SKPortraitError, RuntimeError):
 
 
 def link_pack(base: Path) -> Path:
-    """Make ComfyUI's folders under `base`, with this checkout in custom_nodes/sk-portrait."""
+    """Create ComfyUI's folders under `base`, with this checkout in custom_nodes/sk-portrait."""
     for name in FOLDERS:
         (base / name).mkdir(parents=True, exist_ok=True)
     pack = base / "custom_nodes" / "sk-portrait"
@@ -68,8 +70,11 @@ def free_port() -> int:
 def command_line(
     comfy: Path, base: Path, port: int, *options: str, python: Path | str = sys.executable
 ) -> list[str]:
-    """ComfyUI's own start command: on the CPU without a CUDA device, its database in memory, no network nodes. Options may say
-    which attention it computes."""
+    """Return the command that starts ComfyUI: on the CPU without a CUDA device, with its database in memory
+    and without network nodes.
+
+    options may select the attention implementation.
+    """
     import torch
 
     attention = [] if any("attention" in option for option in options) else ["--use-pytorch-cross-attention"]
@@ -80,7 +85,9 @@ def command_line(
 
 
 def surroundings() -> dict[str, str]:
-    """The server's environment: compiled files go to the cache, the Hub client stays off the network."""
+    """Return the server's environment variables: compiled files go
+    to the cache, and the Hub client stays offline.
+    """
     return os.environ | {
         "PYTHONPYCACHEPREFIX": str(CACHE / "pycache"),
         "PYTHONUNBUFFERED": "1",
@@ -89,10 +96,12 @@ def surroundings() -> dict[str, str]:
 
 
 class Server:
-    """`with Server(comfy, base) as server:` runs ComfyUI on a free loopback port until the block is left.
+    """Context manager: `with Server(comfy, base) as server:` runs ComfyUI
+    on a free loopback port until the block ends.
 
-    server.run(graph, progress) queues a graph in API format and returns its outputs: {node id: {"images": [...], ...}}.
-    python: the interpreter that it runs in, where that is not this one
+    server.run(graph, progress) queues a graph in API format and returns its outputs: {node id: {"images":
+    [...], ...}}.
+    python: interpreter of the server, by default this one
     """
 
     def __init__(
@@ -145,7 +154,7 @@ class Server:
         )
 
     def stop(self) -> None:
-        """End the server that this object started, and only that one."""
+        """Stop the server that this object started, and no other."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -154,12 +163,12 @@ class Server:
                 self.process.kill()
                 self.process.wait()
 
-    # HTTP ---------------------------------------------------------------------------------------------------------------------
+    # HTTP -----------------------------------------------------------------------------------------------------
 
     def _open(self, path: str, data: dict | None = None) -> bytes:
         body = None if data is None else json.dumps(data).encode()
         request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"})
-        # No proxy: the address is this machine's own.
+        # No proxy: the address is local.
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as reply:
             return reply.read()
 
@@ -167,18 +176,21 @@ class Server:
         return json.loads(self._open(path))
 
     def object_info(self) -> dict:
-        """Every node ComfyUI knows: {class name: {"input": ..., "output": ..., "output_tooltips": ...}}."""
+        """Return every node that ComfyUI knows: {class name: {"input": ..., "output": ...,
+        "output_tooltips": ...}}.
+        """
         return self.get("/object_info")
 
     @cached_property
     def definitions(self) -> dict:
-        """`object_info` as it was at the first graph: inputs and outputs stay, lists of files may not."""
+        """`object_info` as of the first graph: inputs and outputs do not change, but lists of files may."""
         return self.object_info()
 
     def queue(self, graph: dict) -> str:
-        """Queue a graph in API format; returns its id.
+        """Queue a graph in API format; return its id.
 
-        Raises WorkflowError for a graph that lacks a required input, RunError with ComfyUI's node_errors where it rejects the graph.
+        Raises WorkflowError for a graph that lacks a required input, RunError with ComfyUI's node_errors if
+        ComfyUI rejects the graph.
         """
         workflow.require_complete(graph, self.definitions)
         try:
@@ -190,11 +202,11 @@ class Server:
             raise RunError(refusal(details), details) from None
 
     def history(self, prompt_id: str) -> dict | None:
-        """ComfyUI's record of a finished graph, or None while it waits or runs."""
+        """Return ComfyUI's record of a finished graph, or None while it waits or runs."""
         return self.get(f"/history/{prompt_id}").get(prompt_id)
 
     def wait(self, prompt_id: str, timeout: float = 3600) -> dict:
-        """Outputs of a queued graph once it has finished. Raises RunError where it failed or was interrupted."""
+        """Wait for a queued graph and return its outputs. Raises RunError if it failed or was interrupted."""
         end = time.monotonic() + timeout
         while (record := self.history(prompt_id)) is None:
             if self.process.poll() is not None:
@@ -212,20 +224,20 @@ class Server:
         return record["outputs"]
 
     def interrupt(self) -> None:
-        """What the front end's Cancel button sends."""
+        """Send the request of the front end's Cancel button."""
         self._open("/interrupt", {})
 
     def view(self, file: dict) -> bytes:
-        """Content of an output file, as listed in a graph's outputs."""
+        """Return the content of an output file, as listed in a graph's outputs."""
         return self._open(
             "/view?" + urllib.parse.urlencode({key: file[key] for key in ("filename", "subfolder", "type")})
         )
 
     def path(self, file: dict) -> Path:
-        """Where an output file lies on this machine."""
+        """Return the local path of an output file."""
         return self.base / file["type"] / file["subfolder"] / file["filename"]
 
-    # Progress -----------------------------------------------------------------------------------------------------------------
+    # Progress -------------------------------------------------------------------------------------------------
 
     def run(
         self,
@@ -234,9 +246,11 @@ class Server:
         timeout: float = 3600,
         preview: Callable[[dict, bytes], None] | None = None,
     ) -> dict:
-        """Queue a graph and return its outputs; `progress(node id, value, maximum)` is called as ComfyUI reports it.
+        """Run a graph and return its outputs.
 
-        preview: called with the metadata (node_id, display_node_id, ...) and the file of each preview
+        progress(node id, value, maximum) is called as ComfyUI reports it.
+
+        preview: called with the metadata (node_id, display_node_id, ...) and the image file of each preview
         """
         if progress is None and preview is None:
             return self.wait(self.queue(graph), timeout)
@@ -283,11 +297,11 @@ class Server:
 
 
 def ignored(*_) -> None:
-    """Takes what nobody asked for."""
+    """Do nothing: default callback."""
 
 
 def preview_of(message: bytes) -> tuple[dict, bytes] | None:
-    """Metadata and image file of a binary message of ComfyUI's websocket, None if it is another one."""
+    """Return metadata and image file of a preview message of ComfyUI's websocket; None for other messages."""
     kind, length = struct.unpack(">II", message[:8])
     if kind != PREVIEW:
         return None
@@ -295,7 +309,7 @@ def preview_of(message: bytes) -> tuple[dict, bytes] | None:
 
 
 def refusal(details: dict) -> str:
-    """What ComfyUI says of a graph that it does not take."""
+    """Return ComfyUI's error messages for a rejected graph."""
     sentences = [
         f"{record.get('class_type')} ({node}): {error['message']} {error.get('details', '')}".strip()
         for node, record in (details.get("node_errors") or {}).items()
@@ -305,7 +319,7 @@ def refusal(details: dict) -> str:
 
 
 def failure(record: dict) -> tuple[str, dict]:
-    """What ComfyUI's record says of a graph that did not end well, and its details."""
+    """Return ComfyUI's error message for a graph that failed or was interrupted, and its details."""
     for kind, data in record["status"]["messages"]:
         if kind == "execution_error":
             return f"{data['node_type']} ({data['node_id']}): {data['exception_message'].strip()}", data

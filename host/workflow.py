@@ -1,4 +1,4 @@
-"""Workflow files as the front end saves them, turned into the API format that the server runs."""
+"""Converts workflow files saved by the front end to the API format that the server runs."""
 
 from __future__ import annotations
 
@@ -11,43 +11,44 @@ from typing import NamedTuple
 from ..errors import SKPortraitError
 from .environment import ROOT
 
-TEMPLATES, BLUEPRINTS = ROOT / "workflows", ROOT / "subgraphs"  # what the pack ships
-SAVED = (
-    ROOT / "demo" / "saved"
-)  # plain graphs, as artists saved them with 0.1: the demo and the tests run them, so they keep loading
+TEMPLATES, BLUEPRINTS = ROOT / "workflows", ROOT / "subgraphs"  # shipped with the pack
+# Plain graphs as users saved them with 0.1; the demo and the tests run them, so that they keep loading.
+SAVED = ROOT / "demo" / "saved"
 NOTES = {"Note", "MarkdownNote"}
 MUTED, BYPASSED = 2, 4  # LiteGraph's modes "never" and "bypass"
 INPUTS, OUTPUTS = -10, -20  # ids of the two ends of a subgraph
 PRIMITIVES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
-SEEDS = {"seed", "noise_seed"}  # widgets behind which the front end puts its own "control after generate"
+SEEDS = {"seed", "noise_seed"}  # widgets after which the front end inserts its own "control after generate"
 
 
 @dataclass(eq=False)
 class WorkflowError(SKPortraitError, ValueError):
-    """A workflow that cannot be run from here. node: the class of the node that hinders."""
+    """A workflow cannot be run. node: class of the node that prevents it."""
 
     node: str = ""
 
 
 def read(name: str, folder: Path = SAVED) -> dict:
-    """A workflow by name, without `.json`: a plain graph, or what lies in TEMPLATES or BLUEPRINTS."""
+    """Read a workflow by name, without `.json`: by default a plain graph, or from TEMPLATES or BLUEPRINTS."""
     return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def names(folder: Path = SAVED) -> list[str]:
-    """The workflows of a folder."""
+    """Return the names of the workflows in a folder."""
     return sorted(file.stem for file in folder.glob("*.json"))
 
 
 def nodes_within(workflow: dict) -> Iterator[dict]:
-    """Every node of a saved workflow, those inside its subgraphs too."""
+    """Yield every node of a saved workflow, including those inside its subgraphs."""
     yield from workflow["nodes"]
     for inner in workflow.get("definitions", {}).get("subgraphs", ()):
         yield from inner["nodes"]
 
 
 def models(*workflows: dict) -> dict[tuple[str, str], str]:
-    """(directory, name) -> address of every model file that workflows name, by default all that lie here."""
+    """Return {(directory, name): address} of every model file that
+    workflows name, by default of all in this checkout.
+    """
     every = workflows or [read(name, folder) for folder in (SAVED, TEMPLATES) for name in names(folder)]
     entries = (
         model
@@ -59,7 +60,7 @@ def models(*workflows: dict) -> dict[tuple[str, str], str]:
 
 
 def inputs_of(info: dict) -> dict[str, list]:
-    """Inputs of a node class in the order of its widgets: {name: [type, options]}."""
+    """Return the inputs of a node class in the order of its widgets: {name: [type, options]}."""
     return _declared(info["input"])
 
 
@@ -68,12 +69,12 @@ def _declared(inputs: dict) -> dict[str, list]:
 
 
 def options_of(spec: list) -> dict:
-    """What the definition of an input says besides its type."""
+    """Return the options of an input's definition."""
     return spec[1] if len(spec) > 1 else {}
 
 
 def is_widget(spec: list) -> bool:
-    """Does the front end show this input as a widget: a primitive, a choice, or whatever has a default?"""
+    """Whether the front end shows this input as a widget: a primitive, a choice, or an input with a default."""
     options = options_of(spec)
     if options.get("forceInput"):
         return False
@@ -81,18 +82,20 @@ def is_widget(spec: list) -> bool:
 
 
 def type_of(spec: list) -> str:
-    """Type of an input as saved workflows have it."""
+    """Return the type of an input as in saved workflows."""
     return "COMBO" if isinstance(spec[0], list) else spec[0]
 
 
 def choices(spec: list) -> list:
-    """Values that a widget offers; empty for numbers and texts."""
+    """Return the values that a widget offers; empty for numbers and texts."""
     offered = spec[0] if isinstance(spec[0], list) else options_of(spec).get("options", [])
     return [choice["key"] if isinstance(choice, dict) else choice for choice in offered]
 
 
 def brought(spec: list, chosen) -> dict:
-    """Inputs that a dynamic choice (COMFY_DYNAMICCOMBO_V3) brings with one of its values, as in `info["input"]`."""
+    """Return the inputs that one value of a dynamic choice
+    (COMFY_DYNAMICCOMBO_V3) adds, as in `info["input"]`.
+    """
     offered = options_of(spec).get("options", [])
     return next(
         (choice["inputs"] for choice in offered if isinstance(choice, dict) and choice["key"] == chosen), {}
@@ -100,16 +103,18 @@ def brought(spec: list, chosen) -> dict:
 
 
 class Widget(NamedTuple):
-    name: str  # as in the API format: an input that a dynamic choice brings is `choice.input`
+    name: str  # as in the API format: an input added by a dynamic choice is `choice.input`
     spec: list  # its type and options
-    place: int  # index in the saved values: in the front end's order, with its own widget after each seed
+    # Index in the saved values: in the front end's order, including its own widget after each seed.
+    place: int
     value: object
 
 
 def widgets(info: dict, value_of: Callable[[str, list, int], object]) -> Iterator[Widget]:
-    """Widgets of a node class in the front end's order, each with what `value_of(name, spec, place)` gives it.
+    """Yield the widgets of a node class in the front end's order, each
+    with the value of `value_of(name, spec, place)`.
 
-    The value of a dynamic choice selects the widgets that follow it.
+    The value of a dynamic choice determines the widgets that follow it.
     """
     place, pending = 0, list(inputs_of(info).items())
     while pending:
@@ -125,31 +130,35 @@ def widgets(info: dict, value_of: Callable[[str, list, int], object]) -> Iterato
 
 
 def followed(widget: Widget) -> bool:
-    """Does the front end put its own "control after generate" behind this widget?"""
+    """Whether the front end inserts its own "control after generate" after this widget."""
     return bool(options_of(widget.spec).get("control_after_generate")) or widget.name in SEEDS
 
 
 def saved_widgets(node: dict, info: dict) -> list[Widget]:
-    """Widgets of a saved node; those that did not exist when it was saved have what the front end starts with."""
+    """Return the widgets of a saved node; those that did not exist when it
+    was saved have the front end's initial values.
+    """
     saved = node.get("widgets_values") or ()
     return list(widgets(info, lambda _, spec, place: saved[place] if place < len(saved) else beginning(spec)))
 
 
 def to_values(node: dict, info: dict) -> dict:
-    """Widget values of a saved node by name."""
+    """Return the widget values of a saved node by name."""
     return {widget.name: widget.value for widget in saved_widgets(node, info) if widget.value is not None}
 
 
 def beginning(spec: list):
-    """What a widget starts with: its default, or the first of its choices; None where it has neither."""
+    """Return the initial value of a widget: its default, or the first of its choices; None if it has neither."""
     offered = choices(spec)
     return options_of(spec).get("default", offered[0] if offered else None)
 
 
 def flat(workflow: dict) -> dict:
-    """A saved workflow with its subgraphs opened, as the front end sends them: the nodes within node 5 become "5:1", "5:2", ...
+    """Expand the subgraphs of a saved workflow as the front end does:
+    the nodes within node 5 become "5:1", "5:2", ...
 
-    Muted nodes are left out, with the wires from them. Raises WorkflowError for a bypassed node, or for a subgraph within another.
+    Muted nodes and their links are dropped. Raises WorkflowError for a
+    bypassed node, or for a subgraph within another.
     """
     inner_graphs = {inner["id"]: inner for inner in workflow.get("definitions", {}).get("subgraphs", ())}
     links = {link[0]: (str(link[1]), link[2]) for link in workflow["links"]}
@@ -195,9 +204,10 @@ def flat(workflow: dict) -> dict:
 
 
 def to_api(workflow: dict, object_info: dict) -> dict:
-    """{node id: {"class_type", "inputs"}} of a saved workflow, by the node definitions of GET /object_info.
+    """Convert a saved workflow to {node id: {"class_type", "inputs"}},
+    with the node definitions of GET /object_info.
 
-    Raises WorkflowError that names a node class which ComfyUI does not know, or a node that is bypassed.
+    Raises WorkflowError that names a node class which ComfyUI does not know, or a bypassed node.
     """
     workflow = flat(workflow)
     sources = {link[0]: [link[1], link[2]] for link in workflow["links"]}
@@ -216,7 +226,8 @@ def to_api(workflow: dict, object_info: dict) -> dict:
             for entry in node.get("inputs", ())
             if entry.get("link") in sources
         }
-        inputs = to_values(node, info) | links  # a link to an old name of an input stays, as in the front end
+        # A link to an old name of an input is kept, as in the front end.
+        inputs = to_values(node, info) | links
         graph[node["id"]] = {
             "class_type": kind,
             "inputs": inputs,
@@ -226,9 +237,11 @@ def to_api(workflow: dict, object_info: dict) -> dict:
 
 
 def require_complete(graph: dict, object_info: dict) -> None:
-    """Check an API graph before it runs, since ComfyUI finds a missing input only when the node's turn comes.
+    """Check an API graph before it runs, because ComfyUI detects
+    a missing input only when it reaches the node.
 
-    Raises WorkflowError that names each node without a value for a required input, and each link to an output that does not exist.
+    Raises WorkflowError that names each node without a value for a required input,
+    and each link to an output that does not exist.
     """
     faults = [fault for key, node in graph.items() for fault in _faults(key, node, graph, object_info)]
     if faults:
@@ -246,30 +259,32 @@ def _faults(key: str, node: dict, graph: dict, object_info: dict) -> Iterator[st
         yield f"{label} is unknown to this ComfyUI"
         return
     for name in required(object_info[node["class_type"]], given):
-        # An API graph of an earlier version has the input without the prefix of the choice that brings it today.
+        # An API graph of an earlier version has the input
+        # without the prefix of the choice that adds it today.
         if not {name, name.split(".")[-1]} & given.keys():
             yield f"{label} has no {name}"
 
 
 def required(info: dict, given: dict) -> Iterator[str]:
-    """Names of the inputs that a node must have, those that its dynamic choices bring among them."""
+    """Yield the names of the inputs that a node requires, including those that its dynamic choices add."""
     pending = [("", info["input"])]
     while pending:
         prefix, inputs = pending.pop()
         for name, spec in _declared(inputs).items():
-            # An input that grows or matches (COMFY_AUTOGROW_V3 and others) holds sockets of its own, under their own names.
+            # An input that grows or matches (COMFY_AUTOGROW_V3 and others)
+            # has sockets of its own, under their own names.
             if name in inputs.get("required", {}) and "template" not in options_of(spec):
                 yield prefix + name
             pending.append((f"{prefix}{name}.", brought(spec, given.get(prefix + name))))
 
 
 def nodes_of(graph: dict, kind: str, title: str | None = None) -> list[dict]:
-    """Nodes of an API graph by class and, where given, by title."""
+    """Return the nodes of an API graph by class and, if given, by title."""
     return [n for n in graph.values() if n["class_type"] == kind and title in (None, n["_meta"]["title"])]
 
 
 def node_id(graph: dict, kind: str, title: str | None = None) -> str:
-    """Id of the only such node. Raises WorkflowError where there is none or more than one."""
+    """Return the id of the only such node. Raises WorkflowError if there is none or more than one."""
     found = [
         key for key, n in graph.items() if n["class_type"] == kind and title in (None, n["_meta"]["title"])
     ]
