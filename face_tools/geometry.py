@@ -39,7 +39,7 @@ def wrapped(angles: np.ndarray) -> np.ndarray: ...
 @overload
 def wrapped(angles: float | np.floating) -> float: ...
 def wrapped(angles: Any) -> Any:
-    """Radians brought into -pi..pi."""
+    """Wrap radians to -pi..pi."""
     return (angles + np.pi) % (2 * np.pi) - np.pi
 
 

@@ -14,6 +14,7 @@ from av.error import FFmpegError
 from .video import go_before
 from .video_source import File, first_picture, opened, sound_stream
 
+# FFmpeg's layouts for 1, 2, ... channels.
 NAMES = (
     "mono",
     "stereo",
@@ -23,9 +24,11 @@ NAMES = (
     "5.1",
     "6.1",
     "7.1",
-)  # FFmpeg's layouts for a number of channels
+)
 MIXES = {8: "7.1", 6: "5.1", 2: "stereo", 1: "mono"}  # channels -> layout that larger ones are mixed down to
-GAP = 0.1  # seconds that a piece may lie before or behind the last one before it is moved to its time
+# Seconds by which a piece may be early or late relative to the
+# previous one before it is moved to its own time.
+GAP = 0.1
 BLOCK = 1 << 14  # samples that are resampled at a time
 
 
@@ -174,7 +177,7 @@ def resampled(parts: Iterable[np.ndarray], form: Form, wanted: Form) -> Iterator
     layout = form.layout
     if layout.startswith(
         "ambisonic"
-    ):  # FFmpeg has no rule for these; their first channel holds all directions
+    ):  # FFmpeg has no rule for these; their first channel contains all directions
         parts, layout = (piece[:1] for piece in parts), "mono"
     resampler = av.AudioResampler(format="flt", layout=wanted.layout, rate=wanted.rate)
     for piece in parts:
@@ -187,7 +190,7 @@ def resampled(parts: Iterable[np.ndarray], form: Form, wanted: Form) -> Iterator
 
 def frame_of(piece: np.ndarray, layout: str, rate: int) -> av.AudioFrame:
     """Return an interleaved frame of (C, T) float32 samples."""
-    # Interleaved: PyAV (14 to 18) reads behind the end of its list of eight or more separate planes.
+    # Interleaved: PyAV (14 to 18) reads beyond its list of eight or more separate planes.
     frame = av.AudioFrame.from_ndarray(
         np.ascontiguousarray(piece.T, np.float32).reshape(1, -1), "flt", layout
     )
@@ -213,7 +216,7 @@ def _timed(file: File, form: Form, begin: float) -> Iterator[tuple[float, np.nda
         end = 0.0
         for frame in go_before(container, stream, begin, decode=_decoded):
             kind = frame.format.name, frame.layout.name, frame.sample_rate
-            if resampler is None or kind != read:  # broadcasts change from 5.1 to stereo and back
+            if resampler is None or kind != read:  # broadcasts switch between 5.1 and stereo
                 resampler, read = av.AudioResampler(format="flt", layout=form.layout, rate=form.rate), kind
             time = end if frame.time is None else frame.time
             for piece in resampler.resample(frame):

@@ -15,11 +15,11 @@ from av.error import FFmpegError
 from .sound import BLOCK, Carrier, Form, finite, form_of, frame_of, layout_of, pieces, resampled
 from .video_source import JOINABLE, File, first_picture, opened, sound_stream
 
-Soundtrack = Callable[
-    [OutputContainer], Iterator[av.Packet]
-]  # adds its stream, then gives its packets in order
+# Adds its stream to the container, then yields its packets in order.
+Soundtrack = Callable[[OutputContainer], Iterator[av.Packet]]
 
-# What comes back from an .mp4 under its own name. AAC also takes others, whose channels then have no names.
+# Layouts that an .mp4 returns under their own name. AAC supports
+# others too, but their channels lose their names.
 CARRIERS = {
     "aac": Carrier(
         ("mono", "stereo", "2.1", "3.0", "4.0", "quad", "5.0", "5.1", "7.1"),

@@ -12,7 +12,7 @@ POINTS = {
     "hello222": 222,
     "mediapipe478": 478,
     "none": 0,
-}  # landmarks of a face in each scheme; none: a track without a picture
+}  # number of landmarks in each scheme; none: a track without a picture
 ROWS = {
     "box": (4,),
     "landmarks": (None, None),

@@ -52,7 +52,7 @@ class TrackFileError(TrackError):
 
 
 class Damaged(Exception):
-    """What is wrong inside of a file: its reader raises TrackFileError, which names the file too."""
+    """Describes the damage inside a file; its reader raises TrackFileError, which also names the file."""
 
 
 @dataclass(eq=False)

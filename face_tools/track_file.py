@@ -16,7 +16,8 @@ from .track import ROWS, FaceTrack
 from .track_errors import Damaged, TrackError, TrackFileError, TrackSettingError
 
 FORMAT_VERSION = 2  # 2: squares of the crop, zero of the pitch
-LARGEST = 1 << 30  # bytes of a track's arrays: two hours of 478 landmarks at 25 frames per second
+# Largest size of a track's arrays, bytes: two hours of 478 landmarks at 25 frames per second.
+LARGEST = 1 << 30
 OPTIONAL = {"coefficients", "notes", "crop", "whole", "pitch_zero"}
 REQUIRED = {"format_version", "source", "scheme", "fps", "size", "valid", *ROWS} - OPTIONAL
 WORDS = ("source", "scheme", "fps", "size", "notes", "whole", "pitch_zero")
@@ -96,7 +97,7 @@ def load(path: str | os.PathLike) -> FaceTrack:
 
 
 def _sides(values: np.ndarray) -> Any:
-    """(width, height); the track checks that these are two."""
+    """Return (width, height); the track checks that there are two values."""
     return tuple(int(side) for side in values)
 
 

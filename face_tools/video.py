@@ -142,7 +142,7 @@ def hold(timed: Iterator[tuple[float, float, T]], rate: float, start: float = 0.
 
     Raises VideoError if the clip ends before `start`.
     """
-    shown: list[T] = []  # the item that stands there now, once there is one
+    shown: list[T] = []  # the item that is currently shown; empty before the first one
     k, last = 0, 0.0
     for begin, end, item in timed:
         while shown and start + (k + SLACK) / rate < begin:

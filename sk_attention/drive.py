@@ -44,7 +44,7 @@ class Expression:
 
     @property
     def spoken(self) -> tuple[Tensor, Tensor]:
-        """Coefficients and patches of an expression without face motion."""
+        """Coefficients and patches of an expression that has no face motion."""
         assert self.coefficients is not None and self.patches is not None
         return self.coefficients, self.patches
 

@@ -18,10 +18,10 @@ from .attention import SKCrossAttention, STKAttention, STKCrossAttention
 from .drive import Expression
 
 COEFFICIENTS = 51  # ARKit blend shapes without tongueOut
-COEFFICIENT_SCALE = 500.0  # of a coefficient before its sinusoidal embedding
+COEFFICIENT_SCALE = 500.0  # factor of a coefficient before its sinusoidal embedding
 FACE_MOTION = 548  # PD-FGC: eye 6 | emotion 30 | mouth 512
 FACE_MOTION_SCALE = 20.0
-SMALLEST = 64  # pixels that become one cell of the smallest feature
+SMALLEST = 64  # image pixels per pixel of the smallest feature
 
 
 class SKDriveEncoder(nn.Module):
@@ -166,7 +166,7 @@ class BaseDriveEncoder(nn.Module):
         ):
             setattr(
                 self, f"{name}_pre_proj", TimestepMLP(count, tokens, operations)
-            )  # mixes the axis of the scalars
+            )  # mixes along the axis of the scalar inputs
             setattr(self, f"{name}_proj", TimestepMLP(width, context_dim, operations))
         self.ctrl_attn = SmallUnet(widths, out, context_dim, table_lengths, operations=operations)
         self.projection = projection
@@ -205,7 +205,7 @@ class BaseDriveEncoder(nn.Module):
         return self.projection(self.base(picture, expression))
 
 
-# Map of the published projections -> (feature of the base net, block boundary).
+# Map of the official projections -> (feature of the base network, block boundary).
 PROJECTION_MAPS = {
     "map1280_to_1280": (0, "up_0"),
     "map640_to_1280": (1, "up_1"),

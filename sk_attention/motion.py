@@ -21,9 +21,8 @@ from ..unet.networks.layers import Attention, FeedForward, SinusoidalTable, conv
 from ..unet.patches import MOTION, Call
 
 Pads = Mapping[str, Tensor]
-KeyFrames = dict[
-    int, Mapping[int, Mapping[str, Tensor]]
-]  # frame -> side -> block boundary -> features (c, h, w)
+# Frame -> side -> block boundary -> features (c, h, w).
+KeyFrames = dict[int, Mapping[int, Mapping[str, Tensor]]]
 
 
 class SKMotionModule(nn.Module):
@@ -148,7 +147,7 @@ class MotionPatch:
         self.key_frames = {} if key_frames is None else key_frames
         self._pads: dict[
             tuple, Pads
-        ] = {}  # (ends of the window, chunks of the call, where) -> what was made for them in this run
+        ] = {}  # (ends of the window, chunks of the call, views, device and dtype) -> pads made in this run
 
     def prepare(self, rows: Rows, target: TargetDevice) -> Pads | None:
         """Return the pads {block boundary: (chunks, 2, c, h, w)}; None if the first or last frame of the
@@ -190,9 +189,8 @@ def _between(h: Tensor, frames: int, pads: Tensor | None) -> Tensor:
     h = rearrange(h, "(b f) c h w -> b f c h w", f=frames)
     if pads is None:
         return h
-    ends = (
-        resized(pads.flatten(0, 1), size_of(h)).unflatten(0, pads.shape[:2]).to(h)
-    )  # a node may have resized h inside of the UNet
+    # A node may have resized h inside the UNet.
+    ends = resized(pads.flatten(0, 1), size_of(h)).unflatten(0, pads.shape[:2]).to(h)
     return torch.cat([ends[:, :1], h, ends[:, -1:]], dim=1)
 
 

@@ -19,7 +19,7 @@ from .attention import ReferenceKV, SKReferenceAttention, SKReferenceAttentionV5
 
 Features = Mapping[str, Tensor]  # block boundary name -> tensor
 
-# Constructor of one site's module, from its width.
+# Class of the module of one block boundary; its first argument is the number of channels.
 BLOCKS = {
     "sinusoidal": SKReferenceAttention,
     "linear": SKReferenceAttentionV5,
@@ -98,8 +98,9 @@ class ReferenceAdapter(nn.Module):
 
 
 class Beside(NamedTuple):
-    """What R equal parts of a UNet call attend to: their rows of the features, what they show, and block boundary -> the keys and values
-    of each."""
+    """Keys and values that R equal parts of a UNet call attend to: the features' entry and the view of
+    each part, and block boundary -> keys and values.
+    """
 
     served: tuple[int, ...]
     views: tuple[View, ...] | None
@@ -113,19 +114,25 @@ class ReferencePatch:
     """
 
     order = REFERENCE
-    kept_calls: int | None = None  # different calls whose keys and values are kept; None = all, there are few
+    # Number of different calls whose keys and values are kept; None = all, because there are few.
+    kept_calls: int | None = None
 
     def __init__(self, reference: Reference):
         self.sites = reference.adapter.module.sites
         self.reference = reference
-        self._projected: dict[tuple, Beside] = {}  # by what the parts of a call attend to, and where
+        self._projected: dict[tuple, Beside] = {}  # key: entries and views of the parts, device and dtype
 
     def served(self, rows: Rows) -> tuple[tuple[int, ...], tuple[View, ...] | None]:
-        """The row of the features that each of R equal parts of a call attends to, and what each part shows."""
+        """For each of R equal parts of a call, the entry of the features that it attends to, and the part
+        of the picture that it shows.
+        """
         return rows.chunks, rows.views
 
     def prepare(self, rows: Rows, target: TargetDevice) -> Beside:
-        """What the parts attend to at each block boundary. Raises SizeError for a picture of another shape than the portrait's."""
+        """Return the keys and values for each block boundary.
+
+        Raises SizeError if the portrait was encoded at another aspect ratio.
+        """
         if not self._projected and rows.views:
             notice_size(
                 self.reference.features,
@@ -164,7 +171,10 @@ class ReferencePatch:
         dtype: torch.dtype,
         size: Size | None = None,
     ) -> ReferenceKV:
-        """Keys and values of each part's reference at a block boundary; size: of h there, where it is not what the view says."""
+        """Keys and values of each part's reference at a block boundary.
+
+        size: actual size of h, if it differs from the view's.
+        """
         module = self.sites[boundary]
         features = self.reference.features[boundary][list(served)].to(device, dtype)
         if views is None:

@@ -23,7 +23,7 @@ CONTROL_SIZES = {"up": (128, 128, 64), "down": (32, 64, 128), "mid": 128}
 
 
 def width_of(place: tuple[str, int, int]) -> int:
-    """Channels of a transformer block of the tiny UNet."""
+    """Return the channels of a transformer block of the tiny UNet."""
     side, block, _ = place
     return WIDTHS[{"down": block, "mid": 3, "up": 3 - block}[side]]
 
@@ -44,10 +44,10 @@ def _filled(network: SKCrossAdapter, golden: Golden) -> SKCrossAdapter:
 
 
 def control_adapter(golden: Golden, operations=nn):
-    """The `Loaded` of a ControlNetSK: v1's keys without the module that is never called."""
+    """Return a ControlNetSK as `Loaded`: v1's keys without the module that is never called."""
     return golden.loaded("controlnet_sk", find_part(REFERENCE, "v1"), CONTROL_SIZES, operations)
 
 
 def embeddings(people: int = 1) -> torch.Tensor:
-    """(people, 512) of length 1."""
+    """Return (people, 512) embeddings of length 1."""
     return nn.functional.normalize(normal("embeddings", people, EMBEDDING), dim=1)

@@ -17,7 +17,8 @@ def relative_error(got: Tensor, want: Tensor) -> float:
 
 
 def relative_rms(got: Tensor, want: Tensor) -> float:
-    """Root mean square of the difference relative to that of `want`: the rounding of half precision, however many values there are.
+    """Root mean square of the difference relative to that of `want`, which measures the rounding of half
+    precision independently of the number of values.
 
     NaN if shapes differ or a value is not finite.
     """

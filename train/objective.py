@@ -25,7 +25,7 @@ from ..unet.patches import CAPTURE, DRIVE, MOTION, REFERENCE, Call, WeightedPatc
 from . import noise as schedule
 
 OPTIONS = {"cond_or_uncond": [COND]}
-MASK_FLOOR = 1e-6  # keeps an empty mask from dividing by zero
+MASK_FLOOR = 1e-6  # avoids division by zero for an empty mask
 
 
 @dataclass(frozen=True)
@@ -65,21 +65,21 @@ class Batch:
 
 
 class Enough(Exception):
-    """The last feature that is wanted has passed."""
+    """Raised to end a pass after the last needed feature."""
 
 
 class Plain:
-    """A patch of one UNet call, made for it: it has nothing to prepare, and what it holds goes with it."""
+    """Base of patches for a single UNet call, which need no preparation and keep no state."""
 
     def prepare(self, rows: Rows, target: TargetDevice) -> None:
-        """Nothing is needed."""
+        """Do nothing: these patches need no preparation."""
 
     def release(self) -> None:
-        """What was seen or handed over is wanted after the call."""
+        """Do nothing: the features are needed after the call."""
 
 
 class Look(Plain):
-    """Keeps features with their graph, and ends the pass after the last one."""
+    """Captures features together with their autograd graph, and ends the pass after the last one."""
 
     order = CAPTURE
 
@@ -94,7 +94,9 @@ class Look(Plain):
 
 
 def look(unet: nn.Module, latents: Tensor, text: Tensor | None, sites: Container[str]) -> dict[str, Tensor]:
-    """(R, 4, h, w) clean latents -> block boundary -> (R, C, h, w) at timestep 0, with a graph where gradients are on."""
+    """Return {block boundary: (R, C, h, w)} at timestep 0 for clean latents (R, 4, h, w), with an autograd
+    graph if gradients are enabled.
+    """
     looking = Look(sites)
     with bound(unet, [WeightedPatch(looking)], OPTIONS):
         try:

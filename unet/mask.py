@@ -1,4 +1,4 @@
-"""Where a patch acts: a mask of the picture, or one per frame of the clip."""
+"""The mask of a patch: one for the whole clip, or one per frame."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from .feature_cache import FeatureCache, TargetDevice
 
 
 class Mask:
-    """mask (F, H, W) or (1, H, W), 0..1, any resolution, copied to the target device once per run; None = everywhere."""
+    """mask: (F, H, W) or (1, H, W), 0..1, any resolution; None = everywhere.
+
+    It is copied to the target device once per run.
+    """
 
     def __init__(self, mask: Tensor | None):
         self.mask = mask
         self._cache = FeatureCache({} if mask is None else {"mask": mask[:, None]})
 
     def at(self, rows: Rows, target: TargetDevice) -> Tensor | None:
-        """(B or 1, 1, H, W) of a call, or None. Raises FrameCountError for a mask per frame of another length than the clip."""
+        """Return the mask (B or 1, 1, H, W) for a call, or None.
+
+        Raises FrameCountError if masks per frame are not as many as the clip's frames.
+        """
         if self.mask is None:
             return None
         frames = (0,)
@@ -31,5 +37,5 @@ class Mask:
         return mask if len(mask) == 1 else mask.repeat(len(rows.chunks), 1, 1, 1)
 
     def release(self) -> None:
-        """Free what a run kept."""
+        """Free what was kept for a run."""
         self._cache.release()

@@ -70,7 +70,7 @@ class Call(NamedTuple):
             if len(here) == 1:
                 ((weighted, prepared, weight),) = here
                 h = weighted(boundary, h, prepared, weight, self)
-            elif here:  # two portraits: all read the same h, independent of node order
+            elif here:  # two portraits: both read the same h, so the order of their nodes does not matter
                 h = h + sum(
                     weighted(boundary, h.clone(), prepared, weight, self) - h
                     for weighted, prepared, weight in here
@@ -114,7 +114,7 @@ class Capture:
         """Do nothing: capturing needs no preparation."""
 
     def __call__(self, boundary: str, h: Tensor, prepared: None, call: Call) -> Tensor:
-        self.features[boundary] = h.clone()  # the UNet may go on in place
+        self.features[boundary] = h.clone()  # the UNet may change h in place
         return h
 
     def release(self) -> None:

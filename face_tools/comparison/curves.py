@@ -41,7 +41,7 @@ class Curve:
         return _mean(track.coefficients, self.plus) - _mean(track.coefficients, self.minus)
 
     def degrees(self, track: FaceTrack) -> np.ndarray:
-        """(F,) float64 of an angle, which every track has."""
+        """(F,) float64 degrees of a head angle, which every track has."""
         return np.degrees(track.rotation[:, self.angle].astype(np.float64))
 
 

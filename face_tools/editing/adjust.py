@@ -16,8 +16,8 @@ from ..track import FaceTrack
 from ..track_errors import NoCoefficientsError, TrackSettingError, TrackTextError
 
 ANGLES = ("pitch", "yaw", "roll")
-LARGEST = 1e6  # of a factor, an offset or a value
-RAMP = 2  # rows over which an edit of a frame range fades in before it and out after it
+LARGEST = 1e6  # largest absolute factor, offset or value
+RAMP = 2  # frames over which an edit of a frame range fades in before it and out after it
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 _RULE = re.compile(
     rf"(?P<name>[A-Za-z_]+)\s*(?:=\s*(?P<value>{_NUMBER})|(?:\*\s*(?P<scale>{_NUMBER}))?\s*(?:(?P<sign>[+-])\s*(?P<offset>[\d.]+))?)"

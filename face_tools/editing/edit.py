@@ -17,7 +17,7 @@ from ..trackers.straight_look import alike
 from .face_parts import ratios
 from .timeline import rows_at, unique_notes
 
-NARROWEST = 0.1  # rows: of a narrower Gaussian the next row has less than a part in 10^10
+NARROWEST = 0.1  # frames: with a narrower Gaussian the weight of the next frame is below 10^-10
 
 
 def smooth(track: FaceTrack, pose: float = 0.0, expression: float = 0.0, landmarks: float = 0.0) -> FaceTrack:

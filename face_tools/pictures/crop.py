@@ -38,7 +38,7 @@ CROP_RULES = {
 }
 
 CLIP_ROUNDS = 4
-SMALLEST = 8  # pixels of the frame that a crop's side has at least
+SMALLEST = 8  # smallest side of a crop, pixels of the frame
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,9 @@ class Window:
             return np.clip(window, 0, 1, out=window)
         rows, columns = self._inverse
         window = along_both(rows, columns, picture)
-        # Bicubic overshoots at edges and a picture clips that: where ours leaves 0..1 too, the clipped value
-        # says nothing. Without this an untouched white edge of the talking head returns 4 grey levels off.
+        # Bicubic resampling overshoots at edges, and the crop was clipped there. Where our resampled window
+        # also leaves 0..1, the clipped value carries no information. Without this, an untouched white edge of
+        # the talking head is wrong by 4 grey levels.
         white, black = picture >= 1, picture <= 0
         for _ in range(CLIP_ROUNDS if white.any() or black.any() else 0):
             again = self._resample(window)

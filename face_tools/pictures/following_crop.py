@@ -14,9 +14,9 @@ from ..track_errors import TrackError, TrackLengthError
 from .crop import Clip, Crop, CropRule, Window, cropped, face_box, require_face
 from .resampling import Banded, least_squares, sampled, sampled_across, sampled_down
 
-PLACE_SECONDS, SIZE_SECONDS = 0.3, 0.6  # to each side, over which place and size of the face are smoothed
-CUT = 0.75  # face sizes of movement between two frames from which it is a cut, where the square jumps, too
-STEP = 1 / 32  # pixels: OpenCV's own resolution of a place between pixels
+PLACE_SECONDS, SIZE_SECONDS = 0.3, 0.6  # smoothing widths of the face's position and size, to each side
+CUT = 0.75  # movement between two frames, in face sizes, from which it is a cut; the square then jumps too
+STEP = 1 / 32  # pixels: OpenCV's own subpixel resolution
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _first(place: float) -> int:
     return int(np.ceil(place - 0.5))
 
 
-# A square that keeps its scale meets the same fractions of a pixel again.
+# A square of constant scale has the same subpixel offsets again.
 @lru_cache(maxsize=64)
 def _inverse_down(count: int, size: int, step: float, start: float) -> Banded:
     return least_squares(sampled_down(count, size, step, start))

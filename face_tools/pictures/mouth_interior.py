@@ -9,20 +9,22 @@ from .lips import Lips
 from .warp import resample, smooth
 
 LIPS = sorted({*OUTER_UPPER, *OUTER_LOWER})
-MIDDLE = slice(3, 8)  # of the points of a lip, away from the corners
-STRETCH = 1.35  # of the portrait's own teeth at most; a wider opening is dark
-FADE = 0.12  # of the portrait's own opening, over which teeth fade into the dark
-# Where upper and lower teeth may part, as shares of the opening, and how dark the gap between them is.
+MIDDLE = slice(3, 8)  # the middle points of a lip, without the corners
+STRETCH = 1.35  # largest stretch of the portrait's own teeth; a wider opening is dark
+FADE = 0.12  # fraction of the portrait's own opening over which teeth fade to dark
+# Possible positions of the gap between upper and lower teeth, as fractions of the opening; the largest
+# brightness of the gap, relative to the mean.
 SPLITS, GAP, NO_GAP = np.linspace(0.4, 0.8, 17), 0.7, 1 - FADE
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-# Throat and tongue as factors of the colour of the lips, and a colour that is added; the share of the tongue.
+# Throat and tongue as factors of the colour of the lips, plus a
+# constant colour; largest weight of the tongue.
 THROAT, TONGUE, DARKEST = (
     np.array([0.22, 0.14, 0.15], np.float32),
     np.array([0.5, 0.36, 0.38], np.float32),
     np.array([6, 2, 2], np.float32),
 )
 TONGUES = 0.8
-SHADE, SHADE_DEPTH = 0.45, 0.5  # how bright the rim is, and centimetres over which its shadow ends
+SHADE, SHADE_DEPTH = 0.45, 0.5  # brightness of the rim; centimetres over which its shadow ends
 
 
 class Interior:

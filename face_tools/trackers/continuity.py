@@ -12,11 +12,11 @@ from .sanity_checks import SURE, doubt
 from .tiles import overlap
 
 SAME = 0.1  # overlap above which two boxes belong to one face
-# Correct answers of 13 real clips, every second frame: the roll changes by 14 degrees at most, the misfit
-# of the rigid head grows by less than 0.08 cm in 99 % of the steps. Upside-down answers miss it by 0.1 to
-# 0.9 cm more.
+# Correct detections in 13 real clips, every second frame: the roll changes by 14 degrees at most, and the
+# misfit of the rigid head grows by less than 0.08 cm in 99 % of the steps. The misfit of upside-down
+# detections is larger by 0.1 to 0.9 cm.
 ROLL_STEP, MISFIT_STEP = np.radians(45), 0.15  # cm
-TILTED = np.radians(60)  # roll in the picture that the tracker saw above which another turn fits better
+TILTED = np.radians(60)  # roll in the tracked picture above which another rotation of the picture fits better
 
 
 @dataclass(frozen=True)

@@ -75,13 +75,13 @@ class Face:
 
     @property
     def angles(self) -> np.ndarray:
-        """The rotation of a face whose head pose the tracker has solved."""
+        """The rotation of a face with a known head pose."""
         assert self.rotation is not None
         return self.rotation
 
     @property
     def roll(self) -> float:
-        """Radians, of the head pose."""
+        """Roll of the head pose, radians."""
         return float(self.angles[2])
 
     @property
@@ -122,10 +122,10 @@ class Source(Protocol):
     Its module has `missing(models) -> str | None` and `open_source(models) -> Source`; see `sources.py`.
     """
 
-    name: str  # stands in every track; a reference and a driver must agree in it
+    name: str  # stored in every track; reference and driver must have the same one
     scheme: str  # landmark scheme: "mediapipe478" or "hello222"
     gives_coefficients: bool
-    notes: tuple[str, ...]  # sentences for the user: the provider in use, experimental values
+    notes: tuple[str, ...]  # messages for the user: the provider in use, experimental values
     pitch_zero: float  # radians of its own pitch at a straight look, see `straight_look`
 
     def track(self, frames: Iterable[np.ndarray]) -> Iterator[list[Face]]:
@@ -179,7 +179,7 @@ class ModelFiles:
         return next((path for path in paths if os.path.isfile(path)), None)
 
     def there(self, name: str) -> str:
-        """Path of a file that `explain` does not miss."""
+        """Return the path of a file that exists, as `explain` has checked."""
         path = self.path(name)
         assert path is not None, name
         return path

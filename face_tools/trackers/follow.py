@@ -20,16 +20,17 @@ RULES = ("largest", "leftmost", "nearest the centre", "by number")
 
 ON_CUT = ("follow", "stop", "hold")
 
-CHIP = 24  # side of the small upright picture that tells people apart
-# Outer eye corners and mouth corners in it, x + iy.
+CHIP = 24  # side of the small upright picture by which people are distinguished
+# Positions of the outer eye corners and mouth corners in it, x + iy.
 CHIP_TEMPLATE = [CHIP * place for place in (0.25 + 0.3j, 0.75 + 0.3j, 0.7 + 0.8j, 0.3 + 0.8j)]
-# Correlation with the most similar remembered chip. On 13 real clips and 32 pictures the same person two
-# seconds later is above ALIKE in 98 % of the cases, a different person in 1.8 %. STEADY, which 9 % of
-# different people pass, suffices for a face that goes on where it was.
+# Correlation with the most similar stored chip. On 13 real clips and 32 pictures the same person two seconds
+# later is above ALIKE in 98 % of the cases, a different person in 1.8 %. STEADY, which 9 % of different
+# people exceed, suffices for a face that continues at its position.
 ALIKE, STEADY = 0.7, 0.6
-CLOSE = 0.1  # difference of two correlations that says nothing
-REMEMBERED, NEW_LOOK = 12, 0.9  # chips per person; one is added where no other is as similar
-REACH = 0.8  # face sizes that a head may move between two frames beyond where it was heading
+CLOSE = 0.1  # difference of two correlations that is not significant
+# Chips per person; similarity of all stored chips below which another is stored.
+REMEMBERED, NEW_LOOK = 12, 0.9
+REACH = 0.8  # distance, in face sizes, that a head may deviate from its expected position between two frames
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Looks:
 
     def __init__(self):
         self._chips: deque[np.ndarray] = deque(maxlen=REMEMBERED)
-        self._rows = np.zeros((0, 3 * CHIP**2), np.float32)  # the chips, for one product with all
+        # The stored chips, for one product with all of them.
+        self._rows = np.zeros((0, 3 * CHIP**2), np.float32)
         self._any_flat = False
 
     def likeness(self, chip: np.ndarray) -> float:
@@ -183,7 +185,7 @@ class Follower:
         return Candidate(face, chip, self._person.likeness(chip), self._others.likeness(chip), distance)
 
     def _distance(self, face: Face) -> float:
-        """How far from where the person was heading, in face sizes; 0 before the first face."""
+        """Distance from the person's expected position and size, in face sizes; 0 before the first face."""
         if self._face is None or self._centre is None or self._velocity is None:
             return 0.0
         expected = self._centre + self._velocity * min(1 + self._missed, 5)
@@ -224,7 +226,7 @@ def _around(frame: np.ndarray, turn: complex, shift: complex) -> tuple[np.ndarra
     """
     height, width = frame.shape[:2]
     middle = (complex(CHIP / 2, CHIP / 2) - shift) / turn
-    reach = 0.75 * CHIP / abs(turn)  # the chip's diagonal reaches 0.71 of its side from its middle
+    reach = 0.75 * CHIP / abs(turn)  # the chip's corners are 0.71 of its side from its centre
     x0 = int(min(max(middle.real - reach, 0), width - 1))
     y0 = int(min(max(middle.imag - reach, 0), height - 1))
     x1, y1 = int(max(middle.real + reach, x0 + 1)), int(max(middle.imag + reach, y0 + 1))

@@ -19,16 +19,19 @@ LANDMARK_FILE, POSE_FILE, COEFFICIENT_FILE = (
     "hello_arkit_blendshape.onnx",
 )
 POINTS = 222
-EYE_CORNERS = (74, 96)  # the outer corners, image-left and image-right: their line is level in an upright cut
+# The outer corners, image-left and image-right: the line through them is level in an upright crop.
+EYE_CORNERS = (74, 96)
 OUTLINE_ENDS = (0, 32)
-UPRIGHT_MARGIN, POSE_MARGIN = 0.15, 0.35  # share of the cut that stays free beside the landmarks' long side
+# Fraction of the crop that stays free beside the longer side of the landmarks.
+UPRIGHT_MARGIN, POSE_MARGIN = 0.15, 0.35
 LANDMARK_SIZE = 128
 FACE_SIZE = 224  # of the pose and the coefficient network
 ITERATIONS = 3
-# hello_3dmm gives 526 identity, 203 expression and 439 texture numbers, 3 angles, 27 lighting numbers, then the translation.
+# hello_3dmm returns 526 identity, 203 expression and 439 texture numbers, 3
+# angles, 27 lighting numbers, then the translation.
 ANGLES = slice(526 + 203 + 439, 526 + 203 + 439 + 3)
 TRANSLATION = slice(ANGLES.stop + 27, ANGLES.stop + 27 + 3)
-FOCAL_LENGTH = 5.0 / 0.4 * 386.2879122887948  # pixels of the 224 cut: 4828.6
+FOCAL_LENGTH = 5.0 / 0.4 * 386.2879122887948  # pixels of the 224 px crop: 4828.6
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def take(bgr: np.ndarray, cut: Cut, size: int) -> np.ndarray:
     """
     matrix = cut.matrix
     if cut.scale < 0.5:
-        reach = size / cut.scale  # the cut's diagonal reaches 0.71 of its side from its middle
+        reach = size / cut.scale  # the crop's corners are 0.71 of its side from its centre
         x, y = cv2.invertAffineTransform(matrix) @ (size / 2, size / 2, 1)
         x0, y0 = max(int(x - reach), 0), max(int(y - reach), 0)
         region = bgr[y0 : int(y + reach), x0 : int(x + reach)]
@@ -180,7 +183,7 @@ def frame_translation(
     With equal focal lengths this is the official crop_transl_to_full_transl: the depth grows as the picture
     shrinks, and the crop's offset from the frame's centre becomes a lateral shift.
     """
-    units = -cut.scale * t[2] / FOCAL_LENGTH  # units at the head's depth in one frame pixel; t[2] < 0
+    units = -cut.scale * t[2] / FOCAL_LENGTH  # units per frame pixel at the head's depth; t[2] < 0
     x, y = cut.centre - np.array(size) / 2
     return np.array([t[0] + x * units, t[1] - y * units, cut.scale * t[2] * focal_length / FOCAL_LENGTH])
 

@@ -43,11 +43,12 @@ FILES = (DETECTOR_FILE, LANDMARK_FILE, POSE_FILE, COEFFICIENT_FILE)
 PAGE = "https://huggingface.co/songkey/hello_group_facemodel"
 NAME = "hello-onnx"
 NAMED_BY = "The network's coefficients are named by"
-BATCH = 16  # faces that wait for the pose and coefficient networks; only their two 224 px cuts are kept
+BATCH = 16  # faces that wait for the pose and coefficient networks; only their two 224 px crops are kept
 
-# The official rule drops a track below a probability of 0.0001 (never) or a side of 96 px (small faces, always).
+# The official rule drops a track at a probability below 0.0001
+# (never) or a side below 96 px (small faces, always).
 MIN_PROBABILITY, MIN_SIDE = 0.1, 16
-SAME_FACE = 0.12  # two tracks that overlap more are one face; the larger one stays (published)
+SAME_FACE = 0.12  # overlap above which two tracks are one face; the larger one is kept (official value)
 
 
 def missing(models: ModelFiles) -> str | None:
@@ -99,7 +100,8 @@ class Tracked:
         self.points = self.smoother(seen.points, self.width)
         self.probability = seen.probability
         self.box = np.concatenate([self.points.min(0), self.points.max(0)])
-        # A turned face looks narrower: its width is scaled back up, 18 degrees double it (published).
+        # A turned face looks narrower. Its width is scaled up, by
+        # a factor of two at 18 degrees (official rule).
         turned = np.rad2deg(abs(seen.pitch) + 0.6 * abs(seen.yaw))
         self.width = np.linalg.norm(np.subtract(*self.points[list(OUTLINE_ENDS)])) * (1 + turned / 18)
 
@@ -132,7 +134,7 @@ class OnnxSource:
     name = NAME
     scheme = "hello222"
     gives_coefficients = True
-    pitch_zero = 0.0  # the networks were trained with its own zero
+    pitch_zero = 0.0  # the networks were trained with this tracker's own zero
 
     def __init__(self, detector: str, landmarks: str, pose: str, coefficients: str, order: CoefficientOrder):
         self.detector = FaceDetector(detector)

@@ -18,15 +18,16 @@ from .continuity import Continuity, meets, tilted
 from .faces import Detection, Face, Source, detections
 from .sanity_checks import POSSIBLE, doubt
 
-TURNS = (0, 1, 3, 2)  # counter-clockwise quarter turns of the picture, likeliest first
-OPENING = 4  # first frames from which the orientation is decided if one does not suffice
-# Scores of 940 upright faces: 0.80, 0.86, 0.94 (1, 5, 50 %); of the same faces upside down 0.85 at most.
-# The highest score is right in 97 % of single frames of clips, whichever way up; the other faces are too
-# small for the detector.
+TURNS = (0, 1, 3, 2)  # counter-clockwise quarter turns of the picture, most likely first
+OPENING = 4  # number of first frames that decide the orientation if one does not suffice
+# Scores of 940 upright faces: 0.80, 0.86, 0.94 (1, 5, 50 %); of the same faces upside down 0.85 at most. The
+# highest score is right in 97 % of single frames of clips in any orientation; the faces in the other frames
+# are too small for the detector.
 SURE, LOW, UPRIGHT, LEAD = 0.87, 0.8, 0.05, 0.15
-# Frames between two looks at the score of a clip that gives no reason for doubt: at first, and after many.
+# Frames between two checks of the score in a clip without doubtful frames: at first, and later.
 CHECK, SELDOM = 32, 128
-SWITCH = 3  # frames in a row that are better in another turn before the clip is tracked in it
+# Consecutive frames that are better in another rotation before the clip is tracked in that rotation.
+SWITCH = 3
 
 Boxes = list[np.ndarray]
 
@@ -170,7 +171,7 @@ class Watch:
         best = _winner(votes, turn)
         if best == turn:
             self._elsewhere = 0
-            self._interval *= 2  # the detector scores this face low although it stands upright
+            self._interval *= 2  # the detector gives this face a low score although it is upright
             return seen or self._search(frame, turn)
         self._elsewhere += 1
         self._until_check = 1

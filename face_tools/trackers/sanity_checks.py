@@ -12,9 +12,9 @@ from .schemes import scheme_of
 
 TILT, PICTURE = np.radians(75), np.radians(30)
 SURE, LOOK_AGAIN, POSSIBLE = 0.66, 0.99, 1.0
-FLAT = 0.35  # cosine of the yaw below which the eye line is too short to say anything
-# No head turns there and back by so much within so many seconds. Between neighbouring frames of 34 real
-# clips a head turned by 33 degrees at most; an answer that is upside down turns it by 169 or more.
+FLAT = 0.35  # cosine of the yaw below which the eye line is too short to be used
+# No head turns by that much and back within that many seconds. Between neighbouring frames of 34 real clips a
+# head turned by 33 degrees at most; an upside-down result turns it by 169 or more.
 JUMP, INSTANT = np.radians(50), 0.25
 
 
@@ -38,7 +38,8 @@ def _off_the_picture(face: Face, scheme: str) -> float:
     _, left_eye, right_eye, right_mouth, left_mouth = (
         face.landmarks[k, :2] * (1, -1) for k in scheme_of(scheme).parts
     )
-    head = rotation_matrix(face.angles)[:2]  # columns: where the head's x, y and z point in the picture, y up
+    # Columns: directions of the head's x, y and z in the picture, y up.
+    head = rotation_matrix(face.angles)[:2]
     down = (left_mouth + right_mouth - left_eye - right_eye) @ -head[:, 1]
     if down < 0 and np.linalg.norm(head[:, 1]) > FLAT:
         return np.pi

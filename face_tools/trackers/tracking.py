@@ -213,6 +213,6 @@ def fill(
 
 def _blend(name: str, a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
     step = b - a
-    if name in ANGLES:  # the short way round
+    if name in ANGLES:  # along the shorter arc
         step = wrapped(step)
     return (a + step * share.reshape(-1, *[1] * (a.ndim - 1))).astype(np.float32)

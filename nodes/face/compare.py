@@ -175,7 +175,7 @@ class ComparePerformance(io.ComfyNode):
                 assert tracker is not None, "only a result that was tracked before goes without"
                 try:
                     read = track_faces(frames(), tracker, track.fps, on_miss="interpolate", tick=tick)
-                except TrackError as error:  # one faceless result must not end a sweep
+                except TrackError as error:  # a result without a face must not end a sweep
                     return _unread(cls, frames, label, error)
             driver, notes = alike(track, read)
             for note in notes:

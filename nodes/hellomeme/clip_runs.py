@@ -109,8 +109,9 @@ class Clip:
         noise, start: (len(frames), 4, h, w); start: None = the clip's own latents
         windows:      positions in `frames` that are denoised together
         moves:        whether the motion networks act
-        wanted:       frames to compute, None = all; windows without such a frame are skipped. The sampler still
-          processes all of `frames`, so one that draws noise draws the same noise per frame as for the whole clip
+        wanted:       frames to compute, None = all; windows without such a frame are skipped. The sampler
+          still processes all of `frames`, so one that draws noise draws the same noise per frame as for the
+          whole clip
         """
         start = self.latent[list(frames)] if start is None else start
         if not steps_of(sigmas):
@@ -175,7 +176,7 @@ class Clip:
             return {boundary: feature[0].to(keep) for boundary, feature in capture.features.items()}
 
         positive, negative = self._texts("positive"), self._texts("negative")
-        empty: dict[int, dict[str, Tensor]] = {}  # by number of the negative prompt
+        empty: dict[int, dict[str, Tensor]] = {}  # key: number of the negative prompt
         key_frames = {}
         for frame, latent in latents.items():
             seen = {
@@ -202,7 +203,7 @@ class Clip:
         sigma_max = float(self.guider.model_patcher.get_model_object("model_sampling").sigma_max)
         at_full_noise = sigma > sigma_max or math.isclose(
             sigma, sigma_max, rel_tol=1e-5
-        )  # as ComfyUI decides
+        )  # the condition that ComfyUI uses
         return sigma / math.sqrt(1 + sigma**2) if self.exact and at_full_noise else 1.0
 
     def _mask_of(self, frames: Sequence[int]) -> Tensor | None:

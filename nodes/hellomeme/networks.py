@@ -23,7 +23,7 @@ class Network:
     patcher: comfy.model_patcher.ModelPatcher
 
     @property
-    def module(self) -> Any:  # of the class that its part names
+    def module(self) -> Any:  # of the class given by its part
         return self.loaded.module
 
     @property

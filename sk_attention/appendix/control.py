@@ -1,4 +1,5 @@
-"""ControlNetSK (appendix A.2): the frozen UNet looks once at a condition picture, and v1's reference attention reads what it saw.
+"""ControlNetSK (appendix A.2): v1's reference attention attends to the features of a condition picture,
+captured in one pass of the frozen UNet.
 
 The network is a `ReferenceAdapter` of v1 without `reference_modules_down.3`, which is never called.
 """
@@ -9,14 +10,14 @@ from ...unet.clip.fit import View
 from ...unet.clip.frames import COND, Rows
 from ..reference import Reference, ReferencePatch
 
-KEPT = 2  # calls of a clip whose keys and values are kept: the windows of cond and of uncond
+KEPT = 2  # calls of a clip for which keys and values are kept: the windows of cond and of uncond
 
 
 class ControlPatch(ReferencePatch):
-    """Lets every frame attend to the condition picture, or to its own one.
+    """Patch by which every frame attends to the condition picture, or to its own one.
 
-    reference.features: block boundary -> (P + 1, C, h, w), a row for each of P pictures (one, or one per frame), then that of the empty
-    latent, which uncond attends to
+    reference.features: block boundary -> (P + 1, C, h, w), one entry per picture (P is one, or one per
+    frame), then that of the empty latent, to which uncond attends
     """
 
     def __init__(self, reference: Reference):
@@ -25,9 +26,9 @@ class ControlPatch(ReferencePatch):
         self.kept_calls = KEPT if self.pictures > 1 else None
 
     def served(self, rows: Rows) -> tuple[tuple[int, ...], tuple[View, ...] | None]:
-        """Raises FrameCountError where there are neither one picture nor as many as frames."""
+        """As in ReferencePatch. Raises FrameCountError unless there is one picture, or one per frame."""
         if self.pictures == 1:
-            return super().served(rows)  # COND and UNCOND number the two rows
+            return super().served(rows)  # COND and UNCOND are the indices of the two entries
         rows.require_clip(self.pictures, "condition")
         views = rows.views and tuple(view for view in rows.views for _ in range(rows.chunk))
         served = (

@@ -1,6 +1,8 @@
-"""SK cross-attention in the transformer blocks of SD1.5 (appendix A): rows, then columns of a feature map attend to tokens.
+"""SK cross-attention in the transformer blocks of SD1.5 (appendix A): rows,
+then columns of a feature map attend to tokens.
 
-Axis letters: B items of the UNet batch, R token sequences, n = h w latent pixels, m tokens, C channels of the block, D of the tokens.
+Axis letters: B items of the UNet batch, R token sequences, n = h w latent pixels, m
+tokens, C channels of the block, D of the tokens.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ from ...unet.hosts.comfy_attention import BLOCKS, Place
 from ...unet.networks.layers import Attention, SinusoidalTable
 from ..attention import KeysValues, attend_tokens
 
-LENGTH = 128  # rows or columns that the table of a new network holds; longer maps go on by the same formula
+LENGTH = 128  # positions in the table of a new network; longer feature maps extend it by the same formula
 FACE_TOKENS, EMBEDDING = 5, 512  # copies of an ArcFace embedding, and its width
 TEXT_TOKENS = 77
 
-# Place -> name of its module in a file: ComfyUI's block.
+# Place -> name of its module in a file, which is ComfyUI's name of the block.
 NAMES: dict[Place, str] = {place: f"{side}_{number}" for place, (side, number) in BLOCKS.items()}
 
 
@@ -29,14 +31,15 @@ class Projected(NamedTuple):
     columns: KeysValues
 
     def of(self, which: Tensor) -> Projected:
-        """Those of the sequences `which` (B,)."""
+        """Return the keys and values of the sequences `which` (B,)."""
         return Projected(*((keys[which], values[which]) for keys, values in self))
 
 
 class SKCross(nn.Module):
-    """proj(column attention(norm2(row attention(norm1(n + table)) + table))), as in Fig. 2 without its convolution and feed-forward.
+    """proj(column attention(norm2(row attention(norm1(n + table)) + table))), as in Fig. 2 without its
+    convolution and feed-forward.
 
-    `pos_embed_hidden` tells equal tokens apart: the five copies of a face embedding differ by it alone.
+    `pos_embed_hidden` distinguishes equal tokens: the five copies of a face embedding differ only by it.
     """
 
     def __init__(self, dim: int, context_dim: int, table_length: int, hidden_length: int, operations=nn):
@@ -50,12 +53,12 @@ class SKCross(nn.Module):
         self.proj = operations.Linear(dim, dim)
 
     def project(self, tokens: Tensor) -> Projected:
-        """tokens (R, m, D) -> their keys and values."""
+        """Project tokens (R, m, D) to keys and values."""
         tokens = tokens + self.pos_embed_hidden(tokens.shape[-2], tokens)
         return Projected(self.attn1.keys_values(tokens), self.attn2.keys_values(tokens))
 
     def forward(self, n: Tensor, grid: tuple[int, int], tokens: Projected) -> Tensor:
-        """n (B, h w, C) of a feature map of grid (h, w), tokens of B sequences -> (B, h w, C)."""
+        """n (B, h w, C) of a feature map with grid (h, w), tokens of B sequences -> (B, h w, C)."""
         x = n.unflatten(1, grid)
         x = attend_tokens(x, self.attn1, self.norm1, self.pos_embed, tokens.rows).transpose(1, 2)
         x = attend_tokens(x, self.attn2, self.norm2, self.pos_embed, tokens.columns).transpose(1, 2)
@@ -63,7 +66,7 @@ class SKCross(nn.Module):
 
 
 class SKCrossAdapter(nn.Module):
-    """One SKCross for each of some transformer blocks. Parameters are named `<family>.<ComfyUI block>.<tensor>`."""
+    """One SKCross per given transformer block. Parameters are named `<family>.<ComfyUI block>.<tensor>`."""
 
     family = ""
 
@@ -75,7 +78,7 @@ class SKCrossAdapter(nn.Module):
         hidden_length: int = TEXT_TOKENS,
         operations=nn,
     ):
-        """widths: name of a block -> C."""
+        """widths: name of a block -> its channels C."""
         super().__init__()
         self.context_dim = context_dim
         tables = (table_length, hidden_length)
@@ -84,12 +87,12 @@ class SKCrossAdapter(nn.Module):
 
     @property
     def sites(self) -> dict[Place, SKCross]:
-        """Place -> its module."""
+        """{place: module}."""
         modules = getattr(self, self.family)
         return {place: modules[name] for place, name in NAMES.items() if name in modules}
 
     def silence(self) -> None:
-        """Let a new network add nothing ("zero conv")."""
+        """Set the last layers of a new network to zero, so that it initially adds nothing ("zero conv")."""
         for module in self.sites.values():
             nn.init.zeros_(module.proj.weight)
             nn.init.zeros_(module.proj.bias)
@@ -108,5 +111,5 @@ class TextAdapter(SKCrossAdapter):
 
 
 def face_tokens(embeddings: Tensor) -> Tensor:
-    """embeddings (R, 512) -> tokens (R, 5, 512)."""
+    """Repeat embeddings (R, 512) to tokens (R, 5, 512)."""
     return embeddings[:, None].expand(-1, FACE_TOKENS, -1)

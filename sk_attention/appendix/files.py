@@ -1,4 +1,7 @@
-"""Reads and writes the files of FaceIDAdapter and TextAdapter: sizes come from the tensors, as for the official files."""
+"""Reads and writes the files of FaceIDAdapter and TextAdapter.
+
+Sizes are read from the tensors, as for the official files.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,10 @@ def load_cross(
     operations=nn,
     dtype: torch.dtype | None = None,
 ) -> SKCrossAdapter:
-    """The network of a state dict.
+    """Build the network of a state dict.
 
-    Raises CheckpointError: the file is of another kind, or a tensor is missing, foreign, misshapen or not finite.
+    Raises CheckpointError if the file is of another kind, or if a tensor
+    is missing, foreign, misshapen or not finite.
     """
     shapes = Shapes({key: tuple(value.shape) for key, value in state.items()})
     names = [

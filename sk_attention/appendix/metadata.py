@@ -1,4 +1,6 @@
-"""Metadata of the files of appendix A, in the header of a safetensors file: what the keys alone do not say."""
+"""Metadata for the files of appendix A, in the header of a safetensors file:
+properties that cannot be read from the keys.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,10 @@ CONTROL, FACE_ID, TEXT = "controlnet_sk", "ipadapter_sk_faceid", "sk_text"
 
 
 def of_control(condition: str) -> dict[str, str]:
-    """ControlNetSK, which v1's reference adapters share their keys with. condition: kind of picture, such as canny.
+    """Metadata of ControlNetSK, which has the keys of v1's reference adapters.
 
-    The reference pass reads no text: a zero embedding stands in for the prompt.
+    condition: kind of picture, such as canny. The reference pass uses no text: a
+    zero embedding takes the place of the prompt.
     """
     return {
         TYPE: CONTROL, "sk.version": "v1", CONDITION: condition, "sk.ref_timestep": "0", "sk.uncond_ref": "zeros",
@@ -21,17 +24,19 @@ def of_control(condition: str) -> dict[str, str]:
 
 
 def of_face_id() -> dict[str, str]:
-    """IPAdapterSK FaceID: five copies of a normalised ArcFace embedding; zeros are its unconditional embedding."""
+    """Metadata of IPAdapterSK FaceID: the tokens are five copies of a
+    normalised ArcFace embedding, or of zeros for uncond.
+    """
     return {
         TYPE: FACE_ID, "sk.insert": "attn2", "sk.embed": "insightface_normed", "sk.tokens": "5", "sk.base": "sd15",
     }  # fmt: skip
 
 
 def of_text() -> dict[str, str]:
-    """SK cross-attention in place of the text attention."""
+    """Metadata of SK cross-attention that replaces the text attention."""
     return {TYPE: TEXT, "sk.insert": "attn2", "sk.base": "sd15"}
 
 
 def kind(metadata: Mapping[str, str] | None) -> str:
-    """One of CONTROL, FACE_ID and TEXT, or "" for a file without such metadata."""
+    """Return CONTROL, FACE_ID or TEXT, or "" for a file without such metadata."""
     return (metadata or {}).get(TYPE, "")

@@ -1,7 +1,8 @@
 """SK cross-attention inside a UNet: which item attends to which tokens, and how strongly.
 
-Queries are what the text attention reads (the normalised feature map), as in IP-Adapter's decoupled attention: hooks show a patch
-either this or the text attention's output, and the output alone hardly knows the picture.
+Queries are what the text attention reads (the normalised feature map), as in
+IP-Adapter's decoupled attention: hooks show a patch either this or the text attention's
+output, and the output alone hardly knows the picture.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from ...unet.hosts.extra_items import frames_of, on_frames
 from ...unet.mask import Mask
 from .cross import FaceIDAdapter, Projected, TextAdapter, face_tokens
 
-READ = "sk_portrait_cross_inputs"  # in the options of a block: what its text attention reads
+READ = "sk_portrait_cross_inputs"  # in the options of a block: the inputs of its text attention
 
 
 class ReadingPatch(AttentionPatch):
-    """Keeps the inputs of the text attention until its output is there."""
+    """Stores the inputs of the text attention until its output is available."""
 
     def cross_inputs(
         self, place: Place, n: Tensor, keys: Tensor, values: Tensor, call: AttentionCall
@@ -35,7 +36,9 @@ class ReadingPatch(AttentionPatch):
 
 
 class _Prepared(NamedTuple):
-    """Of a UNet call with these rows: the sequence (B,) of each item, its strength (B, 1, 1, 1), and the mask, None = everywhere."""
+    """State of one UNet call with these batch items: sequence index (B,) and strength (B, 1, 1, 1) of each
+    item, and the mask, None = everywhere.
+    """
 
     rows: Rows
     which: Tensor
@@ -70,7 +73,7 @@ class FaceIDPatch(ReadingPatch):
 
     def release(self) -> None:
         self._projected: dict[Hashable, Projected] = {}
-        self._prepared: dict[torch.device, _Prepared] = {}  # by the last call of each
+        self._prepared: dict[torch.device, _Prepared] = {}  # state of the last UNet call on each device
         self.mask.release()
 
     def cross_output(self, place: Place, out: Tensor, call: AttentionCall) -> Tensor:
@@ -103,7 +106,7 @@ class FaceIDPatch(ReadingPatch):
         )
 
     def _tokens(self, place: Place, like: Tensor) -> Projected:
-        """Keys and values of all embeddings and of zeros, projected once per run."""
+        """Keys and values of all embeddings and of zeros; projected once per run."""
         key = place, like.device, like.dtype
         if key not in self._projected:
             known = torch.cat([self.embeddings, torch.zeros_like(self.embeddings[:1])]).to(like)
@@ -112,7 +115,7 @@ class FaceIDPatch(ReadingPatch):
 
 
 class TextPatch(ReadingPatch):
-    """Replaces the text attention of the network's blocks; strength: 1 = replaced, 0 = the UNet's own."""
+    """Replaces the text attention of the network's blocks. strength: 1 = replaced, 0 = the UNet's own."""
 
     replaces = True
 

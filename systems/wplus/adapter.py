@@ -18,7 +18,7 @@ from ...errors import ModelFileError
 from ...unet.networks.layers import HEADS
 from ...unet.networks.strict_load import fill, flattened
 
-LAYERS, WIDTH = 18, 512  # of a w+ code
+LAYERS, WIDTH = 18, 512  # shape of a w+ code
 TOKENS = ((0, 4), (4, 8), (8, 12), (12, 18))  # the layers of each token, from coarse to fine
 
 # The official number of a module -> the layer that it follows, as (side, UNet block, layer).

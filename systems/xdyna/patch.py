@@ -76,7 +76,7 @@ class Dynamics(AttentionPatch):
             )
         frames = rows_of(options, len(x)).chunk
         latents = self.reference.to(x).expand(len(x) // frames, -1, -1, -1)
-        # The reference shares prompt and timestep with its chunk.
+        # The reference has the prompt and timestep of its chunk.
         items = ExtraItems((1,) * len(latents), latents, timesteps[::frames], context[::frames])
         options = {**options, UNET: executor.class_obj}
         with joint_norms(executor.class_obj, frames + 1) if self.joint else nullcontext():

@@ -1,6 +1,7 @@
-"""Parity of whole sampled clips: the official samplers' latents, through the Portrait Video Sampler in ComfyUI.
+"""Parity of whole sampled clips: the official samplers' latents,
+compared with the Portrait Video Sampler in ComfyUI.
 
-The official behaviour is switched on: chained frames, averaged windows, the official padding and start of the noise.
+Uses the official options: chained frames, averaged windows, the official padding and start noise.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sk_portrait.testing.golden import Golden
 from sk_portrait.testing.golden_networks import animatediff_of, sk_motion_of
 from sk_portrait.testing.golden_sampling import LATENT_SCALE, GoldenNoise, guider_of
 
-Compared = Iterator[tuple[str, Tensor, Tensor]]  # (key of the output, ours, reference)
+Compared = Iterator[tuple[str, Tensor, Tensor]]  # (key of the output, our result, reference)
 
 
 def _video(case: str, version: str, motions):

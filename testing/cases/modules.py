@@ -1,4 +1,4 @@
-"""Parity of single modules and of the drive encoders, through the pack's own loader where they are files."""
+"""Parity of single modules and of the drive encoders; those with a file are loaded by the pack's own loader."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sk_portrait.testing.golden import Golden
 from sk_portrait.testing.golden_networks import frames_first
 from sk_portrait.testing.rule import draw
 
-Compared = Iterator[tuple[str, Tensor, Tensor]]  # (key of the output, ours, reference)
+Compared = Iterator[tuple[str, Tensor, Tensor]]  # (key of the output, our result, reference)
 
 
 def _reference(name: str, make):
@@ -79,7 +79,7 @@ def _expression(t: dict[str, Tensor], motion: bool) -> Expression:
 
 
 def _sk_drive(name: str, version: str, repository: str, keys: dict[str, str]):
-    """keys: block boundary -> name of the golden output."""
+    """Return the case of a drive encoder. keys: block boundary -> name of the golden output."""
 
     def case(golden: Golden, host) -> Compared:
         t = golden.tensors(name)
@@ -101,7 +101,10 @@ _BOUNDARY_KEYS = {f"{way}_{i}": f"{way}3_{i}" for way in ("down", "up") for i in
 
 
 def _full_drive(version: str):
-    """The full-size encoders, both kinds of expression; the golden data hold every 8th channel."""
+    """Return the case of the full-size encoders, with both kinds of expression.
+
+    The golden data contain every 8th channel.
+    """
     name = f"control_{version}"
 
     def case(golden: Golden, host) -> Compared:

@@ -1,4 +1,6 @@
-"""Parity of whole patched UNets: features of the reference pass, reference alone, drive alone, both, and motion modules."""
+"""Parity of whole patched UNets: features of the reference pass, reference
+alone, drive alone, both, and motion modules.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ from sk_portrait.unet.clip.frames import COND, UNCOND
 from sk_portrait.unet.hosts.comfy_injection import TemporalPatch
 from sk_portrait.unet.patches import WeightedPatch
 
-Compared = Iterator[tuple[str, Tensor, Tensor]]  # (key of the output, ours, reference)
+Compared = Iterator[tuple[str, Tensor, Tensor]]  # (key of the output, our result, reference)
 
 
 def _unet(version: str):
@@ -53,7 +55,7 @@ def _unet(version: str):
 
 
 def key_frames_of(t: dict[str, Tensor], frames: int) -> dict:
-    """The golden pads as the features of the first and the last frame."""
+    """Return the golden pads as the features of the first and the last frame."""
     pads = {key.removeprefix("pad."): value.unbind(2) for key, value in t.items() if key.startswith("pad.")}
     return {
         frame: {
@@ -65,7 +67,9 @@ def key_frames_of(t: dict[str, Tensor], frames: int) -> dict:
 
 
 def _inputs(golden: Golden, version: str, host):
-    """x and context of all rows, timestep, and the reference and drive patches of a golden UNet case."""
+    """Return x and context of all batch items, timestep, and the
+    reference and drive patches of a golden UNet case.
+    """
     t = golden.tensors(SOURCE[version])
     frames = t["x"].shape[2]
     latent = torch.cat([torch.zeros_like(t["ref_latent"]), t["ref_latent"]])

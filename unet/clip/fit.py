@@ -88,7 +88,8 @@ def notice_size(features: Mapping[str, Tensor], view: View, what: str, remedy: s
         return
     cell = CELL * 2 ** HALVINGS[boundary]
     sizes = f"made for {size[1] * cell}x{size[0] * cell} px, and {view.size[1] * CELL}x{view.size[0] * CELL} px are sampled"
-    if abs(size[0] * whole[1] - size[1] * whole[0]) >= max(size + whole):  # a side off by a cell is rounding
+    # A difference of one latent pixel per side is rounding.
+    if abs(size[0] * whole[1] - size[1] * whole[0]) >= max(size + whole):
         raise SizeError(
             f"The {what} was {sizes}, a picture of another shape: {remedy}.",
             (size[1] * cell, size[0] * cell),

@@ -22,7 +22,7 @@ from .extra_items import DIFFUSION_MODEL, Layout, frames_of, layout_of, on_frame
 KEY = "sk_portrait_attentions"
 ON_CLONE = "on_clone"  # CallbacksMP.ON_CLONE: after a MODEL was cloned
 
-# ComfyUI's block -> place: side, UNet block and layer by diffusers' names.
+# ComfyUI's block -> (side, UNet block, layer) in diffusers' names.
 PLACES = {
     **{("input", 1 + 3 * block + layer): ("down", block, layer) for block in range(3) for layer in range(2)},
     ("middle", 0): ("mid", 0, 0),
@@ -65,9 +65,10 @@ class AttentionCall(NamedTuple):
 
 @cache
 def grid_of(count: int, size: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of a feature map of `count` latent pixels inside a UNet that shows a latent of `size`.
+    """(height, width) of a feature map with `count` latent pixels in a UNet that shows a latent of `size`.
 
-    The UNet halves a side and rounds up. A map that another node resized has the divisors closest to the latent's shape.
+    The UNet halves each side and rounds up. For a map that another node has resized, the two factors of
+    `count` closest to the latent's aspect ratio are returned.
     """
     height, width = size
     for halvings in range(4):
@@ -80,17 +81,19 @@ def grid_of(count: int, size: tuple[int, int]) -> tuple[int, int]:
 
 
 class AttentionPatch:
-    """A patch of attentions. It implements any of these methods:
+    """Base class of patches inside the transformer blocks. A subclass implements any of these methods:
 
-    self_inputs(place, n, keys, values, call)    -> three tensors (B, n, C), (B, m, C), (B, m, C) before their projections
-    self_output(place, out, call)                -> out (B, n, C), after the output projection
-    cross_inputs(place, n, keys, values, call)   -> as self_inputs, of the text attention
-    cross_heads(place, q, out, call)             -> out (B, n, C), the text attention's heads side by side, before the projection;
-                                                    q (B, n, C) its queries
-    cross_output(place, out, call)               -> out (B, n, C), the text attention after its output projection
+    self_inputs(place, n, keys, values, call)   -> (B, n, C), (B, m, C), (B, m, C): inputs of the query, key
+                and value projections of the self-attention
+    self_output(place, out, call)               -> out (B, n, C), after the output projection
+    cross_inputs(place, n, keys, values, call)  -> as self_inputs, for the text attention
+    cross_heads(place, q, out, call)            -> out (B, n, C): concatenated heads of the text attention,
+                before the output projection; q (B, n, C) are its queries
+    cross_output(place, out, call)              -> out (B, n, C), after the output projection
 
     percent_range: (start, end) as 0..1; None = always
-    replaces:      whether it replaces the output of the text attention; such a patch runs before those that add to it
+    replaces: whether the patch replaces the output of the text attention; it then runs before patches that
+      add to it
     """
 
     percent_range: tuple[float, float] | None = None
@@ -101,7 +104,9 @@ class AttentionPatch:
 
 
 class AttentionPatchSet:
-    """The attention patches of one MODEL: those that replace first, then in the order of their nodes."""
+    """The attention patches of one MODEL: those that replace first,
+    then the others, in the order of their nodes.
+    """
 
     def __init__(self, patches: Iterable[AttentionPatch], attention: Callable):
         self.patches = tuple(sorted(patches, key=lambda patch: not patch.replaces))
@@ -195,7 +200,7 @@ class TextAttention:
         )
 
     def __deepcopy__(self, memo) -> TextAttention:
-        return self  # `part` makes the copy of a clone
+        return self  # `part` makes the copy for a clone
 
     def to(self, device) -> TextAttention:
         if hasattr(self.earlier, "to"):

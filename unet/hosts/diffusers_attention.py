@@ -1,6 +1,6 @@
-"""Binds attention patches of the text attention to a diffusers UNet2DConditionModel: `cross_inputs` and `cross_output`.
+"""Binds patches of the text attention to a diffusers UNet2DConditionModel: `cross_inputs` and `cross_output`.
 
-Nothing of diffusers is imported: the UNet comes in as an argument.
+Imports nothing from diffusers: the UNet is an argument.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from .comfy_attention import BLOCKS, AttentionCall, AttentionPatch, Place
 def attending(
     unet: nn.Module, patches: Iterable[AttentionPatch], options: Mapping[str, Any]
 ) -> Iterator[nn.Module]:
-    """While open, every call of `unet` runs the patches at each transformer block with a text attention.
+    """Context manager: inside it, every call of `unet` runs the patches at
+    each transformer block with a text attention.
 
-    options: as ComfyUI's transformer_options. A patch may change the queries and the text, not the keys or the values alone.
+    options: as ComfyUI's transformer_options. A patch may change the queries and
+    the text, but not the keys or the values alone.
     """
     binding = _Binding(patches, options)
     hooks = [unet.conv_in.register_forward_pre_hook(binding.begin)]
@@ -39,7 +41,7 @@ def attending(
 
 
 def text_attentions(unet: nn.Module) -> dict[Place, nn.Module]:
-    """Place -> text attention of its transformer block, where there is one."""
+    """Return {place: text attention} of the transformer blocks that have one."""
     found = {}
     for place in BLOCKS:
         side, index, layer = place
@@ -58,7 +60,7 @@ class _Binding:
         self.call: AttentionCall | None = None
 
     def begin(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
-        """Note once per UNet call what all attentions read."""
+        """Store, once per UNet call, the state that all attention layers read."""
         (x,) = args
         rows, run, sigma = rows_of(self.options, len(x)), run_of(self.options), noise_level(self.options)
         self.call = AttentionCall(rows, sigma, run, None, {"original_shape": list(x.shape)})

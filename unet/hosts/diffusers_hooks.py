@@ -62,7 +62,7 @@ def plain_features(unet: nn.Module, latents: Tensor, context: Tensor, side: int 
 class _Binding:
     def __init__(self, patches: PatchSet, options: Mapping[str, Any]):
         self.patch_set, self.options = patches, options
-        self.call = Call(0)  # of the UNet call that runs
+        self.call = Call(0)  # of the current UNet call
 
     def begin(self, module: nn.Module, args: tuple, emb: Tensor) -> None:
         rows, target = rows_of(self.options, emb.shape[0]), TargetDevice(emb.device, emb.dtype)

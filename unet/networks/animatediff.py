@@ -32,8 +32,9 @@ OWN_NAMES = (
 )
 MODULE = re.compile(r"^((?:down|up)_blocks\.\d+|mid_block)\.motion_modules\.\d+\.")
 TABLE = "transformer_blocks.0.pos_embed.pe"
-DOWN_LAYERS, UP_LAYERS = 2, 3  # of each SD1.5 block
-TABLE_LENGTH = 32  # of AnimateDiff v2 and later; v1 files say 24 themselves
+DOWN_LAYERS, UP_LAYERS = 2, 3  # layers of each SD1.5 block
+# Positions in the table of AnimateDiff v2 and later; v1 files contain their table, of 24 positions.
+TABLE_LENGTH = 32
 
 
 class TemporalBlock(nn.Module):
