@@ -19,23 +19,23 @@ HERE = ROOT / "bench" / "quality"
 PAGE, FOLDER = HERE / "REPORT.md", HERE / "pictures"
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
-TEXT = """# Does it mean what it says?
+TEXT = """# Quality of the toy model on synthetic heads
 
 `{command}` on {cores} cores, {day}; {words}. {passed} passed, {failed} failed.
 
-People and motions that no training saw. Head pose, coefficients and identity are read back from the pictures by a small network
-trained on drawings (`python run.py bench probe`), whose own error is the row "probe on the truth". APD: mean error of pitch, yaw and
-roll in degrees. AED: mean error of the eleven coefficients. Identity: share found among {gallery} people.
+The people and motions were not in the training data. A small network trained on drawings (`python run.py bench probe`) measures head pose,
+coefficients and identity in the pictures; its own error is in the rows "probe on the truth". APD: mean error of pitch, yaw and roll in
+degrees. AED: mean error of the eleven coefficients. Identity: share of heads that are recognised among {gallery} people.
 
-| | expected | seen |
+| | limit | measured |
 |---|---|---|
 {rows}
 
 ![Portraits, requested pose, and result of the toy model](pictures/actors.png)
 
-From above: the portrait, the drawn truth, the result. Frames alone, without motion modules.
+From top to bottom: the portrait, the drawn ground truth, the result. Frames were sampled separately, without motion modules.
 
-![What a real clip's track says and what is read back from three drawn heads that it drives](pictures/curves.png)
+![Curves of a real clip's track, and the same curves measured on three drawn heads that it drives](pictures/curves.png)
 
 ![Quality against cost](pictures/costs.png)
 """
@@ -47,7 +47,7 @@ def write(table, world: World, curves: Curves, costs: Sequence[Cost], command: s
     _generated(world).save(FOLDER / "actors.png")
     _curves(curves, FOLDER / "curves.png")
     _costs(costs, FOLDER / "costs.png")
-    marks = {True: "", False: " **not held**", None: ""}
+    marks = {True: "", False: " **not reached**", None: ""}
     rows = "\n".join(
         f"| {what} | {expected} | {seen}{marks[held]} |" for what, expected, seen, held in table.rows
     )
