@@ -187,17 +187,17 @@ class EncodeDrive(io.ComfyNode):
                 io.Image.Input(
                     "left_eye",
                     optional=True,
-                    tooltip="An edited picture per frame, in place of the one in patches.",
+                    tooltip="Replaces the left eye of patches: one edited picture per frame.",
                 ),
                 io.Image.Input(
                     "right_eye",
                     optional=True,
-                    tooltip="An edited picture per frame, in place of the one in patches.",
+                    tooltip="Replaces the right eye of patches: one edited picture per frame.",
                 ),
                 io.Image.Input(
                     "mouth",
                     optional=True,
-                    tooltip="An edited picture per frame, in place of the one in patches.",
+                    tooltip="Replaces the mouth of patches: one edited picture per frame.",
                 ),
                 FaceMotionType.Input(
                     "face_motion",
