@@ -2,6 +2,7 @@
 
 # `python run.py pictures NAME`: name -> (module, one line of help).
 PICTURES = {
+    "examples": ("examples", "the portrait and the clips that the templates begin with"),
     "thumbnails": ("thumbnails", "templates, icon and banner, from synthetic heads"),
     "faces": ("faces_page", "web/docs/faces.md"),
     "artist_path": ("artist_path", "web/docs/artist_path.md"),

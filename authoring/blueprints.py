@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import recipes
-from .builder import PICTURE, SIDE, Builder, acted, side_by_side
+from .builder import INNER_PICTURE, SIDE, Builder, acted, side_by_side
 from .graph_writer import Subgraph, Wire
 from .recipes import ANIMATE, COPY, V2, V5, Recipe
 
@@ -26,17 +26,23 @@ def animation(
     build, crop, driver, apply, drive = acted(graph, recipe)
     made = build.clip(apply[0], drive)
     result = graph.node(
-        "CreateVideo", "Video", 11, images=made["pictures"][0], fps=driver["fps"], audio=driver["audio"]
+        "CreateVideo",
+        "Create Video",
+        11,
+        images=made["pictures"][0],
+        fps=driver["fps"],
+        audio=driver["audio"],
     )
     if plain:
         build.plain(apply[0], made["latents"][0], made["motion"][0], driver)
+    build.promote_strengths(apply)
     for promoted, node, widget in (
         ("prompt", build.positive, "text"), ("start", driver, "start"), ("seconds", driver, "seconds"), ("fps", driver, "fps"),
         ("size", crop, "size"), ("steps", made["sigmas"], "steps"), ("cfg", made["guider"], "cfg"), ("seed", made["noise"], "noise_seed"),
     ):  # fmt: skip
         graph.promote(promoted, node, widget)
     graph.out("video", result[0])
-    side_by_side(graph, result[0], driver["images"], build.pose[0])
+    side_by_side(graph, result[0], driver["images"], build.pose[0], build.at(10))
     return graph
 
 
@@ -55,14 +61,14 @@ def film(info: dict) -> Subgraph:
     build = Builder(graph, V5)
     crop = build.cropped(portrait, "portrait")
     images, track = crop["images"], crop["track"]
-    driver = build.video(video, "Track the face in the film")
+    driver = build.video(video, "Track Face in Video")
     build.prompts()
     read = build.read(driver["images"], driver["track"], driver["track"])
     graph.node(
         "SKPortraitPreviewPatches",
-        "Look at eyes and mouth",
-        5,
-        tall=PICTURE,
+        "Preview Eyes and Mouth",
+        6,
+        tall=INNER_PICTURE,
         patches=build.patches["patches"],
     )
     encoder = build.encoder()
@@ -71,13 +77,14 @@ def film(info: dict) -> Subgraph:
     made = build.clip(apply[0], drive)
     pasted = graph.node(
         "SKPortraitPasteBackVideo",
-        "Paste back",
-        11,
+        "Paste Portrait Back into Video",
+        9,
         video=video,
         portraits=made["pictures"][0],
         crop=driver["crop"],
         colour_match=0.5,
     )
+    build.promote_strengths(apply)
     for promoted, node, widget in (
         ("prompt", build.positive, "text"), ("start", driver, "start"), ("seconds", driver, "seconds"), ("fps", driver, "fps"),
         ("feather", pasted, "feather"), ("steps", made["sigmas"], "steps"), ("cfg", made["guider"], "cfg"),
@@ -85,7 +92,7 @@ def film(info: dict) -> Subgraph:
     ):  # fmt: skip
         graph.promote(promoted, node, widget)
     graph.out("video", pasted[0])
-    side_by_side(graph, pasted[0], driver["images"], build.pose[0])
+    side_by_side(graph, pasted[0], driver["images"], build.pose[0], build.at(10))
     return graph
 
 
@@ -100,23 +107,24 @@ def directed(info: dict) -> Subgraph:
     build = Builder(graph, Recipe(V5.version, V5.cfg, face_motion=False))
     crop = build.cropped(portrait, "portrait")
     images, track = crop["images"], crop["track"]
+    build.begin_later(1, "1 · Faces, prompt and corrections")
     recording = graph.node(
-        "SKPortraitImportLiveLinkFace", "A phone's recording (unmute: Ctrl+M)", 1, file="take.csv"
+        "SKPortraitImportLiveLinkFace", "Import Live Link Face (unmute: Ctrl+M)", 1, file="take.csv"
     )
     graph.mute(recording)
     driver = build.video(video, coefficients=recording[0])
     edited = graph.node(
         "SKPortraitEditTrack",
-        "Edit the track",
+        "Edit Face Track",
         3,
         track=driver["track"],
         smooth_pose=1.0,
         smooth_expression=0.5,
     )
-    preset = graph.node("SKPortraitPresetExpression", "An expression to add", 3, preset="smile")
+    preset = graph.node("SKPortraitPresetExpression", "Preset Expression", 3, preset="smile")
     mixed = graph.node(
         "SKPortraitMixTracks",
-        "Add it",
+        "Mix Face Tracks",
         4,
         track=edited[0],
         other=preset[0],
@@ -124,17 +132,28 @@ def directed(info: dict) -> Subgraph:
         strength=0.3,
     )
     graph.node(
-        "SKPortraitPreviewTrack", "Look at it", 5, tall=PICTURE, track=mixed[0], images=driver["images"]
+        "SKPortraitPreviewTrack",
+        "Preview Face Track",
+        4,
+        tall=INNER_PICTURE,
+        track=mixed[0],
+        images=driver["images"],
     )
     build.prompts()
-    pose = graph.node("SKPortraitDrawHeadPose", "Head pose", 5, track=mixed[0], portrait_track=track)
+    pose = graph.node("SKPortraitDrawHeadPose", "Draw Head Pose", 5, track=mixed[0], portrait_track=track)
     encoder = build.encoder()
     drive = build.drive(encoder, {"head_pose": pose[0], "track": mixed[0]})
     apply = build.applied(build.reference(images, track, encoder), drive)
     made = build.clip(apply[0], drive)
     result = graph.node(
-        "CreateVideo", "Video", 11, images=made["pictures"][0], fps=driver["fps"], audio=driver["audio"]
+        "CreateVideo",
+        "Create Video",
+        11,
+        images=made["pictures"][0],
+        fps=driver["fps"],
+        audio=driver["audio"],
     )
+    build.promote_strengths(apply)
     for promoted, node, widget in (
         ("smooth_pose", edited, "smooth_pose"), ("blink", edited, "blink"), ("jaw", edited, "jaw"), ("edits", edited, "edits"),
         ("expression", preset, "preset"), ("amount", mixed, "strength"), ("seconds", driver, "seconds"), ("fps", driver, "fps"),
@@ -142,7 +161,7 @@ def directed(info: dict) -> Subgraph:
     ):  # fmt: skip
         graph.promote(promoted, node, widget)
     graph.out("video", result[0])
-    side_by_side(graph, result[0], driver["images"], pose[0])
+    side_by_side(graph, result[0], driver["images"], pose[0], build.at(10))
     return graph
 
 
@@ -154,11 +173,10 @@ def still(info: dict, recipe: Recipe = V5, name: str = COPY) -> Subgraph:
     graph = Subgraph(name, text, info)
     build, crop, _, apply, drive = acted(graph, recipe, "driver")
     sampler, pictures = build.still(apply[0], drive)
-    _promote_still(graph, build, crop, sampler)
-    graph.promote("reference_strength", apply, "reference_strength")
-    graph.promote("drive_strength", apply, "drive_strength")
+    build.promote_strengths(apply)
     for part in ("mouth", "eyes", "brows", "head"):
         graph.promote(part, build.mixed, part)
+    _promote_still(graph, build, crop, sampler)
     graph.out("image", pictures[0])
     return graph
 
@@ -172,41 +190,52 @@ def pair(info: dict) -> Subgraph:
     )
     left, right, picture = (graph.given(name, "IMAGE") for name in ("left", "right", "driver"))
     build = Builder(graph, V5)
-    halves = [
-        build.cropped(half, what)["images"]
-        for half, what in ((left, "left portrait"), (right, "right portrait"))
-    ]
-    canvas = graph.node("ImageStitch", "Side by side", 3, image1=halves[0], image2=halves[1])[0]
+    halves = [build.cropped(half, what)["images"] for half, what in ((left, "left"), (right, "right"))]
+    build.begin_later(3, "1 · Faces and prompt")
+    canvas = graph.node("ImageStitch", "Image Stitch", 4, image1=halves[0], image2=halves[1])[0]
     driver = build.cropped(picture, "driver")
     build.prompts()
     encoder = build.encoder()
     found = {
-        "left": build.tracked(canvas, "left face", face="by number", face_number=1)[0],
-        "right": build.tracked(canvas, "right face", face="by number", face_number=2)[0],
+        "left": build.tracked(canvas, "left face", 5, face="by number", face_number=1)[0],
+        "right": build.tracked(canvas, "right face", 5, face="by number", face_number=2)[0],
     }
     apply = graph.node(
         "SKPortraitApply",
-        "Both faces",
-        7,
+        "Animate Portrait: both",
+        build.at(7),
         model=build.ends["model"],
         reference=build.reference(canvas, found["left"], encoder),
     )
-    white = graph.node("SolidMask", "One half", 6, value=1.0, width=SIDE, height=SIDE)[0]
-    black = graph.node("SolidMask", "Nothing", 6, value=0.0, width=2 * SIDE, height=SIDE)[0]
+    white = graph.node("SolidMask", "Solid Mask: one half", build.at(6), value=1.0, width=SIDE, height=SIDE)[
+        0
+    ]
+    black = graph.node(
+        "SolidMask", "Solid Mask: nothing", build.at(6), value=0.0, width=2 * SIDE, height=SIDE
+    )[0]
     for place, (what, track) in enumerate(found.items()):
-        read = build.read(driver["images"], driver["track"], track, f", {what}")
-        drive = build.drive(encoder, read, f", {what}")
+        read = build.read(driver["images"], driver["track"], track, f": {what}")
+        graph.fold([read["face_motion"]])
+        drive = build.drive(encoder, read, f": {what}")
         mask = graph.node(
             "MaskComposite",
-            f"The {what} half",
-            7,
+            f"Mask Composite: {what} half",
+            build.at(7),
             destination=black,
             source=white,
             x=place * SIDE,
             operation="add",
         )[0]
-        apply = graph.node("SKPortraitApply", f"Act, {what}", 8, model=apply[0], drive=drive, mask=mask)
+        apply = graph.node(
+            "SKPortraitApply",
+            f"Animate Portrait: {what}",
+            build.at(8 + place),
+            model=apply[0],
+            drive=drive,
+            mask=mask,
+        )
         graph.promote(f"{what}_strength", apply, "drive_strength")
+    build.shift += 2
     sampler, pictures = build.still(apply[0], drive)
     for name, node, widget in (
         ("prompt", build.positive, "text"), ("steps", sampler, "steps"), ("cfg", sampler, "cfg"), ("seed", sampler, "seed"),
@@ -226,9 +255,8 @@ def expression(info: dict) -> Subgraph:
     build = Builder(graph, V5)
     crop = build.cropped(portrait, "portrait")
     images, track = crop["images"], crop["track"]
-    editor = graph.node(
-        "SKPortraitExpressionEditor", "Expression", 4, tall=PICTURE, portrait=images, track=track
-    )
+    build.begin_later(1, "1 · Face, prompt and expression")
+    editor = graph.node("SKPortraitExpressionEditor", "Expression Editor", 4, portrait=images, track=track)
     build.prompts()
     read = build.read(editor["preview"], editor["track"], track)
     encoder = build.encoder()
@@ -237,6 +265,7 @@ def expression(info: dict) -> Subgraph:
     sampler, pictures = build.still(apply[0], drive)
     for slider in SLIDERS:
         graph.promote(slider, editor, slider)
+    build.promote_strengths(apply)
     _promote_still(graph, build, crop, sampler)
     graph.out("image", pictures[0])
     graph.out("preview", editor[1])

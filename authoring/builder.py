@@ -5,13 +5,11 @@ from __future__ import annotations
 from .graph_writer import Graph, Outputs, Subgraph, Wire
 from .recipes import CLIP_VISION, FACE_MOTION, HUB, LANDMARKER, PROMPT, Recipe, entry, file
 
-PICTURE, SMALL_PICTURE = (
-    260,
-    220,
-)  # heights of a picture in a node: of any, and the least that the front end gives a still one
-VIDEO = 330  # of a square video with its buttons
+PICTURE, VIDEO = 210, 250  # heights of a picture and of a square video with its buttons, in a node at the top
+INNER_PICTURE = 70  # of a picture in a node within a blueprint
 SIDE = 512  # of each of two portraits in one picture
-STAGES = (("1 · Find and crop the faces", 0, 3), ("2 · Read what they do", 4, 6), ("3 · Draw it", 7, 12))
+STAGES = (("1 · Faces and prompt", 0, 3), ("2 · Read face and performance", 4, 6), ("3 · Draw it", 7, 12))
+BANDS = (0, 7)  # the last stage stands below the others
 
 
 class Builder:
@@ -19,29 +17,51 @@ class Builder:
 
     def __init__(self, graph: Subgraph, recipe: Recipe):
         self.graph, self.recipe, self.crop = graph, recipe, recipe.version.name
-        graph.stages = STAGES
+        graph.stages, graph.bands = STAGES, BANDS
+        self.shift = 0  # columns by which what follows the crops stands farther right
         self.ends = {
             name: graph.given(name, kind)
             for name, kind in (("model", "MODEL"), ("clip", "CLIP"), ("vae", "VAE"))
         }
         self.landmarker = graph.node(
-            "LoadMediaPipeFaceLandmarker", "Face landmarker", 0, [LANDMARKER], model_name=LANDMARKER["name"]
+            "LoadMediaPipeFaceLandmarker",
+            "Load Face Detection Model",
+            0,
+            [LANDMARKER],
+            model_name=LANDMARKER["name"],
         )
 
-    def tracked(self, picture: Wire, what: str, **values) -> list[Wire]:
+    def at(self, column: int) -> int:
+        """A column of the stages after the first."""
+        return column + self.shift
+
+    def begin_later(self, columns: int, title: str) -> None:
+        """Give the first stage more columns, under a title of its own, and move the others farther right."""
+        self.shift = columns
+        _, *others = STAGES
+        moved = ((name, first + columns, last + columns) for name, first, last in others)
+        self.graph.stages = ((title, 0, others[0][1] + columns - 1), *moved)
+        self.graph.bands = (0, others[0][1] + columns)
+
+    def promote_strengths(self, apply: Outputs) -> None:
+        """What an artist changes first."""
+        for name in ("reference_strength", "drive_strength"):
+            self.graph.promote(name, apply, name)
+
+    def tracked(self, picture: Wire, what: str, column: int = 1, **values) -> list[Wire]:
         """A picture's face by ComfyUI's own landmarker -> its track."""
         found = self.graph.node(
             "MediaPipeFaceLandmarker",
-            f"Find {what}",
-            1,
+            f"Detect Face: {what}",
+            column,
             face_detection_model=self.landmarker[0],
             image=picture,
             num_faces=0,
         )
         return self.graph.node(
             "SKPortraitTrackFromLandmarks",
-            f"Track {what}",
-            2,
+            f"Track Face: {what}",
+            column + 1,
             face_landmarks=found[0],
             images=picture,
             **values,
@@ -51,10 +71,15 @@ class Builder:
         """A picture cropped to its face -> images, track, crop, report."""
         track = self.tracked(picture, what)
         return self.graph.node(
-            "SKPortraitCropPortrait", f"Crop {what}", 3, images=picture, track=track[0], generation=self.crop
+            "SKPortraitCropPortrait",
+            f"Crop Portrait: {what}",
+            3,
+            images=picture,
+            track=track[0],
+            generation=self.crop,
         )
 
-    def video(self, video: Wire, title: str = "Track driver", **wires: Wire) -> Outputs:
+    def video(self, video: Wire, title: str = "Track Face in Video", **wires: Wire) -> Outputs:
         """A driving video, streamed -> images, track, crop, measured, audio, fps, report."""
         return self.graph.node(
             "SKPortraitTrackVideo", title, 2, video=video, fps=15.0, seconds=2.0, on_miss="interpolate",
@@ -70,14 +95,22 @@ class Builder:
         """
         acted = track if mixed is None else mixed
         self.pose = pose = self.graph.node(
-            "SKPortraitDrawHeadPose", f"Head pose{what}", 4, track=acted, portrait_track=portrait_track
+            "SKPortraitDrawHeadPose",
+            f"Draw Head Pose{what}",
+            self.at(4),
+            track=acted,
+            portrait_track=portrait_track,
         )
         self.patches = patches = self.graph.node(
-            "SKPortraitFacePatches", f"Eyes, mouth, face{what}", 4, images=images, track=track
+            "SKPortraitFacePatches", f"Crop Eyes and Mouth{what}", self.at(4), images=images, track=track
         )
         if not self.recipe.face_motion:
             vision = self.graph.node(
-                "CLIPVisionLoader", f"CLIP ViT-H{what}", 5, [CLIP_VISION], clip_name=CLIP_VISION["name"]
+                "CLIPVisionLoader",
+                f"Load CLIP Vision{what}",
+                self.at(5),
+                [CLIP_VISION],
+                clip_name=CLIP_VISION["name"],
             )
             return {
                 "head_pose": pose[0],
@@ -86,18 +119,18 @@ class Builder:
                 "clip_vision": vision[0],
             }
         motion = self.graph.node(
-            "SKPortraitFaceMotion", f"Face motion{what}", 5, [entry(FACE_MOTION)], PICTURE, file=file(FACE_MOTION),
-            motion_crop=patches["motion_crop"],
+            "SKPortraitFaceMotion", f"Read Expression (PD-FGC){what}", self.at(5), [entry(FACE_MOTION)], INNER_PICTURE,
+            file=file(FACE_MOTION), motion_crop=patches["motion_crop"],
         )  # fmt: skip
         return {"head_pose": pose[0], "track": acted, "face_motion": motion[0]}
 
     def read_by_part(self, driver: Outputs, portrait_track: Wire) -> dict[str, Wire]:
         """The same of a driver of which only some parts are taken: mouth, eyes, brows, head pose."""
         self.mixed = self.graph.node(
-            "SKPortraitMixTracks", "Which parts", 4, track=portrait_track, other=driver["track"], head=1.0,
+            "SKPortraitMixTracks", "Mix Face Tracks: parts", 4, track=portrait_track, other=driver["track"], head=1.0,
         )  # fmt: skip
         bent = self.graph.node(
-            "SKPortraitBendPictures", "Show these parts", 4, images=driver["images"], track=driver["track"],
+            "SKPortraitBendPictures", "Bend Pictures to Track: parts", 4, images=driver["images"], track=driver["track"],
             expression=self.mixed[0],
         )  # fmt: skip
         return self.read(bent["images"], bent["track"], portrait_track, mixed=self.mixed[0])
@@ -105,8 +138,8 @@ class Builder:
     def prompts(self) -> None:
         """Prompt and negative prompt."""
         clip = self.ends["clip"]
-        self.positive = self.graph.node("CLIPTextEncode", "Prompt", 3, tall=120, clip=clip, text=PROMPT)
-        self.negative = self.graph.node("CLIPTextEncode", "Negative prompt", 3, tall=80, clip=clip, text="")
+        self.positive = self.graph.node("CLIPTextEncode", "Prompt", 0, tall=60, clip=clip, text=PROMPT)
+        self.negative = self.graph.node("CLIPTextEncode", "Negative prompt", 0, tall=30, clip=clip, text="")
 
     def encoder(self) -> Wire:
         """The drive encoder."""
@@ -114,80 +147,109 @@ class Builder:
         names, chosen = filter(None, both), dict(zip(("file", "projection"), map(file, both)))
         return self.graph.node(
             "SKPortraitLoadDriveEncoder",
-            "HelloMeme drive encoder",
-            5,
+            "Load HelloMeme Control Model",
+            self.at(5),
             [entry(name) for name in names],
             **chosen,
         )[0]
 
     def drive(self, encoder: Wire, read: dict[str, Wire], what: str = "") -> Wire:
         return self.graph.node(
-            "SKPortraitEncodeDrive", f"Encode drive{what}", 6, drive_encoder=encoder, **read
+            "SKPortraitEncodeDrive", f"Encode Performance{what}", self.at(6), drive_encoder=encoder, **read
         )[0]
 
     def reference(self, picture: Wire, track: Wire, encoder: Wire) -> Wire:
         """The portrait, seen once; with its own drive where the version wants it (v5c)."""
         name, drive = self.recipe.version.reference, {}
         if self.recipe.version.driven_reference:
-            what = " of the portrait"
+            what = ": portrait"
             drive["drive"] = self.drive(encoder, self.read(picture, track, track, what), what)
         adapter = self.graph.node(
-            "SKPortraitLoadAdapter", "HelloMeme adapter", 4, [entry(name)], file=file(name)
+            "SKPortraitLoadAdapter",
+            "Load HelloMeme Reference Model",
+            self.at(4),
+            [entry(name)],
+            file=file(name),
         )
-        latent = self.graph.node("VAEEncode", "Encode portrait", 4, pixels=picture, vae=self.ends["vae"])
+        latent = self.graph.node(
+            "VAEEncode", "VAE Encode: portrait", self.at(5), pixels=picture, vae=self.ends["vae"]
+        )
         return self.graph.node(
-            "SKPortraitEncodeReference", "Encode reference", 6, model=self.ends["model"], adapter=adapter[0],
+            "SKPortraitEncodeReference", "Encode Portrait Identity", self.at(6), model=self.ends["model"], adapter=adapter[0],
             positive=self.positive[0], negative=self.negative[0], latent=latent[0], **drive,
         )[0]  # fmt: skip
 
     def applied(self, reference: Wire, drive: Wire) -> list[Wire]:
         return self.graph.node(
-            "SKPortraitApply", "Apply portrait", 7, model=self.ends["model"], reference=reference, drive=drive
+            "SKPortraitApply",
+            "Animate Portrait",
+            self.at(7),
+            model=self.ends["model"],
+            reference=reference,
+            drive=drive,
         )
 
     def still(self, model: Wire, drive: Wire) -> tuple[list[Wire], list[Wire]]:
         """Pictures by ComfyUI's KSampler -> the sampler, the pictures."""
-        latents = self.graph.node("SKPortraitSharedNoise", "Empty latents", 7, drive=drive)
+        latents = self.graph.node("SKPortraitSharedNoise", "Portrait Latents", self.at(7), drive=drive)
         name, scheduler = self.recipe.sampler(video=False)
         sampler = self.graph.node(
-            "KSampler", "Sample", 8, model=model, positive=self.positive[0], negative=self.negative[0], seed=1, steps=25,
+            "KSampler", "KSampler", self.at(8), model=model, positive=self.positive[0], negative=self.negative[0], seed=1, steps=25,
             cfg=self.recipe.cfg, sampler_name=name, scheduler=scheduler, latent_image=latents[0],
         )  # fmt: skip
-        return sampler, self.graph.node("VAEDecode", "Decode", 9, samples=sampler[0], vae=self.ends["vae"])
+        return sampler, self.graph.node(
+            "VAEDecode", "VAE Decode", self.at(8), samples=sampler[0], vae=self.ends["vae"]
+        )
 
     def motions(self) -> list[list[Wire]]:
         """The motion files of the version."""
         return [
-            self.graph.node("SKPortraitLoadMotion", "HelloMeme motion", 7, [entry(name)], file=file(name))
+            self.graph.node(
+                "SKPortraitLoadMotion",
+                "Load HelloMeme Motion Module",
+                self.at(8),
+                [entry(name)],
+                file=file(name),
+            )
             for name in self.recipe.motions
         ]
 
     def clip(self, model: Wire, drive: Wire) -> dict[str, list[Wire]]:
         """A whole video by the Portrait Video Sampler -> its parts by name, `pictures` at last."""
         graph, (sampler, scheduler) = self.graph, self.recipe.sampler(video=True)
-        motions = dict(zip(("motion", "motion_2"), self.motions()))
-        latents = graph.node("SKPortraitSharedNoise", "Empty latents", 7, drive=drive)
+        latents = graph.node("SKPortraitSharedNoise", "Portrait Latents", self.at(7), drive=drive)
         made = {
-            "noise": graph.node("RandomNoise", "Noise", 8, noise_seed=1),
+            "noise": graph.node("RandomNoise", "Random Noise", self.at(8), noise_seed=1),
             "guider": graph.node(
                 "CFGGuider",
-                "Guidance",
-                8,
+                "CFG Guider",
+                self.at(8),
                 model=model,
                 positive=self.positive[0],
                 negative=self.negative[0],
                 cfg=self.recipe.cfg,
             ),
-            "sampler": graph.node("KSamplerSelect", "Sampler", 8, sampler_name=sampler),
+            "sampler": graph.node("KSamplerSelect", "KSampler Select", self.at(8), sampler_name=sampler),
             "sigmas": graph.node(
-                "BasicScheduler", "Steps", 8, model=model, scheduler=scheduler, steps=25, denoise=1.0
+                "BasicScheduler",
+                "Basic Scheduler",
+                self.at(8),
+                model=model,
+                scheduler=scheduler,
+                steps=25,
+                denoise=1.0,
             ),
         }
+        motions = dict(zip(("motion", "motion_2"), self.motions()))
         wires = {name: wires[0] for name, wires in (made | motions).items()}
         video = graph.node(
-            "SKPortraitTwoStageSampler", "Sample the clip", 9, latent_image=latents[0], **wires
+            "SKPortraitTwoStageSampler",
+            "Portrait Video Sampler",
+            self.at(9),
+            latent_image=latents[0],
+            **wires,
         )
-        pictures = graph.node("VAEDecode", "Decode", 10, samples=video[0], vae=self.ends["vae"])
+        pictures = graph.node("VAEDecode", "VAE Decode", self.at(9), samples=video[0], vae=self.ends["vae"])
         return made | motions | {"latents": latents, "pictures": pictures}
 
     def plain(self, model: Wire, latents: Wire, motion: Wire, driver: list[Wire]) -> None:
@@ -197,28 +259,30 @@ class Builder:
         common |= {"sampler_name": sampler, "scheduler": scheduler}
         first = graph.node(
             "KSampler",
-            "Stage 1: every frame alone",
-            13,
+            "KSampler: stage 1, frames alone",
+            11,
             model=model,
             latent_image=latents,
             seed=1,
             steps=10,
             **common,
         )
-        moving = graph.node("SKPortraitApplyMotion", "Apply motion", 13, model=model, motion=motion)
+        moving = graph.node(
+            "SKPortraitApplyMotion", "Apply HelloMeme Motion Module", 11, model=model, motion=motion
+        )
         second = graph.node(
             "KSampler",
-            "Stage 2: all of them",
-            14,
+            "KSampler: stage 2, all frames",
+            11,
             model=moving[0],
             latent_image=first[0],
             seed=2,
             steps=25,
             **common,
         )
-        pictures = graph.node("VAEDecode", "Decode", 15, samples=second[0], vae=self.ends["vae"])
+        pictures = graph.node("VAEDecode", "VAE Decode", 12, samples=second[0], vae=self.ends["vae"])
         video = graph.node(
-            "CreateVideo", "Video", 16, images=pictures[0], fps=driver["fps"], audio=driver["audio"]
+            "CreateVideo", "Create Video", 12, images=pictures[0], fps=driver["fps"], audio=driver["audio"]
         )
         parts = first, moving, second, pictures, video
         for made in parts:
@@ -233,7 +297,7 @@ def side_by_side(
 ) -> None:
     """A second output of a blueprint: its video beside what drives it. It costs nothing until something takes it."""
     shown = graph.node(
-        "SKPortraitSideBySide", "Side by side", column, result=result, driver=driver, pose=pose
+        "SKPortraitSideBySide", "Side by Side Video", column, result=result, driver=driver, pose=pose
     )
     graph.out("side_by_side", shown[0])
 
@@ -266,15 +330,16 @@ def acted(
     portrait = graph.given("portrait", "IMAGE")
     given = graph.given(picture or "video", "IMAGE" if picture else "VIDEO")
     build = Builder(graph, recipe)
+    if picture:
+        build.begin_later(1, "1 · Faces, prompt and parts")
     crop = build.cropped(portrait, "portrait")
     images, track = crop["images"], crop["track"]
     driver = build.cropped(given, picture) if picture else build.video(given)
     build.prompts()
     encoder = build.encoder()
-    if picture:
-        read = build.read_by_part(driver, track)
-    else:
-        read = build.read(driver["images"], driver["track"], track)
+    read = (
+        build.read_by_part(driver, track) if picture else build.read(driver["images"], driver["track"], track)
+    )
     drive = build.drive(encoder, read)
     apply = build.applied(build.reference(images, track, encoder), drive)
     return build, crop, driver, apply, drive

@@ -219,17 +219,17 @@ class Conversion:
         inner.choose("steps", chosen["steps"])
         inner.choose("seed", chosen["seed"])
         inner.find("Negative prompt", "text", chosen["negative_prompt"])
-        inner.find("Head pose", "translation_ratio", chosen["trans_ratio"])
+        inner.find("Draw Head Pose", "translation_ratio", chosen["trans_ratio"])
         if is_video:
-            inner.find("Sample the clip", "overlap", chosen["patch_overlap"])
+            inner.find("Portrait Video Sampler", "overlap", chosen["patch_overlap"])
             self.part_of_video(inner, driver_pose)
         # Today's official code crops every version in the same way; without its crop the whole picture is taken.
-        inner.find("Crop portrait", "generation", "v5")
-        inner.find("Track driver" if is_video else "Crop driver", "generation", "v5")
+        inner.find("Crop Portrait: portrait", "generation", "v5")
+        inner.find("Track Face in Video" if is_video else "Crop Portrait: driver", "generation", "v5")
         if not _values(pose).get("crop", True):
-            inner.find("Crop portrait", "factor", WHOLE)
+            inner.find("Crop Portrait: portrait", "factor", WHOLE)
         if not _values(driver_pose).get("crop", True):
-            inner.find("Track driver" if is_video else "Crop driver", "factor", WHOLE)
+            inner.find("Track Face in Video" if is_video else "Crop Portrait: driver", "factor", WHOLE)
         model = self.model(loaded)
         driver = self.wire(driver_pose, "images")
         if is_video and driver is not None and driver.type == "IMAGE":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..host.workflow import (
     INPUTS,
@@ -18,10 +18,11 @@ from ..host.workflow import (
     type_of,
     widgets,
 )
+from .layout import GAP_X, Box, Layout, arranged
 
-WIDTH, GAP_X, GAP_Y, TITLE, ROW = 320, 90, 60, 30, 26
+END = 160  # width of an end of a subgraph
 INNER = 100  # more than a subgraph has nodes
-COLOUR = "#3f789e"
+COLOUR, CATEGORY = "#3f789e", "SK Portrait"
 SPACE = uuid.UUID("5b1f0c8e-6a1d-4c52-9a53-000000000000")
 
 
@@ -45,37 +46,22 @@ class Outputs(list[Wire]):
         return super().__getitem__(self.names.index(key) if isinstance(key, str) else key)
 
 
-@dataclass
-class Box:
-    """One node as it will be saved. column, row: its place; tall: pixels that it needs besides its slots."""
-
-    id: int
-    type: str
-    title: str
-    column: int
-    tall: int
-    inputs: list[dict]
-    outputs: list[dict]
-    widgets: list
-    properties: dict
-    places: dict[str, int] = field(default_factory=dict)  # widget -> its index in `widgets`
-    mode: int = 0
-    pos: list[int] = field(default_factory=lambda: [0, 0])
-
-    @property
-    def size(self) -> list[int]:
-        shown = sum("widget" in entry for entry in self.inputs)
-        slots = max(len(self.inputs) - shown, len(self.outputs))
-        return [WIDTH, TITLE + 20 * slots + ROW * shown + self.tall]
-
-
 class Graph:
     """Nodes in columns from left to right. object_info: of a host that knows every node.
 
     stages: frames round whole columns, as (title, first column, last column)
+    bands:  the first column of each band of columns
+    widths: width of the nodes of a column, where it is not the usual one
+    gap:    pixels between two columns
     """
 
     stages: tuple[tuple[str, int, int], ...] = ()
+    bands: tuple[int, ...] = (0,)
+    widths: dict[int, int] = {}
+    gap = GAP_X
+    about = ""  # what the gallery of templates says of it
+    seeds = "randomize"  # what a seed does after a run: the next one shows something new
+    folds = False  # whether nodes without model files, text or pictures are folded
 
     def __init__(self, name: str, object_info: dict):
         self.name, self.info = name, object_info
@@ -118,7 +104,7 @@ class Graph:
             places[widget.name] = len(saved)
             saved.append(widget.value)
             if followed(widget):
-                saved.append("fixed")
+                saved.append(self.seeds)
             if {"image_upload", "video_upload"} & options_of(widget.spec).keys():
                 saved.append("image")
         outputs = [
@@ -149,6 +135,10 @@ class Graph:
         """Switch a node off: what it is wired into runs without it."""
         self.boxes[made[0].node].mode = MUTED
 
+    def fold(self, made: list[Wire]) -> None:
+        """Show a node as its title alone."""
+        self.boxes[made[0].node].folded = True
+
     def note(self, text: str, column: int, tall: int) -> None:
         """A MarkdownNote."""
         self._add("MarkdownNote", "Read me", column, tall, [], [], [text], {}, {})
@@ -177,7 +167,10 @@ class Graph:
 
     def _add(self, type_, title, column, tall, inputs, outputs, widgets, properties, values) -> Outputs:
         number = len(self.boxes) + 1
-        self.boxes[number] = Box(number, type_, title, column, tall, inputs, outputs, widgets, properties)
+        box = Box(number, type_, title, column, tall, inputs, outputs, widgets, properties)
+        box.wide = self.widths.get(column, box.wide)
+        box.folded = self.folds and not (tall or "models" in properties)
+        self.boxes[number] = box
         for slot, entry in enumerate(inputs):
             if isinstance(wire := values.get(entry["name"]), Wire):
                 self._connect(wire, number, slot, entry)
@@ -191,17 +184,14 @@ class Graph:
         if wire.node in self.boxes:
             self.boxes[wire.node].outputs[wire.slot]["links"].append(link)
 
-    def _place(self) -> None:
-        below: dict[int, int] = {}
-        for box in self.boxes.values():
-            box.pos = [box.column * (WIDTH + GAP_X), below.get(box.column, 0)]
-            below[box.column] = box.pos[1] + box.size[1] + TITLE + GAP_Y
+    def _arranged(self) -> Layout:
+        return arranged(self.boxes, self.links, self.bands, self.gap)
 
     def _nodes(self) -> list[dict]:
-        self._place()
         return [
             {
-                "id": box.id, "type": box.type, "title": box.title, "pos": box.pos, "size": box.size, "flags": {}, "order": order,
+                "id": box.id, "type": box.type, "title": box.title, "pos": box.pos, "size": box.size,
+                "flags": {"collapsed": True} if box.folded else {}, "order": order,
                 "mode": box.mode, "inputs": box.inputs, "outputs": box.outputs, "properties": box.properties,
                 "widgets_values": box.widgets,
             }
@@ -220,11 +210,9 @@ class Graph:
         saved = []
         for number, (title, members) in enumerate(self._frames(), 1):
             boxes = [self.boxes[member] for member in members]
-            left, top = min(box.pos[0] for box in boxes) - 20, min(box.pos[1] for box in boxes) - 80
-            right, bottom = (
-                max(box.pos[0] + box.size[0] for box in boxes) + 20,
-                max(box.pos[1] + box.size[1] for box in boxes) + 20,
-            )
+            left, top, right, bottom = zip(*(box.area for box in boxes))
+            left, top = min(left) - 14, min(top) - 40
+            right, bottom = max(right) + 14, max(bottom) + 14
             saved.append(
                 {
                     "id": number,
@@ -238,16 +226,22 @@ class Graph:
 
     def saved(self) -> dict:
         """The workflow file."""
-        nodes = self._nodes()
+        layout = self._arranged()
+        nodes, extra = self._nodes(), {}
+        if layout.reroutes:
+            parents = [{"id": link, "parentId": last} for link, last in layout.parents.items()]
+            extra = {"reroutes": layout.saved(self.links), "linkExtensions": parents}
         return {
             "id": str(uuid.uuid5(SPACE, self.name)), "revision": 0, "last_node_id": len(nodes), "last_link_id": len(self.links),
             "nodes": nodes, "links": self.links, "groups": self._groups(),
-            "definitions": {"subgraphs": self.definitions}, "config": {}, "extra": {}, "version": 0.4,
+            "definitions": {"subgraphs": self.definitions}, "config": {}, "extra": extra, "version": 0.4,
         }  # fmt: skip
 
 
 class Subgraph(Graph):
     """A graph with inputs and outputs of its own. promoted: input -> (node, widget) that it shows on the outside."""
+
+    folds = True
 
     def __init__(self, name: str, description: str, object_info: dict):
         super().__init__(name, object_info)
@@ -298,34 +292,38 @@ class Subgraph(Graph):
 
     def definition(self, first: int) -> dict:
         """What a workflow keeps of it. first: added to the numbers of its nodes, which the front end wants to be like no others."""
+        layout = self._arranged()
         nodes = [node | {"id": first + node["id"]} for node in self._nodes()]
         keys = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
         links = [dict(zip(keys, link)) for link in self.links]
         for link in links:
             link |= {end: first + link[end] for end in ("origin_id", "target_id") if link[end] > 0}
-        right = max(box.pos[0] for box in self.boxes.values()) + WIDTH + GAP_X
-        places = {"inputs": (-WIDTH, INPUTS), "outputs": (right, OUTPUTS)}
+            if link["id"] in layout.parents:
+                link["parentId"] = layout.parents[link["id"]]
+        right, top = layout.end
+        places = {"inputs": (-END - 2 * GAP_X, 0, INPUTS), "outputs": (right + 2 * GAP_X, top, OUTPUTS)}
         slots, ends = {}, {}
-        for side, (x, number) in places.items():
+        for side, (x, y, number) in places.items():
             end = "origin" if side == "inputs" else "target"
             slots[side] = [
                 entry | {
                     "linkIds": [link["id"] for link in links if (link[f"{end}_id"], link[f"{end}_slot"]) == (number, k)],
-                    "pos": [x + 120, 20 + 20 * k],
+                    "pos": [x + 120, y + 20 + 20 * k],
                 }
                 for k, entry in enumerate(self.ends[side])
             ]  # fmt: skip
-            ends[side] = {"id": number, "bounding": [x, 0, 160, 40 + 20 * len(slots[side])]}
+            ends[side] = {"id": number, "bounding": [x, y, END, 40 + 20 * len(slots[side])]}
         state = {
             "lastGroupId": len(self._frames()),
             "lastNodeId": first + len(nodes),
             "lastLinkId": len(links),
-            "lastRerouteId": 0,
+            "lastRerouteId": len(layout.reroutes),
         }
         return {
-            "id": str(uuid.uuid5(SPACE, self.name)), "version": 1, "state": state, "revision": 0, "config": {}, "name": self.name,
-            "description": self.description, "inputNode": ends["inputs"], "outputNode": ends["outputs"], **slots, "widgets": [],
-            "nodes": nodes, "groups": self._groups(), "links": links, "extra": {},
+            "id": str(uuid.uuid5(SPACE, self.name)), "version": 1, "state": state, "revision": 0, "config": {},
+            "name": self.name, "category": CATEGORY, "description": self.description,
+            "inputNode": ends["inputs"], "outputNode": ends["outputs"], **slots, "widgets": [],
+            "nodes": nodes, "groups": self._groups(), "links": links, "reroutes": layout.saved(self.links), "extra": {},
         }  # fmt: skip
 
     def blueprint(self) -> dict:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 
 from ..host import installation
+from ..host.environment import ROOT
 from ..host.workflow import BLUEPRINTS, TEMPLATES
-from . import blueprints, sweep_graph, system_graphs
-from .builder import PICTURE, SMALL_PICTURE, VIDEO, checkpoint, comparison
+from . import blueprints, sweep_graph, system_graphs, top, try_it
+from .builder import PICTURE, VIDEO, checkpoint, comparison
+from .chinese import CHINESE
 from .graph_writer import Graph, Subgraph
 from .notes import note
+
+LOCALES = ROOT / "locales"
+PACK = "sk-portrait"  # the folder of the pack, by which the gallery knows its templates
 
 
 def _video(
     name: str, info: dict, inner: Subgraph, title: str, what: str, first: str, film: bool = False
 ) -> Graph:
-    graph = Graph(name, info)
-    portrait = graph.node("LoadImage", "Portrait", 0, tall=PICTURE, image="portrait.png")
-    model = checkpoint(graph, 0)
-    video = graph.node("LoadVideo", "Film" if film else "Driving video", 0, tall=PICTURE, file="driver.mp4")
+    graph = top.template(name, info)
+    portrait = top.image(graph, "Portrait")
+    video = top.video(graph, "Film" if film else "Driving video")
+    model = checkpoint(graph, top.SECOND)
     wires = {
         "model": model[0],
         "clip": model[1],
@@ -26,14 +31,12 @@ def _video(
         "portrait": portrait[0],
         "film" if film else "video": video[0],
     }
-    made = graph.subgraph(inner, 1, tall=120, **wires)
+    made = graph.subgraph(inner, top.INNER, tall=top.PROMPT, **wires)
     saved = graph.node(
-        "SaveVideo", "Result", 2, tall=VIDEO, video=made[0], filename_prefix=f"sk_portrait/{name}"
+        "SaveVideo", "Result", top.RESULT, tall=VIDEO, video=made[0], filename_prefix=f"sk_portrait/{name}"
     )
-    graph.group("1 · Your files", portrait, model, video)
-    graph.group("2 · SK Portrait", made)
-    graph.group("3 · Result", saved, comparison(graph, made, 2))
-    note(graph, title, what, first, 3)
+    top.groups(graph, [portrait, video, model], made, [saved, comparison(graph, made, top.RESULT)])
+    note(graph, title, what, first)
     return graph
 
 
@@ -42,7 +45,7 @@ def portrait_video(info: dict) -> Graph:
         "portrait_video", info, blueprints.animation(info), "A portrait acts like a video",
         "The person in the picture gets the head pose and expression of the face in the video, with the "
         "video's sound. HelloMeme v5.",
-        "`seconds` (length of the part of the video), then `cfg` (1.2 to 1.5) and `size`.",
+        "**likeness strength** and **performance strength**, then **seconds** (length of the part of the video) and **cfg** (1.2 to 1.5).",
     )  # fmt: skip
 
 
@@ -52,7 +55,7 @@ def portrait_video_two_stage(info: dict) -> Graph:
         "HelloMeme v2 as in the paper: stage 1 samples every frame separately, stage 2 all frames together. "
         "Open the blueprint (double-click): on its right, muted, are the same stages built from plain "
         "KSamplers, to study or change.",
-        "`seconds`, then `steps`.",
+        "**seconds**, then **steps**.",
     )  # fmt: skip
 
 
@@ -61,7 +64,7 @@ def portrait_film(info: dict) -> Graph:
         "portrait_film", info, blueprints.film(info), "Another face in a film",
         "Tracks the face in a part of a film, replaces it by the person in the picture, and pastes it back "
         "with the sound. The film can have any length, because only that part is in memory.",
-        "`start` and `seconds` (the part of the film), then `feather` (width of the soft edge).", film=True,
+        "**start** and **seconds** (the part of the film), then **feather** (width of the soft edge).", film=True,
     )  # fmt: skip
 
 
@@ -70,36 +73,34 @@ def portrait_directed(info: dict) -> Graph:
         "portrait_directed", info, blueprints.directed(info), "A portrait that you direct",
         "The portrait follows a corrected version of the video's performance: calmer, with more or less "
         "blinking and speech, and with an added expression. Open the blueprint to see the corrected curves "
-        "(*Look at it*). To use a phone's recording instead of the tracker's expression, choose its file in "
-        "*A phone's recording* and unmute that node (Ctrl+M). The expression comes from coefficients only; "
-        "pictures of eyes and mouth are not used.",
-        "`expression` and `amount`, then `edits`, such as `eyeBlink=0 @ 40-44`.",
+        "(*Preview Face Track*). To use a phone's recording instead of the tracker's expression, choose its "
+        "file in *Import Live Link Face* and unmute that node (Ctrl+M). The expression comes from "
+        "coefficients only; pictures of eyes and mouth are not used.",
+        "**expression** and **amount**, then **edits**, such as *eyeBlink=0 @ 40-44*.",
     )  # fmt: skip
 
 
 def _image(name: str, info: dict, inner: Subgraph, title: str, what: str, first: str, driver: bool) -> Graph:
-    graph = Graph(name, info)
-    portrait = graph.node("LoadImage", "Portrait", 0, tall=PICTURE, image="portrait.png")
-    model = checkpoint(graph, 0)
-    wires, own = (
-        {"model": model[0], "clip": model[1], "vae": model[2], "portrait": portrait[0]},
-        [portrait, model],
-    )
+    graph = top.template(name, info)
+    portrait = top.image(graph, "Portrait")
+    files, wires = [portrait], {"portrait": portrait[0]}
     if driver:
-        own.append(graph.node("LoadImage", "Driver: whose expression", 0, tall=PICTURE, image="driver.png"))
-        wires["driver"] = own[-1][0]
-    made = graph.subgraph(inner, 1, tall=120, **wires)
+        files.append(top.image(graph, "Driver: whose expression", "expression"))
+        wires["driver"] = files[-1][0]
+    files.append(checkpoint(graph, top.SECOND))
+    wires |= dict(zip(("model", "clip", "vae"), files[-1]))
+    room = top.PROMPT if driver else top.PROMPT + top.PREVIEW
+    made = graph.subgraph(inner, top.INNER, tall=room, **wires)
+    prefix = f"sk_portrait/{name}"
     saved = [
-        graph.node(
-            "SaveImage", "Result", 2, tall=PICTURE, images=made[0], filename_prefix=f"sk_portrait/{name}"
-        )
+        graph.node("SaveImage", "Result", top.RESULT, tall=PICTURE, images=made[0], filename_prefix=prefix)
     ]
     if not driver:
-        saved.append(graph.node("PreviewImage", "What was asked for", 2, tall=PICTURE, images=made[1]))
-    graph.group("1 · Your files", *own)
-    graph.group("2 · SK Portrait", made)
-    graph.group("3 · Result", *saved)
-    note(graph, title, what, first, 3)
+        saved.append(
+            graph.node("PreviewImage", "What was asked for", top.RESULT, tall=PICTURE, images=made[1])
+        )
+    top.groups(graph, files, made, saved)
+    note(graph, title, what, first)
     return graph
 
 
@@ -107,38 +108,33 @@ def portrait_image(info: dict) -> Graph:
     return _image(
         "portrait_image", info, blueprints.still(info), "A portrait takes an expression",
         "The person in the first picture gets the expression and the head pose of the second. HelloMeme v5.",
-        "`performance strength` and `likeness strength`, then `cfg` (1.2 to 1.5).", True,
+        "**performance strength** and **likeness strength**, then **cfg** (1.2 to 1.5).", True,
     )  # fmt: skip
 
 
 def portrait_pair(info: dict) -> Graph:
-    graph = Graph("portrait_pair", info)
-    portraits = [
-        graph.node("LoadImage", f"{side} portrait", 0, tall=SMALL_PICTURE, image="portrait.png")
-        for side in ("Left", "Right")
-    ]
-    driver = graph.node("LoadImage", "Driver: whose expression", 0, tall=SMALL_PICTURE, image="driver.png")
-    model = checkpoint(graph, 0)
+    graph = top.template("portrait_pair", info)
+    left, right = (top.image(graph, f"{side} portrait") for side in ("Left", "Right"))
+    model = checkpoint(graph, top.SECOND)
+    driver = top.image(graph, "Driver: whose expression", "expression", top.SECOND)
     wires = {
-        "left": portraits[0][0],
-        "right": portraits[1][0],
+        "left": left[0],
+        "right": right[0],
         "driver": driver[0],
         "model": model[0],
         "clip": model[1],
         "vae": model[2],
     }
-    made = graph.subgraph(blueprints.pair(info), 1, tall=120, **wires)
+    made = graph.subgraph(blueprints.pair(info), top.INNER, tall=top.PROMPT, **wires)
     saved = graph.node(
-        "SaveImage", "Result", 2, tall=PICTURE, images=made[0], filename_prefix="sk_portrait/pair"
+        "SaveImage", "Result", top.RESULT, tall=PICTURE, images=made[0], filename_prefix="sk_portrait/pair"
     )
-    graph.group("1 · Your files", *portraits, model, driver)
-    graph.group("2 · SK Portrait", made)
-    graph.group("3 · Result", saved)
+    top.groups(graph, [left, right, model, driver], made, [saved])
     note(
-        graph, "Two portraits", "Two people side by side in one picture. Each half has its own drive and "
-        "mask, so you can set the strength of each person. To use two drivers, open the blueprint. "
+        graph, "Two portraits", "Two people side by side in one picture. Each half has its own performance "
+        "and mask, so you can set the strength of each person. To use two drivers, open the blueprint. "
         "HelloMeme v5.",
-        "`left strength` and `right strength`.", 3,
+        "**left strength** and **right strength**.",
     )  # fmt: skip
     return graph
 
@@ -149,13 +145,13 @@ def portrait_expression(info: dict) -> Graph:
         "No driver: the sliders set expression and head pose. *What was asked for* shows the warped "
         "portrait immediately; *Result* is sampled with HelloMeme v5. Open the blueprint for key poses, "
         "which make a clip.",
-        "a slider, then `cfg` (1.2 to 1.5).", False,
+        "a slider, then **cfg** (1.2 to 1.5).", False,
     )  # fmt: skip
 
 
 SHIPPED = (
-    portrait_video, portrait_image, portrait_expression, portrait_directed, portrait_pair, portrait_film, portrait_video_two_stage,
-    sweep_graph.portrait_sweep, *system_graphs.SHIPPED,
+    try_it.try_it, portrait_video, portrait_image, portrait_expression, portrait_directed, portrait_pair, portrait_film,
+    portrait_video_two_stage,    sweep_graph.portrait_sweep, *system_graphs.SHIPPED,
 )  # fmt: skip
 
 
@@ -165,10 +161,17 @@ def write(info: dict) -> None:
     for make in blueprints.SHIPPED:
         inner = make(info)
         _save(BLUEPRINTS / f"{inner.name}.json", inner.blueprint())
+    english = {}
     for make in SHIPPED:
         graph = make(info)
+        english[graph.name] = graph.about
         print(f"{graph.name}: {len(graph.boxes)} nodes and {len(graph.links)} wires at the top")
         _save(TEMPLATES / f"{graph.name}.json", graph.saved())
+    chinese = {name: f"{title}：{what}" for name, (title, what, _) in CHINESE.items()}
+    for language, texts in (("en", english), ("zh", chinese)):
+        (LOCALES / language).mkdir(exist_ok=True)
+        described = {PACK: {make.__name__: texts[make.__name__] for make in SHIPPED}}
+        _save(LOCALES / language / "main.json", {"templateWorkflows": {"templateDescription": described}})
 
 
 def _save(path, graph: dict) -> None:

@@ -1,30 +1,42 @@
-"""What a template says about itself."""
+"""What a template says about itself, in words that both renderers of the front end show: no inline code, no bare address."""
 
 from __future__ import annotations
 
 import re
 
 from ..host.workflow import models
+from .chinese import CHINESE
 from .graph_writer import Graph
 from .recipes import LANDMARKER
+from .top import NOTE, TALLEST
 
 FIRST = """## {title}
 
 {what}
 
+**Change first:** {first}
+{files}
+{needs}
+
+---
+
+## {zh_title}
+
+{zh_what}
+
+**先改：**{zh_first}
+"""
+FILES = """
 **Before the first run** ComfyUI offers to download the missing files (*Download all*). They belong into the folders below.
-Keep their names: several files called `diffusion_pytorch_model` can be in one folder, or each in a folder with the name of its page.
+Keep their names: several files called *diffusion_pytorch_model* can be in one folder, or each in a folder with the name of its page.
 
 {files}
-{by_hand}
-**Change first:** {first}
-
-{needs}
-"""
+{by_hand}"""
 ALONE = "This template needs only ComfyUI and this pack."
 LANDMARKS = """\
-This template needs only ComfyUI 0.23 or newer and this pack. On an older ComfyUI, open the blueprint, remove the face landmarker and choose
-a tracker in Track Face."""
+This template needs only ComfyUI 0.23 or newer and this pack. On an older ComfyUI, open the blueprint, remove the face
+detection model and choose a tracker in Track Face."""
+BEGINNING = "No models yet? The template **try_it** runs without any."
 PAGE_ENDS = re.compile(r"/(?:resolve|releases|raw)/")  # behind these an address names the file itself
 
 
@@ -45,18 +57,26 @@ def offered(name: str, url: str) -> bool:
     return url.startswith(OFFERED_HOSTS) and name.endswith(OFFERED_ENDINGS)
 
 
-def note(graph: Graph, title: str, what: str, first: str, column: int) -> None:
-    """A MarkdownNote: what the template does, the files that it needs with their folders and pages, what to change first."""
-    offers, rest = [], []
+def note(graph: Graph, title: str, what: str, first: str) -> None:
+    """A MarkdownNote: what the template does, what to change first, the files that it needs with their folders and pages."""
     named = sorted(models(graph.saved()).items())
+    parts = {"title": title, "what": what, "first": first, "files": "", "needs": ALONE}
+    parts |= dict(zip(("zh_title", "zh_what", "zh_first"), CHINESE[graph.name]))
+    graph.about = f"{title.rstrip('?')}: {what.partition('. ')[0]}.".replace("*", "").replace("..", ".")
+    if named:
+        parts["files"] = _files(named)
+        landmarks = any(folder == LANDMARKER["directory"] for (folder, _), _ in named)
+        parts["needs"] = f"{LANDMARKS if landmarks else ALONE}\n\n{BEGINNING}"
+    graph.note(FIRST.format(**parts), NOTE, TALLEST)
+
+
+def _files(named: list[tuple[tuple[str, str], str]]) -> str:
+    """The list of files: those that the front end offers, then those to be clicked on."""
+    offers, rest = [], []
     for (folder, name), url in named:
         if offered(name, url):
-            offers.append(f"- `models/{folder}/{name}`: {PAGE_ENDS.split(url)[0]}")
+            offers.append(f"- **models/{folder}/{name}** ([page]({PAGE_ENDS.split(url)[0]}))")
         else:
-            rest.append(f"- `models/{folder}/{name}`: [{name}]({url})")
+            rest.append(f"- **models/{folder}/{name}** ([download]({url}))")
     by_hand = BY_HAND.format(files="\n".join(rest)) if rest else ""
-    needs = LANDMARKS if any(folder == LANDMARKER["directory"] for (folder, _), _ in named) else ALONE
-    text = FIRST.format(
-        title=title, what=what, first=first, files="\n".join(offers), by_hand=by_hand, needs=needs
-    )
-    graph.note(text, column, 460)
+    return FILES.format(files="\n".join(offers), by_hand=by_hand)

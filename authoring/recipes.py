@@ -8,9 +8,9 @@ from ..sk_attention.versions import VERSIONS, Version
 
 HUB = "https://huggingface.co"
 # Titles of the shipped blueprints hold the words that artists search: the front end searches nothing else of them.
-ANIMATE = "Animate Portrait from Video (HelloMeme)"
-COPY = "Copy Expression to Portrait (HelloMeme)"
-SLIDERS = "Portrait Expression Sliders (HelloMeme)"
+ANIMATE = "HelloMeme - Animate Portrait from Video"
+COPY = "HelloMeme - Copy Expression to Portrait"
+SLIDERS = "HelloMeme - Portrait Expression Sliders"
 PROMPT = (
     "(best quality), highly detailed, ultra-detailed, headshot, person, well-placed five sense organs, looking at the viewer, "
     "centered composition, sharp focus, realistic skin texture"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import top
 from .builder import PICTURE, acted, checkpoint
 from .graph_writer import Graph, Subgraph
 from .notes import note
@@ -24,22 +25,22 @@ WHAT = (
 
 def sweep(info: dict) -> Subgraph:
     """A portrait and a VIDEO -> one picture of all values with their figures, and the reports."""
-    text = "Samples the same second with several values of one setting, and compares each result with the "
-    "driver."
+    text = "Samples the same second with several values of one setting, and compares each result with the driver."
     graph = Subgraph("Portrait Sweep", text, info)
+    graph.seeds = "fixed"  # one noise for all values
     build, crop, driver, apply, drive = acted(graph, V5)
     graph.set(driver, "seconds", 1.0)
-    swept = graph.node("SKPortraitSweepSetting", "Sweep", 6, values=VALUES, cfg=V5.cfg)
+    swept = graph.node("SKPortraitSweepSetting", "Sweep a Setting", 6, values=VALUES, cfg=V5.cfg)
     made = build.clip(apply[0], drive)
     targets = apply, apply, made["guider"], made["sigmas"]
     for wire, node, widget in zip(swept, targets, SWEPT):
         graph.connect(node, widget, wire)
     compared = graph.node(
-        "SKPortraitComparePerformance", "Compare with the driver", 11, tall=PICTURE, track=driver[1],
+        "SKPortraitComparePerformance", "Compare Performance", 10, track=driver[1],
         result=made["pictures"][0], label=swept[4], portrait=crop[0], driver_images=driver[0],
         face_detection_model=build.landmarker[0],
     )  # fmt: skip
-    grid = graph.node("SKPortraitComparisonGrid", "All values", 12, sheets=compared[2])
+    grid = graph.node("SKPortraitComparisonGrid", "Comparison Grid", 10, sheets=compared[2])
     for widget in ("setting", "values", *SWEPT):
         graph.promote(widget, swept, widget)
     for widget in ("start", "seconds", "fps"):
@@ -53,17 +54,16 @@ def sweep(info: dict) -> Subgraph:
 
 def portrait_sweep(info: dict) -> Graph:
     """The template."""
-    graph = Graph("portrait_sweep", info)
-    portrait = graph.node("LoadImage", "Portrait", 0, tall=PICTURE, image="portrait.png")
-    model = checkpoint(graph, 0)
-    video = graph.node("LoadVideo", "Driving video", 0, tall=PICTURE, file="driver.mp4")
+    graph = top.template("portrait_sweep", info)
+    portrait, video = top.image(graph, "Portrait"), top.video(graph, "Driving video")
+    model = checkpoint(graph, top.SECOND)
     wires = {"model": model[0], "clip": model[1], "vae": model[2], "portrait": portrait[0], "video": video[0]}
-    made = graph.subgraph(sweep(info), 1, tall=120, **wires)
+    made = graph.subgraph(sweep(info), top.INNER, tall=0, **wires)
     where = "sk_portrait/sweep"
-    saved = graph.node("SaveImage", "All values", 2, tall=PICTURE, images=made[0], filename_prefix=where)
-    graph.group("1 · Your files", portrait, model, video)
-    graph.group("2 · SK Portrait", made)
-    graph.group("3 · Result", saved)
-    first = "`setting` and `values`, then `seconds`. Each value costs a full run."
-    note(graph, "Which value is best?", WHAT, first, 3)
+    saved = graph.node(
+        "SaveImage", "All values", top.RESULT, tall=PICTURE, images=made[0], filename_prefix=where
+    )
+    top.groups(graph, [portrait, video, model], made, [saved])
+    first = "**setting** and **values**, then **seconds**. Each value costs a full run."
+    note(graph, "Which value is best?", WHAT, first)
     return graph

@@ -71,7 +71,7 @@ class Base:
         )
 
     def text(self, title: str, column: int, text: str) -> list[Wire]:
-        return self.graph.node("CLIPTextEncode", title, column, tall=80, clip=self.clip, text=text)
+        return self.graph.node("CLIPTextEncode", title, column, tall=50, clip=self.clip, text=text)
 
     def encoded(self, pictures: Wire, title: str, column: int) -> Wire:
         return self.graph.node("VAEEncode", title, column, pixels=pictures, vae=self.vae)[0]
@@ -81,9 +81,9 @@ class Base:
 
     def first_frames(self, video: Wire, what: str) -> tuple[list[Wire], list[Wire], list[Wire]]:
         """Of a VIDEO: its components, its first frames, and these at the size that is sampled."""
-        parts = self.graph.node("GetVideoComponents", f"Frames of {what}", 0, video=video)
+        parts = self.graph.node("GetVideoComponents", f"Get Video Components: {what}", 0, video=video)
         some = self.graph.node(
-            "ImageFromBatch", f"First frames of {what}", 1, image=parts[0], batch_index=0, length=FRAMES
+            "ImageFromBatch", f"Image From Batch: {what}", 1, image=parts[0], batch_index=0, length=FRAMES
         )
         return parts, some, self.sized(some[0], what, 2)
 
@@ -91,7 +91,7 @@ class Base:
         """Pictures cut and scaled to the size that is sampled."""
         sides = {"width": SIZE, "height": SIZE} | size
         return self.graph.node(
-            "ImageScale", f"Cut {what} to size", column, image=pictures, upscale_method="lanczos", crop="center", **sides
+            "ImageScale", f"Scale Image: {what}", column, image=pictures, upscale_method="lanczos", crop="center", **sides
         )  # fmt: skip
 
     def promote(self, *shown: tuple[str, list[Wire], str]) -> None:
@@ -111,26 +111,38 @@ def sliders(info: dict) -> Subgraph:
         "Prompt", 0, "photo of a woman, head and shoulders, looking at the viewer, soft light"
     )
     negative = base.text("Negative prompt", 0, NEGATIVE)
-    empty = graph.node("EmptyLatentImage", "Empty latents", 0, width=SIZE, height=SIZE, batch_size=FRAMES)
+    empty = graph.node(
+        "EmptyLatentImage", "Empty Latent Image", 0, width=SIZE, height=SIZE, batch_size=FRAMES
+    )
     frames = V2.version.animatediff
-    motion = graph.node("SKPortraitLoadMotion", "AnimateDiff", 0, [entry(frames)], file=file(frames))
-    adapter = graph.node("SKPortraitLoadWPlus", "W+", 0, [WPLUS], file=WPLUS["name"])
-    model = graph.node("SKPortraitApplyMotion", "Let it move", 1, model=base.model, motion=motion[0])[0]
+    motion = graph.node(
+        "SKPortraitLoadMotion", "Load HelloMeme Motion Module", 0, [entry(frames)], file=file(frames)
+    )
+    adapter = graph.node("SKPortraitLoadWPlus", "Load W+", 0, [WPLUS], file=WPLUS["name"])
+    model = graph.node(
+        "SKPortraitApplyMotion", "Apply HelloMeme Motion Module", 1, model=base.model, motion=motion[0]
+    )[0]
     steered = {}
     for column, (name, (strength, curve)) in enumerate(SLIDERS.items(), 2):
         edit = graph.node(
-            "SKPortraitWPlusDirection", f"Direction: {name}", column - 1, [direction(name)], file=f"{name}.pt"
+            "SKPortraitWPlusDirection",
+            f"W+ Direction: {name}",
+            column - 1,
+            [direction(name)],
+            file=f"{name}.pt",
         )
         steered[name] = graph.node(
-            "SKPortraitApplyWPlus", f"Slider: {name}", column, tall=60, model=model, wplus=adapter[0], w=edit[0], strength=strength,
+            "SKPortraitApplyWPlus", f"Apply W+: {name}", column, tall=60, model=model, wplus=adapter[0], w=edit[0], strength=strength,
             curve=curve,
         )  # fmt: skip
         model = steered[name][0]
     sampler = graph.node(
-        "KSampler", "Sample", 4, model=model, positive=positive[0], negative=negative[0], latent_image=empty[0], seed=1, steps=25, cfg=7.5,
-        sampler_name="euler", scheduler="normal",
+        "KSampler", "KSampler", 4, model=model, positive=positive[0], negative=negative[0], latent_image=empty[0], seed=1,
+        steps=25, cfg=7.5, sampler_name="euler", scheduler="normal",
     )  # fmt: skip
-    video = graph.node("CreateVideo", "Video", 5, images=base.decoded(sampler[0], "Decode", 5), fps=FPS)
+    video = graph.node(
+        "CreateVideo", "Create Video", 5, images=base.decoded(sampler[0], "VAE Decode", 5), fps=FPS
+    )
     base.promote(
         ("prompt", positive, "text"), ("smile_curve", steered["smile"], "curve"), ("smile", steered["smile"], "strength"),
         ("age", steered["age"], "strength"), ("frames", empty, "batch_size"), ("steps", sampler, "steps"), ("cfg", sampler, "cfg"),
@@ -150,41 +162,44 @@ def redrawn(
     """
     graph = base.graph
     steps = graph.node(
-        "BasicScheduler", "Steps, up and down", 5, model=base.model, scheduler="normal", steps=25, denoise=1.0
+        "BasicScheduler", "Basic Scheduler", 5, model=base.model, scheduler="normal", steps=25, denoise=1.0
     )
     path = graph.node(
-        "SKPortraitInvertFrames", "Back into noise", 6, model=base.model, positive=shows, sigmas=steps[0], reference=reference, **clip
+        "SKPortraitInvertFrames", "Clip to Noise", 6, model=base.model, positive=shows, sigmas=steps[0], reference=reference, **clip
     )  # fmt: skip
     boosted = graph.node(
         "SKPortraitApplyInversion",
-        "With its layout and motion",
+        "Redraw Clip from Noise",
         7,
         model=base.model,
         trajectory=path[0],
         **until,
     )
-    euler = graph.node("KSamplerSelect", "Euler", 7, sampler_name="euler")
+    euler = graph.node("KSamplerSelect", "KSampler Select: euler", 7, sampler_name="euler")
     sampler = graph.node(
-        "SamplerCustom", "Draw it again", 8, model=boosted[0], add_noise=False, cfg=7.5, sampler=euler[0], sigmas=steps[0],
+        "SamplerCustom", "Sampler Custom", 8, model=boosted[0], add_noise=False, cfg=7.5, sampler=euler[0], sigmas=steps[0],
         latent_image=path[1], **drawn_as,
     )  # fmt: skip
-    return steps, boosted, sampler, base.decoded(sampler[0], "Decode", 9)
+    return steps, boosted, sampler, base.decoded(sampler[0], "VAE Decode", 9)
 
 
 def restyle(info: dict) -> Subgraph:
     """FreeAnimate: a preview by pose and reference, inverted, and drawn again in another style."""
-    text = "A person follows a pose video in any style, without training (FreeAnimate): first a preview, "
-    "then the clip with the preview's layout and motion."
+    text = (
+        "A person follows a pose video in any style, without training (FreeAnimate): first a preview, "
+        "then the clip with the preview's layout and motion."
+    )
     base = Base.of("Pose Restyle", text, info)
     graph = base.graph
     picture, pose, net = (
         graph.given(*given)
         for given in (("person", "IMAGE"), ("pose", "VIDEO"), ("control_net", "CONTROL_NET"))
     )
-    parts, some, skeletons = base.first_frames(pose, "the pose")
-    size = graph.node("GetImageSize", "Size and number", 3, image=skeletons[0])
-    scaled = base.sized(picture, "the person", 4, width=size[0], height=size[1])
-    reference = base.encoded(scaled[0], "Encode the person", 5)
+    graph.bands = (0, 6)
+    parts, some, skeletons = base.first_frames(pose, "pose")
+    size = graph.node("GetImageSize", "Get Image Size", 3, image=skeletons[0])
+    scaled = base.sized(picture, "person", 4, width=size[0], height=size[1])
+    reference = base.encoded(scaled[0], "VAE Encode: person", 5)
     shows = base.text("What the person looks like", 2, "photo of a person dancing, full body")
     styled = base.text(
         "What is drawn", 2, "oil painting of a person dancing, full body, visible brush strokes"
@@ -193,7 +208,7 @@ def restyle(info: dict) -> Subgraph:
     controlled = [
         graph.node(
             "ControlNetApplyAdvanced",
-            f"Pose, {what}",
+            f"Apply ControlNet: {what}",
             3,
             positive=text[0],
             negative=negative[0],
@@ -203,40 +218,43 @@ def restyle(info: dict) -> Subgraph:
         for what, text in (("preview", shows), ("drawn", styled))
     ]
     anchored = graph.node(
-        "SKPortraitAnchorFrames", "Frames look at the person", 6, model=base.model, reference=reference
+        "SKPortraitAnchorFrames", "Lock Frames to Reference", 6, model=base.model, reference=reference
     )
-    blank = base.encoded(skeletons[0], "One latent per frame", 3)
+    blank = base.encoded(skeletons[0], "VAE Encode: frames", 3)
     preview = graph.node(
-        "KSampler", "Preview", 7, model=anchored[0], positive=controlled[0][0], negative=controlled[0][1], latent_image=blank, seed=1,
-        steps=15, cfg=7.5, sampler_name="euler", scheduler="normal",
+        "KSampler", "KSampler: preview", 7, model=anchored[0], positive=controlled[0][0], negative=controlled[0][1], latent_image=blank,
+        seed=1, steps=15, cfg=7.5, sampler_name="euler", scheduler="normal",
     )  # fmt: skip
     ends = dict(zip(("positive", "negative"), controlled[1]))
     steps, boosted, sampler, pictures = redrawn(
         base, {"frames": preview[0]}, reference, shows[0], ends, self_until=0.6, cross_until=0.0
     )  # fmt: skip
-    video = graph.node("CreateVideo", "Video", 10, images=pictures, fps=parts[2])
+    video = graph.node("CreateVideo", "Create Video", 10, images=pictures, fps=parts[2])
     base.promote(
         ("prompt", shows, "text"), ("drawn_as", styled, "text"), ("frames", some, "length"), ("width", skeletons, "width"),
         ("height", skeletons, "height"), ("layout_until", boosted, "self_until"), ("steps", steps, "steps"), ("cfg", sampler, "cfg"),
         ("seed", preview, "seed"),
     )  # fmt: skip
     graph.out("video", video[0])
-    graph.out("preview", base.decoded(preview[0], "Look at the preview", 8))
+    graph.out("preview", base.decoded(preview[0], "VAE Decode: preview", 8))
     side_by_side(graph, video[0], None, skeletons[0], 11)
     return graph
 
 
 def cleanup(info: dict) -> Subgraph:
     """A finished clip drawn again over itself, with the portrait as the picture that every frame looks at."""
-    text = "Redraws a finished clip with its own layout and motion: flicker and torn details disappear, "
-    "pose and expression stay."
+    text = (
+        "Redraws a finished clip with its own layout and motion: flicker and torn details disappear, "
+        "pose and expression stay."
+    )
     base = Base.of("Clip Clean-up", text, info)
     graph = base.graph
     portrait, video = graph.given("portrait", "IMAGE"), graph.given("video", "VIDEO")
-    parts, some, frames = base.first_frames(video, "the clip")
-    size = graph.node("GetImageSize", "Size and number", 3, image=frames[0])
-    scaled = base.sized(portrait, "the portrait", 4, width=size[0], height=size[1])
-    reference = base.encoded(scaled[0], "Encode the portrait", 5)
+    graph.bands = (0, 6)
+    parts, some, frames = base.first_frames(video, "clip")
+    size = graph.node("GetImageSize", "Get Image Size", 3, image=frames[0])
+    scaled = base.sized(portrait, "portrait", 4, width=size[0], height=size[1])
+    reference = base.encoded(scaled[0], "VAE Encode: portrait", 5)
     prompt = base.text(
         "Prompt", 2, "photo of a person, head and shoulders, sharp focus, realistic skin texture"
     )
@@ -244,7 +262,7 @@ def cleanup(info: dict) -> Subgraph:
     steps, boosted, sampler, pictures = redrawn(
         base, {"images": frames[0], "vae": base.vae}, reference, prompt[0], ends, self_until=0.6, cross_until=0.8
     )  # fmt: skip
-    made = graph.node("CreateVideo", "Video", 10, images=pictures, fps=parts[2], audio=parts[1])
+    made = graph.node("CreateVideo", "Create Video", 10, images=pictures, fps=parts[2], audio=parts[1])
     base.promote(
         ("prompt", prompt, "text"), ("first_frame", some, "batch_index"), ("frames", some, "length"), ("width", frames, "width"),
         ("height", frames, "height"), ("layout_until", boosted, "self_until"), ("words_until", boosted, "cross_until"),
@@ -264,24 +282,29 @@ def whole_person(info: dict) -> Subgraph:
     picture, face, pose = (
         graph.given(*given) for given in (("person", "IMAGE"), ("face", "VIDEO"), ("pose", "VIDEO"))
     )
-    person = base.sized(picture, "the person", 1)
-    size = graph.node("GetImageSize", "Size", 2, image=person[0])
-    parts = graph.node("GetVideoComponents", "Frames of the face", 0, video=face)
+    graph.bands = (0, 5)
+    person = base.sized(picture, "person", 1)
+    size = graph.node("GetImageSize", "Get Image Size: person", 2, image=person[0])
+    parts = graph.node("GetVideoComponents", "Get Video Components: face", 0, video=face)
     some = graph.node(
-        "ImageFromBatch", "First frames of the face", 1, image=parts[0], batch_index=0, length=2 * FRAMES
+        "ImageFromBatch", "Image From Batch: face", 1, image=parts[0], batch_index=0, length=2 * FRAMES
     )
-    count = graph.node("GetImageSize", "Number of frames", 2, image=some[0])
-    bones = graph.node("GetVideoComponents", "Frames of the pose", 0, video=pose)
+    count = graph.node("GetImageSize", "Get Image Size: frames", 2, image=some[0])
+    bones = graph.node("GetVideoComponents", "Get Video Components: pose", 0, video=pose)
     first = graph.node(
-        "ImageFromBatch", "First frames of the pose", 3, image=bones[0], batch_index=0, length=count[2]
+        "ImageFromBatch", "Image From Batch: pose", 3, image=bones[0], batch_index=0, length=count[2]
     )
-    skeletons = base.sized(first[0], "the pose", 4, width=size[0], height=size[1])
+    skeletons = base.sized(first[0], "pose", 4, width=size[0], height=size[1])
     landmarker = graph.node(
-        "LoadMediaPipeFaceLandmarker", "Face landmarker", 1, [LANDMARKER], model_name=LANDMARKER["name"]
+        "LoadMediaPipeFaceLandmarker",
+        "Load Face Detection Model",
+        1,
+        [LANDMARKER],
+        model_name=LANDMARKER["name"],
     )
     found = graph.node(
         "MediaPipeFaceLandmarker",
-        "Find the face",
+        "Detect Face",
         2,
         face_detection_model=landmarker[0],
         image=some[0],
@@ -289,7 +312,7 @@ def whole_person(info: dict) -> Subgraph:
     )
     track = graph.node(
         "SKPortraitTrackFromLandmarks",
-        "Track the face",
+        "Track Face from Landmarks",
         3,
         face_landmarks=found[0],
         images=some[0],
@@ -297,7 +320,7 @@ def whole_person(info: dict) -> Subgraph:
     )
     crops = graph.node(
         "SKPortraitSFaceCrop",
-        "S-Face pictures",
+        "X-Dyna Face Pictures",
         4,
         images=some[0],
         track=track[0],
@@ -310,28 +333,33 @@ def whole_person(info: dict) -> Subgraph:
         ]
         for kind, title in (("pose", "Pose ControlNet"), ("face", "S-Face ControlNet"))
     }
-    positive, negative = (
-        base.text(f"{what} (empty as published)", 4, "") for what in ("Prompt", "Negative prompt")
-    )
+    positive, negative = (base.text(f"{what} (empty as published)", 0, "") for what in ("Prompt", "Negative"))
     hints = graph.node(
-        "SKPortraitXDynaHints", "Follow pose and face", 5, positive=positive[0], negative=negative[0], pose_control=controls["pose"],
+        "SKPortraitXDynaHints", "Apply X-Dyna ControlNet", 5, positive=positive[0], negative=negative[0], pose_control=controls["pose"],
         pose=skeletons[0], face_control=controls["face"], local=crops[0], whole=crops[1],
     )  # fmt: skip
     network = graph.node(
         "SKPortraitLoadXDyna",
-        "X-Dyna",
+        "Load X-Dyna",
         3,
         XDYNA,
         **dict(zip(("file", "image_tokens"), (one["name"] for one in XDYNA))),
     )
-    vision = graph.node("CLIPVisionLoader", "CLIP ViT-H", 3, [CLIP_VISION], clip_name=CLIP_VISION["name"])
-    tokens = graph.node(
-        "SKPortraitXDynaTokens", "See the person", 5, xdyna=network[0], clip_vision=vision[0], image=person[0]
+    vision = graph.node(
+        "CLIPVisionLoader", "Load CLIP Vision", 3, [CLIP_VISION], clip_name=CLIP_VISION["name"]
     )
-    reference = base.encoded(person[0], "Encode the person", 3)
+    tokens = graph.node(
+        "SKPortraitXDynaTokens",
+        "Encode X-Dyna Image",
+        5,
+        xdyna=network[0],
+        clip_vision=vision[0],
+        image=person[0],
+    )
+    reference = base.encoded(person[0], "VAE Encode: person", 3)
     alive = graph.node(
         "SKPortraitXDynaApply",
-        "Bring to life",
+        "Apply X-Dyna",
         6,
         model=base.model,
         xdyna=network[0],
@@ -339,16 +367,21 @@ def whole_person(info: dict) -> Subgraph:
         tokens=tokens[0],
     )
     start = graph.node(
-        "SKPortraitBlurredStart", "Start from the picture", 6, reference=reference, frames=count[2], seed=40
+        "SKPortraitBlurredStart", "X-Dyna Start Latents", 6, reference=reference, frames=count[2], seed=40
     )
-    steps = graph.node("SKPortraitXDynaSteps", "Steps", 6, steps=25)
-    euler = graph.node("KSamplerSelect", "Euler", 6, sampler_name="euler")
+    steps = graph.node("SKPortraitXDynaSteps", "X-Dyna Scheduler", 6, steps=25)
+    euler = graph.node("KSamplerSelect", "KSampler Select: euler", 6, sampler_name="euler")
     sampler = graph.node(
-        "SamplerCustom", "Sample", 7, model=alive[0], positive=hints[0], negative=hints[1], sampler=euler[0], sigmas=steps[0],
+        "SamplerCustom", "Sampler Custom", 7, model=alive[0], positive=hints[0], negative=hints[1], sampler=euler[0], sigmas=steps[0],
         latent_image=start[0], add_noise=True, noise_seed=40, cfg=7.5,
     )  # fmt: skip
     video = graph.node(
-        "CreateVideo", "Video", 8, images=base.decoded(sampler[0], "Decode", 8), fps=parts[2], audio=parts[1]
+        "CreateVideo",
+        "Create Video",
+        8,
+        images=base.decoded(sampler[0], "VAE Decode", 8),
+        fps=parts[2],
+        audio=parts[1],
     )
     base.promote(
         ("frames", some, "length"), ("width", person, "width"), ("height", person, "height"), ("pose_strength", hints, "pose_strength"),

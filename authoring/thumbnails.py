@@ -1,7 +1,7 @@
 """The pictures of templates, icon and banner, from drawn heads alone: `python run.py pictures thumbnails [--output DIR]`.
 
-No official weights were at hand, so the last panel is a drawing of the expected result, or what the Expression Editor shows (the portrait
-bent after its landmarks), and says so.
+No official weights were at hand, so the large picture is a drawing of the expected result, or what the Expression Editor shows (the
+portrait bent after its landmarks).
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ import cv2
 import numpy as np
 
 from ..drawn_heads import Identity, State, draw, truth
+from ..drawn_heads.examples import PERSON
 from ..face_tools.pictures.puppet import Puppet
 from ..host.environment import ROOT
 
-SIDE, BAR, GAP = 300, 34, 6
-INK, PAPER = (34, 38, 46), (246, 246, 244)
+SIDE, WHOLE = 300, 440  # pixels of a drawn picture, and of a thumbnail
+SMALL, FRAME, GAP = 112, 3, 10
+PAPER = (246, 246, 244)
 POSE = State.named((4.0, 10.0, -4.0), jawOpen=0.35, mouthSmileLeft=0.8, mouthSmileRight=0.8, browInnerUp=0.6)
 WINK = State.named((0.0, -8.0, 3.0), eyeBlinkLeft=0.9, mouthSmileLeft=0.7, mouthSmileRight=0.5)
+DRIVER = 8  # the person of the example video
 PEOPLE = (3, 8, 21, 5, 12)  # seeds of the heads that are drawn
 SMILE = State.named(
     (3.0, 9.0, 4.0),
@@ -30,24 +33,23 @@ SMILE = State.named(
     browOuterUpLeft=0.6,
     browOuterUpRight=0.6,
 )
-DRAWN = "asked for (drawn, not sampled)"
-# Template -> what stands over its first two panels.
-ACTED = {
-    "portrait_video": ("a portrait", "a frame of a video"),
-    "portrait_video_two_stage": ("a portrait", "a frame of a video"),
-    "portrait_image": ("a portrait", "a picture"),
-    "portrait_directed": ("a portrait", "a frame of a video"),
-}
+ACTED = ("portrait_video", "portrait_video_two_stage", "portrait_image", "portrait_directed")
 
 
-def acted(name: str, number: int) -> np.ndarray:
+def acted(number: int) -> np.ndarray:
     """A portrait, somebody who acts, and the portrait that does the same."""
     seed, other = PEOPLE[number % len(PEOPLE)], PEOPLE[(number + 2) % len(PEOPLE)]
     state = WINK if number % 2 else POSE
-    pictures = (
-        draw(Identity.of(who), what, SIDE) for who, what in ((seed, State()), (other, state), (seed, state))
-    )
-    return _row(list(zip((*ACTED[name], DRAWN), pictures)))
+    roles = (seed, State()), (other, state), (seed, state)
+    return _square([draw(Identity.of(who), what, SIDE) for who, what in roles])
+
+
+def tried() -> np.ndarray:
+    """The example portrait and driver, and the portrait that does the same with a smile."""
+    smiling = dict.fromkeys(("mouthSmileLeft", "mouthSmileRight"), 0.8)
+    state = State.named((0.0, 8.0, 2.0), jawOpen=0.3, browInnerUp=0.4, **smiling)
+    who, driver = Identity.of(PERSON), Identity.of(DRIVER)
+    return _square([draw(who, State(), SIDE), draw(driver, state, SIDE), draw(who, state, SIDE)])
 
 
 def expression() -> np.ndarray:
@@ -55,8 +57,7 @@ def expression() -> np.ndarray:
     who, rest = Identity.of(PEOPLE[3]), State()
     portrait = draw(who, rest, 2 * SIDE)
     bent = Puppet(portrait, truth(who, [rest], 2 * SIDE)).draw(SMILE.coefficients, SMILE.rotation)
-    shown = (cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for picture in (portrait, bent))
-    return _row(list(zip(("a portrait", "what the sliders show of it"), shown)))
+    return _square([portrait, bent])
 
 
 def pair() -> np.ndarray:
@@ -67,40 +68,33 @@ def pair() -> np.ndarray:
         np.concatenate([draw(who, state, SIDE)[:, quarter] for who in (left, right)], 1)
         for state in (State(), WINK)
     )
-    return _row([("two portraits", at_rest), ("a picture", draw(other, WINK, SIDE)), (DRAWN, acting)])
+    return _square([at_rest, draw(other, WINK, SIDE), acting])
 
 
 def film() -> np.ndarray:
     """A portrait, a frame of a film, and the same frame with the portrait's face in it."""
     who, other = Identity.of(PEOPLE[1]), Identity.of(PEOPLE[0])
     hers = {name: getattr(other, name) for name in ("hair", "style", "shirt", "background")}
-    pictures = draw(who, State(), SIDE), draw(other, POSE, SIDE), draw(replace(who, **hers), POSE, SIDE)
-    return _row(list(zip(("a portrait", "a frame of a film", DRAWN), pictures)))
+    return _square(
+        [draw(who, State(), SIDE), draw(other, POSE, SIDE), draw(replace(who, **hers), POSE, SIDE)]
+    )
 
 
 def sliders() -> np.ndarray:
     """The same head at three lambdas of a smile."""
-    at = {
-        "smile -0.7": State.named((2.0, -6.0, 0.0), mouthFrownLeft=0.7, mouthFrownRight=0.7),
-        "smile 0": State.named((2.0, -6.0, 0.0)),
-        "smile 0.7 (drawn, not sampled)": State.named(
-            (2.0, -6.0, 0.0), mouthSmileLeft=0.7, mouthSmileRight=0.7, jawOpen=0.15
-        ),
-    }
-    return _row([(title, draw(Identity.of(PEOPLE[4]), state, SIDE)) for title, state in at.items()])
+    states = (
+        State.named((2.0, -6.0, 0.0), mouthFrownLeft=0.7, mouthFrownRight=0.7),
+        State.named((2.0, -6.0, 0.0)),
+        State.named((2.0, -6.0, 0.0), mouthSmileLeft=0.7, mouthSmileRight=0.7, jawOpen=0.15),
+    )
+    return _square([draw(Identity.of(PEOPLE[4]), state, SIDE) for state in states])
 
 
 def restyled() -> np.ndarray:
     """A skeleton, a preview that follows it, and the same as a painting."""
     preview = draw(Identity.of(PEOPLE[1]), WINK, SIDE)
     painted = cv2.stylization(cv2.pyrMeanShiftFiltering(preview, 12, 30), sigma_s=40, sigma_r=0.5)
-    return _row(
-        [
-            ("a pose", skeleton(WINK)),
-            ("a preview of the person", preview),
-            ("drawn again (painted by a filter)", painted),
-        ]
-    )
+    return _square([skeleton(WINK), preview, painted])
 
 
 def cleaned() -> np.ndarray:
@@ -111,14 +105,14 @@ def cleaned() -> np.ndarray:
     torn = np.roll(cv2.GaussianBlur(clean, (0, 0), 2.2), 5, 1)
     torn[150:230] = np.roll(torn[150:230], -11, 1)
     faulty = np.clip(torn + noise, 0, 255).astype(np.uint8)
-    return _row([("a frame with faults", faulty), ("the portrait", draw(who, State(), SIDE)), (DRAWN, clean)])
+    return _square([draw(who, State(), SIDE), faulty, clean])
 
 
 def alive() -> np.ndarray:
     """A picture, a skeleton, and the person held like it."""
     who = Identity.of(PEOPLE[0])
     person, held = (draw(who, state, SIDE) for state in (State(), POSE))
-    return _row([("a person", person), ("a pose", skeleton(POSE)), (DRAWN, held)])
+    return _square([person, skeleton(POSE), held])
 
 
 def swept() -> np.ndarray:
@@ -128,12 +122,11 @@ def swept() -> np.ndarray:
         replace(POSE, rotation=share * POSE.rotation, coefficients=(share * POSE.coefficients).clip(0, 1))
         for share in strengths
     ]
-    titles = [f"drive {share:g}" for share in strengths]
-    titles[-1] += " (drawn, not sampled)"
-    return _row([(title, draw(who, state, SIDE)) for title, state in zip(titles, states)])
+    return _square([draw(who, state, SIDE) for state in states])
 
 
 OTHERS = {
+    "try_it": tried,
     "portrait_sweep": swept,
     "portrait_expression": expression,
     "portrait_pair": pair,
@@ -159,18 +152,16 @@ def skeleton(state: State) -> np.ndarray:
     return picture
 
 
-def _row(panels: list[tuple[str, np.ndarray]]) -> np.ndarray:
-    """Panels with their titles, side by side."""
-    gap = np.full((SIDE + BAR, GAP, 3), PAPER, np.uint8)
-    return np.concatenate(
-        [part for title, picture in panels for part in (_panel(picture, title), gap)][:-1], 1
-    )
-
-
-def _panel(picture: np.ndarray, title: str) -> np.ndarray:
-    bar = np.full((BAR, SIDE, 3), INK, np.uint8)
-    cv2.putText(bar, title, (10, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.47, PAPER, 1, cv2.LINE_AA)
-    return np.concatenate([bar, picture])
+def _square(panels: list[np.ndarray]) -> np.ndarray:
+    """The last picture, (WHOLE, WHOLE, 3), with the ones before it small in its lower corner: what went in, what came out."""
+    *before, after = panels
+    whole = cv2.resize(after, (WHOLE, WHOLE), interpolation=cv2.INTER_CUBIC)
+    for k, picture in enumerate(before):
+        small = cv2.resize(picture, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
+        framed = cv2.copyMakeBorder(small, *[FRAME] * 4, cv2.BORDER_CONSTANT, value=PAPER)
+        x, y = GAP + k * (SMALL + 2 * FRAME + GAP), WHOLE - GAP - len(framed)
+        whole[y : y + len(framed), x : x + len(framed)] = framed
+    return whole
 
 
 def banner() -> np.ndarray:
@@ -182,7 +173,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python run.py pictures thumbnails", description=__doc__)
     parser.add_argument("--output", type=Path, default=ROOT, help="instead of the repository")
     root = parser.parse_args(argv).output
-    pictures = {f"workflows/{name}.jpg": acted(name, k) for k, name in enumerate(ACTED)}
+    pictures = {f"workflows/{name}.jpg": acted(k) for k, name in enumerate(ACTED)}
     pictures |= {f"workflows/{name}.jpg": drawn() for name, drawn in OTHERS.items()}
     pictures |= {
         "web/pictures/icon.png": draw(Identity.of(PEOPLE[3]), POSE, 256),

@@ -21,7 +21,7 @@ def require_plain(whole: Graph, sampler: str) -> None:
     """Raise WorkflowError for a workflow that already samples a part."""
     if "part" in whole[sampler]["inputs"]:
         raise WorkflowError(
-            "The workflow samples a part of its clip: take Portrait Clip Part out, parts are what this command makes."
+            "The workflow samples a part of its clip: take Take Clip Part out, parts are what this command makes."
         )
 
 

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from .. import material
+from ..drawn_heads.examples import NAME
 from ..face_tools import video
 from ..host import workflow
 from . import models
@@ -40,10 +41,17 @@ def fill(base: Path, *workflows: dict) -> None:
 
     checkpoint.write_for(base / "models", workflow.models(*workflows))
     inputs = base / "input"
-    shutil.copy(material.portrait(), inputs / "portrait.png")
-    for name in ("driver", "clip", "pose"):  # a finished clip and skeletons: any pictures are suitable
-        shutil.copy(material.driver(), inputs / f"{name}.mp4")
-    Image.fromarray(next(islice(video.frames(material.driver()), 40, None))).save(inputs / "driver.png")
+    for name in ("portrait.png", NAME.format("portrait.png")):
+        shutil.copy(material.portrait(), inputs / name)
+    for name in (
+        "driver.mp4",
+        NAME.format("driver.mp4"),
+        NAME.format("pose.mp4"),
+    ):  # skeletons: any pictures are suitable
+        shutil.copy(material.driver(), inputs / name)
+    spoken = Image.fromarray(next(islice(video.frames(material.driver()), 40, None)))
+    for name in ("driver.png", NAME.format("expression.png")):
+        spoken.save(inputs / name)
 
 
 def list_models(base: Path) -> None:

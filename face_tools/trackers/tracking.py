@@ -166,11 +166,15 @@ def check_misses(valid: np.ndarray, on_miss: str, foreign: Sequence[int] = ()) -
     if valid.all():
         return ()
     if not valid.any():
-        raise NoFaceError(f"No face was found in any of the {len(valid)} frames.")
+        frames = "the picture" if len(valid) == 1 else f"any of the {len(valid)} frames"
+        raise NoFaceError(
+            f"No face was found in {frames}. Crop it closer to the face, take one in which eyes and mouth are visible, "
+            "or choose another tracker."
+        )
     missed = f"in {(~valid).sum()} of {len(valid)} frames ({ranges(np.flatnonzero(~valid))}, counted from 0)"
     if on_miss == "stop" and set(np.flatnonzero(~valid)) - set(foreign):
         raise NoFaceError(
-            f'The face was not found {missed}. Set on_miss to "hold" or "interpolate", or trim the clip.',
+            f'The face was not found {missed}. Set "if the face is lost" to hold or interpolate, or trim the clip.',
             int(np.flatnonzero(~valid)[0]),
         )
     done = "are interpolated" if on_miss == "interpolate" else "hold the last measured row"

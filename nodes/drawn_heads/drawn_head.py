@@ -50,7 +50,15 @@ class DrawnHead(io.ComfyNode):
             description="Draws a cartoon head with the pose and expression of a track, or of the sliders. "
             "Use it to check a track before sampling, or as a test image or driver whose values are exactly "
             "known.",
-            search_aliases=["cartoon", "puppet", "avatar", "test card", "preview track", "Drawn Head"],
+            search_aliases=[
+                "character",
+                "cartoon",
+                "puppet",
+                "avatar",
+                "test card",
+                "preview track",
+                "Drawn Head",
+            ],
             inputs=[
                 io.Int.Input(
                     "person",

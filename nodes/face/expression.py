@@ -62,7 +62,21 @@ class ExpressionEditor(io.ComfyNode):
             category="SK Portrait/face",
             description="Gives a portrait an expression and a head pose with sliders, and shows the warped "
             "portrait as a preview before sampling. Key poses make a clip.",
-            search_aliases=["sliders", "live portrait", "smile", "blink", "head pose", "key frames"],
+            search_aliases=[
+                "facial expression",
+                "expression slider",
+                "LivePortrait",
+                "face pose",
+                "gaze",
+                "eye direction",
+                "look at",
+                "sliders",
+                "live portrait",
+                "smile",
+                "blink",
+                "head pose",
+                "key frames",
+            ],
             is_output_node=True,
             inputs=[
                 io.Image.Input("portrait", tooltip="The cropped portrait, from Crop Portrait."),

@@ -102,7 +102,7 @@ class PasteBack(io.ComfyNode):
             category="SK Portrait/face",
             description="Pastes changed crops back into the frames from which they were cropped: the exact "
             "inverse of the crop, with a soft edge.",
-            search_aliases=["uncrop", "stitch", "composite"],
+            search_aliases=["face swap", "paste face", "put face back", "uncrop", "stitch", "composite"],
             inputs=[
                 io.Image.Input(
                     "images", tooltip="The uncropped frames. A single picture is repeated for all portraits."
@@ -173,7 +173,16 @@ class PasteBackVideo(io.ComfyNode):
             description="Pastes changed crops back into the part of the video that Track Face in Video "
             "read, and returns that part as a video with its sound. The file is read and written frame by "
             "frame, so a long film needs no more memory than a short one.",
-            search_aliases=["uncrop", "stitch", "film", "composite"],
+            search_aliases=[
+                "deepfake",
+                "face swap",
+                "face replacement",
+                "paste face",
+                "uncrop",
+                "stitch",
+                "film",
+                "composite",
+            ],
             inputs=[
                 io.Video.Input("video", tooltip="The same video that was tracked."),
                 io.Image.Input(

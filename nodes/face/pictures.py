@@ -31,6 +31,7 @@ class CropPortrait(io.ComfyNode):
             description="Crops a square around the face, with the margin that the networks were trained on. "
             "The square is the same for the whole clip, or follows the face.",
             hidden=[io.Hidden.unique_id],
+            search_aliases=["crop face", "face crop", "HelloMeme"],
             inputs=[
                 io.Image.Input("images", tooltip="The tracked frames."),
                 FaceTrackType.Input("track", tooltip="The track of these frames, one entry per frame."),
@@ -94,6 +95,7 @@ class DrawHeadPose(io.ComfyNode):
             category="SK Portrait/face",
             description="Draws the head-pose pictures for the control model: a square that turns with the "
             "head.",
+            search_aliases=["head pose", "head turn", "head rotation"],
             inputs=[
                 FaceTrackType.Input("track", tooltip="The cropped track of the driver."),
                 FaceTrackType.Input(
@@ -165,7 +167,7 @@ class FacePatches(io.ComfyNode):
             category="SK Portrait/face",
             description="Crops eyes, mouth and face from the driver's frames, for Encode Performance and "
             "Read Expression (PD-FGC). You can blur or paint the crops.",
-            search_aliases=["Face Patches"],
+            search_aliases=["mouth", "eyes", "lips", "Face Patches"],
             inputs=[
                 io.Image.Input("images", tooltip="The frames of the driver, cropped or not."),
                 FaceTrackType.Input("track", tooltip="The track of these frames, one entry per frame."),

@@ -31,7 +31,17 @@ class PresetExpression(io.ComfyNode):
             category=CATEGORY,
             description="Makes a track of one frame with the chosen expression, for Mix Face Tracks. Save "
             "Preset Expression adds presets of your own to the list.",
-            search_aliases=["smile", "emotion", "neutral", "wink"],
+            search_aliases=[
+                "facial expression",
+                "happy",
+                "sad",
+                "angry",
+                "surprised",
+                "smile",
+                "emotion",
+                "neutral",
+                "wink",
+            ],
             inputs=[
                 io.Combo.Input(
                     "preset",

@@ -81,7 +81,16 @@ class ImportLiveLinkFace(FileNode):
             description="Loads an expression recording: the CSV of Epic's Live Link Face app (ARKit mode), "
             "or ARKit coefficients as JSON. Connect it to *replace expression with* of Track Face, or use "
             "it alone.",
-            search_aliases=["ARKit", "iPhone", "CSV", "blendshapes", "mocap"],
+            search_aliases=[
+                "motion capture",
+                "face recording",
+                "selfie",
+                "ARKit",
+                "iPhone",
+                "CSV",
+                "blendshapes",
+                "mocap",
+            ],
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Combo.Input(
@@ -156,6 +165,7 @@ class LoadTrack(FileNode):
             category=CATEGORY,
             description="Loads a track that Save Face Track wrote.",
             hidden=[io.Hidden.unique_id],
+            search_aliases=["face track file", "npz"],
             inputs=[
                 io.Combo.Input(
                     "file",
@@ -191,6 +201,7 @@ class SaveTrack(io.ComfyNode):
             description="Saves a track as an .npz file in ComfyUI's output folder. A number is added to the "
             "name, so no file is overwritten.",
             is_output_node=True,
+            search_aliases=["face track file", "npz"],
             inputs=[
                 FaceTrackType.Input("track", tooltip="The track to save."),
                 io.String.Input(

@@ -149,7 +149,16 @@ class TrackFace(io.ComfyNode):
             category="SK Portrait/face",
             description="Follows one face through a clip. The track has one entry per frame: landmarks, "
             "head pose and, if the tracker gives them, expression coefficients.",
-            search_aliases=["face landmarks", "head pose", "blendshapes", "driver", "HelloMeme"],
+            search_aliases=[
+                "face tracking",
+                "face tracker",
+                "facial capture",
+                "face landmarks",
+                "head pose",
+                "blendshapes",
+                "driver",
+                "HelloMeme",
+            ],
             inputs=[
                 io.Image.Input(
                     "images", tooltip="The frames of the clip, or a single picture (the reference)."
@@ -195,7 +204,16 @@ class TrackVideo(io.ComfyNode):
             description="Follows one face through a video file and crops it. The file is read as a stream, "
             "so only the cropped frames are in memory; rotation and variable frame rate of phone videos are "
             "respected.",
-            search_aliases=["driver", "head pose", "talking head", "HelloMeme"],
+            search_aliases=[
+                "driving video",
+                "face tracking",
+                "motion capture",
+                "video input",
+                "driver",
+                "head pose",
+                "talking head",
+                "HelloMeme",
+            ],
             inputs=[
                 io.Video.Input("video", tooltip="The driving video, from Load Video."),
                 io.Float.Input(

@@ -30,7 +30,21 @@ class Apply(io.ComfyNode):
             category="SK Portrait",
             description="Patches a MODEL so that it draws the portrait with the driver's pose and "
             "expression, with any sampler. LoRA, ControlNet, IPAdapter and context windows keep working.",
-            search_aliases=["HelloMeme", "apply", "animate portrait", "face reenactment", "Apply Portrait"],
+            search_aliases=[
+                "facial animation",
+                "talking head",
+                "talking photo",
+                "animate photo",
+                "lip sync",
+                "avatar",
+                "image to video",
+                "digital human",
+                "HelloMeme",
+                "apply",
+                "animate portrait",
+                "face reenactment",
+                "Apply Portrait",
+            ],
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
                 ReferenceType.Input(

@@ -163,7 +163,14 @@ class EncodeDrive(io.ComfyNode):
             category="SK Portrait/encode",
             description="Encodes head pose and expression of every frame as features for Animate Portrait. "
             "The expression is either coefficients with eye and mouth crops, or face motion (PD-FGC).",
-            search_aliases=["HelloMeme", "drive", "expression", "HMControlNet", "Encode Portrait Drive"],
+            search_aliases=[
+                "face reenactment",
+                "HelloMeme",
+                "drive",
+                "expression",
+                "HMControlNet",
+                "Encode Portrait Drive",
+            ],
             inputs=[
                 DriveEncoderType.Input("drive_encoder", tooltip="From Load HelloMeme Control Model."),
                 io.Image.Input(

@@ -37,7 +37,7 @@ class PartNoise:
                 len(like),
                 "part",
                 len(frames),
-                "wire the latent of the same Portrait Clip Part. "
+                "wire the latent of the same Take Clip Part. "
                 "The Portrait Video Sampler takes the part itself, with the noise and the latent of the "
                 "whole clip.",
             )
@@ -60,12 +60,12 @@ class ClipPart(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitClipPart",
-            display_name="Portrait Clip Part",
+            display_name="Take Clip Part",
             category="SK Portrait/parts",
             description="Selects a part of a long clip, to be sampled separately with the Portrait Video "
-            "Sampler or, through its noise, drive and latent outputs, with another sampler. Portrait Join "
-            "Clip joins the parts.",
-            search_aliases=["HelloMeme", "split", "segment", "chunk", "long video"],
+            "Sampler or, through its noise, drive and latent outputs, with another sampler. Join Clip "
+            "Parts joins the parts.",
+            search_aliases=["split", "segment", "chunk", "long video", "Portrait Clip Part"],
             is_output_node=True,  # so that ComfyUI repeats the node's message even if its output is cached
             inputs=[
                 io.Latent.Input(
@@ -117,7 +117,7 @@ class ClipPart(io.ComfyNode):
                 ),
                 ClipPartType.Output(
                     display_name="part",
-                    tooltip="For the Portrait Video Sampler, and for Portrait Join Clip.",
+                    tooltip="For the Portrait Video Sampler, and for Join Clip Parts.",
                 ),
             ],
         )
@@ -154,28 +154,28 @@ class JoinClip(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitJoinClip",
-            display_name="Portrait Join Clip",
+            display_name="Join Clip Parts",
             category="SK Portrait/parts",
             description="Joins the parts of a clip and reports missing frames and the frame in which two "
             "parts differ most. Use one node per part, each connected to the node before it; the order does "
             "not matter.",
-            search_aliases=["HelloMeme", "merge", "concatenate", "long video"],
+            search_aliases=["merge", "concatenate", "long video", "Portrait Join Clip"],
             inputs=[
                 io.Latent.Input("latent", tooltip="The sampled latents of the part."),
                 ClipPartType.Input(
-                    "part", tooltip="From the Portrait Clip Part with which the part was sampled."
+                    "part", tooltip="From the Take Clip Part with which the part was sampled."
                 ),
                 ClipPartsType.Input(
                     "parts",
                     optional=True,
-                    tooltip="The parts joined so far, from the previous Portrait Join Clip. Not connected: "
+                    tooltip="The parts joined so far, from the previous Join Clip Parts. Not connected: "
                     "this is the first part.",
                 ),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The whole clip. Missing frames are empty."),
                 ClipPartsType.Output(
-                    display_name="parts", tooltip="The parts joined so far, for the next Portrait Join Clip."
+                    display_name="parts", tooltip="The parts joined so far, for the next Join Clip Parts."
                 ),
                 io.String.Output(
                     display_name="report",

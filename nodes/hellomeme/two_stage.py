@@ -90,7 +90,7 @@ class TwoStageSampler(io.ComfyNode):
                 ClipPartType.Input(
                     "part",
                     optional=True,
-                    tooltip="From Portrait Clip Part: only the part's frames are sampled. Leave all other "
+                    tooltip="From Take Clip Part: only the part's frames are sampled. Leave all other "
                     "inputs as for the whole clip.",
                 ),
                 io.Int.Input(

@@ -37,7 +37,7 @@ class ApplyWPlus(io.ComfyNode):
             description="Adds an expression slider to any SD1.5 MODEL: it moves the face along a direction, "
             "such as a smile, by one lambda for the clip or one per frame. It works with HelloMeme, "
             "AnimateDiff, LoRA, ControlNet and IPAdapter.",
-            search_aliases=["w-plus-adapter", "expression slider", "smile", "age"],
+            search_aliases=["w-plus-adapter", "expression slider", "age"],
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
                 WPlusType.Input("wplus", tooltip="From Load W+."),
@@ -83,7 +83,6 @@ class ApplyWPlus(io.ComfyNode):
                     "curve",
                     display_name="lambda over frames",
                     default="",
-                    multiline=True,
                     tooltip="Lambdas of key frames, such as 0: -0.7, 24: 0, 48: 0.7, with linear "
                     "interpolation. Empty: the same lambda in every frame.",
                 ),

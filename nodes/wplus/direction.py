@@ -29,7 +29,7 @@ class WPlusDirection(io.ComfyNode):
             category="SK Portrait",
             description="Loads an edit direction (smile, age, ...) or the w+ code of a person. Connect "
             "several of these nodes in a row to combine them.",
-            search_aliases=["w-plus-adapter", "InterFaceGAN", "GANSpace", "smile", "age"],
+            search_aliases=["w-plus-adapter", "InterFaceGAN", "GANSpace", "age"],
             inputs=[
                 io.Combo.Input(
                     "file",

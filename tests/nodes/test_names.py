@@ -31,6 +31,8 @@ EARLIER = {
     "SKPortraitSFaceCrop": "S-Face Crop",
     "SKPortraitBlurredStart": "Blurred Start",
     "SKPortraitXDynaSteps": "X-Dyna Steps",
+    "SKPortraitClipPart": "Portrait Clip Part",
+    "SKPortraitJoinClip": "Portrait Join Clip",
 }
 
 
