@@ -37,6 +37,9 @@ MODULES = (
     "xdyna.hints",
     "xdyna.apply",
     "xdyna.start",
+    "appendix.control",
+    "appendix.face_id",
+    "appendix.text",
 )
 
 

@@ -16,6 +16,7 @@ from ..errors import (
     SizeError,
     VersionError,
 )
+from ..sk_attention.checkpoint import CheckpointError
 from ..sk_attention.versions import VERSIONS
 
 LEAST = 8  # latent pixels per side: the UNet halves the latent three times
@@ -34,6 +35,26 @@ def require_sd15(model) -> None:
         raise ModelError(
             f"This SD1.5 MODEL takes {channels} input channels (inpainting); SK Portrait needs the plain one with 4.",
             channels,
+        )
+
+
+def require_reference_adapter(adapter) -> None:
+    """Raise CheckpointError for a ControlNetSK, whose file has the keys of a reference adapter."""
+    if adapter.loaded.condition:
+        raise CheckpointError(
+            f"{adapter.loaded.file} is a {adapter.loaded}, and this node takes a reference adapter. "
+            "A ControlNetSK goes into Apply ControlNetSK.",
+            adapter.loaded.file,
+        )
+
+
+def require_control(adapter) -> None:
+    """Raise CheckpointError unless an adapter is a ControlNetSK."""
+    if not adapter.loaded.condition:
+        raise CheckpointError(
+            f"{adapter.loaded.file} is a {adapter.loaded}, and this node takes a ControlNetSK. "
+            "A reference adapter goes into Encode Portrait Identity.",
+            adapter.loaded.file,
         )
 
 

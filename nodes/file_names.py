@@ -1,12 +1,17 @@
-"""Dates in file names, as in ComfyUI's own save nodes.
+"""Names of files that nodes write: dates as in ComfyUI's own save nodes, and numbers that keep earlier files.
 
-ComfyUI's front end fills them in for its own nodes only.
+ComfyUI's front end fills dates in for its own nodes only.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime
+
+import folder_paths
+
+from ..errors import SettingError
 
 DATE = re.compile(r"%date:([^%]+)%")
 PART = re.compile(r"yyyy|yy|MM?|dd?|hh?|mm?|ss?")
@@ -23,3 +28,19 @@ def _value(part: str, now: datetime) -> str:
     if part[0] == "y":
         return f"{now.year:04}"[-len(part) :]
     return str(getattr(now, FIELDS[part[0]])).zfill(len(part))
+
+
+def numbered(prefix: str, setting: str, ending: str, size: tuple[int, int] = (0, 0)) -> str:
+    """Path of a new file in the output folder. size: (width, height) that the prefix may name.
+
+    Raises SettingError, about `setting`, for a prefix that ComfyUI does not take.
+    """
+    output = folder_paths.get_output_directory()
+    try:
+        folder, name, number, _, _ = folder_paths.get_save_image_path(with_dates(prefix), output, *size)
+    except Exception as error:  # ComfyUI has a bare one for a folder that lies outside
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise SettingError(
+            f"{setting} {prefix[:60]!r} cannot be used in {output}: {reason}", setting, prefix
+        ) from None
+    return os.path.join(folder, f"{name}_{number:05}_{ending}")

@@ -13,7 +13,7 @@ import folder_paths
 from .folders import spellings
 
 OUTPUT = " [output]"  # ComfyUI's suffix for a file in the output folder
-ENDINGS = (".csv", ".json", ".npz")
+ENDINGS = (".csv", ".json", ".npy", ".npz")
 # Nanoseconds after which a folder's modification time can be trusted: two
 # changes within one clock tick have the same time.
 SETTLED = 2e9

@@ -8,6 +8,7 @@ import comfy.model_management
 import comfy.model_patcher
 import comfy.utils
 import torch
+from safetensors import safe_open
 
 from ..errors import ModelFileError
 
@@ -22,6 +23,14 @@ def read_state(path: str, name: str, page: str, error: type[ModelFileError]) -> 
             f"{name} ({os.path.getsize(path)} bytes) cannot be read: {reason}. Delete it and download it again: {page}.",
             name,
         ) from fault
+
+
+def metadata_of(path: str) -> dict[str, str]:
+    """Metadata of a .safetensors file; {} for other files."""
+    if not path.endswith(".safetensors"):
+        return {}
+    with safe_open(path, "pt") as opened:
+        return opened.metadata() or {}
 
 
 def kept_in(weights: int) -> torch.dtype:

@@ -24,15 +24,22 @@ class Loaded:
 
     versions: the part's versions, narrowed by the official repository name in
     the file's path if the keys fit more than one.
+    condition: of a ControlNetSK, the kind of picture that it was trained with; its
+    keys are those of v1's reference adapter.
     """
 
     module: nn.Module
     part: Part
     versions: tuple[str, ...]
     file: str
+    condition: str = ""
 
     def __str__(self) -> str:
-        return f"{' or '.join(self.versions)} {self.part.kind}"
+        return (
+            f"ControlNetSK ({self.condition})"
+            if self.condition
+            else f"{' or '.join(self.versions)} {self.part.kind}"
+        )
 
 
 def read(path: str | os.PathLike) -> dict[str, Tensor]:

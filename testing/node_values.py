@@ -190,6 +190,27 @@ def _wplus() -> list:
     return [managed(wplus_of(Golden(OTHER), SimpleNamespace(operations=operations)))]
 
 
+def _face_ids() -> list:
+    from ..nodes.appendix.networks import CrossNetwork
+    from ..nodes.weights import patcher_of
+    from .appendix import face_id_adapter
+    from .golden import Golden
+    from .tiny_comfy import operations
+
+    module = face_id_adapter(Golden(), operations)
+    return [CrossNetwork(module, patcher_of(module), "tiny")]
+
+
+def _adapters() -> list:
+    from ..nodes.hellomeme.networks import managed
+    from .appendix import control_adapter
+    from .golden import Golden
+    from .tiny_comfy import operations
+
+    control = replace(control_adapter(Golden(), operations), condition="canny")
+    return [*(tiny_host().adapter(name) for name in ("v2", "v5")), managed(control)]
+
+
 def _xdyna() -> list:
     from ..systems.xdyna.resampler import Resampler
     from .golden import OTHER, Golden
@@ -260,7 +281,10 @@ VALUES: dict[str, Callable[[], list]] = {
     "SAMPLER": _samplers,
     "SIGMAS": lambda: [torch.tensor([14.6, 1.0, 0.0]), torch.tensor([14.6]), torch.tensor([])],
     "MODEL": lambda: [tiny_host().model],
-    "SK_ADAPTER": lambda: [tiny_host().adapter(name) for name in ("v2", "v5")],
+    "SK_ADAPTER": _adapters,
+    "SK_FACE_ID": _face_ids,
+    "SK_FACE_EMBEDDING": lambda: [torch.ones(count, 512) / 512**0.5 for count in (1, 3)],
+    "VAE": lambda: [SimpleNamespace(encode=lambda images: torch.zeros(len(images), 4, CELLS, CELLS))],
     "SK_DRIVE_ENCODER": lambda: [encoder(name) for name in ("v2", "v5")],
     "SK_MOTION": _motions,
     "SK_CROP": _crops,

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import folder_paths
 import numpy as np
 import torch
 from comfy_api.latest import io, ui
 
 from ...errors import FrameCountError
-from ...face_tools import embedding
 from ...face_tools.comparison.compare import Comparison, compare, report
 from ...face_tools.comparison.curves import CURVES
 from ...face_tools.comparison.evidence import require_one_length
@@ -33,6 +30,7 @@ from ..pixels import frame_uint8, frames_uint8
 from ..progress import ticker
 from ..schema import RARE, schema
 from ..types import FaceTrackType
+from .arcface import embedder
 from .calibration import coefficient_order
 from .track import DETECTOR, model_files, tracker_of
 from .video_input import open_video
@@ -182,7 +180,7 @@ class ComparePerformance(io.ComfyNode):
                 notice(cls, note)
             asked, seen = (with_coefficients(each, coefficient_order()) for each in (driver, read))
             evidence, error = gather(
-                asked, seen, frames, drivers, picture, tracker, _embedder(), lambda done: tick(count + done)
+                asked, seen, frames, drivers, picture, tracker, embedder(), lambda done: tick(count + done)
             )
         comparison = compare(evidence, _borders(len(track), context_length, context_overlap), error)
         plot, sheet = draw_curves(comparison), _sheet(comparison, frames, drivers, picture, label)
@@ -241,13 +239,6 @@ def _tracker(
             driver.source,
         )
     return tracker_of(driver.source if driver.source in sources.MODULES else sources.AUTO, None)
-
-
-def _embedder() -> embedding.FaceEmbedder | None:
-    """Return ArcFace if its file is in models/insightface, otherwise None."""
-    known = folder_paths.folder_names_and_paths.get("insightface", ((), ()))[0]
-    path = embedding.find([os.path.join(folder_paths.models_dir, "insightface"), *known])
-    return None if path is None else embedding.FaceEmbedder(path)
 
 
 def _borders(frames: int, length: int, overlap: int) -> list[int]:

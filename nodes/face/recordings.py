@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 
 import folder_paths
 from comfy_api.latest import io
 
-from ...errors import MissingFileError, SettingError
+from ...errors import MissingFileError
 from ...face_tools import track_file
 from ...face_tools.recordings.arkit_json import read_arkit_json
 from ...face_tools.recordings.livelink import TAKE_FPS, read_live_link
@@ -16,7 +15,7 @@ from ...face_tools.report import describe
 from ...face_tools.track import FaceTrack
 from ...face_tools.trackers.onnx_source import named_otherwise
 from ...face_tools.trackers.straight_look import described
-from ..file_names import with_dates
+from ..file_names import numbered
 from ..input_files import OUTPUT, inside, listed
 from ..notice import notice
 from ..schema import schema
@@ -219,19 +218,7 @@ class SaveTrack(io.ComfyNode):
 
     @classmethod
     def execute(cls, track: FaceTrack, filename_prefix: str) -> io.NodeOutput:
-        output = folder_paths.get_output_directory()
-        try:
-            folder, name, number, _, _ = folder_paths.get_save_image_path(
-                with_dates(filename_prefix), output, *track.size
-            )
-        except Exception as error:  # ComfyUI raises a bare Exception for a folder outside the output folder
-            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-            raise SettingError(
-                f"filename_prefix {filename_prefix[:60]!r} cannot be used in {output}: {reason}",
-                "filename_prefix",
-                filename_prefix,
-            ) from None
-        path = os.path.join(folder, f"{name}_{number:05}_.npz")
+        path = numbered(filename_prefix, "filename_prefix", ".npz", track.size)
         track_file.save(track, path)
         return io.NodeOutput(track, path)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import comfy.model_management
 import torch
 from comfy_api.latest import io
@@ -24,6 +26,7 @@ from ..checks import (
     require_latent,
     require_one_picture,
     require_pair,
+    require_reference_adapter,
     require_sd15,
 )
 from ..face.calibration import coefficient_order
@@ -105,6 +108,7 @@ class EncodeReference(io.ComfyNode):
         drive: Drive | None = None,
     ) -> io.NodeOutput:
         require_sd15(model)
+        require_reference_adapter(adapter)
         samples = latent["samples"]
         require_latent(samples, "portrait's latent")
         prompts = {
@@ -128,15 +132,20 @@ class EncodeReference(io.ComfyNode):
         if drive is not None:
             require_pair(adapter.loaded, drive)
             require_frames("drive of the portrait", len(drive), "reference", 1)
-        trained, longest = adapter.module.trained_cells, max(samples.shape[-2:])
-        if trained and longest > trained:
-            notice(
-                cls,
-                f"{adapter.loaded.file} is a {adapter.loaded} trained up to {trained * 8} px a side; at {longest * 8} px its positional "
-                "tables are extrapolated and the picture may suffer. v5 and later have no such limit.",
-            )
+        notice_trained_size(cls, adapter, samples.shape[-2:])
         features = _features(model, adapter.module.sites, samples, prompts, drive)
         return io.NodeOutput(Reference(features, tuple(samples.shape[-2:]), adapter))
+
+
+def notice_trained_size(node, adapter, size: Sequence[int]) -> None:
+    """Show a notice on the node if a latent of (height, width) is larger than an adapter was trained with."""
+    trained, longest = adapter.module.trained_cells, max(size)
+    if trained and longest > trained:
+        notice(
+            node,
+            f"{adapter.loaded.file} is a {adapter.loaded} trained up to {trained * 8} px a side; at {longest * 8} px its positional "
+            "tables are extrapolated and the picture may suffer. v5 and later have no such limit.",
+        )
 
 
 def _features(model, sites, samples, prompts, drive) -> dict[str, torch.Tensor]:

@@ -11,7 +11,8 @@ import comfy.ops
 import torch
 
 from ...sk_attention import checkpoint
-from ..weights import kept_in, patcher_of, read_state
+from ...sk_attention.appendix.metadata import condition_of
+from ..weights import kept_in, metadata_of, patcher_of, read_state
 from .library import locate, page
 
 
@@ -42,14 +43,15 @@ def open_network(name: str, *kinds: str, alone: str = "") -> Network:
     Raises MissingFileError, or checkpoint.CheckpointError if the file is of
     another kind; `alone` ends that error's message.
     """
-    state = read_state(locate(name), name, page(name), checkpoint.CheckpointError)
+    path = locate(name)
+    state = read_state(path, name, page(name), checkpoint.CheckpointError)
     dtype = kept_in(sum(value.numel() for value in state.values()))
     loaded = checkpoint.load(state, name, comfy.ops.manual_cast, dtype)
     if loaded.part.kind not in kinds:
         raise checkpoint.CheckpointError(
             f"{name} is a {loaded}, and this input takes a {' or '.join(kinds)}{alone}.", name
         )
-    return managed(loaded)
+    return managed(replace(loaded, condition=condition_of(metadata_of(path))))
 
 
 def load_plain(model) -> comfy.model_patcher.ModelPatcher:

@@ -12,7 +12,7 @@ from sk_portrait.errors import CombinationError
 from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.compat.lab import FRAMES, TOLERANCE, Lab, Scene, Wear
 from sk_portrait.testing.compat.peers import embeds, ipadapter
-from sk_portrait.testing.compat.systems import anchored, boosted, wplus, xdyna
+from sk_portrait.testing.compat.systems import anchored, boosted, edges, face_ids, sk_text, wplus, xdyna
 from sk_portrait.testing.compat.wears import controlnet, hypertile, lora
 from sk_portrait.testing.raised import raises
 from sk_portrait.testing.tiny_models import prompt
@@ -41,6 +41,9 @@ SYSTEMS: dict[str, Wear] = {
     "X-Dyna": xdyna,
     "Lock Frames to Reference": anchored,
     "Redraw Clip from Noise": boosted,
+    "ControlNetSK": edges,
+    "FaceID (SK)": face_ids,
+    "SK text attention": sk_text,
     "ControlNet": controlnet,
     "IPAdapter": ipadapter(embeds),
 }
@@ -73,6 +76,8 @@ QUICK = [
     ("Redraw Clip from Noise", "ControlNet"),
     ("Lock Frames to Reference", "Redraw Clip from Noise"),
     ("X-Dyna", "X-Dyna"),
+    ("HelloMeme", "ControlNetSK"),
+    ("AnimateDiff", "FaceID (SK)"),
 ]
 
 

@@ -1,0 +1,107 @@
+"""Apply ControlNetSK: edges, or another condition picture, through the UNet of the MODEL itself."""
+
+import comfy.model_management
+import torch
+from comfy.model_management import get_free_memory
+from comfy_api.latest import io
+
+from ...sk_attention.appendix.control import ControlPatch
+from ...sk_attention.reference import Reference
+from ...unet.clip.frames import COND, UNCOND
+from ...unet.hosts import comfy_hooks as unet_comfy
+from ...unet.patches import Capture, WeightedPatch
+from ..checks import require_control, require_latent, require_sd15
+from ..hellomeme.encode import notice_trained_size
+from ..hellomeme.networks import load_plain
+from ..percent_range import PERCENT_RANGE, range_of
+from ..pixels import require_pictures
+from ..progress import ticker
+from ..schema import schema
+from ..types import AdapterType
+
+WORDS = 77  # of the empty text that the condition pass reads
+
+
+class ApplyControlNetSK(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitApplyControlNetSK",
+            display_name="Apply ControlNetSK",
+            category="SK Portrait",
+            description="A ControlNet made of SK attention (HelloMeme, appendix A): the MODEL looks once at the edges, and the frames "
+            "attend to what it saw. There are no public weights: train your own with `python run.py train controlnet-sk`.",
+            search_aliases=["ControlNetSK", "ControlNet", "canny", "SK attention", "HelloMeme"],
+            inputs=[
+                io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
+                AdapterType.Input(
+                    "adapter", tooltip="A ControlNetSK file from Load HelloMeme Reference Model."
+                ),
+                io.Vae.Input("vae", tooltip="The VAE of the checkpoint; it encodes the condition."),
+                io.Image.Input(
+                    "image",
+                    tooltip="The condition, such as Canny edges, at the size you will sample. One picture, or one per frame.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.01,
+                    tooltip="1 is the network as it was trained. 0 switches it off.",
+                ),
+                *PERCENT_RANGE,
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="White where it acts; one mask, or one per frame. None: everywhere.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output(
+                    display_name="model",
+                    tooltip="For any sampler, or another Apply ControlNetSK. The MODEL that came in is left as it was.",
+                )
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls, model, adapter, vae, image, strength, start_percent, end_percent, mask=None
+    ) -> io.NodeOutput:
+        require_sd15(model)
+        require_control(adapter)
+        patched = model.clone()
+        if not strength or start_percent >= end_percent:
+            return io.NodeOutput(patched)
+        require_pictures(image, "the condition")
+        samples = vae.encode(image[..., :3])
+        require_latent(samples, "condition's latent")
+        size = tuple(samples.shape[-2:])
+        notice_trained_size(cls, adapter, size)
+        reference = Reference(seen(model, adapter.module.sites, samples), size, adapter)
+        percent_range = range_of(start_percent, end_percent)
+        patch = WeightedPatch(ControlPatch(reference), strength, percent_range, mask)
+        unet_comfy.bind(patched, [patch], [adapter.patcher], get_free_memory)
+        return io.NodeOutput(patched)
+
+
+def seen(model, sites, samples: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Block boundary -> (P + 1, C, h, w): what the MODEL sees in P condition latents, then in an empty one, on the offload device."""
+    plain = load_plain(model)
+    base, device = plain.model, plain.load_device
+    clean = base.process_latent_in(samples).to(device)
+    text = torch.zeros(1, WORDS, base.model_config.unet_config["context_dim"])
+    keep, tick = comfy.model_management.unet_offload_device(), ticker(len(samples) + 1)
+    passes = [*((COND, latent[None]) for latent in clean), (UNCOND, torch.zeros_like(clean[:1]))]
+    found = []
+    for done, (side, latent) in enumerate(passes, 1):
+        capture = Capture(sites)
+        unet_comfy.plain_pass(base, latent, text, [WeightedPatch(capture)], side)
+        found.append({name: feature.to(keep) for name, feature in capture.features.items()})
+        tick(done)
+    return {name: torch.cat([each[name] for each in found]) for name in found[0]}
+
+
+NODES = [ApplyControlNetSK]

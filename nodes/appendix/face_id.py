@@ -1,0 +1,235 @@
+"""IPAdapterSK FaceID: Load FaceID (SK), Face Embedding and Apply FaceID (SK)."""
+
+import os
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from comfy.ldm.modules.attention import optimized_attention
+from comfy_api.latest import io
+
+from ...errors import MissingFileError, MissingInputError, ModelFileError
+from ...face_tools.embedding import FILES
+from ...face_tools.track_errors import NoFaceError, SchemeError
+from ...sk_attention.appendix.cross import EMBEDDING, FaceIDAdapter
+from ...sk_attention.appendix.patch import FaceIDPatch
+from ...unet.clip.curve import Curve
+from ...unet.hosts import comfy_attention
+from ..checks import require_sd15
+from ..face.arcface import ABSENT, embedder
+from ..face.recordings import content_of, path_of
+from ..file_names import numbered
+from ..folders import NETWORKS, absent, files
+from ..input_files import listed
+from ..percent_range import PERCENT_RANGE, range_of
+from ..pixels import frames_uint8, require_rows
+from ..schema import schema
+from ..types import FaceEmbeddingType, FaceIDType, FaceTrackType, FloatsType
+from .networks import PAGE, open_cross, require_fit
+
+ARCFACE = "ArcFace"
+
+
+class EmbeddingFileError(ModelFileError):
+    """A file is no saved face embedding."""
+
+
+class LoadFaceID(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitLoadFaceIDSK",
+            display_name="Load FaceID (SK)",
+            category="SK Portrait/load",
+            description="Loads an IPAdapterSK FaceID network (HelloMeme, appendix A). There are no public weights: train your own with "
+            "`python run.py train faceid-sk`.",
+            search_aliases=["IPAdapterSK", "FaceID", "SK cross-attention"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=files(NETWORKS),
+                    tooltip="A file of models/sk_portrait that `python run.py train faceid-sk` wrote.",
+                )
+            ],
+            outputs=[FaceIDType.Output(display_name="face_id", tooltip="For Apply FaceID (SK).")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file):
+        return absent(NETWORKS, file, PAGE) or True
+
+    @classmethod
+    def execute(cls, file) -> io.NodeOutput:
+        return io.NodeOutput(open_cross(file, FaceIDAdapter))
+
+
+class FaceEmbedding(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitFaceEmbedding",
+            display_name="Face Embedding",
+            category="SK Portrait/face",
+            description="Who a face is, as 512 numbers: by ArcFace from pictures and their track, or from a saved file. InsightFace's "
+            "weights are for non-commercial research only.",
+            search_aliases=["ArcFace", "InsightFace", "identity", "face embedding"],
+            inputs=[
+                io.Combo.Input(
+                    "source",
+                    options=[ARCFACE, *listed(".npy", output=True)],
+                    tooltip="ArcFace reads the pictures with w600k_r50.onnx or glintr100.onnx of models/insightface. "
+                    "A .npy file of the input or output folder holds a saved embedding.",
+                ),
+                io.Boolean.Input(
+                    "per_frame",
+                    default=False,
+                    tooltip="One embedding per frame. Off: their mean, which is steadier.",
+                ),
+                io.String.Input(
+                    "save_as",
+                    default="",
+                    tooltip="Name of a .npy file in the output folder, a number is added. Empty: nothing is saved.",
+                ),
+                io.Image.Input("images", optional=True, tooltip="Only for ArcFace: pictures of the person."),
+                FaceTrackType.Input(
+                    "track",
+                    optional=True,
+                    tooltip="Only for ArcFace: the track of these pictures, with landmarks. Frames without a detected face are left out.",
+                ),
+            ],
+            outputs=[
+                FaceEmbeddingType.Output(
+                    display_name="embedding", tooltip="For Apply FaceID (SK): (1 or F, 512) of length 1."
+                ),
+                io.String.Output(display_name="path", tooltip="Where it was saved; empty if it was not."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, source):
+        try:
+            return source == ARCFACE or bool(path_of(source))
+        except FileNotFoundError as error:
+            return str(error)
+
+    @classmethod
+    def fingerprint_inputs(cls, source, **_):
+        return ARCFACE if source == ARCFACE else content_of(source)
+
+    @classmethod
+    def execute(cls, source, per_frame, save_as, images=None, track=None) -> io.NodeOutput:
+        found = by_arcface(images, track, per_frame) if source == ARCFACE else saved(path_of(source))
+        if not per_frame:
+            found = found.mean(0, keepdim=True)
+        found = F.normalize(found, dim=1)
+        return io.NodeOutput(found, write(save_as, found) if save_as.strip() else "")
+
+
+class ApplyFaceID(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            node_id="SKPortraitApplyFaceIDSK",
+            display_name="Apply FaceID (SK)",
+            category="SK Portrait",
+            description="Gives a MODEL a person by SK cross-attention to a face embedding, after the text attention of every block. "
+            "Goes with IPAdapter on either side, HelloMeme, AnimateDiff, LoRA and ControlNet.",
+            search_aliases=["IPAdapterSK", "FaceID", "identity", "SK cross-attention"],
+            inputs=[
+                io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
+                FaceIDType.Input("face_id", tooltip="From Load FaceID (SK)."),
+                FaceEmbeddingType.Input("embedding", tooltip="From Face Embedding: one, or one per frame."),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.01,
+                    tooltip="1 is the network as it was trained, 0 switches it off. Multiplies the strengths of frames.",
+                ),
+                *PERCENT_RANGE,
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="White where it acts; one mask, or one per frame. None: everywhere.",
+                ),
+                FloatsType.Input(
+                    "strengths",
+                    optional=True,
+                    tooltip="One number per frame, from any node that gives FLOATS.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output(
+                    display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, model, face_id, embedding, strength, start_percent, end_percent, mask=None, strengths=None
+    ) -> io.NodeOutput:
+        require_sd15(model)
+        require_fit(model, face_id)
+        patched = model.clone()
+        listed_ones = None if strengths is None else Curve(tuple(float(value) for value in strengths))
+        by_frame = (listed_ones or Curve.constant(1.0)).times(strength)
+        if not any(by_frame.values) or start_percent >= end_percent:
+            return io.NodeOutput(patched)
+        percent_range = range_of(start_percent, end_percent)
+        patch = FaceIDPatch(face_id.module, embedding, by_frame, percent_range, mask)
+        comfy_attention.bind(patched, [patch], optimized_attention, [face_id.patcher])
+        return io.NodeOutput(patched)
+
+
+def by_arcface(images, track, per_frame: bool) -> torch.Tensor:
+    """(F, 512) of the frames, or of those with a detected face. Raises MissingInputError, MissingFileError (ArcFace), NoFaceError or
+    SchemeError where one of these is missing."""
+    if images is None or track is None:
+        raise MissingInputError(
+            "Face Embedding has no images or no track to read: wire both (Track Face), or choose a saved file.",
+            ("images", "track"),
+        )
+    require_rows(track, images)
+    network, detected = embedder(), np.flatnonzero(track.valid)
+    if network is None:
+        raise MissingFileError(ABSENT, FILES[0])
+    if not len(detected):
+        raise NoFaceError(
+            f"The track of {track.source} holds no frame with a detected face: use another picture."
+        )
+    if track.landmarks.shape[1] == 0:
+        raise SchemeError(
+            f"The track of {track.source} has no landmarks, which the face is aligned by: track the pictures with Track Face.",
+            track.scheme,
+        )
+    rows = np.arange(len(track)) if per_frame else detected
+    return torch.from_numpy(network.of_track(frames_uint8(images[rows]), track.rows(rows)))
+
+
+def saved(path: str) -> torch.Tensor:
+    """(F, 512) of a .npy file. Raises EmbeddingFileError for a file of anything else."""
+    name = os.path.basename(path)
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise EmbeddingFileError(
+            f"{name} cannot be read as an array: save an embedding with Face Embedding.", path
+        ) from error
+    if found.ndim not in (1, 2) or found.shape[-1] != EMBEDDING or not np.isfinite(found).all():
+        raise EmbeddingFileError(
+            f"{name} holds an array of shape {found.shape}, and an embedding is ({EMBEDDING},) finite numbers, or (F, {EMBEDDING}).",
+            path,
+        )
+    return torch.from_numpy(found.reshape(-1, EMBEDDING).astype(np.float32))
+
+
+def write(name: str, embedding: torch.Tensor) -> str:
+    """Save into the output folder, numbered so that nothing is overwritten; the path."""
+    path = numbered(name.strip(), "save_as", ".npy")
+    np.save(path, embedding.cpu().numpy())
+    return path
+
+
+NODES = [LoadFaceID, FaceEmbedding, ApplyFaceID]

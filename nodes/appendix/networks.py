@@ -1,0 +1,54 @@
+"""SK cross-attention of models/sk_portrait in ComfyUI's memory management."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import comfy.ops
+from comfy.model_patcher import ModelPatcher
+
+from ...sk_attention.appendix.cross import SKCrossAdapter
+from ...sk_attention.appendix.files import KINDS, load_cross
+from ...sk_attention.checkpoint import CheckpointError
+from ...unet.hosts.comfy_attention import Place
+from ..folders import NETWORKS, find
+from ..weights import kept_in, patcher_of, read_state
+
+PAGE = "none: there are no public weights; `python run.py train` makes them"
+
+
+@dataclass(frozen=True, eq=False)
+class CrossNetwork:
+    """A loaded network and the ModelPatcher by which ComfyUI loads, offloads and counts it."""
+
+    module: SKCrossAdapter
+    patcher: ModelPatcher
+    file: str
+
+
+def open_cross(name: str, kind: type[SKCrossAdapter]) -> CrossNetwork:
+    """Load a file. Raises FileNotFoundError, or CheckpointError for a file of another kind."""
+    state = read_state(find(NETWORKS, name, PAGE), name, PAGE, CheckpointError)
+    dtype = kept_in(sum(value.numel() for value in state.values()))
+    module = load_cross(kind, state, name, comfy.ops.manual_cast, dtype)
+    return CrossNetwork(module, patcher_of(module), name)
+
+
+def width_at(model, place: Place) -> int:
+    """Channels of a transformer block of a MODEL's UNet."""
+    config = model.model.model_config.unet_config
+    side, block, _ = place
+    level = {"down": block, "mid": 3, "up": 3 - block}[side]
+    return config["model_channels"] * config["channel_mult"][level]
+
+
+def require_fit(model, network: CrossNetwork) -> None:
+    """Raise CheckpointError unless the blocks of a network are as wide as those of the MODEL."""
+    for place, block in network.module.sites.items():
+        width, needed = block.norm1.weight.shape[0], width_at(model, place)
+        if width != needed:
+            raise CheckpointError(
+                f"{network.file} is a {KINDS[type(network.module)]} file for a UNet that is {width} channels wide where this MODEL has "
+                f"{needed}: train it on an SD1.5 checkpoint.",
+                network.file,
+            )
