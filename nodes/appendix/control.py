@@ -1,5 +1,9 @@
 """Apply ControlNetSK: edges, or another condition picture, through the UNet of the MODEL itself."""
 
+from __future__ import annotations
+
+from collections.abc import Container
+
 import comfy.model_management
 import torch
 from comfy.model_management import get_free_memory
@@ -12,7 +16,7 @@ from ...unet.hosts import comfy_hooks as unet_comfy
 from ...unet.patches import Capture, WeightedPatch
 from ..checks import require_control, require_latent, require_sd15
 from ..hellomeme.encode import notice_trained_size
-from ..hellomeme.networks import load_plain
+from ..hellomeme.networks import Network, load_plain
 from ..percent_range import PERCENT_RANGE, range_of
 from ..pixels import require_pictures
 from ..progress import ticker
@@ -68,7 +72,15 @@ class ApplyControlNetSK(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, adapter, vae, image, strength, start_percent, end_percent, mask=None
+        cls,
+        model: io.Model.Type,
+        adapter: Network,
+        vae: io.Vae.Type,
+        image: io.Image.Type,
+        strength: float,
+        start_percent: float,
+        end_percent: float,
+        mask: io.Mask.Type | None = None,
     ) -> io.NodeOutput:
         require_sd15(model)
         require_control(adapter)
@@ -87,7 +99,7 @@ class ApplyControlNetSK(io.ComfyNode):
         return io.NodeOutput(patched)
 
 
-def seen(model, sites, samples: torch.Tensor) -> dict[str, torch.Tensor]:
+def seen(model: io.Model.Type, sites: Container[str], samples: torch.Tensor) -> dict[str, torch.Tensor]:
     """Block boundary -> (P + 1, C, h, w): what the MODEL sees in P condition latents, then in an empty one, on the offload device."""
     plain = load_plain(model)
     base, device = plain.model, plain.load_device

@@ -1,5 +1,7 @@
 """IPAdapterSK FaceID: Load FaceID (SK), Face Embedding and Apply FaceID (SK)."""
 
+from __future__ import annotations
+
 import os
 
 import numpy as np
@@ -10,6 +12,7 @@ from comfy_api.latest import io
 
 from ...errors import MissingFileError, MissingInputError, ModelFileError
 from ...face_tools.embedding import FILES
+from ...face_tools.track import FaceTrack
 from ...face_tools.track_errors import NoFaceError, SchemeError
 from ...sk_attention.appendix.cross import EMBEDDING, FaceIDAdapter
 from ...sk_attention.appendix.patch import FaceIDPatch
@@ -25,7 +28,7 @@ from ..percent_range import PERCENT_RANGE, range_of
 from ..pixels import frames_uint8, require_rows
 from ..schema import schema
 from ..types import FaceEmbeddingType, FaceIDType, FaceTrackType, FloatsType
-from .networks import PAGE, open_cross, require_fit
+from .networks import PAGE, CrossNetwork, open_cross, require_fit
 
 ARCFACE = "ArcFace"
 
@@ -59,7 +62,7 @@ class LoadFaceID(io.ComfyNode):
         return absent(NETWORKS, file, PAGE) or True
 
     @classmethod
-    def execute(cls, file) -> io.NodeOutput:
+    def execute(cls, file: str) -> io.NodeOutput:
         return io.NodeOutput(open_cross(file, FaceIDAdapter))
 
 
@@ -117,7 +120,14 @@ class FaceEmbedding(io.ComfyNode):
         return ARCFACE if source == ARCFACE else content_of(source)
 
     @classmethod
-    def execute(cls, source, per_frame, save_as, images=None, track=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        source: str,
+        per_frame: bool,
+        save_as: str,
+        images: io.Image.Type | None = None,
+        track: FaceTrack | None = None,
+    ) -> io.NodeOutput:
         found = by_arcface(images, track, per_frame) if source == ARCFACE else saved(path_of(source))
         if not per_frame:
             found = found.mean(0, keepdim=True)
@@ -168,7 +178,15 @@ class ApplyFaceID(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, face_id, embedding, strength, start_percent, end_percent, mask=None, strengths=None
+        cls,
+        model: io.Model.Type,
+        face_id: CrossNetwork,
+        embedding: torch.Tensor,
+        strength: float,
+        start_percent: float,
+        end_percent: float,
+        mask: io.Mask.Type | None = None,
+        strengths: list[float] | None = None,
     ) -> io.NodeOutput:
         require_sd15(model)
         require_fit(model, face_id)
@@ -183,7 +201,7 @@ class ApplyFaceID(io.ComfyNode):
         return io.NodeOutput(patched)
 
 
-def by_arcface(images, track, per_frame: bool) -> torch.Tensor:
+def by_arcface(images: io.Image.Type | None, track: FaceTrack | None, per_frame: bool) -> torch.Tensor:
     """(F, 512) of the frames, or of those with a detected face. Raises MissingInputError, MissingFileError (ArcFace), NoFaceError or
     SchemeError where one of these is missing."""
     if images is None or track is None:

@@ -1,5 +1,7 @@
 """Apply SK Text Attention: SK cross-attention in place of the text attention, for experiments."""
 
+from __future__ import annotations
+
 from comfy.ldm.modules.attention import optimized_attention
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
@@ -54,7 +56,9 @@ class ApplySKText(io.ComfyNode):
         return absent(NETWORKS, file, PAGE) or True
 
     @classmethod
-    def execute(cls, model, file, strength, start_percent, end_percent) -> io.NodeOutput:
+    def execute(
+        cls, model: io.Model.Type, file: str, strength: float, start_percent: float, end_percent: float
+    ) -> io.NodeOutput:
         require_sd15(model)
         patched = model.clone()
         if not strength or start_percent >= end_percent:
