@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Collection
 
 import comfy.model_management
 import torch
@@ -99,7 +99,7 @@ class ApplyControlNetSK(io.ComfyNode):
         return io.NodeOutput(patched)
 
 
-def seen(model: io.Model.Type, sites: Container[str], samples: torch.Tensor) -> dict[str, torch.Tensor]:
+def seen(model: io.Model.Type, sites: Collection[str], samples: torch.Tensor) -> dict[str, torch.Tensor]:
     """Block boundary -> (P + 1, C, h, w): what the MODEL sees in P condition latents, then in an empty one, on the offload device."""
     plain = load_plain(model)
     base, device = plain.model, plain.load_device

@@ -180,7 +180,7 @@ class ApplyFaceID(io.ComfyNode):
     def execute(
         cls,
         model: io.Model.Type,
-        face_id: CrossNetwork,
+        face_id: CrossNetwork[FaceIDAdapter],
         embedding: torch.Tensor,
         strength: float,
         start_percent: float,

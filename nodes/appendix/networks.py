@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import comfy.ops
 from comfy.model_patcher import ModelPatcher
@@ -17,16 +18,19 @@ from ..weights import kept_in, patcher_of, read_state
 PAGE = "none: there are no public weights; `python run.py train` makes them"
 
 
+Adapter = TypeVar("Adapter", bound=SKCrossAdapter)
+
+
 @dataclass(frozen=True, eq=False)
-class CrossNetwork:
+class CrossNetwork(Generic[Adapter]):
     """A loaded network and the ModelPatcher by which ComfyUI loads, offloads and counts it."""
 
-    module: SKCrossAdapter
+    module: Adapter
     patcher: ModelPatcher
     file: str
 
 
-def open_cross(name: str, kind: type[SKCrossAdapter]) -> CrossNetwork:
+def open_cross(name: str, kind: type[Adapter]) -> CrossNetwork[Adapter]:
     """Load a file. Raises FileNotFoundError, or CheckpointError for a file of another kind."""
     state = read_state(find(NETWORKS, name, PAGE), name, PAGE, CheckpointError)
     dtype = kept_in(sum(value.numel() for value in state.values()))

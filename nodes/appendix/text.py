@@ -78,7 +78,7 @@ class ApplySKText(io.ComfyNode):
 
 def replace_text(
     model: ModelPatcher,
-    network: CrossNetwork,
+    network: CrossNetwork[TextAdapter],
     strength: float,
     percent_range: tuple[float, float] | None = None,
 ) -> None:
