@@ -28,7 +28,13 @@ from sk_portrait.testing.real_faces import ABSENT as NO_FACES  # noqa: E402
 
 COMFY = installation.find()
 NO_COMFY, NO_BROWSER = "ComfyUI is absent", "Chromium is absent"
-LONG = {"train", "farm", "test_demo", "test_inductor"}  # folders and files that train, start Ray or compile
+LONG = {
+    "train",
+    "farm",
+    "test_demo",
+    "test_inductor",
+    "test_gpu",
+}  # folders and files that train, start Ray or compile
 # Compiled files of the checkouts that tests import do not belong into them.
 sys.pycache_prefix = sys.pycache_prefix or str(environment.CACHE / "pycache")
 

@@ -1,4 +1,4 @@
-"""A clip through the Two-Stage Sampler: milliseconds per frame by part, few steps without CFG and many with it; then what the device
+"""A clip through the Portrait Video Sampler: milliseconds per frame by part, few steps without CFG and many with it; then what the device
 does in that time, from the profiler."""
 
 from __future__ import annotations

@@ -12,6 +12,12 @@ from .measure import WARM_UP, cuda, seconds, timed
 from .models import UNetCall
 from .results import NEEDS_CUDA, Section
 
+try:
+    from comfy_api.torch_helpers import set_torch_compile_wrapper
+    from comfy_extras import nodes_torch_compile
+except ImportError:  # an old ComfyUI
+    set_torch_compile_wrapper = None
+
 VERSIONS = ("v5", "v2")
 HALF, SINGLE = (
     2e-2,
@@ -24,6 +30,11 @@ def run(bench, section: Section) -> None:
     for version in VERSIONS:
         with section.attempt(f"CUDA graph of {version}"):
             _row(bench, section, version, "CUDA graph", _graph)
+    if set_torch_compile_wrapper is None:
+        section.note(
+            "This ComfyUI has no TorchCompileModel that compiles at sampling: torch.compile is not measured."
+        )
+        return
     for version in section.within_budget(VERSIONS if cuda() else VERSIONS[:1]):
         with section.attempt(f"torch.compile of {version}"):
             _row(bench, section, version, "torch.compile", _compiled)
@@ -58,9 +69,6 @@ Found = tuple[Tensor, float, float]  # result, milliseconds per call, seconds of
 
 def _compiled(bench, model, call: UNetCall) -> Found:
     """By inductor on a GPU; on a CPU, where it takes minutes, only traced."""
-    from comfy_api.torch_helpers import set_torch_compile_wrapper
-    from comfy_extras import nodes_torch_compile
-
     compiled, scale = model.clone(), bench.scale
     dropped = getattr(nodes_torch_compile, "skip_torch_compile_dict", None)
     set_torch_compile_wrapper(

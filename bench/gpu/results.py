@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ...errors import CommandError
 from ...face_tools.atomic_write import written
 from .page import page
 from .sections import SECTIONS
@@ -35,10 +36,10 @@ class Results:
             self.data = json.loads(path.read_text(encoding="utf-8"))
 
     def begin(self, **setting: str) -> None:
-        """Start a run, or go on with one. Raises SystemExit where the folder holds results of another setting."""
+        """Start a run, or go on with one. Raises CommandError where the folder holds results of another setting."""
         found = {name: self.data["machine"].get(name, value) for name, value in setting.items()}
         if found != setting:
-            raise SystemExit(
+            raise CommandError(
                 f"{self.folder} holds results of {found}, and this is {setting}: give another --output."
             )
         self.data["machine"] = setting | self.data["machine"]
@@ -133,5 +134,5 @@ class Section:
 
     def _save(self) -> None:
         if os.getppid() != self._parent:  # the command was killed, and nobody waits for more
-            raise SystemExit("The command that started this process has ended.")
+            raise CommandError("The command that started this process has ended.")
         self.results.save()

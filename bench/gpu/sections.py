@@ -24,7 +24,7 @@ SECTIONS = {
     "parity": Entry("parity", 60, "Parity of every version"),
     "unet": Entry("unet_calls", 90, "Time, memory and kernels of a UNet call"),
     "waits": Entry("waits", 45, "Synchronisations and host-to-device copies"),
-    "clip": Entry("clips", 100, "A clip through the Two-Stage Sampler"),
+    "clip": Entry("clips", 100, "A clip through the Portrait Video Sampler"),
     "cache": Entry("feature_cache", 40, "Features on the device against prefetched"),
     "frames": Entry("frames", 50, "Track, crop, patches, drive encoder and VAE decode"),
     "compile": Entry("compiled", 90, "torch.compile and CUDA graphs"),

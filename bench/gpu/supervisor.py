@@ -16,6 +16,7 @@ from .sections import SECTIONS, budget_of
 
 LOG, LINES = "worker.log", 30  # what a process prints, and how much of it a section shows in which it died
 PATIENCE, GRACE = 1.5, 30.0  # a section is killed after PATIENCE x its budget + GRACE seconds
+STARTER = "SK_PORTRAIT_START"  # the variable that names the script of a bundle, which starts processes in its own way
 START, POLL = 20.0, 0.2  # seconds that a process takes to its first section, and between two looks at it
 
 
@@ -40,7 +41,9 @@ def supervise(options: Namespace, results: Results) -> int:
 
 def _worker(options: Namespace, results: Results, names: list[str], end: float) -> str:
     """Run sections in one process until it ends, hangs or the time is up; returns how it ended."""
-    command = [sys.executable, str(ROOT / "run.py"), "bench", "gpu", "--worker", str(end)]
+    starter = os.environ.get(STARTER)
+    command = [sys.executable, *([starter] if starter else [str(ROOT / "run.py"), "bench", "gpu"])]
+    command += ["--worker", str(end)]
     command += ["--minutes", str(options.minutes)]
     command += ["--device", options.device, "--output", str(results.folder), "--only", *names]
     command += ["--tiny"] if options.tiny else []

@@ -11,6 +11,7 @@ from argparse import Namespace
 
 import torch
 
+from ...errors import CommandError
 from ...host import installation
 from .bench import Bench
 from .measure import cuda
@@ -24,7 +25,7 @@ BROKEN = 3  # exit status of a process whose GPU answers no more
 def work(options: Namespace) -> int:
     """Run `options.only`; options.worker: when the time is up, seconds since 1970."""
     if options.device == "cuda" and not torch.cuda.is_available():
-        raise SystemExit("PyTorch sees no CUDA device. `--device cpu --tiny` runs the same code on a CPU.")
+        raise CommandError("PyTorch sees no CUDA device. `--device cpu --tiny` runs the same code on a CPU.")
     comfy = installation.find_or_end()
     installation.enter(comfy, tempfile.mkdtemp())
     import comfy.utils

@@ -1,0 +1,103 @@
+"""Starts `bench gpu` from its bundle, in the Python that runs this file: no environment is made and nothing is fetched.
+
+Unpacks the two archives beside this file once, adds the wheels of packages that this Python lacks, and puts placeholders where ComfyUI
+imports what this bench never calls. Standard library only: this file is copied into the bundle.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import runpy
+import sys
+import types
+import zipfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+UNPACKED = HERE / "unpacked"
+# Imported when ComfyUI starts, for films, sound, pictures of other models and two schedulers; `server` is ComfyUI's web server.
+NEVER_CALLED = ("av", "scipy", "torchvision", "torchaudio", "requests")
+ALWAYS = ("server",)
+MODULES = {"pillow": "PIL", "comfy_aimdo": "comfy_aimdo"}  # distribution -> module, where the names differ
+
+
+class Named(type):
+    """Any name of a class or an enumeration in a placeholder is a placeholder."""
+
+    def __getattr__(cls, name: str) -> type:
+        if not name[:1].isupper():
+            raise AttributeError(f"{cls.__module__}.{cls.__name__} is a placeholder without {name}.")
+        return cls
+
+
+class Placeholder(types.ModuleType):
+    """A module whose classes can be named but not made."""
+
+    __path__: list[str] = []
+
+    def __getattr__(self, name: str) -> type:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Named(name, (), {"__init__": _refuse, "__module__": self.__name__})
+
+
+def _refuse(self, *args, **kwargs) -> None:
+    raise RuntimeError(
+        f"{type(self).__module__} is not on this machine, and the bundle of bench gpu does not hold it."
+    )
+
+
+class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds a placeholder for some packages."""
+
+    def __init__(self, names: tuple[str, ...]):
+        self.names = names
+
+    def find_spec(self, name: str, path=None, target=None):
+        """See MetaPathFinder."""
+        if name.partition(".")[0] not in self.names:
+            return None
+        return importlib.machinery.ModuleSpec(name, self, is_package=True)
+
+    def create_module(self, spec) -> Placeholder:
+        """See Loader."""
+        return Placeholder(spec.name)
+
+    def exec_module(self, module) -> None:
+        """See Loader."""
+
+
+def unpack() -> None:
+    """The archives and the wheels that are needed, once."""
+    for name in ("sk_portrait", "comfyui"):
+        if not (UNPACKED / name).is_dir():
+            with zipfile.ZipFile(HERE / f"{name}.zip") as archive:
+                archive.extractall(UNPACKED / f"{name}.part")
+            (UNPACKED / f"{name}.part").rename(UNPACKED / name)
+    for wheel in sorted((HERE / "wheels").glob("*.whl")):
+        distribution = wheel.name.split("-")[0]
+        module = MODULES.get(distribution.lower(), distribution)
+        if importlib.util.find_spec(module) is None:
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(UNPACKED / "site")
+
+
+def main() -> None:
+    sys.path.append(str(UNPACKED / "site"))
+    unpack()
+    sys.meta_path.insert(0, Finder(ALWAYS))
+    sys.meta_path.append(Finder(NEVER_CALLED))
+    os.environ["SK_PORTRAIT_ENV"] = sys.prefix  # run.py stays in this Python
+    os.environ["SK_PORTRAIT_START"] = str(HERE / "start.py")  # the sections run in processes of their own
+    os.environ["COMFYUI_PATH"] = str(UNPACKED / "comfyui")
+    run = UNPACKED / "sk_portrait" / "run.py"
+    sys.argv = [str(run), "bench", "gpu", *sys.argv[1:]]
+    sys.path[0] = str(run.parent)
+    runpy.run_path(str(run), run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
