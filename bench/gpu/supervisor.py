@@ -58,13 +58,13 @@ def _worker(options: Namespace, results: Results, names: list[str], end: float) 
 
 
 def _watched(process: subprocess.Popen, results: Results, end: float, minutes: float) -> str:
-    shown: dict[str, str] = {}
+    shown = {name: results.state(name) for name in SECTIONS}
     while process.poll() is None:
         time.sleep(POLL)
         results.reload()
         now = time.time()
         for name in SECTIONS:
-            if shown.get(name) != (state := results.state(name)):
+            if shown[name] != (state := results.state(name)):
                 shown[name] = state
                 print(f"{name}: {state}", flush=True)
             allowed = PATIENCE * budget_of(name, minutes) + GRACE
