@@ -133,7 +133,7 @@ class ComparisonGrid(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, sheets: io.Image.Type, columns: int) -> io.NodeOutput:
+    def execute(cls, sheets: list[io.Image.Type], columns: list[int]) -> io.NodeOutput:
         pictures = [picture[..., :3] for sheet in sheets for picture in sheet]
         if not pictures:
             raise MissingInputError(

@@ -125,8 +125,8 @@ class InvertFrames(io.ComfyNode):
 
         anchor, follower = None, model.clone()
         if reference is not None:
-            anchor = _upwards(model, text, one(reference), levels, asked, reached)
-            beside = AnchorItems(lambda sigma: in_unet_scale(anchor[level_now], levels[level_now]))
+            anchor = climbed = _upwards(model, text, one(reference), levels, asked, reached)
+            beside = AnchorItems(lambda sigma: in_unet_scale(climbed[level_now], levels[level_now]))
             attach(follower, beside, first_level, cls)
         latents = _upwards(follower, text, frames["samples"], levels, asked, reached)
         timesteps = tuple(float(sampling.timestep(torch.tensor(sigma))) for sigma in asked)

@@ -4,6 +4,8 @@ Latents, which makes the latent batch of a clip.
 
 from __future__ import annotations
 
+from typing import Any
+
 import comfy.model_management
 import torch
 from comfy.model_management import get_free_memory
@@ -180,11 +182,8 @@ class SharedNoise(io.ComfyNode):
 
     @classmethod
     def execute(cls, drive: Drive, latent: io.Latent.Type | None = None) -> io.NodeOutput:
-        if latent is None:
-            latent = {
-                "samples": torch.zeros(1, 4, *drive.size, device=comfy.model_management.intermediate_device())
-            }
-        frames, samples = len(drive), latent["samples"]
+        given: dict[str, Any] = _empty(drive) if latent is None else latent
+        frames, samples = len(drive), given["samples"]
         require_latent(samples, "latent")
         if len(samples) not in (1, frames):
             raise FrameCountError(
@@ -199,12 +198,18 @@ class SharedNoise(io.ComfyNode):
                 (drawn[1] * 8, drawn[0] * 8),
             )
         shared = dict(
-            latent, samples=samples.expand(frames, *samples.shape[1:]).clone(), batch_index=[0] * frames
+            given, samples=samples.expand(frames, *samples.shape[1:]).clone(), batch_index=[0] * frames
         )
-        mask = latent.get("noise_mask")
+        mask = given.get("noise_mask")
         if torch.is_tensor(mask) and len(mask) == 1:
             shared["noise_mask"] = mask.expand(frames, *mask.shape[1:]).clone()
         return io.NodeOutput(shared)
+
+
+def _empty(drive: Drive) -> dict[str, Any]:
+    """One empty latent of the size of a drive."""
+    assert drive.size is not None, "a drive of the nodes has the size of its head pose"
+    return {"samples": torch.zeros(1, 4, *drive.size, device=comfy.model_management.intermediate_device())}
 
 
 NODES = [Apply, SharedNoise]

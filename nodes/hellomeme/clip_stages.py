@@ -4,7 +4,7 @@ key-frame tree (v3 and later); HelloMeme, section 3.5.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Collection
 
 import torch
 from torch import Tensor
@@ -88,7 +88,7 @@ class TwoStages:
         video = clip.run(frames, layout, drawn[1:], self.sigmas, first[starts], wanted=self.wanted)[:n]
         return _rows(video, self.wanted), _rows(first, self.wanted)
 
-    def _alone(self, clip: Clip, shared: Tensor, wanted: Container[int] | None) -> Tensor:
+    def _alone(self, clip: Clip, shared: Tensor, wanted: Collection[int] | None) -> Tensor:
         n = len(clip)
         noise = shared.expand(n, -1, -1, -1)
         return clip.run(

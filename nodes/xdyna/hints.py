@@ -75,11 +75,11 @@ class SFaceCrop(io.ComfyNode):
         require_rows(track, images)
         require_pictures(images, "images")
         size = images.shape[2], images.shape[1]
-        if tuple(track.size) != size:
+        if track.size != size:
             raise FrameSizeError(
                 f"The frames are {size[0]}x{size[1]} px and the track was made in {track.size[0]}x{track.size[1]} px.",
                 size,
-                tuple(track.size),
+                track.size,
             )
         left, top, cut_width, cut_height = hints.ratio_crop(size, (width, height))
         faces = faces_of(track, (left, top), (width / cut_width, height / cut_height), lost_faces == HELD)

@@ -18,7 +18,7 @@ from .comfy_attention import BLOCKS, AttentionCall, AttentionPatch, Place
 
 @contextmanager
 def attending(
-    unet: nn.Module, patches: Iterable[AttentionPatch], options: Mapping[str, Any]
+    unet: Any, patches: Iterable[AttentionPatch], options: Mapping[str, Any]
 ) -> Iterator[nn.Module]:
     """Context manager: inside it, every call of `unet` runs the patches at
     each transformer block with a text attention.
@@ -40,7 +40,7 @@ def attending(
             patch.release()
 
 
-def text_attentions(unet: nn.Module) -> dict[Place, nn.Module]:
+def text_attentions(unet: Any) -> dict[Place, nn.Module]:
     """Return {place: text attention} of the transformer blocks that have one."""
     found = {}
     for place in BLOCKS:
@@ -57,13 +57,18 @@ class _Binding:
     def __init__(self, patches: Iterable[AttentionPatch], options: Mapping[str, Any]):
         self.patches = sorted(patches, key=lambda patch: not patch.replaces)
         self.options = options
-        self.call: AttentionCall | None = None
+        self._call: AttentionCall | None = None  # of the UNet call that runs
+
+    @property
+    def call(self) -> AttentionCall:
+        assert self._call is not None, "`begin` runs before every attention"
+        return self._call
 
     def begin(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
         """Store, once per UNet call, the state that all attention layers read."""
         (x,) = args
         rows, run, sigma = rows_of(self.options, len(x)), run_of(self.options), noise_level(self.options)
-        self.call = AttentionCall(rows, sigma, run, None, {"original_shape": list(x.shape)})
+        self._call = AttentionCall(rows, sigma, run, None, {"original_shape": list(x.shape)})
 
     def acting(self, method: str, call: AttentionCall):
         for patch in self.patches:
@@ -72,7 +77,7 @@ class _Binding:
 
     def enter(self, place: Place):
         def hook(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict) -> tuple[tuple, dict]:
-            self.call = self.call._replace(options={"original_shape": self.call.options["original_shape"]})
+            self._call = self.call._replace(options={"original_shape": self.call.options["original_shape"]})
             n, context = args[0], kwargs["encoder_hidden_states"]
             for act in self.acting("cross_inputs", self.call):
                 n, context, _ = act(place, n, context, context, self.call)
