@@ -96,6 +96,14 @@ def comfy(tmp_path_factory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def host(comfy):
+    """A tiny SD1.5 with the pack's nodes, in ComfyUI. Nodes clone its MODEL, so tests can share it."""
+    from sk_portrait.testing.tiny_motion import MovingHost
+
+    return MovingHost()
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """One ComfyUI server with this pack, on a free loopback port, for all tests of a session."""
     from sk_portrait.host.server import Server

@@ -8,16 +8,11 @@ import torch
 from sk_portrait.errors import FrameCountError, ModelError, SingleInputError, SizeError, VersionError
 from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.raised import raises
-from sk_portrait.testing.tiny_models import Host, drive, normal, prompt
+from sk_portrait.testing.tiny_models import drive, normal, prompt
 
 pytestmark = pytest.mark.comfy
 
 CLOSE = {"rtol": 0, "atol": 1e-5}
-
-
-@pytest.fixture(scope="module")
-def host(comfy) -> Host:
-    return Host()
 
 
 @pytest.fixture(scope="module")

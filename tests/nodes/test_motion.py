@@ -10,18 +10,13 @@ from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.raised import raises
 from sk_portrait.testing.split_sampling import split_errors
 from sk_portrait.testing.tiny_models import drive, normal, prompt
-from sk_portrait.testing.tiny_motion import MovingHost, shared_noise
+from sk_portrait.testing.tiny_motion import shared_noise
 from sk_portrait.unet.clip.keyframes import batches
 from sk_portrait.unet.clip.windows import Plan
 
 pytestmark = pytest.mark.comfy
 
 SMALL = 8
-
-
-@pytest.fixture(scope="module")
-def host(comfy) -> MovingHost:
-    return MovingHost()
 
 
 @pytest.fixture(scope="module")

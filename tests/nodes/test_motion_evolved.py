@@ -11,7 +11,7 @@ import pytest
 
 from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.tiny_models import drive
-from sk_portrait.testing.tiny_motion import MovingHost, shared_noise
+from sk_portrait.testing.tiny_motion import shared_noise
 
 FOLDER = os.environ.get("SK_PORTRAIT_ANIMATEDIFF_EVOLVED")
 
@@ -21,11 +21,6 @@ pytestmark = [
 ]
 
 SMALL = 8
-
-
-@pytest.fixture(scope="module")
-def host(comfy) -> MovingHost:
-    return MovingHost()
 
 
 @pytest.fixture(scope="module")

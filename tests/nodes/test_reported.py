@@ -27,13 +27,6 @@ class WithoutFloat64(TorchDispatchMode):
 
 
 @pytest.fixture(scope="module")
-def host(comfy):
-    from sk_portrait.testing.tiny_motion import MovingHost
-
-    return MovingHost()
-
-
-@pytest.fixture(scope="module")
 def applied(host):
     """Reference, drive and SK motion on one MODEL."""
     model = host.apply(host.reference(cells=SMALL), drive(3, cells=SMALL))

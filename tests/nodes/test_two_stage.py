@@ -9,7 +9,6 @@ from sk_portrait.errors import CombinationError, FrameCountError
 from sk_portrait.testing.raised import raises
 from sk_portrait.testing.split_sampling import whole
 from sk_portrait.testing.tiny_models import drive, normal, prompt
-from sk_portrait.testing.tiny_motion import MovingHost
 from sk_portrait.unet.clip.curve import Curve
 from sk_portrait.unet.strengths import Strengths
 
@@ -18,11 +17,6 @@ pytestmark = pytest.mark.comfy
 KINDS = {"v2": ["animatediff"], "v3": ["v3", "animatediff"], "v5": ["v5"]}
 LENGTHS = [1, 2, 11, 12, 13, 23, 34, 45, 100, 150]
 SMALL = 8  # cells: the least that the UNet can halve three times
-
-
-@pytest.fixture(scope="module")
-def host(comfy) -> MovingHost:
-    return MovingHost()
 
 
 @pytest.fixture(scope="module")

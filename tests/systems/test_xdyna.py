@@ -27,13 +27,6 @@ FRAMES = 3
 
 
 @pytest.fixture(scope="module")
-def host(comfy):
-    from sk_portrait.testing.tiny_motion import MovingHost
-
-    return MovingHost()
-
-
-@pytest.fixture(scope="module")
 def networks(host):
     """(adapter, motion) by the rule."""
     from sk_portrait.testing.golden_systems import adapter_of, motion_of

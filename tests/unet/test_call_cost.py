@@ -11,7 +11,7 @@ from sk_portrait.sk_attention.drive import Drive
 from sk_portrait.testing.call_costs import Costs, Peak
 from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.tiny_models import drive
-from sk_portrait.testing.tiny_motion import MovingHost, shared_noise
+from sk_portrait.testing.tiny_motion import shared_noise
 from sk_portrait.unet.feature_cache import FeatureCache, TargetDevice, consecutive, evenly
 from sk_portrait.unet.hosts.comfy_hooks import bound
 
@@ -73,11 +73,6 @@ def test_frames_are_slices_where_they_can_be():
     )
     assert evenly((0, 1, 3)) is None and evenly((3, 2, 1)) is None and evenly((2, 2)) is None
     assert consecutive([0, 1, 2, 5, 7, 8]) == [slice(0, 3), slice(5, 6), slice(7, 9)]
-
-
-@pytest.fixture(scope="module")
-def host(comfy) -> MovingHost:
-    return MovingHost()
 
 
 @pytest.fixture(scope="module")

@@ -32,13 +32,6 @@ class Visitors:
         return extra_items.run(executor, items, x, timesteps, context, *others, **options)
 
 
-@pytest.fixture(scope="module")
-def host(comfy):
-    from sk_portrait.testing.tiny_motion import MovingHost
-
-    return MovingHost()
-
-
 def with_visitors(model, *extra: int, system: str = "Visitors"):
     model, visitors = model.clone(), Visitors(*extra)
     extra_items.attach(model, visitors, system)

@@ -7,7 +7,6 @@ from sk_portrait.errors import FrameCountError, SettingError
 from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.raised import raises
 from sk_portrait.testing.tiny_models import drive, normal
-from sk_portrait.testing.tiny_motion import MovingHost
 from sk_portrait.unet.clip.parts import Part, join
 
 FRAMES, CELLS = 30, 8
@@ -54,11 +53,10 @@ def test_a_join_says_what_is_missing_and_where_parts_differ():
         join([(parts[0], clip[:9])])
 
 
-def sampled(kind: str, steps: int = 2, sampler: str = "euler", **options):
-    """-> (video, stage1, what samples a part: first, count, margin, further options -> part, video, stage1) of one clip."""
+def samplers(host, kind: str, steps: int = 2, sampler: str = "euler", **options):
+    """What samples a clip, options -> video, stage1; and a part of it: first, count, margin, options -> part, video, stage1."""
     from sk_portrait.nodes.hellomeme.parts import ClipPart
 
-    host = MovingHost()
     motion, empty = host.motion(kind), {"samples": torch.zeros(FRAMES, 4, CELLS, CELLS)}
     guider = host.guider(host.apply(drive=drive(FRAMES, cells=CELLS)))
 
@@ -79,7 +77,7 @@ def sampled(kind: str, steps: int = 2, sampler: str = "euler", **options):
         part = ClipPart.execute(empty, first, count, margin)[3]
         return (part, *video(part=part, **more))
 
-    return (*video(), one)
+    return video, one
 
 
 def of(part: Part, whole: torch.Tensor) -> torch.Tensor:
@@ -91,11 +89,12 @@ def difference(latents: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 @pytest.mark.comfy
-def test_a_first_stage_in_parts_is_that_of_the_clip(comfy):
+def test_a_first_stage_in_parts_is_that_of_the_clip(host):
     """And the second stage is, where a sampler that draws noise on the way draws each frame's own, but for the frames near a cut."""
     from sk_portrait.nodes.hellomeme.parts import JoinClip
 
-    video, stage1, one = sampled("animatediff", sampler="euler_ancestral", shared_noise=0.5)
+    whole, one = samplers(host, "animatediff", sampler="euler_ancestral", shared_noise=0.5)
+    video, stage1 = whole()
     parts = [one(first, 15, 6) for first in (0, 15)]
     assert all(difference(first, of(part, stage1)) <= 1e-5 for part, _, first in parts)
     assert difference(parts[0][1][:8], video[:8]) <= 0.02  # of another seed: 0.5 and more
@@ -109,8 +108,9 @@ def test_a_first_stage_in_parts_is_that_of_the_clip(comfy):
 
 
 @pytest.mark.comfy
-def test_a_part_of_a_tree_has_the_key_frames_of_the_clip(comfy):
-    video, stage1, one = sampled("v5")
+def test_a_part_of_a_tree_has_the_key_frames_of_the_clip(host):
+    whole, one = samplers(host, "v5")
+    video, stage1 = whole()
     part, alone, key_frames = one(0, 30, 0)
     assert torch.equal(alone, video) and torch.equal(key_frames, stage1)
     part, alone, key_frames = one(12, 8, 8)
@@ -120,12 +120,11 @@ def test_a_part_of_a_tree_has_the_key_frames_of_the_clip(comfy):
 
 
 @pytest.mark.comfy
-def test_a_part_that_cannot_be_is_said(comfy):
-    _, _, one = sampled("animatediff", steps=1)
+def test_a_part_that_cannot_be_is_said(host):
+    _, one = samplers(host, "animatediff", steps=1)
     with raises(SettingError, setting="method"):
         one(0, 10, 4, method="official code")
     with raises(FrameCountError, what="latent_image", frames=12, expected=30):
-        host = MovingHost()
         host.video([host.motion("animatediff")], 12, cells=CELLS, part=Part.of(30, 0, 10, 4))
 
 
