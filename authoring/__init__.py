@@ -1,6 +1,9 @@
-"""Writes what the pack ships: workflows, blueprints, thumbnails and the pictures of help pages; converts official workflows."""
+"""Writes what the pack ships: workflows, blueprints, thumbnails, pictures of help pages.
 
-# `python run.py pictures NAME`: name -> (module, one line of help).
+Converts official workflows.
+"""
+
+# `python run.py pictures NAME`: name -> (module, one line of help)
 PICTURES = {
     "examples": ("examples", "the portrait and the clips that the templates begin with"),
     "thumbnails": ("thumbnails", "templates, icon and banner, from synthetic heads"),

@@ -1,6 +1,8 @@
-"""The pictures of web/docs/artist_path.md, from the demo's portrait and clip: python run.py pictures artist_path [--output DIR].
+"""Draws the pictures of web/docs/artist_path.md, from the demo's portrait and clip: python run.py pictures
+artist_path [--output DIR].
 
-Of the clip only numbers are drawn, as its frames are not part of this repository; the portrait is in the public domain.
+The clip's frames are not part of this repository, so the pictures show only what was measured in them. The
+portrait is in the public domain.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from ..face_tools.trackers.tracking import track_faces
 from ..material import driver, portrait
 from .doc_pictures import write
 
-SHOWN = (0, 30, 60, 90)  # frames of the head-pose strips
+SHOWN = (0, 30, 60, 90)  # frames of the clip in the strips of head poses
 HEIGHT = 192
 EDITS = "eyeBlink=0 @ 40-44"
 
@@ -32,7 +34,7 @@ def main(argv: list[str]) -> int:
 
 
 def pictures() -> dict[str, np.ndarray]:
-    """Every picture of the page by name, (H, W, 3) uint8 RGB."""
+    """Return every picture of the page by name, each (H, W, 3) uint8 RGB."""
     clip, person = driver(), cv2.imread(str(portrait()))[..., ::-1]
     with sources.open_source("mediapipe-mesh", ModelFiles()) as source:
         still = track_faces([np.ascontiguousarray(person)], source, 1.0)

@@ -1,4 +1,4 @@
-"""The blueprints that the pack ships: each is one node on the outside and the full graph within."""
+"""The blueprints that the pack ships. Each is one node on the outside and holds the full graph."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ def animation(
     name: str = ANIMATE,
     plain: bool = False,
 ) -> Subgraph:
-    """A portrait and a VIDEO -> a VIDEO, by the Portrait Video Sampler. plain: beside it, muted, the same from ComfyUI's own nodes."""
+    """Return the blueprint that animates a portrait as in a VIDEO, with
+    the Portrait Video Sampler, and returns a VIDEO.
+
+    plain: add, muted, the same sampling with ComfyUI's own nodes
+    """
     how = (
         "the paper's two stages"
         if not recipe.version.motion
@@ -51,7 +55,7 @@ def two_stages(info: dict) -> Subgraph:
 
 
 def film(info: dict) -> Subgraph:
-    """A stretch of a film with another face: tracked, cropped, sampled, pasted back."""
+    """Return the blueprint that replaces a face in part of a film: it tracks, crops, samples and pastes back."""
     graph = Subgraph(
         "Portrait in a Film",
         "Replaces the face of the person in a part of a film, and pastes it back with the sound.",
@@ -97,7 +101,9 @@ def film(info: dict) -> Subgraph:
 
 
 def directed(info: dict) -> Subgraph:
-    """A video's performance, corrected by hand: its coefficients are edited and mixed, so they drive instead of Read Expression."""
+    """Return the blueprint that edits and mixes a video's coefficients; they
+    drive the portrait instead of Read Expression.
+    """
     graph = Subgraph(
         "Portrait Directed",
         "A portrait follows the corrected expression of a video: smoothed, scaled, mixed.",
@@ -166,7 +172,7 @@ def directed(info: dict) -> Subgraph:
 
 
 def still(info: dict, recipe: Recipe = V5, name: str = COPY) -> Subgraph:
-    """A portrait and a picture -> a picture, by ComfyUI's KSampler."""
+    """Return the blueprint that gives a portrait the expression of another picture, with ComfyUI's KSampler."""
     text = (
         f"One portrait takes the expression and the head pose of a picture (HelloMeme {recipe.version.name})."
     )
@@ -182,7 +188,10 @@ def still(info: dict, recipe: Recipe = V5, name: str = COPY) -> Subgraph:
 
 
 def pair(info: dict) -> Subgraph:
-    """Two portraits side by side in one picture, each masked to its half, both with the expression of one driver."""
+    """Return the blueprint that samples two portraits side by side in one picture.
+
+    Each portrait is masked to its half; one driver gives both the expression.
+    """
     graph = Subgraph(
         "Two Portraits",
         "Two portraits in one picture, each with the head pose and the expression of the driver.",
@@ -293,4 +302,4 @@ SLIDERS = (
     "smile",
     "pucker",
 )
-SHIPPED = (animation, still, expression)  # in the front end's list of blueprints
+SHIPPED = (animation, still, expression)  # listed by the front end as blueprints

@@ -1,4 +1,4 @@
-"""The parts that every portrait graph has, as nodes and wires."""
+"""Builds the parts that every portrait graph has, as nodes and wires."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from .recipes import CLIP_VISION, FACE_MOTION, HUB, LANDMARKER, PROMPT, Recipe, 
 
 PICTURE, VIDEO = 210, 250  # heights of a picture and of a square video with its buttons, in a node at the top
 INNER_PICTURE = 70  # of a picture in a node within a blueprint
-SIDE = 512  # of each of two portraits in one picture
+SIDE = 512  # pixels per side of each of two portraits in one picture
 STAGES = (("1 · Faces and prompt", 0, 3), ("2 · Read face and performance", 4, 6), ("3 · Draw it", 7, 12))
 BANDS = (0, 7)  # the last stage stands below the others
 
 
 class Builder:
-    """The parts that every portrait graph has. Each takes and gives wires, and remembers its nodes for the groups' frames."""
+    """Builds the parts that every portrait graph has.
+
+    Each method adds nodes, takes and returns wires, and keeps the nodes that are later grouped in frames.
+    """
 
     def __init__(self, graph: Subgraph, recipe: Recipe):
         self.graph, self.recipe, self.crop = graph, recipe, recipe.version.name
@@ -49,7 +52,7 @@ class Builder:
             self.graph.promote(name, apply, name)
 
     def tracked(self, picture: Wire, what: str, column: int = 1, **values) -> list[Wire]:
-        """A picture's face by ComfyUI's own landmarker -> its track."""
+        """Track the face in a picture with ComfyUI's own landmarker, and return the track."""
         found = self.graph.node(
             "MediaPipeFaceLandmarker",
             f"Detect Face: {what}",
@@ -68,7 +71,7 @@ class Builder:
         )
 
     def cropped(self, picture: Wire, what: str) -> Outputs:
-        """A picture cropped to its face -> images, track, crop, report."""
+        """Crop a picture to its face, and return images, track, crop and report."""
         track = self.tracked(picture, what)
         return self.graph.node(
             "SKPortraitCropPortrait",
@@ -80,7 +83,9 @@ class Builder:
         )
 
     def video(self, video: Wire, title: str = "Track Face in Video", **wires: Wire) -> Outputs:
-        """A driving video, streamed -> images, track, crop, measured, audio, fps, report."""
+        """Track the face in a driving video, streamed, and return images,
+        track, crop, measured, audio, fps and report.
+        """
         return self.graph.node(
             "SKPortraitTrackVideo", title, 2, video=video, fps=15.0, seconds=2.0, on_miss="interpolate",
             generation=self.crop, face_detection_model=self.landmarker[0], **wires,
@@ -89,9 +94,10 @@ class Builder:
     def read(
         self, images: Wire, track: Wire, portrait_track: Wire, what: str = "", mixed: Wire | None = None
     ) -> dict[str, Wire]:
-        """What the drive encoder reads of a clip: head pose and expression.
+        """Return the wires that the drive encoder takes from a clip: head pose and expression.
 
-        mixed: the track that says both, where the clip's own says only where the face lies
+        mixed: track of the head pose and the expression, None =
+        `track`; `track` always says where the face is
         """
         acted = track if mixed is None else mixed
         self.pose = pose = self.graph.node(
@@ -125,7 +131,7 @@ class Builder:
         return {"head_pose": pose[0], "track": acted, "face_motion": motion[0]}
 
     def read_by_part(self, driver: Outputs, portrait_track: Wire) -> dict[str, Wire]:
-        """The same of a driver of which only some parts are taken: mouth, eyes, brows, head pose."""
+        """Return what `read` returns, for some parts of the driver only: mouth, eyes, brows, head pose."""
         self.mixed = self.graph.node(
             "SKPortraitMixTracks", "Mix Face Tracks: parts", 4, track=portrait_track, other=driver["track"], head=1.0,
         )  # fmt: skip
@@ -136,13 +142,13 @@ class Builder:
         return self.read(bent["images"], bent["track"], portrait_track, mixed=self.mixed[0])
 
     def prompts(self) -> None:
-        """Prompt and negative prompt."""
+        """Add the prompt and the negative prompt."""
         clip = self.ends["clip"]
         self.positive = self.graph.node("CLIPTextEncode", "Prompt", 0, tall=60, clip=clip, text=PROMPT)
         self.negative = self.graph.node("CLIPTextEncode", "Negative prompt", 0, tall=30, clip=clip, text="")
 
     def encoder(self) -> Wire:
-        """The drive encoder."""
+        """Add the drive encoder, and return its wire."""
         both = self.recipe.encoder, self.recipe.version.projection
         names, chosen = filter(None, both), dict(zip(("file", "projection"), map(file, both)))
         return self.graph.node(
@@ -159,7 +165,9 @@ class Builder:
         )[0]
 
     def reference(self, picture: Wire, track: Wire, encoder: Wire) -> Wire:
-        """The portrait, seen once; with its own drive where the version wants it (v5c)."""
+        """Encode the portrait as a reference, and return its wire;
+        v5c also takes the drive of the portrait itself.
+        """
         name, drive = self.recipe.version.reference, {}
         if self.recipe.version.driven_reference:
             what = ": portrait"
@@ -190,7 +198,7 @@ class Builder:
         )
 
     def still(self, model: Wire, drive: Wire) -> tuple[list[Wire], list[Wire]]:
-        """Pictures by ComfyUI's KSampler -> the sampler, the pictures."""
+        """Sample pictures with ComfyUI's KSampler. Returns (the sampler, the pictures)."""
         latents = self.graph.node("SKPortraitSharedNoise", "Portrait Latents", self.at(7), drive=drive)
         name, scheduler = self.recipe.sampler(video=False)
         sampler = self.graph.node(
@@ -202,7 +210,7 @@ class Builder:
         )
 
     def motions(self) -> list[list[Wire]]:
-        """The motion files of the version."""
+        """Load the motion files of the version, and return their wires."""
         return [
             self.graph.node(
                 "SKPortraitLoadMotion",
@@ -215,7 +223,10 @@ class Builder:
         ]
 
     def clip(self, model: Wire, drive: Wire) -> dict[str, list[Wire]]:
-        """A whole video by the Portrait Video Sampler -> its parts by name, `pictures` at last."""
+        """Sample a whole video with the Portrait Video Sampler.
+
+        Returns the nodes by name; the last is `pictures`.
+        """
         graph, (sampler, scheduler) = self.graph, self.recipe.sampler(video=True)
         latents = graph.node("SKPortraitSharedNoise", "Portrait Latents", self.at(7), drive=drive)
         made = {
@@ -253,7 +264,11 @@ class Builder:
         return made | motions | {"latents": latents, "pictures": pictures}
 
     def plain(self, model: Wire, latents: Wire, motion: Wire, driver: list[Wire]) -> None:
-        """The paper's two stages by ComfyUI's own KSampler, the second time over Apply HelloMeme Motion Module: muted, to take apart."""
+        """Add, muted, the paper's two stages with ComfyUI's own KSampler,
+        the second with Apply HelloMeme Motion Module.
+
+        Artists can take this part of the graph apart.
+        """
         graph, (sampler, scheduler) = self.graph, self.recipe.sampler(video=True)
         common = {"positive": self.positive[0], "negative": self.negative[0], "cfg": self.recipe.cfg}
         common |= {"sampler_name": sampler, "scheduler": scheduler}
@@ -295,7 +310,10 @@ class Builder:
 def side_by_side(
     graph: Subgraph, result: Wire, driver: Wire | None, pose: Wire | None, column: int = 12
 ) -> None:
-    """A second output of a blueprint: its video beside what drives it. It costs nothing until something takes it."""
+    """Add a second output to a blueprint: its video beside the driver.
+
+    It is computed only if it is connected.
+    """
     shown = graph.node(
         "SKPortraitSideBySide", "Side by Side Video", column, result=result, driver=driver, pose=pose
     )
@@ -303,7 +321,7 @@ def side_by_side(
 
 
 def comparison(graph: Graph, made: Outputs, column: int) -> list[Wire]:
-    """The node that saves the second output of a blueprint: muted, one click away."""
+    """Add the node that saves the second output of a blueprint, muted."""
     saved = graph.node(
         "SaveVideo", "Side by side (unmute: Ctrl+M)", column, video=made["side_by_side"],
         filename_prefix=f"sk_portrait/{graph.name}_side_by_side",
@@ -313,7 +331,7 @@ def comparison(graph: Graph, made: Outputs, column: int) -> list[Wire]:
 
 
 def checkpoint(graph: Graph, column: int) -> list[Wire]:
-    """The SD1.5 checkpoint of every template -> MODEL, CLIP, VAE."""
+    """Add the SD1.5 checkpoint of every template, and return its MODEL, CLIP and VAE."""
     name = "v1-5-pruned-emaonly-fp16.safetensors"
     url = f"{HUB}/Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/{name}"
     model = {"name": name, "url": url, "directory": "checkpoints"}
@@ -323,9 +341,11 @@ def checkpoint(graph: Graph, column: int) -> list[Wire]:
 def acted(
     graph: Subgraph, recipe: Recipe, picture: str = ""
 ) -> tuple[Builder, list[Wire], list[Wire], list[Wire], Wire]:
-    """The way from a portrait and a VIDEO (or a picture of that name, by part) to the patched MODEL.
+    """Build the part of the graph from a portrait and a VIDEO to the patched MODEL.
 
-    Returns the builder, the nodes that crop the portrait, read the driver and apply, and the drive.
+    picture: name of a picture input that replaces the VIDEO, or "" for the VIDEO; only some parts of the
+    picture's expression may then be taken. Returns (builder, nodes that crop the portrait, nodes that read
+    the driver, nodes that apply, wire of the drive).
     """
     portrait = graph.given("portrait", "IMAGE")
     given = graph.given(picture or "video", "IMAGE" if picture else "VIDEO")

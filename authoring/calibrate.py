@@ -1,13 +1,13 @@
-"""Measure on a clip what the official networks leave open, and write it where the nodes pick it up.
+"""Measure on a clip what the official networks leave open, and write it where the nodes read it.
 
 python run.py calibrate CLIP [--named FILE] [--models DIR] [--output FILE]
 
-The order of the 51 coefficients: CLIP is a video of one face that shows many expressions, each side on its own.
-Its named coefficients come from face_landmarker.task (MediaPipe), or from FILE: the Live Link Face CSV, ARKit
-JSON or saved track that belongs to the clip.
+The order of the 51 coefficients: CLIP is a video of one face that shows many expressions, each side on its
+own. The named coefficients of the clip come from face_landmarker.task (MediaPipe), or from FILE: the Live
+Link Face CSV, ARKit JSON or saved track that belongs to the clip.
 
-The zero of the head pose: the tilt of MediaPipe's head against that of the networks, by every tracker of
-MediaPipe that can run here.
+The zero of the head pose: the angle between MediaPipe's head and that of the networks, for each MediaPipe
+tracker that can run here.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def main(argv: list[str]) -> int:
 
 
 def by_networks(clip: Path, models: ModelFiles) -> tuple[FaceTrack, np.ndarray]:
-    """The clip's track by the official networks, and their (F, 51) coefficients as they give them."""
+    """Return the clip's track by the official networks, and the
+    coefficients (F, 51) as the networks return them.
+    """
     if reason := onnx_source.missing(models):
         raise TrackError(reason)
     with onnx_source.open_source(models) as source:
@@ -68,7 +70,7 @@ def by_networks(clip: Path, models: ModelFiles) -> tuple[FaceTrack, np.ndarray]:
 def calibrate_order(
     clip: Path, named_file: Path | None, network: FaceTrack, raw: np.ndarray, models: ModelFiles, output: Path
 ) -> int:
-    """Write the order of the coefficients, or print why not; the exit code."""
+    """Write the order of the coefficients, or print why it could not be found. Returns the exit code."""
     try:
         recovered = order_of(clip, named_file, network, raw, models)
         print(recovered.table())
@@ -84,7 +86,7 @@ def calibrate_order(
 def order_of(
     clip: Path, named_file: Path | None, network: FaceTrack, raw: np.ndarray, models: ModelFiles
 ) -> Recovered:
-    """Match the networks' raw coefficients with the named ones of the same clip."""
+    """Match the networks' raw coefficients with the named coefficients of the same clip."""
     fps = network.fps
     named = read_named(named_file, fps) if named_file else _named_by_mediapipe(clip, models)
     count = min(len(network), int(len(named) * fps / named.fps))
@@ -94,7 +96,7 @@ def order_of(
 
 
 def calibrate_head_pose(clip: Path, network: FaceTrack, models: ModelFiles, output: Path) -> None:
-    """Write the pitch at which each of MediaPipe's trackers sees a straight look of the networks' head."""
+    """Write, for each MediaPipe tracker, the pitch that it measures where the networks measure none."""
     degrees = {}
     for module in (mediapipe_tasks, mediapipe_mesh):
         try:
@@ -112,7 +114,7 @@ def calibrate_head_pose(clip: Path, network: FaceTrack, models: ModelFiles, outp
 
 
 def read_named(path: Path, fps: float) -> FaceTrack:
-    """A recording or a saved track with coefficients."""
+    """Return the track of a recording, or a saved track that has coefficients."""
     if path.suffix == ".npz":
         track = track_file.load(path)
         if track.coefficients is None:
@@ -128,7 +130,7 @@ def _named_by_mediapipe(clip: Path, models: ModelFiles) -> FaceTrack:
 
 
 def _by_mediapipe(module, clip: Path, models: ModelFiles) -> FaceTrack:
-    """The clip's track by one of MediaPipe's trackers. Raises TrackError where it cannot run here."""
+    """Return the clip's track by one of MediaPipe's trackers. Raises TrackError if it cannot run here."""
     if reason := module.missing(models):
         raise TrackError(reason)
     if notice := sources.consent(module.NAME):

@@ -1,6 +1,8 @@
-"""`python run.py convert OFFICIAL.json`: a workflow of the official HelloMeme pack as one of ours, with the same files and settings.
+"""Convert a workflow of the official HelloMeme pack to our nodes, with the same files and settings: `python
+run.py convert OFFICIAL.json`.
 
-Its pipeline nodes become blueprints; loaders of checkpoint, LoRA and VAE become ComfyUI's own; nodes without a counterpart are listed.
+Its pipeline nodes become blueprints. Loaders of checkpoint, LoRA and VAE become ComfyUI's own. Nodes without
+a counterpart are listed.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from .graph_writer import Graph, Wire
 from .recipes import ANIMATE, COPY, PROMPT, Recipe
 
 PIPELINES = {"HMPipelineImage": ("hm_image_pipeline", False), "HMPipelineVideo": ("hm_video_pipeline", True)}
-# Widgets of the official nodes in the order in which a saved workflow lists them; the front end keeps one more behind a seed.
+# Widgets of the official nodes, in the order of a saved workflow. "":
+# the front end saves one more value after a seed.
 WIDGETS = {
     "HMPipelineImage": (
         "trans_ratio",
@@ -63,7 +66,7 @@ WIDGETS = {
     ),
     "GetHeadPose": ("crop",),
 }
-# What happens to the other official nodes.
+# what replaces each of the other official nodes
 ABSORBED = {
     "HMFaceToolkitsLoader": "the face tracker inside the blueprint (ComfyUI's own)",
     "GetFaceLandmarks": "Track Face from Landmarks, or Track Face in Video, inside the blueprint",
@@ -74,17 +77,20 @@ ABSORBED = {
     "HMVideoPipelineLoader": "Load Checkpoint, Load LoRA, Load VAE, and the loaders inside the blueprint",
 }
 VIDEO_LOADERS, VIDEO_SAVERS = ("VHS_LoadVideo", "LoadVideo"), ("VHS_VideoCombine",)
-# The prompt that the official image pipeline adds for these versions.
+# the prompt that the official image pipeline adds for these versions
 SHORT_PROMPT = "best quality, highly detailed, masterpiece, person, portrait, headshot, looking at the viewer, sharp focus."
-WHOLE = 10.0  # crop factor that takes the whole picture
+WHOLE = 10.0  # crop factor at which the whole picture is used
 NOWHERE = {
     "stylize": "x1",
     "gpu_id": 0,
-}  # settings without a counterpart, and the value at which nothing is lost
+}  # settings without a counterpart, and the value with which nothing is lost
 
 
 class Conversion:
-    """One official workflow (front end's format) on its way to ours. object_info: of a host with our nodes."""
+    """The conversion of one official workflow in the front end's format.
+
+    object_info: of a host that has our nodes.
+    """
 
     def __init__(self, official: dict, object_info: dict):
         self.nodes = {node["id"]: node for node in official["nodes"]}
@@ -94,9 +100,9 @@ class Conversion:
         self.made: dict[int, list[Wire]] = {}
 
     def run(self) -> tuple[dict, list[str]]:
-        """The converted workflow, and one note per node without a counterpart.
+        """Return the converted workflow, and one note per node without a counterpart.
 
-        Raises ValueError where there is no official pipeline node.
+        Raises ValueError if there is no official pipeline node.
         """
         if not any(node["type"] in PIPELINES for node in self.nodes.values()):
             raise WorkflowError(
@@ -107,7 +113,9 @@ class Conversion:
         return self.graph.saved(), self.notes
 
     def convert(self, number: int) -> list[Wire]:
-        """The outputs of a node in our graph, made at the first call; none for what has no counterpart."""
+        """Convert a node at the first call, and return its outputs in our
+        graph; none for a node without a counterpart.
+        """
         if number not in self.made:
             node = self.nodes[number]
             kind = node["type"]
@@ -124,7 +132,9 @@ class Conversion:
         return self.made[number]
 
     def wire(self, node: dict, name: str) -> Wire | None:
-        """What is wired into an input of an official node, in our graph."""
+        """Return the wire in our graph that corresponds to the
+        link into an input of an official node, or None.
+        """
         source = self.source(node, name)
         made = self.convert(source[0]) if source else []
         return made[source[1]] if source and source[1] < len(made) else None
@@ -134,7 +144,7 @@ class Conversion:
         return self.sources.get(link)
 
     def official(self, node: dict, name: str) -> dict:
-        """The official node behind an input. Raises ValueError where nothing is wired."""
+        """Return the official node that is connected to an input. Raises ValueError if none is."""
         source = self.source(node, name)
         if source is None:
             raise WorkflowError(
@@ -143,7 +153,7 @@ class Conversion:
         return self.nodes[source[0]]
 
     def copy(self, node: dict) -> list[Wire]:
-        """A node of ComfyUI or of another pack, as it is."""
+        """Copy a node of ComfyUI or of another pack without changes."""
         kind = node["type"]
         if kind not in self.info:
             self.notes.append(f"{kind} (node {node['id']}) is not installed here: left out.")
@@ -170,7 +180,7 @@ class Conversion:
         return self.graph.node("GetVideoComponents", "Frames", self.graph.after(video), video=video)[0]
 
     def load_video(self, node: dict) -> list[Wire]:
-        """LoadVideo; its one output stands for the pictures of the official loader."""
+        """Add LoadVideo; its only output replaces the pictures of the official loader."""
         values = node.get("widgets_values")
         name = values.get("video") if isinstance(values, dict) else (values or [""])[0]
         return self.graph.node("LoadVideo", "Driving video", 0, tall=PICTURE, file=name)
@@ -192,10 +202,10 @@ class Conversion:
             "SaveVideo", "Result", self.graph.after(video), tall=PICTURE, video=video, filename_prefix=prefix
         )
 
-    # The pipeline ------------------------------------------------------------------------------------------------------------------
+    # The pipeline -----------------------------------------------------------------------------------------
 
     def pipeline(self, node: dict) -> list[Wire]:
-        """One official pipeline node with everything behind it: a blueprint."""
+        """Convert one official pipeline node, and the nodes before it, to a blueprint."""
         loader_input, is_video = PIPELINES[node["type"]]
         chosen = _values(node)
         loader = self.official(node, loader_input)
@@ -223,7 +233,8 @@ class Conversion:
         if is_video:
             inner.find("Portrait Video Sampler", "overlap", chosen["patch_overlap"])
             self.part_of_video(inner, driver_pose)
-        # Today's official code crops every version in the same way; without its crop the whole picture is taken.
+        # The current official code crops alike for all versions;
+        # if its crop is off, the whole picture is used.
         inner.find("Crop Portrait: portrait", "generation", "v5")
         inner.find("Track Face in Video" if is_video else "Crop Portrait: driver", "generation", "v5")
         if not _values(pose).get("crop", True):
@@ -250,7 +261,7 @@ class Conversion:
         return made[:1]
 
     def part_of_video(self, inner, driver_pose: dict) -> None:
-        """The frame rate and the part of the video that its official loader was set to."""
+        """Set the frame rate and the part of the video as in the official loader."""
         loader = self.official(driver_pose, "images")
         values = loader.get("widgets_values")
         if not isinstance(values, dict):
@@ -266,7 +277,7 @@ class Conversion:
             )
 
     def model(self, loaded: dict) -> list[Wire]:
-        """MODEL, CLIP and VAE of an official pipeline loader."""
+        """Return the MODEL, CLIP and VAE of an official pipeline loader."""
         model = self.checkpoint(loaded["checkpoint"])
         if loaded["lora"] not in (None, "None"):
             name = self.file(loaded["lora"], "loras")
@@ -294,7 +305,10 @@ class Conversion:
         return self.graph.node("CheckpointLoaderSimple", "SD1.5 checkpoint", 0, ckpt_name=name)
 
     def file(self, name: str, folder: str) -> str:
-        """The file of an official choice: its own name, or for what the official pack would download, one to be chosen."""
+        """Return the file name of an official choice.
+
+        What the official pack would download gets the name of a file that the user has to choose, and a note.
+        """
         if "." in name and not name.startswith("["):
             return name
         wanted = f"{name.removeprefix('[preset]')}.safetensors"
@@ -306,7 +320,7 @@ class Conversion:
 
 
 def _values(node: dict) -> dict:
-    """Widget values of an official node by name."""
+    """Return the widget values of an official node by name."""
     return {
         name: value
         for name, value in zip(WIDGETS.get(node["type"], ()), node.get("widgets_values") or ())
@@ -315,7 +329,10 @@ def _values(node: dict) -> dict:
 
 
 def main(argv: list[str]) -> int:
-    """Convert one file; prints what has no counterpart. Returns 1 where ComfyUI is absent or the file is no official workflow."""
+    """Convert one file, and print what has no counterpart.
+
+    Returns 1 if ComfyUI is not found or the file is not an official workflow.
+    """
     import tempfile
 
     from ..host.server import Server

@@ -12,7 +12,9 @@ PICTURES = Path(__file__).parent.parent / "web" / "docs" / "pictures"
 
 
 def write(pictures: dict[str, np.ndarray], argv: list[str]) -> int:
-    """Write (H, W, 3) uint8 RGB pictures by name as JPEG and print their paths; --output names another folder."""
+    """Write pictures (H, W, 3) uint8 RGB by name as JPEG, and
+    print their paths. --output names another folder.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--output", type=Path, default=PICTURES)
     output = parser.parse_args(argv).output

@@ -1,4 +1,6 @@
-"""The Expression Editor in the real front end: a slider is dragged with the mouse, the graph runs, the picture on the node changes."""
+"""Runs the Expression Editor in the real front end: drags a slider with the
+mouse, runs the graph, reads the node's picture.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,7 @@ PIXELS = f"""() => {{
 
 
 def workflow(info: dict) -> dict:
-    """A drawn portrait with its own track, and the editor. info: GET /object_info."""
+    """Return a workflow with a drawn portrait, its track and the editor. info: GET /object_info."""
     graph = Graph("editor", info)
     head = graph.node("SKPortraitDrawnHead", "Portrait", 0, size=SIDE)
     graph.node(EDITOR, "Expression", 1, tall=SIDE // 2, portrait=head[0], track=head[1])
@@ -46,7 +48,9 @@ def workflow(info: dict) -> dict:
 
 
 class EditorPage:
-    """The editor's workflow, open in the front end and run once, so that the portrait is in ComfyUI's cache."""
+    """The editor's workflow, loaded in the front end and run once,
+    so that ComfyUI has the portrait in its cache.
+    """
 
     def __init__(self, front: FrontEnd, info: dict):
         self.front = front
@@ -55,7 +59,12 @@ class EditorPage:
         front.page.evaluate(RUN)
 
     def drag(self, name: str) -> tuple[float, float]:
-        """Press in the middle of a slider, for its left end is a socket, and drag to nine tenths; its value before and after."""
+        """Press the mouse in the middle of a slider and drag to nine tenths.
+
+        Returns the value before and after.
+
+        The left end of a slider is a socket, so the mouse is not pressed there.
+        """
         place, mouse = self.front.page.evaluate(SLIDER, name), self.front.page.mouse
         mouse.move(place["from"], place["y"])
         mouse.down()
@@ -64,9 +73,9 @@ class EditorPage:
         return place["value"], self.front.page.evaluate(SLIDER, name)["value"]
 
     def run(self) -> float:
-        """Seconds from pressing Run to the new picture on the node."""
+        """Run the graph, and return the seconds from pressing Run until the node has a new picture."""
         return self.front.page.evaluate(RUN)
 
     def picture(self) -> list[int]:
-        """The picture on the node, 64 x 64 RGBA."""
+        """Return the picture on the node as a flat list of 64 x 64 RGBA values."""
         return self.front.page.evaluate(PIXELS)

@@ -1,4 +1,6 @@
-"""Writes the pictures and clips that the templates begin with, all drawn: `python run.py pictures examples [--output DIR]`."""
+"""Writes the pictures and clips that the templates begin with, all drawn:
+`python run.py pictures examples [--output DIR]`.
+"""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
 `python run.py pictures face_shapes MODELS CLIP ... [--output FILE]` reads landmarks and blendshapes of every
 clip with the `face_landmarker.task` in the folder MODELS, and writes `face_tools/pictures/face_shapes.npy`.
 
-Method: landmarks in the head frame minus their mean over the clip are fitted linearly to a few blendshapes
-minus theirs, with the mirrored clips. Blendshapes beside the wanted ones take up what would be mistaken for
-them. Each shape is kept where its muscles are, and symmetrised.
+Method: landmarks in the head frame, minus their mean over the clip, are fitted linearly to a few blendshapes,
+minus their means; each clip is also mirrored. More blendshapes than the wanted ones are fitted, so that their
+movement is not attributed to the wanted ones. Each shape is kept only near its muscles, and is symmetrised.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from ..face_tools.trackers.faces import ModelFiles
 from ..face_tools.trackers.head_pose import _WEIGHTS
 from ..face_tools.trackers.template import RIGID_CM, RIGID_POINTS
 
-FRAMES, RIDGE = 150, 2.0  # of a clip at most
+FRAMES, RIDGE = 150, 2.0  # at most this many frames per clip, and the ridge penalty of the fit
 MIRROR = np.array([-1.0, 1.0, 1.0])
 EYE, BRIDGE, UNDER_NOSE = 33, 6, 2
-# Column of the fit -> blendshapes of which it is the mean, and those that are subtracted.
+# column of the fit -> the blendshapes of which it is the mean, and those that are subtracted
 COLUMNS = {
     "smileLeft": (("mouthSmileLeft",), ()),
     "smileRight": (("mouthSmileRight",), ()),
@@ -66,7 +66,10 @@ def main(argv: list[str]) -> int:
 
 
 def shapes(clips: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """(5, 478, 3) float16 centimetres in the order of MEASURED; clips: (F, 478, 3) pixels and (F, 51)."""
+    """Return the shapes (5, 478, 3) float16 in centimetres, in the order of MEASURED.
+
+    clips: for each clip, landmarks (F, 478, 3) in pixels and blendshapes (F, 51)
+    """
     pairs = [(_upright(landmarks), _columns(blendshapes)) for landmarks, blendshapes in clips]
     mean = np.concatenate([landmarks for landmarks, _ in pairs]).mean(0)
     partner = ((mean[:, None] - mean * MIRROR) ** 2).sum(-1).argmin(1)
@@ -93,14 +96,16 @@ def shapes(clips: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
 
 
 def _read(source, clip: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks (F, 478, 3) and blendshapes (F, 51) of the first face in frames of a clip."""
+    """Return landmarks (F, 478, 3) and blendshapes (F, 51) of the
+    first face in a selection of the clip's frames.
+    """
     found = [faces[0] for faces in source.track(video.frames(clip)) if faces]
     found = found[:: max(1, len(found) // FRAMES)]
     return np.stack([face.landmarks for face in found]), np.stack([face.coefficients for face in found])
 
 
 def _upright(landmarks: np.ndarray) -> np.ndarray:
-    """(F, 478, 3) centimetres in the frame of the head template."""
+    """Return the landmarks (F, 478, 3) in centimetres in the frame of the head template."""
     upright = np.empty(landmarks.shape)
     for k, camera in enumerate(landmarks * [1.0, -1.0, -1.0]):
         scale, rotation, shift = similarity(RIGID_CM, camera[list(RIGID_POINTS)], _WEIGHTS)
@@ -109,7 +114,7 @@ def _upright(landmarks: np.ndarray) -> np.ndarray:
 
 
 def _columns(blendshapes: np.ndarray) -> np.ndarray:
-    """(F, columns) predictors of the fit from (F, 51) blendshapes."""
+    """Return the predictors (F, columns) of the fit for blendshapes (F, 51)."""
 
     def mean(names: tuple[str, ...]) -> np.ndarray:
         return blendshapes[:, [ARKIT_51.index(name) for name in names]].mean(1) if names else 0.0
@@ -118,7 +123,7 @@ def _columns(blendshapes: np.ndarray) -> np.ndarray:
 
 
 def _mirrored(columns: np.ndarray) -> np.ndarray:
-    """The predictors of the same frames seen in a mirror."""
+    """Return the predictors of the same frames mirrored."""
     names = list(COLUMNS)
     swapped = [name.replace("Left", "?").replace("Right", "Left").replace("?", "Right") for name in names]
     signs = np.array([-1.0 if name == "lookAside" else 1.0 for name in names])

@@ -1,11 +1,13 @@
-"""Derive the 33-point head template of `face_tools/trackers/template.py` and the drawn heads' mesh from pictures that we may use.
+"""Derive the head template of `face_tools/trackers/template.py` (33 points) and the mesh of the drawn heads
+from freely usable pictures.
 
-`python run.py pictures face_template CLIP [MESH.npy]` reads every tenth frame of a video of one person and scikit-image's astronaut, runs
-the FaceMesh of mediapipe 0.10.21 on them, and prints the table; it writes all 478 points, symmetrised, if a file name is given.
+`python run.py pictures face_template CLIP [MESH.npy]` runs the FaceMesh of mediapipe 0.10.21 on every tenth
+frame of a video of one person and on scikit-image's astronaut, and prints the table. If a file name is given,
+it also writes all 478 points, symmetrised.
 
-Method: generalised Procrustes (similarity) of the 3D landmarks and their mirror
-images, both persons with equal weight; axes: x along the eyes by symmetry, y along forehead (10) to chin (152), z to the viewer;
-scale: outer eye corners 8.89 cm apart; origin: centroid of the 33 points.
+Method: generalised Procrustes (similarity) of the 3D landmarks and their mirror images, both persons with
+equal weight. Axes: x along the eyes by symmetry, y along forehead (10) to chin (152), z to the viewer. Scale:
+outer eye corners 8.89 cm apart. Origin: centroid of the 33 points.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ EYE_SPAN_CM = 8.89
 
 
 def _mirror(shape: np.ndarray) -> np.ndarray:
-    """The shape as a mirror shows it: (34, 3), POINTS and the chin."""
+    """Return the mirrored shape (34, 3): POINTS and the chin."""
     middle, pairs = len(MIDLINE), len(PAIRS)
     order = [
         *range(middle),
@@ -35,7 +37,10 @@ def _mirror(shape: np.ndarray) -> np.ndarray:
 
 
 def derive(people: list[np.ndarray], rounds: int = 20) -> np.ndarray:
-    """(33, 3) centimetres from one (N, 478, 3) array of landmarks (x right, y down, z away) for each person."""
+    """Return the template (33, 3) in centimetres.
+
+    people: for each person, landmarks (N, 478, 3) with x right, y down, z away from the viewer
+    """
     from sk_portrait.face_tools.geometry import similarity
 
     shapes = []
@@ -61,7 +66,9 @@ def derive(people: list[np.ndarray], rounds: int = 20) -> np.ndarray:
 
 
 def whole(people: list[np.ndarray]) -> np.ndarray:
-    """(478, 3) centimetres: every point of the mesh in the template's frame, both persons with equal weight, symmetrised."""
+    """Return all mesh points (478, 3) in centimetres in the template's
+    frame, symmetrised, both persons with equal weight.
+    """
     from scipy.optimize import linear_sum_assignment
 
     from sk_portrait.face_tools.geometry import similarity

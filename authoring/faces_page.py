@@ -1,4 +1,6 @@
-"""The pictures of web/docs/faces.md, from scikit-image's astronaut: python run.py pictures faces [--output DIR]."""
+"""Draws the pictures of web/docs/faces.md, from scikit-image's
+astronaut: python run.py pictures faces [--output DIR].
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ def main(argv: list[str]) -> int:
 
 
 def pictures() -> dict[str, np.ndarray]:
-    """Every picture of the page by name, (H, W, 3) uint8 RGB."""
+    """Return every picture of the page by name, each (H, W, 3) uint8 RGB."""
     frame = np.ascontiguousarray(cv2.imread(str(portrait()))[..., ::-1])
     with sources.open_source("mediapipe-mesh", ModelFiles()) as source:
         track = track_faces([frame], source, 1.0)

@@ -1,4 +1,6 @@
-"""Writes workflows and blueprints in the front end's own format, from a few lines a node: `python run.py graphs`."""
+"""Writes workflows and blueprints in the front end's format, from
+a few lines per node: `python run.py graphs`.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,14 @@ from ..host.workflow import (
 from .layout import GAP_X, Box, Layout, arranged
 
 END = 160  # width of an end of a subgraph
-INNER = 100  # more than a subgraph has nodes
+INNER = 100  # more than the number of nodes in any subgraph
 COLOUR, CATEGORY = "#3f789e", "SK Portrait"
 SPACE = uuid.UUID("5b1f0c8e-6a1d-4c52-9a53-000000000000")
 
 
 @dataclass(frozen=True)
 class Wire:
-    """An output of a node, to be wired into others."""
+    """An output of a node, to connect to inputs of others."""
 
     node: int
     slot: int
@@ -36,7 +38,7 @@ class Wire:
 
 
 class Outputs(list[Wire]):
-    """Outputs of a node, by index or by name."""
+    """The outputs of a node, by index or by name."""
 
     def __init__(self, wires: Iterable[Wire], names: Sequence[str] = ()):
         super().__init__(wires)
@@ -49,10 +51,7 @@ class Outputs(list[Wire]):
 class Graph:
     """Nodes in columns from left to right. object_info: of a host that knows every node.
 
-    stages: frames round whole columns, as (title, first column, last column)
-    bands:  the first column of each band of columns
-    widths: width of the nodes of a column, where it is not the usual one
-    gap:    pixels between two columns
+    stages: frames around whole columns, as (title, first column, last column)
     """
 
     stages: tuple[tuple[str, int, int], ...] = ()
@@ -71,7 +70,7 @@ class Graph:
         self.definitions: list[dict] = []
 
     def node(self, type_: str, title: str, column: int, models=(), tall: int = 0, **values) -> Outputs:
-        """Add a node; `values` are wires and widget values by the name of the input. Returns its outputs.
+        """Add a node, and return its outputs. values: wires and widget values by the name of the input.
 
         Raises LookupError for an input that the node does not have.
         """
@@ -117,22 +116,22 @@ class Graph:
         return made
 
     def after(self, *wires: Wire | None) -> int:
-        """The column behind the nodes of these wires."""
+        """Return the number of the column after the nodes of these wires."""
         return 1 + max((self.boxes[wire.node].column for wire in wires if wire), default=-1)
 
     def set(self, made: list[Wire], widget: str, value) -> None:
-        """Change a widget of a node."""
+        """Change the value of a node's widget."""
         box = self.boxes[made[0].node]
         box.widgets[box.places[widget]] = value
 
     def connect(self, made: list[Wire], name: str, wire: Wire) -> None:
-        """Wire an output into an input of a node that is there already."""
+        """Connect an output to an input of a node that was added before."""
         box = self.boxes[made[0].node]
         slot, entry = next((k, entry) for k, entry in enumerate(box.inputs) if entry["name"] == name)
         self._connect(wire, box.id, slot, entry)
 
     def mute(self, made: list[Wire]) -> None:
-        """Switch a node off: what it is wired into runs without it."""
+        """Mute a node: the front end leaves it out when the graph runs."""
         self.boxes[made[0].node].mode = MUTED
 
     def fold(self, made: list[Wire]) -> None:
@@ -140,11 +139,11 @@ class Graph:
         self.boxes[made[0].node].folded = True
 
     def note(self, text: str, column: int, tall: int) -> None:
-        """A MarkdownNote."""
+        """Add a MarkdownNote."""
         self._add("MarkdownNote", "Read me", column, tall, [], [], [text], {}, {})
 
     def subgraph(self, inner: Subgraph, column: int, tall: int = 0, **wires: Wire) -> list[Wire]:
-        """Add a node that holds a subgraph; its definition is saved with this graph."""
+        """Add a node that holds a subgraph, whose definition is saved with this graph."""
         first = INNER * (len(self.definitions) + 1)
         definition = inner.definition(first)
         self.definitions.append(definition)
@@ -162,7 +161,7 @@ class Graph:
         return self._add(definition["id"], inner.name, column, tall, inputs, outputs, [], properties, wires)
 
     def group(self, title: str, *wires: list[Wire]) -> None:
-        """A titled frame round nodes, given by their outputs."""
+        """Add a titled frame around nodes, which are given by their outputs."""
         self.groups.append((title, [made[0].node for made in wires]))
 
     def _add(self, type_, title, column, tall, inputs, outputs, widgets, properties, values) -> Outputs:
@@ -199,7 +198,7 @@ class Graph:
         ]  # fmt: skip
 
     def _frames(self) -> list[tuple[str, list[int]]]:
-        """Titles and nodes of all frames: those round columns, and the groups."""
+        """Return the titles and node numbers of all frames: those around columns, and the groups."""
         whole = (
             (title, [n for n, box in self.boxes.items() if first <= box.column <= last])
             for title, first, last in self.stages
@@ -225,7 +224,7 @@ class Graph:
         return saved
 
     def saved(self) -> dict:
-        """The workflow file."""
+        """Return the workflow as the front end saves it."""
         layout = self._arranged()
         nodes, extra = self._nodes(), {}
         if layout.reroutes:
@@ -239,7 +238,10 @@ class Graph:
 
 
 class Subgraph(Graph):
-    """A graph with inputs and outputs of its own. promoted: input -> (node, widget) that it shows on the outside."""
+    """A graph with inputs and outputs of its own.
+
+    promoted: input -> (node, widget) that it shows on the outside.
+    """
 
     folds = True
 
@@ -250,33 +252,33 @@ class Subgraph(Graph):
         self.promoted: dict[str, tuple[int, str]] = {}
 
     def given(self, name: str, type_: str) -> Wire:
-        """An input from outside."""
+        """Add an input of the subgraph, and return its wire."""
         self.ends["inputs"].append(self._end(name, type_))
         return Wire(INPUTS, len(self.ends["inputs"]) - 1, type_)
 
     def promote(self, name: str, made: list[Wire], widget: str) -> None:
-        """Show a widget of a node on the outside, under a name."""
+        """Show a node's widget on the outside, under this name."""
         box = self.boxes[made[0].node]
         slot, entry = next((k, entry) for k, entry in enumerate(box.inputs) if entry["name"] == widget)
         wire = self.given(name, entry["type"])
-        if name == widget:  # shown by the label that the node gives it
+        if name == widget:  # then it has the label that the node gives it
             label = options_of(inputs_of(self.info[box.type])[widget]).get("display_name")
             self.ends["inputs"][-1]["label"] = label or self.ends["inputs"][-1]["label"]
         self._connect(wire, box.id, slot, entry)
         self.promoted[name] = (box.id, widget)
 
     def find(self, title: str, widget: str, value) -> None:
-        """Set a widget of the node of that title."""
+        """Set a widget of the node with this title."""
         number = next(box.id for box in self.boxes.values() if box.title == title)
         self.set([Wire(number, 0, "")], widget, value)
 
     def choose(self, name: str, value) -> None:
-        """Set a promoted widget."""
+        """Set the value of a promoted widget."""
         node, widget = self.promoted[name]
         self.set([Wire(node, 0, "")], widget, value)
 
     def out(self, name: str, wire: Wire) -> None:
-        """An output to the outside."""
+        """Add an output of the subgraph."""
         self.ends["outputs"].append(self._end(name, wire.type))
         link = len(self.links) + 1
         self.links.append([link, wire.node, wire.slot, OUTPUTS, len(self.ends["outputs"]) - 1, wire.type])
@@ -291,7 +293,10 @@ class Subgraph(Graph):
         }
 
     def definition(self, first: int) -> dict:
-        """What a workflow keeps of it. first: added to the numbers of its nodes, which the front end wants to be like no others."""
+        """Return the definition that a workflow saves.
+
+        first: is added to the node numbers, because the front end requires that they differ from all others
+        """
         layout = self._arranged()
         nodes = [node | {"id": first + node["id"]} for node in self._nodes()]
         keys = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
@@ -327,7 +332,7 @@ class Subgraph(Graph):
         }  # fmt: skip
 
     def blueprint(self) -> dict:
-        """The file in subgraphs/: a workflow of this one node."""
+        """Return the file of the blueprint in subgraphs/: a workflow with only this node."""
         alone = Graph(f"{self.name} alone", self.info)
         alone.subgraph(self, 0)
         return alone.saved()

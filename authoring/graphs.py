@@ -1,4 +1,7 @@
-"""The templates that the pack ships: a few nodes at the top round a blueprint. `python run.py graphs` writes them all."""
+"""The templates that the pack ships: a few nodes around a blueprint.
+
+`python run.py graphs` writes them all.
+"""
 
 from __future__ import annotations
 
@@ -179,7 +182,9 @@ def _save(path, graph: dict) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`python run.py graphs`: start ComfyUI for its node definitions, write the files, say how large each is at the top."""
+    """Run `python run.py graphs`: start ComfyUI for its node definitions,
+    write the files, print the size of each top level.
+    """
     import tempfile
     from pathlib import Path
 

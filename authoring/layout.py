@@ -1,8 +1,8 @@
 """Where the nodes of a saved graph lie, and how its wires run round them.
 
-Nodes stand in columns from left to right, in one band or in several below each other. A wire to the next column is a
-plain one. Every other wire leaves its column, runs along a lane above the band of its target (within a column: along the
-strip above its target), and comes down before it: no wire runs behind a node.
+Nodes stand in columns from left to right, in one band or in several below each other. A wire to the next
+column is a plain one. Every other wire leaves its column, runs along a lane above the band of its target
+(within a column: along the strip above its target), and comes down before it: no wire runs behind a node.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ MARGIN = 16  # between a column and the nearest such wire
 
 @dataclass
 class Box:
-    """One node as it will be saved. column: its place; tall: pixels that it needs besides its slots and widgets."""
+    """One node as it will be saved.
+
+    column: its place; tall: pixels that it needs besides its slots and widgets.
+    """
 
     id: int
     type: str
@@ -76,7 +79,10 @@ class Place:
 
 @dataclass
 class Layout:
-    """A placed graph. reroutes: id -> (x, y); parents: link -> its last reroute; before: reroute -> the one before it."""
+    """A placed graph.
+
+    reroutes: id -> (x, y); parents: link -> its last reroute; before: reroute -> the one before it.
+    """
 
     reroutes: dict[int, tuple[int, int]] = field(default_factory=dict)
     parents: dict[int, int] = field(default_factory=dict)

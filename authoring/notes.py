@@ -1,4 +1,6 @@
-"""What a template says about itself, in words that both renderers of the front end show: no inline code, no bare address."""
+"""What a template says about itself, in words that both renderers of the
+front end show: no inline code, no bare address.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +39,10 @@ LANDMARKS = """\
 This template needs only ComfyUI 0.23 or newer and this pack. On an older ComfyUI, open the blueprint, remove the face
 detection model and choose a tracker in Track Face."""
 BEGINNING = "No models yet? The template **try_it** runs without any."
-PAGE_ENDS = re.compile(r"/(?:resolve|releases|raw)/")  # behind these an address names the file itself
+PAGE_ENDS = re.compile(r"/(?:resolve|releases|raw)/")  # after one of these, a URL names the file itself
 
 
-# What the front end's download takes (0.29); other files are linked in the note.
+# what the front end (0.29) offers to download; other files are links in the note
 OFFERED_HOSTS, OFFERED_ENDINGS = (
     ("https://huggingface.co/", "https://civitai.com/"),
     (".safetensors", ".sft", ".ckpt", ".pth", ".pt"),
@@ -53,12 +55,14 @@ ComfyUI does not offer the following files; click to download them:
 
 
 def offered(name: str, url: str) -> bool:
-    """Whether the front end offers the download of a file."""
+    """Whether the front end offers to download a file."""
     return url.startswith(OFFERED_HOSTS) and name.endswith(OFFERED_ENDINGS)
 
 
 def note(graph: Graph, title: str, what: str, first: str) -> None:
-    """A MarkdownNote: what the template does, what to change first, the files that it needs with their folders and pages."""
+    """A MarkdownNote: what the template does, what to change first, the
+    files that it needs with their folders and pages.
+    """
     named = sorted(models(graph.saved()).items())
     parts = {"title": title, "what": what, "first": first, "files": "", "needs": ALONE}
     parts |= dict(zip(("zh_title", "zh_what", "zh_first"), CHINESE[graph.name]))

@@ -1,4 +1,4 @@
-"""A picture of each preset, of a drawn head: python run.py pictures presets [--output DIR]."""
+"""Draws a picture of each preset with a drawn head: python run.py pictures presets [--output DIR]."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ def main(argv: list[str]) -> int:
 
 
 def picture(name: str) -> np.ndarray:
-    """(SIDE, SIDE, 3) uint8 RGB of a head with the expression."""
+    """Return a head with the preset's expression, (SIDE, SIDE, 3) uint8 RGB."""
     state = State(coefficients=preset(name).coefficients[0])
     return cv2.resize(draw(Identity.of(PERSON), state, 3 * SIDE), (SIDE, SIDE), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,6 @@
-"""What graphs are made with: the published files of a version, their downloads, the authors' settings."""
+"""The files that graphs use: the published files of a version, their
+download addresses, and the authors' settings.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from dataclasses import dataclass
 from ..sk_attention.versions import VERSIONS, Version
 
 HUB = "https://huggingface.co"
-# Titles of the shipped blueprints hold the words that artists search: the front end searches nothing else of them.
+# The front end searches only the titles of blueprints, so they contain the words that artists search for.
 ANIMATE = "HelloMeme - Animate Portrait from Video"
 COPY = "HelloMeme - Copy Expression to Portrait"
 SLIDERS = "HelloMeme - Portrait Expression Sliders"
@@ -30,7 +32,10 @@ CLIP_VISION = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a graph is made with. face_motion: the expression is read by Read Expression, else from coefficients and patches (CLIP)."""
+    """The version and the settings of a graph.
+
+    face_motion: Read Expression reads the expression; False = it comes from coefficients and patches (CLIP)
+    """
 
     version: Version
     cfg: float = 1.5
@@ -45,7 +50,7 @@ class Recipe:
         return [name for name in (self.version.motion, self.version.animatediff) if name]
 
     def sampler(self, video: bool) -> tuple[str, str]:
-        """ComfyUI's names of the authors' sampler and scheduler."""
+        """Return ComfyUI's names of the sampler and the scheduler that the authors use."""
         row = self.version
         return (row.video_sampler, row.video_scheduler) if video else (row.sampler, row.scheduler)
 
@@ -54,11 +59,11 @@ V5, V2 = Recipe(VERSIONS["v5"]), Recipe(VERSIONS["v2"], cfg=2.0)
 
 
 def file(repository: str) -> str:
-    """How a loader lists the file of a repository."""
+    """Return the name under which a loader lists the file of a repository."""
     return f"{repository}.safetensors" if repository else "none"
 
 
 def entry(repository: str) -> dict:
-    """What the front end needs in order to offer the download."""
+    """Return the entry with which the front end offers the download."""
     url = f"{HUB}/songkey/{repository}/resolve/main/diffusion_pytorch_model.safetensors"
     return {"name": file(repository), "url": url, "directory": "sk_portrait"}

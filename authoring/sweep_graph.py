@@ -1,4 +1,4 @@
-"""The template that samples the same second with several values of one setting, and compares them."""
+"""The template that samples the same second with several values of one setting and compares the results."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from .notes import note
 from .recipes import V5
 
 VALUES = "0.5, 1, 1.5"
+# Each output of the sweep is connected to the widget of the same name.
 SWEPT = (
     "drive_strength",
     "reference_strength",
     "cfg",
     "steps",
-)  # outputs of the sweep, and widgets they drive
+)
 WHAT = (
     "Samples the same second of video once per value of one setting, with the same noise. The first line of "
     "each column shows the value and its figures: pose distance (degrees), expression distance, correlation "
@@ -24,7 +25,10 @@ WHAT = (
 
 
 def sweep(info: dict) -> Subgraph:
-    """A portrait and a VIDEO -> one picture of all values with their figures, and the reports."""
+    """Return the blueprint that samples a portrait and a VIDEO with several values.
+
+    Its outputs are one picture of all results with their figures, and the reports.
+    """
     text = "Samples the same second with several values of one setting, and compares each result with the driver."
     graph = Subgraph("Portrait Sweep", text, info)
     graph.seeds = "fixed"  # one noise for all values
@@ -53,7 +57,7 @@ def sweep(info: dict) -> Subgraph:
 
 
 def portrait_sweep(info: dict) -> Graph:
-    """The template."""
+    """Return the template."""
     graph = top.template("portrait_sweep", info)
     portrait, video = top.image(graph, "Portrait"), top.video(graph, "Driving video")
     model = checkpoint(graph, top.SECOND)

@@ -1,4 +1,6 @@
-"""The blueprints of the pack's other systems: sliders of W+, a person of X-Dyna, and clips that are drawn again (RA-SA and IBA)."""
+"""The blueprints of the pack's other systems: sliders of W+, a person of
+X-Dyna, and clips drawn again (RA-SA and IBA).
+"""
 
 from __future__ import annotations
 
@@ -39,20 +41,20 @@ NEGATIVE = "monochrome, lowres, bad anatomy, worst quality, low quality"
 
 
 def direction(name: str) -> dict:
-    """What the front end needs in order to find a direction of InterFaceGAN."""
+    """Return the entry with which the front end finds a direction of InterFaceGAN."""
     url = f"{WPLUS_PAGE}/raw/main/w_direction/interfacegan_directions/{name}.pt"
     return {"name": f"{name}.pt", "url": url, "directory": "wplus_directions"}
 
 
 def control(kind: str) -> dict:
-    """What the front end needs in order to offer one of X-Dyna's ControlNets."""
+    """Return the entry with which the front end offers one of X-Dyna's ControlNets."""
     folder, name = CONTROLS[kind]
     return {"name": name, "url": f"{XDYNA_PAGE}/resolve/main/{folder}/{name}", "directory": "controlnet"}
 
 
 @dataclass
 class Base:
-    """A blueprint's checkpoint and its prompts."""
+    """The checkpoint and the prompts of a blueprint."""
 
     graph: Subgraph
     model: Wire
@@ -80,7 +82,7 @@ class Base:
         return self.graph.node("VAEDecode", title, column, samples=samples, vae=self.vae)[0]
 
     def first_frames(self, video: Wire, what: str) -> tuple[list[Wire], list[Wire], list[Wire]]:
-        """Of a VIDEO: its components, its first frames, and these at the size that is sampled."""
+        """Return the components of a VIDEO, its first frames, and these frames at the sampled size."""
         parts = self.graph.node("GetVideoComponents", f"Get Video Components: {what}", 0, video=video)
         some = self.graph.node(
             "ImageFromBatch", f"Image From Batch: {what}", 1, image=parts[0], batch_index=0, length=FRAMES
@@ -88,7 +90,7 @@ class Base:
         return parts, some, self.sized(some[0], what, 2)
 
     def sized(self, pictures: Wire, what: str, column: int, **size: Wire) -> list[Wire]:
-        """Pictures cut and scaled to the size that is sampled."""
+        """Crop and scale pictures to the sampled size."""
         sides = {"width": SIZE, "height": SIZE} | size
         return self.graph.node(
             "ImageScale", f"Scale Image: {what}", column, image=pictures, upscale_method="lanczos", crop="center", **sides
@@ -100,7 +102,7 @@ class Base:
 
 
 def sliders(info: dict) -> Subgraph:
-    """Two sliders on a clip of AnimateDiff, the first of which moves."""
+    """Return the blueprint of a clip of AnimateDiff with two sliders; the first changes from frame to frame."""
     base = Base.of(
         "Expression Sliders",
         "A clip from a prompt. Sliders set smile and age, frame by frame (W+).",
@@ -155,10 +157,12 @@ def sliders(info: dict) -> Subgraph:
 def redrawn(
     base: Base, clip: dict[str, Wire], reference: Wire, shows: Wire, drawn_as: dict[str, Wire], **until: float
 ) -> tuple[list[Wire], list[Wire], list[Wire], Wire]:
-    """Invert a clip and draw it again -> the steps, Redraw Clip from Noise, the sampler and the pictures.
+    """Invert a clip and draw it again.
 
-    clip: its wires into Clip to Noise; shows: prompt of the clip as it is; drawn_as: positive and negative of the new one;
-    until: self_until and cross_until
+    Returns (the steps, Redraw Clip from Noise, the sampler, the pictures).
+
+    clip: wires into Clip to Noise; shows: prompt of the clip as it is; drawn_as: positive and negative
+    conditioning of the new clip; until: self_until and cross_until
     """
     graph = base.graph
     steps = graph.node(
@@ -184,7 +188,9 @@ def redrawn(
 
 
 def restyle(info: dict) -> Subgraph:
-    """FreeAnimate: a preview by pose and reference, inverted, and drawn again in another style."""
+    """Return the blueprint of FreeAnimate: a preview from pose and
+    reference is inverted, then drawn in another style.
+    """
     text = (
         "A person follows a pose video in any style, without training (FreeAnimate): first a preview, "
         "then the clip with the preview's layout and motion."
@@ -242,7 +248,9 @@ def restyle(info: dict) -> Subgraph:
 
 
 def cleanup(info: dict) -> Subgraph:
-    """A finished clip drawn again over itself, with the portrait as the picture that every frame looks at."""
+    """Return the blueprint that inverts a finished clip and draws it again, with the portrait as the
+    reference of every frame.
+    """
     text = (
         "Redraws a finished clip with its own layout and motion: flicker and torn details disappear, "
         "pose and expression stay."
@@ -274,7 +282,9 @@ def cleanup(info: dict) -> Subgraph:
 
 
 def whole_person(info: dict) -> Subgraph:
-    """One picture of a person, a video of a face and a video of skeletons -> a VIDEO, by X-Dyna."""
+    """Return the blueprint of X-Dyna: one picture of a person, a video
+    of a face and a video of skeletons -> a VIDEO.
+    """
     base = Base.of(
         "X-Dyna Animation", "One picture of a person follows a face video and a pose video (X-Dyna).", info
     )

@@ -21,7 +21,10 @@ SEEN = {
 
 
 def _top(graph: Graph, inner: Subgraph, what: str, title: str, first: str, **files: Outputs) -> Graph:
-    """Your files, the blueprint, its video, and beside it the pictures that it also gives. `files` hold `sd15`, the checkpoint."""
+    """Your files, the blueprint, its video, and beside it the pictures that it also gives.
+
+    `files` hold `sd15`, the checkpoint.
+    """
     sd15 = files["sd15"]
     wires = dict(zip(("model", "clip", "vae"), sd15))
     wires |= {name: outputs[0] for name, outputs in files.items() if outputs is not sd15}

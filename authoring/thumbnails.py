@@ -1,7 +1,8 @@
-"""The pictures of templates, icon and banner, from drawn heads alone: `python run.py pictures thumbnails [--output DIR]`.
+"""Draw the pictures of the templates, the icon and the banner from drawn heads alone: `python run.py pictures
+thumbnails [--output DIR]`.
 
-No official weights were at hand, so the large picture is a drawing of the expected result, or what the Expression Editor shows (the
-portrait bent after its landmarks).
+No official weights were at hand. So the last panel, and its title says so, is a drawing of the expected
+result, or the preview of the Expression Editor (the portrait warped by its landmarks).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ PAPER = (246, 246, 244)
 POSE = State.named((4.0, 10.0, -4.0), jawOpen=0.35, mouthSmileLeft=0.8, mouthSmileRight=0.8, browInnerUp=0.6)
 WINK = State.named((0.0, -8.0, 3.0), eyeBlinkLeft=0.9, mouthSmileLeft=0.7, mouthSmileRight=0.5)
 DRIVER = 8  # the person of the example video
-PEOPLE = (3, 8, 21, 5, 12)  # seeds of the heads that are drawn
+PEOPLE = (3, 8, 21, 5, 12)  # seeds of the drawn heads
 SMILE = State.named(
     (3.0, 9.0, 4.0),
     mouthSmileLeft=0.7,
@@ -37,7 +38,7 @@ ACTED = ("portrait_video", "portrait_video_two_stage", "portrait_image", "portra
 
 
 def acted(number: int) -> np.ndarray:
-    """A portrait, somebody who acts, and the portrait that does the same."""
+    """Draw a portrait, a driver, and the portrait with the driver's expression."""
     seed, other = PEOPLE[number % len(PEOPLE)], PEOPLE[(number + 2) % len(PEOPLE)]
     state = WINK if number % 2 else POSE
     roles = (seed, State()), (other, state), (seed, state)
@@ -53,7 +54,7 @@ def tried() -> np.ndarray:
 
 
 def expression() -> np.ndarray:
-    """A portrait, and what the sliders show of it."""
+    """Draw a portrait, and the editor's preview of an expression."""
     who, rest = Identity.of(PEOPLE[3]), State()
     portrait = draw(who, rest, 2 * SIDE)
     bent = Puppet(portrait, truth(who, [rest], 2 * SIDE)).draw(SMILE.coefficients, SMILE.rotation)
@@ -61,7 +62,7 @@ def expression() -> np.ndarray:
 
 
 def pair() -> np.ndarray:
-    """Two portraits, somebody who acts, and both in one picture that do the same."""
+    """Draw two portraits, a driver, and both portraits in one picture with the driver's expression."""
     left, right, other = (Identity.of(seed) for seed in (PEOPLE[4], PEOPLE[0], PEOPLE[2]))
     quarter = slice(SIDE // 4, SIDE - SIDE // 4)
     at_rest, acting = (
@@ -72,7 +73,7 @@ def pair() -> np.ndarray:
 
 
 def film() -> np.ndarray:
-    """A portrait, a frame of a film, and the same frame with the portrait's face in it."""
+    """Draw a portrait, a frame of a film, and the same frame with the portrait's face."""
     who, other = Identity.of(PEOPLE[1]), Identity.of(PEOPLE[0])
     hers = {name: getattr(other, name) for name in ("hair", "style", "shirt", "background")}
     return _square(
@@ -81,7 +82,7 @@ def film() -> np.ndarray:
 
 
 def sliders() -> np.ndarray:
-    """The same head at three lambdas of a smile."""
+    """Draw the same head with three lambdas of a smile."""
     states = (
         State.named((2.0, -6.0, 0.0), mouthFrownLeft=0.7, mouthFrownRight=0.7),
         State.named((2.0, -6.0, 0.0)),
@@ -91,14 +92,14 @@ def sliders() -> np.ndarray:
 
 
 def restyled() -> np.ndarray:
-    """A skeleton, a preview that follows it, and the same as a painting."""
+    """Draw a skeleton, a preview in its pose, and the preview as a painting."""
     preview = draw(Identity.of(PEOPLE[1]), WINK, SIDE)
     painted = cv2.stylization(cv2.pyrMeanShiftFiltering(preview, 12, 30), sigma_s=40, sigma_r=0.5)
     return _square([skeleton(WINK), preview, painted])
 
 
 def cleaned() -> np.ndarray:
-    """A clip with faults, the portrait that it looks at, and the clip without them."""
+    """Draw a clip's frame with faults, the reference portrait, and the frame without the faults."""
     who = Identity.of(PEOPLE[2])
     clean = draw(who, POSE, SIDE)
     noise = np.random.default_rng(1).normal(0, 22, clean.shape)
@@ -109,14 +110,14 @@ def cleaned() -> np.ndarray:
 
 
 def alive() -> np.ndarray:
-    """A picture, a skeleton, and the person held like it."""
+    """Draw a person, a skeleton, and the person in the skeleton's pose."""
     who = Identity.of(PEOPLE[0])
     person, held = (draw(who, state, SIDE) for state in (State(), POSE))
     return _square([person, skeleton(POSE), held])
 
 
 def swept() -> np.ndarray:
-    """The same moment at three strengths of the drive."""
+    """Draw the same moment with three strengths of the drive."""
     who, strengths = Identity.of(PEOPLE[0]), (0.5, 1.0, 1.5)
     states = [
         replace(POSE, rotation=share * POSE.rotation, coefficients=(share * POSE.coefficients).clip(0, 1))
@@ -139,7 +140,7 @@ OTHERS = {
 
 
 def skeleton(state: State) -> np.ndarray:
-    """Neck, shoulders and arms in OpenPose's colours on black, leaning with the head, (SIDE, SIDE, 3)."""
+    """Draw neck, shoulders and arms in OpenPose's colours on black, tilted with the head, (SIDE, SIDE, 3)."""
     picture = np.zeros((SIDE, SIDE, 3), np.uint8)
     lean = np.array([0.5 * float(state.rotation[1]), 0.0])
     neck, (left, right) = np.array([150, 205]) + lean, (np.array([x, 225]) + lean / 2 for x in (78, 222))
@@ -153,7 +154,9 @@ def skeleton(state: State) -> np.ndarray:
 
 
 def _square(panels: list[np.ndarray]) -> np.ndarray:
-    """The last picture, (WHOLE, WHOLE, 3), with the ones before it small in its lower corner: what went in, what came out."""
+    """The last picture, (WHOLE, WHOLE, 3), with the ones before it small in
+    its lower corner: what went in, what came out.
+    """
     *before, after = panels
     whole = cv2.resize(after, (WHOLE, WHOLE), interpolation=cv2.INTER_CUBIC)
     for k, picture in enumerate(before):
@@ -165,7 +168,7 @@ def _square(panels: list[np.ndarray]) -> np.ndarray:
 
 
 def banner() -> np.ndarray:
-    """A row of heads that all do the same, (260, 1300, 3)."""
+    """Draw a row of heads with the same expression, (260, 1300, 3)."""
     return np.concatenate([draw(Identity.of(seed), POSE, 260) for seed in PEOPLE], 1)
 
 

@@ -1,4 +1,7 @@
-"""The top of every template: a note, the artist's files, the blueprint, the result. It opens at 65 % or more on a laptop."""
+"""The top of every template: a note, the artist's files, the blueprint, the result.
+
+It opens at 65 % or more on a laptop.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The first template: a moving picture before any model is downloaded, from the shipped examples and their tracks."""
+"""The first template: a moving picture before any model is
+downloaded, from the shipped examples and their tracks.
+"""
 
 from __future__ import annotations
 
