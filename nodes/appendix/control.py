@@ -33,18 +33,20 @@ class ApplyControlNetSK(io.ComfyNode):
             node_id="SKPortraitApplyControlNetSK",
             display_name="Apply ControlNetSK",
             category="SK Portrait",
-            description="A ControlNet made of SK attention (HelloMeme, appendix A): the MODEL looks once at the edges, and the frames "
-            "attend to what it saw. There are no public weights: train your own with `python run.py train controlnet-sk`.",
+            description="Controls a MODEL with a condition picture, such as Canny edges, through SK "
+            "attention (HelloMeme, appendix A). There are no public weights: train your own with `python "
+            "run.py train controlnet-sk`.",
             search_aliases=["ControlNetSK", "ControlNet", "canny", "SK attention", "HelloMeme"],
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
                 AdapterType.Input(
-                    "adapter", tooltip="A ControlNetSK file from Load HelloMeme Reference Model."
+                    "adapter", tooltip="From Load HelloMeme Reference Model with a ControlNetSK file."
                 ),
-                io.Vae.Input("vae", tooltip="The VAE of the checkpoint; it encodes the condition."),
+                io.Vae.Input("vae", tooltip="The VAE of the checkpoint, to encode the condition picture."),
                 io.Image.Input(
                     "image",
-                    tooltip="The condition, such as Canny edges, at the size you will sample. One picture, or one per frame.",
+                    tooltip="The condition, such as Canny edges, at the sampled size. One picture, or one "
+                    "per frame.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -52,19 +54,21 @@ class ApplyControlNetSK(io.ComfyNode):
                     min=0.0,
                     max=2.0,
                     step=0.01,
-                    tooltip="1 is the network as it was trained. 0 switches it off.",
+                    tooltip="Strength of the condition: 1 = as trained, 0 = off.",
                 ),
                 *PERCENT_RANGE,
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="White where it acts; one mask, or one per frame. None: everywhere.",
+                    tooltip="Where the condition acts: white = yes; one mask, or one per frame. Not "
+                    "connected: everywhere.",
                 ),
             ],
             outputs=[
                 io.Model.Output(
                     display_name="model",
-                    tooltip="For any sampler, or another Apply ControlNetSK. The MODEL that came in is left as it was.",
+                    tooltip="The patched MODEL, for any sampler or another Apply ControlNetSK. The input "
+                    "MODEL is not changed.",
                 )
             ],
             hidden=[io.Hidden.unique_id],

@@ -44,17 +44,22 @@ class LoadFaceID(io.ComfyNode):
             node_id="SKPortraitLoadFaceIDSK",
             display_name="Load FaceID (SK)",
             category="SK Portrait/load",
-            description="Loads an IPAdapterSK FaceID network (HelloMeme, appendix A). There are no public weights: train your own with "
+            description="Loads an IPAdapterSK FaceID network (HelloMeme, appendix A). There are no public "
+            "weights: train your own with "
             "`python run.py train faceid-sk`.",
             search_aliases=["IPAdapterSK", "FaceID", "SK cross-attention"],
             inputs=[
                 io.Combo.Input(
                     "file",
                     options=files(NETWORKS),
-                    tooltip="A file of models/sk_portrait that `python run.py train faceid-sk` wrote.",
+                    tooltip="A file in models/sk_portrait, written by `python run.py train faceid-sk`.",
                 )
             ],
-            outputs=[FaceIDType.Output(display_name="face_id", tooltip="For Apply FaceID (SK).")],
+            outputs=[
+                FaceIDType.Output(
+                    display_name="face_id", tooltip="The FaceID network, for Apply FaceID (SK)."
+                )
+            ],
         )
 
     @classmethod
@@ -73,38 +78,50 @@ class FaceEmbedding(io.ComfyNode):
             node_id="SKPortraitFaceEmbedding",
             display_name="Face Embedding",
             category="SK Portrait/face",
-            description="Who a face is, as 512 numbers: by ArcFace from pictures and their track, or from a saved file. InsightFace's "
-            "weights are for non-commercial research only.",
+            description="Describes the identity of a face by 512 numbers, which ArcFace computes from "
+            "pictures and their track, or which are loaded from a file. InsightFace's weights are for "
+            "non-commercial research only.",
             search_aliases=["ArcFace", "InsightFace", "identity", "face embedding"],
             inputs=[
                 io.Combo.Input(
                     "source",
                     options=[ARCFACE, *listed(".npy", output=True)],
-                    tooltip="ArcFace reads the pictures with w600k_r50.onnx or glintr100.onnx of models/insightface. "
-                    "A .npy file of the input or output folder holds a saved embedding.",
+                    tooltip="ArcFace: computes the embedding from pictures, with w600k_r50.onnx or "
+                    "glintr100.onnx in models/insightface. A .npy file: loads a saved embedding from the "
+                    "input or output folder.",
                 ),
                 io.Boolean.Input(
                     "per_frame",
                     default=False,
-                    tooltip="One embedding per frame. Off: their mean, which is steadier.",
+                    tooltip="On: one embedding per frame. Off: the mean of all frames, which does not "
+                    "fluctuate.",
                 ),
                 io.String.Input(
                     "save_as",
                     default="",
-                    tooltip="Name of a .npy file in the output folder, a number is added. Empty: nothing is saved.",
+                    tooltip="Name of a .npy file in the output folder; a number is added. Empty: the "
+                    "embedding is not saved.",
                 ),
-                io.Image.Input("images", optional=True, tooltip="Only for ArcFace: pictures of the person."),
+                io.Image.Input(
+                    "images", optional=True, tooltip="Only for ArcFace: one or more pictures of the person."
+                ),
                 FaceTrackType.Input(
                     "track",
                     optional=True,
-                    tooltip="Only for ArcFace: the track of these pictures, with landmarks. Frames without a detected face are left out.",
+                    tooltip="Only for ArcFace: the track of these pictures, with landmarks. Frames without "
+                    "a detected face are skipped.",
                 ),
             ],
             outputs=[
                 FaceEmbeddingType.Output(
-                    display_name="embedding", tooltip="For Apply FaceID (SK): (1 or F, 512) of length 1."
+                    display_name="embedding",
+                    tooltip="The embedding, for Apply FaceID (SK): one vector of 512 numbers, or one per "
+                    "frame, of length 1.",
                 ),
-                io.String.Output(display_name="path", tooltip="Where it was saved; empty if it was not."),
+                io.String.Output(
+                    display_name="path",
+                    tooltip="Path of the saved file; empty if the embedding was not saved.",
+                ),
             ],
         )
 
@@ -142,36 +159,42 @@ class ApplyFaceID(io.ComfyNode):
             node_id="SKPortraitApplyFaceIDSK",
             display_name="Apply FaceID (SK)",
             category="SK Portrait",
-            description="Gives a MODEL a person by SK cross-attention to a face embedding, after the text attention of every block. "
-            "Goes with IPAdapter on either side, HelloMeme, AnimateDiff, LoRA and ControlNet.",
+            description="Makes a MODEL draw the person of a face embedding, through SK cross-attention "
+            "after the text attention of every block. It works with IPAdapter, HelloMeme, AnimateDiff, LoRA "
+            "and ControlNet.",
             search_aliases=["IPAdapterSK", "FaceID", "identity", "SK cross-attention"],
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
                 FaceIDType.Input("face_id", tooltip="From Load FaceID (SK)."),
-                FaceEmbeddingType.Input("embedding", tooltip="From Face Embedding: one, or one per frame."),
+                FaceEmbeddingType.Input(
+                    "embedding", tooltip="From Face Embedding: one embedding, or one per frame."
+                ),
                 io.Float.Input(
                     "strength",
                     default=1.0,
                     min=0.0,
                     max=2.0,
                     step=0.01,
-                    tooltip="1 is the network as it was trained, 0 switches it off. Multiplies the strengths of frames.",
+                    tooltip="Strength of the identity: 1 = as trained, 0 = off. Strengths per frame are "
+                    "multiplied by it.",
                 ),
                 *PERCENT_RANGE,
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="White where it acts; one mask, or one per frame. None: everywhere.",
+                    tooltip="Where the identity acts: white = yes; one mask, or one per frame. Not "
+                    "connected: everywhere.",
                 ),
                 FloatsType.Input(
                     "strengths",
                     optional=True,
-                    tooltip="One number per frame, from any node that gives FLOATS.",
+                    tooltip="One strength per frame, from any node with a FLOATS output.",
                 ),
             ],
             outputs=[
                 io.Model.Output(
-                    display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was."
+                    display_name="model",
+                    tooltip="The patched MODEL, for any sampler. The input MODEL is not changed.",
                 )
             ],
         )
@@ -206,7 +229,8 @@ def by_arcface(images: io.Image.Type | None, track: FaceTrack | None, per_frame:
     SchemeError where one of these is missing."""
     if images is None or track is None:
         raise MissingInputError(
-            "Face Embedding has no images or no track to read: wire both (Track Face), or choose a saved file.",
+            "Face Embedding has no images or no track to read: wire both (Track Face), or choose a saved "
+            "file.",
             ("images", "track"),
         )
     require_rows(track, images)

@@ -24,15 +24,16 @@ class ApplySKText(io.ComfyNode):
             node_id="SKPortraitApplySKText",
             display_name="Apply SK Text Attention",
             category="SK Portrait",
-            description="Replaces the text attention of a MODEL by SK cross-attention (SK_EXP of HelloMeme's appendix A), for experiments. "
-            "There are no public weights: train your own with `python run.py train sk-text`.",
+            description="For experiments: replaces the text attention of a MODEL by SK cross-attention "
+            "(SK_EXP in appendix A of the HelloMeme paper). There are no public weights: train your own "
+            "with `python run.py train sk-text`.",
             search_aliases=["SK_EXP", "SK cross-attention", "text attention", "attn2"],
             inputs=[
                 io.Model.Input("model", tooltip="An SD1.5 MODEL, with LoRAs and patches as you like."),
                 io.Combo.Input(
                     "file",
                     options=files(NETWORKS),
-                    tooltip="A file of models/sk_portrait that `python run.py train sk-text` wrote.",
+                    tooltip="A file in models/sk_portrait, written by `python run.py train sk-text`.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -40,13 +41,15 @@ class ApplySKText(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="1 replaces the MODEL's own text attention, 0 leaves it, 0.5 is halfway.",
+                    tooltip="1 = SK cross-attention replaces the MODEL's text attention, 0 = off; values in "
+                    "between mix both.",
                 ),
                 *PERCENT_RANGE,
             ],
             outputs=[
                 io.Model.Output(
-                    display_name="model", tooltip="For any sampler. The MODEL that came in is left as it was."
+                    display_name="model",
+                    tooltip="The patched MODEL, for any sampler. The input MODEL is not changed.",
                 )
             ],
         )

@@ -34,8 +34,8 @@ class WPlusDirection(io.ComfyNode):
                 io.Combo.Input(
                     "file",
                     options=files(DIRECTIONS),
-                    tooltip="A .pt, .pth, .npy or .safetensors file in models/wplus_directions with a direction or w+ "
-                    "code of shape [512], [18, 512] or, per frame, [F, 18, 512]; or GANSpace's ffhq_pca.pt. "
+                    tooltip="A .pt, .pth, .npy or .safetensors file in models/wplus_directions with a direction or "
+                    "w+ code of shape [512], [18, 512] or, per frame, [F, 18, 512]; or GANSpace's ffhq_pca.pt. "
                     f"Official files: {PAGE}.",
                 ),
                 io.Float.Input(
