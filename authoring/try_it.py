@@ -11,12 +11,12 @@ from .graph_writer import Graph
 from .notes import note
 
 WHAT = (
-    "A drawn portrait acts like a drawn video, with a smile added: press **Run**. The wires are those of the real templates; "
-    "only the last step differs. Here **Draw Cartoon Head** draws the result from the numbers, in the other templates a "
-    "model samples it.\n\n"
-    "- **Load Face Track** stands for **Track Face in Video**, which needs the face detection model.\n"
-    "- **Expression Editor** bends the portrait as its sliders say; the picture in the node shows it.\n"
-    "- **Mix Face Tracks** adds that expression to what the video does.\n\n"
+    "A drawn portrait acts like a drawn video, with a smile added: press **Run**. The nodes are connected as in the other "
+    "templates; only the last step differs. Here **Draw Cartoon Head** draws the result; in the other templates a model "
+    "samples it.\n\n"
+    "- **Load Face Track** replaces **Track Face in Video**, which would need the face detection model.\n"
+    "- **Expression Editor** warps the portrait according to its sliders; the picture in the node is a preview.\n"
+    "- **Mix Face Tracks** adds that expression to the expression of the video.\n\n"
     "**Next:** the template **portrait_video** does the same with your own portrait and video. It lists the files that it "
     "needs, and ComfyUI downloads them for you."
 )
