@@ -133,8 +133,9 @@ class SKAttention(nn.Module):
 
 
 class SKReferenceAttention(SKAttention):
-    """Reference attention of v1-v4 (and, with a LinearTable, of v5): h
-    + proj(SK attention of h with the reference).
+    """Reference attention of v1 to v4, and of v5 with a LinearTable.
+
+    Returns h + proj(SK attention of h with the reference).
     """
 
     def __init__(self, dim: int, table_length: int = 128, operations=nn):

@@ -72,7 +72,7 @@ def test_a_part_attends_to_the_whole_lines_of_the_reference(kind):
     got = spatial.attend(h, module.of_parts(reference_kv, [part], h))
 
     def along(x, attention, keys_values, start, lines):
-        x = attention.norm(x + attention.table(8, x)[start : start + x.shape[-2]])
+        x = spatial.norm(x + spatial.table(8, x)[start : start + x.shape[-2]])
         keys, values = (
             torch.cat([own, whole[:, lines]], dim=-2)
             for own, whole in zip(attention.keys_values(x), keys_values)
