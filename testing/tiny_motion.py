@@ -85,6 +85,21 @@ class MovingHost(Host):
         return result[0]["samples"], result[1]["samples"]
 
 
+def in_host_windows(model, **options):
+    """Return a MODEL in ComfyUI's own context windows over the batch; skip the test where these cannot take a batch (0.3.64)."""
+    import pytest
+    from comfy_extras.nodes_context_windows import ContextWindowsManualNode
+
+    inputs = {
+        i.id: i.default
+        for i in ContextWindowsManualNode.define_schema().inputs
+        if getattr(i, "default", None) is not None
+    }
+    if "causal_window_fix" not in inputs:
+        pytest.skip("this ComfyUI's context windows raise for frames in the batch dimension")
+    return ContextWindowsManualNode.execute(model, **inputs | {"fuse_method": "flat", "dim": 0} | options)[0]
+
+
 def shared_noise(frames: int, cells: int = CELLS) -> torch.Tensor:
     """Return one noise, repeated for every frame."""
     return normal("noise", 1, 4, cells, cells).expand(frames, -1, -1, -1).clone()

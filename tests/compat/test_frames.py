@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from sk_portrait.nodes.hellomeme.clip_runs import Clip, Progress
+from sk_portrait.testing import tiny_motion
 from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.compat import peers, systems, wears
 from sk_portrait.testing.compat.lab import FRAMES, OVERLAP, TOLERANCE, WINDOW, Lab, Wear, cfg_guider
@@ -57,24 +58,11 @@ def in_windows(lab: Lab, wear: Wear | None) -> tuple[torch.Tensor, torch.Tensor]
 
 def in_host_windows(lab: Lab, wear: Wear | None) -> tuple[torch.Tensor, torch.Tensor]:
     """ComfyUI's own context windows, with Apply Motion at window length 0."""
-    from comfy_extras.nodes_context_windows import ContextWindowsManualNode
-
-    inputs = {
-        i.id: i.default
-        for i in ContextWindowsManualNode.define_schema().inputs
-        if getattr(i, "default", None) is not None
-    }
-    if "causal_window_fix" not in inputs:
-        pytest.skip("this ComfyUI's context windows raise for frames in the batch dimension")
-    inputs |= {
-        "context_length": WINDOW,
-        "context_overlap": OVERLAP,
-        "context_schedule": "looped_uniform",
-        "closed_loop": True,
-    }
-    inputs |= {"fuse_method": "flat", "dim": 0}
     scene = lab.scene(wear)
-    scene.model = ContextWindowsManualNode.execute(lab.move(lab.still, 0, model=scene.model), **inputs)[0]
+    scene.model = tiny_motion.in_host_windows(
+        lab.move(lab.still, 0, model=scene.model),
+        context_length=WINDOW, context_overlap=OVERLAP, context_schedule="looped_uniform", closed_loop=True,
+    )  # fmt: skip
     return scene.samples(), lab.whole(wear)
 
 

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 
 from sk_portrait.face_tools.track_errors import ChoiceError, CutError
-from sk_portrait.face_tools.trackers import sources
-from sk_portrait.face_tools.trackers.faces import ModelFiles
 from sk_portrait.face_tools.trackers.follow import Choice
 from sk_portrait.face_tools.trackers.tracking import track_faces
 from sk_portrait.testing.raised import raises
@@ -18,15 +16,6 @@ from sk_portrait.testing.talking_head import talking_head
 
 SIDE, LEFT, RIGHT = 160, 0, 240
 PEOPLE = ("astronaut", "man", "older_man", "talking_head")
-
-
-@pytest.fixture(scope="module")
-def mesh():
-    pytest.importorskip(
-        "mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21"
-    )
-    with sources.open_source("mediapipe-mesh", ModelFiles()) as source:
-        yield source
 
 
 @cache

@@ -17,15 +17,6 @@ STEP, FPS = 4, 7.5
 
 
 @pytest.fixture(scope="module")
-def mesh():
-    pytest.importorskip(
-        "mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21"
-    )
-    with sources.open_source("mediapipe-mesh", ModelFiles()) as source:
-        yield source
-
-
-@pytest.fixture(scope="module")
 def upright(mesh):
     return track_faces(talking_head()[::STEP], mesh, FPS)
 

@@ -258,15 +258,6 @@ def test_unknown_names_are_refused():
 
 
 @pytest.fixture(scope="module")
-def mesh():
-    pytest.importorskip(
-        "mediapipe.python.solutions.face_mesh", reason="the built-in FaceMesh needs mediapipe 0.10.21"
-    )
-    with sources.open_source("mediapipe-mesh", ModelFiles()) as source:
-        yield source
-
-
-@pytest.fixture(scope="module")
 def real(mesh) -> FaceTrack:
     return track_faces(talking_head(), mesh, 30000 / 1001)
 

@@ -125,14 +125,6 @@ def video_workflow():
     return graph.saved()
 
 
-@pytest.fixture(scope="module")
-def info(server):
-    info = server.object_info()
-    if "MediaPipeFaceLandmarker" not in info:
-        pytest.skip("this ComfyUI has no face landmarker of its own (0.23 and later have)")
-    return info
-
-
 def converted(official: dict, info: dict) -> tuple[dict, list[str]]:
     saved, notes = convert.Conversion(official, info).run()
     return workflow.to_api(saved, info), notes

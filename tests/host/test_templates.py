@@ -21,14 +21,6 @@ DRIVEN = ["clip_cleanup", "freeanimate_restyle", "portrait_directed", "portrait_
 TEMPLATES = sorted(make.__name__ for make in graphs.SHIPPED)
 
 
-@pytest.fixture(scope="module")
-def info(server):
-    info = server.object_info()
-    if "MediaPipeFaceLandmarker" not in info:
-        pytest.skip("this ComfyUI has no face landmarker of its own (0.23 and later have)")
-    return info
-
-
 def test_the_files_are_what_the_command_writes(info):
     for make in graphs.SHIPPED:
         made = make(info)

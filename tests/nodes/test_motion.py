@@ -10,7 +10,7 @@ from sk_portrait.testing.compare import relative_error
 from sk_portrait.testing.raised import raises
 from sk_portrait.testing.split_sampling import split_errors
 from sk_portrait.testing.tiny_models import drive, normal, prompt
-from sk_portrait.testing.tiny_motion import shared_noise
+from sk_portrait.testing.tiny_motion import in_host_windows, shared_noise
 from sk_portrait.unet.clip.keyframes import batches
 from sk_portrait.unet.clip.windows import Plan
 
@@ -202,23 +202,7 @@ def test_impossible_windows_are_named(host, animatediff, length, overlap, settin
 
 def test_the_hosts_own_windows_drive_the_motion(host, animatediff):
     """0.3.64's windows fail for frames in the batch dimension; newer ones also send an anchor frame with each window."""
-    from comfy_extras.nodes_context_windows import ContextWindowsManualNode
-
-    inputs = {
-        i.id: i.default
-        for i in ContextWindowsManualNode.define_schema().inputs
-        if getattr(i, "default", None) is not None
-    }
-    if "causal_window_fix" not in inputs:
-        pytest.skip("this host's context windows raise for frames in the batch dimension")
-    chosen = {
-        "context_length": 4,
-        "context_overlap": 2,
-        "context_schedule": "standard_static",
-        "fuse_method": "flat",
-        "dim": 0,
-    }
     model = host.apply(drive=drive(10, cells=SMALL), model=host.move(host.still_motion(), 0))
-    windowed = ContextWindowsManualNode.execute(model, **(inputs | chosen))[0]
+    windowed = in_host_windows(model, context_length=4, context_overlap=2, context_schedule="standard_static")
     whole = host.sample(model, 10, SMALL, noise=shared_noise(10, SMALL))
     assert relative_error(host.sample(windowed, 10, SMALL, noise=shared_noise(10, SMALL)), whole) < 1e-5
