@@ -37,6 +37,6 @@ def of_text() -> dict[str, str]:
     return {TYPE: TEXT, "sk.insert": "attn2", "sk.base": "sd15"}
 
 
-def kind(metadata: Mapping[str, str] | None) -> str:
-    """Return CONTROL, FACE_ID or TEXT, or "" for a file without such metadata."""
-    return (metadata or {}).get(TYPE, "")
+def condition_of(metadata: Mapping[str, str]) -> str:
+    """Return the kind of picture in a ControlNetSK's metadata, "" for any other file."""
+    return metadata.get(CONDITION, "any picture") if metadata.get(TYPE) == CONTROL else ""

@@ -1,21 +1,28 @@
 """The pack's other systems on a clip under Animate Portrait: W+, Lock Frames to Reference, Redraw Clip
-from Noise and X-Dyna, alone and combined.
+from Noise, X-Dyna and the paper's appendix A, alone and combined.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 
 import comfy.controlnet
 import numpy as np
 import torch
 
 from ...drawn_heads import Identity, clip, draw, truth
+from ...nodes.appendix.control import ApplyControlNetSK
+from ...nodes.appendix.face_id import ApplyFaceID
+from ...nodes.appendix.networks import CrossNetwork
+from ...nodes.appendix.text import replace_text
 from ...nodes.freeanimate.anchor import AnchorFrames
 from ...nodes.freeanimate.apply_inversion import ApplyInversion
 from ...nodes.freeanimate.invert import HERE as OWN_TIMESTEP
 from ...nodes.freeanimate.invert import InvertFrames
+from ...nodes.hellomeme.networks import Network
+from ...nodes.hellomeme.networks import managed as managed_by_comfy
 from ...nodes.weights import patcher_of as in_host_memory
 from ...nodes.wplus.apply import COND_ONLY, NEGATE_LAMBDA, ApplyWPlus
 from ...nodes.wplus.load import WPlusNetwork, managed
@@ -24,6 +31,7 @@ from ...nodes.xdyna.hints import HELD, SFaceCrop, XDynaHints
 from ...nodes.xdyna.networks import XDyna
 from ...systems.freeanimate.reference_items import HERE, TEXT_IN_COND
 from ...systems.freeanimate.trajectory import Trajectory
+from .. import appendix
 from ..cached import cached
 from ..golden import OTHER, Golden
 from ..golden_systems import adapter_of, wplus_of
@@ -126,6 +134,46 @@ def s_face(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
     controlled(scene, face_control(), face_pictures()[list(frames)])
 
 
+@cached
+def face_id(lab: Lab) -> CrossNetwork:
+    module = appendix.face_id_adapter(Golden(), lab.operations)
+    return CrossNetwork(module, in_host_memory(module), "face_id")
+
+
+def face_ids(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    """Another person and another strength in every frame, one of them 0."""
+    people, strengths = appendix.embeddings(FRAMES)[list(frames)], [0.4 * frame for frame in frames]
+    scene.model = ApplyFaceID.execute(scene.model, face_id(lab), people, 0.8, 0.0, 1.0, strengths=strengths)[
+        0
+    ]
+
+
+@cached
+def controlnet_sk(lab: Lab) -> Network:
+    """The tiny ControlNetSK, as Load Portrait Adapter gives it."""
+    loaded = appendix.control_adapter(Golden(), lab.operations)
+    return managed_by_comfy(replace(loaded, condition="canny"))
+
+
+def edges(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    """ControlNetSK with another picture in every frame."""
+    vae = SimpleNamespace(encode=lambda pictures: normal("edges", FRAMES, 4, CELLS, CELLS)[list(frames)])
+    pictures = torch.zeros(len(frames), PIXELS, PIXELS, 3)
+    scene.model = ApplyControlNetSK.execute(scene.model, controlnet_sk(lab), vae, pictures, 0.8, 0.0, 1.0)[0]
+
+
+@cached
+def text_network(lab: Lab) -> CrossNetwork:
+    module = appendix.text_adapter(Golden(), lab.operations)
+    return CrossNetwork(module, in_host_memory(module), "text")
+
+
+def sk_text(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
+    """More than half of the text attention, so that what others add to it is seen too."""
+    scene.model = scene.model.clone()
+    replace_text(scene.model, text_network(lab), 0.6)
+
+
 def both(*wears: Wear) -> Wear:
     """Combine wears: apply one after the other."""
 
@@ -141,6 +189,9 @@ ALONE: dict[str, Wear] = {
     "Lock Frames to Reference": anchored,
     "Redraw Clip from Noise": boosted,
     "X-Dyna": xdyna,
+    "ControlNetSK, a picture per frame": edges,
+    "FaceID (SK), a person per frame": face_ids,
+    "SK text attention": sk_text,
 }
 COMBINED: dict[str, Wear] = {
     "W+, a lambda per frame, and LoRA": both(lora, wplus),
@@ -155,4 +206,8 @@ COMBINED: dict[str, Wear] = {
     "X-Dyna, then W+": both(xdyna, wplus),
     "W+, then X-Dyna": both(wplus, xdyna),
     "IPAdapter and X-Dyna": both(ipadapter(embeds), xdyna),
+    "ControlNetSK, LoRA and ControlNet": both(lora, controlnet, edges),
+    "IPAdapter, then FaceID (SK)": both(ipadapter(embeds), face_ids),
+    "FaceID (SK), then IPAdapter": both(face_ids, ipadapter(embeds)),
+    "ControlNetSK, FaceID (SK) and SK text attention": both(edges, face_ids, sk_text),
 }
