@@ -18,10 +18,10 @@ def run(bench, section: Section) -> None:
     """The same clip twice; its latents must agree."""
     scale, latents, times = bench.scale, {}, {}
     model = bench.models.applied(VERSION, scale.frames)
-    for name, room in section.within_budget(ROOM.items()):
+    for name in section.within_budget(ROOM):
         with section.attempt(name):
             placed = bench.models.model.clone()
-            bind(placed, bound(model), model.model_patches_models(), room)
+            bind(placed, bound(model), model.model_patches_models(), ROOM[name])
             kept = {}
 
             def clip(placed=placed, kept=kept) -> None:

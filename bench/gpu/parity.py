@@ -74,7 +74,9 @@ def run(bench, section: Section) -> None:
         for case in section.within_budget(unets.CASES):
             with section.attempt(case):
                 _unet(section, case, hosts)
-        for case, (compute, golden, limit) in section.within_budget(_cases(bench).items()):
+        cases = _cases(bench)
+        for case in section.within_budget(cases):
+            compute, golden, limit = cases[case]
             with section.attempt(case):
                 error = _largest(relative_error(*_pair(one)) for one in compute(golden, hosts["fp32"]))
                 title = "Modules and sampled clips against the official outputs, fp32"
