@@ -5,11 +5,12 @@ from __future__ import annotations
 from .graph_writer import Graph, Outputs, Subgraph, Wire
 from .recipes import CLIP_VISION, FACE_MOTION, HUB, LANDMARKER, PROMPT, Recipe, entry, file
 
-PICTURE, VIDEO = 210, 250  # heights of a picture and of a square video with its buttons, in a node at the top
-INNER_PICTURE = 70  # of a picture in a node within a blueprint
+# Height of a picture and of a square video with its buttons, in a node of the top level.
+PICTURE, VIDEO = 210, 250
+INNER_PICTURE = 70  # height of a picture in a node within a blueprint
 SIDE = 512  # pixels per side of each of two portraits in one picture
 STAGES = (("1 · Faces and prompt", 0, 3), ("2 · Read face and performance", 4, 6), ("3 · Draw it", 7, 12))
-BANDS = (0, 7)  # the last stage stands below the others
+BANDS = (0, 7)  # the last stage is below the others
 
 
 class Builder:
@@ -21,7 +22,7 @@ class Builder:
     def __init__(self, graph: Subgraph, recipe: Recipe):
         self.graph, self.recipe, self.crop = graph, recipe, recipe.version.name
         graph.stages, graph.bands = STAGES, BANDS
-        self.shift = 0  # columns by which what follows the crops stands farther right
+        self.shift = 0  # columns by which the nodes after the crops are moved to the right
         self.ends = {
             name: graph.given(name, kind)
             for name, kind in (("model", "MODEL"), ("clip", "CLIP"), ("vae", "VAE"))
@@ -35,11 +36,11 @@ class Builder:
         )
 
     def at(self, column: int) -> int:
-        """A column of the stages after the first."""
+        """Return the column of a node of the second or third stage, moved by `shift`."""
         return column + self.shift
 
     def begin_later(self, columns: int, title: str) -> None:
-        """Give the first stage more columns, under a title of its own, and move the others farther right."""
+        """Give the first stage `columns` more columns and this title, and move the other stages to the right."""
         self.shift = columns
         _, *others = STAGES
         moved = ((name, first + columns, last + columns) for name, first, last in others)
@@ -47,7 +48,7 @@ class Builder:
         self.graph.bands = (0, others[0][1] + columns)
 
     def promote_strengths(self, apply: Outputs) -> None:
-        """What an artist changes first."""
+        """Promote the strengths of reference and drive, the settings that an artist changes first."""
         for name in ("reference_strength", "drive_strength"):
             self.graph.promote(name, apply, name)
 

@@ -1,5 +1,5 @@
-"""Writes the pictures and clips that the templates begin with, all drawn:
-`python run.py pictures examples [--output DIR]`.
+"""Writes the pictures and clips with which the templates start, all drawn: `python run.py pictures
+examples [--output DIR]`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from ..drawn_heads.examples import FOLDER, NAME, PERSON
 from ..face_tools import track_file, video_file
 from .thumbnails import DRIVER, POSE, skeleton
 
-FRAMES, FPS = 30, 15.0  # what the templates read of a video
-PORTRAIT, CLIP = 512, 384  # pixels
-LIVELIER = 1.4  # the expression of a drawn performance is calm; an example shows more of it
+FRAMES, FPS = 30, 15.0  # the part of a video that the templates read
+PORTRAIT, CLIP = 512, 384  # pixels per side
+LIVELIER = 1.4  # factor on the expression of the examples, because that of a drawn performance is weak
 
 
 def performance() -> list[State]:
-    """One state per frame of the driving clip: the head turns about a straight look."""
+    """Return one state per frame of the driving clip: the head turns to both sides of a straight pose."""
     states = clip(DRIVER, FRAMES, FPS)
     straight = np.mean([state.rotation for state in states], axis=0)
     return [

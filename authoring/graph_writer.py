@@ -22,7 +22,7 @@ from ..host.workflow import (
 )
 from .layout import GAP_X, Box, Layout, arranged
 
-END = 160  # width of an end of a subgraph
+END = 160  # width of the node at an end of a subgraph
 INNER = 100  # more than the number of nodes in any subgraph
 COLOUR, CATEGORY = "#3f789e", "SK Portrait"
 SPACE = uuid.UUID("5b1f0c8e-6a1d-4c52-9a53-000000000000")
@@ -58,8 +58,8 @@ class Graph:
     bands: tuple[int, ...] = (0,)
     widths: dict[int, int] = {}
     gap = GAP_X
-    about = ""  # what the gallery of templates says of it
-    seeds = "randomize"  # what a seed does after a run: the next one shows something new
+    about = ""  # description of the template in the gallery
+    seeds = "randomize"  # what the front end does with a seed after a run; "randomize" makes each run differ
     folds = False  # whether nodes without model files, text or pictures are folded
 
     def __init__(self, name: str, object_info: dict):
@@ -135,7 +135,7 @@ class Graph:
         self.boxes[made[0].node].mode = MUTED
 
     def fold(self, made: list[Wire]) -> None:
-        """Show a node as its title alone."""
+        """Fold a node, so that only its title is shown."""
         self.boxes[made[0].node].folded = True
 
     def note(self, text: str, column: int, tall: int) -> None:

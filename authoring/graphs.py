@@ -17,7 +17,7 @@ from .graph_writer import Graph, Subgraph
 from .notes import note
 
 LOCALES = ROOT / "locales"
-PACK = "sk-portrait"  # the folder of the pack, by which the gallery knows its templates
+PACK = "sk-portrait"  # folder of the pack, by which the gallery finds its templates
 
 
 def _video(

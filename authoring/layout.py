@@ -1,8 +1,9 @@
-"""Where the nodes of a saved graph lie, and how its wires run round them.
+"""Computes the positions of the nodes of a saved graph, and the routes of its wires around them.
 
-Nodes stand in columns from left to right, in one band or in several below each other. A wire to the next
-column is a plain one. Every other wire leaves its column, runs along a lane above the band of its target
-(within a column: along the strip above its target), and comes down before it: no wire runs behind a node.
+Nodes are in columns from left to right, in one band or in several bands below each other. A
+wire to the next column is not routed. Every other wire leaves its column, runs in a lane above
+the band of its target (within a column: in the gap above its target), and comes down to the
+left of the target. So no wire runs behind a node.
 """
 
 from __future__ import annotations
@@ -14,19 +15,20 @@ from dataclasses import dataclass, field
 from ..host.workflow import INPUTS, OUTPUTS
 
 GAP_X, GAP_Y = 60, 34
-TITLE, SLOT, ROW, BADGE = 30, 21, 28, 30  # as Nodes 2.0 draws them: taller than classic nodes
-LETTER, FOLDED = 7.2, 62  # width of a folded node: per letter of its title, and beside it
+# Pixels, as in Nodes 2.0, whose nodes are taller than the classic ones.
+TITLE, SLOT, ROW, BADGE = 30, 21, 28, 30
+LETTER, FOLDED = 7.2, 62  # width of a folded node: per letter of its title, and in addition
 LANE = 8  # between two lanes
 CLEAR = 64  # between the lowest lane and the nodes: room for a group's title
-STEP = 6  # between wires that go up or down in one gap
-MARGIN = 16  # between a column and the nearest such wire
+STEP = 6  # between wires that go up or down in the same gap
+MARGIN = 16  # between a column and the nearest vertical wire
 
 
 @dataclass
 class Box:
     """One node as it will be saved.
 
-    column: its place; tall: pixels that it needs besides its slots and widgets.
+    column: its column; tall: pixels of height besides its slots and widgets
     """
 
     id: int
@@ -40,13 +42,13 @@ class Box:
     properties: dict
     wide: int = 240
     folded: bool = False
-    places: dict[str, int] = field(default_factory=dict)  # widget -> its index in `widgets`
+    places: dict[str, int] = field(default_factory=dict)  # name of a widget -> its index in `widgets`
     mode: int = 0
     pos: list[int] = field(default_factory=lambda: [0, 0])
 
     @property
     def size(self) -> list[int]:
-        """Width and height of the open node, without its title."""
+        """Return the width and height of the open node, without its title."""
         shown = sum("widget" in entry for entry in self.inputs)
         slots = max(len(self.inputs) - shown, len(self.outputs))
         badge = BADGE if self.type.startswith("SKPortrait") else 10
@@ -54,7 +56,7 @@ class Box:
 
     @property
     def width(self) -> int:
-        """Width as it is drawn."""
+        """Return the drawn width of the node."""
         return round(FOLDED + LETTER * len(self.title)) if self.folded else self.wide
 
     @property
@@ -63,13 +65,13 @@ class Box:
 
     @property
     def area(self) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom as it is drawn, with its title."""
+        """Return left, top, right and bottom of the drawn node with its title."""
         return self.pos[0], self.pos[1] - TITLE, self.pos[0] + self.width, self.bottom
 
 
 @dataclass(frozen=True)
 class Place:
-    """A column as wires see it: its band, its index in the band, and its two sides."""
+    """A column: its band, its index in the band, and the x of its left and right sides."""
 
     band: int
     index: int
@@ -79,18 +81,19 @@ class Place:
 
 @dataclass
 class Layout:
-    """A placed graph.
+    """Positions of the reroutes of a graph.
 
-    reroutes: id -> (x, y); parents: link -> its last reroute; before: reroute -> the one before it.
+    reroutes: id -> (x, y); parents: link -> its last reroute; before: reroute -> the previous one
     """
 
     reroutes: dict[int, tuple[int, int]] = field(default_factory=dict)
     parents: dict[int, int] = field(default_factory=dict)
     before: dict[int, int] = field(default_factory=dict)
-    end: tuple[int, int] = (0, 0)  # right of the last column, and the top of its band: where the outputs are
+    # Right side of the last column, and top of its band: the place of the outputs.
+    end: tuple[int, int] = (0, 0)
 
     def saved(self, links: Iterable[list]) -> list[dict]:
-        """The reroutes as the front end saves them."""
+        """Return the reroutes in the front end's format."""
         used = defaultdict(list)
         for link, *_ in links:
             number = self.parents.get(link)
@@ -105,7 +108,7 @@ class Layout:
 
 
 def arranged(boxes: Mapping[int, Box], links: list[list], bands: tuple[int, ...], gap: int = GAP_X) -> Layout:
-    """Place the boxes, and lay the wires that do not lead to the next column.
+    """Set the positions of the boxes, and route the wires that do not go to the next column.
 
     bands: the first column of each band; gap: pixels between two columns
     """
@@ -132,7 +135,7 @@ def _adjacent(source: tuple[int, int], target: tuple[int, int]) -> bool:
 
 
 def _trunks(routed: list[list], seats: dict, band: int) -> dict[tuple[int, int], int]:
-    """Lane of each output whose wires run above a band."""
+    """Return the lane of each output whose wires run above a band."""
     outputs = dict.fromkeys(
         (link[1], link[2])
         for link in routed
@@ -142,7 +145,7 @@ def _trunks(routed: list[list], seats: dict, band: int) -> dict[tuple[int, int],
 
 
 def _place(boxes, order, seats, lanes, gap) -> tuple[dict[tuple[int, int], Place], dict[int, int]]:
-    """Set every box's position -> the columns, and the top of each band."""
+    """Set the position of every box. Returns the columns, and the top of each band."""
     places, tops, top = {}, {}, 0
     for band, columns in order.items():
         above = CLEAR + LANE * lanes[band] if lanes[band] or band else 0
@@ -162,10 +165,10 @@ def _place(boxes, order, seats, lanes, gap) -> tuple[dict[tuple[int, int], Place
 
 
 def _lay(boxes, routed, seats, places, tops, trunks, gap) -> Layout:
-    """Two reroutes for each of these wires: where it leaves, and before its target."""
+    """Route each of these wires with two reroutes: one where it leaves its source, one before its target."""
     last = max(places)
     layout = Layout(end=(places[last].right, tops[last[0]]))
-    legs: dict[tuple, int] = defaultdict(int)  # wires that go up or down in a gap
+    legs: dict[tuple, int] = defaultdict(int)  # number of wires that go up or down in each gap
     made: dict[tuple, int] = {}
 
     def reroute(key: tuple, x: int, y: int, before: int | None = None) -> int:
@@ -177,7 +180,7 @@ def _lay(boxes, routed, seats, places, tops, trunks, gap) -> Layout:
         return made[key]
 
     def beside(seat: tuple[int, int], side: str, key: tuple) -> int:
-        """x of a wire that goes up or down beside a column."""
+        """Return the x of a wire that goes up or down beside a column."""
         if key not in legs:
             legs[seat, side] += 1
             legs[key] = legs[seat, side] - 1

@@ -1,5 +1,5 @@
-"""What a template says about itself, in words that both renderers of the
-front end show: no inline code, no bare address.
+"""Writes the notes of templates, in Markdown that both renderers of the
+front end support: no inline code, no bare URL.
 """
 
 from __future__ import annotations
@@ -60,9 +60,7 @@ def offered(name: str, url: str) -> bool:
 
 
 def note(graph: Graph, title: str, what: str, first: str) -> None:
-    """A MarkdownNote: what the template does, what to change first, the
-    files that it needs with their folders and pages.
-    """
+    """Add a MarkdownNote: what the template does, what to change first, and its files with folders and pages."""
     named = sorted(models(graph.saved()).items())
     parts = {"title": title, "what": what, "first": first, "files": "", "needs": ALONE}
     parts |= dict(zip(("zh_title", "zh_what", "zh_first"), CHINESE[graph.name]))
@@ -75,7 +73,7 @@ def note(graph: Graph, title: str, what: str, first: str) -> None:
 
 
 def _files(named: list[tuple[tuple[str, str], str]]) -> str:
-    """The list of files: those that the front end offers, then those to be clicked on."""
+    """Return the list of files: first those that the front end offers to download, then those that are links."""
     offers, rest = [], []
     for (folder, name), url in named:
         if offered(name, url):

@@ -31,7 +31,7 @@ def sweep(info: dict) -> Subgraph:
     """
     text = "Samples the same second with several values of one setting, and compares each result with the driver."
     graph = Subgraph("Portrait Sweep", text, info)
-    graph.seeds = "fixed"  # one noise for all values
+    graph.seeds = "fixed"  # the same noise for all values
     build, crop, driver, apply, drive = acted(graph, V5)
     graph.set(driver, "seconds", 1.0)
     swept = graph.node("SKPortraitSweepSetting", "Sweep a Setting", 6, values=VALUES, cfg=V5.cfg)

@@ -1,6 +1,4 @@
-"""The blueprints of the pack's other systems: sliders of W+, a person of
-X-Dyna, and clips drawn again (RA-SA and IBA).
-"""
+"""The blueprints of the pack's other systems: sliders of W+, a person of X-Dyna, clips drawn again."""
 
 from __future__ import annotations
 
@@ -188,9 +186,7 @@ def redrawn(
 
 
 def restyle(info: dict) -> Subgraph:
-    """Return the blueprint of FreeAnimate: a preview from pose and
-    reference is inverted, then drawn in another style.
-    """
+    """Return the blueprint of FreeAnimate: a preview is inverted, then drawn in another style."""
     text = (
         "A person follows a pose video in any style, without training (FreeAnimate): first a preview, "
         "then the clip with the preview's layout and motion."
@@ -282,8 +278,8 @@ def cleanup(info: dict) -> Subgraph:
 
 
 def whole_person(info: dict) -> Subgraph:
-    """Return the blueprint of X-Dyna: one picture of a person, a video
-    of a face and a video of skeletons -> a VIDEO.
+    """Return the blueprint of X-Dyna, from a picture of a person, a video of a face and a video of
+    skeletons.
     """
     base = Base.of(
         "X-Dyna Animation", "One picture of a person follows a face video and a pose video (X-Dyna).", info

@@ -21,9 +21,9 @@ SEEN = {
 
 
 def _top(graph: Graph, inner: Subgraph, what: str, title: str, first: str, **files: Outputs) -> Graph:
-    """Your files, the blueprint, its video, and beside it the pictures that it also gives.
+    """Add the user's files, the blueprint, its video, and the pictures that it also returns.
 
-    `files` hold `sd15`, the checkpoint.
+    files: inputs of the blueprint by name; `sd15` is the checkpoint
     """
     sd15 = files["sd15"]
     wires = dict(zip(("model", "clip", "vae"), sd15))
@@ -34,7 +34,7 @@ def _top(graph: Graph, inner: Subgraph, what: str, title: str, first: str, **fil
     if "side_by_side" in made.names:
         saved.append(comparison(graph, made, top.RESULT))
     if graph.name in SEEN:
-        graph.fold(saved[-1])  # room for the pictures
+        graph.fold(saved[-1])  # leaves room for the pictures
         saved.append(graph.node("PreviewImage", SEEN[graph.name], top.RESULT, tall=PICTURE, images=made[1]))
     top.groups(graph, list(files.values()), made, saved)
     note(graph, title, what, first)

@@ -19,12 +19,12 @@ from ..drawn_heads.examples import PERSON
 from ..face_tools.pictures.puppet import Puppet
 from ..host.environment import ROOT
 
-SIDE, WHOLE = 300, 440  # pixels of a drawn picture, and of a thumbnail
+SIDE, WHOLE = 300, 440  # pixels per side of a drawn picture, and of a thumbnail
 SMALL, FRAME, GAP = 112, 3, 10
 PAPER = (246, 246, 244)
 POSE = State.named((4.0, 10.0, -4.0), jawOpen=0.35, mouthSmileLeft=0.8, mouthSmileRight=0.8, browInnerUp=0.6)
 WINK = State.named((0.0, -8.0, 3.0), eyeBlinkLeft=0.9, mouthSmileLeft=0.7, mouthSmileRight=0.5)
-DRIVER = 8  # the person of the example video
+DRIVER = 8  # person of the example video
 PEOPLE = (3, 8, 21, 5, 12)  # seeds of the drawn heads
 SMILE = State.named(
     (3.0, 9.0, 4.0),
@@ -46,7 +46,9 @@ def acted(number: int) -> np.ndarray:
 
 
 def tried() -> np.ndarray:
-    """The example portrait and driver, and the portrait that does the same with a smile."""
+    """Draw the example portrait, the example driver, and the
+    portrait with the driver's expression and a smile.
+    """
     smiling = dict.fromkeys(("mouthSmileLeft", "mouthSmileRight"), 0.8)
     state = State.named((0.0, 8.0, 2.0), jawOpen=0.3, browInnerUp=0.4, **smiling)
     who, driver = Identity.of(PERSON), Identity.of(DRIVER)
@@ -154,9 +156,7 @@ def skeleton(state: State) -> np.ndarray:
 
 
 def _square(panels: list[np.ndarray]) -> np.ndarray:
-    """The last picture, (WHOLE, WHOLE, 3), with the ones before it small in
-    its lower corner: what went in, what came out.
-    """
+    """Return the last picture (WHOLE, WHOLE, 3) with the others small in its lower left corner."""
     *before, after = panels
     whole = cv2.resize(after, (WHOLE, WHOLE), interpolation=cv2.INTER_CUBIC)
     for k, picture in enumerate(before):

@@ -1,6 +1,6 @@
-"""The top of every template: a note, the artist's files, the blueprint, the result.
+"""Builds the top level of every template: a note, the artist's files, the blueprint, the result.
 
-It opens at 65 % or more on a laptop.
+It is opened at a zoom of 65 % or more on a laptop.
 """
 
 from __future__ import annotations
@@ -9,31 +9,31 @@ from ..drawn_heads.examples import NAME
 from .builder import PICTURE
 from .graph_writer import Graph, Outputs
 
-NOTE, FIRST, SECOND, INNER, RESULT = range(5)  # columns; files stand in two of them
+NOTE, FIRST, SECOND, INNER, RESULT = range(5)  # columns; the files are in two of them
 WIDTHS = {NOTE: 290, FIRST: 210, SECOND: 210, INNER: 290, RESULT: 270}
-TALLEST = 770  # pixels of a column
-PROMPT, PREVIEW = 80, 100  # room in a closed blueprint for its prompt, and for a picture that it shows
+TALLEST = 770  # pixels of the height of a column
+PROMPT, PREVIEW = 80, 100  # height in a closed blueprint for its prompt, and for a picture that it shows
 
 
 def template(name: str, info: dict) -> Graph:
-    """A graph with the columns of a template."""
+    """Return an empty graph with the columns of a template."""
     graph = Graph(name, info)
     graph.widths = WIDTHS
     return graph
 
 
 def image(graph: Graph, title: str, example: str = "portrait", column: int = FIRST) -> Outputs:
-    """A picture of the artist's, at first one of the examples."""
+    """Add a node with a picture of the artist; the default is an example."""
     return graph.node("LoadImage", title, column, tall=PICTURE, image=NAME.format(f"{example}.png"))
 
 
 def video(graph: Graph, title: str, example: str = "driver", column: int = FIRST) -> Outputs:
-    """A video of the artist's, at first one of the examples."""
+    """Add a node with a video of the artist; the default is an example."""
     return graph.node("LoadVideo", title, column, tall=PICTURE, file=NAME.format(f"{example}.mp4"))
 
 
 def groups(graph: Graph, files: list[Outputs], made: Outputs, results: list[Outputs]) -> None:
-    """The three frames of every template."""
+    """Add the three frames that every template has."""
     graph.group("1 · Your files", *files)
     graph.group("2 · SK Portrait", made)
     graph.group("3 · Result", *results)

@@ -1,5 +1,5 @@
-"""The first template: a moving picture before any model is
-downloaded, from the shipped examples and their tracks.
+"""The first template: a moving picture from the shipped examples and
+their tracks, before any model is downloaded.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ WHAT = (
     "**Next:** the template **portrait_video** does the same with your own portrait and video. It lists the files that it "
     "needs, and ComfyUI downloads them for you."
 )
-SIDE = 384  # pixels of each half of the result, as of the example video
+SIDE = 384  # pixels per side of each half of the result and of the example video
 WIDTHS = {0: 245, 1: 210, 2: 210, 3: 230, 4: 210, 5: 220}
 
 
 def try_it(info: dict) -> Graph:
-    """The template."""
+    """Return the template."""
     graph = Graph("try_it", info)
     graph.widths, graph.gap = WIDTHS, 45
     video = top.video(graph, "Driving video")

@@ -39,7 +39,9 @@ def require_sd15(model) -> None:
 
 
 def require_reference_adapter(adapter) -> None:
-    """Raise CheckpointError for a ControlNetSK, whose file has the keys of a reference adapter."""
+    """Raise CheckpointError if an adapter is a ControlNetSK, because
+    its file has the keys of a reference adapter.
+    """
     if adapter.loaded.condition:
         raise CheckpointError(
             f"{adapter.loaded.file} is a {adapter.loaded}, and this node takes a reference adapter. "

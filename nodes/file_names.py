@@ -1,6 +1,7 @@
-"""Names of files that nodes write: dates as in ComfyUI's own save nodes, and numbers that keep earlier files.
+"""Names of the files that nodes write: dates as in ComfyUI's own save nodes, and
+numbers, so that no earlier file is overwritten.
 
-ComfyUI's front end fills dates in for its own nodes only.
+ComfyUI's front end replaces dates for its own nodes only.
 """
 
 from __future__ import annotations
@@ -31,14 +32,15 @@ def _value(part: str, now: datetime) -> str:
 
 
 def numbered(prefix: str, setting: str, ending: str, size: tuple[int, int] = (0, 0)) -> str:
-    """Path of a new file in the output folder. size: (width, height) that the prefix may name.
+    """Return the path of a new file in the output folder.
 
-    Raises SettingError, about `setting`, for a prefix that ComfyUI does not take.
+    setting: name of the setting that the error is about; size: (width, height), which the prefix may contain.
+    Raises SettingError for a prefix that ComfyUI rejects.
     """
     output = folder_paths.get_output_directory()
     try:
         folder, name, number, _, _ = folder_paths.get_save_image_path(with_dates(prefix), output, *size)
-    except Exception as error:  # ComfyUI has a bare one for a folder that lies outside
+    except Exception as error:  # ComfyUI raises a plain Exception for a folder outside the output folder
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise SettingError(
             f"{setting} {prefix[:60]!r} cannot be used in {output}: {reason}", setting, prefix

@@ -1,4 +1,6 @@
-"""What an artist finds after the first start: the model folders, and files to try the templates with."""
+"""Prepares the first start: creates the model folders, and
+copies files with which the templates can be tried.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,14 @@ import folder_paths
 from ..drawn_heads import examples
 from .folders import EXTENSIONS
 
-SERVED = re.compile(r"[\w.~-]+", re.ASCII)  # a folder name that ComfyUI serves files from
+SERVED = re.compile(r"[\w.~-]+", re.ASCII)  # a folder name from which ComfyUI serves files
 
 
 def prepare(pack: Path) -> None:
-    """Create the model folders, put the example files into ComfyUI's input folder, and check the name of the pack's folder.
+    """Create the model folders, copy the example files into ComfyUI's input
+    folder, and check the name of the pack's folder.
 
-    A folder that cannot be written to is left as it is: the nodes work without all of this.
+    If a folder cannot be written, that is only logged, because the nodes work without these files.
     """
     if warning := unserved(pack.name):
         logging.warning(warning)
@@ -32,7 +35,9 @@ def prepare(pack: Path) -> None:
 
 
 def unserved(name: str) -> str | None:
-    """A warning for the name of a pack folder from which ComfyUI serves neither templates nor help pages."""
+    """Return a warning if ComfyUI serves neither templates nor help
+    pages from a pack folder of this name, else None.
+    """
     if SERVED.fullmatch(name):
         return None
     return (
@@ -42,7 +47,7 @@ def unserved(name: str) -> str | None:
 
 
 def copy_examples(inputs: Path) -> None:
-    """Copy the example files that are not there. ComfyUI's own loaders list the input folder and nothing else."""
+    """Copy the example files that are missing, because ComfyUI's own loaders list only the input folder."""
     inputs.mkdir(parents=True, exist_ok=True)
     for path in examples.files():
         if not (inputs / path.name).exists():

@@ -26,7 +26,7 @@ def read_state(path: str, name: str, page: str, error: type[ModelFileError]) -> 
 
 
 def metadata_of(path: str) -> dict[str, str]:
-    """Metadata of a .safetensors file; {} for other files."""
+    """Return the metadata of a .safetensors file; {} for other files."""
     if not path.endswith(".safetensors"):
         return {}
     with safe_open(path, "pt") as opened:

@@ -20,12 +20,12 @@ from .published_files import PARTS, CheckpointError, Part, Shapes
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A loaded network and the official part that it is.
+    """A loaded network and the official part that its keys match.
 
-    versions: the part's versions, narrowed by the official repository name in
-    the file's path if the keys fit more than one.
-    condition: of a ControlNetSK, the kind of picture that it was trained with; its
-    keys are those of v1's reference adapter.
+    versions: the part's versions, narrowed by the official repository name in the file's path if the keys fit
+      more than one.
+    condition: for a ControlNetSK, the kind of picture with which it was trained, else ""; its keys are those
+      of v1's reference adapter.
     """
 
     module: nn.Module

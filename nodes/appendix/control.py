@@ -1,4 +1,4 @@
-"""Apply ControlNetSK: edges, or another condition picture, through the UNet of the MODEL itself."""
+"""Apply ControlNetSK: edges, or another condition picture, are encoded by the UNet of the MODEL itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..progress import ticker
 from ..schema import schema
 from ..types import AdapterType
 
-WORDS = 77  # of the empty text that the condition pass reads
+WORDS = 77  # tokens of the empty text with which the condition is encoded
 
 
 class ApplyControlNetSK(io.ComfyNode):
@@ -104,7 +104,11 @@ class ApplyControlNetSK(io.ComfyNode):
 
 
 def seen(model: io.Model.Type, sites: Collection[str], samples: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Block boundary -> (P + 1, C, h, w): what the MODEL sees in P condition latents, then in an empty one, on the offload device."""
+    """Return the UNet's features of P condition latents and of one
+    empty latent, per block boundary (P + 1, C, h, w).
+
+    The features are on the offload device.
+    """
     plain = load_plain(model)
     base, device = plain.model, plain.load_device
     clean = base.process_latent_in(samples).to(device)

@@ -34,7 +34,7 @@ ARCFACE = "ArcFace"
 
 
 class EmbeddingFileError(ModelFileError):
-    """A file is no saved face embedding."""
+    """Raised for a file that is not a saved face embedding."""
 
 
 class LoadFaceID(io.ComfyNode):
@@ -225,8 +225,11 @@ class ApplyFaceID(io.ComfyNode):
 
 
 def by_arcface(images: io.Image.Type | None, track: FaceTrack | None, per_frame: bool) -> torch.Tensor:
-    """(F, 512) of the frames, or of those with a detected face. Raises MissingInputError, MissingFileError (ArcFace), NoFaceError or
-    SchemeError where one of these is missing."""
+    """Return the embeddings (F, 512) of all frames if per_frame, else of the frames with a detected face.
+
+    Raises MissingInputError without images or track, MissingFileError without ArcFace's file, NoFaceError if
+    no frame has a detected face, SchemeError if the track has no landmarks.
+    """
     if images is None or track is None:
         raise MissingInputError(
             "Face Embedding has no images or no track to read: wire both (Track Face), or choose a saved "
@@ -251,7 +254,10 @@ def by_arcface(images: io.Image.Type | None, track: FaceTrack | None, per_frame:
 
 
 def saved(path: str) -> torch.Tensor:
-    """(F, 512) of a .npy file. Raises EmbeddingFileError for a file of anything else."""
+    """Read the embeddings (F, 512) of a .npy file.
+
+    Raises EmbeddingFileError if the file holds anything else.
+    """
     name = os.path.basename(path)
     try:
         found = np.load(path, allow_pickle=False)
@@ -268,7 +274,7 @@ def saved(path: str) -> torch.Tensor:
 
 
 def write(name: str, embedding: torch.Tensor) -> str:
-    """Save into the output folder, numbered so that nothing is overwritten; the path."""
+    """Save an embedding in the output folder under a new number, and return the path."""
     path = numbered(name.strip(), "save_as", ".npy")
     np.save(path, embedding.cpu().numpy())
     return path

@@ -1,4 +1,4 @@
-"""SK cross-attention of models/sk_portrait in ComfyUI's memory management."""
+"""Loads SK cross-attention files of models/sk_portrait into ComfyUI's memory management."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CrossNetwork(Generic[Adapter]):
 
 
 def open_cross(name: str, kind: type[Adapter]) -> CrossNetwork[Adapter]:
-    """Load a file. Raises FileNotFoundError, or CheckpointError for a file of another kind."""
+    """Load a file. Raises FileNotFoundError if it is missing, CheckpointError if it is of another kind."""
     state = read_state(find(NETWORKS, name, PAGE), name, PAGE, CheckpointError)
     dtype = kept_in(sum(value.numel() for value in state.values()))
     module = load_cross(kind, state, name, comfy.ops.manual_cast, dtype)
@@ -39,7 +39,7 @@ def open_cross(name: str, kind: type[Adapter]) -> CrossNetwork[Adapter]:
 
 
 def width_at(model, place: Place) -> int:
-    """Channels of a transformer block of a MODEL's UNet."""
+    """Return the number of channels of a transformer block of a MODEL's UNet."""
     config = model.model.model_config.unet_config
     side, block, _ = place
     level = {"down": block, "mid": 3, "up": 3 - block}[side]
@@ -47,7 +47,7 @@ def width_at(model, place: Place) -> int:
 
 
 def require_fit(model, network: CrossNetwork) -> None:
-    """Raise CheckpointError unless the blocks of a network are as wide as those of the MODEL."""
+    """Raise CheckpointError unless every block of a network has the width of the MODEL's block."""
     for place, block in network.module.sites.items():
         width, needed = block.norm1.weight.shape[0], width_at(model, place)
         if width != needed:

@@ -1,4 +1,4 @@
-"""Apply SK Text Attention: SK cross-attention in place of the text attention, for experiments."""
+"""Apply SK Text Attention: replaces the text attention by SK cross-attention, for experiments."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def replace_text(
     strength: float,
     percent_range: tuple[float, float] | None = None,
 ) -> None:
-    """Replace the text attention of a freshly cloned MODEL."""
+    """Replace the text attention of a newly cloned MODEL."""
     patch = TextPatch(network.module, strength, percent_range)
     comfy_attention.bind(model, [patch], optimized_attention, [network.patcher])
 

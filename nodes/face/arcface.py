@@ -1,4 +1,4 @@
-"""The ArcFace network of models/insightface, which InsightFace publishes for non-commercial research only."""
+"""The ArcFace network of models/insightface. InsightFace publishes it for non-commercial research only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ABSENT = (
 
 
 def embedder() -> embedding.FaceEmbedder | None:
-    """ArcFace, if its file is there."""
+    """Return ArcFace, or None if its file is missing."""
     known = folder_paths.folder_names_and_paths.get("insightface", ((), ()))[0]
     path = embedding.find([os.path.join(folder_paths.models_dir, "insightface"), *known])
     return None if path is None else embedding.FaceEmbedder(path)

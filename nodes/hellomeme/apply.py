@@ -207,7 +207,7 @@ class SharedNoise(io.ComfyNode):
 
 
 def _empty(drive: Drive) -> dict[str, Any]:
-    """One empty latent of the size of a drive."""
+    """Return one empty latent of the size of a drive."""
     assert drive.size is not None, "a drive of the nodes has the size of its head pose"
     return {"samples": torch.zeros(1, 4, *drive.size, device=comfy.model_management.intermediate_device())}
 

@@ -138,7 +138,9 @@ class EncodeReference(io.ComfyNode):
 
 
 def notice_trained_size(node, adapter, size: Sequence[int]) -> None:
-    """Show a notice on the node if a latent of (height, width) is larger than an adapter was trained with."""
+    """Show a notice on the node if a latent of this (height, width) is larger
+    than those with which the adapter was trained.
+    """
     trained, longest = adapter.module.trained_cells, max(size)
     if trained and longest > trained:
         notice(

@@ -1,1 +1,3 @@
-"""Training of the networks of the paper's appendix A: ControlNetSK, IPAdapterSK FaceID, SK cross-attention as the text attention."""
+"""Trains the networks of the paper's appendix A: ControlNetSK, IPAdapterSK FaceID,
+and SK cross-attention as the text attention.
+"""

@@ -18,7 +18,7 @@ from ..loop import Settings, fit
 from .pictures import Embed, embedding_by, prepare
 from .task import KINDS, Conditioned, adapter_of
 
-RATES = (5e-5, 1e-7)  # appendix A
+RATES = (5e-5, 1e-7)  # the paper's learning rates (appendix A)
 HELP = {
     "controlnet-sk": "ControlNetSK, on edges of pictures",
     "faceid-sk": "IPAdapterSK FaceID, on pictures of faces",
@@ -28,7 +28,7 @@ SETTINGS = ("steps", "batch", "accumulation", "precision", "seed", "save", "shee
 
 
 def add(parts, common: Callable[[argparse.ArgumentParser, dict], None]) -> None:
-    """Add the three parts; `common` adds the options of the loop."""
+    """Add the three parts to the command line. common: adds the options of the training loop."""
     for name, kind in KINDS.items():
         part = parts.add_parser(name, help=HELP[name])
         captions = "folder of pictures, with captions in .txt files of the same names if there are any"

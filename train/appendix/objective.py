@@ -1,4 +1,7 @@
-"""What is trained: a frozen UNet with one network of appendix A on it. Axis letters: B pictures, h w latent pixels."""
+"""The networks that are trained: a frozen UNet with one network of appendix A.
+
+Axis letters: B pictures, h w latent pixels.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,11 @@ OPTIONS = {"cond_or_uncond": [COND]}
 
 @dataclass(frozen=True)
 class Batch:
-    """One step: latents (B, 4, h, w), noise, timesteps (B,), mask (B, 1, h, w) of zeros, text (B, 77, D), dropped (B,) bool.
+    """One training step.
 
-    condition: edges (B, 3, H, W) in -1..1, or embeddings (B, 512), or nothing (B, 0); the dropped ones have none
+    latents, noise (B, 4, h, w); timesteps (B,); mask (B, 1, h, w), zeros; text (B, 77, D);
+    dropped (B,) bool: samples without the condition; condition: edges (B, 3, H, W) in
+    -1..1, embeddings (B, 512), or nothing (B, 0)
     """
 
     latents: Tensor
@@ -38,7 +43,9 @@ class Batch:
 
 
 class Controlled(nn.Module):
-    """ControlNetSK: the UNet looks at the encoded edges at timestep 0, without words, and the adapter reads what it saw."""
+    """ControlNetSK: the UNet encodes the edges at timestep 0 without
+    text, and the adapter attends to these features.
+    """
 
     def __init__(self, unet: nn.Module, adapter: nn.Module, encode: Callable[[Tensor], Tensor]):
         super().__init__()
@@ -54,7 +61,7 @@ class Controlled(nn.Module):
 
 
 class Crossed(nn.Module):
-    """FaceID, or the SK text attention."""
+    """A UNet with FaceID or with the SK text attention."""
 
     def __init__(self, unet: nn.Module, adapter: FaceIDAdapter | TextAdapter):
         super().__init__()

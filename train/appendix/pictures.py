@@ -1,6 +1,8 @@
-"""A folder of pictures as training data: encoded once into safetensors shards, a clip of one frame per picture.
+"""Prepares a folder of pictures for training: each is encoded once
+into safetensors shards, as a clip of one frame.
 
-Beside the latent a picture has its text (77, 768), from a .txt file of the same name, and its face embedding (512,) where one is needed.
+A picture's entry also holds its text (77, 768), from a .txt file of the same
+name, and, if needed, its face embedding (512,).
 """
 
 from __future__ import annotations
@@ -24,12 +26,12 @@ from ..data import Clips, ShardWriter
 from ..errors import TrainError
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
-CANNY = ((50, 100), (120, 220))  # ranges that the two thresholds of the edges are drawn from
-Embed = Callable[[np.ndarray], Tensor]  # a picture (H, W, 3) uint8 -> (512,)
+CANNY = ((50, 100), (120, 220))  # ranges from which the two thresholds of the edges are drawn
+Embed = Callable[[np.ndarray], Tensor]  # a picture (H, W, 3) uint8 -> its embedding (512,)
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Picture files of a folder and below it. Raises TrainError where there is none."""
+    """Return the picture files in a folder and its subfolders. Raises TrainError if there are none."""
     files = folder.rglob("*") if folder.is_dir() else ()
     found = sorted(path for path in files if path.suffix.lower() in ENDINGS)
     if not found:
@@ -40,7 +42,10 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def read_picture(path: Path, size: int) -> np.ndarray:
-    """(size, size, 3) uint8 RGB of the middle of a picture. Raises TrainError for a file that is no picture."""
+    """Return the central square of a picture, (size, size, 3) uint8 RGB.
+
+    Raises TrainError if the file is not a picture.
+    """
     picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
         raise TrainError(f"{path} is no picture that OpenCV can read.")
@@ -52,14 +57,17 @@ def read_picture(path: Path, size: int) -> np.ndarray:
 
 
 def edges(picture: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    """(H, W, 3) uint8 Canny edges, white on black, with thresholds drawn anew."""
+    """Return the Canny edges (H, W, 3) uint8 of a picture, white on black, with randomly drawn thresholds."""
     low, high = (draw.uniform(*bounds) for bounds in CANNY)
     found = cv2.Canny(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), low, high)
     return np.repeat(found[..., None], 3, -1)
 
 
 def embedding_by(network: FaceEmbedder, source: Source) -> Embed:
-    """ArcFace on the face that a tracker finds. The function raises TrackError for a picture without a face."""
+    """Return a function that embeds the face found by a tracker with ArcFace.
+
+    The function raises TrackError for a picture without a face.
+    """
 
     def embed(picture: np.ndarray) -> Tensor:
         track = track_faces([picture], source, 25.0)
@@ -79,9 +87,10 @@ def prepare(
     tokenizer: Path | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Clips:
-    """Encode every picture of `folder` that is not in `out` yet; one that cannot be used is told with its reason.
+    """Encode every picture of `folder` that is not yet in `out`.
 
-    Raises TrainError: no picture is left, or there are captions and no tokenizer.
+    tell: receives the reason for each picture that cannot be used. Raises TrainError if no picture is left,
+    or if there are captions but no tokenizer.
     """
     with ShardWriter(out, size, autoencoder.digest) as shards:
         known, plain = shards.names, None
@@ -108,7 +117,10 @@ def prepare(
 
 
 def tokens_of(caption: str, tokenizer: Path | None) -> Sequence[int]:
-    """CLIP's numbers of a caption, up to its end. Raises TrainError without the tokenizer's files."""
+    """Return CLIP's token numbers of a caption, without the end token.
+
+    Raises TrainError if the tokenizer's files are missing.
+    """
     folder = tokenizer or Path(os.environ.get("COMFYUI_PATH", "")) / "comfy" / "sd1_tokenizer"
     if not (folder / "vocab.json").is_file():
         raise TrainError(

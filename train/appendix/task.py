@@ -1,4 +1,4 @@
-"""The tasks "controlnet-sk", "faceid-sk" and "sk-text", and what each writes."""
+"""The tasks "controlnet-sk", "faceid-sk" and "sk-text", and the files that they write."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from ..portraits import from_file
 from .objective import Batch, Controlled, Crossed
 from .pictures import edges, read_picture
 
-DROPOUT = 0.1  # of the condition, and apart from it of the text
-SHOWN = 4  # pictures on a sheet
-UNUSED = "reference_modules_down.3."  # of v1's files; never called
+DROPOUT = 0.1  # probability of dropping the condition, and independently the text
+SHOWN = 4  # pictures on a preview sheet
+UNUSED = "reference_modules_down.3."  # keys of v1's files that are never used
 
 
 class Pick(NamedTuple):
-    """A picture, and the seed of its noise, edges and dropout."""
+    """Index of a picture, and the seed of its noise, edges and dropout."""
 
     picture: int
     seed: int
@@ -47,7 +47,7 @@ class Pick(NamedTuple):
 
 @dataclass(frozen=True)
 class Kind:
-    """What is trained. file: its name; about: its metadata; steps, batch: the paper's."""
+    """A kind of training. file: name of the file; about: its metadata; steps, batch: those of the paper."""
 
     file: str
     about: Mapping[str, str]
@@ -63,9 +63,10 @@ KINDS = {
 
 
 def adapter_of(name: str, base: Base, start: Path | None) -> nn.Module:
-    """The network that learns: from a file, else new; ControlNetSK and FaceID then add nothing, as the text attention cannot.
+    """Return the network to train, from the file `start` or newly initialised.
 
-    Raises TrainError for a file of another kind or width.
+    A new ControlNetSK or FaceID adds nothing at first; a new text attention cannot be initialised so, because
+    it replaces another. Raises TrainError for a file of another kind or width.
     """
     adapter = _control(base) if name == "controlnet-sk" else _cross(name, base)
     if start is None:
@@ -108,7 +109,11 @@ def _cross(name: str, base: Base) -> SKCrossAdapter:
 
 
 class Conditioned:
-    """One picture per sample. folder: of the pictures, for edges that are drawn anew; empty: (77, D) of the empty prompt."""
+    """A data set with one picture per sample.
+
+    folder: of the pictures, whose edges are drawn anew for each
+    sample; empty: (77, D), the encoded empty prompt
+    """
 
     unused: Sequence[nn.Module] = ()
 
@@ -158,7 +163,9 @@ class Conditioned:
         return frame["embedding"] if self.name == "faceid-sk" else torch.zeros(0)
 
     def sheet(self) -> np.ndarray | None:
-        """Edges where there are any, truths and results of pictures that are always the same, one column a picture."""
+        """Return a picture of edges (ControlNetSK only), truths and results, one column per picture; the
+        pictures are always the same.
+        """
         if self.decode is None:
             return None
         batch = self.collate(self.choose(np.random.Generator(np.random.PCG64(0)), SHOWN))

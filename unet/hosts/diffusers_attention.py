@@ -57,7 +57,7 @@ class _Binding:
     def __init__(self, patches: Iterable[AttentionPatch], options: Mapping[str, Any]):
         self.patches = sorted(patches, key=lambda patch: not patch.replaces)
         self.options = options
-        self._call: AttentionCall | None = None  # of the UNet call that runs
+        self._call: AttentionCall | None = None  # of the current UNet call
 
     @property
     def call(self) -> AttentionCall:
