@@ -18,7 +18,7 @@ Preview = tuple[str, Image.Image, int]  # (format, picture, longest side), as Co
 class ContactSheet:
     """Evenly spaced frames of one sampling run, each in its own cell of a picture, updated window by window.
 
-    A window without any of these frames updates the nearest cell with its middle frame.
+    Each cell is decoded once per step. A window without any of these frames updates the nearest cell with its middle frame.
 
     previewer: of `latent_preview`, as chosen by the user
     frames:    the run's frames of the clip, in order
@@ -28,16 +28,24 @@ class ContactSheet:
         self.previewer = previewer
         last, count = len(frames) - 1, min(CELLS, len(frames))
         self.cells = {frames[round(i * last / max(count - 1, 1))]: i for i in range(count)}
+        self.drawn: set[int] = set()  # cells that show this step already
         self.sheet: Image.Image | None = None
         # Factor by which latents are shrunk, so that no frame is decoded larger than it is shown.
         self.shrink = 1
 
+    def next_step(self) -> None:
+        """Let every cell be drawn again."""
+        self.drawn.clear()
+
     def update(self, frames: Sequence[int], latents: Tensor) -> Preview | None:
         """Draw (m, 4, h, w) latents of these frames and return the preview; None if the previewer gives none."""
-        preview = None
         for position, cell in self._shown(frames).items():
-            preview = self._draw(cell, latents[position : position + 1]) or preview
-        return preview
+            if cell not in self.drawn:
+                self.drawn.add(cell)
+                self._draw(cell, latents[position : position + 1])
+        if self.sheet is None:
+            return None
+        return self.kind, self.sheet.copy(), self.longest  # a copy, because ComfyUI encodes it later
 
     def _shown(self, frames: Sequence[int]) -> dict[int, int]:
         """Return {position in `frames` to draw: cell}."""
@@ -45,20 +53,24 @@ class ContactSheet:
         middle = len(frames) // 2
         return shown or {middle: self.cells[min(self.cells, key=lambda frame: abs(frame - frames[middle]))]}
 
-    def _draw(self, cell: int, latent: Tensor) -> Preview | None:
+    def _draw(self, cell: int, latent: Tensor) -> None:
         if self.shrink > 1:
             height, width = (max(1, side // self.shrink) for side in latent.shape[-2:])
             latent = torch.nn.functional.adaptive_avg_pool2d(latent, (height, width))
         preview = self.previewer.decode_latent_to_preview_image("JPEG", latent)
         if preview is None:  # other packs show previews in their own way
-            return None
-        kind, picture, longest = preview
-        columns = min(len(self.cells), math.ceil((len(self.cells) * picture.height / picture.width) ** 0.5))
+            return
+        self.kind, picture, self.longest = preview
         if self.sheet is None:
-            self.shrink = max(1, columns * picture.width // longest)
-            self.size = picture.width // self.shrink, picture.height // self.shrink
-            rows = math.ceil(len(self.cells) / columns)
-            self.sheet = Image.new("RGB", (columns * self.size[0], rows * self.size[1]))
-        row, column = divmod(cell, self.sheet.width // self.size[0])
+            self._lay_out(picture)
+        row, column = divmod(cell, self.columns)
         self.sheet.paste(picture.resize(self.size), (column * self.size[0], row * self.size[1]))
-        return kind, self.sheet.copy(), longest  # a copy, because ComfyUI encodes it later in another thread
+
+    def _lay_out(self, picture: Image.Image) -> None:
+        """Make the sheet about as wide as high, with cells as large as they are shown."""
+        count = len(self.cells)
+        self.columns = min(count, math.ceil((count * picture.height / picture.width) ** 0.5))
+        self.shrink = max(1, math.ceil(self.columns * picture.width / self.longest))
+        self.size = picture.width // self.shrink, picture.height // self.shrink
+        rows = math.ceil(count / self.columns)
+        self.sheet = Image.new("RGB", (self.columns * self.size[0], rows * self.size[1]))

@@ -49,7 +49,12 @@ class Progress:
     def step(self, step: int, x0: Tensor, x: Tensor, steps: int) -> None:
         """Callback for ComfyUI's samplers: advance by one step. Raises if the user pressed Cancel."""
         comfy.model_management.throw_exception_if_processing_interrupted()
-        preview = self.sheet and self.sheet.update(self.frames, x0)
+        preview = None
+        if self.sheet:
+            if step + 1 == steps:
+                self.sheet.next_step()  # windows showed the cond alone; the end shows the result
+            preview = self.sheet.update(self.frames, x0)
+            self.sheet.next_step()
         self.bar.update_absolute(self.bar.current + 1, preview=preview)
 
     def window(self, frames: Sequence[int], x0: Tensor) -> None:

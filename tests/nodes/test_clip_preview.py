@@ -48,8 +48,19 @@ def test_nine_frames_spread_over_the_clip_fill_up_window_by_window(sheet):
     _, first, _ = shown.update(range(8), latents([10 + k for k in range(8)]))
     assert cells(first, 3) == [10, 12, 14, 16, 0, 0, 0, 0, 0]
     _, both, _ = shown.update(range(6, 17), latents([100 + k for k in range(6, 17)]))
-    assert cells(both, 3) == [10, 12, 14, 106, 108, 110, 112, 114, 116]
+    assert cells(both, 3) == [10, 12, 14, 16, 108, 110, 112, 114, 116]
     assert cells(first, 3)[3] == 16  # what was handed out does not change
+
+
+def test_each_cell_is_decoded_once_per_step(sheet):
+    previewer = Previewer()
+    shown = sheet(previewer, range(9))
+    for window in (range(6), range(3, 9), range(9)):
+        shown.update(window, latents([10] * len(window)))
+    assert len(previewer.seen) == 9
+    shown.next_step()
+    _, picture, _ = shown.update(range(9), latents(list(range(20, 29))))
+    assert cells(picture, 3) == list(range(20, 29)) and len(previewer.seen) == 18
 
 
 def test_key_frames_that_are_far_apart_each_have_a_cell(sheet):
