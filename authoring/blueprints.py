@@ -32,7 +32,7 @@ def animation(
     result = graph.node(
         "CreateVideo",
         "Create Video",
-        11,
+        build.at(9),
         images=made["pictures"][0],
         fps=driver["fps"],
         audio=driver["audio"],
@@ -154,7 +154,7 @@ def directed(info: dict) -> Subgraph:
     result = graph.node(
         "CreateVideo",
         "Create Video",
-        11,
+        build.at(9),
         images=made["pictures"][0],
         fps=driver["fps"],
         audio=driver["audio"],

@@ -1,7 +1,6 @@
 """What each template does, in Chinese: template -> (title, what it does, what to change first).
 
-ComfyUI lists one file per template for all languages, so the note holds both languages. The descriptions in
-the gallery are in the language of the front end.
+ComfyUI lists one file per template for all languages, so the note holds both.
 """
 
 from __future__ import annotations

@@ -58,8 +58,7 @@ class Graph:
     bands: tuple[int, ...] = (0,)
     widths: dict[int, int] = {}
     gap = GAP_X
-    about = ""  # description of the template in the gallery
-    seeds = "randomize"  # what the front end does with a seed after a run; "randomize" makes each run differ
+    seeds = "randomize"  # what a seed does after a run: the next one shows something new
     folds = False  # whether nodes without model files, text or pictures are folded
 
     def __init__(self, name: str, object_info: dict):

@@ -8,16 +8,11 @@ from __future__ import annotations
 import json
 
 from ..host import installation
-from ..host.environment import ROOT
 from ..host.workflow import BLUEPRINTS, TEMPLATES
 from . import blueprints, sweep_graph, system_graphs, top, try_it
 from .builder import PICTURE, VIDEO, checkpoint, comparison
-from .chinese import CHINESE
 from .graph_writer import Graph, Subgraph
 from .notes import note
-
-LOCALES = ROOT / "locales"
-PACK = "sk-portrait"  # folder of the pack, by which the gallery finds its templates
 
 
 def _video(
@@ -164,17 +159,10 @@ def write(info: dict) -> None:
     for make in blueprints.SHIPPED:
         inner = make(info)
         _save(BLUEPRINTS / f"{inner.name}.json", inner.blueprint())
-    english = {}
     for make in SHIPPED:
         graph = make(info)
-        english[graph.name] = graph.about
         print(f"{graph.name}: {len(graph.boxes)} nodes and {len(graph.links)} wires at the top")
         _save(TEMPLATES / f"{graph.name}.json", graph.saved())
-    chinese = {name: f"{title}：{what}" for name, (title, what, _) in CHINESE.items()}
-    for language, texts in (("en", english), ("zh", chinese)):
-        (LOCALES / language).mkdir(exist_ok=True)
-        described = {PACK: {make.__name__: texts[make.__name__] for make in SHIPPED}}
-        _save(LOCALES / language / "main.json", {"templateWorkflows": {"templateDescription": described}})
 
 
 def _save(path, graph: dict) -> None:

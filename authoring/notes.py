@@ -26,7 +26,7 @@ FIRST = """## {title}
 
 {zh_what}
 
-**先改：**{zh_first}
+先改：{zh_first}
 """
 FILES = """
 **Before the first run** ComfyUI offers to download the missing files (*Download all*). They belong into the folders below.
@@ -64,7 +64,6 @@ def note(graph: Graph, title: str, what: str, first: str) -> None:
     named = sorted(models(graph.saved()).items())
     parts = {"title": title, "what": what, "first": first, "files": "", "needs": ALONE}
     parts |= dict(zip(("zh_title", "zh_what", "zh_first"), CHINESE[graph.name]))
-    graph.about = f"{title.rstrip('?')}: {what.partition('. ')[0]}.".replace("*", "").replace("..", ".")
     if named:
         parts["files"] = _files(named)
         landmarks = any(folder == LANDMARKER["directory"] for (folder, _), _ in named)

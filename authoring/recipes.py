@@ -12,7 +12,7 @@ HUB = "https://huggingface.co"
 # The front end searches only the titles of blueprints, so they contain the words that artists search for.
 ANIMATE = "HelloMeme - Animate Portrait from Video"
 COPY = "HelloMeme - Copy Expression to Portrait"
-SLIDERS = "HelloMeme - Portrait Expression Sliders"
+SLIDERS = "HelloMeme - Portrait with Expression Sliders"
 PROMPT = (
     "(best quality), highly detailed, ultra-detailed, headshot, person, well-placed five sense organs, looking at the viewer, "
     "centered composition, sharp focus, realistic skin texture"

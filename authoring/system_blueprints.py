@@ -326,7 +326,7 @@ def whole_person(info: dict) -> Subgraph:
     )
     crops = graph.node(
         "SKPortraitSFaceCrop",
-        "X-Dyna Face Pictures",
+        "X-Dyna Face Crop",
         4,
         images=some[0],
         track=track[0],

@@ -44,6 +44,7 @@ function label(node) {
 app.registerExtension({
   name: "sk-portrait.wires",
   setup: colour,
+  afterConfigureGraph: colour, // the palette of the front end may have been read meanwhile
   nodeCreated: label,
   loadedGraphNode: label,
 });

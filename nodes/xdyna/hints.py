@@ -1,4 +1,4 @@
-"""The nodes X-Dyna Face Pictures, which makes pictures of the driving face, and Apply X-Dyna ControlNet, which
+"""The nodes X-Dyna Face Crop, which makes pictures of the driving face, and Apply X-Dyna ControlNet, which
 adds both ControlNets to the conditioning.
 """
 
@@ -27,7 +27,7 @@ class SFaceCrop(io.ComfyNode):
     def define_schema(cls):
         return schema(
             node_id="SKPortraitSFaceCrop",
-            display_name="X-Dyna Face Pictures",
+            display_name="X-Dyna Face Crop",
             category="SK Portrait/face",
             description="Crops the driver's frames to the sampled aspect ratio and makes the two pictures "
             "for X-Dyna's S-Face ControlNet: eyes and mouth, and the whole face. Both are at their "
@@ -166,13 +166,13 @@ class XDynaHints(io.ComfyNode):
                     "local",
                     display_name="eyes and mouth",
                     optional=True,
-                    tooltip="From X-Dyna Face Pictures: eyes and mouth, one picture per frame.",
+                    tooltip="From X-Dyna Face Crop: eyes and mouth, one picture per frame.",
                 ),
                 io.Image.Input(
                     "whole",
                     display_name="whole face",
                     optional=True,
-                    tooltip="From X-Dyna Face Pictures: the whole face, one picture per frame.",
+                    tooltip="From X-Dyna Face Crop: the whole face, one picture per frame.",
                 ),
             ],
             outputs=[
@@ -207,7 +207,7 @@ class XDynaHints(io.ComfyNode):
             if local.shape[1:3] != whole.shape[1:3]:
                 shapes = " and ".join(f"{images.shape[2]}x{images.shape[1]}" for images in (local, whole))
                 raise SizeError(
-                    f"The local and the whole picture are {shapes} px: wire both of one X-Dyna Face Pictures.",
+                    f"The local and the whole picture are {shapes} px: wire both of one X-Dyna Face Crop.",
                     (whole.shape[2], whole.shape[1]),
                     (local.shape[2], local.shape[1]),
                 )

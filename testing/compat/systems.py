@@ -111,8 +111,8 @@ def xdyna(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 @cached
 def face_pictures() -> torch.Tensor:
-    """Return the hint pictures of Apply X-Dyna ControlNet for a synthetic head, made by X-Dyna Face
-    Pictures with a face track, (F, 6, H, W).
+    """Return the hint pictures of Apply X-Dyna ControlNet for a synthetic head, cropped by X-Dyna Face
+    Crop with a face track, (F, 6, H, W).
     """
     who, states = Identity.of(ACTOR), clip(ACTOR, FRAMES, 5.0)
     images = torch.from_numpy(np.stack([draw(who, state, PIXELS) for state in states])).float() / 255

@@ -85,7 +85,7 @@ FOUND = {
     "face recording": "SKPortraitImportLiveLinkFace",
     "selfie": "SKPortraitImportLiveLinkFace",
     "facial animation": "SKPortraitApply",
-    "lip sync": "SKPortraitApply",
+    "lip sync": "SKPortraitMixTracks",
     "avatar": "SKPortraitApply",
     "talking head": "SKPortraitApply",
     "talking photo": "SKPortraitApply",
@@ -104,7 +104,6 @@ FOUND = {
     "head pose": "SKPortraitDrawHeadPose",
     "head turn": "SKPortraitDrawHeadPose",
     "mouth": "SKPortraitFacePatches",
-    "crop face": "SKPortraitCropPortrait",
     "puppet": "SKPortraitDrawnHead",
     "cartoon": "SKPortraitDrawnHead",
 }

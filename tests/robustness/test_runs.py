@@ -93,7 +93,7 @@ LONG = {  # display name of a long node -> prepares its inputs and returns the a
     "Paste Back into Video": _paste_video,
     "Expression Editor": _editor,
     "Draw Cartoon Head": lambda: _run("DrawnHead", 11, 128, *[0.0] * 10),
-    "X-Dyna Face Pictures": lambda: _run("SFaceCrop", grey(2), track_of(2), 64, 64, "as they were held"),
+    "X-Dyna Face Crop": lambda: _run("SFaceCrop", grey(2), track_of(2), 64, 64, "as they were held"),
     "Track Face from Landmarks": lambda: _run(
         "TrackFromLandmarks", values("FACE_LANDMARKS")[0], 25.0, "largest", 1, "hold"
     ),
