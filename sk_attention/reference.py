@@ -114,13 +114,15 @@ class ReferencePatch:
     """
 
     order = REFERENCE
-    # Number of different calls whose keys and values are kept; None = all, because there are few.
-    kept_calls: int | None = None
+    # What errors call the reference, and the remedy for one of another shape.
+    about = "reference", "encode the portrait at the size that is sampled"
+    keeps = True  # whether keys and values are kept for the run; else every call projects them again
 
     def __init__(self, reference: Reference):
         self.sites = reference.adapter.module.sites
         self.reference = reference
         self._projected: dict[tuple, Beside] = {}  # key: entries and views of the parts, device and dtype
+        self._compared = False  # whether the size was compared with the sampled one in this run
 
     def served(self, rows: Rows) -> tuple[tuple[int, ...], tuple[View, ...] | None]:
         """For each of R equal parts of a call, the entry of the features that it attends to, and the part
@@ -133,18 +135,14 @@ class ReferencePatch:
 
         Raises SizeError if the portrait was encoded at another aspect ratio.
         """
-        if not self._projected and rows.views:
-            notice_size(
-                self.reference.features,
-                rows.views[0],
-                "reference",
-                "encode the portrait at the size that is sampled",
-            )
+        if rows.views and not self._compared:
+            notice_size(self.reference.features, rows.views[0], *self.about)
+            self._compared = True
         served, views = self.served(rows)
+        if not self.keeps:
+            return Beside(served, views, {})
         key = (served, views, target.there)
         if key not in self._projected:
-            if len(self._projected) == self.kept_calls:
-                del self._projected[next(iter(self._projected))]
             boundaries = {
                 boundary: self._beside(boundary, served, views, target.device, target.dtype)
                 for boundary in self.sites
@@ -157,8 +155,8 @@ class ReferencePatch:
 
         If another node has resized h inside the UNet, the reference is resized too.
         """
-        reference_kv, size = prepared.boundaries[boundary], size_of(h)
-        if (len(reference_kv.columns[0][0]), len(reference_kv.rows[0][0])) != size[::-1]:
+        reference_kv, size = prepared.boundaries.get(boundary), size_of(h)
+        if reference_kv is None or _size(reference_kv) != size:
             reference_kv = self._beside(boundary, prepared.served, prepared.views, h.device, h.dtype, size)
         return self.sites[boundary](h, reference_kv)
 
@@ -190,3 +188,9 @@ class ReferencePatch:
     def release(self) -> None:
         """Free what was kept for a run."""
         self._projected.clear()
+        self._compared = False
+
+
+def _size(reference_kv: ReferenceKV) -> Size:
+    """(height, width) of the map at which keys and values were projected."""
+    return len(reference_kv.rows[0][0]), len(reference_kv.columns[0][0])

@@ -10,8 +10,6 @@ from ...unet.clip.fit import View
 from ...unet.clip.frames import COND, Rows
 from ..reference import Reference, ReferencePatch
 
-KEPT = 2  # calls of a clip for which keys and values are kept: the windows of cond and of uncond
-
 
 class ControlPatch(ReferencePatch):
     """Patch by which every frame attends to the condition picture, or to its own one.
@@ -20,10 +18,13 @@ class ControlPatch(ReferencePatch):
     frame), then that of the empty latent, to which uncond attends
     """
 
+    about = "condition", "give the picture the size that is sampled"
+
     def __init__(self, reference: Reference):
         super().__init__(reference)
         self.pictures = len(next(iter(reference.features.values()))) - 1
-        self.kept_calls = KEPT if self.pictures > 1 else None
+        # Those of a clip would fill the memory: 39 MB per frame at 512 px in fp16.
+        self.keeps = self.pictures == 1
 
     def served(self, rows: Rows) -> tuple[tuple[int, ...], tuple[View, ...] | None]:
         """As in ReferencePatch. Raises FrameCountError unless there is one picture, or one per frame."""

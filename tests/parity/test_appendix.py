@@ -168,7 +168,9 @@ def test_controlnet_sk_is_its_formula_at_every_block_boundary(pictures):
         patch = ControlPatch(Reference(features, (3, 4), loaded))
         patch.sites = {boundary: module}
         rows, h = rows_of_both(), normal(boundary, 2 * FRAMES, c, 3, 4)
-        got = patch(boundary, h.clone(), patch.prepare(rows, target()), None)
+        prepared = patch.prepare(rows, target())
+        assert bool(prepared.boundaries) == (pictures == 1), "keys and values of a clip are not kept"
+        got = patch(boundary, h.clone(), prepared, None)
         seen = [pictures] * FRAMES + [frame % pictures for frame in range(FRAMES)]
         state = module.state_dict()
         want = torch.stack([reference_attention(state, x, features[boundary][k]) for x, k in zip(h, seen)])

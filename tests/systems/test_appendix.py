@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sk_portrait.errors import FrameCountError, MissingFileError, MissingInputError
+from sk_portrait.errors import FrameCountError, MissingFileError, MissingInputError, SizeError
 from sk_portrait.face_tools.track_errors import NoFaceError
 from sk_portrait.sk_attention.appendix import metadata
 from sk_portrait.sk_attention.appendix.cross import FaceIDAdapter, TextAdapter
@@ -147,6 +147,12 @@ class TestBadInput:
     def test_pictures_of_another_number(self, host):
         with raises(FrameCountError, what="condition", frames=2, expected=3):
             host.drawn(host.controlled(latents=normal("two", 2, 4, SMALL, SMALL)))
+
+    def test_a_picture_of_another_shape(self, host):
+        with pytest.raises(
+            SizeError, match="The condition was made for .*give the picture the size that is sampled"
+        ):
+            host.drawn(host.controlled(latents=normal("tall", 1, 4, 2 * SMALL, SMALL)))
 
     def test_embeddings_of_another_number(self, host):
         with raises(FrameCountError, what="list of face embeddings", frames=2, expected=3):
