@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -141,6 +142,26 @@ def test_two_conditions_act_together_in_either_order_and_beside_a_portrait(host)
 def test_two_samplers_with_half_of_the_steps_each_are_one_with_all_of_them(host, node):
     errors = split_errors(getattr(host, node)(start=0.3, end=0.7), normal("noise", FRAMES, 4, SMALL, SMALL))
     assert max(errors.values()) < 1e-5, errors
+
+
+def test_an_embedding_is_read_from_pictures_saved_and_read_again(host, tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    import folder_paths
+
+    from sk_portrait.nodes.appendix.face_id import ARCFACE, FaceEmbedding
+    from sk_portrait.testing.stand_ins import onnx_faces
+
+    (tmp_path / "insightface").mkdir()
+    onnx_faces.embedding(tmp_path / "insightface" / "w600k_r50.onnx")
+    monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path))
+    monkeypatch.setattr(folder_paths, "get_output_directory", lambda: str(tmp_path))
+    pictures, track = torch.rand(FRAMES, 480, 640, 3), track_of(FRAMES)
+    one, path = FaceEmbedding.execute(ARCFACE, False, "person", pictures, track).args
+    every, unsaved = FaceEmbedding.execute(ARCFACE, True, "", pictures, track).args
+    assert one.shape == (1, 512) and every.shape == (FRAMES, 512) and unsaved == ""
+    assert torch.allclose(every.norm(dim=1), torch.ones(FRAMES))
+    again = FaceEmbedding.execute(f"{Path(path).name} [output]", False, "").args[0]
+    assert torch.allclose(again, one)
 
 
 class TestBadInput:

@@ -100,7 +100,7 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
     """Train the toy model in `out`; return its narrow files."""
     files = PAIRS.drawn(out / PAIRS.name, plan.people, tell)
     small = _autoencoder(out, plan, files)
-    options = {"target": "v", "decode": lambda z: small.decode(z) * 2 - 1}
+    options = {"target": "v", "decode": lambda z: small.decode(z.cpu()).to(z) * 2 - 1}
 
     torch.manual_seed(plan.joint.seed)
     unet, (adapter, drive, temporal) = definition.unet(), definition.parts()
