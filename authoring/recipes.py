@@ -11,7 +11,7 @@ from ..sk_attention.versions import VERSIONS, Version
 HUB = "https://huggingface.co"
 # The front end searches only the titles of blueprints, so they contain the words that artists search for.
 ANIMATE = "HelloMeme - Animate Portrait from Video"
-COPY = "HelloMeme - Copy Expression to Portrait"
+COPY = "HelloMeme - Copy Expression to a Portrait"
 SLIDERS = "HelloMeme - Portrait with Expression Sliders"
 PROMPT = (
     "(best quality), highly detailed, ultra-detailed, headshot, person, well-placed five sense organs, looking at the viewer, "

@@ -1,7 +1,5 @@
 """The first minutes of a new artist, in the real front end and with no model file: folders, examples, a moving picture."""
 
-import shutil
-
 import pytest
 
 from sk_portrait.drawn_heads import examples
@@ -77,7 +75,6 @@ def test_the_wires_have_colours_of_their_own(page):
 FOUND = {
     "deepfake": "SKPortraitPasteBackVideo",
     "face swap": "SKPortraitPasteBack",
-    "face replacement": "SKPortraitPasteBackVideo",
     "paste face": "SKPortraitPasteBack",
     "driving video": "SKPortraitTrackVideo",
     "face tracking": "SKPortraitTrackFace",
@@ -95,7 +92,7 @@ FOUND = {
     "portrait": "SKPortraitTwoStageSampler",
     "HelloMeme": "HelloMeme - Animate Portrait from Video",
     "animate portrait": "SKPortraitApply",
-    "copy expression": "HelloMeme - Copy Expression to Portrait",
+    "copy expression": "HelloMeme - Copy Expression to a Portrait",
     "expression": "SKPortraitExpressionEditor",
     "facial expression": "SKPortraitPresetExpression",
     "LivePortrait": "SKPortraitExpressionEditor",
@@ -131,31 +128,3 @@ def test_a_saved_socket_shows_the_label_of_its_input(page):
         "() => window.app.graph._nodes.find(n => n.type === 'SKPortraitMixTracks').inputs.map(i => i.label ?? i.localized_name)"
     )
     assert "second track" in labels
-
-
-@pytest.mark.parametrize("folder", ["sk-portrait", "ComfyUI-SKPortrait", "sk_portrait.old"])
-def test_a_usual_folder_is_not_warned_about(folder):
-    pytest.importorskip("folder_paths")
-    from sk_portrait.nodes.first_start import unserved
-
-    assert unserved(folder) is None
-
-
-@pytest.mark.parametrize("folder", ["sk-portrait (1)", "sk portrait", "sk-portrait[main]"])
-def test_a_folder_that_comfyui_does_not_serve_is_named_with_the_fix(folder):
-    pytest.importorskip("folder_paths")
-    from sk_portrait.nodes.first_start import unserved
-
-    assert folder in unserved(folder) and '"sk-portrait"' in unserved(folder)
-
-
-def test_a_file_of_the_artists_is_never_replaced(tmp_path):
-    pytest.importorskip("folder_paths")
-    from sk_portrait.nodes.first_start import copy_examples
-
-    mine, *_ = examples.files()
-    (tmp_path / mine.name).write_bytes(b"mine")
-    copy_examples(tmp_path)
-    assert (tmp_path / mine.name).read_bytes() == b"mine"
-    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in examples.files()}
-    shutil.rmtree(tmp_path)
