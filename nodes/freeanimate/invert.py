@@ -101,13 +101,13 @@ class InvertFrames(io.ComfyNode):
         reference: io.Latent.Type | None = None,
     ) -> io.NodeOutput:
         require_sd15(model)
-        frames = clip_of(frames, images, vae)
+        clip = clip_of(frames, images, vae)
         if len(positive) != 1:
             raise SingleInputError(
                 f"Clip to Noise takes one prompt; this conditioning holds {len(positive)}.", len(positive)
             )
         text = require_prompt(model, positive[0][0], "positive")
-        for name, latent in (("frames", frames), ("reference", reference)):
+        for name, latent in (("frames", clip), ("reference", reference)):
             if latent is not None:
                 require_latent(latent["samples"], f"latent of {name}")
         levels, sampling = levels_of(sigmas), model.get_model_object("model_sampling")
@@ -128,7 +128,7 @@ class InvertFrames(io.ComfyNode):
             anchor = climbed = _upwards(model, text, one(reference), levels, asked, reached)
             beside = AnchorItems(lambda sigma: in_unet_scale(climbed[level_now], levels[level_now]))
             attach(follower, beside, first_level, cls)
-        latents = _upwards(follower, text, frames["samples"], levels, asked, reached)
+        latents = _upwards(follower, text, clip["samples"], levels, asked, reached)
         timesteps = tuple(float(sampling.timestep(torch.tensor(sigma))) for sigma in asked)
         start = model.model.process_latent_out(latents[-1])
         return io.NodeOutput(Trajectory(levels, timesteps, latents, text, anchor), {"samples": start})

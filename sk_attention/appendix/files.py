@@ -6,6 +6,7 @@ Sizes are read from the tensors, as for the official files.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,16 +15,18 @@ from ...unet.networks.strict_load import fill
 from ..published_files import CheckpointError, Shapes
 from .cross import NAMES, FaceIDAdapter, SKCrossAdapter, TextAdapter
 
+Adapter = TypeVar("Adapter", bound=SKCrossAdapter)
+
 KINDS = {FaceIDAdapter: "IPAdapterSK FaceID", TextAdapter: "SK text attention"}
 
 
 def load_cross(
-    kind: type[SKCrossAdapter],
+    kind: type[Adapter],
     state: Mapping[str, Tensor],
     file: str,
     operations=nn,
     dtype: torch.dtype | None = None,
-) -> SKCrossAdapter:
+) -> Adapter:
     """Build the network of a state dict.
 
     Raises CheckpointError if the file is of another kind, or if a tensor
