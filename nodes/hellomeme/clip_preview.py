@@ -61,16 +61,17 @@ class ContactSheet:
         if preview is None:  # other packs show previews in their own way
             return
         self.kind, picture, self.longest = preview
-        if self.sheet is None:
-            self._lay_out(picture)
+        sheet = self.sheet
+        if sheet is None:
+            sheet = self.sheet = self._lay_out(picture)
         row, column = divmod(cell, self.columns)
-        self.sheet.paste(picture.resize(self.size), (column * self.size[0], row * self.size[1]))
+        sheet.paste(picture.resize(self.size), (column * self.size[0], row * self.size[1]))
 
-    def _lay_out(self, picture: Image.Image) -> None:
+    def _lay_out(self, picture: Image.Image) -> Image.Image:
         """Make the sheet about as wide as high, with cells as large as they are shown."""
         count = len(self.cells)
         self.columns = min(count, math.ceil((count * picture.height / picture.width) ** 0.5))
         self.shrink = max(1, math.ceil(self.columns * picture.width / self.longest))
         self.size = picture.width // self.shrink, picture.height // self.shrink
         rows = math.ceil(count / self.columns)
-        self.sheet = Image.new("RGB", (self.columns * self.size[0], rows * self.size[1]))
+        return Image.new("RGB", (self.columns * self.size[0], rows * self.size[1]))

@@ -148,7 +148,7 @@ class ApplyMotion(io.ComfyNode):
         if extra_items.system_of(model) == XDYNA and attach.moves(model):
             raise CombinationError(
                 "X-Dyna on this MODEL moves the frames already, with motion modules of its own: leave Apply "
-                "Motion out.",
+                "HelloMeme Motion Module out.",
                 XDYNA,
             )
         attach.motion(moving, motion, strength, range_of(start_percent, end_percent))

@@ -171,9 +171,9 @@ class XDynaApply(io.ComfyNode):
         require_window(window_length, overlap, *([xdyna.motion] if xdyna.motion else []))
         if xdyna.motion and moves(model):
             raise CombinationError(
-                "Apply Motion on this MODEL moves the frames already, and X-Dyna has motion modules of its "
-                "own: use one.",
-                "Apply Motion",
+                "Apply HelloMeme Motion Module on this MODEL moves the frames already, and X-Dyna has motion "
+                "modules of its own: use one.",
+                "Apply HelloMeme Motion Module",
             )
         dynamics = Dynamics(
             xdyna.adapter.model, model.model.process_latent_in(samples), tokens, strength, group_norm == JOINT

@@ -206,9 +206,9 @@ class TestInversion:
 
 class TestBadInput:
     def test_rows_of_two_nodes(self, host, inverted):
-        with raises(CombinationError, other="Lock Frames to Reference"):
+        with raises(CombinationError, other="Lock Frames to Reference (RA-SA)"):
             host.boost(inverted[0], model=host.anchor())
-        with raises(CombinationError, other="Lock Frames to Reference"):
+        with raises(CombinationError, other="Lock Frames to Reference (RA-SA)"):
             host.anchor(model=host.anchor())
 
     def test_a_schedule_that_was_not_inverted(self, host, inverted):

@@ -208,7 +208,7 @@ def test_anchored_frames_are_refused_in_either_order(host, still):
 
     with raises(CombinationError, other="X-Dyna"):
         anchored(apply(host, still))
-    with raises(CombinationError, other="Lock Frames to Reference"):
+    with raises(CombinationError, other="Lock Frames to Reference (RA-SA)"):
         apply(host, still, model=anchored(host.model))
 
 
