@@ -27,10 +27,8 @@ def page(data: dict[str, Any]) -> str:
 
 
 def _summary(name: str, section: dict[str, Any]) -> dict[str, Any]:
-    judged = [
-        v for rows in section["tables"].values() for row in rows for v in row.values() if v in (True, False)
-    ]
-    judged = [value for value in judged if isinstance(value, bool)]
+    rows = [row for table in section["tables"].values() for row in table]
+    judged = [value for row in rows for value in row.values() if isinstance(value, bool)]
     verdict = f"{sum(judged)} of {len(judged)}" if judged else ""
     return {
         "section": name,
