@@ -17,7 +17,8 @@ from .page import page
 from .sections import SECTIONS
 
 JSON, PAGE = "gpu.json", "gpu.html"
-RUNNING, DONE, CUT_SHORT, FAILED, NOT_RUN = "running", "done", "cut short", "failed", "not run"
+RUNNING, DONE, CUT_SHORT, FAILED = "running", "done", "cut short", "failed"
+NOT_RUN, STOPPED = "not run", "stopped"  # STOPPED: its process was killed together with the command
 ENDED = (DONE, CUT_SHORT, FAILED)
 NEEDS_CUDA = "needs CUDA"  # stands for a figure that only a GPU can give
 Item = TypeVar("Item")
@@ -43,6 +44,9 @@ class Results:
                 f"{self.folder} holds results of {found}, and this is {setting}: give another --output."
             )
         self.data["machine"] = setting | self.data["machine"]
+        for section in self.data["sections"].values():
+            if section["state"] == RUNNING:
+                section["state"] = STOPPED
         self.save()
 
     def save(self) -> None:
