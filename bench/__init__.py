@@ -1,6 +1,9 @@
-"""Measurements of the pack: `python run.py bench NAME`. Each module has `main(argv) -> int`; what passes or fails is a test."""
+"""Measurements of the pack: `python run.py bench NAME`.
 
-# Name -> (module, one line of help).
+Each module has `main(argv) -> int`. What must pass is a test instead.
+"""
+
+# name -> (module, one line of help)
 BENCHES = {
     "overhead": ("cost.overhead", "arithmetic and time that reference and drive add to a UNet call"),
     "clip": ("cost.clip", "arithmetic and host-to-device bytes per frame of every way to sample a clip"),

@@ -2,6 +2,6 @@
 
 
 def verdict(passed: int, failed: int) -> int:
-    """Print how many comparisons passed and failed; returns the exit status."""
+    """Print how many comparisons passed and failed. Returns the exit status."""
     print(f"{passed} passed, {failed} failed")
     return int(failed > 0)

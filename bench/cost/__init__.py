@@ -1,1 +1,1 @@
-"""Time, memory and arithmetic."""
+"""Measures time, memory and arithmetic."""

@@ -1,11 +1,14 @@
-"""What a clip costs, counted: rows of the UNet, arithmetic and bytes brought to the device, for one frame of every way to sample it.
+"""What a clip costs per frame, counted for every way to sample it: UNet batch
+items, arithmetic and bytes copied to the device.
 
 python run.py bench clip [--frames 100] [--size 512] [--steps 25] [--stage1-steps 10]
 
-Rows come from the layouts of windows and trees themselves, arithmetic from the full-size UNet with the networks of that way on torch's
-meta device. Bytes are the drive's and the key frames' features in half precision, each brought once a run; `each call` is what bringing
-them to every UNet call would be. `limit` is the same sampling with every frame in one window a step and its features brought once: nothing
-can have less without changing the number of steps. The few-step ways are the presets of the Portrait Video Sampler's help page.
+Batch items are counted from the layouts of windows and trees, arithmetic from the full-size UNet with
+the networks of each way on torch's meta device. Bytes are the features of the drive and of the key
+frames in half precision, each copied once per run; `each call` is the number if they were copied at
+every UNet call. `limit` is the same sampling with every frame in one window per step and its features
+copied once: no method can need less without changing the number of steps. The few-step ways are the
+presets of the Portrait Video Sampler's help page.
 """
 
 from __future__ import annotations
@@ -26,12 +29,17 @@ from ...unet.hosts.diffusers_injection import moving
 from ...unet.patches import DOWN, UP, WeightedPatch
 from .overhead import CELLS, DRIVEN, OPTIONS, WIDTHS, Step, counted, patches_of, sd15
 
-LENGTH, OVERLAP, HALF = 12, 4, 2  # frames of a window, of an overlap; bytes of a number
+LENGTH, OVERLAP, HALF = 12, 4, 2  # frames of a window and of an overlap; bytes of a number
 
 
 class Cost(NamedTuple):
-    """Of a whole clip: frames that go through the UNet in a step, without and with motion, times steps; looks at key frames; frames whose
-    features are brought in a run, and in all its calls; the first two as any layout needs them."""
+    """What a whole clip costs.
+
+    still, moving: frames per step through the UNet, times steps, without and with motion modules; looks: UNet
+    passes that capture the features of key frames; brought, called: frames whose features are copied to the
+    device, once per run, or at every UNet call; least_still, least_moving: `still` and `moving` of the limit,
+    in which no frame is sampled twice in a step
+    """
 
     still: int
     moving: int
@@ -43,14 +51,17 @@ class Cost(NamedTuple):
 
 
 def two_stages(n: int, steps: int, first: int, published: bool) -> Cost:
-    """v1 and v2."""
+    """Return the cost of two stages (v1 and v2).
+
+    first: steps of the first stage; published: as in the official code.
+    """
     layout = published_padding(n, LENGTH, OVERLAP).windows if published else windows(n, LENGTH, OVERLAP)
     rows = sum(map(len, layout))
     return Cost(n * first, rows * steps, 0, 2 * n, n * first + rows * steps, n * first, n * steps)
 
 
 def tree(n: int, steps: int, first: int, published: bool) -> Cost:
-    """v5: every level from the deepest to the clip."""
+    """Return the cost of key frames (v5): all levels of the tree, down to the clip itself."""
     levels = key_frame_levels(n, LENGTH, published=published)
     rows = sum(len(window) for level in levels for window in level.windows)
     frames, ends = sum(len(level.frames) for level in levels), sum(len(level.ends) for level in levels[1:])
@@ -65,13 +76,11 @@ class Way(NamedTuple):
     version: str
     cost: Callable[..., Cost]
     published: bool = False
-    few: tuple[int, int] | None = (
-        None  # steps of the stages with CFG 1, instead of those that are asked for with both halves
-    )
+    few: tuple[int, int] | None = None  # steps of the two stages with CFG 1; None = the given steps, with CFG
 
     @property
     def sides(self) -> int:
-        """Of guidance."""
+        """Number of batch items per frame: 1 without guidance, 2 with it."""
         return 1 if self.few else 2
 
 
@@ -89,7 +98,7 @@ WAYS = (
 
 
 def flops_a_row(version: str, cells: int, moves: bool) -> float:
-    """Of a patched UNet call with a window of frames for cond and uncond."""
+    """Return the FLOPs per batch item of a patched UNet call for one window with cond and uncond."""
     step = Step(sd15("meta"), cells, "meta", 2 * LENGTH)
     patches = patches_of(version, cells, "meta", LENGTH)
     with ExitStack() as stack, torch.device("meta"):
@@ -101,12 +110,12 @@ def flops_a_row(version: str, cells: int, moves: bool) -> float:
             part = find_part(MOTION, version)
             patches.append(WeightedPatch(MotionPatch(part.build(part.published).eval())))
         stack.enter_context(bound(step.net, patches, OPTIONS))
-        counted(step)  # what a run does once
+        counted(step)  # what is computed once per run
         return counted(step) / (2 * LENGTH)
 
 
 def bytes_a_frame(version: str, cells: int) -> int:
-    """Of the features of one frame."""
+    """Return the bytes of the features of one frame."""
     return HALF * sum(WIDTHS[s] * (cells // CELLS[s]) ** 2 for s in DRIVEN.get(version, (*DOWN, *UP)))
 
 

@@ -1,8 +1,10 @@
-"""How long the Expression Editor takes from a moved slider to the new preview: `python run.py bench editor [--size N]`.
+"""How long the Expression Editor takes from a moved slider to the new
+preview: `python run.py bench editor [--size N]`.
 
-First what the node does at each change, in seconds of one CPU core, its input being in ComfyUI's cache: the mesh of the portrait, the
-moved landmarks, the bent picture. Then the whole way, where there are a ComfyUI and Chromium: a slider is dragged in the front end, and
-the clock runs from pressing Run until the new picture is on the node.
+First, the node's own work at each change, in seconds of one CPU core, with its input in ComfyUI's
+cache: the mesh of the portrait, the moved landmarks, the warped picture. Then, if ComfyUI and
+Chromium are installed, the whole way: a slider is dragged in the front end, and the time from
+pressing Run to the new picture on the node is measured.
 """
 
 from __future__ import annotations
@@ -22,11 +24,12 @@ from ...host import browser, installation
 from ...host.server import Server
 from ..verdict import verdict
 
-ENOUGH, ROUNDS = 0.3, 3  # seconds that a change may take; the median of so many counts
+ENOUGH, ROUNDS = 0.3, 3  # seconds that a change may take; number of runs, of which the median counts
+# Seconds until the picture is on the node; the sliders that are dragged.
 WHOLE_WAY, DRAGGED = (
     1.0,
     ("smile", "jaw", "yaw"),
-)  # seconds to the picture on the node; the sliders that are dragged
+)
 CHANGES = (
     {"smile": 1.0}, {"jaw": 1.0}, {"blink_left": 1.0, "blink_right": 1.0}, {"yaw": 20.0, "pitch": 10.0}, {"brows": 1.0, "look_up": 1.0},
     {"pucker": 1.0, "roll": -10.0},
@@ -34,7 +37,7 @@ CHANGES = (
 
 
 def main(argv: list[str]) -> int:
-    """Prints one row a change; the last line counts. Returns 1 where one took too long."""
+    """Print one line per change, and at last how many passed. Returns 1 if one took too long."""
     parser = argparse.ArgumentParser(prog="python run.py bench editor", description=__doc__)
     parser.add_argument(
         "--size", type=int, default=512, help="side of the portrait, pixels (default: %(default)s)"
@@ -65,7 +68,7 @@ def main(argv: list[str]) -> int:
 
 
 def in_the_front_end() -> list[tuple[str, float, float, bool, float]]:
-    """A row a slider: its name, its value before and after, whether the picture changed, seconds."""
+    """Return one row per slider: its name, its value before and after, whether the picture changed, seconds."""
     comfy = installation.find()
     with (
         tempfile.TemporaryDirectory() as folder,

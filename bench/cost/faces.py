@@ -1,12 +1,13 @@
-"""Speed and memory of every face tracker that can run here, on the talking head and on a 720p clip made from it, and speed of the nodes
-that cut, draw and paste pictures of that clip.
+"""Speed and memory of every face tracker that can run here, on the talking head and on a 720p clip made from
+it, and speed of the nodes that crop, draw and paste pictures of that clip.
 
 python run.py bench faces [--source NAME] [--models FOLDER] [--frames 100 2000]
 
-Frames per second include reading the video. Every run is a process of its own, since a peak never falls. Memory is flat where the
-peaks at both lengths of the 720p clip differ by less than a tenth plus the track itself. A row with a goal judges: the goals are for two
-cores. Where the HelloMeme models lie in FOLDER,
-the stages of the official tool (a frame at a time; detector and landmarks on every frame, twice) are timed as well.
+Frames per second include reading the video. Every run is a process of its own, because the peak memory of a
+process never decreases. Memory is flat if the peaks at both lengths of the 720p clip differ by less than a
+tenth plus the track itself. A row with a goal passes or fails; the goals are for two cores. If the HelloMeme
+models are in FOLDER, the stages of the official tool are timed as well (one frame at a time; detector and
+landmarks on every frame, twice).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from ..verdict import verdict
 ROOT = Path(__file__).resolve().parent.parent.parent
 WIDE = (1280, 720)
 STAGE_FRAMES = 50
-TRACKED = {"mediapipe-mesh": 120.0}  # frames of 720p a second that a tracker should reach
+TRACKED = {"mediapipe-mesh": 120.0}  # frames of 720p per second that a tracker should reach
 
 
 def main(argv: list[str]) -> int:
@@ -74,8 +75,9 @@ def main(argv: list[str]) -> int:
 
 
 def pictures(clip: Path, tracker: str, models: ModelFiles, folder: str) -> list[bool]:
-    """Print what the nodes cost, and whether each goal holds."""
-    from . import faces_nodes  # and torch with it, which would weigh on the peaks of the other processes
+    """Print the times of the nodes. Returns for each goal whether it is met."""
+    # Imported here, because it imports torch, which would raise the peaks of the other processes.
+    from . import faces_nodes
 
     costs = faces_nodes.costs(clip, tracker, models, folder)
     if costs is None:
@@ -98,7 +100,10 @@ def default_folder() -> str:
 
 
 def may_run(name: str, models: ModelFiles, named: bool) -> bool:
-    """Print why a tracker is left out; one that sends data runs only if chosen by name."""
+    """Return whether a tracker runs, and print the reason if not.
+
+    One that sends data runs only if chosen by name.
+    """
     reason = sources.available(models)[name] or (None if named else sources.consent(name))
     if reason:
         print(f"{name:<16} left out: {reason}")
@@ -106,7 +111,7 @@ def may_run(name: str, models: ModelFiles, named: bool) -> bool:
 
 
 def wide_clip(talk: Path, path: Path, count: int) -> Path:
-    """`count` frames of 1280x720: the talking head, looped, in the middle of grey."""
+    """Write `count` frames of 1280x720 with the talking head, looped, in the middle of a grey picture."""
     import av
     import cv2
 
@@ -126,7 +131,10 @@ def wide_clip(talk: Path, path: Path, count: int) -> Path:
 
 
 def measure(name: str, clip: str, models: ModelFiles) -> dict[str, float]:
-    """Track a video file in this process: frames, found, seconds, bytes of the track, peak bytes of the process."""
+    """Track a video file in this process.
+
+    Returns frames, found, seconds, bytes of the track and peak bytes of the process.
+    """
     with sources.open_source(name, models) as source:
         start = time.perf_counter()
         track = track_faces(video.frames(clip), source, 30.0, on_miss="interpolate")
@@ -144,7 +152,7 @@ def measure(name: str, clip: str, models: ModelFiles) -> dict[str, float]:
 
 
 def compare(name: str, talk: Path, wide: list[Path], models: ModelFiles) -> list[bool]:
-    """Print one row per clip, and whether memory is flat and the goal for 720p holds."""
+    """Print one row per clip. Returns whether memory is flat, and whether the goal for 720p is met."""
     rows = []
     for label, clip in [("talking head", talk), *(("720p", path) for path in wide)]:
         command = [
@@ -182,7 +190,9 @@ def compare(name: str, talk: Path, wide: list[Path], models: ModelFiles) -> list
 
 
 def stages(models: ModelFiles, frames: list[np.ndarray]) -> None:
-    """Print milliseconds per frame of each of the official tool's networks, and of its whole pass over a clip."""
+    """Print the milliseconds per frame of each network of the
+    official tool, and of its whole pass over a clip.
+    """
     from ...face_tools.trackers.head_pose import focal_length
     from ...face_tools.trackers.onnx_face import (
         FACE_SIZE,

@@ -1,4 +1,6 @@
-"""Milliseconds a frame of the nodes that make and paste pictures, on frames of 720p as ComfyUI hands them over."""
+"""Measures milliseconds per frame of the nodes that make and paste
+pictures, on 720p frames as ComfyUI passes them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ GOALS = {
 
 
 def costs(clip: Path, tracker: str, models: ModelFiles, folder: str) -> dict[str, float] | None:
-    """Node -> milliseconds per frame, the best of five runs; None without ComfyUI, whose nodes they are."""
+    """Return node -> milliseconds per frame, the least of five
+    runs; None without ComfyUI, which the nodes need.
+    """
     comfy = find()
     if comfy is None:
         return None

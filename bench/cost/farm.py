@@ -1,10 +1,14 @@
-"""`python run.py bench farm`: what one clip costs on workers of this machine, and whether it is what one process gives.
+"""`python run.py bench farm`: the time of one clip on workers of this machine, and
+whether the result equals that of one process.
 
-python run.py bench farm [--frames 1000] [--workers 1 2 4] [--only v2|v5]   with tiny models (synthetic weights)
-python run.py bench farm --simulate [--window SECONDS] [--output FILE]        8 to 256 workers, from the figures below
+python run.py bench farm [--frames 1000] [--workers 1 2 4] [--only v2|v5]
+    with tiny models (synthetic weights)
+python run.py bench farm --simulate [--window SECONDS] [--output FILE]
+    8 to 256 workers, from the figures below
 
-Each clip runs in one process, then on so many workers, then on the most with one of them killed in the middle, then interrupted and
-resumed. A row passes where every number of the clip is within 1e-5 of the largest; the last one, where nothing finished is computed again.
+Each clip runs in one process, then on each number of workers, then on the most workers with one killed
+halfway, then interrupted and resumed. A row passes if every number of the clip differs by at most 1e-5 of the
+largest; the last one passes if nothing finished is computed again.
 """
 
 from __future__ import annotations
@@ -29,17 +33,17 @@ WINDOW = 12 * 4 * 64 * 64 * 4  # bytes of 12 latents at 512 px
 
 
 class Watched:
-    """Progress that counts the windows that come, and does something once, in the middle."""
+    """A progress object that counts the windows that arrive, and calls `act` once, after `after` windows."""
 
     def __init__(self, act: Callable[[], Any] = int, after: int = 0):
         self.act, self.after = act, after
-        self.windows, self.done = 0, None  # done: of the step in work
+        self.windows, self.done = 0, None  # done: of the current step
 
     def step(self, *_) -> None:
-        """Nothing is shown."""
+        """Show nothing."""
 
     def tick(self, steps: int = 1) -> None:
-        """Nothing is shown."""
+        """Show nothing."""
 
     def part(self, done: int, of: int) -> None:
         before, self.windows = self.windows, self.windows + (0 if self.done is None else done - self.done)
@@ -49,7 +53,7 @@ class Watched:
 
 
 class Bench:
-    """One ComfyUI in this process, Ray beside it, and what has passed."""
+    """One ComfyUI in this process, Ray beside it, and the numbers of passed and failed rows."""
 
     def __init__(self, workers: int):
         from ...farm import worker_pool
@@ -73,7 +77,7 @@ class Bench:
         print(f"Ray: {time.perf_counter() - started:.1f} s")
 
     def clip(self, kind: str, frames: int, counts: list[int]) -> None:
-        """Print a row for every way to sample one clip."""
+        """Print one row for every way to sample a clip."""
         from ...farm.prepare import Prepared
 
         graph = self.graphs.clip(kind, frames, steps=2, sampler="dpmpp_2m_sde" if kind == "v5" else "euler")
@@ -104,7 +108,7 @@ class Bench:
 
     @contextmanager
     def pool(self, count: int):
-        """Workers on the clip, and the seconds until they were ready; ended at the end."""
+        """Yield a pool of workers for the clip and the seconds until they were ready; shut it down on exit."""
         started = time.perf_counter()
         workers = self.pending(count).pool(self.job.task, self.job.given)
         workers.identities()
@@ -115,7 +119,10 @@ class Bench:
                 self.ray.kill(worker)
 
     def row(self, name: str, workers, store: str, watched: Watched | None = None) -> int:
-        """Sample the clip: it passes where every number is the single run's. -> windows that were computed"""
+        """Sample the clip, and print a row, which passes if every number equals that of the single run.
+
+        Returns the computed windows.
+        """
         started, watched = time.perf_counter(), watched or Watched()
         video, _ = self.job.sample(workers, self._store(store), watched)
         took, difference = (
@@ -140,7 +147,7 @@ class Bench:
 
 
 def measure(frames: int, counts: list[int], kinds: list[str]) -> bool:
-    """Print a row for every clip -> whether all are the single run's."""
+    """Print the rows of every clip. Returns whether all results equal those of the single run."""
     bench = Bench(max(counts))
     try:
         for kind in kinds:
@@ -155,7 +162,7 @@ def _interrupt() -> None:
 
 
 def _request(workers) -> float:
-    """Seconds of asking and answering, with nothing in it."""
+    """Return the seconds of one request and its answer without any work."""
     from ...farm.worker_pool import Request
 
     count = 50
@@ -165,12 +172,11 @@ def _request(workers) -> float:
 
 
 def simulated(window: float, wire: float, output: Path) -> int:
-    """Draw and print the simulation."""
+    """Print and draw the simulation. window: seconds of a window; wire: Gbit/s; output: path of the plot."""
     from .farm_simulation import Costs, plot
 
-    taken, join = (
-        min(times) for times in zip(*(joining() for _ in range(5)), strict=True)
-    )  # the least: what else runs here is no cost
+    # The least, because other programs of this machine only add to it.
+    taken, join = (min(times) for times in zip(*(joining() for _ in range(5)), strict=True))
     costs = Costs(
         window, request=0.002, taken=taken, join=join, start=60.0, bytes=WINDOW, wire=wire * 1e9 / 8
     )
@@ -183,7 +189,10 @@ def simulated(window: float, wire: float, output: Path) -> int:
 
 
 def joining(windows: int = 100) -> tuple[float, float]:
-    """Seconds of this machine for a window at 512 px: to put it on the disk, and to blend it and put the whole on the disk."""
+    """Return the driver's seconds per window at 512 px on this machine.
+
+    The first is for writing it to disk; the second for blending it and writing the whole clip to disk.
+    """
     import torch
 
     from ...farm.store import Store

@@ -1,6 +1,8 @@
-"""A farm of many workers, simulated: the driver hands out each step's windows as `farm/worker_pool.py` does, over a wire that all share.
+"""Simulates a farm of many workers.
 
-No host, no torch: events in time.
+The driver hands out each step's windows as `farm/worker_pool.py` does, over one shared network link.
+
+It needs neither a host nor torch: it simulates events in time.
 """
 
 from __future__ import annotations
@@ -16,21 +18,21 @@ from statistics import median
 from ...farm.scheduling import PARTS_EACH, SLOW, shared_out
 from ...unet.clip import keyframes
 
-FPS, STEPS, FIRST = 25, 25, 10  # of the clip; of the second stage and of the first
+FPS, STEPS, FIRST = 25, 25, 10  # of the clip; steps of the second and of the first stage
 MINUTES, COUNTS, PARTS = (1, 5, 10, 30), (8, 16, 32, 64, 128, 256), (1, 2, 4, 8, 16, 32)
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds, and bytes of one window each way.
+    """Costs in seconds, and in bytes of one window in each direction.
 
-    window   the UNet's time for it on an ordinary worker
-    request  of asking and answering, whatever is in it
-    taken    of the driver, for putting an answered window on the disk
-    join     of the driver, for a window's share in blending, and in the disk for the whole
-    start    until a worker answers its first request
-    bytes    of a window, each way
-    wire     bytes per second that go in and out of the driver, each way
+    window   UNet time of a window on an ordinary worker
+    request  overhead of a request and its answer, independent of their size
+    taken    driver time to write a received window to disk
+    join     driver time per window for blending, and for writing the whole clip to disk
+    start    from starting a worker to its first answer
+    bytes    of a window, in each direction
+    wire     bytes per second into and out of the driver, in each direction
     """
 
     window: float
@@ -44,8 +46,11 @@ class Costs:
 
 @dataclass(frozen=True)
 class Weather:
-    """What goes wrong. spread: of the workers' speeds (sigma of a lognormal); slow: share of workers that are ten times slower;
-    lost: losses a worker and hour."""
+    """Disturbances.
+
+    spread: sigma of the lognormal distribution of the workers' speeds; slow: share of workers that are ten
+    times slower; lost: losses per worker and hour.
+    """
 
     spread: float = 0.0
     slow: float = 0.0
@@ -57,7 +62,11 @@ WEATHER = Weather(spread=0.1, slow=0.02, lost=0.1)
 
 @dataclass(frozen=True)
 class Outcome:
-    """seconds until the clip is sampled, share of the workers' time in which they computed nothing that was used, bytes over the wire."""
+    """Result of a simulation.
+
+    seconds: until the clip is sampled; idle: share of the workers' time not spent on results that were used;
+    bytes: over the network
+    """
 
     seconds: float
     idle: float
@@ -65,7 +74,7 @@ class Outcome:
 
 
 class Farm:
-    """Workers and the wire to them, over the steps of a clip."""
+    """Workers and the network link to them, over the steps of a clip."""
 
     def __init__(self, workers: int, costs: Costs, weather: Weather = Weather(), seed: int = 0):  # noqa: B008
         self.costs, self.weather, self.random = costs, weather, random.Random(seed)
@@ -78,13 +87,15 @@ class Farm:
         self.used = self.bytes = 0.0
 
     def step(self, now: float, windows: int, parts_each: int) -> float:
-        """One call of the network over the clip -> when it is joined."""
+        """Simulate one call of the network for the whole clip, and
+        return the time at which its windows are joined.
+        """
         step = _Step([len(part) for part in shared_out(range(windows), parts_each * len(self.free))])
-        # (time, worker, the part that it computed, whether that has arrived here too)
+        # (time, worker, the part that it computed, whether the result has also arrived at the driver)
         events = [(max(now, free), worker, -1, True) for worker, free in enumerate(self.free)]
         heapq.heapify(events)
         idle: list[int] = []
-        looks = math.inf  # when idle workers are thought of again
+        looks = math.inf  # the next time at which idle workers are considered for parts that take too long
         while True:
             time, worker, part, arrived = heapq.heappop(events)
             if not arrived:
@@ -112,13 +123,13 @@ class Farm:
                 looks = step.next_late(time)
                 heapq.heappush(events, (looks, -1, -1, True))
         self.free = [time] * len(self.free)
-        for end, worker, *_ in events:  # what is computed twice, or starts again, keeps its worker busy
+        for end, worker, *_ in events:  # a worker stays busy if it computes a part twice or is starting again
             if worker >= 0:
                 self.free[worker] = end
         return time + windows * self.costs.join
 
     def _computed(self, time: float, worker: int, windows: int) -> tuple[float, bool]:
-        """(when it has computed, or was lost; whether it was)."""
+        """Return (time at which the part is computed or the worker is lost, whether it was lost)."""
         arrived = self._over("out", time, windows) + self.costs.request
         done = arrived + windows * self.costs.window * self.pace[worker]
         until_lost = self.random.expovariate(self.weather.lost / 3600) if self.weather.lost else math.inf
@@ -127,23 +138,25 @@ class Farm:
         return done, False
 
     def _over(self, way: str, time: float, windows: int, handled: float = 0.0) -> float:
-        """When windows that are ready at `time` have gone over the wire and through the driver's hands, one after the other."""
+        """Return when windows that are ready at `time` have been sent and
+        then handled by the driver, one after the other.
+        """
         self.bytes += windows * self.costs.bytes
         self.wire[way] = max(self.wire[way], time) + windows * (self.costs.bytes / self.costs.wire + handled)
         return self.wire[way]
 
 
 class _Step:
-    """What is left of a step."""
+    """The parts of a step that are not finished."""
 
     def __init__(self, sizes: list[int]):
         self.sizes = sizes
         self.waiting, self.missing = list(range(len(sizes)))[::-1], set(range(len(sizes)))
-        self.asked: dict[tuple[int, int], float] = {}  # (worker, part) -> since
+        self.asked: dict[tuple[int, int], float] = {}  # (worker, part) -> time of the request
         self.took: list[float] = []
 
     def answered(self, part: int, time: float, worker: int) -> bool:
-        """Whether this answer was missing."""
+        """Record an answer, and return whether its part was still missing."""
         since = self.asked.pop((worker, part))
         new = part in self.missing
         if new:
@@ -152,7 +165,7 @@ class _Step:
         return new
 
     def next(self, time: float) -> int | None:
-        """A part to ask an idle worker for."""
+        """Return a part to request from an idle worker, or None."""
         if self.waiting:
             return self.waiting.pop()
         if not self.took:
@@ -161,12 +174,12 @@ class _Step:
         return next((part for since, part in self._slow() if time >= since + limit), None)
 
     def next_late(self, time: float) -> float:
-        """When a part will have taken too long."""
+        """Return the time at which the next part will have taken too long."""
         limit = self._limit()
         return min((since + limit for since, _ in self._slow() if since + limit > time), default=time + limit)
 
     def _slow(self) -> list[tuple[float, int]]:
-        """Parts assigned to a single worker: (since, part)."""
+        """Return the parts that are assigned to a single worker, as (time of the request, part)."""
         asked = Counter(part for _, part in self.asked)
         return [
             (since, part)
@@ -179,7 +192,7 @@ class _Step:
 
 
 def simulate(farm: Farm, steps: Sequence[int], parts_each: int) -> Outcome:
-    """The clip, its calls of the network as numbers of windows."""
+    """Simulate a clip. steps: number of windows of each call of the network."""
     now = 0.0
     for windows in steps:
         now = farm.step(now, windows, parts_each)
@@ -187,13 +200,16 @@ def simulate(farm: Farm, steps: Sequence[int], parts_each: int) -> Outcome:
 
 
 def calls_of(minutes: int) -> list[int]:
-    """Windows of each call of the network for a clip of v2 in two stages: every frame alone, then 12 that share 4."""
+    """Return the number of windows of each call of the network for a v2 clip in two stages.
+
+    The first stage samples every frame alone; the second has windows of 12 frames with an overlap of 4.
+    """
     frames = minutes * 60 * FPS
     return [math.ceil(frames / 12)] * FIRST + [len(keyframes.windows(frames, 12, 4))] * STEPS
 
 
 def plot(costs: Costs, path) -> list[str]:
-    """Draw speed-up, idle time and the size of parts -> the same as lines of text."""
+    """Draw speed-up, idle time and the size of parts, and return them as lines of text."""
     import matplotlib
 
     matplotlib.use("Agg")

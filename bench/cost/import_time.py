@@ -1,7 +1,8 @@
-"""`python run.py bench import`: what importing the pack adds to the start of ComfyUI. It must stay below half a second.
+"""`python run.py bench import`: the time that importing the pack adds to the start
+of ComfyUI; it must stay below half a second.
 
-Each measurement is a fresh process that has imported ComfyUI's own modules first, then loads the pack as ComfyUI does:
-import, `comfy_entrypoint()`, and the schema of every node.
+Each measurement is a new process that has already imported ComfyUI's own modules and then loads the pack as
+ComfyUI does: import, `comfy_entrypoint()`, and the schema of every node.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ print(json.dumps([time.perf_counter() - start, count, sorted(set(sys.modules) - 
 
 
 def measure(comfy: str, base: str) -> tuple[float, int, list[str]]:
-    """Seconds, nodes, and modules that were new, of one process."""
+    """Return the seconds, the number of nodes and the newly imported modules of one process."""
     command = [sys.executable, "-c", CHILD, str(environment.ROOT / "run.py"), comfy, base]
     cache = os.environ | {"PYTHONPYCACHEPREFIX": str(environment.CACHE / "pycache")}
     output = subprocess.run(command, check=True, capture_output=True, text=True, env=cache).stdout
@@ -54,7 +55,7 @@ def main(argv: list[str]) -> int:
     if comfy == "none":
         print("ComfyUI is absent: this is the package alone, without its nodes.")
     with tempfile.TemporaryDirectory() as base:
-        measure(comfy, base)  # compiles the files, once
+        measure(comfy, base)  # compiles the files once
         runs = [measure(comfy, base) for _ in range(RUNS)]
     seconds, (_, count, added) = [run[0] for run in runs], runs[0]
     heavy = [name for name in HEAVY if name in added]

@@ -1,12 +1,13 @@
-"""Memory of Redraw Clip from Noise beyond a plain run.
+"""Memory of Redraw Clip from Noise in addition to that of a plain run.
 
 The full-size UNet of SD1.5 with guidance, by default 16 frames of 512 px and 50 steps.
 
 python run.py bench inversion_memory [--frames N] [--size PIXELS] [--steps N] [--measure]
 
-Every tensor of one UNet call in 16 bits is counted on torch's meta device, where nothing is computed: the peak of those alive at once,
-with an attention that keeps no map, as on a GPU. Every step has the same peak, and the trajectory of all steps comes on top. --measure
-computes a step as well, plain and boosted in a process each, and compares the peaks of the processes: minutes of both cores, 8 GB.
+Every tensor of one UNet call in 16 bits is counted on torch's meta device, where nothing is computed. The
+peak is the size of all tensors that exist at once, with an attention that stores no maps, as on a GPU. Every
+step has the same peak; the trajectory of all steps is added. --measure also computes one step, plain and
+boosted, in one process each, and compares their peaks: minutes on two cores, 8 GB.
 """
 
 from __future__ import annotations
@@ -24,13 +25,16 @@ from ...testing.golden import Golden
 from ..verdict import verdict
 from .memory import peak_bytes
 
-LIMIT = 2 << 30  # bytes beyond the plain run
+LIMIT = 2 << 30  # bytes in addition to the plain run
 PLAIN, BOOSTED = "plain", "boosted"
-WIDTH, TEXT = 320, (77, 768)  # channels at the top of SD1.5, and what it reads
+WIDTH, TEXT = 320, (77, 768)  # channels of SD1.5's first level; tokens and width of its text
 
 
 class Run:
-    """One run with guidance: plain, or beside an inverted clip and its reference. Needs ComfyUI in this process."""
+    """One run with guidance: plain, or with an inverted clip and its reference.
+
+    Needs ComfyUI in this process.
+    """
 
     def __init__(self, kind: str, frames: int, cells: int, steps: int, dtype):
         import comfy.model_detection
@@ -58,7 +62,7 @@ class Run:
             self.trajectory = ways.nbytes
 
     def counted(self) -> int:
-        """Bytes alive at the peak of one UNet call, and of the trajectory."""
+        """Return the peak bytes of all tensors of one UNet call, plus those of the trajectory."""
         import torch
         import torch.nn.functional as functional
 
@@ -83,7 +87,7 @@ class Run:
         return alive.peak + self.trajectory
 
     def measured(self) -> int:
-        """Bytes of this process at the peak of one step of ComfyUI's sampler."""
+        """Return this process's peak bytes in one step of ComfyUI's sampler."""
         import comfy.samplers
         import torch
 
@@ -100,13 +104,15 @@ class Run:
 
 
 def maps(frames: int, cells: int, steps: int) -> int:
-    """Bytes of the maps of self-attention over frame and reference of a run, kept in 16 bits for 8 heads."""
+    """Return the bytes of all self-attention maps over frame and reference of a
+    run, if they were stored in 16 bits for 8 heads.
+    """
     tokens = [(cells >> level) ** 2 for level, blocks in enumerate((5, 5, 5, 1)) for _ in range(blocks)]
     return steps * frames * 8 * sum(2 * count**2 for count in tokens) * 2
 
 
 def in_host() -> None:
-    """Import ComfyUI with the attention that it takes on a GPU."""
+    """Import ComfyUI with the attention that it uses on a GPU."""
     enter(find(), tempfile.mkdtemp())
     from comfy.cli_args import args
 

@@ -1,4 +1,6 @@
-"""Bytes of all tensors that are alive at once, on any device, the meta device too: what a GPU's memory manager would call the peak."""
+"""Counts the bytes of all tensors that exist at once, on any device including meta, as a GPU's memory
+manager would report them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,10 @@ from torch.utils._pytree import tree_map_only
 
 
 class Alive(TorchDispatchMode):
-    """While open, counts what is made: `now` and `peak` in bytes. What an operation needs for itself alone is not seen."""
+    """While active, counts new tensors: `now` and `peak` in bytes.
+
+    Temporary memory within an operation is not counted.
+    """
 
     def __init__(self):
         super().__init__()

@@ -1,10 +1,13 @@
-"""Memory of the nodes that hold a clip by its length: the peak at two lengths, and the slope between them in bytes per frame.
+"""Memory of the nodes that hold a clip, by its length: the peak at two lengths,
+and the slope between them in bytes per frame.
 
 python run.py bench memory [--frames 100 1000] [--only v2|v3|v5|"Crop Portrait"|...]
 
-v2, v3 and v5 are the Portrait Video Sampler. Narrow weights on the real ComfyUI. Each run is its own process, since a peak never falls.
-What a frame must cost is counted from the tensors themselves: of the sampler, its drive features, its share of the key frames' features and
-its latents in the sampler's hands; of the other nodes, what they take and give (at half the lengths: whole pictures weigh more).
+v2, v3 and v5 are the Portrait Video Sampler, with narrow weights in the real ComfyUI. Each run is a process
+of its own, because the peak memory of a process never decreases. The bytes that a frame needs at least are
+counted from the tensors. For the sampler: its drive features, its share of the key frames' features, and its
+latents in the sampler. For the other nodes: their inputs and outputs (measured at half the lengths, because
+whole pictures are larger).
 """
 
 from __future__ import annotations
@@ -21,12 +24,13 @@ from ...testing.golden_sampling import GoldenNoise, guider_of
 from ..verdict import verdict
 from .memory_nodes import NODES
 
-CELLS, STEPS = 16, 1  # of the square latents; steps do not add to the peak
+CELLS, STEPS = 16, 1  # side of the square latents; more steps do not increase the peak
 LATENT = 4 * CELLS * CELLS * 4  # bytes of one frame's latent
 LATENTS = (
-    24  # of them at a time: noise, start, x, cond, uncond, denoised, fused and ComfyUI's copies of these
+    # Latents per frame at once: noise, start, x, cond, uncond, denoised, fused, and ComfyUI's copies of them.
+    24
 )
-DEARER = 1.1  # times what is counted, at the most
+DEARER = 1.1  # the largest allowed ratio of the measured to the counted bytes
 MOTIONS = {
     "v2": lambda golden, host: [animatediff_of(golden, host)],
     "v3": lambda golden, host: [sk_motion_of(golden, "v3", host), animatediff_of(golden, host)],
@@ -35,7 +39,10 @@ MOTIONS = {
 
 
 def peak(kind: str, frames: int) -> dict[str, float]:
-    """Sample a clip of so many frames -> its peak in bytes (of the GPU where there is one, else of the process), and its features'."""
+    """Sample a clip of this many frames.
+
+    Returns the peak in bytes, of the GPU if there is one, else of the process, and the bytes of the features.
+    """
     import torch
 
     golden = Golden()
@@ -72,7 +79,7 @@ def peak(kind: str, frames: int) -> dict[str, float]:
 
 
 def peak_of_node(name: str, frames: int) -> dict[str, float]:
-    """The peak of one of the other nodes, and the bytes of what it took and gave."""
+    """Return the peak of one of the other nodes, and the bytes of its inputs and outputs."""
     open_host("comfy", Golden())
     held = NODES[name](frames)
     return {"peak": peak_bytes(), "held": sum(tensor.nbytes for tensor in held)}
@@ -111,7 +118,8 @@ def main(argv: list[str]) -> int:
 
 def _sampler(kind: str, *lengths: int) -> bool:
     few, many = (_in_a_process(kind, frames) for frames in lengths)
-    share = 1 + (0 if kind == "v2" else 1 / 11)  # one key frame in eleven keeps features of the same size
+    # For one key frame in eleven, features of the same size are kept.
+    share = 1 + (0 if kind == "v2" else 1 / 11)
     return _judged(
         kind, lengths, few, many, share * many["features"] + LATENTS * LATENT, "features and latents"
     )
@@ -130,7 +138,7 @@ def _node(name: str, *lengths: int) -> bool:
 
 
 def _judged(name: str, lengths: tuple[int, ...], few: dict, many: dict, counted: float, what: str) -> bool:
-    """Print a row, and whether a frame costs what it must and no tenth more."""
+    """Print a row. Returns whether a frame needs at most a tenth more than the counted bytes."""
     slope = (many["peak"] - few["peak"]) / (lengths[1] - lengths[0])
     passed = slope <= DEARER * counted
     print(

@@ -1,4 +1,6 @@
-"""What the nodes that hold pictures of a clip take a frame: their inputs and outputs, and no more. For `bench memory`."""
+"""Measures for `bench memory` the bytes per frame of the nodes that hold pictures: their inputs and
+outputs, and nothing more.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SIDE, SHOWN = 512, 256  # pixels of the frames, and of what is cropped, drawn and pasted
+SIDE, SHOWN = 512, 256  # pixels per side of the frames, and of the cropped, drawn and pasted pictures
 
 
 def clip(frames: int):
-    """A track of a face that stays in the middle."""
+    """Return a track of a face that stays in the middle."""
     from ...face_tools.track import FaceTrack
 
     points = np.random.default_rng(0).uniform(SIDE * 0.35, SIDE * 0.65, (478, 3)).astype(np.float32)
@@ -36,40 +38,40 @@ def clip(frames: int):
 
 
 def of(frames: int, side: int) -> Tensor:
-    """A clip of grey pictures."""
+    """Return a clip of grey pictures."""
     return torch.full((frames, side, side, 3), 0.5)
 
 
 def held(node, *wires) -> list[Tensor]:
-    """The clips among what a node is given and gives."""
+    """Return the clips among the inputs and outputs of a node."""
     return [
         t for t in (*wires, *node.execute(*wires).result) if isinstance(t, Tensor) and len(t) == len(wires[0])
     ]
 
 
 def cropped(frames: int) -> list[Tensor]:
-    """Crop Portrait."""
+    """Run Crop Portrait."""
     from ...nodes.face.pictures import CropPortrait
 
     return held(CropPortrait, of(frames, SIDE), clip(frames), "v5", 0.0, SHOWN)
 
 
 def posed(frames: int) -> list[Tensor]:
-    """Draw Head Pose."""
+    """Run Draw Head Pose."""
     from ...nodes.face.pictures import DrawHeadPose
 
     return held(DrawHeadPose, clip(frames), 0.0, SHOWN)
 
 
 def cut(frames: int) -> list[Tensor]:
-    """Crop Eyes and Mouth."""
+    """Run Crop Eyes and Mouth."""
     from ...nodes.face.pictures import FacePatches
 
     return held(FacePatches, of(frames, SIDE), clip(frames))
 
 
 def pasted(frames: int) -> list[Tensor]:
-    """Paste Portrait Back."""
+    """Run Paste Portrait Back."""
     from ...face_tools.pictures.crop import Crop
     from ...nodes.face.paste import PasteBack
 
@@ -79,7 +81,7 @@ def pasted(frames: int) -> list[Tensor]:
 
 
 def encoded(frames: int) -> list[Tensor]:
-    """Encode Performance, v2, of a tiny UNet."""
+    """Run Encode Performance, v2, for a tiny UNet."""
     from ...nodes.hellomeme.encode import EncodeDrive
     from ...nodes.hellomeme.face_motion import FaceMotion
     from ...nodes.hellomeme.networks import managed
@@ -100,13 +102,13 @@ def encoded(frames: int) -> list[Tensor]:
 
 
 def tracked(frames: int) -> list[Tensor]:
-    """Track Face in Video, of 720p."""
+    """Run Track Face in Video on 720p."""
     with TemporaryDirectory() as folder:
         return _tracked(frames, folder)[1]
 
 
 def pasted_into_video(frames: int) -> list[Tensor]:
-    """Paste Portrait Back into Video, after it."""
+    """Run Paste Portrait Back into Video on the result of Track Face in Video."""
     from ...nodes.face.paste import PasteBackVideo
 
     with TemporaryDirectory() as folder:
@@ -116,7 +118,7 @@ def pasted_into_video(frames: int) -> list[Tensor]:
 
 
 def _tracked(frames: int, folder: str):
-    """A film of a talking head, what Track Face in Video gives of it, and the crop."""
+    """Return a film of a talking head, the outputs of Track Face in Video for it, and the crop."""
     from comfy_api.latest import InputImpl
 
     from ... import material
@@ -131,7 +133,7 @@ def _tracked(frames: int, folder: str):
     return film, [images, measured, torch.from_numpy(track.landmarks)], crop
 
 
-# Node -> runs it over so many frames; what it took and gave.
+# node -> function that runs it on this many frames and returns its inputs and outputs
 NODES: dict[str, Callable[[int], list[Tensor]]] = {
     "Crop Portrait": cropped,
     "Draw Head Pose": posed,

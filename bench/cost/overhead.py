@@ -1,11 +1,13 @@
-"""What the pack adds to a step of the UNet: arithmetic counted on the full-size UNet without weights, and time beside it.
+"""What the pack adds to a step of the UNet: arithmetic, counted on
+the full-size UNet without weights, and time.
 
 python run.py bench overhead [--size 512 256] [--only v2] [--rounds 3]
 
-Arithmetic runs on torch's meta device: every operation is counted and none is computed. `least` is what the mathematics of the module
-asks for with nothing computed twice: the formula of `least`, from the widths of the official file. What is projected once a sampling
-run stands apart. With --rounds the same UNet also runs with random weights, bare and patched in turn, and the median ratio of process
-time is printed with its spread.
+Arithmetic is counted on torch's meta device, which computes nothing. `least` is what the
+mathematics of the module requires if nothing is computed twice: the formula of the function
+`least`, with the widths of the official file. What is projected once per sampling run is listed
+separately. With --rounds the same UNet also runs with random weights, bare and patched in turn, and
+the median ratio of process time is printed with its spread.
 """
 
 from __future__ import annotations
@@ -33,18 +35,18 @@ from ...unet.patches import DOWN, UP, PatchSet, WeightedPatch
 from ..verdict import verdict
 
 WIDTHS = dict(zip((*DOWN, "mid", *UP), (320, 640, 1280, 1280, 1280, 1280, 1280, 1280, 640)))
-CELLS = dict(
-    zip((*DOWN, "mid", *UP), (2, 4, 8, 8, 8, 8, 4, 2, 1))
-)  # the latent's side over the feature map's
-DRIVEN = {"v1": DOWN[:3], "v2": UP}  # the others everywhere but in the middle
+# Side of the latent divided by that of the feature map.
+CELLS = dict(zip((*DOWN, "mid", *UP), (2, 4, 8, 8, 8, 8, 4, 2, 1)))
+DRIVEN = {"v1": DOWN[:3], "v2": UP}  # the other versions drive all boundaries but the middle
 TEXT, ROWS, TOLERANCE = (77, 768), 2, 0.002
-# Shares of the bare UNet that time may take, from the size of 512 px: memory traffic and small kernels come on top of arithmetic.
+# Largest ratio of time to the bare UNet's at 512 px and above. It allows more than the arithmetic, for memory
+# traffic and small kernels.
 TIME_LIMITS = {"v1": 1.25, "v5b": 1.32, "v5c": 1.32}
 TIME_LIMIT = 1.20
 
 
 def sd15(device: str) -> nn.Module:
-    """The full-size UNet of SD1.5 with random weights, or without any on the meta device."""
+    """Return the full-size UNet of SD1.5 with random weights, or without weights on the meta device."""
     from diffusers import UNet2DConditionModel
 
     with torch.device(device):
@@ -58,7 +60,10 @@ def sd15(device: str) -> nn.Module:
 
 
 def patches_of(version: str, cells: int, device: str, frames: int = 1) -> list[WeightedPatch]:
-    """Reference and drive of a official version at its full size, for so many latents of `cells` a side."""
+    """Return reference and drive of an official version at full size.
+
+    cells: side of the latent in latent pixels; frames: number of latents.
+    """
     part = find_part(REFERENCE, version)
     with torch.device(device):
         adapter = fuse(part.build(part.published).eval().requires_grad_(False))
@@ -77,11 +82,11 @@ def patches_of(version: str, cells: int, device: str, frames: int = 1) -> list[W
 
 
 def least(version: str, cells: int) -> int:
-    """FLOPs that reference attention needs for one row of the batch.
+    """Return the FLOPs that reference attention needs per batch item.
 
-    At C channels and n x n cells, in multiplications a cell: q, k, v of both passes 6 C^2, the row pass's output C^2, the convolution
-    9 C^2 with the column pass's output fused into it; scores and sums over 2 n keys in both passes 8 n C. v5b and v5c have a second
-    convolution.
+    At C channels and n x n latent pixels, in multiplications per latent pixel: q, k, v of both passes 6 C^2,
+    the row pass's output C^2, the convolution 9 C^2 with the column pass's output fused into it; scores and
+    sums over 2 n keys in both passes 8 n C. v5b and v5c have a second convolution.
     """
     part = find_part(REFERENCE, version)
     with torch.device("meta"):
@@ -95,7 +100,7 @@ def least(version: str, cells: int) -> int:
 
 
 class Step:
-    """One UNet call: `rows` latents, by default one frame with both halves of guidance."""
+    """One UNet call with `rows` latents, by default one frame with cond and uncond."""
 
     def __init__(self, net: nn.Module, cells: int, device: str, rows: int = ROWS):
         self.net = net
@@ -110,7 +115,7 @@ class Step:
 
 
 def counted(step: Callable[[], object]) -> int:
-    """FLOPs of a call."""
+    """Return the FLOPs of a call."""
     with FlopCounterMode(display=False) as counter:
         step()
     return counter.get_total_flops()
@@ -120,14 +125,14 @@ OPTIONS = {"cond_or_uncond": [UNCOND, COND]}
 
 
 def arithmetic(step: Step, patches: list[WeightedPatch]) -> tuple[int, int]:
-    """FLOPs of a patched call, and those that the first call of a run does once."""
+    """Return the FLOPs of a patched call, and those that only the first call of a run has."""
     with bound(step.net, patches, OPTIONS):
         first, later = counted(step), counted(step)
     return later, first - later
 
 
 def seconds(step: Step) -> float:
-    """Of a call: process time, or a GPU's."""
+    """Return the seconds of a call: process time; on a GPU up to the end of its work."""
     start = time.process_time()
     step()
     if step.x.is_cuda:
@@ -136,13 +141,14 @@ def seconds(step: Step) -> float:
 
 
 def ratios(step: Step, patches: list[WeightedPatch], rounds: int) -> list[float]:
-    """Process time of patched over bare calls, one after the other."""
+    """Return the ratios of process time of patched to bare calls, measured in turn."""
     result = []
     for _ in range(rounds):
         bare = seconds(step)
         with bound(step.net, patches, OPTIONS):
             target = TargetDevice(step.x.device, step.x.dtype)
-            PatchSet(patches).prepare(rows_of(OPTIONS, len(step.x)), target, OPTIONS)  # what a run does once
+            # What is computed once per run.
+            PatchSet(patches).prepare(rows_of(OPTIONS, len(step.x)), target, OPTIONS)
             result.append(seconds(step) / bare)
     return result
 
@@ -165,7 +171,7 @@ def main(argv: list[str]) -> int:
 
 
 def _counted(chosen: list[str], size: int) -> int:
-    """Print what each version adds to the arithmetic of a call; how many add too much."""
+    """Print what each version adds to the arithmetic of a call. Returns how many add too much."""
     cells, failed = size // 8, 0
     step = Step(sd15("meta"), cells, "meta")
     bare = counted(step)
@@ -184,7 +190,7 @@ def _counted(chosen: list[str], size: int) -> int:
 
 
 def _timed(chosen: list[str], cells: int, rounds: int) -> int:
-    """Print what each version adds to the time of a call; how many add too much."""
+    """Print what each version adds to the time of a call. Returns how many add too much."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     step, failed = Step(sd15(device), cells, device), 0
     for version in chosen:

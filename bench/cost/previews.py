@@ -2,9 +2,10 @@
 
 python run.py bench previews [--frames 12] [--size 256] [--steps 2] [--rounds 2]
 
-Seconds of the processor, which other programs do not change; on a GPU seconds of the clock. The UNet is a random one of SD1.5's layout,
-320 channels wide throughout: the true one is three to ten times as dear, and previews cost the same. The second stage only: its windows
-of six frames each send a preview, as does the end of every step.
+Times are processor seconds, which other programs do not change; on a GPU, seconds of the clock. The UNet is a
+random one of SD1.5's layout with 320 channels at all levels: the real one costs three to ten times as much,
+while previews cost the same. Only the second stage is measured: each of its windows of six frames sends a
+preview, and so does the end of every step.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MODES = ("none", "latent2rgb", "TAESD")
 
 
 def main(argv: list[str]) -> int:
-    """Prints a row per previewer: seconds per step, and the share beyond a run without previews."""
+    """Print for each previewer the seconds per step and the increase over a run without previews."""
     parser = argparse.ArgumentParser(prog="python run.py bench previews", description=__doc__)
     for name, default in (("frames", 12), ("size", 256), ("steps", 2), ("rounds", 2)):
         parser.add_argument(f"--{name}", type=int, default=default, help="default: %(default)s")
@@ -43,7 +44,7 @@ def main(argv: list[str]) -> int:
 
 
 class Run:
-    """One clip, sampled again and again."""
+    """One clip that is sampled repeatedly."""
 
     def __init__(self, models: Path, frames: int, cells: int, steps: int):
         import comfy.samplers
@@ -68,7 +69,7 @@ class Run:
         self.taesd = TAESD(None, None, latent_channels=4).to(self.model.load_device)
 
     def seconds(self, mode: str) -> float:
-        """Per step."""
+        """Return the seconds per step."""
         import comfy.samplers
         import latent_preview
         import torch

@@ -1,1 +1,3 @@
-"""`python run.py bench gpu`: everything that only a GPU can show, in one run, section by section in the order of importance."""
+"""`python run.py bench gpu`: everything that only a GPU can show,
+in one run of sections in order of importance.
+"""

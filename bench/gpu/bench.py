@@ -1,4 +1,4 @@
-"""What the sections share: the scale, the models and a plain sampling run."""
+"""The objects that all sections share: the scale, the models, and a plain sampling run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .scale import Scale
 
 
 class Bench:
-    """scale: sizes of everything; dtype: of the networks, half precision on a GPU."""
+    """scale: sizes of all networks and clips; dtype: of the networks, half precision on a GPU."""
 
     def __init__(self, scale: Scale):
         self.scale = scale
@@ -20,13 +20,13 @@ class Bench:
 
     @cached_property
     def models(self):
-        """The MODEL and its networks, made at first use."""
+        """The MODEL and its networks, created at first use."""
         from .models import Models
 
         return Models(self.scale, self.dtype)
 
     def guider(self, model, cfg: float):
-        """A GUIDER around a MODEL."""
+        """Return a GUIDER for a MODEL."""
         import comfy.samplers
 
         guider = comfy.samplers.CFGGuider(model)
@@ -35,14 +35,14 @@ class Bench:
         return guider
 
     def sigmas(self, steps: int) -> Tensor:
-        """The `normal` schedule."""
+        """Return the sigmas of the `normal` schedule."""
         import comfy.samplers
 
         sampling = self.models.model.get_model_object("model_sampling")
         return comfy.samplers.calculate_sigmas(sampling, "normal", steps)
 
     def sample(self, model, noise: Tensor, steps: int, cfg: float) -> Tensor:
-        """What a guider with Euler makes of an empty latent batch."""
+        """Sample from an empty latent batch with a guider and Euler."""
         import comfy.samplers
 
         euler = comfy.samplers.sampler_object("euler")

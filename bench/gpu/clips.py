@@ -1,5 +1,8 @@
-"""A clip through the Portrait Video Sampler: milliseconds per frame by part, few steps without CFG and many with it; then what the device
-does in that time, from the profiler."""
+"""Measures a clip with the Portrait Video Sampler: milliseconds per frame by part,
+with few steps without CFG and many with CFG.
+
+The profiler then shows what the device does in that time.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,15 @@ from ..official.clip import Watch, now
 from .kernels import profiled
 from .results import Section
 
-FIRST_STAGE = 10  # most steps of the first stage of v1 and v2
-VERSIONS = ("v5", "v2")  # a tree of key frames, and two stages
+FIRST_STAGE = 10  # largest number of steps of the first stage of v1 and v2
+VERSIONS = ("v5", "v2")  # key frames, and two stages
 TABLE = "Milliseconds per frame"
 
 
 def run(bench, section: Section) -> None:
-    """A clip per version and number of steps, then a short one per version under the profiler."""
+    """Sample a clip for each version and number of steps, then a
+    short one for each version under the profiler.
+    """
     scale = bench.scale
     ways = ((scale.few, 1.0), (scale.many, 2.0))
     clips = [(version, *way) for version in VERSIONS for way in ways]
@@ -40,7 +45,7 @@ def run(bench, section: Section) -> None:
 
 
 def _profile(bench, section: Section, version: str) -> None:
-    """Few steps of the short clip, without the profiler first: what its kernels do not fill is idle."""
+    """Sample the short clip with few steps, first without the profiler: time in which no kernel runs is idle."""
     frames, steps = bench.scale.short, bench.scale.few
     model = bench.models.applied(version, frames)
     run = partial(sampled, bench, model, version, steps, 1.0)
@@ -74,14 +79,14 @@ class TimedClip(Clip):
 
 @contextmanager
 def timed(watch: Watch, name: str) -> Iterator[None]:
-    """Let a watch run while open."""
+    """Run a watch while the context is open."""
     watch.start(name)
     yield
     watch.stop(name)
 
 
 def sampled(bench, model, version: str, steps: int, cfg: float) -> tuple[dict[str, float], Tensor]:
-    """Part -> seconds of a clip as long as the drive on the MODEL, and its latents."""
+    """Sample a clip as long as the MODEL's drive. Returns part -> seconds, and the latents."""
     import comfy.samplers
     from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
 

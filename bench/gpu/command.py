@@ -1,11 +1,15 @@
-"""What only a GPU can show, in one run: parity, time, memory, synchronisations, whole clips. Under eight minutes on a data-centre card.
+"""What only a GPU can show, in one run: parity, time, memory, synchronisations, whole clips.
+
+Under eight minutes on a data-centre card.
 
 python run.py bench gpu [--device cpu --tiny] [--only SECTION ...] [--again] [--output DIR] [--minutes 8]
-python run.py bench gpu --pack DIR     (all that a machine without network and without ComfyUI needs; then `sh DIR/run.sh`)
+python run.py bench gpu --pack DIR
+    (all that a machine without network and without ComfyUI needs; then `sh DIR/run.sh`)
 
-DIR holds gpu.json and gpu.html, which grow with every row: a stop loses nothing, and the same command goes on with the sections that are
-not done. A section that fails is reported with its traceback, and the next one goes on. `--device cpu --tiny` runs the same code with tiny
-networks; figures that only a GPU can give are then called "needs CUDA".
+DIR holds gpu.json and gpu.html, which are rewritten at every row: if the run is stopped nothing is lost, and
+the same command continues with the sections that are not done. A section that fails is reported with its
+traceback, and the run continues with the next one. `--device cpu --tiny` runs the same code with tiny
+networks; figures that only a GPU can give are then shown as "needs CUDA".
 """
 
 from __future__ import annotations

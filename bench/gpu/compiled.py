@@ -1,4 +1,6 @@
-"""torch.compile through ComfyUI's TorchCompileModel, and the UNet call as a CUDA graph: the same numbers, and the time."""
+"""Compares torch.compile through ComfyUI's TorchCompileModel, and the
+UNet call as a CUDA graph, in results and time.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +17,19 @@ from .results import NEEDS_CUDA, Section
 try:
     from comfy_api.torch_helpers import set_torch_compile_wrapper
     from comfy_extras import nodes_torch_compile
-except ImportError:  # an old ComfyUI
+except ImportError:  # a ComfyUI of an earlier version
     set_torch_compile_wrapper = None
 
 VERSIONS = ("v5", "v2")
+# Largest allowed error relative to the largest value; fused kernels round differently.
 HALF, SINGLE = (
     2e-2,
     1e-5,
-)  # largest error relative to the largest value: kernels that are fused round differently
+)
 
 
 def run(bench, section: Section) -> None:
-    """The graph first, which takes seconds; compiling takes a minute per version."""
+    """Measure the CUDA graphs first, because they take seconds; compiling takes a minute per version."""
     for version in VERSIONS:
         with section.attempt(f"CUDA graph of {version}"):
             _row(bench, section, version, "CUDA graph", _graph)
@@ -68,7 +71,7 @@ Found = tuple[Tensor, float, float]  # result, milliseconds per call, seconds of
 
 
 def _compiled(bench, model, call: UNetCall) -> Found:
-    """By inductor on a GPU; on a CPU, where it takes minutes, only traced."""
+    """Compile the call with inductor on a GPU. On a CPU, where that takes minutes, it is only traced."""
     compiled, scale = model.clone(), bench.scale
     dropped = getattr(nodes_torch_compile, "skip_torch_compile_dict", None)
     set_torch_compile_wrapper(

@@ -1,4 +1,6 @@
-"""How far a clip is from 12.8 ms per frame: LivePortrait's two main networks on an RTX 4090, compiled (its assets/docs/speed.md)."""
+"""Compares a clip with 12.8 ms per frame: LivePortrait's two main networks on an
+RTX 4090, compiled (its assets/docs/speed.md).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ TARGET = 12.8  # ms per frame
 
 
 def run(bench, section: Section) -> None:
-    """Sampling, drive encoder and VAE decode of every clip that was measured."""
+    """Add up sampling, drive encoder and VAE decoding for every measured clip."""
     clips, works = _rows(section, "clip", CLIPS), _rows(section, "frames", FRAMES)
     costs = {row["work"]: row["ms"] for row in works}
     for clip in clips:

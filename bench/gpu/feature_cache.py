@@ -1,4 +1,8 @@
-"""Features of a clip kept on the device, against the next window prefetched from pinned memory, as where VRAM is short."""
+"""Compares a clip's features kept on the device with features
+prefetched for the next window from pinned memory.
+
+ComfyUI prefetches if VRAM is short.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,13 @@ from .clips import sampled
 from .measure import peak, seconds
 from .results import Section
 
-VERSION = "v5"  # features at all eight block boundaries
+VERSION = "v5"  # has features at all eight block boundaries
 ROOM = {"on the device": get_free_memory, "prefetched": lambda device: 0.0}
 TOLERANCE = 1e-5
 
 
 def run(bench, section: Section) -> None:
-    """The same clip twice; its latents must agree."""
+    """Sample the same clip in both ways; the latents must be equal."""
     scale, latents, times = bench.scale, {}, {}
     model = bench.models.applied(VERSION, scale.frames)
     for name in section.within_budget(ROOM):

@@ -1,4 +1,6 @@
-"""Milliseconds per frame of everything around the sampling: tracking, crop, head pose, patches, drive encoders, VAE."""
+"""Measures milliseconds per frame of all steps beside the sampling: tracking,
+crop, head pose, patches, drive encoders, VAE.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +29,11 @@ from .results import Section
 from .scale import FULL
 
 TABLE, DISTINCT, FPS = "Milliseconds per frame", 4, 25.0
-VERSIONS = ("v5", "v2")  # of the drive encoders
+VERSIONS = ("v5", "v2")  # versions of the drive encoders
 DETECT, TRACK = "Detect Face Landmarks (ComfyUI)", "Track Face from Landmarks"
 POSE, PATCHES, ENCODE, VAE_DECODE = "Draw Head Pose", "Face Patches", "Encode Drive", "VAE Decode"
-LEAST = 128  # pixels a side: drive encoders take more than 64
-CLIP_VISION = "face_clip_image_encoder_assumed_vith14"  # a manifest of tests/manifests
+LEAST = 128  # pixels per side; drive encoders need more than 64
+CLIP_VISION = "face_clip_image_encoder_assumed_vith14"  # a manifest in tests/manifests
 SD15_VAE = {
     "double_z": True,
     "z_channels": 4,
@@ -47,7 +49,7 @@ SD15_VAE = {
 
 
 class Timer:
-    """Runs works by name twice, and writes what the second run takes; `made` holds their results."""
+    """Runs each function twice, and writes the time of the second run; `made` holds the results by name."""
 
     def __init__(self, section: Section, frames: int):
         self.section, self.frames, self.made = section, frames, {}
@@ -59,7 +61,7 @@ class Timer:
 
 
 def run(bench, section: Section) -> None:
-    """Each node on the same clip."""
+    """Time each node on the same clip."""
     scale, count = bench.scale, bench.scale.pictures
     size = max(scale.pixels, LEAST)
     images, track = _clip(count, size)
@@ -84,7 +86,9 @@ def _encode(encoder, made: dict, track, vision):
 
 
 def _clip(count: int, size: int):
-    """Pictures (F, size, size, 3) of a synthetic head, and their exact track; a few distinct ones, repeated."""
+    """Return pictures (F, size, size, 3) of a synthetic head and their
+    exact track; a few distinct frames are repeated.
+    """
     who, states = Identity.of(1), clip(1, DISTINCT)
     pictures = np.stack([draw(who, state, size) for state in states])
     order = [k % DISTINCT for k in range(count)]
@@ -93,12 +97,14 @@ def _clip(count: int, size: int):
 
 
 def _landmarks(section: Section, images: torch.Tensor) -> Callable[[], dict] | None:
-    """ComfyUI's own landmarker with stand-in weights of its sizes, which find a face in every picture; None where it cannot run."""
+    """Return a call of ComfyUI's own landmarker, with random weights that find a
+    face in every picture; None if it cannot run.
+    """
     try:
         from comfy_extras.nodes_mediapipe import FaceLandmarkerModel, MediaPipeFaceLandmarker
         from scipy.special import expit
 
-        expit(0.0)  # the bundle has a placeholder for scipy, which raises
+        expit(0.0)  # the bundle has a placeholder for scipy, which raises an error here
     except (ImportError, RuntimeError) as error:
         section.note(f"Detect Face Landmarks is not measured, and the track is exact: {error}")
         return None
@@ -114,12 +120,12 @@ def _random(tensors: dict) -> dict[str, torch.Tensor]:
 
 
 def _clip_vision():
-    """A CLIP_VISION: ViT-H."""
+    """Return a CLIP_VISION: ViT-H."""
     return comfy.clip_vision.load_clipvision_from_sd(_random(shapes.published(CLIP_VISION)))
 
 
 def _vae(scale):
-    """A VAE: that of SD1.5, or the tiny autoencoder."""
+    """Return a VAE: that of SD1.5, or the tiny autoencoder."""
     if scale is not FULL:
         tiny = {key.removeprefix("first_stage_model."): shape for key, shape in shapes.tiny_vae().items()}
         return comfy.sd.VAE(sd=_random(tiny))

@@ -1,4 +1,4 @@
-"""Where the time of a run goes: by the part of the UNet that started the work, and by the kind of the kernels."""
+"""Splits the time of a run by the part of the UNet that started the work, and by the kind of kernel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLACES = {
     "TemporalPatch": "AnimateDiff",
     "Capture": "capture",
 }
-# Kind -> pattern of the names of CUDA's kernels and of PyTorch's operations; the first that fits counts.
+# kind -> pattern in the names of CUDA's kernels and PyTorch's operations; the first that matches counts
 KINDS = {
     "copies": r"memcpy|memset|copy|aten::cat",
     "attention": r"flash|fmha|attention|softmax",
@@ -33,7 +33,7 @@ KINDS = {
 
 
 def profiled(run: Callable[[], object]) -> tuple[dict[str, float], dict[str, float]]:
-    """(part -> seconds, kind -> seconds) of the device, or of the CPU where there is no other."""
+    """Return (part -> seconds, kind -> seconds) of the GPU, or of the CPU without one."""
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if cuda() else [])
     with _labelled(), profile(activities=activities) as profiler:
         run()
@@ -43,7 +43,7 @@ def profiled(run: Callable[[], object]) -> tuple[dict[str, float], dict[str, flo
 
 @contextmanager
 def _labelled() -> Iterator[None]:
-    """While open, calls of the UNet and of our patches have names in a profile."""
+    """While open, name the calls of the UNet and of our patches in profiles."""
     import comfy.model_base
 
     model, patch = comfy.model_base.BaseModel, WeightedPatch.__call__

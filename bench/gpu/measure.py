@@ -1,4 +1,7 @@
-"""Time, memory, kernels and copies of a call, on a GPU or on a CPU; what only a GPU can show is NEEDS_CUDA on a CPU."""
+"""Measures time, memory, kernels and copies of a call on a GPU or a CPU.
+
+On a CPU, what only a GPU can show is NEEDS_CUDA.
+"""
 
 from __future__ import annotations
 
@@ -17,26 +20,29 @@ from ..official.clip import now
 from .results import NEEDS_CUDA
 
 Run = Callable[[], object]
-WARM_UP = 1  # calls before one is timed
+WARM_UP = 1  # calls before the timed ones
 MIB = 2**20
 
 
 def cuda() -> bool:
-    """Whether ComfyUI computes on a GPU here."""
+    """Return whether ComfyUI computes on a GPU here."""
     import comfy.model_management
 
     return comfy.model_management.get_torch_device().type == "cuda"
 
 
 def seconds(run: Run) -> float:
-    """Of one call: a GPU's, or the process's own on a CPU."""
+    """Return the seconds of one call: of the clock on a GPU, of the process on a CPU."""
     start = now()
     run()
     return now() - start
 
 
 def paired(bare: Run, patched: Run, rounds: int) -> tuple[float, float, float]:
-    """Median seconds of both, called in turn, and the median ratio: the clock of a GPU drifts with its temperature."""
+    """Return the median seconds of both calls, and the median ratio.
+
+    They are called in turn, because the clock of a GPU changes with its temperature.
+    """
     for _ in range(WARM_UP):
         bare(), patched()
     found = [(seconds(bare), seconds(patched)) for _ in range(rounds)]
@@ -48,14 +54,14 @@ def paired(bare: Run, patched: Run, rounds: int) -> tuple[float, float, float]:
 
 
 def timed(run: Run, rounds: int) -> float:
-    """Median seconds of a call."""
+    """Return the median seconds of a call."""
     for _ in range(WARM_UP):
         run()
     return statistics.median(seconds(run) for _ in range(rounds))
 
 
 def peak(run: Run) -> float | str:
-    """Most MiB of VRAM during a call, with everything that lies there."""
+    """Return the peak MiB of VRAM during a call, including everything that was allocated before."""
     if not cuda():
         return NEEDS_CUDA
     gc.collect()
@@ -67,14 +73,14 @@ def peak(run: Run) -> float | str:
 
 
 class OnDevice(NamedTuple):
-    """Of one call: kernels started, and bytes copied from the host to the device."""
+    """Kernels that one call started, and bytes that it copied from the host to the device."""
 
     kernels: int | str
     copied: int | str
 
 
 def on_device(run: Run) -> OnDevice:
-    """What the profiler's trace of a call holds."""
+    """Return the figures of a call from the profiler's trace."""
     if not cuda():
         return OnDevice(NEEDS_CUDA, NEEDS_CUDA)
     events = trace(run)
@@ -85,7 +91,7 @@ def on_device(run: Run) -> OnDevice:
 
 
 def trace(run: Run) -> list[dict]:
-    """Events of the profiler's Chrome trace of a call on a GPU."""
+    """Return the events of the profiler's Chrome trace of a call on a GPU."""
     with profile(activities=[ProfilerActivity.CUDA]) as profiler:
         run()
         torch.cuda.synchronize()

@@ -1,5 +1,8 @@
-"""The MODEL that is measured, with the pack's nodes around it. Weights are deterministic random numbers: time and memory do not
-depend on them, and nothing has to be downloaded."""
+"""The MODEL that is measured, with the pack's nodes applied.
+
+The weights are deterministic random numbers: time and memory do not
+depend on them, and nothing has to be downloaded.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,12 @@ SIGMA = 7.0  # a noise level in the middle of the sampling
 
 
 def numbers(name: str, *shape: int) -> Tensor:
-    """Fixed standard normal numbers."""
+    """Return standard normal numbers that depend only on the name and the shape."""
     return torch.from_numpy(draw("bench gpu", name, shape))
 
 
 class Models:
-    """SD1.5's UNet as a MODEL, and the networks of every version for it; made at first use and kept."""
+    """SD1.5's UNet as a MODEL and the networks of every version for it, created at first use and kept."""
 
     def __init__(self, scale: Scale, dtype: torch.dtype):
         self.scale, self.dtype = scale, dtype
@@ -43,17 +46,17 @@ class Models:
         )
 
     def _network(self, kind: str, version: str) -> Network:
-        """A network in ComfyUI's memory management."""
+        """Return a network in ComfyUI's memory management."""
         return managed(network(kind, version, self.scale.width, self.dtype))
 
     def _motions(self, version: str) -> tuple[Network, ...]:
-        """The motion modules of a version."""
+        """Return the motion modules of a version."""
         row = VERSIONS[version]
         kinds = ((MOTION, row.motion), (ANIMATEDIFF, row.animatediff))
         return tuple(self.network(kind, version) for kind, published in kinds if published)
 
     def encoder(self, version: str) -> Network:
-        """A drive encoder for coefficients and patches, with its projection where the version has one."""
+        """Return a drive encoder for coefficients and patches, with its projection if the version has one."""
         width, dtype = self.scale.width, torch.float32
         base = managed(network(DRIVE, version, width, dtype, "coefficients_drive"))
         if not VERSIONS[version].projection:
@@ -61,18 +64,18 @@ class Models:
         return join(base, managed(network(PROJECTION, version, width, dtype)))
 
     def prompt(self, name: str) -> list:
-        """A CONDITIONING."""
+        """Return a CONDITIONING."""
         return [[numbers(name, 1, *self.scale.text), {}]]
 
     def _reference(self, version: str):
-        """An SK_REFERENCE of Encode Reference."""
+        """Return an SK_REFERENCE of Encode Portrait Identity."""
         side = self.scale.side
         driven = {"drive": self.drive(version, 1)} if VERSIONS[version].driven_reference else {}
         wires = (self.prompt("+"), self.prompt("-"), {"samples": numbers("portrait", 1, 4, side, side)})
         return EncodeReference.execute(self.model, self.network(REFERENCE, version), *wires, **driven)[0]
 
     def drive(self, version: str, frames: int) -> Drive:
-        """An SK_DRIVE of random features, kept where Encode Drive keeps them."""
+        """Return an SK_DRIVE of random features, on the device where Encode Performance keeps them."""
         keep = comfy.model_management.unet_offload_device()
 
         def features(count: int) -> dict[str, Tensor]:
@@ -80,14 +83,14 @@ class Models:
             for boundary in DRIVEN.get(version, EVERYWHERE):
                 side = self.scale.side // CELLS[boundary]
                 shape = (WIDTHS[boundary] * self.scale.width // FULL, side, side)
-                one = (numbers(boundary, 1, *shape) / 4).to(keep, torch.float16)  # as Encode Drive of a GPU
+                one = (numbers(boundary, 1, *shape) / 4).to(keep, torch.float16)  # as on a GPU
                 made[boundary] = one.expand(count, *shape).contiguous()
             return made
 
         return Drive(features(frames), features(1), (version,))
 
     def applied(self, version: str, frames: int, moves: bool = False):
-        """The MODEL with Apply on it; moves: with the motion modules of the version as well."""
+        """Return the MODEL with Apply Portrait. moves: also with the motion modules of the version."""
         wires = (self.reference(version), self.drive(version, frames))
         model = Apply.execute(self.model, 1.0, 1.0, 0.0, 1.0, *wires)[0]
         for motion in self.motions(version) if moves else ():
@@ -118,7 +121,7 @@ class UNetCall:
         return self
 
     def __call__(self) -> Tensor:
-        options = dict(self.options)  # a call writes into it
+        options = dict(self.options)  # a copy, because a call changes it
         return self.model.model.apply_model(
             self.x, self.sigma, c_crossattn=self.text, transformer_options=options
         )

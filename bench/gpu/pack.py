@@ -1,4 +1,6 @@
-"""The bundle of `bench gpu` for a machine without network and without ComfyUI: our tree, ComfyUI's source, missing wheels, run.sh."""
+"""Packs `bench gpu` for a machine without network and without ComfyUI: our
+files, ComfyUI's source, missing wheels, run.sh.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,13 @@ from pathlib import Path
 from ...host import installation
 from ...host.environment import ROOT
 
-MOST = 60_000_000  # bytes of a bundle
+MOST = 60_000_000  # largest size of a bundle in bytes
 LARGEST = (
-    1_100_000  # bytes of a file of ComfyUI's that is taken along; larger ones are tokenizers of other models
+    # Largest size in bytes of a ComfyUI file that is included; larger ones are tokenizers of other models.
+    1_100_000
 )
-# Folders of ComfyUI that are imported when SD1.5 is loaded and sampled without the server, by a trace of the imports.
+# ComfyUI folders that are imported when SD1.5 is loaded and sampled
+# without the server, found by tracing the imports.
 COMFY_FOLDERS = (
     "comfy",
     "comfy_api",
@@ -28,17 +32,18 @@ COMFY_FOLDERS = (
     "app",
     "middleware",
 )
-# Folders of ours that the bench imports or reads.
+# Our folders that the bench imports or reads.
 FOLDERS = (
     "bench", "drawn_heads", "face_tools", "host", "nodes", "sk_attention", "systems", "testing", "unet",
     "tests/golden", "tests/manifests",
 )  # fmt: skip
 LEFT_OUT = ("bench/quality/",)
-# Packages that ComfyUI imports and calls and that PyTorch and transformers do not bring along; trampoline is torchsde's own.
+# Packages that ComfyUI calls and that neither PyTorch nor transformers
+# installs; trampoline is required by torchsde.
 WHEELS = ("psutil", "Pillow", "torchsde", "trampoline", "comfy-aimdo", "comfy-kitchen")
-PURE = {
-    "comfy-kitchen"
-}  # its compiled wheel is as large as the bundle may be, and only quantised models call that part
+# Included without its compiled wheel, which is as large as a bundle
+# may be, and which only quantised models need.
+PURE = {"comfy-kitchen"}
 PYTHON, GLIBC = "3.12", (39, 35, 34, 31, 28, 27, 24, 17, 12, 5)
 RUN = """#!/bin/sh
 # All of `bench gpu`, offline; arguments go on to it: sh run.sh --output FOLDER, sh run.sh --device cpu --tiny
@@ -49,7 +54,7 @@ exec "$python" "$here/start.py" "$@"
 
 
 def pack(folder: Path, wheels: Sequence[str] = WHEELS) -> int:
-    """Write the bundle; returns 0 where it is whole and small enough."""
+    """Write the bundle. Returns 0 if it is complete and small enough."""
     comfy = installation.find_or_end()
     shutil.rmtree(folder / "wheels", ignore_errors=True)
     (folder / "wheels").mkdir(parents=True, exist_ok=True)
@@ -69,7 +74,7 @@ def pack(folder: Path, wheels: Sequence[str] = WHEELS) -> int:
 
 
 def _ours() -> list[Path]:
-    """Files of our tree, relative to it."""
+    """Return our files, relative to the repository."""
     files = [*ROOT.glob("*.py"), ROOT / "pyproject.toml"]
     for name in FOLDERS:
         files += (
@@ -80,7 +85,7 @@ def _ours() -> list[Path]:
 
 
 def _theirs(comfy: Path) -> list[Path]:
-    """Files of ComfyUI's source, relative to it."""
+    """Return the files of ComfyUI's source, relative to its folder."""
     files = [path for name in COMFY_FOLDERS for path in (comfy / name).rglob("*") if path.is_file()]
     files += comfy.glob("*.py")
     small = (path for path in files if path.stat().st_size < LARGEST and "__pycache__" not in path.parts)
@@ -94,7 +99,10 @@ def _zip(target: Path, root: Path, files: Iterable[Path]) -> None:
 
 
 def _download(name: str, comfy: Path, folder: Path) -> bool:
-    """Get a wheel for PYTHON on Linux in the version that ComfyUI asks for; False where ComfyUI needs it and it cannot be had."""
+    """Download a wheel for PYTHON on Linux in ComfyUI's version.
+
+    Returns False if ComfyUI needs it and it is not available.
+    """
     wanted = (comfy / "requirements.txt").read_text(encoding="utf-8")
     found = re.search(rf"^{re.escape(name)}\b.*$", wanted, re.MULTILINE | re.IGNORECASE)
     if name.startswith("comfy-") and not found:

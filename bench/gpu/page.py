@@ -1,4 +1,4 @@
-"""The readable page of `bench gpu`: one HTML file without scripts, made of the JSON alone."""
+"""Writes the readable page of `bench gpu`: one HTML file without scripts, made from the JSON alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#dd8452", "#555555")
-WIDTH, HEIGHT, LABEL = 640, 26, 230  # pixels of a bar, and of its name
+WIDTH, HEIGHT, LABEL = 640, 26, 230  # pixels of a bar and of its name
 STYLE = """body { font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em; }
 table { border-collapse: collapse; margin: 1em 0; } td, th { border: 1px solid #ccc; padding: 2px 8px; text-align: left; }
 td.number { text-align: right; } .failed { background: #fdd; } .passed { background: #dfd; }
@@ -14,7 +14,7 @@ pre { background: #f6f6f6; overflow: auto; padding: 1em; } i.key { display: inli
 
 
 def page(data: dict[str, Any]) -> str:
-    """The whole page."""
+    """Return the whole page."""
     sections = data["sections"]
     parts = [
         "<!doctype html><meta charset=utf-8><title>SK Portrait on a GPU</title>",
@@ -70,14 +70,14 @@ def _cell(value: Any) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that count."""
+    """Return a number with three significant digits."""
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3g}"
 
 
 def bars(rows: dict[str, dict[str, float]], unit: str) -> str:
-    """Stacked horizontal bars as SVG, with a key; rows: name -> part -> value."""
+    """Return stacked horizontal bars with a legend, as SVG. rows: name -> part -> value."""
     parts = list(dict.fromkeys(part for row in rows.values() for part in row))
     colours = {part: COLOURS[k % len(COLOURS)] for k, part in enumerate(parts)}
     longest = max((sum(row.values()) for row in rows.values()), default=0) or 1

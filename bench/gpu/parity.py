@@ -1,7 +1,8 @@
-"""Parity on the device: the official outputs in fp32 with TF32 off, in fp16 and in bf16; and every version against the CPU.
+"""Parity on the device: the official outputs in fp32 with TF32 off, in fp16 and in
+bf16; and every version compared with the CPU.
 
-fp32 is judged by its largest difference. Half precision is judged by the root mean square of the UNet's outputs: its rounding is noise,
-whose largest value says how many values there are.
+fp32 is judged by the largest difference. Half precision is judged by the root mean square over the UNet's
+outputs, because its rounding is noise, whose largest value grows with the number of values.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from .scale import FULL, TINY
 
 
 class Precision(NamedTuple):
-    """error: how a result is judged; limit: of that error."""
+    """error: how a result is compared; limit: the largest allowed error."""
 
     dtype: torch.dtype
     error: Callable[[Tensor, Tensor], float]
@@ -38,7 +39,7 @@ PRECISIONS = {
     "fp16": Precision(torch.float16, relative_rms, 2e-2),
     "bf16": Precision(torch.bfloat16, relative_rms, 2e-2),
 }
-SAMPLED = 1e-3  # of a sampled clip, in which the errors of the steps add up
+SAMPLED = 1e-3  # limit for a sampled clip, in which the errors of the steps add up
 FULL_SIZE = modules.SLOW_WITHOUT_COMFY  # networks of full size
 
 
@@ -65,7 +66,7 @@ class PlacedGolden(Golden):
 
 
 def run(bench, section: Section) -> None:
-    """Whole UNets first, then every version, single modules and sampled clips."""
+    """Compare whole UNets first, then every version, single modules and sampled clips."""
     with no_tf32():
         hosts = {name: ComfyHost(Golden().unet_weights(), p.dtype) for name, p in PRECISIONS.items()}
         for version in section.within_budget(VERSIONS):
@@ -84,7 +85,10 @@ def run(bench, section: Section) -> None:
 
 
 def _cases(bench) -> dict[str, tuple[Callable, Golden, float]]:
-    """Case -> what computes it, its tensors and its limit. Networks of full size and whole clips are left out of a tiny run."""
+    """Return case -> (what computes it, its tensors, its limit).
+
+    A tiny run has no networks of full size and no whole clips.
+    """
     placed, whole, limit = PlacedGolden(), bench.scale is FULL, PRECISIONS["fp32"].limit
     cases = {
         case: (compute, placed, limit)
@@ -96,7 +100,7 @@ def _cases(bench) -> dict[str, tuple[Callable, Golden, float]]:
 
 @contextmanager
 def no_tf32() -> Iterator[None]:
-    """While open, fp32 is fp32 on a GPU."""
+    """While open, fp32 is computed without TF32 on a GPU."""
     flags = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [flag.allow_tf32 for flag in flags]
     try:
@@ -131,7 +135,7 @@ def _unet(section: Section, case: str, hosts: dict[str, ComfyHost]) -> None:
 
 
 def _version(section: Section, version: str) -> None:
-    """The tiny UNet with reference, drive and motion modules of a version."""
+    """Compare the tiny UNet with reference, drive and motion modules of a version."""
     with on_cpu():
         want = _patched(version, torch.float32)
     errors = {name: p.error(_patched(version, p.dtype), want) for name, p in PRECISIONS.items()}
@@ -150,10 +154,10 @@ def _patched(version: str, dtype: torch.dtype) -> Tensor:
 
 
 def _pair(compared: tuple[str, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Ours and the reference of an output."""
+    """Return our output and its reference."""
     return compared[1].cpu(), compared[2].cpu()
 
 
 def _largest(errors: Iterable[float]) -> float:
-    """The largest error; NaN where one is."""
+    """Return the largest error; NaN if any is NaN."""
     return max(errors, key=lambda error: (error != error, error))

@@ -1,4 +1,6 @@
-"""Results of `bench gpu`: one JSON, rewritten with its page at every row, so that a stop loses nothing that was measured."""
+"""Results of `bench gpu`: one JSON file, rewritten with its page at every row,
+so that nothing is lost if the run is stopped.
+"""
 
 from __future__ import annotations
 
@@ -20,24 +22,24 @@ JSON, PAGE = "gpu.json", "gpu.html"
 RUNNING, DONE, CUT_SHORT, FAILED = "running", "done", "cut short", "failed"
 NOT_RUN, STOPPED = "not run", "stopped"  # STOPPED: its process was killed together with the command
 ENDED = (DONE, CUT_SHORT, FAILED)
-NEEDS_CUDA = "needs CUDA"  # stands for a figure that only a GPU can give
+NEEDS_CUDA = "needs CUDA"  # the value of a figure that only a GPU can give
 Item = TypeVar("Item")
 
 
 class Results:
-    """What is in a folder so far; `machine` describes what it was measured on."""
+    """The results in a folder; `machine` describes the machine on which they were measured."""
 
     def __init__(self, folder: Path):
         self.folder, self.data = folder, {"machine": {}, "sections": {}}
         self.reload()
 
     def reload(self) -> None:
-        """Read what another process has written."""
+        """Read the results that another process has written."""
         if (path := self.folder / JSON).is_file():
             self.data = json.loads(path.read_text(encoding="utf-8"))
 
     def begin(self, **setting: str) -> None:
-        """Start a run, or go on with one. Raises CommandError where the folder holds results of another setting."""
+        """Start a run or continue one. Raises CommandError if the folder holds results of another setting."""
         found = {name: self.data["machine"].get(name, value) for name, value in setting.items()}
         if found != setting:
             raise CommandError(
@@ -50,22 +52,22 @@ class Results:
         self.save()
 
     def save(self) -> None:
-        """Write JSON and page."""
+        """Write the JSON and the page."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, text in ((JSON, json.dumps(self.data, indent=1)), (PAGE, page(self.data))):
             with written(self.folder / name) as file:
                 file.write(text.encode())
 
     def state(self, name: str) -> str:
-        """State of a section."""
+        """Return the state of a section."""
         return self.data["sections"].get(name, {}).get("state", NOT_RUN)
 
     def started(self, name: str) -> float:
-        """When a section began, seconds since 1970; 0 where it never did."""
+        """Return when a section was started, in seconds since 1970; 0 if never."""
         return self.data["sections"].get(name, {}).get("started", 0.0)
 
     def finish(self, name: str, state: str, *notes: str) -> None:
-        """Set the state of a section, with what there is to say about it."""
+        """Set the state of a section, and add notes to it."""
         section = self.data["sections"].setdefault(name, _empty(name))
         section["state"], section["seconds"] = state, round(time.time() - section["started"], 1)
         section["notes"] += notes
@@ -87,7 +89,7 @@ def _empty(name: str) -> dict[str, Any]:
 
 
 class Section:
-    """What the section that runs writes to. seconds: its budget."""
+    """The results of the running section. seconds: its time limit."""
 
     def __init__(self, results: Results, name: str, seconds: float):
         self.results, self.name, self.left_out = results, name, []
@@ -101,7 +103,7 @@ class Section:
         self._save()
 
     def bars(self, title: str, unit: str, bar: str, parts: dict[str, float]) -> None:
-        """Add a bar to a picture of stacked bars; parts: name -> value."""
+        """Add a bar to a chart of stacked bars; parts: name -> value."""
         self.record["bars"].setdefault(title, {"unit": unit, "bars": {}})["bars"][bar] = parts
         self._save()
 
@@ -112,7 +114,7 @@ class Section:
 
     @contextmanager
     def attempt(self, what: str) -> Iterator[None]:
-        """Go on after an exception, and keep its traceback."""
+        """Catch an exception, and keep its traceback in the results."""
         try:
             yield
         except Exception:
@@ -121,7 +123,7 @@ class Section:
             self._save()
 
     def within_budget(self, items: Iterable[Item]) -> Iterator[Item]:
-        """The items until the budget is used up; the first one always."""
+        """Yield items until the time limit is reached; the first one always."""
         for k, item in enumerate(items):
             if k and time.monotonic() > self.end:
                 self.left_out.append(str(item))
@@ -129,7 +131,7 @@ class Section:
                 yield item
 
     def close(self) -> None:
-        """Set the state of a section that has come to its end."""
+        """Set the state of a section that has ended."""
         state = DONE
         if self.left_out:
             self.note(f"The time was up: {', '.join(self.left_out)} not measured.")
@@ -137,6 +139,6 @@ class Section:
         self.results.finish(self.name, FAILED if self.record["faults"] else state)
 
     def _save(self) -> None:
-        if os.getppid() != self._parent:  # the command was killed, and nobody waits for more
+        if os.getppid() != self._parent:  # the command was killed, so nobody waits for the results
             raise CommandError("The command that started this process has ended.")
         self.results.save()

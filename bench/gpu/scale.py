@@ -1,4 +1,6 @@
-"""Sizes of everything that `bench gpu` runs: those of a user, or tiny ones that a CPU can run in two minutes."""
+"""Sizes of everything that `bench gpu` runs: those of a user, or
+tiny ones, which a CPU can run in two minutes.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,13 @@ from typing import NamedTuple
 
 
 class Scale(NamedTuple):
-    """width: of the UNet's first block; text: tokens and width of the prompts; side: of the latents, in latent pixels;
-    window, overlap: frames of a context window; frames: of the clip; short: of the profiled clip; few, many: steps of the
-    clips without and with CFG; rounds: calls that are timed; pictures: frames that are tracked, cropped and decoded."""
+    """Sizes of a run.
+
+    width: channels of the UNet's first block; text: tokens and width of the prompts; side: of the latents, in
+    latent pixels; window, overlap: frames of a context window; frames: of the clip; short: frames of the
+    profiled clip; few, many: steps of the clips without and with CFG; rounds: number of timed calls;
+    pictures: frames that are tracked, cropped and decoded
+    """
 
     name: str
     width: int
@@ -25,7 +31,7 @@ class Scale(NamedTuple):
 
     @property
     def pixels(self) -> int:
-        """Side of the pictures."""
+        """Side of the pictures in pixels."""
         return 8 * self.side
 
 

@@ -1,14 +1,16 @@
-"""The sections of `bench gpu`, the most important one first. Each module has `run(bench, section)`."""
+"""The sections of `bench gpu`, the most important first. Each module has `run(bench, section)`."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-MINUTES = 8.0  # of all sections on a data-centre card
+MINUTES = 8.0  # of all sections together on a data-centre card
 
 
 class Entry(NamedTuple):
-    """module: of this package; budget: seconds of MINUTES after which it measures nothing new; title: on the page."""
+    """module: in this package; budget: seconds, of MINUTES in total, after which nothing new is measured;
+    title: on the page.
+    """
 
     module: str
     budget: int
@@ -16,7 +18,7 @@ class Entry(NamedTuple):
 
 
 def budget_of(name: str, minutes: float) -> float:
-    """Seconds of a section where all of them have so many minutes."""
+    """Return the seconds of a section if all sections together have this many minutes."""
     return SECTIONS[name].budget * minutes / MINUTES
 
 

@@ -1,7 +1,9 @@
-"""Starts `bench gpu` from its bundle, in the Python that runs this file: no environment is made and nothing is fetched.
+"""Starts `bench gpu` from its bundle, in the Python that runs this file, without
+creating an environment or downloading anything.
 
-Unpacks the two archives beside this file once, adds the wheels of packages that this Python lacks, and puts placeholders where ComfyUI
-imports what this bench never calls. Standard library only: this file is copied into the bundle.
+Once, it unpacks the two archives beside this file and the wheels of packages that this Python lacks. It
+replaces modules that ComfyUI imports, but this bench never calls, by placeholders. It uses only the standard
+library, because this file is copied into the bundle.
 """
 
 from __future__ import annotations
@@ -18,14 +20,15 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 UNPACKED = HERE / "unpacked"
-# Imported when ComfyUI starts, for films, sound, pictures of other models and two schedulers; `server` is ComfyUI's web server.
+# ComfyUI imports these at its start, for films, sound, pictures of other models
+# and two schedulers; `server` is its web server.
 NEVER_CALLED = ("av", "scipy", "torchvision", "torchaudio", "requests")
 ALWAYS = ("server",)
-MODULES = {"pillow": "PIL", "comfy_aimdo": "comfy_aimdo"}  # distribution -> module, where the names differ
+MODULES = {"pillow": "PIL", "comfy_aimdo": "comfy_aimdo"}  # distribution -> module, if the names differ
 
 
 class Named(type):
-    """Any name of a class or an enumeration in a placeholder is a placeholder."""
+    """Metaclass of placeholder classes: every capitalised attribute is the class itself."""
 
     def __getattr__(cls, name: str) -> type:
         if not name[:1].isupper():
@@ -34,7 +37,7 @@ class Named(type):
 
 
 class Placeholder(types.ModuleType):
-    """A module whose classes can be named but not made."""
+    """A module whose classes can be named but not instantiated."""
 
     __path__: list[str] = []
 
@@ -51,7 +54,7 @@ def _refuse(self, *args, **kwargs) -> None:
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds a placeholder for some packages."""
+    """Imports a placeholder for some packages."""
 
     def __init__(self, names: tuple[str, ...]):
         self.names = names
@@ -71,7 +74,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def unpack() -> None:
-    """The archives and the wheels that are needed, once."""
+    """Unpack the archives and the wheels that are needed, if this was not done before."""
     for name in ("sk_portrait", "comfyui"):
         if not (UNPACKED / name).is_dir():
             with zipfile.ZipFile(HERE / f"{name}.zip") as archive:

@@ -1,4 +1,7 @@
-"""Runs the sections in a process of their own; where it dies or hangs, another one goes on with the sections that are left."""
+"""Runs the sections in a process of their own.
+
+If it ends or hangs, another process continues with the remaining sections.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,16 @@ from ..verdict import verdict
 from .results import DONE, ENDED, FAILED, NOT_RUN, RUNNING, Results
 from .sections import SECTIONS, budget_of
 
-LOG, LINES = "worker.log", 30  # what a process prints, and how much of it a section shows in which it died
-PATIENCE, GRACE = 1.5, 30.0  # a section is killed after PATIENCE x its budget + GRACE seconds
-STARTER = "SK_PORTRAIT_START"  # the variable that names the script of a bundle, which starts processes in its own way
-START, POLL = 20.0, 0.2  # seconds that a process takes to its first section, and between two looks at it
+# Output of a process, and how many of its last lines are shown for the section in which it ended.
+LOG, LINES = "worker.log", 30
+PATIENCE, GRACE = 1.5, 30.0  # a section is stopped after PATIENCE x its budget + GRACE seconds
+# Environment variable with the path of a bundle's script, which starts the processes in its own way.
+STARTER = "SK_PORTRAIT_START"
+START, POLL = 20.0, 0.2  # seconds from the start of a process to its first section, and between two checks
 
 
 def supervise(options: Namespace, results: Results) -> int:
-    """Run what is not done, or what is asked for; returns 0 where all of it is done."""
+    """Run the sections that are not done, or those that were asked for. Returns 0 if all of them are done."""
     results.begin(device=options.device, scale="tiny" if options.tiny else "full")
     names = options.only or [name for name in SECTIONS if options.again or results.state(name) != DONE]
     began, left = time.time(), list(names)
@@ -40,7 +45,7 @@ def supervise(options: Namespace, results: Results) -> int:
 
 
 def _worker(options: Namespace, results: Results, names: list[str], end: float) -> str:
-    """Run sections in one process until it ends, hangs or the time is up; returns how it ended."""
+    """Run sections in one process until it ends, hangs or reaches the time limit. Returns how it ended."""
     starter = os.environ.get(STARTER)
     command = [sys.executable, *([starter] if starter else [str(ROOT / "run.py"), "bench", "gpu"])]
     command += ["--worker", str(end)]
@@ -81,7 +86,7 @@ def _tail(folder: Path) -> str:
 
 
 def _summary(results: Results, names: list[str]) -> int:
-    """Print the state of every section of this run, and where the page lies."""
+    """Print the state of every section of this run, and the path of the page."""
     for name in names:
         faults = len(results.data["sections"][name]["faults"])
         print(f"{name}: {results.state(name)}" + (f", {faults} failed" if faults else ""))

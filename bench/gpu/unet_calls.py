@@ -1,4 +1,6 @@
-"""The full-size UNet with reference and drive of every version: milliseconds, ratio to the bare UNet, peak VRAM, kernels."""
+"""Measures the full-size UNet with reference and drive of every version: milliseconds, ratio to the bare
+UNet, peak VRAM, kernels.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,11 @@ from .measure import on_device, paired, peak
 from .models import UNetCall
 from .results import Section
 
-MOVING = ("v2", "v3", "v5")  # one for each kind of motion module
+MOVING = ("v2", "v3", "v5")  # one version for each kind of motion module
 
 
 def run(bench, section: Section) -> None:
-    """A row per version, without and with CFG, then with motion modules."""
+    """Measure each version without and with CFG, then with motion modules."""
     stills = [(version, guided, False) for guided in (False, True) for version in VERSIONS]
     moving = [(version, True, True) for version in MOVING]
     for version, guided, moves in section.within_budget(stills + moving):

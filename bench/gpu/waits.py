@@ -1,4 +1,6 @@
-"""What a UNet call after the first step costs beside arithmetic: GPU synchronisations and bytes from the host, ours beyond ComfyUI's."""
+"""Counts GPU synchronisations and bytes from the host in UNet calls after
+the first step, for us and for ComfyUI alone.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,12 @@ from .scale import Scale
 
 STEPS, WINDOWS = 3, 2
 VERSIONS = ("v5", "v2", "v5c", "v1")  # all kinds of reference attention, drive and motion module
-Measure = Callable[[Callable], tuple[object, object]]  # runs a call: its result, and what was measured
+# Runs a call, and returns its result and what was measured.
+Measure = Callable[[Callable], tuple[object, object]]
 
 
 def run(bench, section: Section) -> None:
-    """For each version the bare MODEL and the patched one, in the same windows."""
+    """Measure the bare and the patched MODEL of each version with the same windows."""
     for version in section.within_budget(VERSIONS):
         with section.attempt(version):
             title = f"Per UNet call after the first step, {version} with motion, CFG"
@@ -66,7 +69,7 @@ def _figures(bench, model) -> dict:
 
 
 def _frames(scale: Scale) -> int:
-    """Frames of a clip of WINDOWS windows."""
+    """Return the number of frames of a clip with WINDOWS windows."""
     return WINDOWS * (scale.window - scale.overlap) + scale.overlap
 
 
@@ -76,7 +79,7 @@ def _mean(values) -> float:
 
 
 def _later_calls(bench, model, measure: Measure) -> list:
-    """A measure of every UNet call of a sampling run but those of the first step."""
+    """Return the measure of every UNet call of a sampling run except those of the first step."""
     found, base = [], bench.models.model.model
     apply = base.apply_model
 
@@ -107,7 +110,7 @@ def _costs(call: Callable) -> tuple[object, Costs]:
 
 
 def _synchronisations(call: Callable) -> tuple[object, Counter]:
-    """Places in the code at which the host waited for the GPU, and how often."""
+    """Run a call. Returns its result, and how often the host waited for the GPU at each place in the code."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         torch.cuda.set_sync_debug_mode("warn")

@@ -1,4 +1,4 @@
-"""Runs sections in this process, one after the other, with ComfyUI in it."""
+"""Runs sections one after the other in this process, with ComfyUI."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .results import Results, Section
 from .scale import FULL, TINY
 from .sections import SECTIONS, budget_of
 
-BROKEN = 3  # exit status of a process whose GPU answers no more
+BROKEN = 3  # exit status of a process whose GPU does not respond any more
 
 
 def work(options: Namespace) -> int:
-    """Run `options.only`; options.worker: when the time is up, seconds since 1970."""
+    """Run the sections `options.only`. options.worker: end of the time limit, in seconds since 1970."""
     if options.device == "cuda" and not torch.cuda.is_available():
         raise CommandError("PyTorch sees no CUDA device. `--device cpu --tiny` runs the same code on a CPU.")
     comfy = installation.find_or_end()
@@ -31,10 +31,11 @@ def work(options: Namespace) -> int:
     import comfy.utils
     from comfy.cli_args import args
 
-    args.use_pytorch_cross_attention = True  # as on a GPU; for a CPU ComfyUI has one that saves memory
+    args.use_pytorch_cross_attention = True  # as on a GPU; on a CPU ComfyUI would use one that saves memory
     comfy.utils.set_progress_bar_enabled(False)
     if options.tiny:
-        torch.set_num_threads(1)  # thousands of tiny operations: a second thread only waits for the first
+        # The operations are so small that a second thread would only wait for the first.
+        torch.set_num_threads(1)
     results, bench = Results(options.output), Bench(TINY if options.tiny else FULL)
     results.data["machine"] |= machine(bench)
     with torch.inference_mode():
@@ -50,7 +51,9 @@ def work(options: Namespace) -> int:
 
 
 def usable() -> bool:
-    """Free what a section left, and see whether the GPU still answers: after a fault in a kernel it never does."""
+    """Free the memory of a section, and return whether the GPU still
+    responds; after a fault in a kernel it never does.
+    """
     gc.collect()
     if not cuda():
         return True
@@ -63,7 +66,7 @@ def usable() -> bool:
 
 
 def machine(bench: Bench) -> dict[str, str]:
-    """What the figures were measured on."""
+    """Return a description of the machine."""
     import comfyui_version
 
     found = {"processor": platform.processor() or platform.machine()}

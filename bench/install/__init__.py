@@ -1,1 +1,3 @@
-"""Fresh environments: first run of every template, requirements beside other packs."""
+"""Tests in new environments: the first run of every template, and our
+requirements together with those of other packs.
+"""

@@ -1,9 +1,11 @@
-"""Every template and blueprint as an artist meets them: `python run.py bench first_run [NAME ...] [--output DIR]`.
+"""Every template and blueprint as an artist first uses them:
+`python run.py bench first_run [NAME ...] [--output DIR]`.
 
-ComfyUI runs in a fresh environment, which holds its own requirements and this pack's and nothing else (made once; gigabytes). In its
-front end, in Chromium, each is opened: no node is missing, and at most eight nodes and as many wires are at the top. Each template is
-then queued with the front end's own Run button, on random weights at a small size (so the pictures show noise), and has to end with
-its pictures or its video. A blueprint is queued in the template that holds it. Screenshots are for looking at.
+ComfyUI runs in a new environment with only its own requirements and this pack's (created once; gigabytes).
+Each is opened in its front end, in Chromium: no node may be missing, and the top level may have at most eight
+nodes and as many wires. Each template is then queued with the front end's own Run button, with random weights
+at a small size (so the pictures show noise), and has to produce its pictures or its video. A blueprint is
+queued in the template that holds it. Screenshots are saved for inspection.
 """
 
 from __future__ import annotations
@@ -19,16 +21,16 @@ from ...host.server import Server
 from ...testing import servers
 from ..verdict import verdict
 
-MOST = 8  # nodes, and wires, at the top
-PATIENCE = 900  # seconds: the first start of a fresh environment compiles everything
+MOST = 8  # nodes, and wires, of the top level
+PATIENCE = 900  # seconds; the first start of a new environment compiles everything
 PICTURES = {
     ".png": 1,
     ".mp4": servers.SMALL["seconds"] * servers.SMALL["fps"],
-}  # ending of a result -> how many pictures it holds
+}  # ending of a result -> number of its pictures
 
 
 def main(argv: list[str]) -> int:
-    """Prints one row each; the last line counts. Returns 1 where one failed."""
+    """Print one row for each, and at last how many passed. Returns 1 if one failed."""
     parser = argparse.ArgumentParser(prog="python run.py bench first_run", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these templates")
     parser.add_argument(
@@ -67,7 +69,7 @@ def _opened(front: browser.FrontEnd, saved: dict, name: str) -> tuple[bool, str]
 
 
 def _template(server: Server, front: browser.FrontEnd, name: str, output: Path) -> bool:
-    """Open a template as it is shipped, then run it at the small size."""
+    """Open a template as shipped, then run it at the small size."""
     saved = workflow.read(name, workflow.TEMPLATES)
     opens, said = _opened(front, saved, name)
     front.load(servers.small(saved, server.object_info()), name)
@@ -106,7 +108,7 @@ def _blueprint(front: browser.FrontEnd, name: str, held_by: str | None, output: 
 
 
 def _pictures(path: Path) -> int:
-    """How many pictures a result holds that show anything at all; 0 where one is of a single colour."""
+    """Return the number of pictures of a result; 0 if one of them is of a single colour."""
     import cv2
 
     pictures = list(video.frames(path)) if path.suffix == ".mp4" else [cv2.imread(str(path))]

@@ -1,7 +1,8 @@
-"""Whether pip finds versions that suit everybody: `python run.py bench packs PACK_FOLDER [PACK_FOLDER ...]`.
+"""Whether pip finds versions that suit all packs: `python run.py bench packs PACK_FOLDER [PACK_FOLDER ...]`.
 
-In a fresh environment, with ComfyUI's requirements and ours in it, pip resolves both lists anew together with that of each other pack
-(its folder's requirements.txt), with MediaPipe's last release that bundles a face mesh, and with all of them. It installs nothing.
+In a new environment that holds ComfyUI's requirements and ours, pip resolves both lists together with those
+of each other pack (requirements.txt in its folder), with MediaPipe's last release that includes a face mesh,
+and with all of them. It installs nothing.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from ...host import environment, installation
 from ..verdict import verdict
 
 MEDIAPIPE = "mediapipe==0.10.21"
+# Packages that other packs pin; a row lists those that would be replaced.
 TOLD = (
     "numpy",
     "opencv-python",
     "transformers",
     "torch",
-)  # what other packs pin: told where a row would replace it
+)
 
 
 def main(argv: list[str]) -> int:
-    """Prints one row each; the last line counts. Returns 1 where pip found a conflict."""
+    """Print one row for each, and at last how many passed. Returns 1 if pip found a conflict."""
     parser = argparse.ArgumentParser(prog="python run.py bench packs", description=__doc__)
     parser.add_argument("packs", nargs="+", type=Path, metavar="PACK_FOLDER")
     given, comfy = parser.parse_args(argv), installation.find()

@@ -1,1 +1,1 @@
-"""Time and memory against a copy of the official pack."""
+"""Compares time and memory with a copy of the official pack."""

@@ -1,4 +1,4 @@
-"""One clip for `bench official`: tiny models as files in the official names, and the inputs that both sides take."""
+"""The clip of `bench official`: tiny models as files with the official names, and the inputs of both sides."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from ...testing.rule import draw
 from ...unet.clip.keyframes import published_padding
 
 CFG, WINDOW, OVERLAP = 2.0, 12, 4
-TOKENS, TOKEN_WIDTH, HIDDEN = 77, 64, 32  # of the prompts, of the drive encoder's tokens
+TOKENS, TOKEN_WIDTH, HIDDEN = 77, 64, 32  # of the prompts, and of the drive encoder's tokens
 VERSION = "v2"
 Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the networks and of the clip: the UNet's first width, pixels a side, frames, steps of a stage."""
+    """Sizes of the networks and of the clip: channels of the UNet's first
+    block, pixels per side, frames, steps of a stage.
+    """
 
     width: int
     size: int
@@ -33,12 +35,12 @@ class Sizes:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Of the UNet's blocks."""
+        """Channels of the UNet's blocks."""
         return self.width, 2 * self.width, 4 * self.width, 4 * self.width
 
     @property
     def drive_widths(self) -> tuple[int, ...]:
-        """Of the drive encoder's blocks."""
+        """Channels of the drive encoder's blocks."""
         return 16, 2 * self.width, 4 * self.width, 4 * self.width, 4 * self.width
 
     @property
@@ -49,7 +51,9 @@ class Sizes:
 def write_weights(
     folder: Path, golden: Golden, sizes: Sizes, unet_shapes: Callable[[int], dict[str, tuple[int, ...]]]
 ) -> None:
-    """Files of deterministic random weights: unet (LDM names), reference, drive, motion (official names)."""
+    """Write files of deterministic random weights: unet (LDM
+    names), reference, drive, motion (official names).
+    """
     widths = sizes.widths
     parts = {
         "reference": (find_part(REFERENCE, VERSION), {"up": (widths[3], widths[2], widths[1])}),
@@ -68,16 +72,17 @@ def write_weights(
 
 
 def read(folder: Path, name: str) -> dict[str, Tensor]:
-    """One of these files."""
+    """Return the tensors of one of these files."""
     return load_file(folder / f"{name}.safetensors")
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a clip is made of, by the rule.
+    """The inputs of a clip, generated deterministically.
 
-    pictures: (F, 3, H, W) head pose, -1..1; coefficients (F, 51); patches (F, 3, 1024); portrait (1, 4, h, w), in the UNet's scale;
-    text (2, t, D), uncond first; noise: (1 + padded, 4, h, w), of the first stage and of the second
+    pictures: (F, 3, H, W) head pose, -1..1; coefficients (F, 51); patches (F, 3, 1024);
+    portrait (1, 4, h, w), in the UNet's scale; text (2, t, D), uncond first; noise: (1 +
+    padded, 4, h, w), of the first stage and of the second
     """
 
     pictures: Tensor
@@ -105,7 +110,7 @@ class Inputs:
 
 
 class Watch:
-    """What `clock` goes on by name."""
+    """A stopwatch that adds up the time of `clock` by name."""
 
     def __init__(self, clock: Clock):
         self.clock = clock
@@ -125,7 +130,9 @@ class Watch:
 
 
 def now() -> float:
-    """Seconds: process time, which other programs of the machine do not change, or a GPU's."""
+    """Return seconds: process time, which other programs of the
+    machine do not change; on a GPU, time of the clock.
+    """
     if torch.cuda.is_available():
         torch.cuda.synchronize()
         return time.perf_counter()

@@ -1,12 +1,14 @@
-"""Time and memory against the official HelloMeme pipeline, on the same weights, latents, steps and dtype.
+"""Time and memory against the official HelloMeme pipeline, with the same weights, latents, steps and dtype.
 
 python run.py bench official --official PATH [--width 64] [--size 256] [--frames 20] [--steps 4] [--rounds 3]
 
-PATH is your copy of ComfyUI_HelloMeme. Both sides sample one v2 clip (tiny models with deterministic random weights, CFG, fp32, PyTorch's
-attention) in turn in one process; a ratio is the published seconds over ours, their median over the rounds with its spread. `paper` is
-our sampler as it is, `official code` does what the published one does, whose latents it must then give. `arithmetic` is the published
-FLOPs over ours: how many times as fast the same kernels can be. Start-up and peaks are those of processes of their own: loading beyond
-ComfyUI's own start, and all tensors that are alive at once while loading and sampling, weights included.
+PATH is your copy of ComfyUI_HelloMeme. Both sides sample one v2 clip (tiny models with deterministic random
+weights, CFG, fp32, PyTorch's attention) in turn in one process. A ratio is the official seconds divided by
+ours: the median over the rounds, with its spread. `paper` is our sampler as it is; `official code` computes
+as the official one, and must return the same latents. `arithmetic` is the official FLOPs divided by ours,
+which is the possible speed-up with the same kernels. Start-up and peaks are measured in separate
+processes: loading time in addition to ComfyUI's own start, and the peak of all tensors while loading and
+sampling, weights included.
 """
 
 from __future__ import annotations
@@ -36,11 +38,12 @@ from ..cost.memory import peak_bytes
 from ..verdict import verdict
 from .clip import VERSION, Inputs, Sizes, now, write_weights
 
+# The first two are methods of the sampler.
 PAPER, PUBLISHED, OFFICIAL = (
     "paper",
     "official code",
     "official",
-)  # the first two are names of the sampler's methods
+)
 PARTS = ("reference", "encoders", "stage 1", "stage 2")
 LEAST = {PAPER: {"stage 1": 2.5, "stage 2": 1.8}, PUBLISHED: {"stage 1": 1.3, "stage 2": 1.15}}
 TOLERANCE = 1e-3  # of the largest latent
@@ -90,8 +93,11 @@ def main(argv: list[str]) -> int:
 
 
 def open_with_pytorch_attention(golden: Golden) -> None:
-    """Open ComfyUI with the attention that it takes on a GPU: on a CPU it would take one that saves memory and costs time, while the
-    official pipeline's diffusers takes PyTorch's everywhere."""
+    """Open ComfyUI with the attention that it uses on a GPU.
+
+    On a CPU it would use one that saves memory and costs time, while diffusers, in
+    the official pipeline, always uses PyTorch's.
+    """
     enter(find_or_end(), tempfile.mkdtemp())
     from comfy.cli_args import args
 
@@ -100,7 +106,7 @@ def open_with_pytorch_attention(golden: Golden) -> None:
 
 
 def unet_shapes(width: int) -> dict[str, tuple[int, ...]]:
-    """LDM name -> shape of the tensors of the golden UNet, widened."""
+    """Return LDM name -> shape for the tensors of the golden UNet with wider blocks."""
     import comfy.model_detection
 
     from ...testing.tiny_comfy import unfilled
@@ -112,7 +118,7 @@ def unet_shapes(width: int) -> dict[str, tuple[int, ...]]:
 
 
 def whole_call(official: str) -> None:
-    """Print what a call of the full-size UNet costs both sides."""
+    """Print the cost of a call of the full-size UNet for both sides."""
     from .theirs import call_at_full_size
 
     cells = FULL_SIZE // 8
@@ -125,7 +131,7 @@ def whole_call(official: str) -> None:
 
 
 def times(options: argparse.Namespace, golden: Golden, sizes: Sizes, folder: Path) -> list[bool]:
-    """Print the ratio of every part, and whether it meets its limit."""
+    """Print the ratio of every part. Returns for each whether it meets its limit."""
     inputs = Inputs.of(golden, sizes)
     samplers = {
         side: opened(side, options.official, folder, golden, sizes) for side in (OFFICIAL, PAPER, PUBLISHED)
@@ -161,7 +167,7 @@ def times(options: argparse.Namespace, golden: Golden, sizes: Sizes, folder: Pat
 
 
 def processes(argv: list[str], folder: str) -> list[bool]:
-    """Print start-up and peak of each side in a process of its own."""
+    """Print the start-up time and the peak of each side, measured in separate processes."""
     found = {}
     for side in (OFFICIAL, PAPER, PUBLISHED):
         command = [sys.executable, str(ROOT / "run.py"), "bench", "official", *argv, "--one", side, folder]
@@ -184,13 +190,13 @@ def processes(argv: list[str], folder: str) -> list[bool]:
 
 
 def row(text: str, passed: bool) -> bool:
-    """Print a row that judges."""
+    """Print a row that passes or fails, and return `passed`."""
     print(f"{'pass' if passed else 'FAIL'} {text}", flush=True)
     return passed
 
 
 def opened(side: str, official: str, folder: Path, golden: Golden, sizes: Sizes) -> Sample:
-    """What samples: inputs, steps -> latents (F, 4, h, w), seconds by part."""
+    """Return a function that samples: (inputs, steps) -> latents (F, 4, h, w), and seconds by part."""
     import comfy.model_management
 
     if side == OFFICIAL:
@@ -203,7 +209,10 @@ def opened(side: str, official: str, folder: Path, golden: Golden, sizes: Sizes)
 
 
 def alone(side: str, folder: str, official: str, golden: Golden, sizes: Sizes) -> dict[str, float]:
-    """Start-up seconds beyond ComfyUI's, and peaks in bytes, of one side in this process. Steps do not add to a peak."""
+    """Return one side's start-up seconds in addition to ComfyUI's, and its peaks in bytes, in this process.
+
+    The number of steps does not change a peak.
+    """
     inputs = Inputs.of(golden, sizes)
     before = now()
     with Alive() as alive:

@@ -1,4 +1,6 @@
-"""The same clip through this pack: its own loader, encoders and Portrait Video Sampler on the real ComfyUI."""
+"""Samples the same clip with this pack: its own loader, encoders
+and Portrait Video Sampler in the real ComfyUI.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,14 @@ from ...testing.golden import Golden
 from ...testing.golden_sampling import LATENT_SCALE, GoldenNoise
 from .clip import CFG, OVERLAP, WINDOW, Clock, Inputs, Sizes, Watch, now, read
 
-LONGEST_FIRST = 10  # steps of the official first stage
+LONGEST_FIRST = 10  # largest number of steps of the official first stage
 
 
 class Ours:
-    """The pack's networks, loaded; `sample` gives the video's latents, by `method` of the Portrait Video Sampler."""
+    """The pack's networks, loaded.
+
+    `sample` returns the video's latents, with a `method` of the Portrait Video Sampler.
+    """
 
     def __init__(self, folder: Path, golden: Golden, sizes: Sizes):
         import comfy.ops
@@ -33,7 +38,7 @@ class Ours:
     def sample(
         self, inputs: Inputs, steps: int, clock: Clock = now, *, method: str
     ) -> tuple[Tensor, dict[str, float]]:
-        """(F, 4, h, w) in the UNet's scale, and what the clock went on by part."""
+        """Return latents (F, 4, h, w) in the UNet's scale, and the seconds by part."""
         import comfy.model_management
         import comfy.samplers
 

@@ -1,6 +1,7 @@
-"""The official pipeline of a user's own copy, as it is: HMVideoPipeline of ComfyUI_HelloMeme with tiny models.
+"""Runs the official pipeline of a user's own copy without changes:
+HMVideoPipeline of ComfyUI_HelloMeme with tiny models.
 
-Only what it would download, decode and encode with a VAE, and show as progress, is stood in for.
+Only its downloads, its VAE and its progress bars are replaced.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .clip import CFG, HIDDEN, OVERLAP, VERSION, Clock, Inputs, Sizes, Watch, no
 
 
 class Official:
-    """The pipeline, loaded; `sample` gives the video's latents."""
+    """The pipeline, loaded. `sample` returns the video's latents."""
 
     name = "official pipeline"
 
@@ -37,10 +38,11 @@ class Official:
         self.sizes, self.device = sizes, device
         settings = golden.index["unet"] | {"block_out_channels": sizes.widths, "sample_size": sizes.cells}
         self.vae = Vae()
+        # The pipeline samples with a scheduler of its own.
         net, scheduler = (
             unet(settings, read(folder, "unet")),
             EulerDiscreteScheduler(steps_offset=1),
-        )  # the pipeline samples with its own
+        )
         pipe = published.HMVideoPipeline(
             self.vae, Text(), None, net, scheduler, None, None, requires_safety_checker=False
         )
@@ -52,7 +54,7 @@ class Official:
         self.watch.on(pipe.mp_control, "encoders")
 
     def sample(self, inputs: Inputs, steps: int, clock: Clock = now) -> tuple[Tensor, dict[str, float]]:
-        """(F, 4, h, w) in the UNet's scale, and what the clock went on by part."""
+        """Return latents (F, 4, h, w) in the UNet's scale, and the seconds by part."""
         self.watch.clock, self.watch.spent = clock, {}
         stages = iter(("stage 1", "stage 2", "decode"))
         draws = iter((inputs.noise[:1], inputs.noise[1:]))
@@ -84,8 +86,10 @@ class Official:
 
 
 def call_at_full_size(path: str, size: int) -> float:
-    """FLOPs of a call of the official first stage's UNet at its full size: one picture of `size` pixels a side, both halves of guidance,
-    with the reference."""
+    """Return the FLOPs of one call of the official first stage's UNet at full size.
+
+    The call has one picture of `size` pixels per side, cond and uncond, and the reference.
+    """
     sys.path.insert(0, path)
     models = importlib.import_module("hellomeme.models")
     rows, cells = overhead.ROWS, size // 8
@@ -105,19 +109,19 @@ def call_at_full_size(path: str, size: int) -> float:
 
 @contextmanager
 def timed(watch: Watch, name: str):
-    """In place of a progress bar: the loop that it would show."""
+    """Time the loop whose progress a bar would show; replaces the progress bar."""
     watch.start(name)
     yield SimpleNamespace(update=lambda *_: None, set_description=lambda *_: None)
     watch.stop(name)
 
 
 def network(kind: type, folder: Path, sizes: Sizes) -> nn.Module:
-    """What a published page would hold, at these sizes."""
+    """Return a network with the tensors of the official files at these sizes."""
     narrow = {"cross_attention_dim": HIDDEN, "block_out_channels": sizes.drive_widths}
     made = {
         "HMReferenceAdapter": ("reference", {"block_out_channels": sizes.widths, "version": "v2"}),
         "HMV2ControlNet": ("drive", narrow),
-        "HMV2ControlNet2": (None, narrow),  # loaded for the other kind of expression, never called here
+        "HMV2ControlNet2": (None, narrow),  # loaded for the other kind of expression, but never called here
         "MotionAdapter": ("motion", {"block_out_channels": sizes.widths, "use_motion_mid_block": False}),
     }
     file, arguments = made[kind.__name__]
@@ -128,13 +132,13 @@ def network(kind: type, folder: Path, sizes: Sizes) -> nn.Module:
 
 
 class Text(nn.Module):
-    """Stands for the text encoders: the prompts come encoded."""
+    """Replaces the text encoders, because the prompts are already encoded."""
 
     dtype = torch.float32
 
 
 class Vae(nn.Module):
-    """Stands for the VAE, which both sides leave out."""
+    """Replaces the VAE, which neither side runs here."""
 
     config = SimpleNamespace(scaling_factor=1.0, block_out_channels=(1, 1, 1, 1))
     latents: Tensor

@@ -1,1 +1,1 @@
-"""`python run.py bench paper`: the paper's claims put to the test in the toy model's world."""
+"""`python run.py bench paper`: tests the paper's claims with the toy model."""

@@ -1,4 +1,7 @@
-"""The arms of each comparison: a frozen base, and one network that learns. All begin as the base itself ("zero convolutions")."""
+"""The arms of each comparison: a frozen base and one network that is trained.
+
+Initially all equal the base ("zero convolutions").
+"""
 
 from __future__ import annotations
 
@@ -25,20 +28,20 @@ from ...unet.patches import WeightedPatch
 from .people import EMBEDDING, WORD, Batch
 
 OPTIONS = {"cond_or_uncond": [COND]}
-TABLE = 32  # rows or columns of the largest map, twice
+TABLE = 32  # twice the largest number of rows or columns of a feature map
 TOKENS = 4  # of IP-Adapter FaceID
-HINT = (8, 16, 16, 32)  # channels of ControlNet's layers that shrink the picture
+HINT = (8, 16, 16, 32)  # channels of the ControlNet layers that reduce the picture
 
 
 class Silent(nn.Module):
-    """A text attention that adds nothing: the toy base reads no text, and hooks need a place."""
+    """A text attention that returns zeros: the toy base has no text attention, but the hooks need a module."""
 
     def forward(self, n: Tensor, encoder_hidden_states: Tensor | None = None, **_) -> Tensor:
         return torch.zeros_like(n)
 
 
 def with_places(unet: nn.Module) -> nn.Module:
-    """Give every transformer block of the toy base a silent text attention."""
+    """Give every transformer block of the toy base a Silent text attention."""
     for module in unet.modules():
         if hasattr(module, "attn2") and module.attn2 is None:
             module.attn2 = Silent()
@@ -47,7 +50,7 @@ def with_places(unet: nn.Module) -> nn.Module:
 
 
 def widths_of(unet: nn.Module) -> dict[str, int]:
-    """Name of each transformer block -> its width."""
+    """Return the width of each transformer block by name."""
     block = lambda place: unet.get_submodule(_path(place))  # noqa: E731
     return {NAMES[place]: block(place).norm1.normalized_shape[0] for place in text_attentions(unet)}
 
@@ -59,7 +62,9 @@ def _path(place: Place) -> str:
 
 
 class Plain(nn.Module):
-    """`depth` cross-attentions over the whole map, one after the other: what SKCross is compared with."""
+    """`depth` cross-attentions over the whole map, one after the other:
+    the alternative with which SKCross is compared.
+    """
 
     def __init__(self, dim: int, context_dim: int, depth: int = 1):
         super().__init__()
@@ -78,7 +83,7 @@ class Plain(nn.Module):
 
 
 def knitted(dim: int, context_dim: int, length: int) -> SKCross:
-    """SKCross that adds nothing yet."""
+    """Return an SKCross that initially adds nothing."""
     module = SKCross(dim, context_dim, TABLE, length)
     _silence(module.proj)
     return module
@@ -90,7 +95,7 @@ def _silence(layer: nn.Module) -> None:
 
 
 class Added(ReadingPatch):
-    """Adds modules (place -> Plain or SKCross) to the silent text attentions; tokens (B, m, D)."""
+    """Adds modules (place -> Plain or SKCross) to the Silent text attentions; tokens (B, m, D)."""
 
     def __init__(self, sites: Mapping[Place, nn.Module], tokens: Tensor):
         self.sites, self.tokens = sites, tokens
@@ -101,7 +106,7 @@ class Added(ReadingPatch):
 
 
 class Arm(nn.Module):
-    """unet: the frozen base, which may be exchanged for a restyled one; `learned` is what learns.
+    """unet: the frozen base, which may be replaced by a restyled one; learned: the network that is trained.
 
     dropout: share of the samples without any condition
     """
@@ -118,7 +123,10 @@ class Arm(nn.Module):
 
 
 class Bare(Arm):
-    """The base alone (drive None), or with the drive: what every arm starts from. Taught first, each in half of the samples."""
+    """The base alone (drive None), or with the drive: the start of every arm.
+
+    It is trained first, each way in half of the samples.
+    """
 
     dropout = 0.5
 
@@ -132,17 +140,19 @@ class Bare(Arm):
 
 
 def driven(drive: nn.Module, batch: Batch) -> WeightedPatch:
-    """The frozen drive of a batch; nothing at all where it was dropped."""
+    """Return the frozen drive of a batch; samples whose condition was dropped have none."""
     with torch.no_grad():
         features = drive(batch.pictures, Expression.without_patches(batch.coefficients))
     return WeightedPatch(Driven(features, (~batch.dropped).float()))
 
 
 class Crossing(Arm):
-    """Tokens of a batch by attention at every transformer block: identity, or text."""
+    """Cross-attention to tokens of a batch at every transformer block: identity, or text."""
 
     def __init__(self, unet: nn.Module, kinds: Mapping[str, tuple[Callable[[int], nn.Module], nn.Module]]):
-        """kinds: name -> (width -> module of a block, what makes tokens (B, m, D) of a batch)."""
+        """kinds: name -> (function from a block's width to its module,
+        module that makes tokens (B, m, D) of a batch).
+        """
         names = widths_of(unet)
         learned = {
             name: nn.ModuleDict({block: make(c) for block, c in names.items()})
@@ -163,14 +173,14 @@ class Crossing(Arm):
 
 
 class Copies(nn.Module):
-    """Five copies of a face embedding."""
+    """Returns each face embedding repeated five times."""
 
     def forward(self, batch: Batch) -> Tensor:
         return batch.embedding[:, None].expand(-1, FACE_TOKENS, -1)
 
 
 class Projected(nn.Module):
-    """Four tokens of a face embedding by an MLP, as IP-Adapter FaceID makes them."""
+    """Projects a face embedding to four tokens with an MLP, as IP-Adapter FaceID does."""
 
     def __init__(self, dim: int = WORD):
         super().__init__()
@@ -189,7 +199,7 @@ class Words(nn.Module):
 
 
 class Control(Arm):
-    """ControlNet: a trained copy of the base's encoder, joined by convolutions that begin at zero."""
+    """ControlNet: a trained copy of the base's encoder, added by convolutions that are zero at first."""
 
     def __init__(self, unet: nn.Module):
         names = ("time_embedding", "conv_in", "down_blocks", "mid_block")
@@ -223,7 +233,9 @@ class Control(Arm):
 
 
 class Referring(Arm):
-    """Reference attention at the block boundaries of v1. reads: the field of a batch that is looked at; drive: None = no drive."""
+    """Reference attention at the block boundaries of v1. reads: the field of
+    a batch to attend to; drive: None = no drive.
+    """
 
     def __init__(self, unet: nn.Module, adapter: nn.Module, reads: str, drive: nn.Module | None = None):
         super().__init__(unet, adapter)
@@ -240,7 +252,7 @@ class Referring(Arm):
 
 
 def sk_adapter() -> nn.Module:
-    """v1's reference adapter without the module that is never called."""
+    """Return v1's reference adapter without the module that is never called."""
     part = find_part(REFERENCE, "v1")
     sizes = fitted(part, WIDTHS)
     adapter = part.build(sizes | {"down": sizes["down"][:3]})
@@ -250,7 +262,9 @@ def sk_adapter() -> nn.Module:
 
 
 class Concatenated(nn.Module):
-    """Self-attention over target and reference side by side, twice: as many parameters as SKReferenceAttention."""
+    """Self-attention over target and reference together, twice; it
+    has as many parameters as SKReferenceAttention.
+    """
 
     def __init__(self, dim: int):
         super().__init__()
@@ -260,7 +274,10 @@ class Concatenated(nn.Module):
         _silence(self.proj)
 
     def _placed(self, x: Tensor, after: int) -> Tensor:
-        """x (B, C, h, w) -> (B, h w, C), normalised with its place in rows and columns; the reference lies after the target."""
+        """Return x (B, C, h, w) as (B, h w, C), normalised, with row and column positions added.
+
+        after: 1 for the reference, whose positions follow those of the target; 0 for the target
+        """
         h, w = x.shape[-2:]
         rows, columns = (self.pos_embed((1 + after) * side, x)[after * side :] for side in (h, w))
         places = rearrange(rows[:, None] + columns[None], "h w c -> (h w) c")
@@ -279,7 +296,7 @@ class Concatenated(nn.Module):
 
 
 class PlainAdapter(nn.Module):
-    """Concatenated at the boundaries of `sk_adapter`."""
+    """Concatenated modules at the boundaries of `sk_adapter`."""
 
     def __init__(self):
         super().__init__()
@@ -301,7 +318,7 @@ def sk_identity(c: int) -> nn.Module:
     return knitted(c, EMBEDDING, FACE_TOKENS)
 
 
-Make = Callable[[nn.Module, nn.Module], Arm]  # base, drive -> arm
+Make = Callable[[nn.Module, nn.Module], Arm]  # (base, drive) -> arm
 ARMS: dict[str, dict[str, Make]] = {
     "condition": {
         "ControlNet": lambda unet, drive: Control(unet),

@@ -1,8 +1,9 @@
-"""`python run.py bench paper`: what the paper claims of SK attention, tested in the toy model's world.
+"""`python run.py bench paper`: tests what the paper claims of SK attention with the toy model.
 
-Four comparisons on one frozen base, with the same data, order, noise and steps: ControlNet and ControlNetSK; IPAdapter, IPAdapterSK
-and both; text attention and SK text attention; HelloMeme's reference adapter with SK attention and with plain concatenated
-self-attention. Any of these runs again goes on where it stopped. The default takes some hours on two cores.
+Four comparisons on one frozen base, with the same data, order, noise and steps: ControlNet and ControlNetSK;
+IPAdapter, IPAdapterSK and both; text attention and SK text attention; HelloMeme's reference adapter with SK
+attention and with plain concatenated self-attention. A stopped run continues if the command is repeated. The
+default takes some hours on two cores.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from .runs import DONE, Plan, best_rate, operations, parameters, settings, train
 
 
 class Claim:
-    """Everything that the runs share, made once in a folder."""
+    """Everything that the runs share, created once in a folder."""
 
     def __init__(self, plan: Plan, folder: Path):
         self.plan, self.folder, self.world = plan, folder, World()
@@ -44,14 +45,16 @@ class Claim:
         self.measure = style.Measure(self.world, len(self.stage))
 
     def _base(self) -> nn.Module:
-        """The toy base, taught to draw without a reference adapter: in its own training it always had one."""
+        """Return the toy base after training without a reference
+        adapter, which it always had in its own training.
+        """
         unet = with_places(copy.deepcopy(self.world.unet))
         wanted = settings(self.plan, self.plan.base_steps, 1e-3, 0, 0)
         trained(Bare(unet, self.drive), self.people, wanted, self.folder / "base", {"part": "base"})
         return unet.eval().requires_grad_(False)
 
     def _restyled(self) -> nn.Module:
-        """The base with the LoRA of `bench style`, which teaches it blue prints."""
+        """Return the base with the LoRA of `bench style`, which was trained on blueprints."""
         path, net = self.folder / "restyled.pt", copy.deepcopy(self.unet)
         if path.exists():
             net.load_state_dict(torch.load(path, weights_only=True))
@@ -61,7 +64,7 @@ class Claim:
         return net.eval().requires_grad_(False)
 
     def run(self, group: str, name: str, seed: int) -> dict:
-        """One arm and seed: its curve, its figures on the base and on the restyled one."""
+        """Return the curve of one arm and seed, and its figures on the base and on the restyled base."""
         folder = self.folder / group / name.replace(" ", "_")
         done = folder / str(seed) / DONE
         if done.exists():
@@ -86,7 +89,11 @@ class Claim:
         return result
 
     def _on_restyled(self, arm: Arm, plain: Pictures, driven: bool) -> dict[str, float]:
-        """Whether the arm acts on a base that it was not trained on, and leaves it its style. plain: its pictures on its own base."""
+        """Measure the arm on a base on which it was not trained: its
+        identity, and how much of the style it leaves.
+
+        plain: the arm's pictures on its own base
+        """
         arm.unet = self.restyled
         pictures = self.evaluator.pictures(arm)
         arm.unet = self.unet
@@ -95,13 +102,13 @@ class Claim:
 
     @cache  # noqa: B019
     def own_style(self, driven: bool) -> torch.Tensor:
-        """Style of the restyled base without any arm."""
+        """Return the style of the restyled base without any arm."""
         return self.measure.style(
             [self.evaluator.pictures(Bare(self.restyled, self.drive if driven else None))]
         )
 
     def bare(self) -> dict[str, dict[str, float]]:
-        """Figures of the base without an arm, alone and with the drive."""
+        """Return the figures of the base without an arm, alone and with the drive."""
         return {
             name: self.evaluator(Bare(self.unet, drive)).numbers()
             for name, drive in (("base", None), ("base with the drive", self.drive))
@@ -137,7 +144,7 @@ def main(argv: list[str]) -> int:
     results = []
     for seed in range(
         plan.seeds
-    ):  # a whole round first, so that an interrupted bench has something of every arm
+    ):  # one run of every arm first, so that an interrupted bench has results of all
         for group, name, _ in chosen(options.only):
             results.append(claim.run(group, name, seed))
             tell(page.line(results[-1]))

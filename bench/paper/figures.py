@@ -1,4 +1,6 @@
-"""Figures of one arm on people that no training saw: loss, PSNR, SSIM, FID and similarity, and the share of a style that is left."""
+"""Figures of one arm on people outside the training data: loss, PSNR, SSIM, FID,
+similarity, and the share of a style that is left.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,15 @@ from ..quality.test_set import Pictures, Scene
 from .arms import Arm
 from .people import Batch, People
 
-GALLERY, PART = 60, 16  # people whose mean similarity is measured from; pictures sampled together
+GALLERY, PART = 60, 16  # people whose mean is the origin of similarity; pictures sampled at once
 LEVELS = (200, 500, 800)  # timesteps at which the loss is measured
 
 
 @dataclass(frozen=True)
 class Figures:
-    """loss: of the velocity, mean over LEVELS; similarity: cosine of what the probe reads of a person, -1..1, 0 = as anybody."""
+    """loss: of the velocity, mean over LEVELS; similarity: cosine of the identities that the probe reads,
+    -1..1, 0 = an average person.
+    """
 
     loss: float
     psnr: float
@@ -40,7 +44,7 @@ class Figures:
 
 
 class Evaluator:
-    """Figures over the scenes of a test set, always with the same noise."""
+    """Measures figures over the scenes of a test set, always with the same noise."""
 
     def __init__(self, world: World, stage: Sequence[Scene], people: People, steps: int):
         self.world, self.people, self.steps = world, people, steps
@@ -58,7 +62,9 @@ class Evaluator:
 
     @torch.no_grad()
     def pictures(self, arm: Arm) -> Pictures:
-        """What an arm makes of every scene, in `steps` deterministic steps without guidance."""
+        """Return the pictures of every scene that an arm draws in
+        `steps` deterministic steps without guidance.
+        """
         objective = Objective(arm, "v")
         return [
             p for batch in self.batches() for p in self.world.enlarge(objective.sample(batch, self.steps))
@@ -68,7 +74,7 @@ class Evaluator:
         return self.of(self.pictures(arm), self.loss(arm))
 
     def of(self, pictures: Pictures, wrong: float = float("nan")) -> Figures:
-        """Figures of pictures, one per scene."""
+        """Return the figures of pictures, one per scene."""
         reading = probe.read(self.probe, pictures)
         return Figures(
             wrong,
@@ -79,13 +85,15 @@ class Evaluator:
         )
 
     def similarity(self, who: np.ndarray) -> float:
-        """Mean cosine of identities (F, n) and the true ones, each seen from the gallery's middle."""
+        """Return the mean cosine between identities (F, n) and the
+        true ones, both relative to the gallery's mean.
+        """
         a, b = who - self.middle, self.truth.who - self.middle
         return float(((a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))).mean())
 
     @torch.no_grad()
     def loss(self, arm: Arm) -> float:
-        """Mean over LEVELS and scenes of the loss that training minimises."""
+        """Return the training loss, averaged over LEVELS and scenes."""
         found = []
         for batch in self.batches():
             for level in LEVELS:
@@ -97,12 +105,14 @@ class Evaluator:
 
 
 def _features(reading: probe.Reading) -> np.ndarray:
-    """(F, 53): pose in units of about one deviation, coefficients, identity in units of the probe's own error."""
+    """Return features (F, 53): pose in units of about one deviation,
+    coefficients, identity in units of the probe's own error.
+    """
     return np.concatenate([reading.degrees / 15, reading.coefficients, reading.who / 4], 1)
 
 
 def frechet(a: np.ndarray, b: np.ndarray) -> float:
-    """Frechet distance of two Gaussians with the means and covariances of features (F, n)."""
+    """Return the Frechet distance of two Gaussians with the means and covariances of features (F, n)."""
     mean = float(((a.mean(0) - b.mean(0)) ** 2).sum())
     one, other = (np.cov(x, rowvar=False) for x in (a, b))
     roots = np.sqrt(np.linalg.eigvals(one @ other).real.clip(0)).sum()
@@ -110,5 +120,7 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def style_left(seen: Tensor, plain: Tensor, styled: Tensor) -> float:
-    """Share of a style in features: 0 = those of the plain base, 1 = those of the restyled base without the arm."""
+    """Return the share of a style in features: 0 = as the plain
+    base, 1 = as the restyled base without the arm.
+    """
     return 1 - ((seen - styled).norm() / (plain - styled).norm()).item()

@@ -1,4 +1,6 @@
-"""What `bench paper` prints and draws: a line per run, the paper's Table 2 in toy form, curves and samples."""
+"""Prints and draws the results of `bench paper`: a line per run, the paper's
+Table 2 for the toy model, curves and samples.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import numpy as np
 
 from ..quality.test_set import Pictures
 
-SHOWN, BAR = 8, 22  # pictures in a row of samples, pixels of its name
+SHOWN, BAR = 8, 22  # pictures in a row of samples, pixels of its title
 FIGURES = {"fid": ".2f", "psnr": ".2f", "ssim": ".3f", "similarity": ".3f"}
 
 
@@ -22,7 +24,9 @@ def line(result: Mapping) -> str:
 
 
 def table(results: Sequence[Mapping], bare: Mapping[str, Mapping]) -> str:
-    """Mean (least to largest) over the seeds, at the end of each run; on the restyled base also the share of the style left."""
+    """Return a table of the mean (least to largest) over the seeds at
+    the end of each run, also on the restyled base.
+    """
     heads = ("arm", "parameters", "MFLOP", "processor s", "loss", "FID", "PSNR", "SSIM", "similarity")
     heads += ("restyled: similarity", "style left")
     rows = [heads, ("---",) * len(heads)]
@@ -60,7 +64,7 @@ def save_samples(path: Path, pictures: Pictures) -> None:
 
 
 def write(folder: Path, results: Sequence[Mapping], runs: Path) -> None:
-    """Curves over steps and over processor time, one picture per comparison, and the samples of every arm."""
+    """Write curves over steps and over processor time, one picture per comparison, and samples of every arm."""
     folder.mkdir(parents=True, exist_ok=True)
     groups = defaultdict(dict)
     for arm, found in by_arm(results).items():

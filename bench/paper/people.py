@@ -1,4 +1,6 @@
-"""Drawn people with all that an arm may be conditioned on: edges, another picture of the person, an embedding, words, a head pose."""
+"""Drawn people with every condition of the arms: edges, another picture of
+the person, an embedding, words, a head pose.
+"""
 
 from __future__ import annotations
 
@@ -24,20 +26,22 @@ from ..quality import probe
 from ..quality.test_set import Scene
 
 CANNY = (60, 160)  # thresholds of the edges
+# Length of a face embedding and of a word; share of samples without any condition.
 EMBEDDING, WORD, DROPOUT = (
     512,
     64,
     0.1,
-)  # numbers of a face embedding, of one word; share of samples without any condition
-COLOURS = ("shirt", "background")  # words that the probe's features of an identity lack
+)
+COLOURS = ("shirt", "background")  # words for colours that are not among the probe's features of an identity
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step needs: latents (B, 4, h, w), noise, timesteps (B,), mask (B, 1, h, w) of zeros; dropped (B,) have no condition.
+    """The tensors of one step: latents (B, 4, h, w), noise, timesteps (B,), mask (B, 1, h, w) of zeros;
+    dropped (B,): without condition.
 
-    Conditions: portraits and edges (B, 4, h, w), hints (B, 1, H, W) 0..1, embedding (B, 512), words (B, m, 64), pictures (B, 3, H, W)
-    of the head pose and coefficients (B, 51)
+    Conditions: portraits and edges (B, 4, h, w), hints (B, 1, H, W) 0..1, embedding (B, 512), words (B, m,
+    64), pictures (B, 3, H, W) of the head pose and coefficients (B, 51)
     """
 
     latents: Tensor
@@ -54,12 +58,15 @@ class Batch:
     coefficients: Tensor
 
 
-CONDITIONS = {"pictures": EMPTY}  # what a condition that was dropped holds; 0 by default
+CONDITIONS = {"pictures": EMPTY}  # value of a dropped condition, 0 if not listed
 
 
 @dataclass(frozen=True)
 class People:
-    """N pictures by name of their tensors. others: rows of other pictures of the person, for each."""
+    """N pictures, as tensors by name.
+
+    others: for each picture, the indices of other pictures of the same person.
+    """
 
     tensors: Mapping[str, Tensor]
     others: Sequence[Sequence[int]]
@@ -68,7 +75,10 @@ class People:
         return len(self.others)
 
     def batch(self, rows: Sequence[int], draw: torch.Generator, dropout: float) -> Batch:
-        """These pictures with their noise, each beside another picture of the person; `dropout`: share without any condition."""
+        """Return a batch of the pictures `rows` with noise, each with another picture of its person.
+
+        dropout: share without conditions.
+        """
         picked = {name: tensor[list(rows)] for name, tensor in self.tensors.items()}
         count = len(rows)
         choice = torch.rand(count, generator=draw).tolist()
@@ -100,18 +110,21 @@ class People:
 
 
 def edges_of(picture: np.ndarray) -> np.ndarray:
-    """(H, W) uint8 edges, 0 or 255, of a picture (H, W, 3) uint8."""
+    """Return the edges (H, W) uint8, 0 or 255, of a picture (H, W, 3) uint8."""
     return cv2.Canny(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), *CANNY)
 
 
 def embedding_of(who: Identity) -> Tensor:
-    """(512,) of length 1: what makes a head, in a fixed random basis. Stands in for ArcFace, which knows no drawings."""
+    """Return an embedding (512,) of length 1: the attributes of a head in a fixed random basis.
+
+    It replaces ArcFace, which was not trained on drawings.
+    """
     basis = torch.randn(probe.WHO, EMBEDDING, generator=torch.Generator().manual_seed(0))
     return F.normalize((torch.from_numpy(probe.features(who)) - 0.5) @ basis, dim=0)
 
 
 def words_of(who: Identity, state: State) -> Tensor:
-    """(m, 64): one word per attribute, each its own name plus its numbers in a fixed random basis."""
+    """Return words (m, 64), one per attribute: a vector for its name plus its values in a fixed random basis."""
     known = probe.features(who)
     sizes = [3] * len(probe.COLOURS) + [len(HAIR_STYLES), len(BEARDS), len(GLASSES), len(probe.SIZES)]
     groups = [*np.split(known, np.cumsum(sizes)[:-1])]
@@ -126,7 +139,7 @@ def words_of(who: Identity, state: State) -> Tensor:
 
 
 def taught(world: World, folder: Path, count: int, tell: Callable[[str], None]) -> People:
-    """Pictures for training, drawn once into `folder`: PAIRS.frames of each of `count` people."""
+    """Return pictures for training, drawn once into `folder`: PAIRS.frames of each of `count` people."""
     path = folder / f"people-{count}.pt"
     if path.exists():
         return People(**torch.load(path, weights_only=True))
@@ -149,7 +162,7 @@ def taught(world: World, folder: Path, count: int, tell: Callable[[str], None]) 
 
 
 def shown(world: World, stage: Sequence[Scene]) -> People:
-    """The moments of a test set, each with its scene's portrait."""
+    """Return the frames of a test set, each with its scene's portrait."""
     states = [state for scene in stage for state in scene.states]
     who = [scene.who for scene in stage for _ in scene.states]
     pictures = np.stack([picture for scene in stage for picture in scene.drawn])

@@ -1,4 +1,7 @@
-"""One run: an arm and a seed, trained by the loop of `train`, with its figures on the way. A finished run is not repeated."""
+"""Trains an arm with one seed with the loop of `train`, and measures its figures during training.
+
+A finished run is not repeated.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,16 @@ from .figures import Evaluator
 from .people import Batch, People
 
 DONE, CURVE, WEIGHTS = "result.json", "curve.json", "learned.pt"
-TRIAL = 40  # least steps by which a rate is chosen
+TRIAL = 40  # least number of steps of a trial that chooses the learning rate
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and on how much: steps of the arms and of the base, samples of a step, rates to choose from, seeds, and the test set.
+    """Size of the experiment.
 
-    A tenth of the steps, and at least TRIAL, with each rate decides which one an arm is trained with, where there are several.
+    Steps of the arms and of the base, batch size, learning rates to choose from, seeds, and
+    size of the test set. If there are several rates, each is tried for a tenth of the steps,
+    and at least TRIAL, to choose the rate of an arm.
     """
 
     steps: int = 6000
@@ -43,7 +48,10 @@ class Plan:
 
 
 class Learning:
-    """The task of a run. Figures are taken where the loop shows a sheet, with the averaged weights."""
+    """The task of a run.
+
+    Figures are measured with the averaged weights whenever the loop asks for a sheet.
+    """
 
     unused: Sequence[nn.Module] = ()
 
@@ -71,13 +79,13 @@ class Learning:
         return self.people.batch(rows, draw, self.arm.dropout)
 
     def _tick(self) -> None:
-        """Count the processor time since the step began."""
+        """Add the processor time since the step began."""
         if self.began is not None:
             self.processor += time.process_time() - self.began
             self.began = None
 
     def sheet(self) -> None:
-        """Note the figures at this point of the run."""
+        """Measure and save the figures at this point of the run."""
         self._tick()
         if self.evaluate is not None:
             rows = [*self.curve, {"processor": round(self.processor, 2)} | self.evaluate(self.arm).numbers()]
@@ -100,7 +108,7 @@ def trained(
     run: Mapping[str, Any],
     evaluate: Callable[[Arm], Any] | None = None,
 ) -> list[dict[str, float]]:
-    """Train an arm, or read what an earlier run left in `folder`; the curve of its figures."""
+    """Train an arm, or read the results of an earlier run in `folder`. Returns the curve of its figures."""
     weights = folder / WEIGHTS
     task = Learning("arm", arm, people, folder, evaluate)
     if not weights.exists():
@@ -116,7 +124,7 @@ def trained(
 def best_rate(
     make: Callable[[], Arm], people: People, plan: Plan, folder: Path, evaluator: Evaluator
 ) -> float:
-    """The rate with the least loss in a short trial with the first seed."""
+    """Return the rate with the least loss in a short trial with the first seed."""
     if len(plan.rates) == 1:
         return plan.rates[0]
     steps, wrong = max(plan.steps // 10, min(TRIAL, plan.steps)), {}
@@ -132,7 +140,7 @@ def parameters(arm: Arm) -> int:
 
 
 def operations(arm: Arm, people: People, batch: int) -> int:
-    """Multiplications and additions of one forward pass."""
+    """Return the number of multiplications and additions of one forward pass."""
     from torch.utils.flop_counter import FlopCounterMode
 
     sample = people.batch([0] * batch, torch.Generator().manual_seed(0), 0.0)

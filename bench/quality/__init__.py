@@ -1,1 +1,1 @@
-"""What results look like: toy model on synthetic heads, styles, cached steps."""
+"""Measures the quality of results: toy model on synthetic heads, styles, skipped steps."""

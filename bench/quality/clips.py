@@ -1,6 +1,8 @@
-"""Whole clips of the toy model in ComfyUI: two stages and key frames against frames alone, and the seams of their windows.
+"""Whole clips of the toy model in ComfyUI: two stages and key frames compared with
+single frames, and the seams of their windows.
 
-The networks run narrow in ComfyUI's own UNet class; only its timestep keeps SD1.5's width, as in training.
+The networks run narrow in ComfyUI's own UNet class; only its
+timestep embedding has SD1.5's width, as in training.
 """
 
 from __future__ import annotations
@@ -23,13 +25,16 @@ from .probe import HELD_OUT
 from .test_set import Pictures
 
 FRAMES, FPS, LENGTH, OVERLAP = 40, 15.0, 12, 4
-PROMPT = [[torch.zeros(1, 77, 768), {}]]  # the toy model hears no words
-SEAM = 1.2  # a seam may change this much more than elsewhere
+PROMPT = [[torch.zeros(1, 77, 768), {}]]  # the toy model has no text attention
+SEAM = 1.2  # largest ratio of the change at seams to that elsewhere
 
 
 class Clip(NamedTuple):
-    """One person's motion as drawn; with every frame alone, in two stages and by key frames, each from noise of its own for every moving
-    frame, or from one noise."""
+    """One person's motion, drawn and sampled.
+
+    drawn: the truth; alone, staged, keyed: every frame alone, two stages, key frames, each with separate
+    noise per moving frame; *_one: the same with one noise for all frames
+    """
 
     drawn: Pictures
     alone: Pictures
@@ -41,17 +46,17 @@ class Clip(NamedTuple):
 
 
 def flicker(pictures: Pictures) -> float:
-    """Mean absolute second difference, 0..255."""
+    """Return the mean absolute second difference, 0..255."""
     return pixels.motion(pictures).mean_flicker
 
 
 def seam(pictures: Pictures, layout) -> float:
-    """Change at the steps where a window of the layout begins or ends, over that elsewhere."""
+    """Return the change at steps where a window of the layout begins or ends, divided by that elsewhere."""
     return pixels.seam_ratio(pixels.motion(pictures).change, pixels.borders(layout, len(pictures)))
 
 
 def evaluated(table, world: World, people: int = 3) -> list[Clip]:
-    """Sample clips and evaluate them."""
+    """Sample clips and add their evaluation to the table."""
     installation.enter(installation.find(), CACHE / "base")
     model = host_model(world)
     made = [_clip(world, model, HELD_OUT + k) for k in range(people)]
@@ -72,8 +77,8 @@ def evaluated(table, world: World, people: int = 3) -> list[Clip]:
 
 
 def host_model(world: World):
-    """The toy model's UNet as a MODEL; ComfyUI must have been entered."""
-    import comfy.sd  # noqa: F401  (before the nodes: ComfyUI's order of imports)
+    """Return the toy model's UNet as a MODEL. ComfyUI must have been entered."""
+    import comfy.sd  # noqa: F401  (before the nodes, as in ComfyUI's own order of imports)
     from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 
     from ...testing.tiny_comfy import operations, patcher
@@ -95,7 +100,7 @@ def host_model(world: World):
 
 
 def network(world: World, kind: str):
-    """One of the toy model's other networks, as a loader gives it."""
+    """Return one of the toy model's other networks, as a loader returns it."""
     from ...nodes.hellomeme.networks import managed
     from ...sk_attention.checkpoint import load
 
@@ -103,7 +108,9 @@ def network(world: World, kind: str):
 
 
 class Take(NamedTuple):
-    """One person's motion as drawn, and what ComfyUI samples it with: a MODEL under Apply, NOISE, Portrait Latents."""
+    """One person's motion as drawn, and the inputs of the sampler: a MODEL
+    with Apply Portrait, NOISE, Portrait Latents.
+    """
 
     drawn: Pictures
     model: Any
@@ -112,7 +119,7 @@ class Take(NamedTuple):
     start: dict
 
     def sampling(self) -> tuple:
-        """GUIDER, SAMPLER, SIGMAS."""
+        """Return (GUIDER, SAMPLER, SIGMAS)."""
         import comfy.samplers
 
         guider = comfy.samplers.CFGGuider(self.model)
@@ -124,7 +131,7 @@ class Take(NamedTuple):
         return guider, comfy.samplers.sampler_object("euler"), sigmas
 
     def staged(self, *motions, **more) -> list[torch.Tensor]:
-        """The latents of the Portrait Video Sampler: the video and its first stage."""
+        """Return the latents of the Portrait Video Sampler: the video and its first stage."""
         from ...nodes.hellomeme.two_stage import PAPER, TwoStageSampler
 
         usual = {
@@ -141,7 +148,7 @@ class Take(NamedTuple):
 
 
 def take(world: World, model, seed: int, frames: int, options: SamplingOptions) -> Take:
-    """A clip that no training saw."""
+    """Return a clip outside the training data."""
     from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
 
     from ...nodes.face.pictures import DrawHeadPose

@@ -29,7 +29,7 @@ HALVES = {
 
 @dataclass(frozen=True)
 class Cost:
-    """rows: of the UNet, for one frame; seconds: of this machine, for one frame"""
+    """rows: UNet batch items per frame; seconds: per frame on this machine."""
 
     name: str
     rows: int
@@ -38,7 +38,7 @@ class Cost:
 
 
 def measured(table, evaluator: Evaluator, generator: Generator) -> list[Cost]:
-    """One row for each way; only that half precision changes little is a pass or a fail."""
+    """Add one row per way to the table. Only the small effect of half precision passes or fails."""
     found = {}
     for name, options in (WAYS | HALVES).items():
         act, start = on_test_set(generator, evaluator, options), time.perf_counter()

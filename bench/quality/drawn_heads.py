@@ -1,7 +1,9 @@
-"""`python run.py bench drawn_heads`: does it mean what it says? The trained toy model on people and motions that no training has seen.
+"""`python run.py bench drawn_heads`: whether the trained toy model follows its inputs, on people and motions
+outside its training data.
 
-Head pose, coefficients and identity are read back from the pictures by a small network trained on drawings (`bench probe`), whose own
-error stands in the first row. `--short` is what the tests run; the long form writes bench/quality/REPORT.md with its pictures.
+Head pose, coefficients and identity are read from the pictures by a small network trained on drawings
+(`bench probe`), whose own error is in the first row. `--short` is what the tests run; the long form writes
+bench/quality/REPORT.md with its pictures.
 """
 
 from __future__ import annotations
@@ -35,13 +37,13 @@ GALLERY, FPS, LEVEL = 100, 15.0, 0.03
 
 
 class Table:
-    """Rows of what was expected and what was seen; counts what failed."""
+    """Rows of what was expected and what was measured, with counts of passed and failed rows."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, str, str, bool | None]] = []
 
     def say(self, what: str, seen: str, expected: str = "", held: bool | None = None) -> None:
-        """One row; `held` is None where a figure is only printed."""
+        """Add one row; `held` is None if the figure does not pass or fail."""
         self.rows.append((what, expected, seen, held))
         mark = {True: "ok    ", False: "FAILED", None: "      "}[held]
         print(f"{mark} {what:34} {seen}" + (f"   (expected: {expected})" if expected else ""), flush=True)
@@ -62,7 +64,7 @@ class Table:
 
 
 def reenactment(table: Table, evaluator: Evaluator, act: Act, name: str) -> Score:
-    """Against what copying would give, and against what was promised."""
+    """Compare the generator with copies of the portrait and of other frames, and with the limits."""
     table.say(f"{name}: probe on the truth", evaluator(evaluator.drawn).words())
     still = evaluator([[scene.portrait] * len(scene.states) for scene in evaluator.scenes])
     table.say("  copy the reference", still.words())
@@ -78,7 +80,7 @@ def reenactment(table: Table, evaluator: Evaluator, act: Act, name: str) -> Scor
 
 
 def losses(table: Table, evaluator: Evaluator, act: Act) -> None:
-    """What is taken away is lost, and only that."""
+    """Check that removing an input removes its effect, and no other."""
     own = act()
     moved = evaluator.amplitude(own)
     table.above("turns, share of the requested angle", moved, 0.6)
@@ -107,7 +109,7 @@ def losses(table: Table, evaluator: Evaluator, act: Act) -> None:
 
 
 def strengths(table: Table, evaluator: Evaluator, act: Act) -> None:
-    """Pose rises with the drive's strength, likeness with the reference's."""
+    """Check that the pose increases with the drive's strength, and likeness with the reference's."""
     turns = [evaluator.amplitude(act(options=replace(USUAL, drive=value))) for value in STRENGTHS]
     alike = [evaluator.likeness(act(options=replace(USUAL, reference=value))) for value in STRENGTHS]
     for what, values in (("drive strength: turns", turns), ("reference strength: likeness", alike)):
@@ -117,7 +119,9 @@ def strengths(table: Table, evaluator: Evaluator, act: Act) -> None:
 
 
 def real_track(frames: int) -> FaceTrack:
-    """A real talking head, 15 frames per second, in the middle of a picture of the toy model's size."""
+    """Return the track of a real talking head, 15 frames per second, in
+    the middle of a picture of the toy model's size.
+    """
     path = material.driver()
     with mediapipe_mesh.open_source(ModelFiles()) as source:
         track = approximate_coefficients(
@@ -129,7 +133,9 @@ def real_track(frames: int) -> FaceTrack:
 def real_clip(
     table: Table, evaluator: Evaluator, generator: Generator, frames: int
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The real talking head drives drawn ones: what is read back follows the clip's own track, curve by curve."""
+    """Drive drawn heads by the real talking head, and check that each curve
+    read from the pictures follows the clip's track.
+    """
     track = real_track(frames)
     acted = [probe.read(evaluator.network, generator(scene, track, USUAL)) for scene in evaluator.scenes]
     angles, values = (np.mean([getattr(r, name) for r in acted], 0) for name in ("degrees", "coefficients"))
@@ -147,7 +153,7 @@ def real_clip(
 
 
 def perform(generator: Generator, people: int, moments: int) -> Table:
-    """Everything but the clips, for one generator."""
+    """Run everything except the clips for one generator."""
     table = Table()
     for own, name in ((True, "self"), (False, "cross")):
         evaluator = Evaluator(scenes(people, moments, own), GALLERY)

@@ -1,9 +1,11 @@
-"""What skipping steps saves of a clip and costs of its pictures: ComfyUI's EasyCache against fewer steps, on drawn heads.
+"""What skipping steps saves of a clip's cost and loses in quality: ComfyUI's
+EasyCache against fewer steps, on drawn heads.
 
 python run.py bench easy_cache [--frames 24] [--people 2]
 
-Two stages of v2's kind in ComfyUI with the toy model's weights, CFG 1.5, one noise for all frames. Rows are those that went through the
-UNet, for one frame of the clip. PSNR is that to the drawn truth, and to the pictures of 25 steps without a cache (infinite to itself).
+Two stages as in v2 in ComfyUI with the toy model's weights, CFG 1.5, one noise for all frames. Rows are UNet
+batch items per frame of the clip. PSNR is relative to the drawn truth, and to the pictures of 25 steps
+without a cache (infinite for these themselves).
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from .clips import Take, host_model, network, take
 from .probe import HELD_OUT
 from .test_set import Pictures
 
-FULL, FIRST = 25, 10  # steps of the second stage, at most of the first
-# Steps, threshold of EasyCache; 0: without it, 0.2: its default.
+FULL, FIRST = 25, 10  # steps of the second stage, and the most of the first
+# (steps, threshold of EasyCache): 0 = without it, 0.2 = its default
 WAYS = ((FULL, 0.0), (FULL, 0.1), (FULL, 0.2), (FULL, 0.4), (12, 0.0), (8, 0.0))
 
 
@@ -37,7 +39,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--people", type=int, default=2, help="(default: %(default)s)")
     options = parser.parse_args(argv)
     installation.enter(installation.find_or_end(), CACHE / "base")
-    torch.set_num_threads(1)  # small operations: a second thread only waits for the first
+    torch.set_num_threads(1)  # the operations are so small that a second thread would only wait for the first
     world = World()
     model = host_model(world)
     people = [
@@ -59,11 +61,11 @@ def main(argv: list[str]) -> int:
 
 
 def ways(world: World, taken: Take) -> list[tuple[int, Pictures, Pictures]]:
-    """Of each way: rows that went through the UNet, the clip, the drawn truth."""
+    """Return for each way: the number of UNet batch items, the clip, the drawn truth."""
     from comfy_extras.nodes_easycache import EasyCacheNode
 
     motion, rows, result = network(world, ANIMATEDIFF), [], []
-    # A step that EasyCache skips does not reach the UNet's first layer.
+    # A step that EasyCache skips does not call the UNet's first layer.
     first = taken.model.model.diffusion_model.input_blocks[0][0]
     hook = first.register_forward_pre_hook(lambda layer, given: rows.append(len(given[0])))
     try:
@@ -83,5 +85,5 @@ def ways(world: World, taken: Take) -> list[tuple[int, Pictures, Pictures]]:
 
 
 def close(pictures: Pictures, truth: Pictures) -> float:
-    """Mean PSNR of a clip, dB."""
+    """Return the mean PSNR of a clip in dB."""
     return float(np.mean([psnr(a, b) for a, b in zip(pictures, truth, strict=True)]))

@@ -1,8 +1,8 @@
-"""How a folder of portraits bends in the Expression Editor.
+"""How a folder of portraits is warped by the Expression Editor.
 
-`python run.py bench expressions FOLDER [--sheet FILE]` prints for each picture the smallest Jacobian of the
-map from the moved picture to the portrait, over all ends of the sliders and pairs of ends. Above 0 the map
-neither tears nor folds. --sheet also draws the portraits at the ends.
+`python run.py bench expressions FOLDER [--sheet FILE]` prints for each picture the smallest Jacobian
+determinant of the map from the moved picture to the portrait, over all ends of the sliders and pairs of ends.
+Above 0 the map neither tears nor folds. --sheet also draws the portraits at the ends.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from ...testing import portraits
 
 SIZE, TILE = 512, 224
 KINDS = {".jpg", ".jpeg", ".png", ".webp"}
+# Shown on the sheet.
 PAIRS = (
     {"jaw": 1.0, "smile": 1.0},
     {"yaw": 30.0, "pitch": -30.0},
     {"jaw": 1.0, "yaw": -30.0},
-)  # on the sheet
+)
 
 
 def main(argv: list[str]) -> int:
-    """Prints one row per picture; returns 1 where one folds."""
+    """Print one row per picture. Returns 1 if one folds."""
     parser = argparse.ArgumentParser(prog="python run.py bench expressions", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sheet", type=Path, help="PNG file for the contact sheet")
@@ -52,7 +53,7 @@ def main(argv: list[str]) -> int:
 
 
 def _row(puppet: Puppet, name: str) -> np.ndarray:
-    """(TILE, TILE * movements, 3): one portrait at the ends of its sliders."""
+    """Return one portrait at the ends of its sliders, (TILE, TILE * movements, 3)."""
     tiles = []
     for pose in ({}, *portraits.ENDS, *PAIRS):
         drawn = puppet.draw(*portraits.movement(puppet, pose))

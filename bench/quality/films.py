@@ -1,4 +1,4 @@
-"""What pasting a face does to the rest of a film: sound levels and colour errors per channel.
+"""What pasting a face changes in the rest of a film: sound levels, and colour errors per channel.
 
 The films are generated: grain over a chart of colours, one tone per channel. --film measures one of yours.
 """
@@ -22,7 +22,7 @@ from ...testing.sounds import film_with_sound, packets_of, tones
 
 ROUNDS, FPS, FRAMES = 5, 25.0, 24
 SQUARE = (slice(16, 64), slice(32, 80))  # rows and columns into which noise is pasted
-EDGE = 4  # pixels inside the square that stay as they are, as under a soft edge
+EDGE = 4  # pixels inside the square that stay unchanged, as with a soft edge
 SOUNDTRACKS = [
     ("aac", "stereo", 44100, "mkv"),
     ("aac", "2.1", 48000, "mkv"),
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
 
 
 def grainy(k: int) -> np.ndarray:
-    """(H, W, 3) uint8: the chart with the grain of a camera."""
+    """Return the colour chart with camera grain, (H, W, 3) uint8."""
     grain = cv2.GaussianBlur(
         np.random.default_rng(k).normal(0, 6, (192, 320, 1)).astype(np.float32), (0, 0), 0.7
     )
@@ -61,7 +61,7 @@ def grainy(k: int) -> np.ndarray:
 
 
 def pasted(film: Path, quality: str) -> Iterator[CodedFrame]:
-    """The frames of a film with noise in the square."""
+    """Yield the frames of a film with noise in the square."""
     rng = np.random.default_rng(0)
     for picture in video.pictures(film, seconds=FRAMES / FPS, fps=FPS):
         coded = picture.stored(halved=quality != LOSSLESS)
@@ -75,7 +75,7 @@ def pasted(film: Path, quality: str) -> Iterator[CodedFrame]:
 
 
 def outside(film: Path) -> np.ndarray:
-    """(F, pixels, 3) int16 of a film outside of the square."""
+    """Return the pixels of a film outside the square, (F, pixels, 3) int16."""
     frames = np.stack(list(video.frames(film, seconds=FRAMES / FPS, fps=FPS))).astype(np.int16)
     around = np.ones(frames.shape[1:3], bool)
     around[SQUARE] = False
@@ -83,7 +83,7 @@ def outside(film: Path) -> np.ndarray:
 
 
 def colours(folder: Path, name: str, film: Path) -> None:
-    """Print the error outside of the square, in levels of R, G and B, per quality."""
+    """Print the error outside the square for each quality, in levels of R, G and B."""
     print(f"\n{name}\n  quality   rounds  shift R G B            mean error R G B     99 %  largest  Mbit/s")
     first = outside(film)
     for quality in QUALITIES:
@@ -104,7 +104,7 @@ def colours(folder: Path, name: str, film: Path) -> None:
 
 
 def sounds(folder: Path) -> None:
-    """Print peak and RMS of every channel, in dB against the source, of a whole film and of a part."""
+    """Print peak and RMS of every channel relative to the source, in dB, for a whole film and a part of it."""
     print("Sound, dB against the source per channel: peak/RMS")
     for codec, layout, rate, container in SOUNDTRACKS:
         film = film_with_sound(

@@ -1,7 +1,8 @@
-"""Readers: a small network that reads head pose, expression and identity back from a picture of a drawn head.
+"""The probe: a small network that reads head pose, expression and identity from a picture of a drawn head.
 
-`python run.py bench probe [--people N] [--passes N]` draws heads of its own, trains in a quarter of an hour on two cores and writes
-bench/quality/probe.safetensors; then it prints its error on people and motions that it has not seen.
+`python run.py bench probe [--people N] [--passes N]` draws its own heads, trains in a quarter of
+an hour on two cores and writes bench/quality/probe.safetensors; then it prints its error on
+people and motions outside the training data.
 """
 
 from __future__ import annotations
@@ -30,22 +31,24 @@ from ...host.environment import CACHE
 from ...train.toy.footage import PAIRS
 
 WEIGHTS = Path(__file__).with_name("probe.safetensors")
+# Pixels per side: of all pictures, of the whole picture as the network takes it, and of the face region.
 SIZE, WHOLE, FACE = (
     128,
     64,
     80,
-)  # pixels at which pictures of every size are kept, seen as a whole, and seen from near
-NEAR = 9.5  # centimetres from the middle of the face to the edges of the near view, held upright
-# The coefficients that the probe reads, in the order of its weights.
+)
+NEAR = 9.5  # centimetres from the middle of the face to the sides of the upright face region
+# the coefficients that the probe reads, in the order of its weights
 NAMES = (
     "eyeBlinkRight", "eyeBlinkLeft", "jawOpen", "mouthSmileRight", "mouthSmileLeft", "mouthPucker",
     "browInnerUp", "browDownRight", "browDownLeft", "browOuterUpRight", "browOuterUpLeft",
 )  # fmt: skip
 COLUMNS = [ARKIT_51.index(name) for name in NAMES]
-# Pitch, yaw, roll (radians) and place (metres) of a usual head, and what of them counts as much as one coefficient.
+# pitch, yaw, roll (radians) and position (metres) of an average head, and the
+# unit of each, equivalent to a coefficient of 1
 USUAL, UNITS = (0.0, 0.0, 0.0, 0.0, -0.012, -2.83), (0.25, 0.25, 0.25, 0.03, 0.03, 0.15)
-HELD_OUT = 900_000  # people and motions from this seed on are seen by no training
-COLOURS = ("skin", "hair", "eye", "lips")  # not shirt and background: a head is to be known by itself
+HELD_OUT = 900_000  # people and motions from this seed on are in no training data
+COLOURS = ("skin", "hair", "eye", "lips")  # not shirt and background, because a head is identified by itself
 CHOICES = {"style": HAIR_STYLES, "beard": BEARDS, "glasses": GLASSES}
 SIZES = {
     "face_width": (0.9, 1.1), "face_height": (0.93, 1.08), "eye_size": (0.88, 1.14), "eye_spacing": (0.94, 1.06),
@@ -58,7 +61,7 @@ SOURCE = "regression probe"
 
 
 def features(who: Identity) -> np.ndarray:
-    """(39,) float32 0..1: the numbers that make a head, colours, choices and sizes."""
+    """Return the attributes of a head, (39,) float32 0..1: colours, choices and sizes."""
     colours = [c / 255 for name in COLOURS for c in getattr(who, name)]
     choices = [float(getattr(who, name) == option) for name, options in CHOICES.items() for option in options]
     sizes = [(getattr(who, name) - low) / (high - low) for name, (low, high) in SIZES.items()]
@@ -76,10 +79,12 @@ def _network(size: int, widths: Sequence[int], out: int) -> nn.Sequential:
 
 
 class Probe(nn.Module):
-    """(B, 3, 128, 128) 0..1 -> pitch yaw roll x y z (B, 6) in UNITS, identity (B, 39), the eleven coefficients (B, 11).
+    """Reads pictures (B, 3, 128, 128) 0..1: pose (B, 6) as pitch yaw roll x y z in UNITS, identity (B, 39),
+    eleven coefficients (B, 11).
 
-    It looks twice: at the whole picture for pose and identity, and then at the face, held upright by that pose, for what it does.
-    spread: (39,) the reader's own error of each identity number, by which distances are measured
+    Pose and identity are read from the whole picture; the coefficients from the face region, turned upright
+    by the pose.
+    spread: (39,) the probe's own error of each identity number, the unit of distances
     """
 
     def __init__(self):
@@ -91,13 +96,15 @@ class Probe(nn.Module):
         self.register_buffer("spread", torch.ones(WHO))
 
     def forward(self, pictures: Tensor, pose: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """pose: (B, 6) to hold the face by, None = the one that is read."""
+        """pose: (B, 6) by which the face region is cut, None = the pose that is read."""
         read, who = self.whole(F.avg_pool2d(pictures, SIZE // WHOLE) - 0.5).split([6, WHO], 1)
         return read, who, self.face(upright(pictures, read.detach() if pose is None else pose) - 0.5)
 
 
 def upright(pictures: Tensor, pose: Tensor) -> Tensor:
-    """(B, 3, 80, 80): the faces of (B, 3, 128, 128) pictures from near, without their roll, by (B, 6) poses in UNITS."""
+    """Return the face regions (B, 3, 80, 80) of pictures (B, 3, 128,
+    128), without roll, at poses (B, 6) in UNITS.
+    """
     _, _, roll, x, y, z = (pose * torch.tensor(UNITS) + torch.tensor(USUAL)).unbind(1)
     per_metre = 2 * focal_length((SIZE, SIZE)) / SIZE / -z.clamp(max=-1)  # in halves of the picture
     middle_x, middle_y, reach = per_metre * x, -per_metre * y, per_metre * NEAR / 100
@@ -110,7 +117,9 @@ def upright(pictures: Tensor, pose: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read from F pictures: degrees (F, 3), coefficients (F, 11) by NAMES, identity (F, 39) in units of its own error."""
+    """Values read from F pictures: degrees (F, 3), coefficients (F, 11) by
+    NAMES, identity (F, 39) in units of its own error.
+    """
 
     degrees: np.ndarray
     coefficients: np.ndarray
@@ -124,24 +133,26 @@ def load(path: Path = WEIGHTS) -> Probe:
 
 
 def small(picture: np.ndarray) -> np.ndarray:
-    """(128, 128, 3) uint8 of a square uint8 picture."""
+    """Return a square uint8 picture as (128, 128, 3) uint8."""
     return cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
 
 def together(pictures: Iterable[np.ndarray]) -> Tensor:
-    """(B, 3, 128, 128) uint8 of square uint8 pictures."""
+    """Return square uint8 pictures as one tensor (B, 3, 128, 128) uint8."""
     return torch.from_numpy(np.stack([small(picture) for picture in pictures])).permute(0, 3, 1, 2)
 
 
 def read(network: Probe, pictures: Iterable[np.ndarray]) -> Reading:
-    """Read (H, W, 3) uint8 RGB pictures."""
+    """Read pictures (H, W, 3) uint8 RGB."""
     parts = zip(*(network(part.float() / 255) for part in together(pictures).split(64)))
     pose, who, coefficients = (torch.cat(part).numpy() for part in parts)
     return Reading(np.degrees(pose[:, :3] * UNITS[:3]), coefficients.clip(0, 1), who / network.spread.numpy())
 
 
 def scenes(first: int, count: int, moments: int = 1) -> list[tuple[Identity, State]]:
-    """`count` people from seed `first` on, each in moments of a motion of their own, two and a half seconds apart."""
+    """Return `count` people from seed `first` on, each at `moments` of a
+    motion of their own, two and a half seconds apart.
+    """
     return [
         (Identity.of(seed), state)
         for seed in range(first, first + count)
@@ -150,7 +161,10 @@ def scenes(first: int, count: int, moments: int = 1) -> list[tuple[Identity, Sta
 
 
 def lessons(files: Sequence[Path], world: World) -> tuple[Tensor, Tensor]:
-    """(N, 3, 128, 128) uint8 pictures and (N, 56) what they show: every second one as the world's autoencoder gives it back."""
+    """Return pictures (N, 3, 128, 128) uint8 and their true values (N, 56).
+
+    Every second picture has passed the world's autoencoder.
+    """
     pictures, wanted = [], []
     for number, path in enumerate(files):
         drawn = np.load(path)
@@ -173,7 +187,9 @@ def lessons(files: Sequence[Path], world: World) -> tuple[Tensor, Tensor]:
 
 
 def _worn(pictures: Tensor) -> Tensor:
-    """Pictures (B, 3, H, W) as a network might have made them: softer, noisier, of other brightness, a little out of place."""
+    """Return pictures (B, 3, H, W) with the faults of generated ones: softer, noisier, of other
+    brightness, slightly shifted.
+    """
     pictures = torch.roll(pictures, torch.randint(-1, 2, (2,)).tolist(), (2, 3))
     kind = torch.rand(())
     if kind < 0.3:
@@ -185,9 +201,9 @@ def _worn(pictures: Tensor) -> Tensor:
 
 
 def train(pictures: Tensor, wanted: Tensor, passes: int, rate: float = 4e-3, seed: int = 0) -> Probe:
-    """Learn to read in `passes` rounds over `lessons`: AdamW with a one-cycle rate.
+    """Train a probe in `passes` rounds over `lessons`, with AdamW and a one-cycle rate.
 
-    The last twentieth is kept apart: by it the reader's own error of each identity number is measured.
+    The last twentieth is kept for measuring the probe's own error of each identity number.
     """
     torch.manual_seed(seed)
     start, count = time.monotonic(), len(pictures) * 19 // 20
@@ -199,7 +215,7 @@ def train(pictures: Tensor, wanted: Tensor, passes: int, rate: float = 4e-3, see
         total = 0.0
         for rows in torch.randperm(count)[: steps * BATCH].view(steps, BATCH):
             seen = _worn(pictures[rows].float() / 255).contiguous(memory_format=torch.channels_last)
-            pose = wanted[rows, :6] + AWRY * torch.randn(BATCH, 6)  # as far off as what is read may be
+            pose = wanted[rows, :6] + AWRY * torch.randn(BATCH, 6)  # about the error of a pose that is read
             wrong = F.smooth_l1_loss(
                 torch.cat(network(seen, pose), 1), wanted[rows], beta=0.1, reduction="none"
             )
@@ -220,14 +236,16 @@ def train(pictures: Tensor, wanted: Tensor, passes: int, rate: float = 4e-3, see
 
 @dataclass(frozen=True)
 class Error:
-    """How wrong a reading is: APD in degrees (mean over the three angles), AED (mean over the eleven coefficients)."""
+    """Error of a reading: APD in degrees (mean over the three
+    angles), AED (mean over the eleven coefficients).
+    """
 
     apd: float
     aed: float
 
 
 def error(reading: Reading, states: Sequence[State]) -> Error:
-    """Mean absolute difference of a reading and the states that were asked for."""
+    """Return the mean absolute difference of a reading and the true states."""
     degrees = np.degrees([s.rotation for s in states])
     coefficients = np.stack([s.coefficients[COLUMNS] for s in states])
     distances = (
@@ -238,7 +256,7 @@ def error(reading: Reading, states: Sequence[State]) -> Error:
 
 
 def track(reading: Reading, fps: float) -> FaceTrack:
-    """What was read as a track without landmarks, for `face_tools.comparison`."""
+    """Return a reading as a track without landmarks, for `face_tools.comparison`."""
     count = len(reading.degrees)
     coefficients = np.zeros((count, len(ARKIT_51)), np.float32)
     coefficients[:, COLUMNS] = reading.coefficients
@@ -258,14 +276,15 @@ def track(reading: Reading, fps: float) -> FaceTrack:
 
 
 def nearest(who: np.ndarray, gallery: np.ndarray) -> np.ndarray:
-    """(F,) row of the gallery that each of (F, 39) is nearest to."""
+    """Return the index of the nearest gallery entry for each identity (F, 39), as (F,)."""
     return ((who[:, None] - gallery) ** 2).sum(-1).argmin(1)
 
 
 def likeness(who: np.ndarray, gallery: np.ndarray, people: int) -> float:
-    """Share by which heads are nearer to their own portrait than to everybody's: 1 = the same, 0 = as near as anybody.
+    """Return how much nearer heads are to their own portrait than to all
+    others: 1 = identical, 0 = as near as to anybody.
 
-    who (F, n): equally many rows of each of the first `people` of the gallery, in order
+    who (F, n): the same number of rows for each of the first `people` of the gallery, in order
     """
     owner = np.repeat(np.arange(people), len(who) // people)
     distance = np.sqrt(((who[:, None] - gallery) ** 2).sum(-1))
@@ -273,7 +292,9 @@ def likeness(who: np.ndarray, gallery: np.ndarray, people: int) -> float:
 
 
 def own_error(network: Probe, count: int = 100) -> tuple[Error, int]:
-    """The reader's error on `count` drawn heads it has not seen, and how many it finds again among their portraits."""
+    """Return the probe's error on `count` drawn heads outside the training
+    data, and how many it finds among their portraits.
+    """
     seen = scenes(HELD_OUT, count)
     reading = read(network, [draw(who, state, 128) for who, state in seen])
     gallery = read(network, [draw(who, State(), 128) for who, _ in seen])

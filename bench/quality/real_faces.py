@@ -1,4 +1,4 @@
-"""Real clips and pictures: does the pack keep what a tracker finds, whichever way up the picture is?
+"""Real clips and pictures: whether the pack keeps what a tracker finds, in every orientation of the picture.
 
 python run.py bench real_faces --clips FOLDER --pictures FOLDER [--tracker mesh|tasks|comfy]
 
@@ -35,7 +35,7 @@ from ...face_tools.trackers.tracking import track_faces
 from ...host import installation
 
 TURNS = (0, 1, 2, 3)
-RIGHT = 0.12  # of the face's width
+RIGHT = 0.12  # share of the face's width
 COUNTS = ("frames", "found", "flipped", "dropped", "cuts")
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 Frames = Sequence[np.ndarray]
@@ -91,7 +91,7 @@ TRACKERS: dict[str, Callable[[], Source]] = {"mesh": mesh, "tasks": tasks, "comf
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured on a clip: counts of frames, share that is right per turn, CPU seconds per frame."""
+    """Measurements of a clip: numbers of frames, share of right frames per turn, CPU seconds per frame."""
 
     name: str
     frames: int
@@ -155,7 +155,7 @@ def clip_row(name: str, source: Source, frames: Frames, repeat: int = 1) -> Row:
 
 
 def _timed(work: Callable[[], T]) -> tuple[float, T]:
-    """CPU seconds of all threads, and the result."""
+    """Return the CPU seconds of all threads, and the result."""
     start = time.process_time()
     result = work()
     return time.process_time() - start, result
@@ -169,7 +169,7 @@ def _track(source: Source, frames: Frames) -> FaceTrack | None:
 
 
 def _share_right(track: FaceTrack | None, turn: int, alone: list[Face | None], frames: Frames) -> float:
-    """Share of the frames with a face in which the track of the turned clip lies on it."""
+    """Return the share of frames with a face in which the track of the turned clip matches it."""
     size = frames[0].shape[1], frames[0].shape[0]
     found = [k for k, face in enumerate(alone) if face is not None]
     if track is None:

@@ -1,4 +1,6 @@
-"""Writes what `bench drawn_heads` found: bench/quality/REPORT.md, with a plot of cost and quality, the real clip's curves, and pictures."""
+"""Writes the results of `bench drawn_heads`: bench/quality/REPORT.md with a plot of cost and quality, the
+real clip's curves, and pictures.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ From top to bottom: the portrait, the drawn ground truth, the result. Frames wer
 
 
 def write(table, world: World, curves: Curves, costs: Sequence[Cost], command: str, gallery: int) -> Path:
-    """The page and its pictures."""
+    """Write the page and its pictures, and return the path of the page."""
     FOLDER.mkdir(exist_ok=True)
     _generated(world).save(FOLDER / "actors.png")
     _curves(curves, FOLDER / "curves.png")
@@ -105,9 +107,8 @@ def _costs(costs: Sequence[Cost], path: Path) -> None:
     def draw(axes) -> None:
         for axis, (title, name) in zip(axes, measures.items()):
             for cost in costs:
-                marker = (
-                    "o" if cost.name.count(",") == 1 else "x"
-                )  # half precision lies on what it is compared with
+                # A cross, because half precision coincides with its full-precision point.
+                marker = "o" if cost.name.count(",") == 1 else "x"
                 axis.plot(cost.rows, getattr(cost.score, name), marker, label=cost.name)
             axis.set_title(title)
             axis.set_xlabel("UNet rows for a frame")

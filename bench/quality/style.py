@@ -1,8 +1,10 @@
-"""`python run.py bench style`: what Portrait Strength Schedule does for a stylised checkpoint, measured on the toy model.
+"""`python run.py bench style`: what Portrait Strength Schedule does for a
+stylised checkpoint, measured on the toy model.
 
-The style is synthetic: a LoRA of rank 4 teaches the toy model's base to draw as on blue prints. In each row people act who were in
-no training. Identity is read from the pictures by the network of `bench probe`; style is the statistics of the autoencoder's features,
-between two ends: 0 is the plain base under Apply, 1 the styled base without HelloMeme.
+The style is synthetic: a LoRA of rank 4 trains the toy model's base to draw blueprints. Each row is measured
+on people outside the training data. Identity is read from the pictures by the network of `bench probe`. Style
+is measured by statistics of the autoencoder's features, on a scale from 0, the plain base with Apply
+Portrait, to 1, the styled base without HelloMeme.
 """
 
 from __future__ import annotations
@@ -31,19 +33,19 @@ from .drawn_heads import Table
 from .probe import COLOURS, HELD_OUT
 from .test_set import Pictures, sampling, scenes
 
-INK, PAPER = np.float32([16, 42, 92]), np.float32([236, 240, 224])  # of a blue print
-SHARE = 0.75  # of the way from a drawing to its blue print
+INK, PAPER = np.float32([16, 42, 92]), np.float32([236, 240, 224])  # colours of a blueprint
+SHARE = 0.75  # blend from a drawing (0) to its blueprint (1)
 RANK, LESSONS, BATCH, RATE = 4, 300, 8, 4e-3  # of the LoRA
-FIRST, PEOPLE = 300_000, 400  # who teach the style: seeds of no other training
-GALLERY, MOMENTS = 60, 2  # people that one may be taken for, moments that each acts
-WIDE, BAR = 6, 24  # people on the picture, pixels of a line of text
-SHAPES = slice(3 * len(COLOURS), None)  # numbers of an identity that a style does not recolour
-FEATURES = (3, 7)  # layers of the autoencoder's encoder: at a half and at a quarter of the picture's side
+FIRST, PEOPLE = 300_000, 400  # seeds of the people on whom the style is trained; no other training uses them
+GALLERY, MOMENTS = 60, 2  # people among whom one is identified, frames of each
+WIDE, BAR = 6, 24  # people in the picture, pixels of a line of text
+SHAPES = slice(3 * len(COLOURS), None)  # the identity numbers that a style does not recolour
+FEATURES = (3, 7)  # layers of the autoencoder's encoder, at a half and at a quarter of the picture's side
 USUAL = SamplingOptions()
 
 
 def styled(picture: np.ndarray) -> np.ndarray:
-    """A picture (H, W, 3) uint8 as a blue print."""
+    """Return a picture (H, W, 3) uint8 as a blueprint."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None] / np.float32(255)
     return np.round(picture * (1 - SHARE) + SHARE * (INK + (PAPER - INK) * grey)).astype(np.uint8)
 
@@ -64,7 +66,9 @@ class LowRank(nn.Module):
 
 
 def learn(net: nn.Module, world: World, lessons: int) -> nn.Module:
-    """A base of the world with a LoRA on every layer of weights, taught blue prints in place: AdamW, one-cycle rate, v-prediction."""
+    """Train a LoRA on every weight layer of a base of the world to draw blueprints, in place: AdamW,
+    one-cycle rate, v-prediction.
+    """
     torch.manual_seed(0)
     layers = [m for m in net.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
     for layer in layers:
@@ -100,7 +104,7 @@ def _people(part: int = 50) -> Iterable[Pictures]:
 
 @dataclass(frozen=True)
 class Base(World):
-    """The toy model with another base. seen_by: whose base looks at the portrait, None = its own."""
+    """The toy model with another base. seen_by: the world whose base encodes the portrait, None = its own."""
 
     net: nn.Module | None = None
     seen_by: World | None = None
@@ -118,7 +122,7 @@ class Base(World):
 
 
 class Measure:
-    """Identity and style of what a generator drew of the test set."""
+    """Measures identity and style of a generator's pictures of the test set."""
 
     def __init__(self, world: World, gallery: int):
         self.encoder, self.probe_network = world.autoencoder.taesd_encoder, probe.load()
@@ -127,12 +131,12 @@ class Measure:
         )
 
     def identity(self, pictures: Sequence[Pictures]) -> float:
-        """Likeness, as of `readers`, by the shapes of heads alone."""
+        """Return the likeness, as `probe.likeness`, from the shapes of heads alone."""
         return probe.likeness(self._who([p for row in pictures for p in row]), self.people, len(pictures))
 
     @torch.no_grad()
     def style(self, pictures: Sequence[Pictures]) -> Tensor:
-        """Means and Gram matrices of the features at FEATURES, over all pictures and places."""
+        """Return the means and Gram matrices of the features at FEATURES, over all pictures and positions."""
         x = torch.from_numpy(np.stack([p for row in pictures for p in row])).movedim(-1, 1).float() / 255
         seen = []
         for k, layer in enumerate(self.encoder):
@@ -143,7 +147,9 @@ class Measure:
         return torch.cat(seen)
 
     def _who(self, pictures: Pictures) -> np.ndarray:
-        """(F, 27): the shapes of heads, read from grey pictures, so that a style's colours do not count."""
+        """Return the shapes of heads (F, 27), read from grey
+        pictures, so that a style's colours have no effect.
+        """
         grey = [np.repeat(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY)[..., None], 3, 2) for p in pictures]
         return probe.read(self.probe_network, grey).who[:, SHAPES]
 
@@ -156,7 +162,7 @@ def without(*boundaries: str) -> Strengths:
     return Strengths(dict.fromkeys(boundaries, 0.0))
 
 
-# What the artist sets -> whether the styled MODEL looks at the portrait, and the options.
+# setting of the artist -> (whether the styled MODEL encodes the portrait, options)
 SETTINGS: dict[str, tuple[bool, dict]] = {
     "everything 1, plain MODEL looks": (False, {}),
     "everything 1, styled MODEL looks": (True, {}),
@@ -176,15 +182,16 @@ SETTINGS: dict[str, tuple[bool, dict]] = {
     "up_2: 0, styled MODEL looks": (True, {"strengths": without("up_2")}),
 }
 ENDS = "plain base under Apply", "styled base without HelloMeme"
+# In the page's picture, after the ends.
 SHOWN = (
     *list(SETTINGS)[:2],
     "reference_strength 0.5",
     "per_step 1 1 0 0",
-)  # on the page's picture, after the ends
+)
 
 
 def strip(name: str, pictures: Sequence[Pictures]) -> np.ndarray:
-    """The first moment of WIDE people under the name of what made them."""
+    """Return the first frame of WIDE people below a title."""
     row = np.hstack([moments[0] for moments in pictures[:WIDE]])
     bar = np.full((BAR, row.shape[1], 3), 250, np.uint8)
     cv2.putText(bar, name, (6, BAR - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA)
@@ -192,7 +199,10 @@ def strip(name: str, pictures: Sequence[Pictures]) -> np.ndarray:
 
 
 def evaluate(table: Table, found: dict[str, tuple[float, float]]) -> None:
-    """What must hold of identity and style by setting. How much each brings is a matter of the weights: the rows above say it."""
+    """Check what must hold for identity and style at each setting.
+
+    The amounts depend on the weights, and are only listed.
+    """
     whole, seen_styled = (found[f"everything 1, {who} MODEL looks"] for who in ("plain", "styled"))
     table.above("identity, everything 1", whole[0], 0.15)
     table.below("  and without the reference", found["reference_strength 0.0"][0], 0.3 * whole[0])

@@ -1,4 +1,6 @@
-"""Test set of `bench drawn_heads`: synthetic people that no training has seen, generators that move them, and an evaluator."""
+"""The test set of `bench drawn_heads`: synthetic people outside the training data,
+generators that animate them, and an evaluator.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,13 @@ from ...train.toy.footage import PAIRS
 from . import probe
 from .probe import HELD_OUT
 
-Pictures = list[np.ndarray]  # (128, 128, 3) uint8
-EXACT = 60.0  # dB of a picture that is the drawing, in a mean
+Pictures = list[np.ndarray]  # each (128, 128, 3) uint8
+EXACT = 60.0  # dB for a picture that equals the drawing, so that the mean stays finite
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One person, a portrait of theirs, and moments of a motion that they are to act."""
+    """One person, a portrait of them, and the states of a motion that they should follow."""
 
     who: Identity
     portrait: np.ndarray
@@ -41,9 +43,11 @@ class Scene:
 
 
 def scenes(count: int, moments: int, own: bool = False) -> list[Scene]:
-    """People from HELD_OUT on and motions that no training saw; the moments lie two and a half seconds apart.
+    """Return people and motions outside the training data, from seed HELD_OUT
+    on, with states two and a half seconds apart.
 
-    own: the portrait is a moment of the same motion (self reenactment), else a relaxed face that the motion knows nothing of
+    own: the portrait is a frame of the same motion (self reenactment),
+    else a relaxed face that is not in the motion
     """
     result = []
     for seed in range(HELD_OUT, HELD_OUT + count):
@@ -54,7 +58,9 @@ def scenes(count: int, moments: int, own: bool = False) -> list[Scene]:
 
 @dataclass(frozen=True)
 class Score:
-    """Of pictures that should show asked states: APD degrees, AED, people found among the gallery (share), PSNR dB, SSIM."""
+    """Scores of pictures for given states: APD degrees, AED, share of
+    people identified in the gallery, PSNR dB, SSIM.
+    """
 
     apd: float
     aed: float
@@ -68,7 +74,9 @@ class Score:
 
 
 class Evaluator:
-    """Reads pictures of all scenes, one list per scene, and compares them with the truth and with the drawing itself."""
+    """Reads pictures of all scenes, one list per scene, and compares
+    them with the true states and with the drawings.
+    """
 
     def __init__(self, scenes: Sequence[Scene], gallery: int):
         self.network, self.scenes = probe.load(), scenes
@@ -88,18 +96,21 @@ class Evaluator:
         return Score(wrong.apd, wrong.aed, found, float(np.mean(close)), float(np.mean(alike)), reading)
 
     def amplitude(self, score: Score) -> float:
-        """How far heads turn of how far they were asked to: the slope of yaw and pitch read over those asked, each about its person's
-        mean."""
+        """Return the amplitude of the heads' turns relative to the requested ones.
+
+        It is the slope of yaw and pitch, as read, over the
+        requested values, both relative to each person's mean.
+        """
         asked = self._about_mean(np.degrees([s.rotation[:2] for s in self.states]))
         return gain(asked, self._about_mean(score.reading.degrees[:, :2]))
 
     def _about_mean(self, values: np.ndarray) -> np.ndarray:
-        """(F, n) of all scenes without the mean of each, flat."""
+        """Return values (F, n) of all scenes minus each scene's mean, flattened."""
         rows = values.reshape(len(self.scenes), -1, values.shape[1])
         return (rows - rows.mean(1, keepdims=True)).ravel()
 
     def likeness(self, score: Score) -> float:
-        """As of `readers`, by all that is read of a head."""
+        """Return the likeness, as `probe.likeness`, from everything that is read of a head."""
         return probe.likeness(score.reading.who, self.gallery, len(self.scenes))
 
 
@@ -110,7 +121,7 @@ class Generator(Protocol):
 
 
 def sampling(world: World) -> Generator:
-    """The toy model as a generator, on the diffusers backend."""
+    """Return the toy model as a generator, on the diffusers backend."""
 
     def act(scene: Scene, track: FaceTrack, options: SamplingOptions) -> Pictures:
         boxes = [
@@ -122,7 +133,7 @@ def sampling(world: World) -> Generator:
 
 
 def drawing(scene: Scene, track: FaceTrack, options: SamplingOptions) -> Pictures:
-    """The drawing program as a perfect generator: strengths interpolate, and without a reference it draws a stranger."""
+    """Draw a perfect result: strengths interpolate, and without a reference another person is drawn."""
     states = states_of(
         track.replace(
             rotation=options.drive * track.rotation,
@@ -135,7 +146,7 @@ def drawing(scene: Scene, track: FaceTrack, options: SamplingOptions) -> Picture
 
 
 def copying(scene: Scene, track: FaceTrack, options: SamplingOptions) -> Pictures:
-    """A generator that copies the portrait."""
+    """Return copies of the portrait."""
     return [scene.portrait] * len(track)
 
 
@@ -143,9 +154,10 @@ Act = Callable[..., Score]
 
 
 def on_test_set(generator: Generator, evaluator: Evaluator, usual: SamplingOptions) -> Act:
-    """A function that lets every scene act and judges it.
+    """Return a function that generates every scene and scores the result.
 
-    It takes `change(track)`, the track that the generator gets instead of the truth, and the options.
+    Its arguments are `change(track)`, which returns the track that the generator
+    gets instead of the true one, and the options.
     """
 
     def act(
