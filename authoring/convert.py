@@ -1,8 +1,7 @@
-"""Convert a workflow of the official HelloMeme pack to our nodes, with the same files and settings: `python
-run.py convert OFFICIAL.json`.
+"""Convert a workflow of the official HelloMeme pack to our nodes: `python run.py convert OFFICIAL.json`.
 
-Its pipeline nodes become blueprints. Loaders of checkpoint, LoRA and VAE become ComfyUI's own. Nodes without
-a counterpart are listed.
+The files and the settings stay the same. Its pipeline nodes become blueprints. Loaders of checkpoint, LoRA
+and VAE become ComfyUI's own. Nodes without a counterpart are listed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Writes the pictures and clips with which the templates start, all drawn: `python run.py pictures
-examples [--output DIR]`.
-"""
+"""Draw the pictures and clips with which the templates start: `python run.py pictures examples [--output DIR]`."""
 
 from __future__ import annotations
 

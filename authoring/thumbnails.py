@@ -1,8 +1,7 @@
-"""Draw the pictures of the templates, the icon and the banner from drawn heads alone: `python run.py pictures
-thumbnails [--output DIR]`.
+"""Draw the templates' pictures, the icon and the banner: `python run.py pictures thumbnails [--output DIR]`.
 
-No official weights were at hand. So the last panel, and its title says so, is a drawing of the expected
-result, or the preview of the Expression Editor (the portrait warped by its landmarks).
+They show drawn heads, because no official weights were at hand: the result in each is a drawing of what is
+expected, or the preview of the Expression Editor (the portrait warped by its landmarks).
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Train HelloMeme's networks (paper, sections 3.6 and 4.1).
+"""Train HelloMeme's networks (paper, sections 3.6 and 4.1). A stopped run continues if its command is repeated:
 
-Any of these runs again goes on where it stopped:
-
-    python run.py train data CLIPS --out DATA --base CHECKPOINT [--clip-vision FILE] python run.py train
-portrait --data DATA --base CHECKPOINT --out FOLDER [--version v2] [--start FILE ...] python run.py train
-motion --data DATA --base CHECKPOINT --out FOLDER --start REFERENCE --start DRIVE [--start MOTION] python
-run.py train world --out FOLDER [--minutes AUTOENCODER JOINT MOTION] python run.py train widen WORLD --out
-FOLDER python run.py train expression --clips FOLDER --out FOLDER [--task FILE]
+    python run.py train data CLIPS --out DATA --base CHECKPOINT [--clip-vision FILE]
+    python run.py train portrait --data DATA --base CHECKPOINT --out FOLDER [--version v2] [--start FILE ...]
+    python run.py train motion --data DATA --base CHECKPOINT --out FOLDER --start REFERENCE --start DRIVE
+        [--start MOTION]
+    python run.py train world --out FOLDER [--minutes AUTOENCODER JOINT MOTION]
+    python run.py train widen WORLD --out FOLDER
+    python run.py train expression --clips FOLDER --out FOLDER [--task FILE]
 
 Several GPUs or machines: accelerate launch run.py train ...
 """

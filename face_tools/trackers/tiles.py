@@ -42,8 +42,9 @@ def _starts(length: int, side: int) -> np.ndarray:
 
 
 class Finder:
-    """Finds faces frame by frame with `detect(image) ->
-    list[Face]`, which takes one (H, W, 3) uint8 RGB picture.
+    """Finds faces frame by frame.
+
+    detect: returns the faces of one picture (H, W, 3) uint8 RGB
     """
 
     def __init__(self, detect: Callable[[np.ndarray], list[Face]]):

@@ -2,8 +2,8 @@
 download pages, whatever their file names are.
 
 All official repositories use the same file name. `hm2_reference/diffusion_pytorch_model.safetensors` (one
-folder per repository) is listed as `hm2_reference.safetensors`, and so is a bare `diffusion_pytorch_model
-(1).safetensors` if its header identifies it.
+folder per repository) is listed as `hm2_reference.safetensors`, and so is a file
+`diffusion_pytorch_model (1).safetensors` without such a folder if its header identifies it.
 """
 
 from __future__ import annotations

@@ -97,8 +97,9 @@ class WPlusFileError(ModelFileError):
 
 
 def load(state: Mapping, file: str, operations=nn, dtype: torch.dtype | None = None) -> WPlus:
-    """Build the adapter from an official file: `{"w_proj": tensors,
-    "wplus_adapter": tensors}`, or the same with flat names.
+    """Build the adapter from an official file.
+
+    state: `{"w_proj": tensors, "wplus_adapter": tensors}`, or the same with flat names.
 
     Raises WPlusFileError that names a missing, foreign or misshapen tensor.
     """
