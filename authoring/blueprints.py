@@ -55,7 +55,9 @@ def two_stages(info: dict) -> Subgraph:
 
 
 def film(info: dict) -> Subgraph:
-    """Return the blueprint that replaces a face in part of a film: it tracks, crops, samples and pastes back."""
+    """Return the blueprint that replaces a face in part
+    of a film: it tracks, crops, samples and pastes back.
+    """
     graph = Subgraph(
         "Portrait in a Film",
         "Replaces the face of the person in a part of a film, and pastes it back with the sound.",
@@ -172,7 +174,9 @@ def directed(info: dict) -> Subgraph:
 
 
 def still(info: dict, recipe: Recipe = V5, name: str = COPY) -> Subgraph:
-    """Return the blueprint that gives a portrait the expression of another picture, with ComfyUI's KSampler."""
+    """Return the blueprint that gives a portrait the
+    expression of another picture, with ComfyUI's KSampler.
+    """
     text = (
         f"One portrait takes the expression and the head pose of a picture (HelloMeme {recipe.version.name})."
     )

@@ -40,7 +40,9 @@ class Builder:
         return column + self.shift
 
     def begin_later(self, columns: int, title: str) -> None:
-        """Give the first stage `columns` more columns and this title, and move the other stages to the right."""
+        """Give the first stage `columns` more columns and
+        this title, and move the other stages to the right.
+        """
         self.shift = columns
         _, *others = STAGES
         moved = ((name, first + columns, last + columns) for name, first, last in others)

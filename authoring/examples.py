@@ -1,4 +1,6 @@
-"""Draw the pictures and clips with which the templates start: `python run.py pictures examples [--output DIR]`."""
+"""Draw the pictures and clips with which the templates
+start: `python run.py pictures examples [--output DIR]`.
+"""
 
 from __future__ import annotations
 

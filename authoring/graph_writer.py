@@ -58,7 +58,7 @@ class Graph:
     bands: tuple[int, ...] = (0,)
     widths: dict[int, int] = {}
     gap = GAP_X
-    seeds = "randomize"  # what a seed does after a run: the next one shows something new
+    seeds = "randomize"  # what the front end does with a seed after a run; "randomize" makes each run differ
     folds = False  # whether nodes without model files, text or pictures are folded
 
     def __init__(self, name: str, object_info: dict):

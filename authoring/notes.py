@@ -60,7 +60,9 @@ def offered(name: str, url: str) -> bool:
 
 
 def note(graph: Graph, title: str, what: str, first: str) -> None:
-    """Add a MarkdownNote: what the template does, what to change first, and its files with folders and pages."""
+    """Add a MarkdownNote: what the template does, what to
+    change first, and its files with folders and pages.
+    """
     named = sorted(models(graph.saved()).items())
     parts = {"title": title, "what": what, "first": first, "files": "", "needs": ALONE}
     parts |= dict(zip(("zh_title", "zh_what", "zh_first"), CHINESE[graph.name]))
@@ -72,7 +74,9 @@ def note(graph: Graph, title: str, what: str, first: str) -> None:
 
 
 def _files(named: list[tuple[tuple[str, str], str]]) -> str:
-    """Return the list of files: first those that the front end offers to download, then those that are links."""
+    """Return the list of files: first those that the front
+    end offers to download, then those that are links.
+    """
     offers, rest = [], []
     for (folder, name), url in named:
         if offered(name, url):

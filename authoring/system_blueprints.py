@@ -100,7 +100,7 @@ class Base:
 
 
 def sliders(info: dict) -> Subgraph:
-    """Return the blueprint of a clip of AnimateDiff with two sliders; the first changes from frame to frame."""
+    """Return the blueprint of an AnimateDiff clip with two sliders; the first varies over the frames."""
     base = Base.of(
         "Expression Sliders",
         "A clip from a prompt. Sliders set smile and age, frame by frame (W+).",

@@ -9,10 +9,10 @@ from ..drawn_heads.examples import NAME
 from .builder import PICTURE
 from .graph_writer import Graph, Outputs
 
-NOTE, FIRST, SECOND, INNER, RESULT = range(5)  # columns; files stand in two of them
+NOTE, FIRST, SECOND, INNER, RESULT = range(5)  # columns; the files are in two of them
 WIDTHS = {NOTE: 275, FIRST: 205, SECOND: 205, INNER: 330, RESULT: 260}
-TALLEST = 770  # pixels of a column
-PROMPT, PREVIEW = 80, 100  # room in a closed blueprint for its prompt, and for a picture that it shows
+TALLEST = 770  # height of a column in pixels
+PROMPT, PREVIEW = 80, 100  # height in a closed blueprint for its prompt, and for a picture that it shows
 
 
 def template(name: str, info: dict) -> Graph:

@@ -38,7 +38,9 @@ class Face:
         self.ink = blend(shade(who.skin, 0.52), (120, 50, 40), 0.25)
 
     def _blob(self, centre: np.ndarray, width: float, height: float) -> np.ndarray:
-        """(16, 2) pixels of a flat oval on the face, sizes in centimetres, parallel to the front of the head."""
+        """(16, 2) pixels of a flat oval on the face, sizes
+        in centimetres, parallel to the front of the head.
+        """
         angle = np.linspace(0, 2 * np.pi, 16, endpoint=False)
         ring = np.stack([np.cos(angle) * width, np.sin(angle) * height, np.zeros(16)], 1)
         return self.view.pixels(centre + ring)

@@ -11,7 +11,9 @@ LIMITS = np.radians([20.0, 35.0, 20.0])  # pitch, yaw, roll
 
 
 def _wander(draw: np.random.Generator, seconds: np.ndarray, period: float) -> np.ndarray:
-    """(F,) random smooth curve with a standard deviation of about 1 and a typical period of `period` seconds."""
+    """(F,) random smooth curve with a standard deviation
+    of about 1 and a typical period of `period` seconds.
+    """
     rates = draw.uniform(0.4, 1.4, 4) / period
     phases, heights = draw.uniform(0, 2 * np.pi, 4), draw.normal(0, 1, 4)
     waves = np.sin(2 * np.pi * rates[:, None] * seconds + phases[:, None])

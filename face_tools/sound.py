@@ -209,7 +209,9 @@ def finite(samples: np.ndarray) -> np.ndarray:
 
 
 def _timed(file: File, form: Form, begin: float) -> Iterator[tuple[float, np.ndarray]]:
-    """Yield (C, T) float32 pieces in `form`, from some time before `begin` on, each with its time in seconds."""
+    """Yield (C, T) float32 pieces in `form`, from some
+    time before `begin` on, each with its time in seconds.
+    """
     with opened(file) as container:
         stream = sound_stream(container)
         resampler, read = None, None

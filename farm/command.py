@@ -3,9 +3,9 @@
 python run.py farm WORKFLOW [--frames N | FIRST:LAST]
     [--workers N | --address CLUSTER | --servers HOST:PORT,...] [--output DIR]
 
-WORKFLOW is a saved workflow, or a graph in API format, with one Portrait Video Sampler. Ray is started on this
-machine, or joined at the address of a cluster; with --servers, ComfyUI servers that are running sample the clip
-in parts. What is finished is kept in the output folder: the same command again computes what is missing.
+WORKFLOW is a saved workflow, or a graph in API format, with one Portrait Video Sampler. Ray is started on
+this machine, or joined at the address of a cluster; with --servers, ComfyUI servers that are running sample
+the clip in parts. Finished parts are kept in the output folder: the same command again computes the rest.
 """
 
 from __future__ import annotations

@@ -37,7 +37,9 @@ class Task:
 
 
 class Sampling(NamedTuple):
-    """State of one sampling run: its name, its noise levels, whether motion is applied, its longest window."""
+    """State of one sampling run: its name, its noise
+    levels, whether motion is applied, its longest window.
+    """
 
     name: str
     sigmas: Tensor

@@ -74,7 +74,9 @@ def options_of(spec: list) -> dict:
 
 
 def is_widget(spec: list) -> bool:
-    """Whether the front end shows this input as a widget: a primitive, a choice, or an input with a default."""
+    """Whether the front end shows this input as a widget:
+    a primitive, a choice, or an input with a default.
+    """
     options = options_of(spec)
     if options.get("forceInput"):
         return False
@@ -148,7 +150,9 @@ def to_values(node: dict, info: dict) -> dict:
 
 
 def beginning(spec: list):
-    """Return the initial value of a widget: its default, or the first of its choices; None if it has neither."""
+    """Return the initial value of a widget: its default,
+    or the first of its choices; None if it has neither.
+    """
     offered = choices(spec)
     return options_of(spec).get("default", offered[0] if offered else None)
 

@@ -1,4 +1,6 @@
-"""The ComfyUI nodes of SK Portrait: schemas and input checks over the packages below, one folder per system."""
+"""The ComfyUI nodes of SK Portrait: schemas and input
+checks over the packages below, one folder per system.
+"""
 
 from importlib import import_module
 

@@ -20,7 +20,9 @@ FIELDS = {"M": "month", "d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 
 def with_dates(name: str, now: datetime | None = None) -> str:
-    """Replace every %date:FORMAT% in `name`: yyyy, yy, M, d, h, m and s; a doubled letter gives two digits."""
+    """Replace every %date:FORMAT% in `name`: yyyy, yy,
+    M, d, h, m and s; a doubled letter gives two digits.
+    """
     now = now or datetime.now()
     return DATE.sub(lambda date: PART.sub(lambda part: _value(part[0], now), date[1]), name)
 

@@ -114,15 +114,16 @@ class ReferencePatch:
     """
 
     order = REFERENCE
-    # What errors call the reference, and the remedy for one of another shape.
+    # name of the reference in errors, and what to do if its shape is wrong
     about = "reference", "encode the portrait at the size that is sampled"
-    keeps = True  # whether keys and values are kept for the run; else every call projects them again
+    keeps = True  # whether keys and values are kept during a run; if not, every call projects them again
 
     def __init__(self, reference: Reference):
         self.sites = reference.adapter.module.sites
         self.reference = reference
         self._projected: dict[tuple, Beside] = {}  # key: entries and views of the parts, device and dtype
-        self._compared = False  # whether the size was compared with the sampled one in this run
+        # Whether the reference's size was already compared with the sampled size in this run.
+        self._compared = False
 
     def served(self, rows: Rows) -> tuple[tuple[int, ...], tuple[View, ...] | None]:
         """For each of R equal parts of a call, the entry of the features that it attends to, and the part
@@ -192,5 +193,5 @@ class ReferencePatch:
 
 
 def _size(reference_kv: ReferenceKV) -> Size:
-    """(height, width) of the map at which keys and values were projected."""
+    """Return the (height, width) of the feature map from which keys and values were projected."""
     return len(reference_kv.rows[0][0]), len(reference_kv.columns[0][0])

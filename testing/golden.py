@@ -51,7 +51,9 @@ class Golden:
         return fill(network, self.salt, prefix)
 
     def loaded(self, prefix: str, part: Part, sizes: Mapping[str, Any], operations=nn) -> Loaded:
-        """Build a part at the given sizes with deterministic random weights, through the pack's own loader."""
+        """Build a part at the given sizes with deterministic
+        random weights, through the pack's own loader.
+        """
         return load(self.fill(part.build(sizes), prefix).state_dict(), prefix, operations)
 
     def unet_weights(self) -> dict[str, Tensor]:

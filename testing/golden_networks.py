@@ -1,4 +1,6 @@
-"""The networks of the reference tensors, at the sizes of their tiny UNet: adapters, motion modules, drives."""
+"""The networks of the reference tensors, at the sizes
+of their tiny UNet: adapters, motion modules, drives.
+"""
 
 from __future__ import annotations
 

@@ -39,7 +39,9 @@ def photograph(picture: np.ndarray, size: int) -> Puppet:
 
 
 def movement(puppet: Puppet, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """Return the change of coefficients (51,) and the turn (3,) of a pose, within the limits of the portrait."""
+    """Return the change of coefficients (51,) and the turn
+    (3,) of a pose, within the limits of the portrait.
+    """
     return poses.coefficients(pose), poses.reachable(poses.turn(pose)[None], puppet.pose)[0]
 
 

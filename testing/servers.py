@@ -65,7 +65,9 @@ def list_models(base: Path) -> None:
 
 
 def small(saved: dict, info: dict) -> dict:
-    """Change a saved workflow to stand-in weights and the small size, as its author would in the front end."""
+    """Change a saved workflow to stand-in weights and
+    the small size, as its author would in the front end.
+    """
     for node in workflow.nodes_within(saved):
         if node["type"] not in info:
             continue

@@ -170,7 +170,9 @@ class Autoencoder:
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
-        """(F, 3, H, W) in -1..1 -> (F, 4, H/8, W/8), on the device of the pictures."""
+        """Encode pictures (F, 3, H, W) in -1..1 to latents (F, 4, H/8, W/8), on the device of the
+        pictures.
+        """
         self.module.to(pictures.device)
         if self.tiny:
             return self.module.encode(pictures / 2 + 0.5) * self.factor + self.shift
@@ -178,7 +180,7 @@ class Autoencoder:
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """(F, 4, h, w) -> (F, 3, 8 h, 8 w) in -1..1, on the device of the latents."""
+        """Decode latents (F, 4, h, w) to pictures (F, 3, 8 h, 8 w) in -1..1, on the device of the latents."""
         self.module.to(latents.device)
         if self.tiny:
             return self.module.decode((latents - self.shift) / self.factor) * 2 - 1

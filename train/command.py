@@ -1,4 +1,6 @@
-"""Train HelloMeme's networks (paper, sections 3.6 and 4.1). A stopped run continues if its command is repeated:
+"""Train HelloMeme's networks (paper, sections 3.6 and 4.1).
+
+A stopped run continues if its command is repeated:
 
     python run.py train data CLIPS --out DATA --base CHECKPOINT [--clip-vision FILE]
     python run.py train portrait --data DATA --base CHECKPOINT --out FOLDER [--version v2] [--start FILE ...]

@@ -84,7 +84,9 @@ class Task(Protocol):
 
 
 class Average:
-    """Exponential moving average of the trained tensors; in the first steps it is close to their plain mean."""
+    """Exponential moving average of the trained tensors;
+    in the first steps it is close to their plain mean.
+    """
 
     def __init__(self, tensors: Mapping[str, Tensor], decay: float):
         self.decay, self.tensors = decay, {name: t.detach().clone() for name, t in tensors.items()}
@@ -251,7 +253,9 @@ def _from_main(value: Tensor, accelerator) -> Tensor:
 
 
 def _step(task: Task, network, optimizer, learning, accelerator, settings: Settings, step: int) -> float:
-    """Do one optimizer step with this process's share of the samples; return the mean loss over all samples."""
+    """Do one optimizer step with this process's share of
+    the samples; return the mean loss over all samples.
+    """
     draw = np.random.Generator(np.random.PCG64([settings.seed, step]))
     picks = task.choose(draw, settings.batch)
     parts = settings.accumulation * accelerator.num_processes

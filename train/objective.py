@@ -224,7 +224,9 @@ class Objective(nn.Module):
 
     @torch.no_grad()
     def sample(self, batch: Batch, steps: int = 10) -> Tensor:
-        """Sample (B, 4, h, w) latents from the batch's noise, with deterministic steps and without guidance."""
+        """Sample (B, 4, h, w) latents from the batch's
+        noise, with deterministic steps and without guidance.
+        """
         times = torch.linspace(schedule.STEPS - 1, 0, steps + 1).round().long()[:-1].tolist()
         x = batch.noise
         for now, then in zip(times, [*times[1:], None]):

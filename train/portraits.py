@@ -37,7 +37,9 @@ SHOWN = 4  # samples on a sheet
 
 
 class Pick(NamedTuple):
-    """Frames of one clip, one as the portrait and the others as targets, and the seed of the sample's noise."""
+    """Frames of one clip, one as the portrait and the
+    others as targets, and the seed of the sample's noise.
+    """
 
     clip: int
     portrait: int

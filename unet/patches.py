@@ -166,7 +166,9 @@ class WeightedPatch:
         return self, self.patch.prepare(rows, target), _product(mask, weight)
 
     def __call__(self, boundary: Any, h: Tensor, prepared: Any, weight: Tensor | None, call: Call) -> Tensor:
-        """Return h + strength * (patched - h) for h (B, C, H, W); weight (B or 1, 1, H', W') is resized to h."""
+        """Return h + strength * (patched - h) for h (B, C,
+        H, W); weight (B or 1, 1, H', W') is resized to h.
+        """
         strength = self.strength * self.strengths.at_boundary(boundary)
         if boundary not in self.patch.sites or not strength:
             return h

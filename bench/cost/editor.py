@@ -68,7 +68,9 @@ def main(argv: list[str]) -> int:
 
 
 def in_the_front_end() -> list[tuple[str, float, float, bool, float]]:
-    """Return one row per slider: its name, its value before and after, whether the picture changed, seconds."""
+    """Return one row per slider: its name, its value
+    before and after, whether the picture changed, seconds.
+    """
     comfy = installation.find()
     with (
         tempfile.TemporaryDirectory() as folder,

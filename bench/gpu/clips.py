@@ -45,7 +45,9 @@ def run(bench, section: Section) -> None:
 
 
 def _profile(bench, section: Section, version: str) -> None:
-    """Sample the short clip with few steps, first without the profiler: time in which no kernel runs is idle."""
+    """Sample the short clip with few steps, first without
+    the profiler: time in which no kernel runs is idle.
+    """
     frames, steps = bench.scale.short, bench.scale.few
     model = bench.models.applied(version, frames)
     run = partial(sampled, bench, model, version, steps, 1.0)

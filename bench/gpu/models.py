@@ -90,7 +90,7 @@ class Models:
         return Drive(features(frames), features(1), (version,))
 
     def applied(self, version: str, frames: int, moves: bool = False):
-        """Return the MODEL with Apply Portrait. moves: also with the motion modules of the version."""
+        """Return the MODEL with Animate Portrait. moves: also with the motion modules of the version."""
         wires = (self.reference(version), self.drive(version, frames))
         model = Apply.execute(self.model, 1.0, 1.0, 0.0, 1.0, *wires)[0]
         for motion in self.motions(version) if moves else ():

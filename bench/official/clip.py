@@ -1,4 +1,6 @@
-"""The clip of `bench official`: tiny models as files with the official names, and the inputs of both sides."""
+"""The clip of `bench official`: tiny models as files
+with the official names, and the inputs of both sides.
+"""
 
 from __future__ import annotations
 

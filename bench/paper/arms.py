@@ -34,7 +34,9 @@ HINT = (8, 16, 16, 32)  # channels of the ControlNet layers that reduce the pict
 
 
 class Silent(nn.Module):
-    """A text attention that returns zeros: the toy base has no text attention, but the hooks need a module."""
+    """A text attention that returns zeros: the toy base
+    has no text attention, but the hooks need a module.
+    """
 
     def forward(self, n: Tensor, encoder_hidden_states: Tensor | None = None, **_) -> Tensor:
         return torch.zeros_like(n)

@@ -64,7 +64,9 @@ def save_samples(path: Path, pictures: Pictures) -> None:
 
 
 def write(folder: Path, results: Sequence[Mapping], runs: Path) -> None:
-    """Write curves over steps and over processor time, one picture per comparison, and samples of every arm."""
+    """Write curves over steps and over processor time,
+    one picture per comparison, and samples of every arm.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     groups = defaultdict(dict)
     for arm, found in by_arm(results).items():

@@ -124,7 +124,9 @@ def embedding_of(who: Identity) -> Tensor:
 
 
 def words_of(who: Identity, state: State) -> Tensor:
-    """Return words (m, 64), one per attribute: a vector for its name plus its values in a fixed random basis."""
+    """Return words (m, 64), one per attribute: a vector
+    for its name plus its values in a fixed random basis.
+    """
     known = probe.features(who)
     sizes = [3] * len(probe.COLOURS) + [len(HAIR_STYLES), len(BEARDS), len(GLASSES), len(probe.SIZES)]
     groups = [*np.split(known, np.cumsum(sizes)[:-1])]

@@ -109,7 +109,7 @@ def network(world: World, kind: str):
 
 class Take(NamedTuple):
     """One person's motion as drawn, and the inputs of the sampler: a MODEL
-    with Apply Portrait, NOISE, Portrait Latents.
+    with Animate Portrait, NOISE, Portrait Latents.
     """
 
     drawn: Pictures

@@ -3,7 +3,7 @@ stylised checkpoint, measured on the toy model.
 
 The style is synthetic: a LoRA of rank 4 trains the toy model's base to draw blueprints. Each row is measured
 on people outside the training data. Identity is read from the pictures by the network of `bench probe`. Style
-is measured by statistics of the autoencoder's features, on a scale from 0, the plain base with Apply
+is measured by statistics of the autoencoder's features, on a scale from 0, the plain base with Animate
 Portrait, to 1, the styled base without HelloMeme.
 """
 

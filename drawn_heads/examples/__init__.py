@@ -1,4 +1,6 @@
-"""A drawn portrait and a drawn performance with their exact tracks: the files with which the templates start."""
+"""A drawn portrait and a drawn performance with their
+exact tracks: the files with which the templates start.
+"""
 
 from pathlib import Path
 

@@ -71,7 +71,9 @@ class Comparison:
 
     @property
     def identity(self) -> float:
-        """Mean similarity to the portrait, by the most reliable method available; nan if it was not measured."""
+        """Mean similarity to the portrait, by the most
+        reliable method available; nan if it was not measured.
+        """
         return next((identity.mean for identity in self.identities if identity.to_portrait), NAN)
 
     @property

@@ -199,7 +199,9 @@ def _driver_moves(evidence: Evidence, first: int, last: int) -> bool:
 
 
 def _mirrored_frames(evidence: Evidence) -> list[int]:
-    """Mirrored frames: steps that mirroring undoes divide the clip, and the smaller part counts as mirrored."""
+    """Mirrored frames: steps that mirroring undoes divide
+    the clip, and the smaller part counts as mirrored.
+    """
     if evidence.motion is None:
         return []
     turns = np.r_[False, evidence.motion.mirrored > MIRRORED_STEP]

@@ -76,7 +76,9 @@ def _nearest(vectors: np.ndarray, views: np.ndarray) -> np.ndarray:
 
 
 def _joined(near: np.ndarray) -> np.ndarray:
-    """(N, N) bool: which parts are connected, directly or through others, by the relation `near` (N, N) bool."""
+    """(N, N) bool: which parts are connected, directly or
+    through others, by the relation `near` (N, N) bool.
+    """
     reached = near | near.T
     for _ in range(len(near).bit_length()):
         reached = (reached.astype(int) @ reached) > 0

@@ -143,7 +143,9 @@ def joined(parts: list[FaceTrack], notes: tuple[str, ...]) -> FaceTrack:
 
 
 def _with_equal_frames(*tracks: FaceTrack) -> tuple[FaceTrack, ...]:
-    """Return the tracks without the squares of their crops, unless all were cropped from frames of one size."""
+    """Return the tracks without the squares of their
+    crops, unless all were cropped from frames of one size.
+    """
     if len({track.whole for track in tracks}) == 1:
         return tracks
     return tuple(track.uncropped() for track in tracks)

@@ -79,7 +79,9 @@ def _across(upright: np.ndarray) -> np.ndarray:
 
 
 def _closed(smile: np.ndarray) -> np.ndarray:
-    """Convert a measured smile, which shows teeth, to one whose lips stay closed and slide along the cheeks."""
+    """Convert a measured smile, which shows teeth, to one
+    whose lips stay closed and slide along the cheeks.
+    """
     smile = smile.copy()
     for uppers, lowers, thinner in ((INNER_UPPER, INNER_LOWER, 0.0), (OUTER_UPPER, OUTER_LOWER, THINNER)):
         upper, lower = smile[list(uppers)], smile[list(lowers)]

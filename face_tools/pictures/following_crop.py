@@ -1,4 +1,6 @@
-"""A square portrait crop that follows the face: position and scale change smoothly, with subpixel resolution."""
+"""A square portrait crop that follows the face: position
+and scale change smoothly, with subpixel resolution.
+"""
 
 from __future__ import annotations
 

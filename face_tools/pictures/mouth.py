@@ -1,4 +1,6 @@
-"""Opens a mouth: warps the picture above and below the lips separately, and paints the inside between them."""
+"""Opens a mouth: warps the picture above and below the
+lips separately, and paints the inside between them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Draws the inside of an open mouth: the portrait's own teeth if they are visible, otherwise a dark throat."""
+"""Draws the inside of an open mouth: the portrait's
+own teeth if they are visible, otherwise a dark throat.
+"""
 
 from __future__ import annotations
 

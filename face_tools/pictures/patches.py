@@ -71,7 +71,9 @@ class PatchPlan:
             )
 
     def part(self, k: int) -> tuple[slice, slice]:
-        """Row and column slices of the part of frame k that its pictures need: a small part of a large frame."""
+        """Row and column slices of the part of frame k that
+        its pictures need: a small part of a large frame.
+        """
         (left, top), (right, bottom) = self._parts[k].tolist()
         return slice(top, bottom), slice(left, right)
 

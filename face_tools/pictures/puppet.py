@@ -151,7 +151,9 @@ class Puppet:
         return tuple(lattice.pixels(layer) for layer in layers)
 
     def _expressed(self, change: np.ndarray) -> np.ndarray:
-        """(478, 3) upright centimetres after a change of (51,) coefficients, within the limits of this face."""
+        """(478, 3) upright centimetres after a change of
+        (51,) coefficients, within the limits of this face.
+        """
         change = np.array(change, np.float64)
         back = self._upright[[13, 14], 2].mean() - self._upright[list(CORNERS.values()), 2].mean()
         smile = max((back - CORNERS_REST) / CORNERS_SMILE, 0)
@@ -165,7 +167,9 @@ class Puppet:
         return self._mouth.opening(self._seen(self._expressed(change), np.zeros(3))) - self._mouth.gap
 
     def _seen(self, points: np.ndarray, turn: np.ndarray) -> np.ndarray:
-        """Project (P, 3) upright centimetres to (P, 3) pixels, with the head turned further by (3,) radians."""
+        """Project (P, 3) upright centimetres to (P, 3)
+        pixels, with the head turned further by (3,) radians.
+        """
         return points @ rotation_matrix(self.rotation + turn).T * self._cm * FLIP + self._centre
 
     def _bend(self, hold: Hold, points: np.ndarray) -> Bend:

@@ -115,7 +115,9 @@ def measured(times: np.ndarray, own: np.ndarray) -> np.ndarray:
 
 
 def clipped(coefficients: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Clip coefficients to 0..1, and return a note that counts the clipped ones; no note if there are none."""
+    """Clip coefficients to 0..1, and return a note that
+    counts the clipped ones; no note if there are none.
+    """
     outside = int(((coefficients < 0) | (coefficients > 1)).sum())
     if not outside:
         return coefficients, ()

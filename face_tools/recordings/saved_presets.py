@@ -1,7 +1,7 @@
 """Expressions that artists keep: one JSON file each, with a picture.
 
     {"format": "sk-portrait preset", "version": 1,
-     "coefficients": {"jawOpen": 0.4, ...},                      ARKit names, 0..1; those that are missing are 0
+     "coefficients": {"jawOpen": 0.4, ...},                      ARKit names, 0..1; missing ones are 0
      "head": {"pitch": 3.0, "yaw": -12.5, "roll": 0.0},          degrees from a straight look
      "picture": "data:image/jpeg;base64,..."}                    a square picture, or ""
 

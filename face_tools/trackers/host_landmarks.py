@@ -1,4 +1,6 @@
-"""ComfyUI's own FACE_LANDMARKS (ComfyUI 0.23 and later) as a source; needs no package and no model of ours."""
+"""ComfyUI's own FACE_LANDMARKS (ComfyUI 0.23 and later)
+as a source; needs no package and no model of ours.
+"""
 
 from __future__ import annotations
 

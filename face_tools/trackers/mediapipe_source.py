@@ -1,4 +1,6 @@
-"""Common code of MediaPipe's two face trackers: 478 landmarks, search in tiles, head pose from the landmarks."""
+"""Common code of MediaPipe's two face trackers: 478
+landmarks, search in tiles, head pose from the landmarks.
+"""
 
 from __future__ import annotations
 

@@ -137,7 +137,9 @@ def _detection(found, width: int, height: int) -> Detection:
 
 
 def by_name(categories) -> np.ndarray:
-    """(51,) float32 in the order of ARKIT_51 from MediaPipe's categories, by `category_name`, never by index."""
+    """(51,) float32 in the order of ARKIT_51 from MediaPipe's
+    categories, by `category_name`, never by index.
+    """
     scores = {category.category_name: category.score for category in categories}
     absent = [name for name in ARKIT_51 if name not in scores]
     if absent:

@@ -40,7 +40,9 @@ class OnnxNet:
         self.batched = all(port.shape and not isinstance(port.shape[0], int) for port in declared)
 
     def expect(self, width: int, height: int, outputs: int) -> "OnnxNet":
-        """Raise TrackError unless the graph takes (N, 3, height, width) and has at least `outputs` outputs."""
+        """Raise TrackError unless the graph takes (N, 3,
+        height, width) and has at least `outputs` outputs.
+        """
         shape, given = self.input.shape, len(self.session.get_outputs())
         sizes = [size if isinstance(size, int) else want for size, want in zip(shape[1:], (3, height, width))]
         if len(shape) != 4 or sizes != [3, height, width] or given < outputs:

@@ -1,4 +1,6 @@
-"""The presets to choose from: those of the pack, and those that the user has saved in ComfyUI's user folder."""
+"""The presets to choose from: those of the pack, and
+those that the user has saved in ComfyUI's user folder.
+"""
 
 from __future__ import annotations
 

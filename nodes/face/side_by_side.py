@@ -139,7 +139,9 @@ def _video(value, fps: float, name: str):
 
 
 def _sound(audio: dict | None, streams: list[VideoStream], seconds: float) -> Soundtrack | None:
-    """Return `seconds` of sound: of the AUDIO, otherwise of the first video that has sound, otherwise None."""
+    """Return `seconds` of sound: of the AUDIO, otherwise
+    of the first video that has sound, otherwise None.
+    """
     if audio is not None:
         rate = audio["sample_rate"]
         return of_waveform(audio["waveform"][0, :, : round(seconds * rate)].float().cpu().numpy(), rate)

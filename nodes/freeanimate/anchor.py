@@ -125,7 +125,9 @@ def one(latent: dict) -> torch.Tensor:
 
 
 def noised(model, samples: torch.Tensor, seed: int):
-    """Return a function: noise level -> the reference with its own noise at that level, in the UNet's scale."""
+    """Return a function: noise level -> the reference
+    with its own noise at that level, in the UNet's scale.
+    """
     clean = model.model.process_latent_in(samples.float())
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed))
     return lambda sigma: in_unet_scale(clean + sigma * noise, sigma)

@@ -16,9 +16,11 @@ Preview = tuple[str, Image.Image, int]  # (format, picture, longest side), as Co
 
 
 class ContactSheet:
-    """Evenly spaced frames of one sampling run, each in its own cell of a picture, updated window by window.
+    """Evenly spaced frames of one sampling run, each in its own tile of one picture, updated window by
+    window.
 
-    Each cell is decoded once per step. A window without any of these frames updates the nearest cell with its middle frame.
+    Each tile is decoded once per step. If a window has none of these frames, its middle frame updates the
+    nearest tile.
 
     previewer: of `latent_preview`, as chosen by the user
     frames:    the run's frames of the clip, in order
@@ -34,11 +36,13 @@ class ContactSheet:
         self.shrink = 1
 
     def next_step(self) -> None:
-        """Let every cell be drawn again."""
+        """Start a new step, in which every tile may be drawn again."""
         self.drawn.clear()
 
     def update(self, frames: Sequence[int], latents: Tensor) -> Preview | None:
-        """Draw (m, 4, h, w) latents of these frames and return the preview; None if the previewer gives none."""
+        """Draw (m, 4, h, w) latents of these frames and
+        return the preview; None if the previewer gives none.
+        """
         for position, cell in self._shown(frames).items():
             if cell not in self.drawn:
                 self.drawn.add(cell)
@@ -68,7 +72,7 @@ class ContactSheet:
         sheet.paste(picture.resize(self.size), (column * self.size[0], row * self.size[1]))
 
     def _lay_out(self, picture: Image.Image) -> Image.Image:
-        """Make the sheet about as wide as high, with cells as large as they are shown."""
+        """Create the sheet, about as wide as high, with tiles of the size at which they are shown."""
         count = len(self.cells)
         self.columns = min(count, math.ceil((count * picture.height / picture.width) ** 0.5))
         self.shrink = max(1, math.ceil(self.columns * picture.width / self.longest))

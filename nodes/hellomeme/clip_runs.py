@@ -52,7 +52,8 @@ class Progress:
         preview = None
         if self.sheet:
             if step + 1 == steps:
-                self.sheet.next_step()  # windows showed the cond alone; the end shows the result
+                # The windows showed the cond prediction alone; the end of the last step shows the result.
+                self.sheet.next_step()
             preview = self.sheet.update(self.frames, x0)
             self.sheet.next_step()
         self.bar.update_absolute(self.bar.current + 1, preview=preview)

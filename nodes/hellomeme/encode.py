@@ -151,7 +151,9 @@ def notice_trained_size(node, adapter, size: Sequence[int]) -> None:
 
 
 def _features(model, sites, samples, prompts, drive) -> dict[str, torch.Tensor]:
-    """Return {block boundary: (2, C, h, w)}, cond and uncond features of the portrait, on the offload device."""
+    """Return {block boundary: (2, C, h, w)}, cond and
+    uncond features of the portrait, on the offload device.
+    """
     plain = load_plain(model)
     base, device = plain.model, plain.load_device
     clean = base.process_latent_in(samples).to(device)

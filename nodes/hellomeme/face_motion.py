@@ -1,4 +1,6 @@
-"""The node Read Expression (PD-FGC): the second kind of expression, encoded from pictures of the whole face."""
+"""The node Read Expression (PD-FGC): the second kind
+of expression, encoded from pictures of the whole face.
+"""
 
 from __future__ import annotations
 

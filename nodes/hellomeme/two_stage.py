@@ -234,7 +234,9 @@ def prepare(make_clip: Callable[..., Clip], inputs: SamplerInputs) -> tuple[TwoS
 
 
 def _require_guider(guider: io.Guider.Type) -> None:
-    """Raise an error unless the guider's MODEL is a plain SD1.5 without motion, and its prompts are of SD1.5."""
+    """Raise an error unless the guider's MODEL is a plain
+    SD1.5 without motion, and its prompts are of SD1.5.
+    """
     model = guider.model_patcher
     require_sd15(model)
     if attach.moves(model):

@@ -21,7 +21,9 @@ KINDS = {3: "pose ControlNet", 6: "S-Face ControlNet"}  # key: channels of its p
 
 
 def found(folder: str, *named: tuple[str, str]) -> bool | str:
-    """Return True if every (file, page) is in the folder, otherwise an error message (for validate_inputs)."""
+    """Return True if every (file, page) is in the folder,
+    otherwise an error message (for validate_inputs).
+    """
     return next((sentence for name, page in named if (sentence := absent(folder, name, page))), True)
 
 

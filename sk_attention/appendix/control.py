@@ -23,7 +23,7 @@ class ControlPatch(ReferencePatch):
     def __init__(self, reference: Reference):
         super().__init__(reference)
         self.pictures = len(next(iter(reference.features.values()))) - 1
-        # Those of a clip would fill the memory: 39 MB per frame at 512 px in fp16.
+        # The keys and values of a clip would fill the memory: 39 MB per frame at 512 px in fp16.
         self.keeps = self.pictures == 1
 
     def served(self, rows: Rows) -> tuple[tuple[int, ...], tuple[View, ...] | None]:

@@ -54,9 +54,9 @@ class Preview:
     self_until, cross_until: fraction of the steps, from the first on, that use the maps of self-attention and
       text attention
     halves:                  sides of guidance that use the maps
-    stands:                  noise level of the preview. HERE: that of the step. AHEAD: one level lower, with the
-      timestep of the step (FateZero's order). STORED: one level lower, with that level's timestep, as in the
-      inversion
+    stands:                  noise level of the preview. HERE: that of the step. AHEAD: one level lower, with
+      the timestep of the step (FateZero's order). STORED: one level lower, with that level's timestep, as in
+      the inversion
     """
 
     trajectory: Trajectory

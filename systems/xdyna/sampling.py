@@ -34,7 +34,10 @@ def alphas_cumprod() -> Tensor:
 
 
 def sigmas(steps: int) -> Tensor:
-    """Return (steps + 1,): the noise levels of `timesteps`, then 0. Euler steps over them equal DDIM steps."""
+    """Return (steps + 1,): the noise levels of `timesteps`, then 0.
+
+    Euler steps over them equal DDIM steps.
+    """
     alphas = alphas_cumprod()[timesteps(steps)]
     return torch.cat([((1 - alphas) / alphas).sqrt(), torch.zeros(1)])
 

@@ -141,7 +141,7 @@ def face_id(lab: Lab) -> CrossNetwork:
 
 
 def face_ids(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    """Another person and another strength in every frame, one of them 0."""
+    """Apply FaceID with another person and another strength in every frame; one strength is 0."""
     people, strengths = appendix.embeddings(FRAMES)[list(frames)], [0.4 * frame for frame in frames]
     scene.model = ApplyFaceID.execute(scene.model, face_id(lab), people, 0.8, 0.0, 1.0, strengths=strengths)[
         0
@@ -150,13 +150,13 @@ def face_ids(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
 
 @cached
 def controlnet_sk(lab: Lab) -> Network:
-    """The tiny ControlNetSK, as Load Portrait Adapter gives it."""
+    """Return the tiny ControlNetSK, as Load Portrait Adapter returns it."""
     loaded = appendix.control_adapter(Golden(), lab.operations)
     return managed_by_comfy(replace(loaded, condition="canny"))
 
 
 def edges(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    """ControlNetSK with another picture in every frame."""
+    """Apply ControlNetSK with another picture in every frame."""
     vae = SimpleNamespace(encode=lambda pictures: normal("edges", FRAMES, 4, CELLS, CELLS)[list(frames)])
     pictures = torch.zeros(len(frames), PIXELS, PIXELS, 3)
     scene.model = ApplyControlNetSK.execute(scene.model, controlnet_sk(lab), vae, pictures, 0.8, 0.0, 1.0)[0]
@@ -169,7 +169,7 @@ def text_network(lab: Lab) -> CrossNetwork:
 
 
 def sk_text(lab: Lab, scene: Scene, frames: Sequence[int]) -> None:
-    """More than half of the text attention, so that what others add to it is seen too."""
+    """Replace 60 % of the text attention, so that the effect of other patches on it remains visible."""
     scene.model = scene.model.clone()
     replace_text(scene.model, text_network(lab), 0.6)
 

@@ -1,1 +1,3 @@
-"""Trains the table of Approximate Expression: from landmarks to the coefficients of the real Face Landmarker."""
+"""Trains the table of Approximate Expression: from
+landmarks to the coefficients of the real Face Landmarker.
+"""

@@ -1,4 +1,6 @@
-"""Errors of the estimated coefficients relative to the Face Landmarker's, as a table for docs/expression.md."""
+"""Errors of the estimated coefficients relative to the
+Face Landmarker's, as a table for docs/expression.md.
+"""
 
 from __future__ import annotations
 

@@ -74,7 +74,9 @@ def make(
 def _head(
     draw: np.random.Generator, people: list[_Person], moving: list[_Person]
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """(478, 2) landmarks as by the Face Landmarker and as by the tracker, and the names of the four people."""
+    """(478, 2) landmarks as by the Face Landmarker and
+    as by the tracker, and the names of the four people.
+    """
     groups = people, moving, moving, people
     face, expression, pose, tracker = (group[draw.integers(len(group))] for group in groups)
     k, posed, seen = (draw.integers(len(person.heads)) for person in (expression, pose, tracker))

@@ -87,7 +87,7 @@ class FrameWindows:
     plan: called with the batch size and a function that returns the fraction of the sampling done, 0..999;
       returns the Plan. The fraction depends on the noise level only, so it is the same in every sampler.
     length: longest window in frames
-    show: called after each of several windows with the prediction for the first cond, for previews; None = never
+    show: called after each of several windows with the first cond's prediction, for previews; None = never
     """
 
     def __init__(self, plan: Callable[[int, Callable[[], int]], Plan], length: int, show: Show | None = None):
