@@ -1,5 +1,6 @@
-"""Speed and memory of every face tracker that can run here, on the talking head and on a 720p clip made from
-it, and speed of the nodes that crop, draw and paste pictures of that clip.
+"""Speed and memory of every face tracker that can run here, on the talking head and a 720p clip made from it.
+
+The speed of the nodes that crop, draw and paste pictures of that clip is measured too.
 
 python run.py bench faces [--source NAME] [--models FOLDER] [--frames 100 2000]
 

@@ -1,8 +1,8 @@
 """Whether pip finds versions that suit all packs: `python run.py bench packs PACK_FOLDER [PACK_FOLDER ...]`.
 
-In a new environment that holds ComfyUI's requirements and ours, pip resolves both lists together with those
-of each other pack (requirements.txt in its folder), with MediaPipe's last release that includes a face mesh,
-and with all of them. It installs nothing.
+The environment is new, and holds ComfyUI's requirements and ours. Pip resolves both lists together with those
+of each other pack (requirements.txt in its folder), then with MediaPipe's last release that includes a face
+mesh, and then with all of them. It installs nothing.
 """
 
 from __future__ import annotations
