@@ -34,11 +34,14 @@ from .warm_up import WarmUp
 TARGETS = PAIRS.frames - 1
 RESTING = 8  # people per person with a neutral face
 AUTOENCODER, RECORD = "autoencoder.safetensors", "world.json"
-# Stage -> task, as named in the logs.
+# Stage, as named in folders and in world.json -> task, as named in the logs, and field of the Plan.
 TASKS = {
-    "autoencoder": Reconstructions.name, "rehearsal": WarmUp.name, "joint": Pairs.name, "motion": motions.Neighbours.name,
-    "key_frames": motions.Neighbours.name,
-}  # fmt: skip
+    "autoencoder": (Reconstructions.name, "autoencoder"),
+    "rehearsal": (WarmUp.name, "warm_up"),
+    "joint": (Pairs.name, "joint"),
+    "motion": (motions.Neighbours.name, "motion"),
+    "key_frames": (motions.Neighbours.name, "key_frames"),
+}
 
 
 @dataclass(frozen=True)
@@ -148,8 +151,8 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
         written.append(_save(out / definition.file_of(part), _half(built.state_dict())))
         acting.append(built)
     record = {"people": plan.people, "clips": plan.clips}
-    for name, task in TASKS.items():
-        record[name] = described(getattr(plan, name)) | {"loss": curve(out / name / task)}
+    for name, (task, stage) in TASKS.items():
+        record[name] = described(getattr(plan, stage)) | {"loss": curve(out / name / task)}
     (out / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return written
 
