@@ -17,7 +17,7 @@ from torch import Tensor
 from ...unet.clip.curve import Curve
 from ...unet.clip.frames import COND, Rows
 from ...unet.feature_cache import TargetDevice
-from ...unet.hosts.comfy_attention import AttentionCall, AttentionPatch, Place
+from ...unet.hosts.comfy_attention import READS, REPLACES, AttentionCall, AttentionPatch, Place
 from ...unet.hosts.extra_items import frames_of, on_frames
 from ...unet.mask import Mask
 from .cross import FaceIDAdapter, Projected, TextAdapter, face_tokens
@@ -27,6 +27,8 @@ READ = "sk_portrait_cross_inputs"  # in the options of a block: the inputs of it
 
 class ReadingPatch(AttentionPatch):
     """Stores the inputs of the text attention until its output is available."""
+
+    order = READS
 
     def cross_inputs(
         self, place: Place, n: Tensor, keys: Tensor, values: Tensor, call: AttentionCall
@@ -117,7 +119,7 @@ class FaceIDPatch(ReadingPatch):
 class TextPatch(ReadingPatch):
     """Replaces the text attention of the network's blocks. strength: 1 = replaced, 0 = the UNet's own."""
 
-    replaces = True
+    order = REPLACES
 
     def __init__(
         self, network: TextAdapter, strength: float = 1.0, percent_range: tuple[float, float] | None = None

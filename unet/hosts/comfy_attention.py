@@ -39,6 +39,7 @@ PATCHES = {
     "attn2_output_patch": "cross_output",
 }
 CROSS_HEADS = "cross_heads"
+REPLACES, READS, OTHER = range(3)  # order of the patches of one MODEL
 
 
 class AttentionCall(NamedTuple):
@@ -92,24 +93,22 @@ class AttentionPatch:
     cross_output(place, out, call)              -> out (B, n, C), after the output projection
 
     percent_range: (start, end) as 0..1; None = always
-    replaces: whether the patch replaces the output of the text attention; it then runs before patches that
-      add to it
+    order: patches run in this order, those of one number in the order of their nodes: REPLACES the output of
+      the text attention, READS its inputs before another patch exchanges them, or any OTHER
     """
 
     percent_range: tuple[float, float] | None = None
-    replaces = False
+    order = OTHER
 
     def release(self) -> None:
         """Free what was kept for the sampling run that has ended."""
 
 
 class AttentionPatchSet:
-    """The attention patches of one MODEL: those that replace first,
-    then the others, in the order of their nodes.
-    """
+    """The attention patches of one MODEL, by their `order`, then in the order of their nodes."""
 
     def __init__(self, patches: Iterable[AttentionPatch], attention: Callable):
-        self.patches = tuple(sorted(patches, key=lambda patch: not patch.replaces))
+        self.patches = tuple(sorted(patches, key=lambda patch: patch.order))
         self.attention = attention
 
     def has(self, method: str) -> bool:

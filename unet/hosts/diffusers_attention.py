@@ -55,7 +55,7 @@ def text_attentions(unet: Any) -> dict[Place, nn.Module]:
 
 class _Binding:
     def __init__(self, patches: Iterable[AttentionPatch], options: Mapping[str, Any]):
-        self.patches = sorted(patches, key=lambda patch: not patch.replaces)
+        self.patches = sorted(patches, key=lambda patch: patch.order)
         self.options = options
         self._call: AttentionCall | None = None  # of the current UNet call
 
