@@ -99,9 +99,10 @@ class Base:
         net.load_state_dict(convert_ldm_unet_checkpoint(own, dict(net.config)))
         return net.eval().requires_grad_(False)
 
-    def text(self) -> Tensor:
-        """(2, 77, 768) embeddings of the single prompt of section 4.1 and
-        of the empty prompt, by the checkpoint's CLIP.
+    def text(self, prompts: Sequence[Sequence[int]] = (PROMPT, PROMPT[:1])) -> Tensor:
+        """Return the (R, 77, 768) embeddings of prompts in CLIP's numbers, by the checkpoint's CLIP.
+
+        By default those of the single prompt of section 4.1 and of the empty prompt.
         """
         from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -128,7 +129,7 @@ class Base:
         clip.load_state_dict(
             {key if key in names else key.removeprefix("text_model."): value for key, value in own.items()}
         )
-        tokens = torch.tensor([[*begun, *[END] * (LENGTH - len(begun))] for begun in (PROMPT, PROMPT[:1])])
+        tokens = torch.tensor([[*begun, *[END] * (LENGTH - len(begun))] for begun in prompts])
         with torch.no_grad():
             return clip.eval()(tokens).last_hidden_state
 

@@ -6,6 +6,8 @@ A stopped run continues if its command is repeated:
     python run.py train portrait --data DATA --base CHECKPOINT --out FOLDER [--version v2] [--start FILE ...]
     python run.py train motion --data DATA --base CHECKPOINT --out FOLDER --start REFERENCE --start DRIVE
         [--start MOTION]
+    python run.py train controlnet-sk --pictures FOLDER --base CHECKPOINT --out FOLDER [--start FILE]
+        (faceid-sk and sk-text alike)
     python run.py train world --out FOLDER [--minutes AUTOENCODER JOINT MOTION]
     python run.py train widen WORLD --out FOLDER
     python run.py train expression --clips FOLDER --out FOLDER [--task FILE]
@@ -24,6 +26,8 @@ from safetensors.torch import save_file
 
 from ..errors import SKPortraitError
 from . import motions, portraits
+from .appendix import command as appendix
+from .appendix.task import KINDS
 from .base import Base
 from .data import Clips, require_base
 from .loop import Settings, described, fit
@@ -33,6 +37,55 @@ RECIPES = {  # section 4.1
     "portrait": {"steps": 200_000, "batch": 42, "rates": (5e-5, 1e-7)},
     "motion": {"steps": 25_000, "batch": 16, "rates": (3e-5, 1e-7)},
 }
+
+
+def _add_loop(part: argparse.ArgumentParser, recipe: dict) -> None:
+    """Add the options of the training loop. recipe: the paper's steps, batch and rates."""
+    part.add_argument(
+        "--target",
+        default="eps",
+        choices=("eps", "v"),
+        help="v for bases of v-prediction (default: %(default)s)",
+    )
+    part.add_argument("--steps", type=int, default=recipe["steps"], help="(default: %(default)s)")
+    part.add_argument(
+        "--batch",
+        type=int,
+        default=recipe["batch"],
+        help="samples of a step, all GPUs together (default: %(default)s)",
+    )
+    part.add_argument(
+        "--accumulation",
+        type=int,
+        default=1,
+        help="parts in which a GPU works through its share (default: %(default)s)",
+    )
+    part.add_argument(
+        "--rates",
+        type=float,
+        nargs=2,
+        default=recipe["rates"],
+        metavar=("FIRST", "LAST"),
+        help="of the cosine",
+    )
+    part.add_argument(
+        "--precision", default="bf16", choices=("no", "bf16", "fp16"), help="(default: %(default)s)"
+    )
+    part.add_argument(
+        "--checkpointing",
+        action="store_true",
+        help="recompute the UNet's activations: half the memory, slower",
+    )
+    part.add_argument("--seed", type=int, default=0)
+    part.add_argument(
+        "--save", type=int, default=500, help="steps between checkpoints (default: %(default)s)"
+    )
+    part.add_argument(
+        "--sheet",
+        type=int,
+        default=1000,
+        help="steps between sheets of samples, 0 = none (default: %(default)s)",
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,51 +120,8 @@ def _parser() -> argparse.ArgumentParser:
             default=[],
             help="an official file to go on from; may be repeated",
         )
-        part.add_argument(
-            "--target",
-            default="eps",
-            choices=("eps", "v"),
-            help="v for bases of v-prediction (default: %(default)s)",
-        )
-        part.add_argument("--steps", type=int, default=recipe["steps"], help="(default: %(default)s)")
-        part.add_argument(
-            "--batch",
-            type=int,
-            default=recipe["batch"],
-            help="samples of a step, all GPUs together (default: %(default)s)",
-        )
-        part.add_argument(
-            "--accumulation",
-            type=int,
-            default=1,
-            help="parts in which a GPU works through its share (default: %(default)s)",
-        )
-        part.add_argument(
-            "--rates",
-            type=float,
-            nargs=2,
-            default=recipe["rates"],
-            metavar=("FIRST", "LAST"),
-            help="of the cosine",
-        )
-        part.add_argument(
-            "--precision", default="bf16", choices=("no", "bf16", "fp16"), help="(default: %(default)s)"
-        )
-        part.add_argument(
-            "--checkpointing",
-            action="store_true",
-            help="recompute the UNet's activations: half the memory, slower",
-        )
-        part.add_argument("--seed", type=int, default=0)
-        part.add_argument(
-            "--save", type=int, default=500, help="steps between checkpoints (default: %(default)s)"
-        )
-        part.add_argument(
-            "--sheet",
-            type=int,
-            default=1000,
-            help="steps between sheets of samples, 0 = none (default: %(default)s)",
-        )
+        _add_loop(part, recipe)
+    appendix.add(parts, _add_loop)
 
     small = parts.add_parser("world", help="the toy model of drawn heads, from nothing")
     of = ("AUTOENCODER", "REHEARSAL", "JOINT", "MOTION", "KEY_FRAMES")
@@ -252,6 +262,7 @@ def main(arguments: list[str]) -> int:
         "world": _world,
         "widen": _widen,
         "expression": _expression,
+        **dict.fromkeys(KINDS, appendix.run),
     }[options.part]
     try:
         work(options)
