@@ -31,6 +31,9 @@ LISTS = {
         "motion": (NETWORKS, ".ckpt"),
     },
     "SKPortraitLoadXDynaControl": {"file": (CONTROLNETS, ".safetensors")},
+    "SKPortraitLoadFaceIDSK": {"file": (NETWORKS, ".safetensors")},
+    "SKPortraitApplySKText": {"file": (NETWORKS, ".safetensors")},
+    "SKPortraitFaceEmbedding": {"source": ("output", ".npy")},
     "SKPortraitImportLiveLinkFace": {"file": ("input", ".csv")},
     "SKPortraitLoadTrack": {"file": ("output", ".npz")},
 }
@@ -75,6 +78,11 @@ def test_every_list_takes_the_separators_of_both_systems(stocked, nodes, node, s
     if "motion_crop" in required:
         inputs["motion_crop"] = ["picture", 0]
     graph = {"picture": PICTURE, "node": {"class_type": node, "inputs": inputs}}
+    if "model" in required:
+        loader = "CheckpointLoaderSimple"
+        choice = {name: preset(*spec) for name, spec in nodes[loader]["input"]["required"].items()}
+        graph["checkpoint"] = {"class_type": loader, "inputs": choice}
+        inputs["model"] = ["checkpoint", 0]
     graph["shown"] = {"class_type": "PreviewAny", "inputs": {"source": ["node", 0]}}
     with pytest.raises(RunError) as refused:
         stocked.run(graph)

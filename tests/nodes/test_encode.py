@@ -143,7 +143,7 @@ def test_a_frame_that_is_held_is_looked_at_once(nodes, encoders, monkeypatch):
 
 def test_a_drive_of_zeros_is_an_error_unless_it_was_asked_for(nodes, encoders, caplog):
     with pytest.raises(
-        MissingInputError, match=r"\(1\) Face Motion.*\(2\) a track with coefficients.*\(3\) patches"
+        MissingInputError, match=r"\(1\) Read Expression.*\(2\) a track with coefficients.*\(3\) patches"
     ):
         encode(nodes, encoders["coefficients"], of=track())
     with caplog.at_level(logging.WARNING):
