@@ -25,12 +25,12 @@ TEMPLATES = (
     "portrait_video_two_stage",
 )  # with real weights: the first whose files are all there
 WORLD = "portrait_video_two_stage"  # what the toy model knows
-# What the contact sheet shows beside the result: column, node class, title in the template, output.
-SEEN = (
-    ("portrait", "SKPortraitCropPortrait", "Crop portrait", 0),
-    ("driver", "SKPortraitTrackVideo", "Track driver", 0),
-    ("head pose", "SKPortraitDrawHeadPose", None, 0),
-)
+# What the contact sheet shows beside the result: column -> class of the node in the template, and its output.
+SEEN = {
+    "portrait": ("SKPortraitCropPortrait", 0),
+    "driver": ("SKPortraitTrackVideo", 0),
+    "head pose": ("SKPortraitDrawHeadPose", 0),
+}
 RESULT = "result"
 
 
@@ -84,8 +84,8 @@ def prepare(graph: dict, options: argparse.Namespace) -> dict:
     if options.size:
         for kind in ("SKPortraitCropPortrait", "SKPortraitTrackVideo"):
             node(kind)["size"] = options.size
-    for column, kind, title, output in SEEN:
-        source = [workflow.node_id(graph, kind, title), output]
+    for column, (kind, output) in SEEN.items():
+        source = [workflow.node_id(graph, kind), output]
         graph[column] = {
             "class_type": "PreviewImage",
             "inputs": {"images": source},
@@ -116,7 +116,7 @@ class Report:
 
 def pictures(server: Server, outputs: dict) -> dict[str, list[np.ndarray]]:
     """What the previews show, by column."""
-    files = {column: outputs[column]["images"] for column, *_ in SEEN}
+    files = {column: outputs[column]["images"] for column in SEEN}
     return {
         column: [np.asarray(Image.open(server.path(file)).convert("RGB")) for file in row]
         for column, row in files.items()
