@@ -4,7 +4,6 @@ through crossings, cuts, gaps and other people.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,24 +66,22 @@ class Looks:
     """Appearance of one or several people: their most recent chips that differ from one another."""
 
     def __init__(self):
-        self._chips: deque[np.ndarray] = deque(maxlen=REMEMBERED)
-        # The stored chips, for one product with all of them.
-        self._rows = np.zeros((0, 3 * CHIP**2), np.float32)
-        self._any_flat = False
+        self._chips = np.zeros((0, 3 * CHIP**2), np.float32)
 
     def likeness(self, chip: np.ndarray) -> float:
         """Correlation with the most similar stored chip, -1..1; -1
         if there is none, 1 if either chip is uniform.
         """
-        if not self._chips:
+        if not len(self._chips):
             return -1.0
-        return 1.0 if self._any_flat or not chip.any() else float((self._rows @ chip.ravel()).max())
+        # Every chip is like a uniform one, so no other is ever stored beside it.
+        if not (chip.any() and self._chips[0].any()):
+            return 1.0
+        return float((self._chips @ chip.ravel()).max())
 
     def add(self, chip: np.ndarray) -> None:
         if self.likeness(chip) < NEW_LOOK:
-            self._chips.append(chip)
-            self._rows = np.stack(self._chips).reshape(len(self._chips), -1)
-            self._any_flat = not self._rows.any(1).all()
+            self._chips = np.concatenate([self._chips, chip.reshape(1, -1)])[-REMEMBERED:]
 
 
 @dataclass(frozen=True)
