@@ -19,9 +19,8 @@ class SKPortraitError(Exception):
     def __str__(self) -> str:
         return self.message
 
-    def __reduce__(
-        self,
-    ):  # an exception pickles its positional arguments alone; Ray sends errors between machines
+    # Ray sends errors between machines, and an exception pickles its positional arguments alone.
+    def __reduce__(self):
         return _restored, (type(self), dict(vars(self)))
 
 

@@ -73,7 +73,7 @@ def peak(run: Run) -> float | str:
 
 
 class OnDevice(NamedTuple):
-    """Kernels that one call started, and bytes that it copied from the host to the device."""
+    """Kernels that one call started, and bytes that it copied from CPU memory to the GPU."""
 
     kernels: int | str
     copied: int | str

@@ -37,7 +37,7 @@ class Named(type):
 
 
 class Placeholder(types.ModuleType):
-    """A module whose classes can be named but not instantiated."""
+    """A module whose classes exist but raise an error when they are instantiated."""
 
     __path__: list[str] = []
 

@@ -1,5 +1,5 @@
-"""Counts GPU synchronisations and bytes from the host in UNet calls after
-the first step, for us and for ComfyUI alone.
+"""Counts GPU synchronisations and bytes copied from CPU memory in UNet calls
+after the first step, with and without the pack.
 """
 
 from __future__ import annotations
