@@ -19,6 +19,7 @@ from .graph_writer import Graph, Wire
 from .recipes import ANIMATE, COPY, PROMPT, Recipe
 
 PIPELINES = {"HMPipelineImage": ("hm_image_pipeline", False), "HMPipelineVideo": ("hm_video_pipeline", True)}
+LOADER = ("checkpoint", "lora", "vae", "version", "stylize", "deployment", "lora_scale", "dtype")
 # Widgets of the official nodes, in the order of a saved workflow. "":
 # the front end saves one more value after a seed.
 WIDGETS = {
@@ -43,26 +44,8 @@ WIDGETS = {
         "guidance_scale",
         "gpu_id",
     ),
-    "HMImagePipelineLoader": (
-        "checkpoint",
-        "lora",
-        "vae",
-        "version",
-        "stylize",
-        "deployment",
-        "lora_scale",
-        "dtype",
-    ),
-    "HMVideoPipelineLoader": (
-        "checkpoint",
-        "lora",
-        "vae",
-        "version",
-        "stylize",
-        "deployment",
-        "lora_scale",
-        "dtype",
-    ),
+    "HMImagePipelineLoader": LOADER,
+    "HMVideoPipelineLoader": LOADER,
     "GetHeadPose": ("crop",),
 }
 # what replaces each of the other official nodes

@@ -81,3 +81,9 @@ def _procrustes(
 def transform(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Transform (..., 2) points by a (2, 3) matrix."""
     return np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
+
+
+def bounding_box(points: np.ndarray) -> np.ndarray:
+    """Return x0 y0 x1 y1 (..., 4) float32 of points (..., P, 2 or 3)."""
+    flat = points[..., :2]
+    return np.concatenate([flat.min(-2), flat.max(-2)], -1).astype(np.float32)

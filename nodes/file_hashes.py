@@ -6,7 +6,6 @@ Machines that sample one clip must have the same files.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 from collections.abc import Iterable
 from functools import lru_cache
@@ -16,7 +15,7 @@ import server
 
 from .folders import path_of
 from .hellomeme.library import listed_as
-from .input_files import inside
+from .input_files import inside, sha256_of
 
 # POST {"names": [...]} -> {"models": {name: SHA-256 or null}, "inputs": {name: SHA-256}}.
 ROUTE = "/sk_portrait/digests"
@@ -76,8 +75,4 @@ def _digest(path: str) -> str:
 
 @lru_cache(maxsize=256)
 def _sha256(path: str, changed: int) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 24):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256_of(path)

@@ -5,6 +5,7 @@ Every real folder is read once, even with circular links, and only again after i
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 
@@ -85,3 +86,12 @@ def _content(place: str, identity: tuple[int, int], changed: int) -> tuple[list[
     if time.time_ns() - changed > SETTLED:
         _known[identity] = changed, folders, links, files
     return folders, links, files
+
+
+def sha256_of(path: str) -> str:
+    """Return the SHA-256 hash of a file, which is read block by block."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -23,3 +23,11 @@ def schema(**fields) -> io.Schema:
     for given in fields.get("inputs", ()):
         given.display_name = given.display_name or given.id.replace("_", " ")
     return io.Schema(**{name: value for name, value in fields.items() if name in _KNOWN_FIELDS})
+
+
+def patched_model() -> io.Model.Output:
+    """Return the output of a node that patches a copy of its MODEL."""
+    return io.Model.Output(
+        display_name="model",
+        tooltip="The patched MODEL, for any sampler. The input MODEL is not changed.",
+    )

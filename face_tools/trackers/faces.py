@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from ..geometry import rotation_matrix, wrapped
+from ..geometry import bounding_box, rotation_matrix, wrapped
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,7 @@ class Face:
     @cached_property
     def box(self) -> np.ndarray:
         """(4,) x0 y0 x1 y1 of the landmarks."""
-        xy = self.landmarks[:, :2]
-        return np.concatenate([xy.min(0), xy.max(0)]).astype(np.float32)
+        return bounding_box(self.landmarks)
 
     @property
     def angles(self) -> np.ndarray:

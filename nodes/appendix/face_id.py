@@ -26,7 +26,7 @@ from ..folders import NETWORKS, absent, files
 from ..input_files import listed
 from ..percent_range import PERCENT_RANGE, range_of
 from ..pixels import frames_uint8, require_rows
-from ..schema import schema
+from ..schema import patched_model, schema
 from ..types import FaceEmbeddingType, FaceIDType, FaceTrackType, FloatsType
 from .networks import PAGE, CrossNetwork, open_cross, require_fit
 
@@ -191,12 +191,7 @@ class ApplyFaceID(io.ComfyNode):
                     tooltip="One strength per frame, from any node with a FLOATS output.",
                 ),
             ],
-            outputs=[
-                io.Model.Output(
-                    display_name="model",
-                    tooltip="The patched MODEL, for any sampler. The input MODEL is not changed.",
-                )
-            ],
+            outputs=[patched_model()],
         )
 
     @classmethod

@@ -13,7 +13,7 @@ from ...unet.hosts import comfy_attention
 from ..checks import require_sd15
 from ..folders import NETWORKS, absent, files
 from ..percent_range import PERCENT_RANGE, range_of
-from ..schema import schema
+from ..schema import patched_model, schema
 from .networks import PAGE, CrossNetwork, open_cross, require_fit
 
 
@@ -46,12 +46,7 @@ class ApplySKText(io.ComfyNode):
                 ),
                 *PERCENT_RANGE,
             ],
-            outputs=[
-                io.Model.Output(
-                    display_name="model",
-                    tooltip="The patched MODEL, for any sampler. The input MODEL is not changed.",
-                )
-            ],
+            outputs=[patched_model()],
         )
 
     @classmethod

@@ -6,6 +6,7 @@ import numpy as np
 from comfy_api.latest import io
 
 from ...face_tools.editing.edit import merge_expression
+from ...face_tools.geometry import bounding_box
 from ...face_tools.pictures.puppet import Puppet
 from ...face_tools.track import FaceTrack
 from ..pixels import empty_images, frame_uint8, put, require_rows
@@ -76,9 +77,7 @@ def _bent(track: FaceTrack, landmarks: np.ndarray) -> FaceTrack:
     """Return the track with other landmarks (F, P, D) and their bounding boxes."""
     if not landmarks.shape[1]:
         return track
-    flat = landmarks[..., :2]
-    box = np.concatenate([flat.min(1), flat.max(1)], 1).astype(np.float32)
-    return track.replace(landmarks=landmarks, box=box)
+    return track.replace(landmarks=landmarks, box=bounding_box(landmarks))
 
 
 NODES = [BendPictures]

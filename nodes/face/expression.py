@@ -7,6 +7,7 @@ from comfy_api.latest import io, ui
 
 from ...errors import SingleInputError
 from ...face_tools.editing import poses
+from ...face_tools.geometry import bounding_box
 from ...face_tools.pictures.puppet import Puppet
 from ...face_tools.track import FaceTrack
 from ..notice import notice
@@ -194,12 +195,11 @@ def posed(
     landmarks: (F, P, 3) pixels; turns: (F, 3) radians, added to
     the portrait's rotation; coefficients: (F, 51).
     """
-    flat = landmarks[..., :2]
     rows = track.rows(np.zeros(len(landmarks), int))
     return rows.replace(
         fps=fps,
         landmarks=landmarks,
-        box=np.concatenate([flat.min(1), flat.max(1)], 1).astype(np.float32),
+        box=bounding_box(landmarks),
         rotation=(rows.rotation + turns).astype(np.float32),
         coefficients=coefficients.astype(np.float32),
     )

@@ -4,7 +4,6 @@ those that the user has saved in ComfyUI's user folder.
 
 from __future__ import annotations
 
-import hashlib
 import os
 
 import folder_paths
@@ -14,6 +13,7 @@ from ...face_tools.recordings.presets import PRESETS
 from ...face_tools.recordings.presets import preset as shipped
 from ...face_tools.track import FaceTrack
 from ...face_tools.track_errors import TrackSettingError
+from ..input_files import sha256_of
 from .calibration import coefficient_order
 
 # Folder of the default user, from which ComfyUI serves it.
@@ -66,5 +66,4 @@ def content_of(name: str) -> str:
     """Return the hash of a saved preset, by which ComfyUI detects changes."""
     if name in PRESETS or not os.path.isfile(path := path_of(name)):
         return name
-    with open(path, "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
+    return sha256_of(path)

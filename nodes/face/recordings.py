@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import folder_paths
 from comfy_api.latest import io
 
@@ -16,7 +14,7 @@ from ...face_tools.track import FaceTrack
 from ...face_tools.trackers.onnx_source import named_otherwise
 from ...face_tools.trackers.straight_look import described
 from ..file_names import numbered
-from ..input_files import OUTPUT, inside, listed
+from ..input_files import OUTPUT, inside, listed, sha256_of
 from ..notice import notice
 from ..schema import schema
 from ..types import FaceTrackType
@@ -43,11 +41,7 @@ def path_of(file: str) -> str:
 
 def content_of(file: str) -> str:
     """Return the file's SHA-256 hash, by which ComfyUI detects changes."""
-    digest = hashlib.sha256()
-    with open(path_of(file), "rb") as opened:
-        while block := opened.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256_of(path_of(file))
 
 
 class FileNode(io.ComfyNode):

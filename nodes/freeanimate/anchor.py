@@ -13,7 +13,7 @@ from ...systems.freeanimate.trajectory import Trajectory, in_unet_scale
 from ...unet.hosts import comfy_attention, extra_items
 from ..checks import require_one_picture, require_sd15
 from ..percent_range import PERCENT_RANGE, range_of
-from ..schema import RARE, schema
+from ..schema import RARE, patched_model, schema
 from ..types import TrajectoryType
 
 FIRST_LEVEL = io.Int.Input(
@@ -71,12 +71,7 @@ class AnchorFrames(io.ComfyNode):
                     tooltip="Seed of the noise that is added to the reference.",
                 ),
             ],
-            outputs=[
-                io.Model.Output(
-                    display_name="model",
-                    tooltip="The patched MODEL, for any sampler. The input MODEL is not changed.",
-                )
-            ],
+            outputs=[patched_model()],
         )
 
     @classmethod

@@ -19,7 +19,7 @@ from ...unet.patches import WeightedPatch
 from ...unet.strengths import EVEN, Strengths
 from ..checks import require_latent, require_one_size, require_pair, require_sd15
 from ..percent_range import PERCENT_RANGE, range_of
-from ..schema import schema
+from ..schema import patched_model, schema
 from ..types import DriveType, ReferenceType, StrengthsType
 
 
@@ -102,12 +102,7 @@ class Apply(io.ComfyNode):
                     "multiplied by performance strength.",
                 ),
             ],
-            outputs=[
-                io.Model.Output(
-                    display_name="model",
-                    tooltip="The patched MODEL, for any sampler. The input MODEL is not changed.",
-                )
-            ],
+            outputs=[patched_model()],
         )
 
     @classmethod

@@ -13,7 +13,7 @@ from ...unet.clip.windows import Plan
 from ...unet.hosts import extra_items
 from ..checks import require_sd15
 from ..percent_range import PERCENT_RANGE, range_of
-from ..schema import RARE, schema
+from ..schema import RARE, patched_model, schema
 from ..types import MotionType
 from ..windows import require_window, see_in_windows
 from . import attach
@@ -120,12 +120,7 @@ class ApplyMotion(io.ComfyNode):
                     **RARE,
                 ),
             ],
-            outputs=[
-                io.Model.Output(
-                    display_name="model",
-                    tooltip="The patched MODEL, for any sampler. The input MODEL is not changed.",
-                )
-            ],
+            outputs=[patched_model()],
         )
 
     @classmethod

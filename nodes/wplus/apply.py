@@ -18,7 +18,7 @@ from ...unet.clip.curve import Curve
 from ...unet.hosts import comfy_attention
 from ..checks import require_sd15
 from ..percent_range import PERCENT_RANGE, range_of
-from ..schema import RARE, schema
+from ..schema import RARE, patched_model, schema
 from ..types import FaceTrackType, FloatsType, WPlusCodeType, WPlusType
 from .load import WPlusNetwork
 
@@ -106,12 +106,7 @@ class ApplyWPlus(io.ComfyNode):
                     tooltip="One lambda per frame, from any node with a FLOATS output.",
                 ),
             ],
-            outputs=[
-                io.Model.Output(
-                    display_name="model",
-                    tooltip="The patched MODEL, for any sampler. The input MODEL is not changed.",
-                )
-            ],
+            outputs=[patched_model()],
         )
 
     @classmethod
