@@ -71,7 +71,6 @@ def test(arguments: list[str]) -> int:
     tool("material").fetch_all()
     lint = [subprocess.call([sys.executable, "-m", *check]) for check in CHECKS] + [check_types()]
     if not any(Path(one.partition("::")[0]).exists() for one in arguments):
-        os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process for each core
         arguments = ["-n", str(min(os.cpu_count() or 1, MOST)), "--dist", "loadfile", *arguments]
     if FAST in arguments:
         os.environ["COMFYUI_PATH"] = "none"

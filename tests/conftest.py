@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+# Before torch is imported, here and in the servers that tests start. The operations are small, and the suite
+# has a process for each core: a second thread would only take the core of another process.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def _load_pack():

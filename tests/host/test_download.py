@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from functools import partial
+from pathlib import Path
 
 import pytest
 from safetensors.torch import save_file
@@ -44,6 +44,19 @@ def published(tmp_path_factory) -> dict:
     return files
 
 
+@pytest.fixture
+def empty_models(server, tmp_path):
+    """The server's models folder without a file; what other tests put there comes back afterwards."""
+    base, aside = server.base / "models", tmp_path / "models"
+    base.replace(aside)
+    shutil.copytree(
+        aside, base, ignore=lambda folder, names: [n for n in names if (Path(folder) / n).is_file()]
+    )
+    yield base
+    shutil.rmtree(base)
+    aside.replace(base)
+
+
 class MissingModels:
     """The front end's list of missing models."""
 
@@ -77,16 +90,13 @@ class MissingModels:
         self.list.get_by_test_id("missing-model-header-refresh").click()
 
 
-def test_what_download_all_saves_is_found_as_it_comes(server, published, tmp_path, request):
-    info, base = server.object_info(), server.base / "models"
+def test_what_download_all_saves_is_found_as_it_comes(server, published, tmp_path, empty_models):
+    info, base = server.object_info(), empty_models
     if "MediaPipeFaceLandmarker" not in info:
         pytest.skip("this ComfyUI has no face landmarker of its own (0.23 and later have)")
     if not shutil.which("openssl"):
         pytest.skip("openssl is absent, which makes the hub's certificate")
-    for directory, name in workflow.models():
-        (base / directory / name).unlink(missing_ok=True)  # other tests put empty ones there
     placed, ours = [], {}
-    request.addfinalizer(lambda: [path.unlink(missing_ok=True) for path in placed])
     with Hub(published, tmp_path) as hub, FrontEnd(server.url, hosts=hub.hosts) as front:
         for template in TEMPLATES:
             saved = workflow.read(template, workflow.TEMPLATES)
@@ -121,7 +131,6 @@ def test_what_download_all_saves_is_found_as_it_comes(server, published, tmp_pat
         content, folder = published[url].read_bytes(), base / OURS / name.partition(".")[0]
         path = next(path for path in placed if path.exists() and path.read_bytes() == content)
         folder.mkdir()
-        request.addfinalizer(partial(shutil.rmtree, folder))
         path.replace(folder / f"{NAMELESS}.safetensors")
     check_ours(server, ours)
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from sk_portrait.bench.quality import drawn_heads, probe, test_set
 from sk_portrait.demo.toy_model import World
@@ -13,7 +12,6 @@ PEOPLE, MOMENTS = 6, 2
 
 @pytest.fixture(scope="module")
 def played():
-    torch.set_num_threads(1)  # so small networks are slower on two
     generators = {
         "drawn": test_set.drawing,
         "copied": test_set.copying,

@@ -19,7 +19,6 @@ from sk_portrait.demo.toy_model import World
 from sk_portrait.sk_attention.published_files import DRIVE
 from sk_portrait.train.toy.footage import PAIRS
 
-torch.set_num_threads(1)
 ALL = [(group, name) for group, arms in ARMS.items() for name in arms]
 
 

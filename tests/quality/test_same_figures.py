@@ -21,7 +21,6 @@ FRAMES, WHO = 24, probe.HELD_OUT
 @pytest.fixture(scope="module")
 def sampled(comfy):
     """Frames that ComfyUI samples with the toy model, each alone, and the drawn truth."""
-    torch.set_num_threads(1)
     world = World()
     taken = clips.take(world, clips.host_model(world), WHO, FRAMES, SamplingOptions())
     empty, (guider, *sampling) = {"samples": taken.start["samples"]}, taken.sampling()

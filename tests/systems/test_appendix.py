@@ -26,6 +26,7 @@ from sk_portrait.testing.tiny_models import normal
 from sk_portrait.testing.tracks import track_of
 
 SMALL, FRAMES = 8, 3  # latent pixels of a side
+SAMPLED = 1e-5  # rounding after several steps: an added zero still changes how later products are blocked
 GOLDEN = Golden()
 
 
@@ -93,13 +94,13 @@ def test_new_networks_add_nothing(host):
     """Zero-initialised: FaceID is the identity; an SK text attention of zeros adds no text."""
     face_id = appendix.face_id_adapter(GOLDEN, host.operations)
     face_id.silence()
-    assert relative_error(host.drawn(host.identified(network=host.network(face_id))), host.plain) < 1e-6
+    assert relative_error(host.drawn(host.identified(network=host.network(face_id))), host.plain) < SAMPLED
     control = appendix.control_adapter(GOLDEN, host.operations)
     for module in control.module.sites.values():
         torch.nn.init.zeros_(module.proj.weight)
         torch.nn.init.zeros_(module.proj.bias)
     adapter = host.managed(replace(control, condition="canny"))
-    assert relative_error(host.drawn(host.controlled(adapter=adapter)), host.plain) < 1e-6
+    assert relative_error(host.drawn(host.controlled(adapter=adapter)), host.plain) < SAMPLED
 
 
 @pytest.mark.parametrize("node", ["controlled", "identified", "replaced"])

@@ -29,7 +29,6 @@ from sk_portrait.train.loop import Settings, fit
 from sk_portrait.train.sizes import fitted
 from sk_portrait.train.toy.definition import WIDTHS
 
-torch.set_num_threads(1)
 SIZE, PICTURES = 128, 4
 
 

@@ -15,8 +15,6 @@ from sk_portrait.train import command, portraits, prepare
 from sk_portrait.train.loop import Settings
 from sk_portrait.train.toy import definition, stages
 
-torch.set_num_threads(1)
-
 
 def said(capsys, *arguments) -> str:
     assert command.main([str(a) for a in arguments]) == 1

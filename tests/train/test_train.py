@@ -21,7 +21,6 @@ from sk_portrait.train.errors import OtherRunError, TrainError
 from sk_portrait.train.loop import Settings, fit
 from sk_portrait.train.toy import definition
 
-torch.set_num_threads(1)
 SETTINGS = Settings(12, batch=8, accumulation=2, rates=training.RATES, save=5, sheet=0)
 
 
@@ -72,7 +71,6 @@ def test_two_processes_train_what_one_would(tmp_path, plain):
     subprocess.run(
         [*launch, training.__file__, str(tmp_path)],
         check=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
     )
     assert same(torch.load(tmp_path / "weights.pt"), plain, 1e-5)

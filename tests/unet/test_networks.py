@@ -17,8 +17,6 @@ from sk_portrait.sk_attention.published_files import DRIVE, PROJECTION, find_par
 from sk_portrait.testing.golden import Golden
 from sk_portrait.testing.rule import draw
 
-torch.set_num_threads(2)
-
 GOLDEN = Golden()
 WIDTH = 32
 BLOCKS = {"v1-v4": SKReferenceAttention, "v5": SKReferenceAttentionV5, "v5b, v5c": STKReferenceModule}
