@@ -40,7 +40,7 @@ def look(source: Source, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndar
     """
     frames = iter(frames)
     upcoming: deque[np.ndarray] = deque()
-    watch = Watch(source, opening_turn(source, frames, upcoming))
+    watch = Watch(source, *opening_turn(source, frames, upcoming))
     while upcoming:
         yield from _stretch(source, _drain(upcoming, frames), watch)
         upcoming.extend(islice(frames, 1))
@@ -75,9 +75,12 @@ def _stretch(
         )
 
 
-def opening_turn(source: Source, frames: Iterator[np.ndarray], upcoming: deque[np.ndarray]) -> int:
-    """Read up to OPENING frames into `upcoming`, until it is clear in
-    which rotation their faces are upright; return it.
+def opening_turn(
+    source: Source, frames: Iterator[np.ndarray], upcoming: deque[np.ndarray]
+) -> tuple[int, int]:
+    """Read up to OPENING frames into `upcoming`, until it is clear in which rotation their faces are upright.
+
+    Returns that rotation, and the number of frames until the next check of the score.
     """
     votes: dict[int, float] = dict.fromkeys(TURNS, 0.0)
     candidates = list(TURNS)
@@ -86,14 +89,14 @@ def opening_turn(source: Source, frames: Iterator[np.ndarray], upcoming: deque[n
         for turn in candidates:
             votes[turn] += _best_score(detections(source, _turned(frame, turn)))
             if len(upcoming) == 1 and votes[0] >= SURE:
-                return 0
+                return 0, CHECK
         preferred = _preferred(votes)
         candidates = [turn for turn in candidates if preferred[turn] > max(preferred.values()) - LEAD]
         if len(candidates) == 1:
             break
     if any(votes.values()):
-        return _winner(votes)
-    return _turn_of_small_faces(source, upcoming[0]) if upcoming else 0
+        return _winner(votes), 2 * CHECK  # the other rotations have just been tried
+    return _turn_of_small_faces(source, upcoming[0]) if upcoming else 0, CHECK
 
 
 def _turn_of_small_faces(source: Source, frame: np.ndarray) -> int:
@@ -126,15 +129,18 @@ def _turned(frame: np.ndarray, turn: int) -> np.ndarray:
 
 
 class Watch:
-    """Checks the tracker's result for each frame. turn: the rotation in which the clip is tracked."""
+    """Checks the tracker's result for each frame.
 
-    def __init__(self, source: Source, turn: int):
+    turn: the rotation in which the clip is tracked; interval: frames until the first check of the score
+    """
+
+    def __init__(self, source: Source, turn: int, interval: int = CHECK):
         self.turn = turn
         self._source, self._continuity = source, Continuity(source.scheme)
         self._elsewhere = self._missed = (
             0  # frames in a row that were better in another turn, that had no face
         )
-        self._interval = self._until_check = CHECK
+        self._interval = self._until_check = interval
 
     def __call__(self, frame: np.ndarray, faces: list[Face], turn: int) -> list[Face]:
         """Return the faces of a frame, given those that the source found in the picture rotated by `turn`."""
