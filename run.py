@@ -5,7 +5,7 @@
     python run.py serve [ComfyUI arguments]
     python run.py bench NAME [arguments]
     python run.py calibrate CLIP [arguments]
-    python run.py train PART [arguments]     (data, portrait, motion, controlnet-sk, faceid-sk, sk-text, world or widen)
+    python run.py train PART [arguments]     (data, portrait, motion, controlnet-sk, faceid-sk, sk-text, world, widen or expression)
     python run.py drawn_heads [--seed N] [--frames N] [--size N] [--output DIR]
     python run.py graphs                     (write workflows/ and subgraphs/)
     python run.py pictures NAME              (write thumbnails and pictures of the documentation)

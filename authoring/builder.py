@@ -9,7 +9,7 @@ from .recipes import CLIP_VISION, FACE_MOTION, HUB, LANDMARKER, PROMPT, Recipe, 
 PICTURE, VIDEO = 210, 250
 INNER_PICTURE = 70  # height of a picture in a node within a blueprint
 SIDE = 512  # pixels per side of each of two portraits in one picture
-STAGES = (("1 · Faces and prompt", 0, 3), ("2 · Read face and performance", 4, 6), ("3 · Draw it", 7, 12))
+STAGES = (("1 · Faces and prompt", 0, 3), ("2 · Read face and performance", 4, 6), ("3 · Sample", 7, 12))
 BANDS = (0, 7)  # the last stage is below the others
 
 

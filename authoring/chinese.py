@@ -24,7 +24,7 @@ CHINESE = {
     ),
     "portrait_expression": (
         "用滑块调肖像的表情",
-        "不需要驱动：滑块决定表情。“What was asked for” 是按网格弯曲的肖像，立即可见；“Result” 由 HelloMeme v5 画出。",
+        "不需要驱动：滑块决定表情。“Preview” 是按网格弯曲的肖像，立即可见；“Result” 由 HelloMeme v5 画出。",
         "任一滑块，然后是 cfg（1.2 到 1.5）。",
     ),
     "portrait_directed": (

@@ -95,7 +95,7 @@ def _image(name: str, info: dict, inner: Subgraph, title: str, what: str, first:
     ]
     if not driver:
         saved.append(
-            graph.node("PreviewImage", "What was asked for", top.RESULT, tall=PICTURE, images=made[1])
+            graph.node("PreviewImage", "Preview (warped portrait)", top.RESULT, tall=PICTURE, images=made[1])
         )
     top.groups(graph, files, made, saved)
     note(graph, title, what, first)
@@ -140,7 +140,7 @@ def portrait_pair(info: dict) -> Graph:
 def portrait_expression(info: dict) -> Graph:
     return _image(
         "portrait_expression", info, blueprints.expression(info), "A portrait with sliders",
-        "No driver: the sliders set expression and head pose. *What was asked for* shows the warped "
+        "No driver: the sliders set expression and head pose. *Preview* shows the warped "
         "portrait immediately; *Result* is sampled with HelloMeme v5. Open the blueprint for key poses, "
         "which make a clip.",
         "a slider, then **cfg** (1.2 to 1.5).", False,

@@ -29,15 +29,15 @@ FIRST = """## {title}
 先改：{zh_first}
 """
 FILES = """
-**Before the first run** ComfyUI offers to download the missing files (*Download all*). They belong into the folders below.
-Keep their names: several files called *diffusion_pytorch_model* can be in one folder, or each in a folder with the name of its page.
+**Before the first run** ComfyUI offers to download the missing files (*Download all*). They belong in the folders below.
+If you download by hand, put each *diffusion_pytorch_model* into a folder with the name of its page.
 
 {files}
 {by_hand}"""
-ALONE = "This template needs only ComfyUI and this pack."
+ALONE = "No other node packs are needed."
 LANDMARKS = """\
-This template needs only ComfyUI 0.23 or newer and this pack. On an older ComfyUI, open the blueprint, remove the face
-detection model and choose a tracker in Track Face."""
+This template needs ComfyUI 0.23 or newer, and no other node packs. On an older ComfyUI, open the blueprint and replace
+*Detect Face* and *Track Face from Landmarks* by *Track Face*; in *Track Face in Video* choose a tracker."""
 BEGINNING = "No models yet? The template **try_it** runs without any."
 PAGE_ENDS = re.compile(r"/(?:resolve|releases|raw)/")  # after one of these, a URL names the file itself
 

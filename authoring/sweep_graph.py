@@ -18,7 +18,7 @@ SWEPT = (
 )
 WHAT = (
     "Samples the same second of video once per value of one setting, with the same noise. The first line of "
-    "each column shows the value and its figures: pose distance (degrees), expression distance, correlation "
+    "each contact sheet shows the value and its figures: pose distance (degrees), expression distance, correlation "
     "of the jaw, faults found. To compare two versions, run the templates of both with the same portrait "
     "and video."
 )

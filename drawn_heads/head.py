@@ -154,7 +154,8 @@ class View:
         x, y, z = np.asarray(state.translation, np.float64)
         if not z <= NEAREST:
             raise TrackSettingError(
-                f"The head cannot be drawn at translation z = {z:.2f}: only from {NEAREST} down it is before the camera.",
+                f"The head is not in front of the camera: translation z is {z:.2f} and must be at most {NEAREST}. Crop the "
+                "track with Crop Portrait.",
                 "translation",
                 z,
             )

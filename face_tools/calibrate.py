@@ -66,7 +66,7 @@ def recover_order(
 
     Uses the assignment that maximises the summed correlation (Hungarian method). The sign matters: looking up
     and looking down are negatively correlated, and only equal names correlate positively. clip: name of the
-    clip; assumed: order to prefer where the clip decides nothing. Raises TrackError for too few frames.
+    clip; assumed: order to prefer where the clip decides nothing. Raises TrackSettingError for too few frames.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -76,7 +76,7 @@ def recover_order(
         )
     if len(raw) < MIN_FRAMES:
         raise TrackSettingError(
-            f"The order cannot be told from {len(raw)} frames; at least {MIN_FRAMES} must show the face to both.",
+            f"Only {len(raw)} frames show the face to both trackers; {MIN_FRAMES} are needed to find the order. Use a longer clip.",
             "clip",
             len(raw),
         )
@@ -100,12 +100,12 @@ def recover_order(
 
 
 def require_sure(recovered: Recovered) -> None:
-    """Raise TrackError if too few positions are reliable."""
+    """Raise TrackSettingError if too few positions are reliable."""
     count = int(recovered.sure.sum())
     if count < MIN_SURE:
         raise TrackSettingError(
-            f"Only {count} of 51 places are sure (at least {MIN_SURE} are needed): use a clip that shows more expressions, "
-            "each side of the face on its own.",
+            f"Only {count} of 51 coefficients were identified reliably; {MIN_SURE} are needed. Use a clip with more "
+            "expressions, also one-sided ones.",
             "clip",
             count,
         )
@@ -122,17 +122,17 @@ def correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def tilt_between(network: FaceTrack, tracker: FaceTrack) -> np.ndarray:
-    """(3,) degrees (pitch, yaw, roll) by which a tracker's head is
-    tilted in the coordinates of the networks' head.
+    """Return the mean rotation between a tracker's head model and the networks', (3,) degrees (pitch, yaw, roll).
 
-    Mean rotation T of R_network^T R_tracker over the frames that both detected: R_tracker = R_network T.
-    Raises TrackError for too few such frames.
+    Solves R_tracker = R_network @ tilt over the frames in which both detected a face. Raises
+    TrackSettingError for fewer than MIN_FRAMES such frames.
     """
     count = min(len(network), len(tracker))
     both = network.valid[:count] & tracker.valid[:count]
     if both.sum() < MIN_FRAMES:
         raise TrackSettingError(
-            f"The head pose cannot be compared in {both.sum()} frames; {MIN_FRAMES} must show the face.",
+            f"Only {both.sum()} frames show the face to both trackers; {MIN_FRAMES} are needed to compare head poses. "
+            "Use a longer clip.",
             "clip",
             int(both.sum()),
         )

@@ -98,7 +98,7 @@ class CoefficientOrder:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "CoefficientOrder":
-        """Read an order written by `save`. Raises TrackError for another file."""
+        """Read an order written by `save`. Raises TrackFileError for another file."""
         try:
             with open(path, encoding="utf-8") as file:
                 data = json.load(file)
@@ -107,7 +107,8 @@ class CoefficientOrder:
             return cls(names, str(data["provenance"]), measured=True, confidence=confidence)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrackFileError(
-                f"{path} is not a coefficient order written by `python run.py calibrate` ({error}).",
+                f"{path} is not a coefficient order written by `python run.py calibrate` ({error}). Run the command again, or delete "
+                "the file.",
                 str(path),
             ) from None
 

@@ -85,5 +85,6 @@ def transform(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def bounding_box(points: np.ndarray) -> np.ndarray:
     """Return x0 y0 x1 y1 (..., 4) float32 of points (..., P, 2 or 3)."""
-    rows = np.ascontiguousarray(np.moveaxis(points[..., :2], -1, -2))  # 20 times as fast as along the other axis
+    # NumPy is several times as fast along contiguous rows.
+    rows = np.ascontiguousarray(np.moveaxis(points[..., :2], -1, -2))
     return np.concatenate([rows.min(-1), rows.max(-1)], -1).astype(np.float32)

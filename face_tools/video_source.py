@@ -33,15 +33,15 @@ def opened(file: File):
         empty = file.getbuffer().nbytes == 0
     else:
         if not os.path.isfile(file):
-            raise VideoError(f"There is no file {file}.", str(file))
+            raise VideoError(f"There is no file {file}. Check the name and the folder.", str(file))
         empty = os.path.getsize(file) == 0
     if empty:
-        raise VideoError(f"{name_of(file)} is empty (0 bytes).", name_of(file))
+        raise VideoError(f"{name_of(file)} is empty (0 bytes). Copy or export it again.", name_of(file))
     try:
         return av.open(file)
     except FFmpegError as error:
         raise VideoError(
-            f"{name_of(file)} is not a video, or was cut short before its index ({error.strerror}).",
+            f"{name_of(file)} is not a video, or is incomplete ({error.strerror}). Copy or export it again.",
             name_of(file),
         ) from None
 

@@ -47,7 +47,9 @@ def read(path: Path, info: Callable[[set[str]], Mapping[str, dict]]) -> Graph:
         isinstance(node, dict) and "class_type" in node for node in saved.values()
     ):
         return saved
-    raise workflow.WorkflowError(f"{path} is neither a saved workflow nor a graph in API format.")
+    raise workflow.WorkflowError(
+        f"{path} is neither a saved workflow nor a graph in API format. Save it in ComfyUI with Workflow > Save or Export (API)."
+    )
 
 
 def is_link(value: Any) -> bool:

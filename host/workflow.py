@@ -222,7 +222,9 @@ def to_api(workflow: dict, object_info: dict) -> dict:
             continue
         if kind not in object_info:
             raise WorkflowError(
-                f"ComfyUI has no node {kind!r}, which the workflow uses in node {node['id']}.", kind
+                f"Node {node['id']} of the workflow is of class {kind!r}, which this ComfyUI does not have. "
+                "Install its node pack.",
+                kind,
             )
         info = object_info[kind]
         links = {
@@ -293,8 +295,9 @@ def node_id(graph: dict, kind: str, title: str | None = None) -> str:
         key for key, n in graph.items() if n["class_type"] == kind and title in (None, n["_meta"]["title"])
     ]
     if len(found) != 1:
+        titled = f" titled {title!r}" if title else ""
         raise WorkflowError(
-            f"The graph has {len(found)} nodes of class {kind!r} and title {title!r}, and one is needed.",
+            f"The graph has {len(found)} {kind} nodes{titled}; exactly one is needed.",
             kind,
         )
     return found[0]

@@ -114,7 +114,7 @@ def first_prompt(model, conditioning, what: str):
     """
     if not len(conditioning):
         raise MissingInputError(
-            f"The {what} prompt is empty: wire CLIP Text Encode, with an empty text if you want none.",
+            f"The {what} prompt is empty: connect CLIP Text Encode, with an empty text if you want none.",
             (what,),
         )
     return require_prompt(model, conditioning[0][0], what)
@@ -150,7 +150,8 @@ def require_expression(track, clip_vision, patches: dict, still_face: bool) -> N
     pictures = clip_vision is not None and all(images is not None for images in patches.values())
     if track.coefficients is None and not pictures and not still_face:
         raise MissingInputError(
-            f"The face would not act: the track of {track.source} has no expression coefficients and no eye and mouth pictures are wired. "
+            f"The face would not act: the track of {track.source} has no expression coefficients, and no eye and "
+            "mouth pictures are connected. "
             "Three ways out: (1) Read Expression (PD-FGC), which needs the picture alone, into face_motion; "
             "(2) a track with coefficients: "
             "ComfyUI's own Detect Face Landmarks, the HelloMeme ONNX models, or a recording (Import Live "

@@ -22,13 +22,14 @@ def require_window(length: int, overlap: int, *motions) -> None:
     for motion in motions:
         if length > motion.module.longest:
             raise SettingError(
-                f"window_length is {length}, and {motion.loaded.file} reaches {motion.module.longest} frames: set a shorter window.",
+                f"context length is {length}, and {motion.loaded.file} reaches {motion.module.longest} "
+                "frames. Set a smaller context length.",
                 "window_length",
                 length,
             )
     if length and overlap >= length:
         raise SettingError(
-            f"The overlap is {overlap} frames and window_length is {length}: the overlap must be the smaller one.",
+            f"context overlap is {overlap} and context length {length}. Set a smaller overlap.",
             "overlap",
             overlap,
         )

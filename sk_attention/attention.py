@@ -223,7 +223,7 @@ class STKReferenceModule(nn.Module):
         self.attn = STKAttention(dim, operations=operations)
 
     def project(self, reference: Tensor) -> ReferenceKV:
-        """Project the reference (R, C, H, W), after self-attention, to keys and values."""
+        """Apply self-attention to the reference (R, C, H, W), then project it to keys and values."""
         return self.attn.project(self.attn_ref(reference, residual=False))
 
     def of_parts(self, reference_kv: ReferenceKV, parts: Sequence[Area], like: Tensor) -> ReferenceKV:

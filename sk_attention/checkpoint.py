@@ -59,7 +59,7 @@ def load(state: Mapping[str, Tensor], file: str, operations=nn, dtype: torch.dty
     """
     animatediffs_names = in_own_names(state)
     if animatediffs_names:
-        state = diffusers_names(state)
+        state = diffusers_names(state, file)
     shapes = Shapes({key: tuple(value.shape) for key, value in state.items()})
     part = recognise(shapes, file)
     try:

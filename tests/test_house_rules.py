@@ -54,6 +54,7 @@ FORBIDDEN = {
     | {"nodes", "sk_attention", "systems", "unet", "torch", "torchvision", "mediapipe"},
     "nodes": DEVELOPERS,
 }
+TYPES = re.compile(r'io\.Custom\("(\w+)"\)')
 ARTISTS = ("nodes", "systems", "sk_attention", "unet", "face_tools", "drawn_heads")  # what artists run
 
 
@@ -231,3 +232,22 @@ def test_no_system_imports_another():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.level == 2:
                 assert (node.module or "").split(".")[0] not in systems - {own}, path
+
+
+def test_every_socket_type_of_the_pack_has_a_colour_of_its_own():
+    own = set(TYPES.findall((ROOT / "nodes/types.py").read_text())) - {
+        "FLOATS"
+    }  # ComfyUI's nodes have FLOATS too
+    colours = dict(
+        re.findall(r'^  (\w+): "(#\w{6})"', (ROOT / "web/sk_portrait.js").read_text(), re.MULTILINE)
+    )
+    assert colours.keys() == own
+    assert len(set(colours.values())) == len(own)
+
+
+def test_the_number_of_threads_is_set_in_one_place():
+    """A file that sets it does so for all tests of its process."""
+    users = [
+        path for path in SOURCES if "tests" in path.parts and ".set_num_" + "threads(" in path.read_text()
+    ]
+    assert not users

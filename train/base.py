@@ -112,7 +112,7 @@ class Base:
         own.pop("text_model.embeddings.position_ids", None)
         if not own:
             raise ModelFileError(
-                f"{self.path} holds no text encoder (no tensor {TEXT}...): the prompt of the paper cannot be read.",
+                f"{self.path} has no text encoder (no tensor {TEXT}...), which the paper's prompt needs. Use a complete SD1.5 checkpoint.",
                 str(self.path),
             )
         layers = 1 + max(int(key.split(".")[3]) for key in own if ".layers." in key)

@@ -123,7 +123,8 @@ def require_base(clips: Clips, base: str, file: str) -> None:
     """Raise TrainError if the latents were made by another autoencoder than `base`."""
     if clips.base != base:
         raise TrainError(
-            f"The data in {clips.folder} was encoded with another autoencoder ({clips.base}) than that of {file} ({base})."
+            f"{clips.folder} was encoded with the autoencoder {clips.base}, and {file} has {base}. Encode the data again with "
+            "this checkpoint, or pass the other one as --base."
         )
 
 

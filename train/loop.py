@@ -144,8 +144,8 @@ def fit(task: Task, settings: Settings, folder: Path, run: Mapping[str, Any]) ->
     parts = settings.accumulation * accelerator.num_processes
     if settings.batch % parts:
         raise SettingError(
-            f"A batch of {settings.batch} cannot be divided by {settings.accumulation} accumulated parts on "
-            f"{accelerator.num_processes} processes: make it a multiple of {parts}.",
+            f"batch is {settings.batch}, which {accelerator.num_processes} processes x {settings.accumulation} "
+            f"accumulation steps do not divide. Use a multiple of {parts}.",
             "batch",
             settings.batch,
         )

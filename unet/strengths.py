@@ -20,10 +20,10 @@ class Strengths:
     """Factors that multiply a strength, 1 by default.
 
     boundaries: per block boundary
-    steps:    by percent of the sampling, measured in noise (as start and end percent are) or in steps of
-      `schedule`
+    steps:    curve over percent of the sampling; sampling steps are counted if `schedule` is given, otherwise
+      noise levels (as for start and end percent)
     frames:   per frame of the clip
-    schedule: sigmas (steps,) of all steps; empty = the percents of `steps` are those of the noise
+    schedule: all sigmas of the run (steps,); empty = count noise levels
     """
 
     boundaries: Mapping[str, float] = field(default_factory=dict)

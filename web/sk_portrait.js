@@ -19,6 +19,8 @@ const COLOURS = {
   SK_TRAJECTORY: "#b39ddb",
   SK_XDYNA: "#80cbc4",
   SK_XDYNA_TOKENS: "#a5d6c9",
+  SK_FACE_ID: "#d8a48f",
+  SK_FACE_EMBEDDING: "#e6c3a5",
 };
 
 function colour() {

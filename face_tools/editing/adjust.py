@@ -70,7 +70,8 @@ def _rule(part: str) -> Rule:
         offset = float(found["value"] or (found["sign"] or "") + (found["offset"] or "0"))
     except ValueError:
         raise TrackTextError(
-            f"{_short(part)} holds {_short(found['offset'])}, which is not a number.", part
+            f"{_short(part)} holds {_short(found['offset'])}, which is not a number. Write a number such as 0.05.",
+            part,
         ) from None
     first = int(found["first"]) if found["first"] else None
     last = int(found["last"]) if found["last"] else first

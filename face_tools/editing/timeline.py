@@ -29,9 +29,9 @@ def rows_at(track: FaceTrack, positions: np.ndarray, closed: bool = False) -> Fa
 
 
 def blend(a: FaceTrack, b: FaceTrack, share: np.ndarray) -> FaceTrack:
-    """Interpolate from a (share (F,) = 0) to b (share = 1), linearly; angles along the shorter arc.
+    """Interpolate linearly between two tracks; angles along the shorter arc.
 
-    All other fields are those of a.
+    share: (F,) 0 = a, 1 = b. All other fields are those of a.
     """
     a, b = _with_equal_frames(a, b)
     changes = {}

@@ -66,7 +66,9 @@ class Window:
         if size != self.frame:
             made = f"{self.frame[0]}x{self.frame[1]}"
             raise FrameSizeError(
-                f"The crop was made for frames of {made}, these are {size[0]}x{size[1]}.", size, self.frame
+                f"The crop was made for frames of {made}, these are {size[0]}x{size[1]}. Use the frames that were cropped.",
+                size,
+                self.frame,
             )
 
     @property
@@ -104,7 +106,8 @@ class Window:
         if picture.shape[:2] != (self.size, self.size):
             got = f"{picture.shape[1]}x{picture.shape[0]}"
             raise FrameSizeError(
-                f"The crop was made at {self.size}x{self.size}, this one is {got}.",
+                f"The crop was made at {self.size}x{self.size} px, the edited picture is {got} px. "
+                "Keep its size between Crop Portrait and Paste Portrait Back.",
                 (picture.shape[1], picture.shape[0]),
                 (self.size, self.size),
             )
@@ -233,7 +236,9 @@ def cropped(track: FaceTrack, squares: np.ndarray, size: int, frame: tuple[int, 
     """
     if track.size != frame:
         raise FrameSizeError(
-            f"The crop was made for frames of {frame}, the track has {track.size}.", track.size, frame
+            f"The crop was made for frames of {frame}, the track has {track.size}. Use the track of the cropped frames.",
+            track.size,
+            frame,
         )
     corner, side = squares[:, :2], squares[:, 2].astype(np.float64)
     scale, centre = size / side, corner.T + side / 2

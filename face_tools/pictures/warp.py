@@ -146,7 +146,7 @@ class Bend:
 
 @dataclass(frozen=True)
 class Lattice:
-    """The mapped places of a (width, height) picture, and the interpolation between them."""
+    """Coarse grid over a (width, height) picture, and its interpolation to every pixel."""
 
     size: tuple[int, int]
 
@@ -155,7 +155,7 @@ class Lattice:
         return max(1, round(max(self.size) / LATTICE))
 
     def places(self) -> np.ndarray:
-        """(rows, columns, 2) float32 pixels of the places."""
+        """Grid points of the picture before warping, (rows, columns, 2) float32, x and y in pixels."""
         axes = [(np.arange(-(-side // self._step)) + 0.5) * self._step - 0.5 for side in self.size]
         return np.stack(np.meshgrid(*axes), -1).astype(np.float32)
 

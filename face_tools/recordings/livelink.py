@@ -39,7 +39,9 @@ def read_live_link(path: str | os.PathLike, take_fps: float = TAKE_FPS) -> Recor
             str(path),
         )
     if absent:
-        raise TrackFileError(f"{path} lacks the columns {', '.join(absent)}.", str(path))
+        raise TrackFileError(
+            f"{path} lacks the columns {', '.join(absent)}. Record again in the app's ARKit mode.", str(path)
+        )
     wanted = [columns[name] for name in ARKIT_51]
     rows = [(line, row) for line, row in rows if any(row[i].strip() for i in wanted if i < len(row))]
     if not rows:

@@ -60,7 +60,7 @@ class Recording:
             raise TrackSettingError(f"The frame rate of a track is above 0, got {fps:g}.", "fps", fps)
         if offset > self.duration:
             raise TrackSettingError(
-                f"The offset of {offset:g} s lies behind the end of the recording, which lasts {self.duration:.2f} s.",
+                f"The offset is {offset:g} s and the recording lasts {self.duration:.2f} s. Set a smaller offset.",
                 "offset",
                 offset,
             )

@@ -36,7 +36,9 @@ class HostLandmarks:
             height, width = payload["image_size"]
             self._frames = list(payload["frames"])
         except (TypeError, KeyError, ValueError):
-            raise TrackError(f"These are not ComfyUI's face landmarks: expected {FORM}.") from None
+            raise TrackError(
+                f"These are not ComfyUI's face landmarks: expected {FORM}. Connect Detect Face Landmarks."
+            ) from None
         self.size = int(width), int(height)
         self.notes = tuple(filter(None, [experimental_note(order)]))
 
@@ -76,7 +78,7 @@ class HostLandmarks:
 
 
 def posed(face: Face, size: tuple[int, int]) -> Face:
-    """Return the face of a (width, height) picture with its head pose."""
+    """Compute the head pose of a face in a (width, height) picture, and return the face with it."""
     return face.posed(*solve(face.landmarks, SCHEME, size))
 
 
@@ -87,20 +89,25 @@ def face_of(face: dict) -> Face:
         solid = np.asarray(face["landmarks_3d"], np.float32)
         shapes, score = face["blendshapes"], float(face["score"])
     except (TypeError, KeyError):
-        raise TrackError(f"These are not ComfyUI's face landmarks: expected {FORM}.") from None
+        raise TrackError(
+            f"These are not ComfyUI's face landmarks: expected {FORM}. Connect Detect Face Landmarks."
+        ) from None
     if flat.shape != (478, 2) or solid.shape != (478, 3):
         raise TrackError(f"Expected 478 landmarks in 2D and 3D, got {flat.shape} and {solid.shape}.")
     spread = min(np.ptp(points, axis=0)[:2].min() for points in (flat, solid))
     if not (np.isfinite(flat).all() and np.isfinite(solid).all() and spread > 0):
         raise TrackError(
-            "ComfyUI's face landmarks are no face: they lie on a line, or hold numbers that are not finite."
+            "ComfyUI's landmarks are not a valid face: they lie on a line or are not finite. Detect the faces "
+            "again, or use Track Face."
         )
     # landmarks_3d are in the network's upright picture: only their depth is used, scaled from that picture.
     scale = np.linalg.norm(flat - flat.mean(0)) / np.linalg.norm(solid[:, :2] - solid[:, :2].mean(0))
     landmarks = np.concatenate([flat, solid[:, 2:] * scale], 1).astype(np.float32)
     absent = [name for name in ARKIT_51 if name not in shapes]
     if absent:
-        raise TrackError(f"ComfyUI's face landmarks lack the blendshapes {', '.join(absent)}.")
+        raise TrackError(
+            f"ComfyUI's face landmarks lack the blendshapes {', '.join(absent)}. Update ComfyUI, or use Track Face with another tracker."
+        )
     return Face(
         landmarks, coefficients=np.array([shapes[name] for name in ARKIT_51], np.float32), score=score
     )

@@ -16,7 +16,7 @@ NAME = "mediapipe-mesh"
 LAST_WITH_MESH = (0, 10, 29)
 NOTE = (
     "MediaPipe's built-in FaceMesh gives landmarks and head pose, and no expression coefficients: import a file of ARKit "
-    "coefficients, or use another source."
+    "coefficients, or use another tracker."
 )
 
 
@@ -30,8 +30,8 @@ def missing(models: ModelFiles) -> str | None:
         )
     if version > LAST_WITH_MESH:
         return (
-            "MediaPipe's built-in FaceMesh exists only up to 0.10.21 (Python 3.12 or older) and mediapipe "
-            f"{'.'.join(map(str, version))} is installed; put face_landmarker.task in place instead."
+            f"MediaPipe's built-in FaceMesh exists only up to mediapipe {'.'.join(map(str, LAST_WITH_MESH))}, and "
+            f"{'.'.join(map(str, version))} is installed. Use face_landmarker.task (mediapipe-tasks) instead."
         )
     return None
 

@@ -227,7 +227,7 @@ def by_arcface(images: io.Image.Type | None, track: FaceTrack | None, per_frame:
     """
     if images is None or track is None:
         raise MissingInputError(
-            "Face Embedding has no images or no track to read: wire both (Track Face), or choose a saved "
+            "Face Embedding has no images or no track to read: connect both (Track Face), or choose a saved "
             "file.",
             ("images", "track"),
         )

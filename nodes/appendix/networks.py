@@ -52,7 +52,7 @@ def require_fit(model, network: CrossNetwork) -> None:
         width, needed = block.norm1.weight.shape[0], width_at(model, place)
         if width != needed:
             raise CheckpointError(
-                f"{network.file} is a {KINDS[type(network.module)]} file for a UNet that is {width} channels wide where this MODEL has "
-                f"{needed}: train it on an SD1.5 checkpoint.",
+                f"{network.file} ({KINDS[type(network.module)]}) does not fit this MODEL: at {place} it has {width} channels and the "
+                f"MODEL has {needed}. Use a file that was trained on an SD1.5 checkpoint.",
                 network.file,
             )

@@ -58,7 +58,7 @@ class ComparePerformance(io.ComfyNode):
             inputs=[
                 FaceTrackType.Input(
                     "track",
-                    tooltip="The track that drove the result, as wired to Draw Head Pose: after editing, "
+                    tooltip="The track that drove the result, as connected to Draw Head Pose: after editing, "
                     "cropping and retiming.",
                 ),
                 io.Custom("IMAGE,VIDEO").Input(
@@ -234,7 +234,7 @@ def _tracker(
         return tracker_of(source, face_detection_model)
     if driver.source == host_landmarks.NAME:
         raise UnusableTrackerError(
-            "The driver was tracked by ComfyUI's own landmarker, which is not wired here. Wire the same Load "
+            "The driver was tracked by ComfyUI's own landmarker, which is not connected here. Connect the same Load "
             "Face Detection Model into face_detection_model, or choose another source.",
             driver.source,
         )

@@ -13,6 +13,7 @@ FIXED, FOLLOW = "fixed", "follow"
 CROP_INPUTS = [
     io.Combo.Input(
         "generation",
+        display_name="version",
         options=list(VERSIONS),
         default="v5",
         tooltip=f"Sets the side of the square in face sizes: {listed('crop_factor')}. "

@@ -203,7 +203,7 @@ class RetimeTrack(io.ComfyNode):
         if images is None:
             return io.NodeOutput(
                 result,
-                ExecutionBlocker("Retime Face Track gives images only where its images input is wired."),
+                ExecutionBlocker("Retime Face Track gives images only where its images input is connected."),
             )
         require_memory(len(result), *images.shape[1:3])
         return io.NodeOutput(result, images[nearest.tolist()])

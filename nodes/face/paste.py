@@ -228,7 +228,7 @@ class PasteBackVideo(io.ComfyNode):
         clip, count = crop.clip, len(portraits)
         if clip is None:
             raise MissingInputError(
-                "This crop was made of pictures, not of a video: wire Track Face in Video, or use Paste "
+                "This crop was made of pictures, not of a video: connect Track Face in Video, or use Paste "
                 "Portrait Back.",
                 ("video",),
             )

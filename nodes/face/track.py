@@ -95,7 +95,7 @@ TRACK = FaceTrackType.Output(
     tooltip="The track, one entry per frame: landmarks, head pose, expression coefficients.",
 )
 DETECTED = io.Mask.Output(
-    display_name="measured",
+    display_name="face found",
     tooltip="Mask per frame: white = the face was detected, black = the frame was repeated or interpolated.",
 )
 REPORT = io.String.Output(

@@ -88,7 +88,7 @@ class AnchorFrames(io.ComfyNode):
         require_sd15(model)
         if (reference is None) == (trajectory is None):
             raise MissingInputError(
-                "Lock Frames to Reference takes a reference latent or a trajectory: wire one of the two.",
+                "Lock Frames to Reference takes a reference latent or a trajectory: connect one of the two.",
                 ("reference", "trajectory"),
             )
         anchored = model.clone()
@@ -135,7 +135,7 @@ def inverted(trajectory):
     """
     if trajectory.anchor is None:
         raise MissingInputError(
-            "This trajectory holds no reference: wire one into Clip to Noise.", ("reference",)
+            "This trajectory holds no reference: connect one to Clip to Noise.", ("reference",)
         )
     return lambda sigma: trajectory.anchor_at(trajectory.level(sigma))
 

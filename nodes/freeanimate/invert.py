@@ -143,12 +143,12 @@ def clip_of(frames: dict | None, images: torch.Tensor | None, vae) -> dict:
         return frames
     if frames is not None or images is None:
         raise MissingInputError(
-            "Clip to Noise takes the clip once: wire its latent into frames, or its pictures into images.",
+            "Clip to Noise takes the clip once: connect its latent to frames, or its pictures to images.",
             ("frames", "images"),
         )
     if vae is None:
         raise MissingInputError(
-            "Clip to Noise encodes the images: wire the VAE of the SD1.5 checkpoint into vae.", ("vae",)
+            "Clip to Noise encodes the images: connect the VAE of the SD1.5 checkpoint to vae.", ("vae",)
         )
     require_pictures(images, "images")
     return {"samples": vae.encode(images[..., :3])}

@@ -46,8 +46,8 @@ class TwoStages:
     ):
         if published and wanted:
             raise SettingError(
-                "A part of a clip needs method paper: with official code every frame starts from the one "
-                "before it.",
+                "A part of a clip cannot be sampled with method = official code, because every frame then needs "
+                "all frames before it. Set method to paper.",
                 "method",
                 "official code",
             )

@@ -119,14 +119,15 @@ class EncodeReference(io.ComfyNode):
         for name, conditioning in (("positive", positive), ("negative", negative)):
             if (count := len(conditioning[0][0])) != 1:
                 raise SingleInputError(
-                    f"The {name} prompt is {count} prompts in a batch, one per frame; the reference is one picture: wire the prompt of the "
+                    f"The {name} prompt is {count} prompts in a batch, one per frame; the reference is one "
+                    "picture: connect the prompt of the "
                     "portrait. The sampler takes the batch.",
                     count,
                 )
         if drive is None and all(VERSIONS[name].driven_reference for name in adapter.versions):
             raise MissingInputError(
                 f"{adapter.loaded.file} is a {adapter.loaded}: its reference pass also receives the portrait's own drive, "
-                "so wire Encode Performance of the portrait into `drive`.",
+                "so connect Encode Performance of the portrait to `drive`.",
                 ("drive",),
             )
         if drive is not None:
@@ -327,7 +328,7 @@ def _embed_patches(node, clip_vision, patches: dict, frames: int) -> torch.Tenso
         lacking = ([] if clip_vision else ["clip_vision"]) + missing
         notice(
             node,
-            f"No eye and mouth patches: {', '.join(lacking)} not wired, so zeros stand in for them and the face will move less.",
+            f"No eye and mouth patches: {', '.join(lacking)} not connected, so zeros stand in for them and the face will move less.",
         )
         return torch.zeros(frames, len(patches), EMBEDDING)
     for name, images in patches.items():
@@ -335,7 +336,7 @@ def _embed_patches(node, clip_vision, patches: dict, frames: int) -> torch.Tenso
         require_frames(name, len(images), "head pose", frames)
     if len(shapes := {images.shape[1:3] for images in patches.values()}) > 1:
         raise SizeError(
-            f"The eye and mouth patches are of different sizes, {sorted(map(tuple, shapes))}: wire those of one Crop Eyes and Mouth.",
+            f"The eye and mouth patches are of different sizes, {sorted(map(tuple, shapes))}: connect those of one Crop Eyes and Mouth.",
             tuple(max(shapes)[::-1]),
             tuple(min(shapes)[::-1]),
         )

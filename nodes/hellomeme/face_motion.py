@@ -74,7 +74,7 @@ class EncodeFaceMotion(io.ComfyNode):
         if motion_crop.shape[1:3] != (CROP, CROP):
             raise SizeError(
                 f"The motion crop is {motion_crop.shape[2]}x{motion_crop.shape[1]} pixels and the PD-FGC encoder takes {CROP}x{CROP}: "
-                "wire motion_crop of Crop Eyes and Mouth.",
+                "connect motion_crop of Crop Eyes and Mouth.",
                 (motion_crop.shape[2], motion_crop.shape[1]),
                 (CROP, CROP),
             )

@@ -37,7 +37,7 @@ class PartNoise:
                 len(like),
                 "part",
                 len(frames),
-                "wire the latent of the same Take Clip Part. "
+                "connect the latent of the same Take Clip Part. "
                 "The Portrait Video Sampler takes the part itself, with the noise and the latent of the "
                 "whole clip.",
             )

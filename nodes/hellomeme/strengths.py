@@ -77,19 +77,19 @@ class PortraitStrengths(io.ComfyNode):
                 FloatsType.Input(
                     "per_step",
                     optional=True,
-                    tooltip="FLOATS to use instead of steps, spread evenly over the sampling. For exactly "
-                    "one number per step, connect sigmas as well.",
+                    tooltip="Strengths (FLOATS), spread evenly over the sampling; they replace the steps text. "
+                    "For one number per step, also connect sigmas.",
                 ),
                 FloatsType.Input(
                     "per_frame",
                     optional=True,
-                    tooltip="FLOATS to use instead of frames: one number per frame of the clip.",
+                    tooltip="One strength per frame of the clip (FLOATS); they replace the frames text.",
                 ),
                 io.Sigmas.Input(
                     "sigmas",
                     optional=True,
-                    tooltip="All SIGMAS of the scheduler, before any split: steps and per step then count "
-                    "sampling steps. Not connected: they count noise levels, as start and end percent do.",
+                    tooltip="All SIGMAS of the scheduler, before any split. Connected: steps and per step refer to "
+                    "sampling steps; otherwise to noise levels, like start and end percent.",
                 ),
             ],
             outputs=[

@@ -223,7 +223,7 @@ def prepare(make_clip: Callable[..., Clip], inputs: SamplerInputs) -> tuple[TwoS
             len(samples),
             "clip of the part",
             part.clip,
-            "wire the latents of the whole clip.",
+            "connect the latents of the whole clip.",
         )
     order = _order(inputs, len(samples), _first_stage(inputs.stage1, samples))
     progress = Progress(order.steps, model)
@@ -241,13 +241,13 @@ def _require_guider(guider: io.Guider.Type) -> None:
     require_sd15(model)
     if attach.moves(model):
         raise CombinationError(
-            "The guider's MODEL already moves: wire it from before Apply HelloMeme Motion Module, which is "
+            "The guider's MODEL already moves: connect it from before Apply HelloMeme Motion Module, which is "
             "not needed here.",
             "Apply HelloMeme Motion Module",
         )
     if not guider.original_conds.get("positive"):
         raise MissingInputError(
-            "The guider's positive prompt is empty: wire CLIP Text Encode, with an empty text if you want "
+            "The guider's positive prompt is empty: connect CLIP Text Encode, with an empty text if you want "
             "none.",
             ("positive",),
         )
@@ -266,7 +266,8 @@ def _first_stage(stage1: io.Latent.Type | None, samples: Tensor) -> Tensor | Non
     first = stage1["samples"].to(samples)
     if first.shape[1:] != samples.shape[1:]:
         raise ShapeError(
-            f"stage1 is {tuple(first.shape)} and latent_image {tuple(samples.shape)}: they must be of one size.",
+            f"The saved stage 1 is {first.shape[-1]}x{first.shape[-2]} latent pixels and the latent image "
+            f"{samples.shape[-1]}x{samples.shape[-2]}. Connect a stage 1 of this size, or sample stage 1 again.",
             tuple(first.shape),
         )
     return first

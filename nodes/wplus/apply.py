@@ -57,16 +57,15 @@ class ApplyWPlus(io.ComfyNode):
                 io.Combo.Input(
                     "sign_mode",
                     options=[NEGATE_LAMBDA, NEGATE_DIRECTION],
-                    tooltip="What a lambda below 0 does: negate lambda subtracts the edit, negate direction "
-                    "adds the opposite direction. The results differ.",
+                    tooltip="For lambda below 0. negate lambda: subtract the attention to w. negate direction: add "
+                    "the attention to -w, which gives another edit.",
                     **RARE,
                 ),
                 io.Combo.Input(
                     "guidance",
                     options=[BOTH, COND_ONLY],
-                    tooltip="Whether the edit acts on cond and uncond (as in the official code, with an "
-                    "empty code for uncond) or on the positive half (cond) only. The latter is stronger at "
-                    "the same CFG.",
+                    tooltip="Where the edit acts: cond and uncond (as in the official code; uncond with an empty "
+                    "code), or cond only, which is stronger at the same CFG.",
                     **RARE,
                 ),
                 io.Float.Input(

@@ -134,7 +134,8 @@ def read(path: str) -> torch.Tensor | dict[str, torch.Tensor]:
         content = next(iter(content.values())) if len(content) == 1 else content
     if not isinstance(content, torch.Tensor):
         raise ModelFileError(
-            f"{name} holds {type(content).__name__} where one tensor, or GANSpace's mean, comp and std, were expected.",
+            f"{name} holds a {type(content).__name__} instead of one tensor, or of GANSpace's mean, comp and std. "
+            f"Download a direction from {PAGE}.",
             name,
         )
     return content

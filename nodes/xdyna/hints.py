@@ -207,7 +207,7 @@ class XDynaHints(io.ComfyNode):
             if local.shape[1:3] != whole.shape[1:3]:
                 shapes = " and ".join(f"{images.shape[2]}x{images.shape[1]}" for images in (local, whole))
                 raise SizeError(
-                    f"The local and the whole picture are {shapes} px: wire both of one X-Dyna Face Crop.",
+                    f"The local and the whole picture are {shapes} px: connect both of one X-Dyna Face Crop.",
                     (whole.shape[2], whole.shape[1]),
                     (local.shape[2], local.shape[1]),
                 )
@@ -221,7 +221,9 @@ def require_whole(what: str, wires: dict) -> None:
     missing = [name for name, value in wires.items() if value is None]
     if missing and len(missing) < len(wires):
         raise MissingInputError(
-            f"For the {what} wire {', '.join(wires)}: {', '.join(missing)} is missing.", tuple(missing)
+            f"The {what} ControlNet needs all of {', '.join(wires)}; not connected: {', '.join(missing)}. "
+            "Connect them, or disconnect all.",
+            tuple(missing),
         )
 
 
@@ -238,11 +240,11 @@ def controlled(conds, control, pictures: torch.Tensor, strength: float, kind: st
     pictures: (F, H, W, C) 0..1. Raises ModelError if the ControlNet needs another number of channels.
     """
     block = getattr(getattr(control, "control_model", None), "input_hint_block", None)
-    channels = next(block.parameters()).shape[1] if block is not None else "none that can be told"
+    channels = next(block.parameters()).shape[1] if block is not None else "an unknown number of"
     if channels != pictures.shape[-1]:
         raise ModelError(
-            f"The {kind} ControlNet takes pictures of {pictures.shape[-1]} channels and this one takes {channels}: "
-            "are pose_control and face_control exchanged?",
+            f"The {kind} ControlNet must take {pictures.shape[-1]} channels; this one takes {channels}. Check whether "
+            "pose_control and face_control are swapped.",
             channels,
         )
     hint, chained, result = pictures.movedim(-1, 1), {}, []

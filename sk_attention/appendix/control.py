@@ -27,7 +27,10 @@ class ControlPatch(ReferencePatch):
         self.keeps = self.pictures == 1
 
     def served(self, rows: Rows) -> tuple[tuple[int, ...], tuple[View, ...] | None]:
-        """As in ReferencePatch. Raises FrameCountError unless there is one picture, or one per frame."""
+        """Return, per batch item, the index of the condition picture it attends to, and its view.
+
+        Raises FrameCountError unless there is one picture, or one per frame.
+        """
         if self.pictures == 1:
             return super().served(rows)  # COND and UNCOND are the indices of the two entries
         rows.require_clip(self.pictures, "condition")

@@ -58,12 +58,13 @@ def split(state: Mapping, file: str) -> Parts:
     )
     if not parts.reference:
         raise XDynaFileError(
-            f"{file} is no X-Dyna UNet: none of its {len(state)} tensors is a Dynamics-Adapter's (to_q_ff). Page: {PAGE}.",
+            f"{file} is no X-Dyna UNet: none of its {len(state)} tensors is a Dynamics-Adapter's (to_q_ff). Download it from {PAGE}.",
             file,
         )
     if foreign := [key for key in state if not re.search(BASE, key)]:
         raise XDynaFileError(
-            f"{file} is no X-Dyna UNet: {foreign[0]!r} does not belong to it ({len(foreign)} such).", file
+            f"{file} is no X-Dyna UNet: {foreign[0]!r} does not belong to it ({len(foreign)} such). Download it from {PAGE}.",
+            file,
         )
     return parts
 
@@ -88,7 +89,7 @@ def split_tokens(state: Mapping, file: str) -> Tokens:
     }
     if "latents" not in resampler:
         raise XDynaFileError(
-            f"{file} is no ip-adapter-plus_sd15: it has no learned queries (image_proj.latents). Page: {TOKENS_PAGE}.",
+            f"{file} is no ip-adapter-plus_sd15: it has no learned queries (image_proj.latents). Download it from {TOKENS_PAGE}.",
             file,
         )
     image = {}

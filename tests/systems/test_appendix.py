@@ -195,7 +195,7 @@ class TestBadInput:
     def test_a_network_of_another_width(self, host):
         narrow = dict.fromkeys(appendix.BLOCK_WIDTHS, 16)
         network = host.network(FaceIDAdapter(narrow, 512, 8, 5))
-        with pytest.raises(CheckpointError, match="16 channels wide where this MODEL has 32"):
+        with pytest.raises(CheckpointError, match="it has 16 channels and the MODEL has 32"):
             host.identified(network=network)
 
     def test_pictures_without_a_face_and_without_a_network(self, host, monkeypatch):

@@ -48,7 +48,7 @@ def read_picture(path: Path, size: int) -> np.ndarray:
     """
     picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
-        raise TrainError(f"{path} is no picture that OpenCV can read.")
+        raise TrainError(f"OpenCV cannot read {path}. Remove it, or convert it to PNG or JPEG.")
     side = min(picture.shape[:2])
     top, left = ((length - side) // 2 for length in picture.shape[:2])
     square = picture[top : top + side, left : left + side]

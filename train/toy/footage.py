@@ -19,11 +19,11 @@ LEAN, OFF = np.radians([8.0, 8.0, 25.0]), np.array([0.045, 0.03, 0.2])
 
 @dataclass(frozen=True)
 class Footage:
-    """Pictures of people from seed `first` on, `in_file` people per file; `frames` of each at `fps`.
+    """Synthetic clips with ground truth.
 
-    neighbours: all frames of a person have the same tilt and offset.
-
-    actor: person to draw in all states instead; relaxed: draw neutral faces
+    first: seed of the first person; frames, fps: of each clip; in_file: people per file
+    neighbours: one tilt and offset per person, instead of per frame
+    actor: draw this person with everybody's motion; relaxed: draw neutral faces
     """
 
     name: str

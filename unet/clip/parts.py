@@ -77,7 +77,11 @@ def join(parts: Sequence[tuple[Part, Tensor]]) -> Joined:
             )
         if len(latents) != len(part.frames):
             raise FrameCountError(
-                "part", len(part.frames), "latent", len(latents), "the latent was sampled with another part."
+                "part",
+                len(part.frames),
+                "latent",
+                len(latents),
+                "connect the latent that was sampled with this part.",
             )
     whole, weight = torch.zeros(first.clip, *like.shape[1:]), torch.zeros(first.clip, 1, 1, 1)
     scale, seam = max(float(like.std()), 1e-12), None

@@ -168,7 +168,7 @@ def in_own_names(state: Mapping[str, Tensor]) -> bool:
     return any(".temporal_transformer." in key for key in state)
 
 
-def diffusers_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def diffusers_names(state: Mapping[str, Tensor], file: str = "file") -> dict[str, Tensor]:
     """Rename a state dict of temporal modules to diffusers' names.
 
     Positional tables that a file leaves out are computed.
@@ -182,7 +182,8 @@ def diffusers_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             name = re.sub(pattern, replacement, name)
         if name in renamed and not renamed[name].equal(tensor):
             raise ModelFileError(
-                f'The two positional tables of "{name}" differ; AnimateDiff files hold the same table twice.'
+                f'{file}: the two positional tables of "{name}" differ, but must be equal. Download the file again.',
+                file,
             )
         renamed[name] = tensor
     for key in list(renamed):
