@@ -31,7 +31,7 @@ def missing(models: ModelFiles) -> str | None:
     if version > LAST_WITH_MESH:
         return (
             f"MediaPipe's built-in FaceMesh exists only up to mediapipe {'.'.join(map(str, LAST_WITH_MESH))}, and "
-            f"{'.'.join(map(str, version))} is installed. Use face_landmarker.task (mediapipe-tasks) instead."
+            f"{'.'.join(map(str, version))} is installed; put face_landmarker.task in place instead."
         )
     return None
 

@@ -100,7 +100,7 @@ def test_files_that_are_no_video_say_so_in_one_sentence(tmp_path):
     for path, sentence in [
         (empty, r"empty.mp4 is empty \(0 bytes\)\."),
         (text, "text.mp4 is not a video"),
-        (no_index, "no_index.mp4 is not a video, or was cut short"),
+        (no_index, "no_index.mp4 is not a video, or is incomplete"),
         (write_audio_only(tmp_path / "song.m4a"), r"song.m4a has no picture: it holds audio only\."),
         (tmp_path / "absent.mp4", "There is no file .*absent.mp4"),
     ]:
