@@ -208,11 +208,19 @@ def pair(info: dict) -> Subgraph:
     canvas = graph.node("ImageStitch", "Image Stitch", 4, image1=halves[0], image2=halves[1])[0]
     driver = build.cropped(picture, "driver")
     build.prompts()
-    encoder = build.encoder()
     found = {
         "left": build.tracked(canvas, "left face", 5, face="by number", face_number=1)[0],
         "right": build.tracked(canvas, "right face", 5, face="by number", face_number=2)[0],
     }
+    # Folded nodes first: the front end reserves the height of the open node below the last one.
+    read = {
+        what: build.read(driver["images"], driver["track"], track, f": {what}")
+        for what, track in found.items()
+    }
+    for wires in read.values():
+        graph.fold([wires["face_motion"]])
+    encoder = build.encoder()
+    drives = {what: build.drive(encoder, read[what], f": {what}") for what in found}
     apply = graph.node(
         "SKPortraitApply",
         "Animate Portrait: both",
@@ -220,16 +228,11 @@ def pair(info: dict) -> Subgraph:
         model=build.ends["model"],
         reference=build.reference(canvas, found["left"], encoder),
     )
-    white = graph.node("SolidMask", "Solid Mask: one half", build.at(6), value=1.0, width=SIDE, height=SIDE)[
-        0
-    ]
-    black = graph.node(
-        "SolidMask", "Solid Mask: nothing", build.at(6), value=0.0, width=2 * SIDE, height=SIDE
-    )[0]
-    for place, (what, track) in enumerate(found.items()):
-        read = build.read(driver["images"], driver["track"], track, f": {what}")
-        graph.fold([read["face_motion"]])
-        drive = build.drive(encoder, read, f": {what}")
+    white, black = (
+        graph.node("SolidMask", f"Solid Mask: {what}", build.at(6), value=value, width=width, height=SIDE)[0]
+        for what, value, width in (("one half", 1.0, SIDE), ("nothing", 0.0, 2 * SIDE))
+    )
+    for place, what in enumerate(found):
         mask = graph.node(
             "MaskComposite",
             f"Mask Composite: {what} half",
@@ -242,14 +245,14 @@ def pair(info: dict) -> Subgraph:
         apply = graph.node(
             "SKPortraitApply",
             f"Animate Portrait: {what}",
-            build.at(8 + place),
+            build.at(8),
             model=apply[0],
-            drive=drive,
+            drive=drives[what],
             mask=mask,
         )
         graph.promote(f"{what}_strength", apply, "drive_strength")
-    build.shift += 2
-    sampler, pictures = build.still(apply[0], drive)
+    build.shift += 1
+    sampler, pictures = build.still(apply[0], drives["right"])
     for name, node, widget in (
         ("prompt", build.positive, "text"), ("steps", sampler, "steps"), ("cfg", sampler, "cfg"), ("seed", sampler, "seed"),
     ):  # fmt: skip
