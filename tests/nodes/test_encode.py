@@ -149,7 +149,7 @@ def test_a_drive_of_zeros_is_an_error_unless_it_was_asked_for(nodes, encoders, c
     with caplog.at_level(logging.WARNING):
         nothing = encode(nodes, encoders["coefficients"], of=track(), still_face=True)
     assert "has no expression coefficients: zeros stand in for them" in caplog.text
-    assert "clip_vision, left_eye, right_eye, mouth not wired" in caplog.text
+    assert "clip_vision, left_eye, right_eye, mouth not connected" in caplog.text
     zeros = encode(nodes, encoders["coefficients"])
     assert all(torch.equal(nothing.features[s], zeros.features[s]) for s in zeros.features)
 

@@ -62,7 +62,7 @@ def test_a_song_called_mp4(tmp_path):
 @pytest.mark.parametrize(
     "name, options, words",
     [
-        ("v.mp4", {}, "is not a video, or was cut short"),
+        ("v.mp4", {}, "is not a video, or is incomplete"),
         ("v.mkv", {}, rf"{CUT}.* Set seconds"),
         ("v.mkv", {"tone_seconds": 2.4}, CUT),
         ("v.webm", {"codec": "libvpx"}, CUT),
