@@ -80,7 +80,10 @@ def is_widget(spec: list) -> bool:
     options = options_of(spec)
     if options.get("forceInput"):
         return False
-    return isinstance(spec[0], list) or spec[0] in PRIMITIVES or bool({"default", "options"} & options.keys())
+    chosen = (
+        options.get("default", {}) != {} or "options" in options
+    )  # ComfyUI 0.3.64 has a socket with default {}
+    return isinstance(spec[0], list) or spec[0] in PRIMITIVES or chosen
 
 
 def type_of(spec: list) -> str:

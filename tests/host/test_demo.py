@@ -11,8 +11,8 @@ from sk_portrait.face_tools.video import frames
 from sk_portrait.host import workflow
 
 
-def test_a_drawn_head_acts_a_real_clip_by_the_shipped_template(server):
-    info, folder = server.object_info(), server.base / "input"
+def test_a_drawn_head_acts_a_real_clip_by_the_shipped_template(server, info):
+    folder = server.base / "input"
     widened.write_for(server.base / "models")
     shutil.copy(material.driver(), folder / "driver.mp4")
     Image.fromarray(toy_model.portrait()).save(folder / demo.PORTRAIT)

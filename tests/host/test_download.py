@@ -1,5 +1,6 @@
 """The front end's own "Download all" in a real browser: what it saves is found as it comes, listed and preselected."""
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -52,9 +53,17 @@ def empty_models(server, tmp_path):
     shutil.copytree(
         aside, base, ignore=lambda folder, names: [n for n in names if (Path(folder) / n).is_file()]
     )
+    touch(base)
     yield base
     shutil.rmtree(base)
     aside.replace(base)
+    touch(base)
+
+
+def touch(base: Path) -> None:
+    """Mark all folders as changed: ComfyUI lists a folder again only if its time differs."""
+    for folder in (base, *filter(Path.is_dir, base.rglob("*"))):
+        os.utime(folder)
 
 
 class MissingModels:

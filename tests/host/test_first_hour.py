@@ -113,8 +113,10 @@ SEARCH = """words => {
 }"""
 
 
-def test_an_artists_word_leads_to_the_right_node(page):
+def test_an_artists_word_leads_to_the_right_node(fresh, page):
     """By the front end's own search, among all nodes of ComfyUI and its blueprints."""
+    if "MediaPipeFaceLandmarker" not in fresh.object_info():
+        pytest.skip("the front end of this ComfyUI does not list a pack's blueprints (0.23 and later do)")
     page.page.wait_for_function(
         "() => document.querySelector('#vue-app').__vue_app__.config.globalProperties.$pinia._s.get('nodeDef')"
         ".visibleNodeDefs.some(def => def.name.startsWith('SubgraphBlueprint'))"
