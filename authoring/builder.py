@@ -127,7 +127,7 @@ class Builder:
                 "patches": patches["patches"],
                 "clip_vision": vision[0],
             }
-        self.motion = motion = self.graph.node(
+        self.expression = motion = self.graph.node(
             "SKPortraitFaceMotion", f"Read Expression (PD-FGC){what}", self.at(5), [entry(FACE_MOTION)], INNER_PICTURE,
             file=file(FACE_MOTION), motion_crop=patches["motion_crop"],
         )  # fmt: skip

@@ -34,8 +34,11 @@ def sweep(info: dict) -> Subgraph:
     graph.seeds = "fixed"  # the same noise for all values
     build, crop, driver, apply, drive = acted(graph, V5)
     graph.set(driver, "seconds", 1.0)
-    for made in (build.landmarker, build.motion):  # Compare Performance is tall: the rest makes room for it
-        graph.fold(made)
+    for node in (
+        build.landmarker,
+        build.expression,
+    ):  # Compare Performance is tall: the rest makes room for it
+        graph.fold(node)
     swept = graph.node("SKPortraitSweepSetting", "Sweep a Setting", 6, values=VALUES, cfg=V5.cfg)
     made = build.clip(apply[0], drive)
     targets = apply, apply, made["guider"], made["sigmas"]

@@ -80,10 +80,9 @@ def is_widget(spec: list) -> bool:
     options = options_of(spec)
     if options.get("forceInput"):
         return False
-    chosen = (
-        options.get("default", {}) != {} or "options" in options
-    )  # ComfyUI 0.3.64 has a socket with default {}
-    return isinstance(spec[0], list) or spec[0] in PRIMITIVES or chosen
+    # An empty default is none: the sockets of training losses have one in ComfyUI 0.3.64.
+    has_value = options.get("default", {}) != {} or "options" in options
+    return isinstance(spec[0], list) or spec[0] in PRIMITIVES or has_value
 
 
 def type_of(spec: list) -> str:

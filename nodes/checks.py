@@ -151,8 +151,7 @@ def require_expression(track, clip_vision, patches: dict, still_face: bool) -> N
     if track.coefficients is None and not pictures and not still_face:
         raise MissingInputError(
             f"The face would not act: the track of {track.source} has no expression coefficients, and no eye and "
-            "mouth pictures are connected. "
-            "Three ways out: (1) Read Expression (PD-FGC), which needs the picture alone, into face_motion; "
+            "mouth pictures are connected. Three ways out: (1) Read Expression (PD-FGC), which needs the picture alone, into face_motion; "
             "(2) a track with coefficients: "
             "ComfyUI's own Detect Face Landmarks, the HelloMeme ONNX models, or a recording (Import Live "
             "Link Face); "

@@ -26,6 +26,7 @@ SCALE = {"down_0": 2, "down_1": 4, "down_2": 8, "down_3": 8, "up_0": 8, "up_1": 
 DRIVEN = {"v1": ("down_0", "down_1", "down_2"), "v2": ("up_0", "up_1", "up_2", "up_3")}
 CELLS = 16  # side of the square latents
 
+torch.set_num_threads(1)  # thousands of tiny operations: a second thread would only wait for the first
 
 GOLDEN = Golden()
 

@@ -54,7 +54,7 @@ FORBIDDEN = {
     | {"nodes", "sk_attention", "systems", "unet", "torch", "torchvision", "mediapipe"},
     "nodes": DEVELOPERS,
 }
-TYPES = re.compile(r'io\.Custom\("(\w+)"\)')
+TYPES, COLOUR = re.compile(r'io\.Custom\("(\w+)"\)'), re.compile(r'^  (\w+): "(#\w{6})"', re.MULTILINE)
 ARTISTS = ("nodes", "systems", "sk_attention", "unet", "face_tools", "drawn_heads")  # what artists run
 
 
@@ -235,19 +235,14 @@ def test_no_system_imports_another():
 
 
 def test_every_socket_type_of_the_pack_has_a_colour_of_its_own():
-    own = set(TYPES.findall((ROOT / "nodes/types.py").read_text())) - {
-        "FLOATS"
-    }  # ComfyUI's nodes have FLOATS too
-    colours = dict(
-        re.findall(r'^  (\w+): "(#\w{6})"', (ROOT / "web/sk_portrait.js").read_text(), re.MULTILINE)
-    )
+    types, script = (ROOT / path for path in ("nodes/types.py", "web/sk_portrait.js"))
+    own = set(TYPES.findall(types.read_text(encoding="utf-8"))) - {"FLOATS"}  # a type of other nodes too
+    colours = dict(COLOUR.findall(script.read_text(encoding="utf-8")))
     assert colours.keys() == own
     assert len(set(colours.values())) == len(own)
 
 
 def test_the_number_of_threads_is_set_in_one_place():
     """A file that sets it does so for all tests of its process."""
-    users = [
-        path for path in SOURCES if "tests" in path.parts and ".set_num_" + "threads(" in path.read_text()
-    ]
-    assert not users
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__).resolve()]
+    assert not [path for path in tests if "set_num_threads(" in path.read_text(encoding="utf-8")]

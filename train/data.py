@@ -1,8 +1,12 @@
 """Training data on disk: clips of encoded frames in safetensors shards, read one frame at a time.
 
-Tensors of a clip with F frames of h x w latent pixels: latents (F, 4, h, w) float16 in the UNet's scale,
-rotation (F, 3) and translation (F, 3) as in FaceTrack, coefficients (F, 51) in the networks' order, mask (F,
-h, w) uint8 of eyes and mouth, and, if embedded, patches (F, 3, 1024) float16.
+Tensors of a clip with F frames of h x w latent pixels:
+
+latents                (F, 4, h, w) float16 in the UNet's scale
+rotation, translation  (F, 3) as in FaceTrack
+coefficients           (F, 51) in the networks' order
+mask                   (F, h, w) uint8 of eyes and mouth
+patches                (F, 3, 1024) float16, only if they were embedded
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def fit(task: Task, settings: Settings, folder: Path, run: Mapping[str, Any]) ->
     """Train a task to its end, from the checkpoint in `folder` if there is one,
     and leave the averaged weights in the networks.
 
-    run: values that must be equal for a checkpoint to be resumed, in addition to batch and seed
+    run: a checkpoint is resumed only if these values, batch and seed are the same.
 
     Raises OtherRunError for a checkpoint of another run, SettingError for a batch that cannot be divided
     among the processes, and TrainError if the disk is full or a loss is not finite.

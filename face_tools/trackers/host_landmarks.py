@@ -16,6 +16,7 @@ from .straight_look import straight_pitch
 
 NAME, SCHEME = "comfyui-landmarks", "mediapipe478"
 FORM = '{"frames": [[{"landmarks_xy", "landmarks_3d", "blendshapes", ...}, ...], ...], "image_size": (height, width)}'
+FOREIGN = f"These are not ComfyUI's face landmarks: expected {FORM}. Connect Detect Face Landmarks."
 
 
 class HostLandmarks:
@@ -36,9 +37,7 @@ class HostLandmarks:
             height, width = payload["image_size"]
             self._frames = list(payload["frames"])
         except (TypeError, KeyError, ValueError):
-            raise TrackError(
-                f"These are not ComfyUI's face landmarks: expected {FORM}. Connect Detect Face Landmarks."
-            ) from None
+            raise TrackError(FOREIGN) from None
         self.size = int(width), int(height)
         self.notes = tuple(filter(None, [experimental_note(order)]))
 
@@ -89,9 +88,7 @@ def face_of(face: dict) -> Face:
         solid = np.asarray(face["landmarks_3d"], np.float32)
         shapes, score = face["blendshapes"], float(face["score"])
     except (TypeError, KeyError):
-        raise TrackError(
-            f"These are not ComfyUI's face landmarks: expected {FORM}. Connect Detect Face Landmarks."
-        ) from None
+        raise TrackError(FOREIGN) from None
     if flat.shape != (478, 2) or solid.shape != (478, 3):
         raise TrackError(f"Expected 478 landmarks in 2D and 3D, got {flat.shape} and {solid.shape}.")
     spread = min(np.ptp(points, axis=0)[:2].min() for points in (flat, solid))

@@ -96,7 +96,8 @@ def opening_turn(
             break
     if any(votes.values()):
         return _winner(votes), 2 * CHECK  # the other rotations have just been tried
-    return _turn_of_small_faces(source, upcoming[0]) if upcoming else 0, CHECK
+    turn = _turn_of_small_faces(source, upcoming[0]) if upcoming else 0
+    return turn, CHECK
 
 
 def _turn_of_small_faces(source: Source, frame: np.ndarray) -> int:
@@ -134,7 +135,7 @@ class Watch:
     turn: the rotation in which the clip is tracked; interval: frames until the first check of the score
     """
 
-    def __init__(self, source: Source, turn: int, interval: int = CHECK):
+    def __init__(self, source: Source, turn: int, interval: int):
         self.turn = turn
         self._source, self._continuity = source, Continuity(source.scheme)
         self._elsewhere = self._missed = (

@@ -235,7 +235,7 @@ def _tracker(
     if driver.source == host_landmarks.NAME:
         raise UnusableTrackerError(
             "The driver was tracked by ComfyUI's own landmarker, which is not connected here. Connect the same Load "
-            "Face Detection Model into face_detection_model, or choose another source.",
+            "Face Detection Model to face_detection_model, or choose another tracker.",
             driver.source,
         )
     return tracker_of(driver.source if driver.source in sources.MODULES else sources.AUTO, None)

@@ -120,8 +120,7 @@ class EncodeReference(io.ComfyNode):
             if (count := len(conditioning[0][0])) != 1:
                 raise SingleInputError(
                     f"The {name} prompt is {count} prompts in a batch, one per frame; the reference is one "
-                    "picture: connect the prompt of the "
-                    "portrait. The sampler takes the batch.",
+                    "picture: connect the prompt of the portrait. The sampler takes the batch.",
                     count,
                 )
         if drive is None and all(VERSIONS[name].driven_reference for name in adapter.versions):

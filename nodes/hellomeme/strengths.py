@@ -140,7 +140,7 @@ def curve_of(what: str, text: str, listed: Sequence[float] | None) -> Curve | No
         )
     if text.strip():
         raise ExclusiveInputError(
-            f"The strength of each {what} is said by {what}s and by per_{what}: keep one of them.",
+            f"{what}s and per_{what} both set the strength of each {what}: keep one of them.",
             (f"{what}s", f"per_{what}"),
         )
     values = tuple(float(value) for value in listed)

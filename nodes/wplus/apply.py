@@ -171,7 +171,7 @@ def lambdas_of(curve: str, track, coefficient: str, listed) -> Curve:
     ]
     if len(said) > 1:
         raise ExclusiveInputError(
-            f"The lambda of each frame is said by {' and by '.join(said)}: keep one of them.", tuple(said)
+            f"{' and '.join(said)} set the lambda of each frame: keep one of them.", tuple(said)
         )
     if listed is not None:
         return Curve(tuple(float(value) for value in listed))

@@ -79,8 +79,9 @@ def test_presets_are_chosen_by_their_pictures(saved, node):
     head = graph.node("SKPortraitDrawnHead", "Portrait", 0, size=128)
     graph.node(node, "Preset", 1, **({} if node == PRESET else {"portrait": head[0], "track": head[1]}))
     with FrontEnd(saved.url) as front:
+        own = list(front.console_errors)
+        assert not own or "MediaPipeFaceLandmarker" not in saved.object_info()  # 0.3.64 has one as it starts
         front.load(graph.saved(), "presets")
-        of_the_page = list(front.console_errors)  # the front end of ComfyUI 0.3.64 has one as it starts
         find = f"const node = window.app.graph._nodes.find(n => n.type === '{node}');"
         front.page.evaluate(f"() => {{ {find} node.widgets.at(-1).callback(); }}")
         cells = front.page.locator("dialog.sk-portrait-presets button")
@@ -96,4 +97,4 @@ def test_presets_are_chosen_by_their_pictures(saved, node):
             == NAME
         )
         assert front.page.locator("dialog.sk-portrait-presets").count() == 0
-        assert front.console_errors == of_the_page
+        assert front.console_errors == own

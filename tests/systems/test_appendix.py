@@ -94,7 +94,7 @@ def test_new_networks_add_nothing(host):
     """Zero-initialised: FaceID is the identity; an SK text attention of zeros adds no text."""
     face_id = appendix.face_id_adapter(GOLDEN, host.operations)
     face_id.silence()
-    assert relative_error(host.drawn(host.identified(network=host.network(face_id))), host.plain) < SAMPLED
+    assert relative_error(host.drawn(host.identified(network=host.network(face_id))), host.plain) < 1e-6
     control = appendix.control_adapter(GOLDEN, host.operations)
     for module in control.module.sites.values():
         torch.nn.init.zeros_(module.proj.weight)
