@@ -24,11 +24,13 @@ class Known:
     """An accepted face of the previous frame.
 
     Its misfit (cm) depends more on the person than on the detection.
+    certain: False if the detector did not find the face in any rotation
     """
 
     box: np.ndarray
     roll: float
     misfit: float
+    certain: bool
 
 
 class Continuity:
@@ -38,22 +40,29 @@ class Continuity:
         self._scheme = scheme
         self._known: list[Known] | None = None
 
-    def accept(self, faces: list[Face]) -> None:
-        """Store the faces of this frame for the next one."""
-        self._known = [Known(face.box, face.roll, face.misfit) for face in faces]
+    def accept(self, faces: list[Face], unconfirmed: list[np.ndarray]) -> None:
+        """Store the faces of this frame for the next one.
+
+        unconfirmed: boxes in which the detector found no face in any rotation
+        """
+        unsure = unconfirmed + [known.box for known in self._known or () if not known.certain]
+        self._known = [
+            Known(face.box, face.roll, face.misfit, not meets(face.box, unsure)) for face in faces
+        ]
 
     def has_new(self, faces: list[Face]) -> bool:
         """Whether there is a face where the previous frame had none. False in the first frame."""
         return self._known is not None and any(self._before(face) is None for face in faces)
 
     def doubted(self, faces: list[Face], turn: int) -> list[np.ndarray]:
-        """Boxes of faces that changed implausibly or that vanished.
+        """Boxes of faces that changed implausibly, and of certain faces that vanished.
 
         turn: rotation of the tracked picture, quarter turns.
         """
         boxes = [face.box for face in faces]
         changed = [face.box for face in faces if self._changed(face, turn)]
-        return changed + [known.box for known in self._known or () if not meets(known.box, boxes)]
+        vanished = [known for known in self._known or () if not meets(known.box, boxes)]
+        return changed + [known.box for known in vanished if known.certain]
 
     def _changed(self, face: Face, turn: int) -> bool:
         before = self._before(face)

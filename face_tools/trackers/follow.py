@@ -30,6 +30,9 @@ CLOSE = 0.1  # difference of two correlations that is not significant
 # Chips per person; similarity of all stored chips below which another is stored.
 REMEMBERED, NEW_LOOK = 12, 0.9
 REACH = 0.8  # distance, in face sizes, that a head may deviate from its expected position between two frames
+# A lone face none of whose landmarks moved farther than this part of its size is the person of the frame
+# before: no two people's landmarks are that similar. Its appearance is compared at this interval of frames.
+STILL, COMPARE = 0.03, 4
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ class Follower:
         self._velocity: np.ndarray | None = None
         self._face: Face | None = None
         self._missed, self._frame = 0, -1
+        self._compared = 0  # frame of the last comparison of appearances
         self.cuts: list[int] = []
         self.foreign: list[int] = []
 
@@ -128,6 +132,9 @@ class Follower:
         self._frame += 1
         if not faces:
             return self._miss()
+        if len(faces) == 1 and self._frame < self._compared + COMPARE and self._is_still(faces[0]):
+            return self._move(faces[0])
+        self._compared = self._frame
         candidates = [self._candidate(frame, face) for face in faces]
         if self._face is None:
             first = self._choice.pick(faces, (frame.shape[1], frame.shape[0]))
@@ -139,6 +146,13 @@ class Follower:
             return self._take(min(alike, key=lambda one: one.distance), candidates)
         strangers = [one for one in candidates if one.other < ALIKE]
         return self._cut(frame, strangers, candidates) if strangers else self._miss()
+
+    def _is_still(self, face: Face) -> bool:
+        """Whether the person was in the previous frame, and no landmark has moved noticeably since."""
+        if self._face is None or self._missed:
+            return False
+        moved = np.abs(face.landmarks[:, :2] - self._face.landmarks[:, :2]).max()
+        return bool(moved < STILL * _size(face))
 
     def _is_person(self, one: Candidate) -> bool:
         """Whether the candidate looks like the person, and not more like somebody seen beside the person."""
@@ -166,14 +180,18 @@ class Follower:
         self._missed += 1
 
     def _take(self, taken: Candidate, candidates: list[Candidate]) -> Face:
-        face, centre = taken.face, _centre(taken.face)
+        self._person.add(taken.chip)
+        for one in candidates:
+            if overlap(one.face.box, taken.face.box) == 0:
+                self._others.add(one.chip)
+        return self._move(taken.face)
+
+    def _move(self, face: Face) -> Face:
+        """Store the position of the person's face in this frame."""
+        centre = _centre(face)
         step = np.zeros(2) if self._centre is None else (centre - self._centre) / (1 + self._missed)
         self._velocity = step if self._velocity is None else (self._velocity + step) / 2
         self._face, self._centre, self._missed = face, centre, 0
-        self._person.add(taken.chip)
-        for one in candidates:
-            if overlap(one.face.box, face.box) == 0:
-                self._others.add(one.chip)
         return face
 
     def _candidate(self, frame: np.ndarray, face: Face) -> Candidate:
@@ -223,7 +241,8 @@ def _around(frame: np.ndarray, turn: complex, shift: complex) -> tuple[np.ndarra
     """
     height, width = frame.shape[:2]
     middle = (complex(CHIP / 2, CHIP / 2) - shift) / turn
-    reach = 0.75 * CHIP / abs(turn)  # the chip's corners are 0.71 of its side from its centre
+    # Half the side of the square around the rotated chip, and a margin for the interpolation.
+    reach = 0.55 * CHIP * (abs(turn.real) + abs(turn.imag)) / abs(turn) ** 2
     x0 = int(min(max(middle.real - reach, 0), width - 1))
     y0 = int(min(max(middle.imag - reach, 0), height - 1))
     x1, y1 = int(max(middle.real + reach, x0 + 1)), int(max(middle.imag + reach, y0 + 1))
