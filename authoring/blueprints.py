@@ -284,7 +284,7 @@ def expression(info: dict) -> Subgraph:
     build.promote_strengths(apply)
     _promote_still(graph, build, crop, sampler)
     graph.out("image", pictures[0])
-    graph.out("preview", editor[1])
+    graph.out("preview", editor["preview"])
     return graph
 
 

@@ -23,9 +23,9 @@ def _video(
     video = top.video(graph, "Film" if film else "Driving video")
     model = checkpoint(graph, top.SECOND)
     wires = {
-        "model": model[0],
-        "clip": model[1],
-        "vae": model[2],
+        "model": model["MODEL"],
+        "clip": model["CLIP"],
+        "vae": model["VAE"],
         "portrait": portrait[0],
         "film" if film else "video": video[0],
     }
@@ -95,7 +95,9 @@ def _image(name: str, info: dict, inner: Subgraph, title: str, what: str, first:
     ]
     if not driver:
         saved.append(
-            graph.node("PreviewImage", "Preview (warped portrait)", top.RESULT, tall=PICTURE, images=made[1])
+            graph.node(
+                "PreviewImage", "Preview (warped portrait)", top.RESULT, tall=PICTURE, images=made["preview"]
+            )
         )
     top.groups(graph, files, made, saved)
     note(graph, title, what, first)
@@ -119,9 +121,9 @@ def portrait_pair(info: dict) -> Graph:
         "left": left[0],
         "right": right[0],
         "driver": driver[0],
-        "model": model[0],
-        "clip": model[1],
-        "vae": model[2],
+        "model": model["MODEL"],
+        "clip": model["CLIP"],
+        "vae": model["VAE"],
     }
     made = graph.subgraph(blueprints.pair(info), top.INNER, tall=top.PROMPT, **wires)
     saved = graph.node(

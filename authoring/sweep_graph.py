@@ -45,11 +45,11 @@ def sweep(info: dict) -> Subgraph:
     for wire, node, widget in zip(swept, targets, SWEPT):
         graph.connect(node, widget, wire)
     compared = graph.node(
-        "SKPortraitComparePerformance", "Compare Performance", 10, track=driver[1],
-        result=made["pictures"][0], label=swept[4], portrait=crop[0], driver_images=driver[0],
+        "SKPortraitComparePerformance", "Compare Performance", 10, track=driver["track"],
+        result=made["pictures"][0], label=swept["label"], portrait=crop["images"], driver_images=driver["images"],
         face_detection_model=build.landmarker[0],
     )  # fmt: skip
-    grid = graph.node("SKPortraitComparisonGrid", "Comparison Grid", 10, sheets=compared[2])
+    grid = graph.node("SKPortraitComparisonGrid", "Comparison Grid", 10, sheets=compared["sheet"])
     for widget in ("setting", "values", *SWEPT):
         graph.promote(widget, swept, widget)
     for widget in ("start", "seconds", "fps"):
@@ -57,7 +57,7 @@ def sweep(info: dict) -> Subgraph:
     graph.promote("size", crop, "size")
     graph.promote("seed", made["noise"], "noise_seed")
     graph.out("grid", grid[0])
-    graph.out("report", compared[0])
+    graph.out("report", compared["report"])
     return graph
 
 
@@ -66,7 +66,13 @@ def portrait_sweep(info: dict) -> Graph:
     graph = top.template("portrait_sweep", info)
     portrait, video = top.image(graph, "Portrait"), top.video(graph, "Driving video")
     model = checkpoint(graph, top.SECOND)
-    wires = {"model": model[0], "clip": model[1], "vae": model[2], "portrait": portrait[0], "video": video[0]}
+    wires = {
+        "model": model["MODEL"],
+        "clip": model["CLIP"],
+        "vae": model["VAE"],
+        "portrait": portrait[0],
+        "video": video[0],
+    }
     made = graph.subgraph(sweep(info), top.INNER, tall=0, **wires)
     where = "sk_portrait/sweep"
     saved = graph.node(

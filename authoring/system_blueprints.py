@@ -83,7 +83,12 @@ class Base:
         """Return the components of a VIDEO, its first frames, and these frames at the sampled size."""
         parts = self.graph.node("GetVideoComponents", f"Get Video Components: {what}", 0, video=video)
         some = self.graph.node(
-            "ImageFromBatch", f"Image From Batch: {what}", 1, image=parts[0], batch_index=0, length=FRAMES
+            "ImageFromBatch",
+            f"Image From Batch: {what}",
+            1,
+            image=parts["images"],
+            batch_index=0,
+            length=FRAMES,
         )
         return parts, some, self.sized(some[0], what, 2)
 
@@ -174,13 +179,13 @@ def redrawn(
         "Redraw Clip from Noise",
         7,
         model=base.model,
-        trajectory=path[0],
+        trajectory=path["trajectory"],
         **until,
     )
     euler = graph.node("KSamplerSelect", "KSampler Select: euler", 7, sampler_name="euler")
     sampler = graph.node(
         "SamplerCustom", "Sampler Custom", 8, model=boosted[0], add_noise=False, cfg=7.5, sampler=euler[0], sigmas=steps[0],
-        latent_image=path[1], **drawn_as,
+        latent_image=path["latent"], **drawn_as,
     )  # fmt: skip
     return steps, boosted, sampler, base.decoded(sampler[0], "VAE Decode", 9)
 
@@ -200,7 +205,7 @@ def restyle(info: dict) -> Subgraph:
     graph.bands = (0, 6)
     parts, some, skeletons = base.first_frames(pose, "pose")
     size = graph.node("GetImageSize", "Get Image Size", 3, image=skeletons[0])
-    scaled = base.sized(picture, "person", 4, width=size[0], height=size[1])
+    scaled = base.sized(picture, "person", 4, width=size["width"], height=size["height"])
     reference = base.encoded(scaled[0], "VAE Encode: person", 5)
     shows = base.text("What the person looks like", 2, "photo of a person dancing, full body")
     styled = base.text(
@@ -224,14 +229,14 @@ def restyle(info: dict) -> Subgraph:
     )
     blank = base.encoded(skeletons[0], "VAE Encode: frames", 3)
     preview = graph.node(
-        "KSampler", "KSampler: preview", 7, model=anchored[0], positive=controlled[0][0], negative=controlled[0][1], latent_image=blank,
-        seed=1, steps=15, cfg=7.5, sampler_name="euler", scheduler="normal",
+        "KSampler", "KSampler: preview", 7, model=anchored[0], positive=controlled[0]["positive"],
+        negative=controlled[0]["negative"], latent_image=blank, seed=1, steps=15, cfg=7.5, sampler_name="euler", scheduler="normal",
     )  # fmt: skip
     ends = dict(zip(("positive", "negative"), controlled[1]))
     steps, boosted, sampler, pictures = redrawn(
         base, {"frames": preview[0]}, reference, shows[0], ends, self_until=0.6, cross_until=0.0
     )  # fmt: skip
-    video = graph.node("CreateVideo", "Create Video", 10, images=pictures, fps=parts[2])
+    video = graph.node("CreateVideo", "Create Video", 10, images=pictures, fps=parts["fps"])
     base.promote(
         ("prompt", shows, "text"), ("drawn_as", styled, "text"), ("frames", some, "length"), ("width", skeletons, "width"),
         ("height", skeletons, "height"), ("layout_until", boosted, "self_until"), ("steps", steps, "steps"), ("cfg", sampler, "cfg"),
@@ -257,7 +262,7 @@ def cleanup(info: dict) -> Subgraph:
     graph.bands = (0, 6)
     parts, some, frames = base.first_frames(video, "clip")
     size = graph.node("GetImageSize", "Get Image Size", 3, image=frames[0])
-    scaled = base.sized(portrait, "portrait", 4, width=size[0], height=size[1])
+    scaled = base.sized(portrait, "portrait", 4, width=size["width"], height=size["height"])
     reference = base.encoded(scaled[0], "VAE Encode: portrait", 5)
     prompt = base.text(
         "Prompt", 2, "photo of a person, head and shoulders, sharp focus, realistic skin texture"
@@ -266,7 +271,9 @@ def cleanup(info: dict) -> Subgraph:
     steps, boosted, sampler, pictures = redrawn(
         base, {"images": frames[0], "vae": base.vae}, reference, prompt[0], ends, self_until=0.6, cross_until=0.8
     )  # fmt: skip
-    made = graph.node("CreateVideo", "Create Video", 10, images=pictures, fps=parts[2], audio=parts[1])
+    made = graph.node(
+        "CreateVideo", "Create Video", 10, images=pictures, fps=parts["fps"], audio=parts["audio"]
+    )
     base.promote(
         ("prompt", prompt, "text"), ("first_frame", some, "batch_index"), ("frames", some, "length"), ("width", frames, "width"),
         ("height", frames, "height"), ("layout_until", boosted, "self_until"), ("words_until", boosted, "cross_until"),
@@ -293,14 +300,19 @@ def whole_person(info: dict) -> Subgraph:
     size = graph.node("GetImageSize", "Get Image Size: person", 2, image=person[0])
     parts = graph.node("GetVideoComponents", "Get Video Components: face", 0, video=face)
     some = graph.node(
-        "ImageFromBatch", "Image From Batch: face", 1, image=parts[0], batch_index=0, length=2 * FRAMES
+        "ImageFromBatch", "Image From Batch: face", 1, image=parts["images"], batch_index=0, length=2 * FRAMES
     )
     count = graph.node("GetImageSize", "Get Image Size: frames", 2, image=some[0])
     bones = graph.node("GetVideoComponents", "Get Video Components: pose", 0, video=pose)
     first = graph.node(
-        "ImageFromBatch", "Image From Batch: pose", 3, image=bones[0], batch_index=0, length=count[2]
+        "ImageFromBatch",
+        "Image From Batch: pose",
+        3,
+        image=bones["images"],
+        batch_index=0,
+        length=count["batch_size"],
     )
-    skeletons = base.sized(first[0], "pose", 4, width=size[0], height=size[1])
+    skeletons = base.sized(first[0], "pose", 4, width=size["width"], height=size["height"])
     landmarker = graph.node(
         "LoadMediaPipeFaceLandmarker",
         "Load Face Detection Model",
@@ -322,7 +334,7 @@ def whole_person(info: dict) -> Subgraph:
         3,
         face_landmarks=found[0],
         images=some[0],
-        fps=parts[2],
+        fps=parts["fps"],
     )
     crops = graph.node(
         "SKPortraitSFaceCrop",
@@ -330,8 +342,8 @@ def whole_person(info: dict) -> Subgraph:
         4,
         images=some[0],
         track=track[0],
-        width=size[0],
-        height=size[1],
+        width=size["width"],
+        height=size["height"],
     )
     controls = {
         kind: graph.node("SKPortraitLoadXDynaControl", title, 4, [control(kind)], file=control(kind)["name"])[
@@ -342,7 +354,7 @@ def whole_person(info: dict) -> Subgraph:
     positive, negative = (base.text(f"{what} (empty as published)", 0, "") for what in ("Prompt", "Negative"))
     hints = graph.node(
         "SKPortraitXDynaHints", "Apply X-Dyna ControlNet", 5, positive=positive[0], negative=negative[0], pose_control=controls["pose"],
-        pose=skeletons[0], face_control=controls["face"], local=crops[0], whole=crops[1],
+        pose=skeletons[0], face_control=controls["face"], local=crops["eyes and mouth"], whole=crops["whole face"],
     )  # fmt: skip
     network = graph.node(
         "SKPortraitLoadXDyna",
@@ -373,27 +385,32 @@ def whole_person(info: dict) -> Subgraph:
         tokens=tokens[0],
     )
     start = graph.node(
-        "SKPortraitBlurredStart", "X-Dyna Start Latents", 6, reference=reference, frames=count[2], seed=40
+        "SKPortraitBlurredStart",
+        "X-Dyna Start Latents",
+        6,
+        reference=reference,
+        frames=count["batch_size"],
+        seed=40,
     )
     steps = graph.node("SKPortraitXDynaSteps", "X-Dyna Scheduler", 6, steps=25)
     euler = graph.node("KSamplerSelect", "KSampler Select: euler", 6, sampler_name="euler")
     sampler = graph.node(
-        "SamplerCustom", "Sampler Custom", 7, model=alive[0], positive=hints[0], negative=hints[1], sampler=euler[0], sigmas=steps[0],
-        latent_image=start[0], add_noise=True, noise_seed=40, cfg=7.5,
+        "SamplerCustom", "Sampler Custom", 7, model=alive[0], positive=hints["positive"], negative=hints["negative"],
+        sampler=euler[0], sigmas=steps[0], latent_image=start[0], add_noise=True, noise_seed=40, cfg=7.5,
     )  # fmt: skip
     video = graph.node(
         "CreateVideo",
         "Create Video",
         8,
         images=base.decoded(sampler[0], "VAE Decode", 8),
-        fps=parts[2],
-        audio=parts[1],
+        fps=parts["fps"],
+        audio=parts["audio"],
     )
     base.promote(
         ("frames", some, "length"), ("width", person, "width"), ("height", person, "height"), ("pose_strength", hints, "pose_strength"),
         ("face_strength", hints, "face_strength"), ("steps", steps, "steps"), ("cfg", sampler, "cfg"), ("seed", sampler, "noise_seed"),
     )  # fmt: skip
     graph.out("video", video[0])
-    graph.out("seen", crops[0])
+    graph.out("seen", crops["eyes and mouth"])
     side_by_side(graph, video[0], some[0], skeletons[0], 9)
     return graph

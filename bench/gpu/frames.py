@@ -31,7 +31,12 @@ from .scale import FULL
 TABLE, DISTINCT, FPS = "Milliseconds per frame", 4, 25.0
 VERSIONS = ("v5", "v2")  # versions of the drive encoders
 DETECT, TRACK = "Detect Face Landmarks (ComfyUI)", "Track Face from Landmarks"
-POSE, PATCHES, ENCODE, VAE_DECODE = "Draw Head Pose", "Face Patches", "Encode Drive", "VAE Decode"
+POSE, PATCHES, ENCODE, VAE_DECODE = (
+    "Draw Head Pose",
+    "Crop Eyes and Mouth",
+    "Encode Performance",
+    "VAE Decode",
+)
 LEAST = 128  # pixels per side; drive encoders need more than 64
 CLIP_VISION = "face_clip_image_encoder_assumed_vith14"  # a manifest in tests/manifests
 SD15_VAE = {
