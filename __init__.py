@@ -6,7 +6,10 @@ __all__ = ["WEB_DIRECTORY", "comfy_entrypoint"]
 
 
 async def comfy_entrypoint():
-    """Called by ComfyUI: registers the model folders and the one question that other machines ask, and returns the nodes."""
+    """Register the model folders and the request that other machines send, and return the nodes.
+
+    ComfyUI calls this function.
+    """
     from pathlib import Path
 
     from .nodes import SKPortraitExtension, file_hashes, first_start, folders

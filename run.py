@@ -36,7 +36,7 @@ MOST = 4  # processes of the whole suite: each holds torch and a ComfyUI server,
 
 
 def load_pack():
-    """Register the repository root as the package `sk_portrait`, as ComfyUI does under another name. Safe to repeat."""
+    """Register the repository root as the package `sk_portrait`; ComfyUI does so under another name."""
     if PACK not in sys.modules:
         spec = importlib.util.spec_from_file_location(
             PACK, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
@@ -53,7 +53,10 @@ def tool(name: str):
 
 
 def check_types() -> int:
-    """Run pyright on the packages that pyproject.toml names. 0 where it is not installed, or has no Node.js and cannot fetch one."""
+    """Run pyright on the packages that pyproject.toml names.
+
+    Returns 0 if it is not installed, or has no Node.js and cannot fetch it.
+    """
     if importlib.util.find_spec("pyright") is None:
         return 0
     pyright = [sys.executable, "-m", "pyright"]
@@ -64,7 +67,10 @@ def check_types() -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Fetch the real faces, lint, check types, then the tests; the last line printed is pytest's. Without arguments, no slow ones."""
+    """Fetch the real faces, lint, check types and run the tests, whose last line is printed last.
+
+    Without arguments the slow tests are left out.
+    """
     import pytest
 
     os.chdir(ROOT)
@@ -79,7 +85,7 @@ def test(arguments: list[str]) -> int:
 
 
 def one_of(package: str, table: str, arguments: list[str]) -> int:
-    """Run the module that `arguments` names in a package's table of commands; without a known name, list the table."""
+    """Run the command of a package's table that `arguments` names; without a known name, list the table."""
     choices = getattr(tool(package), table)
     if not arguments or arguments[0] not in choices:
         print("NAME is one of:")
@@ -97,7 +103,7 @@ def hand_over(python: Path, arguments: list[str]) -> int:
 
 
 def interrupt(*_):
-    """A terminated command leaves as an interrupted one does: through its `finally` blocks, which stop the server."""
+    """Treat termination as Ctrl-C, so that `finally` blocks stop the server."""
     raise KeyboardInterrupt
 
 

@@ -1,4 +1,4 @@
-"""`python run.py demo`: a portrait acted by a real video, on the real ComfyUI, by the workflow that this pack ships."""
+"""`python run.py demo`: a portrait follows a real video in the real ComfyUI, by a shipped workflow."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
 
 
 def prepare(graph: dict, options: argparse.Namespace) -> dict:
-    """Set the demo's choices in the shipped template and add a preview of everything that the contact sheet shows."""
+    """Set the demo's values in the shipped template, and add a preview of all that the contact sheet shows."""
 
     def node(kind: str, title: str | None = None) -> dict:
         return graph[workflow.node_id(graph, kind, title)]["inputs"]

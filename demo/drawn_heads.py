@@ -73,7 +73,7 @@ def arranged(cells: Cells) -> Image.Image:
 
 
 def with_truth(seed: int, frames: int, size: int) -> list[np.ndarray]:
-    """Frames of a clip: the drawing, its landmarks, its head-pose box, and below them its numbers with a line at the moment."""
+    """Return frames of a clip: drawing, landmarks, head-pose box, and below them curves with the current time."""
     who, states = Identity.of(seed), clip(seed, frames, FPS)
     track = truth(who, states, size, FPS)
     plot = draw_plot(track, size=(3 * size, size))

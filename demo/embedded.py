@@ -1,4 +1,4 @@
-"""The demo without ComfyUI: the same faces, and the toy model on diffusers' SD1.5 parts as it was trained, narrow.
+"""The demo without ComfyUI: the same faces, and the narrow toy model on diffusers' parts of SD1.5.
 
 For trying the pack and for scripts; artists use ComfyUI.
 """

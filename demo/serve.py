@@ -1,6 +1,7 @@
 """`python run.py serve [ComfyUI arguments]`: opens ComfyUI with this pack, until Ctrl-C.
 
-The server has a base folder of its own in the cache (inputs, outputs, settings); it also sees the models of the ComfyUI folder.
+The server has a base folder of its own in the cache (inputs, outputs, settings); it also sees the models of
+the ComfyUI folder.
 """
 
 from __future__ import annotations

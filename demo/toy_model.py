@@ -1,6 +1,6 @@
-"""The toy model that this project trained on drawn heads (`python run.py train world`), narrow as it is shipped: the diffusers backend.
+"""The toy model, trained on drawn heads with `python run.py train world`, at its own width on diffusers.
 
-What acts here acts in ComfyUI, for which `widened` gives these networks SD1.5's shapes without changing an output.
+Its results are those in ComfyUI: `widened` converts the networks to SD1.5's shapes without changing an output.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ def portrait(size: int = 192, person: int = PERSON) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """As an artist would set them; `reference` and `drive` are strengths, `strengths` those of the reference by block boundary and step."""
+    """Settings of the sampling.
+
+    reference, drive: strengths; strengths: those of the reference by block boundary and step
+    """
 
     steps: int = STEPS
     guidance: float = 1.5
@@ -110,7 +113,9 @@ class World:
 
     @torch.no_grad()
     def encode_drive(self, track: FaceTrack, head_poses: Sequence[np.ndarray]) -> Drive:
-        """The coefficients of a track and F head-pose pictures (H, W, 3) uint8; patches are zero, as they were in training."""
+        """Encode the coefficients of a track and F head-pose pictures (H, W, 3) uint8, without patches as in
+        its training.
+        """
         pictures = torch.from_numpy(np.stack(head_poses)).movedim(-1, 1).float() / 127.5 - 1
         coefficients = torch.from_numpy(to_network_order(track.coefficients)).float()
         return encode(self.drive, pictures, Expression.without_patches(coefficients))
@@ -133,7 +138,10 @@ class World:
     def act(
         self, picture: np.ndarray, drive: Drive, options: SamplingOptions | None = None
     ) -> list[np.ndarray]:
-        """The portrait (H, W, 3) uint8 as the drive has it, one picture per frame, every frame from one noise (Euler steps)."""
+        """Return the portrait (H, W, 3) uint8 with each frame's pose and expression.
+
+        All frames start from the same noise (Euler steps).
+        """
         from diffusers import EulerDiscreteScheduler
 
         options = options or SamplingOptions()

@@ -1,4 +1,4 @@
-"""The toy model in a real ComfyUI: its networks in SD1.5's shapes, and what an artist would change in a template to use them."""
+"""The toy model in a real ComfyUI: its networks in SD1.5's shapes, and the changes to a template that uses them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ CHECKPOINT = f"{PREFIX}sd15.ckpt"
 
 
 def write_for(models: Path, world: World | None = None) -> None:
-    """The world's files in a models folder. The checkpoint's text encoder is synthetic: what it says is multiplied by zero."""
+    """Write the toy model's files into a models folder.
+
+    The checkpoint's text encoder is synthetic; its output is multiplied by zero.
+    """
     world = world or World()
     views = SharedViews()
     text = {key: views.tensor(key, shape) for key, shape in shapes.clip_text().items()}
@@ -33,10 +36,10 @@ def write_for(models: Path, world: World | None = None) -> None:
 
 
 def use(graph: dict, info: dict, tracker: Tracker) -> None:
-    """Make an API graph of the two-stage template sample with the world.
+    """Make an API graph of the two-stage template sample with the toy model.
 
-    Its files; v-prediction, which it was trained with; one noise for all frames, since its motion was trained for minutes; a tracker
-    that can run here, and its coefficients instead of face motion.
+    Sets its files, v-prediction, one noise for all frames (its motion module was trained for minutes only), a
+    tracker that can run here, and that tracker's coefficients instead of face motion.
     """
 
     def added(name: str, kind: str, title: str, **inputs) -> str:
