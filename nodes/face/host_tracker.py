@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import numpy as np
+from comfy import model_management
 
 from ...face_tools.coefficients import CoefficientOrder
 from ...face_tools.track_errors import UnusableTrackerError
 from ...face_tools.trackers.faces import Detection, Face
 from ...face_tools.trackers.host_landmarks import NAME, SCHEME, HostLandmarks, face_of, posed
+from ...face_tools.trackers.mediapipe_source import detection
 from ...face_tools.trackers.tiles import Finder
 
 BATCH = 16  # frames per call, as in ComfyUI's own node
@@ -56,7 +58,12 @@ class HostTracker:
         return next(self.track([frame]))
 
     def detect(self, frame: np.ndarray) -> list[Detection]:
-        return [face.detection for face in _posed(self._detect([frame], NEAR)[0], frame)]
+        network = getattr(self._model, "models", {}).get(NEAR)
+        if not hasattr(network, "run_detector_batch"):  # of ComfyUI 0.29 to 0.33
+            return [face.detection for face in _posed(self._detect([frame], NEAR)[0], frame)]
+        model_management.load_model_gpu(self._model.patchers[NEAR])
+        _, (square,), _, (found,) = network.run_detector_batch([frame], score_thresh=SURE)
+        return [_detection(one, square) for one in found]
 
     def _detect(self, batch: list[np.ndarray], variant: str) -> list[list[Face]]:
         found = self._model.detect_batch(batch, num_faces=0, score_thresh=SURE, variant=variant)
@@ -72,6 +79,17 @@ class HostTracker:
 
     def __exit__(self, *exc) -> None:
         self.close()
+
+
+def _detection(found: np.ndarray, square: tuple[float, float, float]) -> Detection:
+    """Convert a row of ComfyUI's detector.
+
+    found: (17,) x0 y0 x1 y1, six points x y with the image-left eye first, score; in parts of the square
+    square: its centre x y and its side, pixels
+    """
+    *centre, side = square
+    points = (found[:16].reshape(8, 2) - 0.5) * side + centre
+    return detection(points[:2].ravel(), points[2:4], found[16])
 
 
 def _posed(faces: list[Face], frame: np.ndarray) -> list[Face]:

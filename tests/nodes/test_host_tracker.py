@@ -5,6 +5,7 @@ import pytest
 
 from sk_portrait.face_tools.coefficients import ASSUMED_ORDER
 from sk_portrait.face_tools.trackers.faces import turned_back
+from sk_portrait.face_tools.trackers.tiles import overlap
 from sk_portrait.face_tools.trackers.tracking import track_faces
 from sk_portrait.testing.real_faces import comfy_landmarker, photograph
 from sk_portrait.testing.talking_head import talking_head
@@ -45,6 +46,13 @@ def test_a_real_clip_is_found_in_every_frame(upright):
 def test_a_turned_clip_is_tracked_too(tracker, upright, turn):
     track = track_faces(turned(talking_head()[FRAMES], turn), tracker, 1.25)
     assert track.valid.all() and apart(track, turn, upright) < 0.03
+
+
+def test_the_detector_alone_finds_the_face_at_its_place(tracker):
+    frame = talking_head()[0]
+    (alone,), (whole,) = tracker.detect(frame), tracker.glance(frame)
+    assert overlap(alone.box, whole.box) > 0.5
+    assert abs(alone.roll - whole.roll) < np.radians(15) and alone.score == pytest.approx(whole.score)
 
 
 @pytest.mark.parametrize("turn", [0, 2])
