@@ -99,6 +99,11 @@ class Base:
             "ImageScale", f"Scale Image: {what}", column, image=pictures, upscale_method="lanczos", crop="center", **sides
         )  # fmt: skip
 
+    def sides(self, pictures: Wire, title: str, column: int) -> dict[str, Wire]:
+        """Return the width and height of pictures."""
+        size = self.graph.node("GetImageSize", title, column, image=pictures)
+        return {name: size[name] for name in ("width", "height")}
+
     def promote(self, *shown: tuple[str, list[Wire], str]) -> None:
         for name, node, widget in shown:
             self.graph.promote(name, node, widget)
@@ -204,8 +209,7 @@ def restyle(info: dict) -> Subgraph:
     )
     graph.bands = (0, 6)
     parts, some, skeletons = base.first_frames(pose, "pose")
-    size = graph.node("GetImageSize", "Get Image Size", 3, image=skeletons[0])
-    scaled = base.sized(picture, "person", 4, width=size["width"], height=size["height"])
+    scaled = base.sized(picture, "person", 4, **base.sides(skeletons[0], "Get Image Size", 3))
     reference = base.encoded(scaled[0], "VAE Encode: person", 5)
     shows = base.text("What the person looks like", 2, "photo of a person dancing, full body")
     styled = base.text(
@@ -261,8 +265,7 @@ def cleanup(info: dict) -> Subgraph:
     portrait, video = graph.given("portrait", "IMAGE"), graph.given("video", "VIDEO")
     graph.bands = (0, 6)
     parts, some, frames = base.first_frames(video, "clip")
-    size = graph.node("GetImageSize", "Get Image Size", 3, image=frames[0])
-    scaled = base.sized(portrait, "portrait", 4, width=size["width"], height=size["height"])
+    scaled = base.sized(portrait, "portrait", 4, **base.sides(frames[0], "Get Image Size", 3))
     reference = base.encoded(scaled[0], "VAE Encode: portrait", 5)
     prompt = base.text(
         "Prompt", 2, "photo of a person, head and shoulders, sharp focus, realistic skin texture"
@@ -297,7 +300,7 @@ def whole_person(info: dict) -> Subgraph:
     )
     graph.bands = (0, 5)
     person = base.sized(picture, "person", 1)
-    size = graph.node("GetImageSize", "Get Image Size: person", 2, image=person[0])
+    sides = base.sides(person[0], "Get Image Size: person", 2)
     parts = graph.node("GetVideoComponents", "Get Video Components: face", 0, video=face)
     some = graph.node(
         "ImageFromBatch", "Image From Batch: face", 1, image=parts["images"], batch_index=0, length=2 * FRAMES
@@ -312,39 +315,17 @@ def whole_person(info: dict) -> Subgraph:
         batch_index=0,
         length=count["batch_size"],
     )
-    skeletons = base.sized(first[0], "pose", 4, width=size["width"], height=size["height"])
+    skeletons = base.sized(first[0], "pose", 4, **sides)
     landmarker = graph.node(
-        "LoadMediaPipeFaceLandmarker",
-        "Load Face Detection Model",
-        1,
-        [LANDMARKER],
-        model_name=LANDMARKER["name"],
-    )
+        "LoadMediaPipeFaceLandmarker", "Load Face Detection Model", 1, [LANDMARKER], model_name=LANDMARKER["name"]
+    )  # fmt: skip
     found = graph.node(
-        "MediaPipeFaceLandmarker",
-        "Detect Face",
-        2,
-        face_detection_model=landmarker[0],
-        image=some[0],
-        num_faces=0,
-    )
+        "MediaPipeFaceLandmarker", "Detect Face", 2, face_detection_model=landmarker[0], image=some[0], num_faces=0
+    )  # fmt: skip
     track = graph.node(
-        "SKPortraitTrackFromLandmarks",
-        "Track Face from Landmarks",
-        3,
-        face_landmarks=found[0],
-        images=some[0],
-        fps=parts["fps"],
-    )
-    crops = graph.node(
-        "SKPortraitSFaceCrop",
-        "X-Dyna Face Crop",
-        4,
-        images=some[0],
-        track=track[0],
-        width=size["width"],
-        height=size["height"],
-    )
+        "SKPortraitTrackFromLandmarks", "Track Face from Landmarks", 3, face_landmarks=found[0], images=some[0], fps=parts["fps"]
+    )  # fmt: skip
+    crops = graph.node("SKPortraitSFaceCrop", "X-Dyna Face Crop", 4, images=some[0], track=track[0], **sides)
     controls = {
         kind: graph.node("SKPortraitLoadXDynaControl", title, 4, [control(kind)], file=control(kind)["name"])[
             0

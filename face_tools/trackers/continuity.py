@@ -46,9 +46,7 @@ class Continuity:
         unconfirmed: boxes in which the detector found no face in any rotation
         """
         unsure = unconfirmed + [known.box for known in self._known or () if not known.certain]
-        self._known = [
-            Known(face.box, face.roll, face.misfit, not meets(face.box, unsure)) for face in faces
-        ]
+        self._known = [Known(face.box, face.roll, face.misfit, not meets(face.box, unsure)) for face in faces]
 
     def has_new(self, faces: list[Face]) -> bool:
         """Whether there is a face where the previous frame had none. False in the first frame."""
