@@ -11,7 +11,7 @@ from sk_portrait.face_tools.trackers.sanity_checks import POSSIBLE, SURE, doubt,
 from sk_portrait.face_tools.trackers.tracking import track_faces
 from sk_portrait.testing.real_faces import landmarker_models, photograph
 from sk_portrait.testing.talking_head import talking_head
-from sk_portrait.tests.face.test_tracking import face_at, follow
+from sk_portrait.tests.face.test_tracking import Scripted, blank, face_at, follow
 
 STEP, FPS = 4, 7.5
 
@@ -74,6 +74,25 @@ def test_a_head_does_not_turn_away_and_back_within_a_frame():
     rotation = np.float32([[0, 0, 0.5 if k == 4 else -0.5] for k in range(8)])
     assert not lone_jumps(rotation, np.arange(8), fps=2.0).any()  # in half a second it may
     assert not lone_jumps(rotation[:5], np.arange(5), fps=25.0).any()  # a cut
+
+
+class Detecting(Scripted):
+    """Counts the calls of a detector that sees an upright face on the left half of every picture."""
+
+    calls = 0
+
+    def detect(self, frame):
+        self.calls += 1
+        return [posed(0.0, score=0.95).detection]
+
+
+def test_a_false_face_is_looked_for_in_all_turns_once():
+    """A sideways face beside the person, in two frames: only its first frame is worth four detections."""
+    false = face_at(200, 120, 20, roll=1.4)
+    source = Detecting([[posed(0.0)] + [false] * (k in (6, 7)) for k in range(24)])
+    track = track_faces(blank(24), source, 25.0)
+    assert track.valid.all() and apart(track.rotation[:, 2], 0) < 1
+    assert source.calls == 1 + 4  # the first frame, and the false face
 
 
 # From here on: real faces, every MediaPipe tracker.
