@@ -150,5 +150,5 @@ def main(argv: list[str]) -> int:
             tell(page.line(results[-1]))
     tell(page.table(results, claim.bare()))
     if options.page:
-        page.write(options.page, results, options.out)
+        page.write(options.page, results, options.out, claim.evaluator.drawn)
     return 0

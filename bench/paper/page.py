@@ -15,6 +15,7 @@ from ..quality.test_set import Pictures
 
 SHOWN, BAR = 8, 22  # pictures in a row of samples, pixels of its title
 FIGURES = {"fid": ".2f", "psnr": ".2f", "ssim": ".3f", "similarity": ".3f"}
+CURVES = {"loss": "loss", "psnr": "PSNR, dB", "fid": "FID", "similarity": "similarity"}
 
 
 def line(result: Mapping) -> str:
@@ -60,12 +61,17 @@ def spread(values: Sequence[float], form: str) -> str:
 
 
 def save_samples(path: Path, pictures: Pictures) -> None:
-    cv2.imwrite(str(path), np.hstack(pictures[:SHOWN])[..., ::-1])
+    cv2.imwrite(str(path), _row(pictures))
 
 
-def write(folder: Path, results: Sequence[Mapping], runs: Path) -> None:
-    """Write curves over steps and over processor time,
-    one picture per comparison, and samples of every arm.
+def _row(pictures: Pictures) -> np.ndarray:
+    return np.hstack(pictures[:SHOWN])[..., ::-1]
+
+
+def write(folder: Path, results: Sequence[Mapping], runs: Path, drawn: Pictures) -> None:
+    """Write curves over steps and over processor time, one picture per comparison, and samples of every arm.
+
+    drawn: the ground truth of the samples
     """
     folder.mkdir(parents=True, exist_ok=True)
     groups = defaultdict(dict)
@@ -74,12 +80,13 @@ def write(folder: Path, results: Sequence[Mapping], runs: Path) -> None:
         groups[group][name] = found
     for group, arms in groups.items():
         _curves(folder / f"{group}.png", arms)
-        strips = [_strip(name, runs / group / name.replace(" ", "_") / "samples.png") for name in arms]
+        samples = {name: runs / group / name.replace(" ", "_") / "samples.png" for name in arms}
+        strips = [_strip("ground truth", _row(drawn))]
+        strips += [_strip(name, cv2.imread(str(path))) for name, path in samples.items()]
         cv2.imwrite(str(folder / f"{group}_samples.jpg"), np.vstack(strips), [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
-def _strip(name: str, path: Path) -> np.ndarray:
-    row = cv2.imread(str(path))
+def _strip(name: str, row: np.ndarray) -> np.ndarray:
     bar = np.full((BAR, row.shape[1], 3), 250, np.uint8)
     cv2.putText(bar, name, (6, BAR - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (40, 40, 40), 1, cv2.LINE_AA)
     return np.vstack([bar, row])
@@ -91,20 +98,19 @@ def _curves(path: Path, arms: Mapping[str, Sequence[Mapping]]) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    measures = ("loss", "psnr", "fid", "similarity")
-    figure, axes = pyplot.subplots(2, len(measures), figsize=(4 * len(measures), 6), constrained_layout=True)
+    figure, axes = pyplot.subplots(2, len(CURVES), figsize=(4 * len(CURVES), 6), constrained_layout=True)
     for colour, (name, runs) in enumerate(arms.items()):
         for number, run in enumerate(runs):
             steps = [run["every"] * (k + 1) for k in range(len(run["curve"]))]
             spent = [row["processor"] for row in run["curve"]]
-            for column, measure in enumerate(measures):
+            for column, measure in enumerate(CURVES):
                 values = [row[measure] for row in run["curve"]]
                 for row, places in enumerate((steps, spent)):
                     label = name if number == 0 else None
                     axes[row, column].plot(places, values, f"C{colour}", alpha=0.8, label=label)
     for row, what in enumerate(("steps", "processor time, s")):
-        for column, measure in enumerate(measures):
-            axes[row, column].set(xlabel=what, ylabel=measure)
+        for column, title in enumerate(CURVES.values()):
+            axes[row, column].set(xlabel=what, ylabel=title)
     axes[0, 0].legend(fontsize=8)
     figure.savefig(path, dpi=80)
     pyplot.close(figure)
