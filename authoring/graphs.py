@@ -51,7 +51,7 @@ def portrait_video_two_stage(info: dict) -> Graph:
     return _video(
         "portrait_video_two_stage", info, blueprints.two_stages(info), "The paper's two stages",
         "HelloMeme v2 as in the paper: stage 1 samples every frame separately, stage 2 all frames together. "
-        "Open the blueprint (double-click): on its right, muted, are the same stages built from plain "
+        "Open the subgraph (double-click): on its right, muted, are the same stages built from plain "
         "KSamplers, to study or change.",
         "**seconds**, then **steps**.",
     )  # fmt: skip
@@ -70,7 +70,7 @@ def portrait_directed(info: dict) -> Graph:
     return _video(
         "portrait_directed", info, blueprints.directed(info), "A portrait that you direct",
         "The portrait follows a corrected version of the video's performance: calmer, with more or less "
-        "blinking and speech, and with an added expression. Open the blueprint to see the corrected curves "
+        "blinking and speech, and with an added expression. Open the subgraph to see the corrected curves "
         "(*Preview Face Track*). To use a phone's recording instead of the tracker's expression, choose its "
         "file in *Import Live Link Face* and unmute that node (Ctrl+M). The expression comes from "
         "coefficients only; pictures of eyes and mouth are not used.",
@@ -131,8 +131,8 @@ def portrait_pair(info: dict) -> Graph:
     )
     top.groups(graph, [left, right, model, driver], made, [saved])
     note(
-        graph, "Two portraits", "Two people side by side in one picture. Each half has its own performance "
-        "and mask, so you can set the strength of each person. To use two drivers, open the blueprint. "
+        graph, "Two portraits", "Two people side by side in one picture. One driver drives both, and each "
+        "half has its own mask and strength. To use two drivers, open the subgraph. "
         "HelloMeme v5.",
         "**left strength** and **right strength**.",
     )  # fmt: skip
@@ -143,7 +143,7 @@ def portrait_expression(info: dict) -> Graph:
     return _image(
         "portrait_expression", info, blueprints.expression(info), "A portrait with sliders",
         "No driver: the sliders set expression and head pose. *Preview* shows the warped "
-        "portrait immediately; *Result* is sampled with HelloMeme v5. Open the blueprint for key poses, "
+        "portrait immediately; *Result* is sampled with HelloMeme v5. Open the subgraph for key poses, "
         "which make a clip.",
         "a slider, then **cfg** (1.2 to 1.5).", False,
     )  # fmt: skip

@@ -4,12 +4,12 @@ front end support: no inline code, no bare URL.
 
 from __future__ import annotations
 
+import json
 import re
 
 from ..host.workflow import models
 from .chinese import CHINESE
 from .graph_writer import Graph
-from .recipes import LANDMARKER
 from .top import NOTE, TALLEST
 
 FIRST = """## {title}
@@ -30,14 +30,19 @@ FIRST = """## {title}
 """
 FILES = """
 **Before the first run** ComfyUI offers to download the missing files (*Download all*). They belong in the folders below.
-If you download by hand, put each *diffusion_pytorch_model* into a folder with the name of its page.
-
+{one_name}
 {files}
 {by_hand}"""
-ALONE = "No other node packs are needed."
-LANDMARKS = """\
-This template needs ComfyUI 0.23 or newer, and no other node packs. On an older ComfyUI, open the blueprint and replace
-*Detect Face* and *Track Face from Landmarks* by *Track Face*; in *Track Face in Video* choose a tracker."""
+ONE_NAME = "diffusion_pytorch_model.safetensors"
+SAVE_AS = f"On their pages many files are called *{ONE_NAME}*: if you download by hand, use the names of this list.\n"
+ALONE = "It runs without other node packs."
+LANDMARKS = (
+    "It needs ComfyUI 0.23 or newer, and no other node packs. On an older ComfyUI, open the subgraph: {}."
+)
+OLDER = {
+    "SKPortraitTrackFromLandmarks": "replace *Detect Face* and *Track Face from Landmarks* by *Track Face*",
+    "SKPortraitTrackVideo": "choose a tracker in *Track Face in Video*",
+}
 BEGINNING = "No models yet? The template **try_it** runs without any."
 PAGE_ENDS = re.compile(r"/(?:resolve|releases|raw)/")  # after one of these, a URL names the file itself
 
@@ -68,9 +73,15 @@ def note(graph: Graph, title: str, what: str, first: str) -> None:
     parts |= dict(zip(("zh_title", "zh_what", "zh_first"), CHINESE[graph.name]))
     if named:
         parts["files"] = _files(named)
-        landmarks = any(folder == LANDMARKER["directory"] for (folder, _), _ in named)
-        parts["needs"] = f"{LANDMARKS if landmarks else ALONE}\n\n{BEGINNING}"
+        parts["needs"] = f"{_needs(graph)}\n\n{BEGINNING}"
     graph.note(FIRST.format(**parts), NOTE, TALLEST)
+
+
+def _needs(graph: Graph) -> str:
+    """Return the version of ComfyUI that a template needs, and what to change on an older one."""
+    saved = json.dumps(graph.saved())
+    changes = [change for node, change in OLDER.items() if f'"{node}"' in saved]
+    return LANDMARKS.format(", and ".join(changes)) if changes else ALONE
 
 
 def _files(named: list[tuple[tuple[str, str], str]]) -> str:
@@ -84,4 +95,5 @@ def _files(named: list[tuple[tuple[str, str], str]]) -> str:
         else:
             rest.append(f"- **models/{folder}/{name}** ([download]({url}))")
     by_hand = BY_HAND.format(files="\n".join(rest)) if rest else ""
-    return FILES.format(files="\n".join(offers), by_hand=by_hand)
+    one_name = SAVE_AS if any(url.endswith(ONE_NAME) for _, url in named) else ""
+    return FILES.format(files="\n".join(offers), by_hand=by_hand, one_name=one_name)

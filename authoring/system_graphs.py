@@ -15,7 +15,7 @@ OPENPOSE = {
     "directory": "controlnet",
 }
 SEEN = {
-    "freeanimate_restyle": "The preview that is drawn again",
+    "freeanimate_restyle": "Preview that video-to-video redraws",
     "xdyna_video": "What S-Face sees: eyes and mouth",
 }
 
@@ -46,7 +46,7 @@ def wplus_sliders(info: dict) -> Graph:
     return _top(
         graph, sliders(info),
         "A clip from a prompt, without a driver: W+ changes smile and age from frame to frame, and "
-        "AnimateDiff adds motion. Open the blueprint for more sliders. To make a portrait smile when its "
+        "AnimateDiff adds motion. Open the subgraph for more sliders. To make a portrait smile when its "
         "driver smiles, connect Apply W+ after Animate Portrait and the driver's track to its *track* "
         "input. **The W+ files may not be used commercially.**",
         "Expression sliders", "**smile curve** (frame: lambda, about -0.7 to 0.7), then **age**.", sd15=checkpoint(graph, top.SECOND),
@@ -57,10 +57,11 @@ def freeanimate_restyle(info: dict) -> Graph:
     graph = top.template("freeanimate_restyle", info)
     return _top(
         graph, restyle(info),
-        "FreeAnimate, which needs no training. First a preview clip follows the skeletons while every frame "
+        "FreeAnimate needs no training. First a preview clip follows the skeletons while every frame "
         "attends to the person. It is then inverted to noise and redrawn in the style of the second prompt, "
         "with the layout and motion of the preview. Instead of the preview you can use any other clip "
-        "(*clip_cleanup*), and instead of the pose any other ControlNet.",
+        "(*clip_cleanup*), and instead of the pose any other ControlNet. Make the video of OpenPose skeletons "
+        "with a pose node of another pack.",
         "A pose video in another style", "**drawn as** (the style), then **layout until** (1 = as close to the "
         "preview as possible).",
         person=top.image(graph, "Person"), sd15=checkpoint(graph, top.SECOND), pose=top.video(graph, "Pose video (skeletons)", "pose"),
@@ -87,7 +88,7 @@ def xdyna_video(info: dict) -> Graph:
         graph, whole_person(info),
         "The person in a picture follows the body pose and the face of a video, and X-Dyna also moves "
         "clothes, hair and background. The pose video shows OpenPose skeletons on black without the points "
-        "of the head. Make it from the face video with any pose node, cropped to the same aspect ratio. "
+        "of the head. Make it from the face video with a pose node of another pack, cropped to the same aspect ratio. "
         "Leave the prompts empty: guidance acts through the image tokens.",
         "A person comes to life",
         "**width** and **height** (512 x 896 in the official example), then **pose strength** and **face strength** "

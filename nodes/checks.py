@@ -72,8 +72,8 @@ def require_latent(samples, what: str) -> None:
         )
     if min(samples.shape[-2:]) < LEAST:
         raise SizeError(
-            f"The {what} is {samples.shape[-1]}x{samples.shape[-2]} cells and SD1.5's UNet needs {LEAST} a side: "
-            f"take a picture of at least {LEAST * 8} px a side.",
+            f"The {what} has {samples.shape[-1]}x{samples.shape[-2]} latent pixels; SD1.5's UNet needs at least "
+            f"{LEAST}x{LEAST}. Use a picture of at least {LEAST * 8}x{LEAST * 8} px.",
             (samples.shape[-1] * 8, samples.shape[-2] * 8),
         )
     if not samples.isfinite().all():

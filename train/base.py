@@ -146,7 +146,7 @@ class Base:
 class Autoencoder:
     """Converts between pictures in -1..1 and latents in the UNet's scale.
 
-    digest: distinguishes the latents of different autoencoders.
+    digest: hash of the weights; stored latents of another autoencoder are not used.
     """
 
     def __init__(self, state: Mapping[str, Tensor]):

@@ -97,7 +97,7 @@ WAYS = (
 )
 
 
-def flops_a_row(version: str, cells: int, moves: bool) -> float:
+def flops_per_item(version: str, cells: int, moves: bool) -> float:
     """Return the FLOPs per batch item of a patched UNet call for one window with cond and uncond."""
     step = Step(sd15("meta"), cells, "meta", 2 * LENGTH)
     patches = patches_of(version, cells, "meta", LENGTH)
@@ -122,16 +122,16 @@ def bytes_a_frame(version: str, cells: int) -> int:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench clip", description=__doc__)
     parser.add_argument("--frames", type=int, default=100, help="(default: %(default)s)")
-    parser.add_argument("--size", type=int, default=512, help="pixels a side (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=512, help="pixels per side (default: %(default)s)")
     parser.add_argument(
         "--steps", type=int, default=25, help="of the second stage and of every level (default: %(default)s)"
     )
     parser.add_argument("--stage1-steps", type=int, default=10, help="(default: %(default)s)")
     options = parser.parse_args(argv)
     n, cells = options.frames, options.size // 8
-    flops = {(g, moves): flops_a_row(g, cells, moves) for g in ("v2", "v5") for moves in (False, True)}
+    flops = {(g, moves): flops_per_item(g, cells, moves) for g in ("v2", "v5") for moves in (False, True)}
     print(
-        f"{f'a frame of {n} at {options.size} px':40}   rows (limit)   TFLOP (limit)   brought MB (limit, each call)"
+        f"{f'per frame, {n} frames of {options.size} px':40}   items (limit)   TFLOP (limit)   host-to-device MB (limit, each call)"
     )
     for way in WAYS:
         first, steps = way.few or (options.stage1_steps, options.steps)

@@ -122,7 +122,7 @@ def in_host() -> None:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench inversion_memory", description=__doc__)
     parser.add_argument("--frames", type=int, default=16)
-    parser.add_argument("--size", type=int, default=512, help="pixels a side")
+    parser.add_argument("--size", type=int, default=512, help="pixels per side")
     parser.add_argument("--steps", type=int, default=50, help="of the trajectory")
     parser.add_argument("--measure", action="store_true", help="also compute a step")
     parser.add_argument("--one", choices=(PLAIN, BOOSTED), help=argparse.SUPPRESS)

@@ -155,7 +155,7 @@ def ratios(step: Step, patches: list[WeightedPatch], rounds: int) -> list[float]
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench overhead", description=__doc__)
-    parser.add_argument("--size", type=int, nargs="+", default=[512], help="pixels a side (default: 512)")
+    parser.add_argument("--size", type=int, nargs="+", default=[512], help="pixels per side (default: 512)")
     parser.add_argument("--only", choices=VERSIONS, help="one version alone")
     parser.add_argument(
         "--rounds", type=int, default=0, help="pairs of calls whose time is compared (default: none)"

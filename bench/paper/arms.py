@@ -84,7 +84,7 @@ class Plain(nn.Module):
         return self.proj(n)
 
 
-def knitted(dim: int, context_dim: int, length: int) -> SKCross:
+def sk_cross(dim: int, context_dim: int, length: int) -> SKCross:
     """Return an SKCross that initially adds nothing."""
     module = SKCross(dim, context_dim, TABLE, length)
     _silence(module.proj)
@@ -317,7 +317,7 @@ def plain_identity(c: int) -> nn.Module:
 
 
 def sk_identity(c: int) -> nn.Module:
-    return knitted(c, EMBEDDING, FACE_TOKENS)
+    return sk_cross(c, EMBEDDING, FACE_TOKENS)
 
 
 Make = Callable[[nn.Module, nn.Module], Arm]  # (base, drive) -> arm
@@ -339,7 +339,7 @@ ARMS: dict[str, dict[str, Make]] = {
             unet, {"text": (lambda c: Plain(c, WORD, 2), Words())}
         ),
         "SK attention": lambda unet, drive: Crossing(
-            unet, {"text": (lambda c: knitted(c, WORD, TABLE), Words())}
+            unet, {"text": (lambda c: sk_cross(c, WORD, TABLE), Words())}
         ),
     },
     "reference": {

@@ -48,9 +48,9 @@ class Plan:
 
 
 class Learning:
-    """The task of a run.
+    """Training task of one arm.
 
-    Figures are measured with the averaged weights whenever the loop asks for a sheet.
+    `sheet` measures the averaged weights and appends the figures to curve.json.
     """
 
     unused: Sequence[nn.Module] = ()

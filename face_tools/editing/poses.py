@@ -105,12 +105,13 @@ def key_poses(text: str) -> list[tuple[float, dict[str, float]]]:
             raise TrackTextError(
                 f'"{line}": there is no {", ".join(unknown)}; a pose knows {", ".join(NAMES)}.', line
             )
-        if not all(abs(value) <= LARGEST for value in pose.values()):
-            raise TrackTextError(
-                f'"{line}" holds a value that is not between -{LARGEST:g} and {LARGEST:g}.', line
-            )
+        if wrong := [f"{name}={value:g}" for name, value in pose.items() if not abs(value) <= LARGEST]:
+            raise TrackTextError(f'"{line}": {wrong[0]} is not between -{LARGEST:g} and {LARGEST:g}.', line)
         if not colon or seconds < 0 or not math.isfinite(seconds):
-            raise TrackTextError(f'"{line}" needs a time in seconds before a colon, not below 0.', line)
+            raise TrackTextError(
+                f'"{line}" needs a time of at least 0 seconds and a colon first, as in `0.5: smile=0.8`.',
+                line,
+            )
         poses.append((seconds, pose))
     times = [seconds for seconds, _ in poses]
     if len(set(times)) != len(times):

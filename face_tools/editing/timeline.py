@@ -68,7 +68,7 @@ def retime(
     last = len(track) - 1 if last is None else last
     if not 0 <= first <= last < len(track):
         raise TrackSettingError(
-            f"The track has rows 0 to {len(track) - 1}, so rows {first} to {last} cannot be cut out.",
+            f"The track has frames 0 to {len(track) - 1}, so frames {first} to {last} cannot be cut out.",
             "first_frame",
             first,
         )
@@ -114,7 +114,7 @@ def cross_fade(a: FaceTrack, b: FaceTrack, frames: int) -> FaceTrack:
         raise TrackError("Only one of the two tracks has expression coefficients, so they cannot be joined.")
     if not 0 <= frames <= min(len(a), len(b)):
         raise TrackSettingError(
-            f"A cross-fade of {frames} rows does not fit into tracks of {len(a)} and {len(b)} rows.",
+            f"A cross-fade of {frames} frames does not fit into tracks of {len(a)} and {len(b)} frames.",
             "frames",
             frames,
         )

@@ -40,12 +40,12 @@ def read_arkit_json(path: str | os.PathLike) -> Recording:
         elif isinstance(data, dict) and data.get("frames"):
             times, values, rotation = *_table(data, path), None
         else:
-            raise TrackFileError(f"{path} is not an ARKit recording: it has no frames; {FORMS}.", str(path))
+            raise TrackFileError(f"{path} has no frames. An ARKit recording is needed: {FORMS}.", str(path))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, TrackError):
             raise
         raise TrackFileError(
-            f"{path} is not an ARKit recording ({type(error).__name__}: {error}); {FORMS}.", str(path)
+            f"{path} is not an ARKit recording ({type(error).__name__}: {error}). {FORMS}.", str(path)
         ) from None
     if not all(np.isfinite(part).all() for part in (times, values)):
         raise TrackFileError(f"{path} holds numbers that are not finite.", str(path))

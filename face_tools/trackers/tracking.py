@@ -56,7 +56,7 @@ def track_faces(
         rows.append(follow(frame, faces))
         tick(len(rows))
     if size is None:
-        raise NoFaceError("There is no frame to track: the clip is empty.")
+        raise NoFaceError("The clip is empty, so there is nothing to track: check its start and length.")
     valid, arrays = without_jumps(*rows.measured(), fps)
     notes = (
         source.notes + cut_notes(follow.cuts, follow.foreign) + check_misses(valid, on_miss, follow.foreign)
@@ -168,8 +168,8 @@ def check_misses(valid: np.ndarray, on_miss: str, foreign: Sequence[int] = ()) -
     if not valid.any():
         frames = "the picture" if len(valid) == 1 else f"any of the {len(valid)} frames"
         raise NoFaceError(
-            f"No face was found in {frames}. Crop it closer to the face, take one in which eyes and mouth are visible, "
-            "or choose another tracker."
+            f"No face was found in {frames}. Crop closer to the face, use pictures that show eyes and mouth, or choose "
+            "another tracker."
         )
     missed = f"in {(~valid).sum()} of {len(valid)} frames ({ranges(np.flatnonzero(~valid))}, counted from 0)"
     if on_miss == "stop" and set(np.flatnonzero(~valid)) - set(foreign):
@@ -177,8 +177,8 @@ def check_misses(valid: np.ndarray, on_miss: str, foreign: Sequence[int] = ()) -
             f'The face was not found {missed}. Set "if the face is lost" to hold or interpolate, or trim the clip.',
             int(np.flatnonzero(~valid)[0]),
         )
-    done = "are interpolated" if on_miss == "interpolate" else "hold the last measured row"
-    return (f"The face was not found {missed}; these rows {done}.",)
+    done = "interpolated" if on_miss == "interpolate" else "repeated from the last frame with the face"
+    return (f"The face was not found {missed}; these entries are {done}.",)
 
 
 def ranges(frames: Iterable[int]) -> str:

@@ -60,7 +60,7 @@ class ApplyControlNetSK(io.ComfyNode):
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="Where the condition acts: white = yes; one mask, or one per frame. Not "
+                    tooltip="Where the condition acts: white = full strength; one mask, or one per frame. Not "
                     "connected: everywhere.",
                 ),
             ],

@@ -27,7 +27,8 @@ def _smoothing(name: str, what: str) -> io.Float.Input:
         min=0.0,
         max=30.0,
         step=0.1,
-        tooltip=f"Smooths {what}, in frames to each side: 0 = off, 1 to 3 removes jitter. It does not delay the track.",
+        tooltip=f"Smoothing of {what}: standard deviation in frames. 0 = off, 1 to 3 removes jitter; the track is "
+        "not delayed.",
     )
 
 

@@ -201,8 +201,8 @@ class PasteBackVideo(io.ComfyNode):
                     default=STANDARD,
                     optional=True,
                     tooltip="Compression of the result: standard is visually lossless; high keeps 99 % of "
-                    "the pixels within 1 of 255 levels (at most 3); lossless is exact and does not play in "
-                    "Safari. Files of high and lossless are about ten times larger.",
+                    "the pixels within 1 of 255 levels; lossless is exact and does not play in "
+                    "Safari. Files of high and lossless are about ten times as large.",
                 ),
             ],
             outputs=[

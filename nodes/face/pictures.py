@@ -33,7 +33,7 @@ class CropPortrait(io.ComfyNode):
             hidden=[io.Hidden.unique_id],
             search_aliases=["crop face", "face crop", "HelloMeme"],
             inputs=[
-                io.Image.Input("images", tooltip="The tracked frames."),
+                io.Image.Input("images", tooltip="The frames from which the track was made."),
                 FaceTrackType.Input("track", tooltip="The track of these frames, one entry per frame."),
                 *CROP_INPUTS,
                 CROP,

@@ -54,7 +54,7 @@ class PresetExpression(io.ComfyNode):
                     min=0.0,
                     max=2.0,
                     step=0.05,
-                    tooltip="Multiplies the coefficients of the preset; the result is limited to 0 to 1.",
+                    tooltip="Multiplies the coefficients of the preset, up to 1; a saved head pose is not scaled.",
                 ),
             ],
             outputs=[

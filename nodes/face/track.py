@@ -87,8 +87,8 @@ CUT = io.Combo.Input(
     options=list(ON_CUT),
     default=ON_CUT[0],
     optional=True,
-    tooltip="If the clip cuts to another person: follow the new person, stop with an error, or hold "
-    "(repeat) the last frame until the first person returns. The report names the frames.",
+    tooltip="If the clip cuts to another person: follow the new person, stop with an error, or hold: "
+    "treat the other person as a lost face until the first one returns. The report names the frames.",
 )
 TRACK = FaceTrackType.Output(
     display_name="track",
@@ -253,7 +253,7 @@ class TrackVideo(io.ComfyNode):
                     display_name="images", tooltip="The frames of the video, cropped to the face."
                 ),
                 FaceTrackType.Output(
-                    display_name="track", tooltip="The track, converted to the cropped frames."
+                    display_name="track", tooltip="The track, in pixels of the cropped frames."
                 ),
                 CropType.Output(
                     display_name="crop",

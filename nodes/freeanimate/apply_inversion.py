@@ -48,8 +48,8 @@ class ApplyInversion(io.ComfyNode):
             inputs=[
                 io.Model.Input(
                     "model",
-                    tooltip="The SD1.5 MODEL that redraws the clip, without Lock Frames to Reference: the "
-                    "trajectory already contains the reference.",
+                    tooltip="The SD1.5 MODEL that redraws the clip. Do not apply Lock Frames to Reference to it: "
+                    "Clip to Noise has stored the reference.",
                 ),
                 TrajectoryType.Input(
                     "trajectory",

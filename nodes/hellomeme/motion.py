@@ -142,8 +142,7 @@ class ApplyMotion(io.ComfyNode):
         require_window(window_length, overlap, motion)
         if extra_items.system_of(model) == XDYNA and attach.moves(model):
             raise CombinationError(
-                "X-Dyna on this MODEL moves the frames already, with motion modules of its own: leave Apply "
-                "HelloMeme Motion Module out.",
+                "X-Dyna on this MODEL has motion modules of its own: remove Apply HelloMeme Motion Module.",
                 XDYNA,
             )
         attach.motion(moving, motion, strength, range_of(start_percent, end_percent))

@@ -241,14 +241,13 @@ def _require_guider(guider: io.Guider.Type) -> None:
     require_sd15(model)
     if attach.moves(model):
         raise CombinationError(
-            "The guider's MODEL already moves: connect it from before Apply HelloMeme Motion Module, which is "
-            "not needed here.",
+            "The guider's MODEL already has a motion module: connect the MODEL from before Apply HelloMeme "
+            "Motion Module, which is not needed here.",
             "Apply HelloMeme Motion Module",
         )
     if not guider.original_conds.get("positive"):
         raise MissingInputError(
-            "The guider's positive prompt is empty: connect CLIP Text Encode, with an empty text if you want "
-            "none.",
+            "The guider has no positive conditioning: connect CLIP Text Encode. Its text may be empty.",
             ("positive",),
         )
     for name, prompts in guider.original_conds.items():

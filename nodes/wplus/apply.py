@@ -178,7 +178,8 @@ def lambdas_of(curve: str, track, coefficient: str, listed) -> Curve:
     if track is not None:
         if track.coefficients is None:
             raise NoCoefficientsError(
-                f"The track ({track.source}) holds no expression coefficients: track with MediaPipe, or import a recording.",
+                f"The track of {track.source} has no expression coefficients. Use another tracker (hello-onnx or "
+                "mediapipe-tasks), Approximate Expression, or a recording.",
                 track.source,
             )
         columns = [

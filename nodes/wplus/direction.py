@@ -72,7 +72,7 @@ class WPlusDirection(io.ComfyNode):
                 WPlusCodeType.Input(
                     "base",
                     optional=True,
-                    tooltip="The code of a person, or other directions, to which this direction is added.",
+                    tooltip="The w+ code of a person, or a sum of directions, to which this direction is added.",
                 ),
             ],
             outputs=[

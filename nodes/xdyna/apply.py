@@ -171,8 +171,8 @@ class XDynaApply(io.ComfyNode):
         require_window(window_length, overlap, *([xdyna.motion] if xdyna.motion else []))
         if xdyna.motion and moves(model):
             raise CombinationError(
-                "Apply HelloMeme Motion Module on this MODEL moves the frames already, and X-Dyna has motion "
-                "modules of its own: use one.",
+                "This MODEL already has a motion module (Apply HelloMeme Motion Module), and X-Dyna has its own: "
+                "use one.",
                 "Apply HelloMeme Motion Module",
             )
         dynamics = Dynamics(
@@ -204,7 +204,7 @@ def looped_plan(n: int, length: int, overlap: int, seed: int, moment: int) -> Pl
 
 
 def linear_schedule(model):
-    """Return the MODEL's sampling object with the betas that X-Dyna's motion modules were trained with."""
+    """Return a new `model_sampling` with the betas that X-Dyna's motion modules were trained with."""
     schedule = comfy.model_base.model_sampling(model.model.model_config, model.model.model_type)
     alphas = sampling.alphas_cumprod()
     schedule.set_sigmas(((1 - alphas) / alphas).sqrt())

@@ -39,10 +39,20 @@ class SFaceCrop(io.ComfyNode):
                     "track", tooltip="The track of these frames, from any tracker, one entry per frame."
                 ),
                 io.Int.Input(
-                    "width", default=512, min=64, max=4096, step=8, tooltip="Of what is sampled, pixels."
+                    "width",
+                    default=512,
+                    min=64,
+                    max=4096,
+                    step=8,
+                    tooltip="Width of the sampled video, pixels.",
                 ),
                 io.Int.Input(
-                    "height", default=896, min=64, max=4096, step=8, tooltip="Of what is sampled, pixels."
+                    "height",
+                    default=896,
+                    min=64,
+                    max=4096,
+                    step=8,
+                    tooltip="Height of the sampled video, pixels.",
                 ),
                 io.Combo.Input(
                     "lost_faces",
@@ -240,7 +250,12 @@ def controlled(conds, control, pictures: torch.Tensor, strength: float, kind: st
     pictures: (F, H, W, C) 0..1. Raises ModelError if the ControlNet needs another number of channels.
     """
     block = getattr(getattr(control, "control_model", None), "input_hint_block", None)
-    channels = next(block.parameters()).shape[1] if block is not None else "an unknown number of"
+    if block is None:
+        raise ModelError(
+            f"The {kind} ControlNet is not one of SD1.5: load it with Load X-Dyna ControlNet.",
+            type(control).__name__,
+        )
+    channels = next(block.parameters()).shape[1]
     if channels != pictures.shape[-1]:
         raise ModelError(
             f"The {kind} ControlNet must take {pictures.shape[-1]} channels; this one takes {channels}. Check whether "

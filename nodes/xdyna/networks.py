@@ -82,8 +82,8 @@ def tokens_of(xdyna: XDyna, states: torch.Tensor) -> torch.Tensor:
     """Convert CLIP's last but one hidden states (B, m, E) to tokens (B, 16, D) on the CPU."""
     if states.shape[-1] != xdyna.states_width:
         raise ModelError(
-            f"This CLIP vision model gives {states.shape[-1]} numbers a patch; X-Dyna's image tokens were trained with CLIP ViT-H, "
-            f"{xdyna.states_width}.",
+            f"This CLIP vision model gives {states.shape[-1]} numbers per patch; X-Dyna needs CLIP ViT-H, which gives "
+            f"{xdyna.states_width}. Load that model.",
             states.shape[-1],
         )
     comfy.model_management.load_models_gpu([xdyna.resampler])

@@ -48,11 +48,13 @@ class BlurredStart(io.ComfyNode):
         samples = reference["samples"]
         if len(samples) != 1 or samples.ndim != 4:
             raise SingleInputError(
-                f"The reference is one picture; the latent is of shape {tuple(samples.shape)}.", len(samples)
+                f"The reference must be one picture, but its latent has shape {tuple(samples.shape)}.",
+                len(samples),
             )
         if min(samples.shape[-2:]) < SHORTEST:
             raise SizeError(
-                f"The reference is {samples.shape[-1]}x{samples.shape[-2]} cells; the blur needs {SHORTEST} a side.",
+                f"The reference has {samples.shape[-1]}x{samples.shape[-2]} latent pixels; the blur needs at "
+                f"least {SHORTEST}x{SHORTEST}. Use a larger picture.",
                 (samples.shape[-1] * 8, samples.shape[-2] * 8),
             )
         return io.NodeOutput({"samples": sampling.blurred_start(samples, frames, seed)})

@@ -48,8 +48,8 @@ class AnchoredAttention(AttentionPatch):
 
     It acts only in UNet calls with such a layout.
 
-    level:       first level (see `level_of`) that attends to the reference; lower levels cost most, and
-      FateZero does not change them
+    level:       first level (see `level_of`) that attends to the reference. Level 0, the largest attention
+      maps, costs most; FateZero (arXiv 2303.09535) leaves it unchanged.
     largest_map: largest number of feature pixels for which self-attention maps come from the preview
     """
 

@@ -71,9 +71,9 @@ class ResidualAttention(nn.Module):
 
 
 class WPlus(nn.Module):
-    """The whole adapter: the projection and one attention for each of the sixteen places.
+    """The whole adapter: the projection, and one attention for each of the 16 transformer blocks.
 
-    widths: channels of each place, by rising official number.
+    widths: channels of the blocks, in the order of their official numbers.
     """
 
     def __init__(self, dim: int, widths: Sequence[int], operations=nn):

@@ -117,7 +117,7 @@ def test_key_poses_ease_and_loop():
         ("0.5 smile=1", "is no key pose"),
         ("0.5: smile", "is no key pose"),
         ("0.5: grin=1", "there is no grin; a pose knows pitch, yaw"),
-        ("-1: smile=1", "not below 0"),
+        ("-1: smile=1", "at least 0 seconds"),
         ("1: smile=1\n1: jaw=1", "Two key poses stand at the same time: 1, 1 s"),
     ],
 )

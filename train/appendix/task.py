@@ -72,7 +72,7 @@ def adapter_of(name: str, base: Base, start: Path | None) -> nn.Module:
     if start is None:
         return adapter
     if not start.is_file():
-        raise TrainError(f"There is no file {start} to start from.")
+        raise TrainError(f"--start: there is no file {start}. Give an existing file, or omit --start.")
     try:
         if isinstance(adapter, SKCrossAdapter):
             found = load_cross(type(adapter), read(start), str(start)).state_dict()

@@ -19,8 +19,8 @@ HEAD = ("coefficient", "clips", "r mesh", "r tasks", "bias mesh", "bias tasks", 
 
 
 def correlations(answers: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> np.ndarray:
-    """(C, 51) correlations in C clips (F, 51); nan if the truth
-    does not move, 0 if only the estimate does not.
+    """(C, 51) correlations in C clips (F, 51); nan if the true coefficient's
+    standard deviation is at most MOVES, 0 if only the estimate is constant.
     """
     result = np.full((len(truths), len(ARKIT_51)), np.nan)
     for row, answer, truth in zip(result, answers, truths, strict=True):

@@ -50,7 +50,7 @@ class Reconstruction(nn.Module):
 
 
 class Reconstructions:
-    """Crops of the drawings in `files`."""
+    """Training task of the autoencoder: random crops of the drawings in `files`."""
 
     name, unused = "autoencoder", ()
 

@@ -78,7 +78,7 @@ class View(NamedTuple):
 
 
 def notice_size(features: Mapping[str, Tensor], view: View, what: str, remedy: str) -> None:
-    """Log a warning if features (n, C, h, w) per block boundary were made at another size than is sampled.
+    """Log a warning if features (n, C, h, w) per block boundary have another size than the sampled latent.
 
     Raises SizeError if the aspect ratio differs too. what: names the features; remedy: ends the message.
     """
@@ -91,7 +91,7 @@ def notice_size(features: Mapping[str, Tensor], view: View, what: str, remedy: s
     # A difference of one latent pixel per side is rounding.
     if abs(size[0] * whole[1] - size[1] * whole[0]) >= max(size + whole):
         raise SizeError(
-            f"The {what} was {sizes}, a picture of another shape: {remedy}.",
+            f"The {what} was {sizes}, another aspect ratio: {remedy}.",
             (size[1] * cell, size[0] * cell),
             (view.size[1] * CELL, view.size[0] * CELL),
         )

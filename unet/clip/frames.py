@@ -161,9 +161,9 @@ def _views(options: Mapping[str, Any], shown: tuple[int, int] | None) -> tuple[V
     (height, width), (whole_height, whole_width) = views[0].shown, run.size
     if shown not in (None, (height, width)):
         raise ViewError(
-            f"A node shows the UNet {shown[1] * CELL}x{shown[0] * CELL} px where {width * CELL}x{height * CELL} px of a "
-            f"{whole_width * CELL}x{whole_height * CELL} px picture are sampled, and does not say which part (tiled sampling): reference "
-            "and drive cannot follow. Sample the picture whole, or in parts with Conditioning (Set Area).",
+            f"A node gives the UNet {shown[1] * CELL}x{shown[0] * CELL} px tiles of {width * CELL}x{height * CELL} px (the picture "
+            f"has {whole_width * CELL}x{whole_height * CELL} px), without their position. Sample the whole picture, or parts of it with "
+            "Conditioning (Set Area).",
             shown,
             (height, width),
         )

@@ -33,7 +33,7 @@ class Level:
 
     @property
     def ends(self) -> tuple[int, ...]:
-        """Frames that open or close a window. Their captured features are the pads of those windows."""
+        """First and last frame of each window. Their captured features are the conditions of SK motion."""
         return tuple(self.frames[p] for p in window_ends(self.windows))
 
 
@@ -159,7 +159,7 @@ def key_frame_levels(
     _check(n, length, 1)
     if length < SHORTEST_TREE_WINDOW:
         raise SettingError(
-            f"A tree of key frames needs windows of at least {SHORTEST_TREE_WINDOW} frames, not {length}.",
+            f"Hierarchical key-frame sampling needs windows of at least {SHORTEST_TREE_WINDOW} frames, not {length}.",
             "window_length",
             length,
         )
