@@ -6,6 +6,7 @@ are ComfyUI's names for those of the authors.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +93,7 @@ def newest_first() -> list[str]:
     """Version names as lists show them: highest number first,
     variants of one number in the order of the table.
     """
-    return sorted(VERSIONS, key=lambda name: -int(name[1]))
+    return sorted(VERSIONS, key=lambda name: -int(re.sub(r"\D", "", name)))
 
 
 def having(column: str) -> tuple[str, ...]:

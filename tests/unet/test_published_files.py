@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from sk_portrait.face_tools.pictures.crop import CROP_RULES
+from sk_portrait.sk_attention import versions
 from sk_portrait.sk_attention.checkpoint import load, published_names, recognise
 from sk_portrait.sk_attention.published_files import PARTS, CheckpointError, Shapes
 from sk_portrait.sk_attention.versions import VERSIONS, listed, newest_first
@@ -131,8 +133,12 @@ def test_the_crops_of_face_tools_are_those_of_the_versions():
     }
 
 
-def test_versions_in_words_name_each_repository_once_with_its_versions():
+def test_versions_in_words_name_each_repository_once_with_its_versions(monkeypatch):
+    """The official versions of today, and one with two digits."""
+    today = {name: VERSIONS[name] for name in ("v1", "v2", "v3", "v4", "v5", "v5b", "v5c")}
+    later = replace(VERSIONS["v5c"], name="v10", projection="hm10_control_proj")
+    monkeypatch.setattr(versions, "VERSIONS", today | {"v10": later})
     assert listed("projection") == (
-        "hm4_control_proj (v4), hm5_control_proj (v5, v5b), hm5c_control_proj (v5c)"
+        "hm4_control_proj (v4), hm5_control_proj (v5, v5b), hm5c_control_proj (v5c), hm10_control_proj (v10)"
     )
-    assert newest_first()[0] == "v5" and newest_first()[-1] == "v1"
+    assert newest_first() == ["v10", "v5", "v5b", "v5c", "v4", "v3", "v2", "v1"]
