@@ -246,9 +246,7 @@ def test_coefficients_of_a_recording_go_by_time():
 
 
 def test_unknown_names_are_refused():
-    with raises(
-        ChoiceError, value="dlib", choices=("auto", "hello-onnx", "mediapipe-tasks", "mediapipe-mesh")
-    ):
+    with raises(ChoiceError, value="dlib", choices=("auto", *sources.MODULES)):
         sources.open_source("dlib", ModelFiles())
     with raises(ChoiceError, value="skip", choices=("stop", "hold", "interpolate")):
         follow(MISSING, on_miss="skip")
