@@ -8,8 +8,9 @@ MINUTES = 8.0  # of all sections together on a data-centre card
 
 
 class Entry(NamedTuple):
-    """module: in this package; budget: seconds, of MINUTES in total, after which nothing new is measured;
-    title: on the page.
+    """module: in this package; title: on the page.
+
+    budget: share of the time of all sections, after which nothing new is measured
     """
 
     module: str
@@ -19,7 +20,7 @@ class Entry(NamedTuple):
 
 def budget_of(name: str, minutes: float) -> float:
     """Return the seconds of a section if all sections together have this many minutes."""
-    return SECTIONS[name].budget * minutes / MINUTES
+    return 60 * minutes * SECTIONS[name].budget / sum(entry.budget for entry in SECTIONS.values())
 
 
 SECTIONS = {
