@@ -1,4 +1,4 @@
-"""The table of packages in docs/architecture.md is what the code's own imports say."""
+"""What docs/architecture.md says about the code: packages and their imports, errors."""
 
 import ast
 import re
@@ -8,6 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ROW = re.compile(r"^\| `(\w+)` \|.*\|([^|]*)\|$", re.MULTILINE)
 ALL = "everything above"
+# A path from the root; `*` is a wildcard.
+FILE = re.compile(r"`([\w.-]+(?:/[\w.*-]*)+|\w+\.(?:py|md|toml|yml))`")
+TABLE_ROW = re.compile(r"^\| (.+?) \| (.+) \|$", re.MULTILINE)
 LARGEST = 0.16  # of all lines of the repository, in the files of one folder
 
 
@@ -74,3 +77,33 @@ def test_no_folder_outgrows_the_others():
         lines[path.parent.relative_to(ROOT).as_posix()] += len(path.read_text(encoding="utf-8").splitlines())
     total = sum(lines.values())
     assert {folder: count / total for folder, count in lines.items() if count > LARGEST * total} == {}
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def files_defining_errors() -> set[str]:
+    """Files of the code, without the tests, that define SKPortraitError or a class derived from it."""
+    code = [
+        ROOT / "errors.py",
+        *(path for name, paths in sources().items() if name != "tests" for path in paths),
+    ]
+    classes = [
+        (path.relative_to(ROOT).as_posix(), node.name, {ast.unparse(base) for base in node.bases})
+        for path in code
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    errors, known = {"SKPortraitError"}, set()
+    while errors != known:
+        known = set(errors)
+        errors |= {name for _, name, bases in classes if bases & known}
+    return {path for path, name, _ in classes if name in errors}
+
+
+def test_the_table_of_errors_names_every_file_that_defines_one():
+    section = page("docs/architecture.md").partition("\n## Errors\n")[2].partition("\n## ")[0]
+    assert {file for first, _ in TABLE_ROW.findall(section) for file in FILE.findall(first)} == (
+        files_defining_errors()
+    )
