@@ -1,16 +1,20 @@
-"""What docs/architecture.md says about the code: packages and their imports, errors."""
+"""What docs/architecture.md and CONTRIBUTING.md say about the code: packages and their imports, errors, paths, names."""
 
 import ast
 import re
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 ROW = re.compile(r"^\| `(\w+)` \|.*\|([^|]*)\|$", re.MULTILINE)
 ALL = "everything above"
+PAGES = ("CONTRIBUTING.md", "docs/architecture.md")
 # A path from the root; `*` is a wildcard.
 FILE = re.compile(r"`([\w.-]+(?:/[\w.*-]*)+|\w+\.(?:py|md|toml|yml))`")
 TABLE_ROW = re.compile(r"^\| (.+?) \| (.+) \|$", re.MULTILINE)
+NAME = re.compile(r"`([A-Z][A-Z_]+)`")
 LARGEST = 0.16  # of all lines of the repository, in the files of one folder
 
 
@@ -107,3 +111,18 @@ def test_the_table_of_errors_names_every_file_that_defines_one():
     assert {file for first, _ in TABLE_ROW.findall(section) for file in FILE.findall(first)} == (
         files_defining_errors()
     )
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_path_that_a_page_names_exists(name):
+    assert [path for path in FILE.findall(page(name)) if not list(ROOT.glob(path.rstrip("/")))] == []
+
+
+def test_every_name_that_a_recipe_changes_is_in_its_file():
+    """`VERSIONS` in the row of `sk_attention/versions.py`."""
+    absent = []
+    for row in re.findall(r"^\|.*\|$", page("CONTRIBUTING.md"), re.MULTILINE):
+        files = [ROOT / path for path in FILE.findall(row) if (ROOT / path).is_file()]
+        texts = [path.read_text(encoding="utf-8") for path in files]
+        absent += [name for name in NAME.findall(row) if texts and not any(name in text for text in texts)]
+    assert absent == []
