@@ -17,7 +17,7 @@ from pathlib import Path
 from ..errors import CommandError, MissingFileError
 from . import environment
 
-VERSION = "0.29.0"
+VERSION = "0.33.0"
 REPOSITORY = "https://github.com/comfyanonymous/ComfyUI"
 OWN_COPY = environment.CACHE / "ComfyUI"
 
