@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from ..host import workflow
 from ..testing.stand_ins import shapes
@@ -20,19 +21,35 @@ CHECKPOINT = f"{PREFIX}sd15.ckpt"
 
 
 def write_for(models: Path, world: World | None = None) -> None:
-    """Write the toy model's files into a models folder.
-
-    The checkpoint's text encoder is synthetic; its output is multiplied by zero.
-    """
+    """Write the toy model's files into a models folder."""
     world = world or World()
-    views = SharedViews()
-    text = {key: views.tensor(key, shape) for key, shape in shapes.clip_text().items()}
-    for folder in ("checkpoints", "sk_portrait"):
-        (models / folder).mkdir(parents=True, exist_ok=True)
-    torch.save(networks.wide_base(world.base) | text, models / "checkpoints" / CHECKPOINT)
+    write_checkpoint(models, world.base, CHECKPOINT)
     for part in networks.parts():
         wide = networks.wide_part(part, world.part(part.kind).state_dict())
-        save_file(wide, models / "sk_portrait" / f"{PREFIX}{networks.file_of(part)}")
+        write_network(models, wide, networks.file_of(part))
+
+
+def write_checkpoint(models: Path, narrow: Mapping[str, Tensor], name: str) -> Path:
+    """Write a narrow base in SD1.5's shapes as a checkpoint.
+
+    Its text encoder is synthetic; the encoder's output is multiplied by zero.
+    """
+    views = SharedViews()
+    text = {key: views.tensor(key, shape) for key, shape in shapes.clip_text().items()}
+    path = models / "checkpoints" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(networks.wide_base(narrow) | text, path)
+    return path
+
+
+def write_network(
+    models: Path, wide: Mapping[str, Tensor], name: str, about: Mapping[str, str] | None = None
+) -> Path:
+    """Write a network into models/sk_portrait. about: metadata of the file."""
+    path = models / "sk_portrait" / f"{PREFIX}{name}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({key: value.contiguous() for key, value in wide.items()}, path, about and dict(about))
+    return path
 
 
 def use(graph: dict, info: dict, tracker: Tracker) -> None:

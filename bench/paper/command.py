@@ -24,7 +24,7 @@ from ...host.environment import CACHE
 from ...sk_attention.published_files import DRIVE
 from ..quality import style
 from ..quality.test_set import Pictures, scenes
-from . import page
+from . import export, page
 from .arms import ARMS, Arm, Bare, Make, with_places
 from .figures import Evaluator, style_left
 from .people import shown, taught
@@ -133,6 +133,11 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--only", nargs="*", default=[], choices=ARMS, help="comparisons (default: all)")
     parser.add_argument("--page", type=Path, help="folder for plots and samples")
+    parser.add_argument(
+        "--comfyui",
+        type=Path,
+        help="a ComfyUI folder: write its models and input for the templates controlnet_sk and faceid_sk",
+    )
     for field in fields(Plan):
         many = {"nargs": "+", "type": float} if field.name == "rates" else {"type": int}
         parser.add_argument(f"--{field.name.replace('_', '-')}", default=field.default, **many)
@@ -151,4 +156,7 @@ def main(argv: list[str]) -> int:
     tell(page.table(results, claim.bare()))
     if options.page:
         page.write(options.page, results, options.out, claim.evaluator.drawn)
+    if options.comfyui:
+        for path in export.write(options.comfyui, options.out, claim.unet, claim.world):
+            tell(str(path))
     return 0

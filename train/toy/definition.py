@@ -4,7 +4,7 @@ exactly to SD1.5's shapes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -39,6 +39,7 @@ LEFT_OUT = (
     "up_blocks.3.attentions.0", "up_blocks.3.attentions.1", "up_blocks.3.attentions.2",
 )  # fmt: skip
 TEXT_LAYERS = ("attn2", "norm2")  # omitted from every transformer
+TEXT_NORM = ".transformer_blocks.0.norm2.weight"
 
 
 class PassThrough(nn.Module):
@@ -130,24 +131,26 @@ def wide_base(narrow: Mapping[str, Tensor], times: int = TIMES) -> dict[str, Ten
     """Return a checkpoint that ComfyUI recognises as SD1.5, without a text encoder: the text's
     contribution is multiplied by zero.
     """
-    with torch.device("meta"):
-        wide = plain_unet([width * times for width in WIDTHS]).state_dict()
-        full = TinyAutoencoder.full().state_dict()
-    shapes = {key: tuple(value.shape) for key, value in ldm_names(wide).items()}
+    widths = [width * times for width in WIDTHS]
+    shapes = ldm_names(shapes_of(lambda: plain_unet(widths)))
     own = {key: value for key, value in narrow.items() if key.startswith(PREFIX)}
     small = narrow_autoencoder(narrow).state_dict()
     grown = widened(own, shapes, silent=_silent(shapes, own))
-    vae = _wide_autoencoder(small, {key: tuple(value.shape) for key, value in full.items()})
+    # Patches of the text attention (FaceID) read the map that norm2 normalises.
+    grown |= {key: torch.ones_like(value) for key, value in grown.items() if key.endswith(TEXT_NORM)}
+    vae = _wide_autoencoder(small, shapes_of(TinyAutoencoder.full))
     return grown | {FIRST_STAGE + key: value for key, value in vae.items()}
 
 
 def wide_part(part: Part, narrow: Mapping[str, Tensor], times: int = TIMES) -> dict[str, Tensor]:
     """Return a part of the toy model in the shapes that fit `wide_base`."""
+    return widened(narrow, shapes_of(lambda: part.build(sizes(part, times))))
+
+
+def shapes_of(build: Callable[[], nn.Module]) -> Shapes:
+    """Return the names and shapes of the tensors of a network, without allocating it."""
     with torch.device("meta"):
-        shapes = {
-            key: tuple(value.shape) for key, value in part.build(sizes(part, times)).state_dict().items()
-        }
-    return widened(narrow, Shapes(shapes))
+        return Shapes({key: tuple(value.shape) for key, value in build().state_dict().items()})
 
 
 def _silent(shapes: Mapping[str, tuple], narrow: Mapping[str, Tensor]) -> set[str]:
