@@ -72,4 +72,23 @@ CHINESE = {
         "一张人物照片跟随身体与脸的动作，X-Dyna 补上衣服、头发与背景。",
         "宽与高，然后是姿势强度与面部强度。",
     ),
+    "controlnet_sk": (
+        "由边缘生成图像",
+        "图像的边缘通过 SK 注意力控制构图（ControlNetSK，论文附录 A）。没有公开的权重：请用 python run.py train controlnet-sk 自行训练，"
+        "或用 python run.py bench paper --comfyui 生成玩具权重（128 像素，v_prediction，cfg 1.5）。",
+        "提示词，然后是强度（1 为训练时的网络，0 为关闭）。",
+    ),
+    "faceid_sk": (
+        "画出某个人",
+        "每个块都通过 SK 注意力关注人脸嵌入（IPAdapterSK FaceID，论文附录 A）。ArcFace 的权重仅限非商业研究使用。没有公开的 FaceID 权重："
+        "请用 python run.py train faceid-sk 自行训练，或用 python run.py bench paper --comfyui 生成玩具权重（128 像素，v_prediction，"
+        "cfg 1.5，来源选 world_person.npy）。",
+        "提示词，然后是强度（1 为训练时的网络，0 为关闭）。",
+    ),
+    "sk_text": (
+        "另一种文本注意力",
+        "供实验：用 SK 交叉注意力代替文本注意力（SK_EXP，论文附录 A）。没有公开的权重：请用 python run.py train sk-text 自行训练，"
+        "几步即可试用本模板。玩具模型的文本注意力读的是十二个属性而不是提示词，因此没有玩具权重。",
+        "强度，然后是提示词。",
+    ),
 }

@@ -9,7 +9,7 @@ import json
 
 from ..host import installation
 from ..host.workflow import BLUEPRINTS, TEMPLATES
-from . import blueprints, sweep_graph, system_graphs, top, try_it
+from . import appendix_graphs, blueprints, sweep_graph, system_graphs, top, try_it
 from .builder import PICTURE, VIDEO, checkpoint, comparison
 from .graph_writer import Graph, Subgraph
 from .notes import note
@@ -151,7 +151,7 @@ def portrait_expression(info: dict) -> Graph:
 
 SHIPPED = (
     try_it.try_it, portrait_video, portrait_image, portrait_expression, portrait_directed, portrait_pair, portrait_film,
-    portrait_video_two_stage,    sweep_graph.portrait_sweep, *system_graphs.SHIPPED,
+    portrait_video_two_stage,    sweep_graph.portrait_sweep, *system_graphs.SHIPPED, *appendix_graphs.SHIPPED,
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import re
 from ..host.workflow import models
 from .chinese import CHINESE
 from .graph_writer import Graph
+from .recipes import SOURCES
 from .top import NOTE, TALLEST
 
 FIRST = """## {title}
@@ -32,7 +33,7 @@ FILES = """
 **Before the first run** ComfyUI offers to download the missing files (*Download all*). They belong in the folders below.
 {one_name}
 {files}
-{by_hand}"""
+{rest}"""
 ONE_NAME = "diffusion_pytorch_model.safetensors"
 SAVE_AS = f"On their pages many files are called *{ONE_NAME}*: if you download by hand, use the names of this list.\n"
 ALONE = "It runs without other node packs."
@@ -54,6 +55,11 @@ OFFERED_HOSTS, OFFERED_ENDINGS = (
 )
 BY_HAND = """
 ComfyUI does not offer the following files; click to download them:
+
+{files}
+"""
+UNPUBLISHED = """
+Files for which no public weights exist:
 
 {files}
 """
@@ -85,15 +91,19 @@ def _needs(graph: Graph) -> str:
 
 
 def _files(named: list[tuple[tuple[str, str], str]]) -> str:
-    """Return the list of files: first those that the front
-    end offers to download, then those that are links.
+    """Return the list of files: first those that the front end offers to
+    download, then those that are links, then those that nobody has published.
     """
-    offers, rest = [], []
+    offers, links, unpublished = [], [], []
     for (folder, name), url in named:
-        if offered(name, url):
-            offers.append(f"- **models/{folder}/{name}** ([page]({PAGE_ENDS.split(url)[0]}))")
+        place = f"- **models/{folder}/{name}**"
+        if url.startswith(SOURCES):
+            unpublished.append(f"{place} ([sizes]({url}))")
+        elif offered(name, url):
+            offers.append(f"{place} ([page]({PAGE_ENDS.split(url)[0]}))")
         else:
-            rest.append(f"- **models/{folder}/{name}** ([download]({url}))")
-    by_hand = BY_HAND.format(files="\n".join(rest)) if rest else ""
+            links.append(f"{place} ([download]({url}))")
+    parts = ((BY_HAND, links), (UNPUBLISHED, unpublished))
+    rest = "".join(text.format(files="\n".join(files)) for text, files in parts if files)
     one_name = SAVE_AS if any(url.endswith(ONE_NAME) for _, url in named) else ""
-    return FILES.format(files="\n".join(offers), by_hand=by_hand, one_name=one_name)
+    return FILES.format(files="\n".join(offers), one_name=one_name, rest=rest)

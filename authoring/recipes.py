@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..sk_attention.versions import VERSIONS, Version
 
 HUB = "https://huggingface.co"
+SOURCES = "https://github.com/sk-portrait/sk-portrait/blob/main"  # files of this project
 # The front end searches only the titles of blueprints, so they contain the words that artists search for.
 ANIMATE = "HelloMeme - Animate Portrait from Video"
 COPY = "HelloMeme - Copy Expression to a Portrait"

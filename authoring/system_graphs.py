@@ -21,14 +21,8 @@ SEEN = {
 
 
 def _top(graph: Graph, inner: Subgraph, what: str, title: str, first: str, **files: Outputs) -> Graph:
-    """Add the user's files, the blueprint, its video, and the pictures that it also returns.
-
-    files: inputs of the blueprint by name; `sd15` is the checkpoint
-    """
-    sd15 = files["sd15"]
-    wires = dict(zip(("model", "clip", "vae"), sd15))
-    wires |= {name: outputs[0] for name, outputs in files.items() if outputs is not sd15}
-    made = graph.subgraph(inner, top.INNER, tall=top.PROMPT, **wires)
+    """Add the user's files, the blueprint, its video, and the pictures that it also returns."""
+    made = top.blueprint(graph, inner, files)
     prefix = f"sk_portrait/{graph.name}"
     saved = [graph.node("SaveVideo", "Result", top.RESULT, tall=VIDEO, video=made[0], filename_prefix=prefix)]
     if "side_by_side" in made.names:

@@ -127,6 +127,32 @@ def swept() -> np.ndarray:
     return _square([draw(who, state, SIDE) for state in states])
 
 
+def controlled() -> np.ndarray:
+    """Draw a picture, its edges, and another picture along them."""
+    who, other = Identity.of(PEOPLE[1]), Identity.of(PEOPLE[2])
+    picture = draw(who, POSE, SIDE)
+    lines = cv2.Canny(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), 60, 160)
+    colours = {name: getattr(other, name) for name in ("skin", "hair", "shirt", "background")}
+    return _square([picture, np.repeat(lines[..., None], 3, -1), draw(replace(who, **colours), POSE, SIDE)])
+
+
+def identified() -> np.ndarray:
+    """Draw a person, and the same person in another pose and place."""
+    who = Identity.of(PEOPLE[3])
+    elsewhere = replace(who, background=Identity.of(PEOPLE[0]).background)
+    return _square([draw(who, State(), SIDE), draw(elsewhere, WINK, SIDE)])
+
+
+def worded() -> np.ndarray:
+    """Draw rows and columns of attention, and a head."""
+    lines = np.full((SIDE, SIDE, 3), PAPER, np.uint8)
+    for at in range(20, SIDE, 40):
+        cv2.line(lines, (0, at), (SIDE, at), (63, 120, 158), 14, cv2.LINE_AA)
+    for at in range(20, SIDE, 40):
+        cv2.line(lines, (at, 0), (at, SIDE), (214, 137, 60), 8, cv2.LINE_AA)
+    return _square([lines, draw(Identity.of(PEOPLE[2]), WINK, SIDE)])
+
+
 OTHERS = {
     "try_it": tried,
     "portrait_sweep": swept,
@@ -137,6 +163,9 @@ OTHERS = {
     "freeanimate_restyle": restyled,
     "clip_cleanup": cleaned,
     "xdyna_video": alive,
+    "controlnet_sk": controlled,
+    "faceid_sk": identified,
+    "sk_text": worded,
 }
 
 

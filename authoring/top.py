@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..drawn_heads.examples import NAME
 from .builder import PICTURE
-from .graph_writer import Graph, Outputs
+from .graph_writer import Graph, Outputs, Subgraph
 
 NOTE, FIRST, SECOND, INNER, RESULT = range(5)  # columns; the files are in two of them
 WIDTHS = {NOTE: 275, FIRST: 205, SECOND: 205, INNER: 330, RESULT: 260}
@@ -30,6 +30,17 @@ def image(graph: Graph, title: str, example: str = "portrait", column: int = FIR
 def video(graph: Graph, title: str, example: str = "driver", column: int = FIRST) -> Outputs:
     """Add a node with a video of the artist; the default is an example."""
     return graph.node("LoadVideo", title, column, tall=PICTURE, file=NAME.format(f"{example}.mp4"))
+
+
+def blueprint(graph: Graph, inner: Subgraph, files: dict[str, Outputs]) -> Outputs:
+    """Add the blueprint, connected to the artist's files.
+
+    files: inputs of the blueprint by name; `sd15` is the checkpoint
+    """
+    sd15 = files["sd15"]
+    wires = dict(zip(("model", "clip", "vae"), sd15))
+    wires |= {name: outputs[0] for name, outputs in files.items() if outputs is not sd15}
+    return graph.subgraph(inner, INNER, tall=PROMPT, **wires)
 
 
 def groups(graph: Graph, files: list[Outputs], made: Outputs, results: list[Outputs]) -> None:

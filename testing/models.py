@@ -23,6 +23,8 @@ LOADERS = {
     "SKPortraitLoadXDynaControl": ("file",),
     "SKPortraitLoadWPlus": ("file",),
     "SKPortraitWPlusDirection": ("file",),
+    "SKPortraitLoadFaceIDSK": ("file",),
+    "SKPortraitApplySKText": ("file",),
     "ControlNetLoader": ("control_net_name",),
 }
 NONE = "none"  # value for an optional file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ..drawn_heads.examples import NAME
 from ..face_tools import video
 from ..host import workflow
 from . import models
-from .stand_ins import checkpoint
+from .stand_ins import appendix, checkpoint
 
 TEMPLATE = "portrait_image"
 # CLIP inputs of the drive encoder: 15 seconds per run.
@@ -28,8 +29,10 @@ LEAN = {"size": 128, "steps": 1, "cfg": 1.0}
 SMALL_OF = {
     "ImageFromBatch": {"length": 3},
     "ImageScale": {"width": 128, "height": 128},
-    "EmptyLatentImage": {"width": 128, "height": 128, "batch_size": 3},
+    "EmptyLatentImage": {"width": 128, "height": 128},
+    "SKPortraitFaceEmbedding": {"source": appendix.PERSON},
 }
+MOST = {"batch_size": 3}  # values that are reduced to this, if they are larger
 
 
 def fill(base: Path, *workflows: dict) -> None:
@@ -52,6 +55,7 @@ def fill(base: Path, *workflows: dict) -> None:
     spoken = Image.fromarray(next(islice(video.frames(material.driver()), 40, None)))
     for name in ("driver.png", NAME.format("expression.png")):
         spoken.save(inputs / name)
+    appendix.write_person(inputs / appendix.PERSON)
 
 
 def list_models(base: Path) -> None:
@@ -64,6 +68,12 @@ def list_models(base: Path) -> None:
         path.touch()
 
 
+def reduced(kind: str, values: Mapping) -> dict:
+    """Return the widget values of a node class that change for a small run. values: all of them by name."""
+    changed = {name: value for name, value in (SMALL | SMALL_OF.get(kind, {})).items() if name in values}
+    return changed | {name: min(values[name], most) for name, most in MOST.items() if name in values}
+
+
 def small(saved: dict, info: dict) -> dict:
     """Change a saved workflow to stand-in weights and
     the small size, as its author would in the front end.
@@ -71,8 +81,9 @@ def small(saved: dict, info: dict) -> dict:
     for node in workflow.nodes_within(saved):
         if node["type"] not in info:
             continue
-        values = SMALL | SMALL_OF.get(node["type"], {})
-        for name, _, place, _ in workflow.saved_widgets(node, info[node["type"]]):
+        widgets = workflow.saved_widgets(node, info[node["type"]])
+        values = reduced(node["type"], {widget.name: widget.value for widget in widgets})
+        for name, _, place, _ in widgets:
             if name in values:
                 node["widgets_values"][place] = values[name]
             if name in models.LOADERS.get(node["type"], ()) and node["widgets_values"][place] != models.NONE:

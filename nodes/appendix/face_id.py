@@ -103,11 +103,15 @@ class FaceEmbedding(io.ComfyNode):
                     "embedding is not saved.",
                 ),
                 io.Image.Input(
-                    "images", optional=True, tooltip="Only for ArcFace: one or more pictures of the person."
+                    "images",
+                    optional=True,
+                    lazy=True,
+                    tooltip="Only for ArcFace: one or more pictures of the person.",
                 ),
                 FaceTrackType.Input(
                     "track",
                     optional=True,
+                    lazy=True,
                     tooltip="Only for ArcFace: the track of these pictures, with landmarks. Frames without "
                     "a detected face are skipped.",
                 ),
@@ -131,6 +135,12 @@ class FaceEmbedding(io.ComfyNode):
             return source == ARCFACE or bool(path_of(source))
         except FileNotFoundError as error:
             return str(error)
+
+    @classmethod
+    def check_lazy_status(cls, source, images=True, track=True, **_):
+        """Return the connected inputs to compute: none of them for a saved embedding."""
+        missing = [name for name, value in (("images", images), ("track", track)) if value is None]
+        return missing if source == ARCFACE else []
 
     @classmethod
     def fingerprint_inputs(cls, source, **_):

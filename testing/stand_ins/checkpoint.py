@@ -18,7 +18,7 @@ import torch
 from ...face_tools.atomic_write import whole
 from ...host import installation
 from ..rule import draw
-from . import landmarker, networks, shapes, wplus, xdyna
+from . import appendix, landmarker, networks, shapes, wplus, xdyna
 
 BLOCK = 1 << 17  # numbers shared by all tensors of one fan-in
 
@@ -96,12 +96,17 @@ def face_landmarker(folder: Path) -> Path | None:
 
 
 def network(folder: Path, name: str) -> Path:
-    """Write the stand-in for a HelloMeme file such as
+    """Write the stand-in for a ControlNetSK or for a HelloMeme file such as
     hm2_reference.safetensors, at the width of `checkpoint`.
     """
-    return _write(
-        folder / "sk_portrait" / stand_in("file", name), lambda path: networks.write(path, Path(name).stem)
-    )
+
+    def writer(path: Path) -> None:
+        if name == appendix.CONTROL:
+            appendix.write_control(path)
+        else:
+            networks.write(path, Path(name).stem)
+
+    return _write(folder / "sk_portrait" / stand_in("file", name), writer)
 
 
 def controlnet(folder: Path) -> Path:
@@ -109,11 +114,11 @@ def controlnet(folder: Path) -> Path:
     return _write(folder / "controlnet" / CONTROLNET, lambda path: write_views(path, shapes.controlnet(3)))
 
 
-COMPANIONS = xdyna.FILES | wplus.FILES
+COMPANIONS = xdyna.FILES | wplus.FILES | appendix.FILES
 
 
 def companion(folder: Path, directory: str, name: str) -> Path:
-    """Write the stand-in for a file of X-Dyna or W+, at the width of `checkpoint`."""
+    """Write the stand-in for a file of X-Dyna, W+ or appendix A, at the width of `checkpoint`."""
     return _write(
         folder / directory / stand_in("file", name), lambda path: write_views(path, COMPANIONS[name]())
     )

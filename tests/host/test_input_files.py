@@ -2,6 +2,8 @@
 
 import pytest
 
+from sk_portrait.authoring.appendix_blueprints import UNPUBLISHED
+from sk_portrait.authoring.recipes import SOURCES
 from sk_portrait.host import workflow
 
 pytestmark = pytest.mark.comfy
@@ -79,10 +81,12 @@ def test_shipped_workflows_name_their_downloads():
         }
         files = {value for value in values if value.endswith((".safetensors", ".ckpt", ".bin", ".pt"))}
         assert (files or name == "try_it") and files <= {name for _, name in entries}, name
+        published = {url for (_, name), url in entries.items() if name not in UNPUBLISHED}
         assert all(
             url.startswith(("https://huggingface.co/", "https://github.com/csxmli2016/w-plus-adapter/"))
-            for url in entries.values()
+            for url in published
         )
+        assert all(url.startswith(SOURCES) for url in set(entries.values()) - published)
 
 
 def test_the_host_offers_the_workflows_as_templates(server):

@@ -9,7 +9,7 @@ from sk_portrait.drawn_heads.examples import NAME
 from sk_portrait.face_tools import video
 from sk_portrait.host import workflow
 from sk_portrait.testing import models
-from sk_portrait.testing.servers import SMALL, SMALL_OF
+from sk_portrait.testing.servers import SMALL, reduced
 
 pytestmark = pytest.mark.comfy
 
@@ -68,10 +68,8 @@ def test_the_template_runs_to_its_result(stocked, info, name):
     graph = workflow.to_api(workflow.read(name, workflow.TEMPLATES), info)
     models.use_synthetic(graph)
     for node in graph.values():
-        small = SMALL | SMALL_OF.get(node["class_type"], {})
-        node["inputs"].update(
-            {key: value for key, value in small.items() if not isinstance(node["inputs"].get(key, []), list)}
-        )
+        values = {key: value for key, value in node["inputs"].items() if not isinstance(value, list)}
+        node["inputs"].update(reduced(node["class_type"], values))
     outputs = stocked.run(graph)
     for kind in ("SaveVideo", "SaveImage"):
         for node in [key for key, n in graph.items() if n["class_type"] == kind]:
