@@ -36,6 +36,7 @@ LONG = {
     "train",
     "farm",
     "test_demo",
+    "test_paper_templates",
     "test_inductor",
     "test_gpu",
 }  # folders and files that train, start Ray or compile
