@@ -15,6 +15,7 @@ from sk_portrait.bench.paper.runs import WEIGHTS
 from sk_portrait.demo.toy_model import World
 from sk_portrait.drawn_heads import Identity, State, draw
 from sk_portrait.host import workflow
+from sk_portrait.testing import models
 from sk_portrait.train import command
 
 SIZE = 128  # pixels of a side, as in the toy model's training
@@ -98,3 +99,28 @@ def test_toy_weights_change_the_picture_of_the_template(toy, name):
     assert np.abs(on - off).mean() > 0.5, (
         "of 255; without the network the picture is the same, bit-identically"
     )
+
+
+@pytest.mark.usefixtures("info")
+def test_a_face_embedding_is_read_from_the_picture(stocked):
+    """With a stand-in for ArcFace: the face is found, aligned and read, which a saved embedding makes superfluous."""
+    pytest.importorskip("onnxruntime")
+    onnx_faces = pytest.importorskip("sk_portrait.testing.stand_ins.onnx_faces")
+    folder = stocked.base / "models" / "insightface"
+    folder.mkdir(exist_ok=True)
+    onnx_faces.embedding(folder / "w600k_r50.onnx")
+    graph = workflow.to_api(workflow.read("faceid_sk", workflow.TEMPLATES), stocked.object_info())
+    models.use_synthetic(graph)
+    embedding = workflow.node_id(graph, "SKPortraitFaceEmbedding")
+    graph[embedding]["inputs"]["save_as"] = "person"
+    shown = {"class_type": "PreviewAny", "inputs": {"source": [embedding, 1]}, "_meta": {"title": "path"}}
+    graph = {key: graph[key] for key in needed(graph, embedding)} | {"path": shown}
+    stocked.run(graph)
+    (saved,) = (stocked.base / "output").glob("person*.npy")
+    assert np.load(saved).shape == (1, 512)
+
+
+def needed(graph: dict, key: str) -> set[str]:
+    """A node and all nodes before it."""
+    sources = {str(value[0]) for value in graph[key]["inputs"].values() if isinstance(value, list)}
+    return {key}.union(*(needed(graph, source) for source in sources))

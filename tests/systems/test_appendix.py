@@ -165,6 +165,15 @@ def test_an_embedding_is_read_from_pictures_saved_and_read_again(host, tmp_path,
     assert torch.allclose(again, one)
 
 
+def test_a_saved_embedding_needs_neither_pictures_nor_a_track(comfy):
+    from sk_portrait.nodes.appendix.face_id import ARCFACE, FaceEmbedding
+
+    needed = FaceEmbedding.check_lazy_status
+    assert needed("person.npy", per_frame=False, images=None, track=None) == []
+    assert needed(ARCFACE, per_frame=False, images=None, track=None) == ["images", "track"]
+    assert needed(ARCFACE, per_frame=False) == [], "what is not connected cannot be computed"
+
+
 class TestBadInput:
     def test_pictures_of_another_number(self, host):
         with raises(FrameCountError, what="condition", frames=2, expected=3):
