@@ -11,7 +11,7 @@ from .notes import note
 TRAIN = "**There are no public weights.** Train the file (*python run.py train {}*, in a git checkout)"
 TOY = (
     ", or make toy weights, which draw blurred cartoon heads and only show that the graph works: *python run.py bench paper "
-    "--comfyui FOLDER* takes some hours on two cores. With these choose *world_paper.ckpt* and, inside the blueprint, *{}*; "
+    "--comfyui FOLDER* takes some hours on two cores. With these choose *world_paper.ckpt* and, inside the subgraph, *{}*; "
     "set **sampling** to *v_prediction*, **width** and **height** to 128, **cfg** to 1.5."
 )
 ARCFACE = "https://github.com/deepinsight/insightface/tree/master/model_zoo"
