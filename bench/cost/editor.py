@@ -68,9 +68,7 @@ def main(argv: list[str]) -> int:
 
 
 def in_the_front_end() -> list[tuple[str, float, float, bool, float]]:
-    """Return one row per slider: its name, its value
-    before and after, whether the picture changed, seconds.
-    """
+    """Return per slider: name, value before and after, whether the picture changed, seconds."""
     comfy = installation.find()
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -191,9 +191,7 @@ def compare(name: str, talk: Path, wide: list[Path], models: ModelFiles) -> list
 
 
 def stages(models: ModelFiles, frames: list[np.ndarray]) -> None:
-    """Print the milliseconds per frame of each network of the
-    official tool, and of its whole pass over a clip.
-    """
+    """Print the milliseconds per frame of each of the official tool's networks and of its whole pass."""
     from ...face_tools.trackers.head_pose import focal_length
     from ...face_tools.trackers.onnx_face import (
         FACE_SIZE,

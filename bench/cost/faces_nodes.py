@@ -1,6 +1,4 @@
-"""Measures milliseconds per frame of the nodes that make and paste
-pictures, on 720p frames as ComfyUI passes them.
-"""
+"""Milliseconds per frame of the nodes that make and paste pictures, on 720p frames as ComfyUI passes them."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ GOALS = {
 
 
 def costs(clip: Path, tracker: str, models: ModelFiles, folder: str) -> dict[str, float] | None:
-    """Return node -> milliseconds per frame, the least of five
-    runs; None without ComfyUI, which the nodes need.
-    """
+    """Return node -> milliseconds per frame, the least of five runs; None without ComfyUI."""
     comfy = find()
     if comfy is None:
         return None

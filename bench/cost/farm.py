@@ -108,9 +108,7 @@ class Bench:
 
     @contextmanager
     def pool(self, count: int):
-        """Yield a pool of workers for the clip and the
-        seconds until they were ready; shut it down on exit.
-        """
+        """Yield a pool of workers for the clip and the seconds until they were ready; shut it down."""
         started = time.perf_counter()
         workers = self.pending(count).pool(self.job.task, self.job.given)
         workers.identities()

@@ -87,9 +87,7 @@ class Farm:
         self.used = self.bytes = 0.0
 
     def step(self, now: float, windows: int, parts_each: int) -> float:
-        """Simulate one call of the network for the whole clip, and
-        return the time at which its windows are joined.
-        """
+        """Simulate one network call for the whole clip. Returns the time at which its windows are joined."""
         step = _Step([len(part) for part in shared_out(range(windows), parts_each * len(self.free))])
         # (time, worker, the part that it computed, whether the result has also arrived at the driver)
         events = [(max(now, free), worker, -1, True) for worker, free in enumerate(self.free)]
@@ -138,9 +136,7 @@ class Farm:
         return done, False
 
     def _over(self, way: str, time: float, windows: int, handled: float = 0.0) -> float:
-        """Return when windows that are ready at `time` have been sent and
-        then handled by the driver, one after the other.
-        """
+        """Return when windows ready at `time` have been sent and then handled by the driver, one by one."""
         self.bytes += windows * self.costs.bytes
         self.wire[way] = max(self.wire[way], time) + windows * (self.costs.bytes / self.costs.wire + handled)
         return self.wire[way]

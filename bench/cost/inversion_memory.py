@@ -104,9 +104,7 @@ class Run:
 
 
 def maps(frames: int, cells: int, steps: int) -> int:
-    """Return the bytes of all self-attention maps over frame and reference of a
-    run, if they were stored in 16 bits for 8 heads.
-    """
+    """Return the bytes that a run's self-attention maps over frame and reference would be: 16 bits, 8 heads."""
     tokens = [(cells >> level) ** 2 for level, blocks in enumerate((5, 5, 5, 1)) for _ in range(blocks)]
     return steps * frames * 8 * sum(2 * count**2 for count in tokens) * 2
 

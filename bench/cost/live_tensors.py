@@ -1,6 +1,4 @@
-"""Counts the bytes of all tensors that exist at once, on any device including meta, as a GPU's memory
-manager would report them.
-"""
+"""Counts the bytes of all tensors that exist at once, on any device, as a GPU's memory manager would."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Measures for `bench memory` the bytes per frame of the nodes that hold pictures: their inputs and
-outputs, and nothing more.
-"""
+"""Bytes per frame of the nodes that hold pictures, for `bench memory`: inputs and outputs only."""
 
 from __future__ import annotations
 

@@ -1,3 +1,1 @@
-"""`python run.py bench gpu`: everything that only a GPU can show,
-in one run of sections in order of importance.
-"""
+"""`python run.py bench gpu`: all that only a GPU can show, in one run of sections in order of importance."""

@@ -25,9 +25,7 @@ TABLE = "Milliseconds per frame"
 
 
 def run(bench, section: Section) -> None:
-    """Sample a clip for each version and number of steps, then a
-    short one for each version under the profiler.
-    """
+    """Sample a clip per version and number of steps, then a short one per version under the profiler."""
     scale = bench.scale
     ways = ((scale.few, 1.0), (scale.many, 2.0))
     clips = [(version, *way) for version in VERSIONS for way in ways]
@@ -45,9 +43,7 @@ def run(bench, section: Section) -> None:
 
 
 def _profile(bench, section: Section, version: str) -> None:
-    """Sample the short clip with few steps, first without
-    the profiler: time in which no kernel runs is idle.
-    """
+    """Sample the short clip, first without the profiler: time in which no kernel runs is idle."""
     frames, steps = bench.scale.short, bench.scale.few
     model = bench.models.applied(version, frames)
     run = partial(sampled, bench, model, version, steps, 1.0)

@@ -1,6 +1,4 @@
-"""Compares torch.compile through ComfyUI's TorchCompileModel, and the
-UNet call as a CUDA graph, in results and time.
-"""
+"""Results and time of torch.compile (ComfyUI's TorchCompileModel) and of the UNet call as a CUDA graph."""
 
 from __future__ import annotations
 

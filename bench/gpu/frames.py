@@ -1,6 +1,4 @@
-"""Measures milliseconds per frame of all steps beside the sampling: tracking,
-crop, head pose, patches, drive encoders, VAE.
-"""
+"""Milliseconds per frame of all steps beside sampling: tracking, crop, pose, patches, drive encoders, VAE."""
 
 from __future__ import annotations
 
@@ -91,9 +89,7 @@ def _encode(encoder, made: dict, track, vision):
 
 
 def _clip(count: int, size: int):
-    """Return pictures (F, size, size, 3) of a synthetic head and their
-    exact track; a few distinct frames are repeated.
-    """
+    """Return pictures (F, size, size, 3) of a drawn head, a few of them repeated, and their exact track."""
     who, states = Identity.of(1), clip(1, DISTINCT)
     pictures = np.stack([draw(who, state, size) for state in states])
     order = [k % DISTINCT for k in range(count)]

@@ -1,6 +1,4 @@
-"""Packs `bench gpu` for a machine without network and without ComfyUI: our
-files, ComfyUI's source, missing wheels, run.sh.
-"""
+"""Packs `bench gpu` for a machine without network or ComfyUI: our files, ComfyUI's source, missing wheels."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Results of `bench gpu`: one JSON file, rewritten with its page at every row,
-so that nothing is lost if the run is stopped.
-"""
+"""Results of `bench gpu`: a JSON file, rewritten with its page at every row: a stopped run loses nothing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Sizes of everything that `bench gpu` runs: those of a user, or
-tiny ones, which a CPU can run in two minutes.
-"""
+"""Sizes of everything that `bench gpu` runs: a user's, or tiny ones that a CPU can run in two minutes."""
 
 from __future__ import annotations
 

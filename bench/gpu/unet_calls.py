@@ -1,6 +1,4 @@
-"""Measures the full-size UNet with reference and drive of every version: milliseconds, ratio to the bare
-UNet, peak VRAM, kernels.
-"""
+"""The full-size UNet with reference and drive of every version: ms, ratio to the bare UNet, VRAM, kernels."""
 
 from __future__ import annotations
 

@@ -51,9 +51,7 @@ def work(options: Namespace) -> int:
 
 
 def usable() -> bool:
-    """Free the memory of a section, and return whether the GPU still
-    responds; after a fault in a kernel it never does.
-    """
+    """Free a section's memory. Returns whether the GPU still responds: after a kernel fault it never does."""
     gc.collect()
     if not cuda():
         return True

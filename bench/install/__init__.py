@@ -1,3 +1,1 @@
-"""Tests in new environments: the first run of every template, and our
-requirements together with those of other packs.
-"""
+"""Tests in new environments: every template's first run, and our requirements beside other packs'."""

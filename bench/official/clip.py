@@ -1,6 +1,4 @@
-"""The clip of `bench official`: tiny models as files
-with the official names, and the inputs of both sides.
-"""
+"""The clip of `bench official`: tiny models in files of the official names, and both sides' inputs."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of the networks and of the clip: channels of the UNet's first
-    block, pixels per side, frames, steps of a stage.
-    """
+    """Sizes of networks and clip: channels of the UNet's first block, pixels per side, frames, steps."""
 
     width: int
     size: int
@@ -53,9 +49,7 @@ class Sizes:
 def write_weights(
     folder: Path, golden: Golden, sizes: Sizes, unet_shapes: Callable[[int], dict[str, tuple[int, ...]]]
 ) -> None:
-    """Write files of deterministic random weights: unet (LDM
-    names), reference, drive, motion (official names).
-    """
+    """Write deterministic random weights: unet (LDM names), reference, drive, motion (official names)."""
     widths = sizes.widths
     parts = {
         "reference": (find_part(REFERENCE, VERSION), {"up": (widths[3], widths[2], widths[1])}),
@@ -132,9 +126,7 @@ class Watch:
 
 
 def now() -> float:
-    """Return seconds: process time, which other programs of the
-    machine do not change; on a GPU, time of the clock.
-    """
+    """Return process seconds, which other programs do not change; on a GPU, seconds of the clock."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
         return time.perf_counter()

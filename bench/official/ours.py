@@ -1,6 +1,4 @@
-"""Samples the same clip with this pack: its own loader, encoders
-and Portrait Video Sampler in the real ComfyUI.
-"""
+"""Samples the same clip with this pack: its loader, encoders and Portrait Video Sampler in ComfyUI."""
 
 from __future__ import annotations
 

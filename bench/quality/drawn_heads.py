@@ -119,9 +119,7 @@ def strengths(table: Table, evaluator: Evaluator, act: Act) -> None:
 
 
 def real_track(frames: int) -> FaceTrack:
-    """Return the track of a real talking head, 15 frames per second, in
-    the middle of a picture of the toy model's size.
-    """
+    """Return a real talking head's track, 15 frames per second, in the middle of the toy model's picture."""
     path = material.driver()
     with mediapipe_mesh.open_source(ModelFiles()) as source:
         track = approximate_coefficients(
@@ -133,9 +131,7 @@ def real_track(frames: int) -> FaceTrack:
 def real_clip(
     table: Table, evaluator: Evaluator, generator: Generator, frames: int
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Drive drawn heads by the real talking head, and check that each curve
-    read from the pictures follows the clip's track.
-    """
+    """Drive drawn heads by the talking head: curves read from the pictures must follow the clip's track."""
     track = real_track(frames)
     acted = [probe.read(evaluator.network, generator(scene, track, USUAL)) for scene in evaluator.scenes]
     angles, values = (np.mean([getattr(r, name) for r in acted], 0) for name in ("degrees", "coefficients"))

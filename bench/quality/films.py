@@ -104,9 +104,7 @@ def colours(folder: Path, name: str, film: Path) -> None:
 
 
 def sounds(folder: Path) -> None:
-    """Print peak and RMS of every channel relative to
-    the source, in dB, for a whole film and a part of it.
-    """
+    """Print peak and RMS of every channel relative to the source, in dB, for a whole film and for a part."""
     print("Sound, dB against the source per channel: peak/RMS")
     for codec, layout, rate, container in SOUNDTRACKS:
         film = film_with_sound(

@@ -102,9 +102,7 @@ class Probe(nn.Module):
 
 
 def upright(pictures: Tensor, pose: Tensor) -> Tensor:
-    """Return the face regions (B, 3, 80, 80) of pictures (B, 3, 128,
-    128), without roll, at poses (B, 6) in UNITS.
-    """
+    """Return the upright face regions (B, 3, 80, 80) of pictures (B, 3, 128, 128) at poses (B, 6)."""
     _, _, roll, x, y, z = (pose * torch.tensor(UNITS) + torch.tensor(USUAL)).unbind(1)
     per_metre = 2 * focal_length((SIZE, SIZE)) / SIZE / -z.clamp(max=-1)  # in halves of the picture
     middle_x, middle_y, reach = per_metre * x, -per_metre * y, per_metre * NEAR / 100
@@ -150,9 +148,7 @@ def read(network: Probe, pictures: Iterable[np.ndarray]) -> Reading:
 
 
 def scenes(first: int, count: int, moments: int = 1) -> list[tuple[Identity, State]]:
-    """Return `count` people from seed `first` on, each at `moments` of a
-    motion of their own, two and a half seconds apart.
-    """
+    """Return `count` people from seed `first` on, at `moments` of their own motion, 2.5 seconds apart."""
     return [
         (Identity.of(seed), state)
         for seed in range(first, first + count)
@@ -187,9 +183,7 @@ def lessons(files: Sequence[Path], world: World) -> tuple[Tensor, Tensor]:
 
 
 def _worn(pictures: Tensor) -> Tensor:
-    """Return pictures (B, 3, H, W) with the faults of generated ones: softer, noisier, of other
-    brightness, slightly shifted.
-    """
+    """Return pictures (B, 3, H, W) with faults of generated ones: blur, noise, brightness, a small shift."""
     pictures = torch.roll(pictures, torch.randint(-1, 2, (2,)).tolist(), (2, 3))
     kind = torch.rand(())
     if kind < 0.3:
@@ -236,9 +230,7 @@ def train(pictures: Tensor, wanted: Tensor, passes: int, rate: float = 4e-3, see
 
 @dataclass(frozen=True)
 class Error:
-    """Error of a reading: APD in degrees (mean over the three
-    angles), AED (mean over the eleven coefficients).
-    """
+    """Error of a reading: APD in degrees (mean of three angles), AED (mean of eleven coefficients)."""
 
     apd: float
     aed: float
@@ -292,9 +284,7 @@ def likeness(who: np.ndarray, gallery: np.ndarray, people: int) -> float:
 
 
 def own_error(network: Probe, count: int = 100) -> tuple[Error, int]:
-    """Return the probe's error on `count` drawn heads outside the training
-    data, and how many it finds among their portraits.
-    """
+    """Return the error on `count` unseen drawn heads, and how many are found among their portraits."""
     seen = scenes(HELD_OUT, count)
     reading = read(network, [draw(who, state, 128) for who, state in seen])
     gallery = read(network, [draw(who, State(), 128) for who, _ in seen])

@@ -66,9 +66,7 @@ class LowRank(nn.Module):
 
 
 def learn(net: nn.Module, world: World, lessons: int) -> nn.Module:
-    """Train a LoRA on every weight layer of a base of the world to draw blueprints, in place: AdamW,
-    one-cycle rate, v-prediction.
-    """
+    """Train a LoRA on all weight layers to draw blueprints, in place: AdamW, one-cycle rate, v-prediction."""
     torch.manual_seed(0)
     layers = [m for m in net.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
     for layer in layers:
@@ -147,9 +145,7 @@ class Measure:
         return torch.cat(seen)
 
     def _who(self, pictures: Pictures) -> np.ndarray:
-        """Return the shapes of heads (F, 27), read from grey
-        pictures, so that a style's colours have no effect.
-        """
+        """Return the shapes of heads (F, 27), read from grey pictures: a style's colours have no effect."""
         grey = [np.repeat(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY)[..., None], 3, 2) for p in pictures]
         return probe.read(self.probe_network, grey).who[:, SHAPES]
 

@@ -1,6 +1,4 @@
-"""The test set of `bench drawn_heads`: synthetic people outside the training data,
-generators that animate them, and an evaluator.
-"""
+"""The test set of `bench drawn_heads`: unseen synthetic people, their generators, and an evaluator."""
 
 from __future__ import annotations
 
@@ -58,9 +56,7 @@ def scenes(count: int, moments: int, own: bool = False) -> list[Scene]:
 
 @dataclass(frozen=True)
 class Score:
-    """Scores of pictures for given states: APD degrees, AED, share of
-    people identified in the gallery, PSNR dB, SSIM.
-    """
+    """Scores of pictures for given states: APD degrees, AED, share found in the gallery, PSNR dB, SSIM."""
 
     apd: float
     aed: float
@@ -74,9 +70,7 @@ class Score:
 
 
 class Evaluator:
-    """Reads pictures of all scenes, one list per scene, and compares
-    them with the true states and with the drawings.
-    """
+    """Reads the pictures of all scenes, a list per scene, and compares them with true states and drawings."""
 
     def __init__(self, scenes: Sequence[Scene], gallery: int):
         self.network, self.scenes = probe.load(), scenes
