@@ -1,3 +1,1 @@
-"""Fixtures shared by tests, benches and the demo: tiny models, deterministic
-weights, reference tensors, videos, stand-in files.
-"""
+"""Fixtures of tests, benches and demo: tiny models, weights, reference tensors, videos, stand-in files."""

@@ -1,6 +1,4 @@
-"""Counts the costs of a UNet call other than arithmetic, on any
-device, instead of measuring a GPU's bus and queue.
-"""
+"""Counts a UNet call's costs beside arithmetic, on any device, instead of measuring a GPU's bus and queue."""
 
 from __future__ import annotations
 

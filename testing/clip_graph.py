@@ -16,9 +16,7 @@ WINDOW, OVERLAP = 4, 2
 
 
 def write_models(folder: Path) -> Path:
-    """Write an SD1.5 checkpoint and an AnimateDiff file
-    into a server's model folder, and return the folder.
-    """
+    """Write an SD1.5 checkpoint and an AnimateDiff file into a server's model folder; return the folder."""
     checkpoint.checkpoint(folder)
     path = folder / "sk_portrait" / MOTION
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,4 @@
-"""The reference tensors of the official modules, and networks with deterministic random weights
-(tests/golden/README.md).
-"""
+"""Reference tensors of the official modules, and networks with random weights (tests/golden/README.md)."""
 
 from __future__ import annotations
 
@@ -51,9 +49,7 @@ class Golden:
         return fill(network, self.salt, prefix)
 
     def loaded(self, prefix: str, part: Part, sizes: Mapping[str, Any], operations=nn) -> Loaded:
-        """Build a part at the given sizes with deterministic
-        random weights, through the pack's own loader.
-        """
+        """Build a part of these sizes with deterministic random weights, through the pack's own loader."""
         return load(self.fill(part.build(sizes), prefix).state_dict(), prefix, operations)
 
     def unet_weights(self) -> dict[str, Tensor]:

@@ -1,6 +1,4 @@
-"""The networks of the reference tensors, at the sizes
-of their tiny UNet: adapters, motion modules, drives.
-"""
+"""Networks of the reference tensors, at the sizes of their tiny UNet: adapters, motion modules, drives."""
 
 from __future__ import annotations
 
@@ -59,9 +57,7 @@ def reference_of(
 
 
 def drives_of(t: dict[str, Tensor]) -> list[WeightedPatch]:
-    """Return one patch per family of `control.*` keys:
-    `control.down_0`, `control.up2_v2_3`, ... -> block boundaries.
-    """
+    """Return one patch per family of `control.*` keys, such as `control.up2_v2_3` -> block boundary."""
     families: dict[str, dict[str, Tensor]] = {}
     for key, value in t.items():
         if key.startswith("control."):
@@ -94,9 +90,7 @@ def unet_on(host: str, golden: Golden):
 
 
 def open_host(host: str, golden: Golden):
-    """As `unet_on`, for a command: makes ComfyUI importable; `auto`
-    = ComfyUI if it is found, otherwise diffusers.
-    """
+    """As `unet_on`, for a command: makes ComfyUI importable. `auto` = ComfyUI if found, else diffusers."""
     comfy = None if host == "diffusers" else find()
     if host == "comfy" and comfy is None:
         raise SystemExit("--host comfy needs ComfyUI, which was not found. Set COMFYUI_PATH to its folder.")

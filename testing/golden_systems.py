@@ -76,9 +76,7 @@ def loaded(adapter: DynamicsAdapter, motion: AnimateDiff | None, resampler: Resa
 
 
 def controlnet_of(golden: Golden, kind: str):
-    """A golden ControlNet as ComfyUI's own class, which
-    reads the channels of its picture from the weights.
-    """
+    """Return a golden ControlNet as ComfyUI's class, which reads its picture's channels from the weights."""
     import comfy.cldm.cldm
     import comfy.model_detection
     import comfy.ops

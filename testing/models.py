@@ -1,6 +1,4 @@
-"""Chooses the weights of a workflow: the real ones if all of them are in ComfyUI's model folders,
-otherwise synthetic ones.
-"""
+"""Chooses a workflow's weights: the real ones if ComfyUI has all of them, otherwise synthetic ones."""
 
 from __future__ import annotations
 
@@ -42,9 +40,7 @@ FOLDERS = (
 
 
 def share_host_models(comfy: Path, base: Path) -> list[str]:
-    """Return options by which a server with its own base
-    directory also uses the models of its ComfyUI folder.
-    """
+    """Return options with which a server with its own base directory also uses its ComfyUI's models."""
     lines = ["comfyui:", f"  base_path: {comfy / 'models'}", *(f"  {name}: {name}" for name in FOLDERS)]
     path = base / "host_models.yaml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

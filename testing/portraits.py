@@ -1,6 +1,4 @@
-"""Portraits to move, the end positions of the Expression Editor's
-sliders, and the smallest Jacobian of a movement.
-"""
+"""Portraits to move, the ends of the Expression Editor's sliders, and a movement's smallest Jacobian."""
 
 from __future__ import annotations
 
@@ -39,16 +37,12 @@ def photograph(picture: np.ndarray, size: int) -> Puppet:
 
 
 def movement(puppet: Puppet, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """Return the change of coefficients (51,) and the turn
-    (3,) of a pose, within the limits of the portrait.
-    """
+    """Return the change of coefficients (51,) and the turn (3,) of a pose, within the portrait's limits."""
     return poses.coefficients(pose), poses.reachable(poses.turn(pose)[None], puppet.pose)[0]
 
 
 def smallest_jacobian(puppet: Puppet, pose: Pose) -> float:
-    """Smallest Jacobian determinant of the map from the moved
-    picture to the portrait, over all pixels and layers.
-    """
+    """Smallest Jacobian determinant from the moved picture to the portrait, over all pixels and layers."""
     return min(float(determinants(places).min()) for places in puppet.maps(*movement(puppet, pose)))
 
 

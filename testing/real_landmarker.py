@@ -68,9 +68,7 @@ def load(task: Path):
 
 
 def _as_executed(detector: nn.Module, taps: Sequence[int]) -> nn.Module:
-    """Return the modules of the full-range detector in the TFLite file's
-    order: each lateral convolution follows its tap.
-    """
+    """Return the full-range detector's modules in TFLite order: each lateral convolution follows its tap."""
     laterals = dict(zip(taps, detector.lateral_convs, strict=True))
     blocks = enumerate(detector.backbone)
     tapped = [module for k, block in blocks for module in (block, laterals.get(k)) if module]
@@ -81,9 +79,7 @@ def _as_executed(detector: nn.Module, taps: Sequence[int]) -> nn.Module:
 
 @torch.no_grad()
 def copy_layers(network: Network, module: nn.Module) -> None:
-    """Copy to each Conv2d and Linear the first unused layer of its
-    shape; both list their layers in the same order.
-    """
+    """Copy to each Conv2d and Linear the first unused layer of its shape; both sides have the same order."""
     layers = list(network.layers())
     for target in module.modules():
         if not isinstance(target, (nn.Conv2d, nn.Linear)):

@@ -1,6 +1,4 @@
-"""Deterministic random weights instead of a weights file
-(tests/golden/README.md): the same numbers on every machine.
-"""
+"""Deterministic random weights without a file (tests/golden/README.md): the same numbers on every machine."""
 
 from __future__ import annotations
 

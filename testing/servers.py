@@ -59,9 +59,7 @@ def fill(base: Path, *workflows: dict) -> None:
 
 
 def list_models(base: Path) -> None:
-    """Create missing weights of the templates as empty files, so that the
-    front end lists them and reports none as missing.
-    """
+    """Create the templates' missing weights as empty files, so that the front end reports none as missing."""
     for directory, name in workflow.models():
         path = base / "models" / directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,9 +73,7 @@ def reduced(kind: str, values: Mapping) -> dict:
 
 
 def small(saved: dict, info: dict) -> dict:
-    """Change a saved workflow to stand-in weights and
-    the small size, as its author would in the front end.
-    """
+    """Change a saved workflow to stand-in weights and the small size, as an author would in the front end."""
     for node in workflow.nodes_within(saved):
         if node["type"] not in info:
             continue

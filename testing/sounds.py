@@ -14,9 +14,7 @@ BLOCK = 1024  # samples
 
 
 def tones(layout: str, rate: int, seconds: float) -> np.ndarray:
-    """(C, T) float32: channel k has a tone of 60 + 10 k Hz, which an LFE
-    channel can also reproduce, at its own loudness.
-    """
+    """(C, T) float32: channel k is a tone of 60 + 10 k Hz, which LFE can reproduce, at its own loudness."""
     time = np.arange(round(rate * seconds)) / rate
     channels = range(av.AudioLayout(layout).nb_channels)
     return np.stack([(0.1 + 0.05 * k) * np.sin(2 * np.pi * (60 + 10 * k) * time) for k in channels]).astype(

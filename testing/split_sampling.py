@@ -1,6 +1,4 @@
-"""Splits one sampling run over two samplers, as ComfyUI's own
-nodes do; the result must equal that of one run.
-"""
+"""Splits one sampling run over two samplers, as ComfyUI's nodes do; the result must equal that of one run."""
 
 from __future__ import annotations
 
@@ -79,9 +77,7 @@ WAYS = {
 def split_errors(
     model, noise: Tensor, latent: Tensor | None = None, steps: int = 4, at: int = 2, cfg: float = 2.0
 ) -> dict[str, float]:
-    """Return {way of splitting the `normal` schedule: largest difference
-    from the single run, relative to its maximum}.
-    """
+    """Return {way of splitting the `normal` schedule: largest difference from one run, over its maximum}."""
     import comfy.samplers
 
     sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", steps)

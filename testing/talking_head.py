@@ -18,9 +18,7 @@ def clip_path() -> Path:
 
 @cache
 def talking_head() -> tuple[np.ndarray, ...]:
-    """Return its 120 frames, (144, 192, 3) uint8. They are 176 pixels wide
-    in the file, whose pixels are wider than high.
-    """
+    """Return its 120 frames, (144, 192, 3) uint8; the file's are 176 wide, of pixels wider than high."""
     from ..face_tools import video
 
     return tuple(video.frames(clip_path()))

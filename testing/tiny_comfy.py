@@ -60,9 +60,7 @@ class ComfyHost:
         self.patcher, self.dtype = patcher(weights, dtype), dtype
 
     def features(self, latent: Tensor, context: Tensor) -> dict[str, Tensor]:
-        """latent (2, 4, h, w), context (2, t, D), sides in the order
-        [uncond, cond] -> {block boundary: (2, C, h, w)}.
-        """
+        """latent (2, 4, h, w), context (2, t, D), order [uncond, cond] -> {block boundary: (2, C, h, w)}."""
         comfy.model_management.load_models_gpu([self.patcher], force_full_load=True)
         halves = []
         for side, z, text in zip((UNCOND, COND), latent, context):

@@ -30,9 +30,7 @@ class DiffusersHost:
         self.unet = unet(settings, weights)
 
     def features(self, latent: Tensor, context: Tensor) -> dict[str, Tensor]:
-        """latent (2, 4, h, w), context (2, t, D), sides in the order
-        [uncond, cond] -> {block boundary: (2, C, h, w)}.
-        """
+        """latent (2, 4, h, w), context (2, t, D), order [uncond, cond] -> {block boundary: (2, C, h, w)}."""
         halves = [
             plain_features(self.unet, z[None], text[None], b)
             for b, z, text in zip((UNCOND, COND), latent, context)
@@ -40,9 +38,7 @@ class DiffusersHost:
         return {boundary: torch.cat([half[boundary] for half in halves]) for boundary in halves[0]}
 
     def forward(self, x: Tensor, context: Tensor, timestep: float, patches=(), attentions=()) -> Tensor:
-        """Run the UNet with the patches bound: x (2 F, 4, h, w), context
-        (2 F, t, D), first half uncond -> its output.
-        """
+        """Run the patched UNet: x (2 F, 4, h, w), context (2 F, t, D), first half uncond -> its output."""
         options = {"cond_or_uncond": [UNCOND, COND]}
         with bound(self.unet, patches, options), attending(self.unet, attentions, options), torch.no_grad():
             return self.unet(x, timestep, encoder_hidden_states=context).sample

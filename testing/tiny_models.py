@@ -1,6 +1,4 @@
-"""A tiny SD1.5 in the real ComfyUI, with tiny official networks and
-deterministic random weights, for tests of the nodes.
-"""
+"""A tiny SD1.5 in the real ComfyUI, with tiny official networks of deterministic weights, for node tests."""
 
 from __future__ import annotations
 

@@ -86,9 +86,7 @@ class MovingHost(Host):
 
 
 def in_host_windows(model, **options):
-    """Return a MODEL in ComfyUI's own context windows over the
-    batch; skip the test where these cannot take a batch (0.3.64).
-    """
+    """Return a MODEL in ComfyUI's own context windows; skip the test where these take no batch (0.3.64)."""
     import pytest
     from comfy_extras.nodes_context_windows import ContextWindowsManualNode
 

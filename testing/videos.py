@@ -76,9 +76,7 @@ def write_audio_only(path: Path) -> Path:
 
 
 def long_film(path: Path, minute: Path, minutes: int) -> Path:
-    """Write the picture and sound packets of a one-minute video
-    `minutes` times in a row: a film in a few seconds.
-    """
+    """Write a one-minute video's picture and sound packets `minutes` times: a film in a few seconds."""
     with av.open(str(path), "w") as film:
         with av.open(str(minute)) as given:
             streams = [film.add_stream_from_template(stream) for stream in given.streams]

@@ -1,3 +1,1 @@
-"""Cases that compare HelloMeme with the official outputs, shared
-by tests/parity and `bench gpu`: CASES, OUTPUTS and their marks.
-"""
+"""Comparisons with HelloMeme's outputs, for tests/parity and `bench gpu`: CASES, OUTPUTS, their marks."""

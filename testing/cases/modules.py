@@ -1,6 +1,4 @@
-"""Parity of single modules and of the drive encoders;
-those with a file are loaded by the pack's own loader.
-"""
+"""Parity of single modules and drive encoders; those with a file are loaded by the pack's own loader."""
 
 from __future__ import annotations
 

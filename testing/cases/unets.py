@@ -1,6 +1,4 @@
-"""Parity of whole patched UNets: features of the reference pass, reference
-alone, drive alone, both, and motion modules.
-"""
+"""Parity of whole patched UNets: features of the reference pass, reference, drive, both, motion modules."""
 
 from __future__ import annotations
 
@@ -67,9 +65,7 @@ def key_frames_of(t: dict[str, Tensor], frames: int) -> dict:
 
 
 def _inputs(golden: Golden, version: str, host):
-    """Return x and context of all batch items, timestep, and the
-    reference and drive patches of a golden UNet case.
-    """
+    """Return x and context of all batch items, timestep, and a golden case's reference and drive patches."""
     t = golden.tensors(SOURCE[version])
     frames = t["x"].shape[2]
     latent = torch.cat([torch.zeros_like(t["ref_latent"]), t["ref_latent"]])

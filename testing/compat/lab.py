@@ -187,9 +187,7 @@ class Lab(MovingHost):
 
 
 def sampled_by(lab: Lab, unet, wear: Wear | None = None, **settings) -> Tensor:
-    """Sample the clip with another MODEL, a portrait that it encoded itself, and
-    patches of another node after Animate Portrait.
-    """
+    """Sample with another MODEL, a portrait of its own, and another node's patches after Animate Portrait."""
     clip = lab.clip(range(len(lab.noise)))
     scene = Scene(
         lab.apply(lab.reference("v2", CELLS, unet), clip, unet),

@@ -74,9 +74,7 @@ def _write(path: Path, writer) -> Path:
 
 
 def checkpoint(folder: Path) -> Path:
-    """Write an SD1.5 checkpoint with text encoder and tiny VAE, all UNet levels
-    320 channels wide, for CheckpointLoaderSimple.
-    """
+    """Write an SD1.5 checkpoint for CheckpointLoaderSimple: text encoder, tiny VAE, UNet levels 320 wide."""
     everything = shapes.unet() | shapes.clip_text() | shapes.tiny_vae()
     return _write(folder / "checkpoints" / CHECKPOINT, lambda path: write_views(path, everything))
 
@@ -96,9 +94,7 @@ def face_landmarker(folder: Path) -> Path | None:
 
 
 def network(folder: Path, name: str) -> Path:
-    """Write the stand-in for a ControlNetSK or for a HelloMeme file such as
-    hm2_reference.safetensors, at the width of `checkpoint`.
-    """
+    """Write the stand-in for a ControlNetSK or a HelloMeme file, at the width of `checkpoint`."""
 
     def writer(path: Path) -> None:
         if name == appendix.CONTROL:

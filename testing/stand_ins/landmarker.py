@@ -82,9 +82,7 @@ def _say(network) -> None:
 
 
 def _see_the_middle(detector) -> None:
-    """Make anchors in the middle of the picture certain and all others not: zero
-    padding distinguishes the middle from the edge.
-    """
+    """Make the middle anchors certain and all others not: zero padding tells the edge from the middle."""
     import torch
 
     detector.stem.bias[0] = 1.0

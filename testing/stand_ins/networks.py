@@ -1,6 +1,4 @@
-"""Official HelloMeme networks at the width of a tiny UNet, with
-deterministic random weights, for the demo and the tests.
-"""
+"""HelloMeme networks at a tiny UNet's width, with deterministic random weights, for demo and tests."""
 
 from __future__ import annotations
 

@@ -50,9 +50,7 @@ class Graph:
 
 
 def detector(path, half_side=2.0):
-    """Detector: boxes of `half_side` stride-32 grid cells around every cell
-    with a bright pixel; 6 outputs as in NanoDet.
-    """
+    """Detector: boxes of `half_side` stride-32 cells at cells with a bright pixel; 6 outputs as NanoDet."""
     g = Graph(1)
     blue = g.add("Unsqueeze", g.channel(0), g.constant([1], np.int64))
     scores, boxes = {}, {}
@@ -119,9 +117,7 @@ def pose(path, batch="N", translation=(0.0, 0.0, -5.0)):
 
 
 def coefficients(path, batch="N"):
-    """Coefficient network: number k of 51 is k / 100; the last one
-    also contains the brightest value of channel 0.
-    """
+    """Coefficient network: number k of 51 is k / 100; the last also holds channel 0's brightest value."""
     g = Graph(batch)
     value = g.reduce("ReduceMax", "image", 2, 3)  # (N, 3)
     weights = np.zeros((3, 51), np.float32)
@@ -178,9 +174,7 @@ def square(width=320, height=240, centre=(160, 120), side=60, colour=(200, 90, 2
 
 
 def embedding(path, width=512):
-    """Embedding network: the 8 x 8 averages of an aligned face without their mean,
-    projected to `width` by fixed random weights.
-    """
+    """Embedding network: 8 x 8 averages of a face less their mean, projected to `width` by fixed weights."""
     g = Graph("N")
     pooled = g.add("AveragePool", "image", kernel_shape=[14, 14], strides=[14, 14])
     flat = g.add("Reshape", pooled, g.constant((-1, 3 * 8 * 8), np.int64))

@@ -66,9 +66,7 @@ def _transformer(c: int) -> Shapes:
 
 
 def unet(c: int = WIDTH) -> Shapes:
-    """LDM names of SD1.5's UNet (12 input blocks, middle, 12
-    output blocks), with `c` channels at every level.
-    """
+    """LDM names of SD1.5's UNet (12 input blocks, middle, 12 output blocks), `c` channels at every level."""
     parts = {
         "time_embed.0": _linear(c, 4 * c),
         "time_embed.2": _linear(4 * c, 4 * c),

@@ -42,9 +42,7 @@ def _shapes(network: torch.nn.Module, prefix: str = "") -> Shapes:
 
 
 def unet(width: int = WIDTH, context: int = CONTEXT) -> Shapes:
-    """Shapes of the UNet file: Dynamics-Adapter, image attention
-    and motion modules, without SD1.5's own tensors.
-    """
+    """Shapes of the UNet file: Dynamics-Adapter, image attention, motion modules; nothing of SD1.5's own."""
     with torch.device("meta"):
         adapter = DynamicsAdapter(dict.fromkeys(PLACES, width), context)
         motion = AnimateDiff([width] * 4, [width] * 4, None, TABLE_LENGTH)
