@@ -13,7 +13,6 @@ presets of the Portrait Video Sampler's help page.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -27,6 +26,7 @@ from ...unet.hosts.comfy_injection import TemporalPatch
 from ...unet.hosts.diffusers_hooks import bound
 from ...unet.hosts.diffusers_injection import moving
 from ...unet.patches import DOWN, UP, WeightedPatch
+from ..options import bench_parser
 from .overhead import CELLS, DRIVEN, OPTIONS, WIDTHS, Step, counted, patches_of, sd15
 
 LENGTH, OVERLAP, HALF = 12, 4, 2  # frames of a window and of an overlap; bytes of a number
@@ -120,13 +120,11 @@ def bytes_a_frame(version: str, cells: int) -> int:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py bench clip", description=__doc__)
-    parser.add_argument("--frames", type=int, default=100, help="(default: %(default)s)")
-    parser.add_argument("--size", type=int, default=512, help="pixels per side (default: %(default)s)")
-    parser.add_argument(
-        "--steps", type=int, default=25, help="of the second stage and of every level (default: %(default)s)"
-    )
-    parser.add_argument("--stage1-steps", type=int, default=10, help="(default: %(default)s)")
+    parser = bench_parser("clip", __doc__)
+    parser.add_argument("--frames", type=int, default=100, help="of the clip")
+    parser.add_argument("--size", type=int, default=512, help="pixels per side")
+    parser.add_argument("--steps", type=int, default=25, help="of the second stage and of every level")
+    parser.add_argument("--stage1-steps", type=int, default=10, help="of the first stage")
     options = parser.parse_args(argv)
     n, cells = options.frames, options.size // 8
     flops = {(g, moves): flops_per_item(g, cells, moves) for g in ("v2", "v5") for moves in (False, True)}
@@ -139,10 +137,8 @@ def main(argv: list[str]) -> int:
         rows = way.sides * (cost.still + cost.moving) + cost.looks
         alone, together = (way.sides * flops[way.version, moves] for moves in (False, True))
         work = cost.still * alone + cost.moving * together + cost.looks * flops[way.version, False]
-        least, least_rows = (
-            cost.least_still * alone + cost.least_moving * together,
-            cost.least_still + cost.least_moving,
-        )
+        least = cost.least_still * alone + cost.least_moving * together
+        least_rows = cost.least_still + cost.least_moving
         megabytes = bytes_a_frame(way.version, cells) / 1e6 / n
         print(
             f"{way.version} {way.name:37} {rows / n:6.1f} ({way.sides * least_rows / n:5.1f})"

@@ -9,7 +9,6 @@ pressing Run to the new picture on the node is measured.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -22,14 +21,12 @@ from ...face_tools.editing import poses
 from ...face_tools.pictures.puppet import Puppet
 from ...host import browser, installation
 from ...host.server import Server
-from ..verdict import verdict
+from ..options import bench_parser
+from ..verdict import row, verdict
 
 ENOUGH, ROUNDS = 0.3, 3  # seconds that a change may take; number of runs, of which the median counts
 # Seconds until the picture is on the node; the sliders that are dragged.
-WHOLE_WAY, DRAGGED = (
-    1.0,
-    ("smile", "jaw", "yaw"),
-)
+WHOLE_WAY, DRAGGED = 1.0, ("smile", "jaw", "yaw")
 CHANGES = (
     {"smile": 1.0}, {"jaw": 1.0}, {"blink_left": 1.0, "blink_right": 1.0}, {"yaw": 20.0, "pitch": 10.0}, {"brows": 1.0, "look_up": 1.0},
     {"pucker": 1.0, "roll": -10.0},
@@ -38,33 +35,25 @@ CHANGES = (
 
 def main(argv: list[str]) -> int:
     """Print one line per change, and at last how many passed. Returns 1 if one took too long."""
-    parser = argparse.ArgumentParser(prog="python run.py bench editor", description=__doc__)
-    parser.add_argument(
-        "--size", type=int, default=512, help="side of the portrait, pixels (default: %(default)s)"
-    )
+    parser = bench_parser("editor", __doc__)
+    parser.add_argument("--size", type=int, default=512, help="side of the portrait, pixels")
     size = parser.parse_args(argv).size
     cv2.setNumThreads(1)
     who, rest = Identity.of(5), State()
     portrait, track = draw(who, rest, size), truth(who, [rest], size)
-    failed = 0
+    rows = []
     for pose in CHANGES:
         seconds = sorted(_change(portrait, track, pose) for _ in range(ROUNDS))[ROUNDS // 2]
-        failed += seconds > ENOUGH
         words = ", ".join(f"{name} {value:g}" for name, value in pose.items())
-        print(
-            f"{'ok  ' if seconds <= ENOUGH else 'FAIL'} {words}: {seconds:.3f} s, expected at most {ENOUGH} s"
-        )
+        rows.append(row(seconds <= ENOUGH, f"{words}: {seconds:.3f} s, expected at most {ENOUGH} s"))
     driven = in_the_front_end() if installation.find() and browser.find() else []
     for name, before, after, changed, seconds in driven:
-        held = changed and seconds <= WHOLE_WAY
-        failed += not held
         said = f"{'another' if changed else 'the SAME'} picture after {seconds:.3f} s, expected at most {WHOLE_WAY} s"
-        print(
-            f"{'ok  ' if held else 'FAIL'} in Chromium, {name} dragged from {before:g} to {after:g}: {said}"
-        )
+        said = f"in Chromium, {name} dragged from {before:g} to {after:g}: {said}"
+        rows.append(row(changed and seconds <= WHOLE_WAY, said))
     if not driven:
         print("The front end was left out: there is no ComfyUI, or no Chromium.")
-    return verdict(len(CHANGES) + len(driven) - failed, failed)
+    return verdict(rows)
 
 
 def in_the_front_end() -> list[tuple[str, float, float, bool, float]]:

@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
-import sys
 import tempfile
 import time
 from itertools import cycle, islice
@@ -31,29 +29,22 @@ from ...face_tools.trackers import sources
 from ...face_tools.trackers.faces import ModelFiles
 from ...face_tools.trackers.tracking import track_faces
 from ...host import installation
+from ..options import bench_parser
+from ..processes import answer_of, peak_memory
 from ..verdict import verdict
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 WIDE = (1280, 720)
 STAGE_FRAMES = 50
 TRACKED = {"mediapipe-mesh": 120.0}  # frames of 720p per second that a tracker should reach
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="run.py bench faces", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = bench_parser("faces", __doc__)
     parser.add_argument(
-        "--source", choices=sources.MODULES, help="one tracker alone; also one that never runs by default"
+        "--source", choices=sources.MODULES, help="one alone; also one that never runs by default"
     )
     parser.add_argument("--models", help="folder of face models (default: models/face_tools of ComfyUI)")
-    parser.add_argument(
-        "--frames",
-        type=int,
-        nargs=2,
-        default=(100, 2000),
-        help="two lengths of the 720p clip (default: 100 2000)",
-    )
+    parser.add_argument("--frames", type=int, nargs=2, default=(100, 2000), help="lengths of the 720p clip")
     parser.add_argument("--one", nargs=2, metavar=("SOURCE", "CLIP"), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     models = ModelFiles((options.models or default_folder(),))
@@ -71,8 +62,7 @@ def main(argv: list[str]) -> int:
             rows += pictures(wide[0], ran[0], models, folder)
         if "hello-onnx" in chosen and sources.available(models)["hello-onnx"] is None:
             stages(models, list(islice(video.frames(wide[0]), STAGE_FRAMES)))
-    failed = sum(not passed for passed in rows)
-    return verdict(len(rows) - failed, failed)
+    return verdict(rows)
 
 
 def pictures(clip: Path, tracker: str, models: ModelFiles, folder: str) -> list[bool]:
@@ -141,36 +131,16 @@ def measure(name: str, clip: str, models: ModelFiles) -> dict[str, float]:
         track = track_faces(video.frames(clip), source, 30.0, on_miss="interpolate")
         seconds = time.perf_counter() - start
     size = sum(value.nbytes for value in vars(track).values() if isinstance(value, np.ndarray))
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return {
-        "frames": len(track),
-        "found": int(track.valid.sum()),
-        "seconds": seconds,
-        "track": size,
-        "peak": peak,
-    }
+    found, peak = int(track.valid.sum()), peak_memory()
+    return {"frames": len(track), "found": found, "seconds": seconds, "track": size, "peak": peak}
 
 
 def compare(name: str, talk: Path, wide: list[Path], models: ModelFiles) -> list[bool]:
     """Print one row per clip. Returns whether memory is flat, and whether the goal for 720p is met."""
     rows = []
     for label, clip in [("talking head", talk), *(("720p", path) for path in wide)]:
-        command = [
-            sys.executable,
-            str(ROOT / "run.py"),
-            "bench",
-            "faces",
-            "--models",
-            models.folders[0],
-            "--one",
-            name,
-            str(clip),
-        ]
-        answer = subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ).stdout
-        row = json.loads(answer.splitlines()[-1])
+        command = ["--models", models.folders[0], "--one", name, str(clip)]
+        row = answer_of("faces", *command, stderr=subprocess.DEVNULL)
         rate, peak = row["frames"] / row["seconds"], row["peak"] / 2**20
         print(
             f"{name:<16} {label:<14} {row['frames']:>6} {row['found']:>6} {rate:>9.1f} {peak:>9.0f}",

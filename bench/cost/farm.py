@@ -13,7 +13,6 @@ largest; the last one passes if nothing finished is computed again.
 
 from __future__ import annotations
 
-import argparse
 import os
 import pickle
 import signal
@@ -26,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from ...host.environment import ROOT
-from ..verdict import verdict
+from ..options import bench_parser
+from ..verdict import row, verdict
 
 SAME = 1e-5
 WINDOW = 12 * 4 * 64 * 64 * 4  # bytes of 12 latents at 512 px
@@ -53,7 +53,7 @@ class Watched:
 
 
 class Bench:
-    """One ComfyUI in this process, Ray beside it, and the numbers of passed and failed rows."""
+    """One ComfyUI in this process, Ray beside it, and for each row whether it passed."""
 
     def __init__(self, workers: int):
         from ...farm import worker_pool
@@ -61,12 +61,7 @@ class Bench:
         from ...host import installation
         from ...testing.farm import graphs
 
-        self.graphs, self.folder, self.passed, self.failed = (
-            graphs,
-            Path(tempfile.mkdtemp(prefix="farm")),
-            0,
-            0,
-        )
+        self.graphs, self.folder, self.rows = graphs, Path(tempfile.mkdtemp(prefix="farm")), []
         base = graphs.base(self.folder / "base")
         self.session = Session(installation.find(), base)
         started = time.perf_counter()
@@ -97,14 +92,10 @@ class Bench:
             watched = Watched(_interrupt, windows // 2)
             self.job.sample(workers, self._store(f"{kind} resumed"), watched)
         with self.pool(max(counts)) as (workers, _):
-            said = (
-                f"{max(counts)} workers, interrupted after {watched.windows} of {windows} windows and resumed"
-            )
-            rest = self.row(said, workers, f"{kind} resumed")
-        self.judge(
-            rest == windows - watched.windows,
-            f"    which computed {rest} windows (missing were {windows - watched.windows})",
-        )
+            said = f"interrupted after {watched.windows} of {windows} windows and resumed"
+            rest = self.row(f"{max(counts)} workers, {said}", workers, f"{kind} resumed")
+        missing = windows - watched.windows
+        self.rows.append(row(rest == missing, f"    which computed {rest} windows (missing were {missing})"))
 
     @contextmanager
     def pool(self, count: int):
@@ -125,20 +116,12 @@ class Bench:
         """
         started, watched = time.perf_counter(), watched or Watched()
         video, _ = self.job.sample(workers, self._store(store), watched)
-        took, difference = (
-            time.perf_counter() - started,
-            float((video - self.single).abs().max() / self.single.abs().max()),
-        )
-        told = f"sampled in {took:.1f} s, {_request(workers) * 1e3:.1f} ms a request"
-        self.judge(
-            difference <= SAME,
-            f"  {name}, {told}, difference {difference:.1e} of the largest number (at most {SAME:.0e})",
-        )
+        took = time.perf_counter() - started
+        difference = float((video - self.single).abs().max() / self.single.abs().max())
+        told = f"  {name}, sampled in {took:.1f} s, {_request(workers) * 1e3:.1f} ms a request, "
+        told += f"difference {difference:.1e} of the largest number (at most {SAME:.0e})"
+        self.rows.append(row(difference <= SAME, told))
         return watched.windows
-
-    def judge(self, holds: bool, row: str) -> None:
-        self.passed, self.failed = self.passed + holds, self.failed + (not holds)
-        print(row, flush=True)
 
     def _store(self, name: str):
         from ...farm.store import Store
@@ -146,15 +129,15 @@ class Bench:
         return Store(self.folder / name)
 
 
-def measure(frames: int, counts: list[int], kinds: list[str]) -> bool:
-    """Print the rows of every clip. Returns whether all results equal those of the single run."""
+def measure(frames: int, counts: list[int], kinds: list[str]) -> int:
+    """Print the rows of every clip. Returns 0 if all results equal those of the single run."""
     bench = Bench(max(counts))
     try:
         for kind in kinds:
             bench.clip(kind, frames, counts)
     finally:
         bench.ray.shutdown()
-    return verdict(bench.passed, bench.failed) == 0
+    return verdict(bench.rows)
 
 
 def _interrupt() -> None:
@@ -201,10 +184,8 @@ def joining(windows: int = 100) -> tuple[float, float]:
     from ...unet.feature_cache import evenly
 
     frames = 12 + 8 * (windows - 1)
-    plan, result = (
-        Plan.of(keyframes.windows(frames, 12, 4), True, range(frames), frames),
-        torch.randn(12, 4, 64, 64),
-    )
+    plan = Plan.of(keyframes.windows(frames, 12, 4), True, range(frames), frames)
+    result = torch.randn(12, 4, 64, 64)
     with tempfile.TemporaryDirectory() as folder:
         store, started = Store(Path(folder)), time.perf_counter()
         for window in range(windows):
@@ -218,29 +199,19 @@ def joining(windows: int = 100) -> tuple[float, float]:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="run.py bench farm", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = bench_parser("farm", __doc__)
     parser.add_argument("--frames", type=int, default=1000)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--only", choices=("v2", "v5"))
     parser.add_argument("--simulate", action="store_true", help="draw what 8 to 256 workers would need")
     parser.add_argument(
-        "--window",
-        type=float,
-        default=1.0,
-        help="seconds of a worker for a window, simulated (default: %(default)s)",
+        "--window", type=float, default=1.0, help="seconds of a worker for a window, simulated"
     )
+    parser.add_argument("--wire", type=float, default=10.0, help="Gbit/s at the driver, simulated")
     parser.add_argument(
-        "--wire",
-        type=float,
-        default=10.0,
-        help="gigabits a second at the driver, simulated (default: %(default)s)",
+        "--output", type=Path, default=ROOT / "farm" / "simulated.png", help="plot, simulated"
     )
-    parser.add_argument("--output", type=Path, default=ROOT / "farm" / "simulated.png")
     options = parser.parse_args(argv)
     if options.simulate:
         return simulated(options.window, options.wire, options.output)
-    return (
-        0 if measure(options.frames, options.workers, [options.only] if options.only else ["v2", "v5"]) else 1
-    )
+    return measure(options.frames, options.workers, [options.only] if options.only else ["v2", "v5"])

@@ -14,15 +14,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 
-from ...host.environment import ROOT
 from ...host.installation import enter, find
 from ...testing.golden import Golden
-from ..verdict import verdict
+from ..options import bench_parser
+from ..processes import answer_of
+from ..verdict import row, verdict
 from .memory import peak_bytes
 
 LIMIT = 2 << 30  # bytes in addition to the plain run
@@ -51,10 +50,8 @@ class Run:
         self.sigmas = torch.linspace(14.6, 0, steps + 1, device="cpu")
         self.text, self.trajectory = torch.zeros(1, *TEXT, device="cpu"), 0
         if kind == BOOSTED:
-            levels, ways = (
-                levels_of(self.sigmas),
-                torch.zeros(steps + 1, frames + 1, 4, cells, cells, device="cpu"),
-            )
+            levels = levels_of(self.sigmas)
+            ways = torch.zeros(steps + 1, frames + 1, 4, cells, cells, device="cpu")
             path = Trajectory(levels, (0.0,) * len(levels), ways[:, :frames], self.text, ways[:, frames:])
             self.model = ApplyInversion.execute(
                 self.model, path, 1.0, 1.0, cells**2, TEXT_IN_COND, HERE, first_level=0
@@ -104,7 +101,7 @@ class Run:
 
 
 def maps(frames: int, cells: int, steps: int) -> int:
-    """Return the bytes that a run's self-attention maps over frame and reference would be: 16 bits, 8 heads."""
+    """Return the bytes that a run's self-attention maps over frame and reference: 16 bits, 8 heads."""
     tokens = [(cells >> level) ** 2 for level, blocks in enumerate((5, 5, 5, 1)) for _ in range(blocks)]
     return steps * frames * 8 * sum(2 * count**2 for count in tokens) * 2
 
@@ -118,7 +115,7 @@ def in_host() -> None:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py bench inversion_memory", description=__doc__)
+    parser = bench_parser("inversion_memory", __doc__)
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--size", type=int, default=512, help="pixels per side")
     parser.add_argument("--steps", type=int, default=50, help="of the trajectory")
@@ -148,23 +145,14 @@ def main(argv: list[str]) -> int:
     ways: dict[str, Callable[[str], int]] = {"counted": counted}
     if options.measure:
         ways["measured, with weights and Python"] = lambda kind: _in_a_process(kind, options)
-    failed = 0
-    for way, peak in ways.items():
-        plain, boosted = peak(PLAIN), peak(BOOSTED)
-        passed = boosted - plain < LIMIT
-        failed += not passed
-        print(
-            f"{'pass' if passed else 'FAIL'} {way}: {(boosted - plain) / 2**20:,.0f} MiB beyond the plain run of {plain / 2**20:,.0f} MiB, "
-            f"at most {LIMIT >> 20:,} MiB",
-            flush=True,
-        )
-    return verdict(len(ways) - failed, failed)
+    return verdict([_row(way, peak(PLAIN), peak(BOOSTED)) for way, peak in ways.items()])
+
+
+def _row(way: str, plain: int, boosted: int) -> bool:
+    beyond = f"{(boosted - plain) / 2**20:,.0f} MiB beyond the plain run of {plain / 2**20:,.0f} MiB"
+    return row(boosted - plain < LIMIT, f"{way}: {beyond}, at most {LIMIT >> 20:,} MiB")
 
 
 def _in_a_process(kind: str, options: argparse.Namespace) -> int:
     sizes = [f"--{name}={getattr(options, name)}" for name in ("frames", "size", "steps")]
-    run = str(ROOT / "run.py")
-    command = [sys.executable, run, "bench", "inversion_memory", "--one", kind, *sizes]
-    return json.loads(
-        subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
-    )
+    return answer_of("inversion_memory", "--one", kind, *sizes)

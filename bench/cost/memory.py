@@ -14,22 +14,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 
-from ...host.environment import ROOT
 from ...testing.golden import Golden
 from ...testing.golden_networks import animatediff_of, open_host, sk_motion_of
 from ...testing.golden_sampling import GoldenNoise, guider_of
-from ..verdict import verdict
+from ..options import bench_parser
+from ..processes import answer_of, peak_memory
+from ..verdict import row, verdict
 from .memory_nodes import NODES
 
 CELLS, STEPS = 16, 1  # side of the square latents; more steps do not increase the peak
 LATENT = 4 * CELLS * CELLS * 4  # bytes of one frame's latent
-LATENTS = (
-    # Latents per frame at once: noise, start, x, cond, uncond, denoised, fused, and ComfyUI's copies of them.
-    24
-)
+# Latents per frame at once: noise, start, x, cond, uncond, denoised, fused, and ComfyUI's copies of them.
+LATENTS = 24
 DEARER = 1.1  # the largest allowed ratio of the measured to the counted bytes
 MOTIONS = {
     "v2": lambda golden, host: [animatediff_of(golden, host)],
@@ -88,19 +85,12 @@ def peak_of_node(name: str, frames: int) -> dict[str, float]:
 def peak_bytes() -> int:
     import torch
 
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else peak_memory()
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py bench memory", description=__doc__)
-    parser.add_argument(
-        "--frames", type=int, nargs=2, default=(100, 1000), help="the two lengths (default: %(default)s)"
-    )
+    parser = bench_parser("memory", __doc__)
+    parser.add_argument("--frames", type=int, nargs=2, default=(100, 1000), help="the two lengths")
     parser.add_argument("--only", choices=(*MOTIONS, *NODES), help="one of them alone")
     parser.add_argument("--one", nargs=2, metavar=("KIND", "FRAMES"), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
@@ -109,48 +99,27 @@ def main(argv: list[str]) -> int:
         print(json.dumps((peak if kind in MOTIONS else peak_of_node)(kind, int(frames))))
         return 0
     chosen = [options.only] if options.only else [*MOTIONS, *NODES]
-    passed = [
-        _sampler(kind, *options.frames) if kind in MOTIONS else _node(kind, *(f // 2 for f in options.frames))
-        for kind in chosen
-    ]
-    return verdict(sum(passed), len(passed) - sum(passed))
+    return verdict([(_sampler if kind in MOTIONS else _node)(kind, *options.frames) for kind in chosen])
 
 
 def _sampler(kind: str, *lengths: int) -> bool:
-    few, many = (_in_a_process(kind, frames) for frames in lengths)
+    few, many = (answer_of("memory", "--one", kind, str(frames)) for frames in lengths)
     # For one key frame in eleven, features of the same size are kept.
     share = 1 + (0 if kind == "v2" else 1 / 11)
-    return _judged(
-        kind, lengths, few, many, share * many["features"] + LATENTS * LATENT, "features and latents"
-    )
+    counted = share * many["features"] + LATENTS * LATENT
+    return _judged(kind, lengths, few, many, counted, "features and latents")
 
 
 def _node(name: str, *lengths: int) -> bool:
-    few, many = (_in_a_process(name, frames) for frames in lengths)
-    return _judged(
-        name,
-        lengths,
-        few,
-        many,
-        (many["held"] - few["held"]) / (lengths[1] - lengths[0]),
-        "inputs and outputs",
-    )
+    lengths = tuple(frames // 2 for frames in lengths)
+    few, many = (answer_of("memory", "--one", name, str(frames)) for frames in lengths)
+    counted = (many["held"] - few["held"]) / (lengths[1] - lengths[0])
+    return _judged(name, lengths, few, many, counted, "inputs and outputs")
 
 
 def _judged(name: str, lengths: tuple[int, ...], few: dict, many: dict, counted: float, what: str) -> bool:
     """Print a row. Returns whether a frame needs at most a tenth more than the counted bytes."""
     slope = (many["peak"] - few["peak"]) / (lengths[1] - lengths[0])
-    passed = slope <= DEARER * counted
-    print(
-        f"{'pass' if passed else 'FAIL'} {name}: {few['peak'] / 2**20:.0f} MiB at {lengths[0]} frames, {many['peak'] / 2**20:.0f} MiB at "
-        f"{lengths[1]}: {slope:,.0f} bytes per frame; {what} are {counted:,.0f}",
-        flush=True,
-    )
-    return passed
-
-
-def _in_a_process(kind: str, frames: int) -> dict[str, float]:
-    command = [sys.executable, str(ROOT / "run.py"), "bench", "memory", "--one", kind, str(frames)]
-    return json.loads(
-        subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
-    )
+    peaks = (f"{peak['peak'] / 2**20:.0f} MiB at {frames}" for peak, frames in zip((few, many), lengths))
+    said = f"{name}: {' frames, '.join(peaks)}: {slope:,.0f} bytes per frame; {what} are {counted:,.0f}"
+    return row(slope <= DEARER * counted, said)

@@ -21,18 +21,8 @@ def clip(frames: int):
     landmarks = np.broadcast_to(points, (frames, 478, 3)).copy()
     box = np.tile(np.float32([SIDE * 0.35, SIDE * 0.35, SIDE * 0.65, SIDE * 0.65]), (frames, 1))
     rotation, place = np.zeros((frames, 3), np.float32), np.tile(np.float32([0, 0, -7]), (frames, 1))
-    return FaceTrack(
-        "bench",
-        "mediapipe478",
-        25.0,
-        (SIDE, SIDE),
-        np.ones(frames, bool),
-        box,
-        landmarks,
-        rotation,
-        place,
-        None,
-    )
+    size, valid = (SIDE, SIDE), np.ones(frames, bool)
+    return FaceTrack("bench", "mediapipe478", 25.0, size, valid, box, landmarks, rotation, place, None)
 
 
 def of(frames: int, side: int) -> Tensor:
@@ -91,10 +81,8 @@ def encoded(frames: int) -> list[Tensor]:
     part = find_part(DRIVE, "v2", "motion_drive")
     sizes = dict(part.published) | {"widths": (16, 64, 128, 128, 128), "context_dim": 32}
     encoder = managed(Golden().loaded("control2_v2", part, sizes, operations))
-    motion, pictures = (
-        FaceMotion(torch.zeros(frames, FACE_MOTION), torch.zeros(1, FACE_MOTION)),
-        of(frames, SHOWN),
-    )
+    motion = FaceMotion(torch.zeros(frames, FACE_MOTION), torch.zeros(1, FACE_MOTION))
+    pictures = of(frames, SHOWN)
     drive = EncodeDrive.execute(encoder, pictures, clip(frames), face_motion=motion)[0]
     return [pictures, *drive.features.values()]
 

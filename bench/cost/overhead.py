@@ -12,7 +12,6 @@ the median ratio of process time is printed with its spread.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -32,7 +31,8 @@ from ...unet.clip.frames import COND, UNCOND, rows_of
 from ...unet.feature_cache import TargetDevice
 from ...unet.hosts.diffusers_hooks import bound
 from ...unet.patches import DOWN, UP, PatchSet, WeightedPatch
-from ..verdict import verdict
+from ..options import bench_parser
+from ..verdict import row, verdict
 
 WIDTHS = dict(zip((*DOWN, "mid", *UP), (320, 640, 1280, 1280, 1280, 1280, 1280, 1280, 640)))
 # Side of the latent divided by that of the feature map.
@@ -104,10 +104,8 @@ class Step:
 
     def __init__(self, net: nn.Module, cells: int, device: str, rows: int = ROWS):
         self.net = net
-        self.x, self.text = (
-            torch.randn(rows, 4, cells, cells, device=device),
-            torch.randn(rows, *TEXT, device=device),
-        )
+        self.x = torch.randn(rows, 4, cells, cells, device=device)
+        self.text = torch.randn(rows, *TEXT, device=device)
 
     @torch.no_grad()
     def __call__(self) -> Tensor:
@@ -154,55 +152,42 @@ def ratios(step: Step, patches: list[WeightedPatch], rounds: int) -> list[float]
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py bench overhead", description=__doc__)
-    parser.add_argument("--size", type=int, nargs="+", default=[512], help="pixels per side (default: 512)")
+    parser = bench_parser("overhead", __doc__)
+    parser.add_argument("--size", type=int, nargs="+", default=[512], help="pixels per side")
     parser.add_argument("--only", choices=VERSIONS, help="one version alone")
-    parser.add_argument(
-        "--rounds", type=int, default=0, help="pairs of calls whose time is compared (default: none)"
-    )
+    parser.add_argument("--rounds", type=int, default=0, help="pairs of calls whose time is compared")
     options = parser.parse_args(argv)
     chosen = [options.only] if options.only else list(VERSIONS)
-    failed = sum(
-        _counted(chosen, size) + (_timed(chosen, size // 8, options.rounds) if options.rounds else 0)
-        for size in options.size
-    )
-    rows = len(options.size) * len(chosen) * (1 + bool(options.rounds))
-    return verdict(rows - failed, failed)
+    rows = []
+    for size in options.size:
+        rows += _counted(chosen, size)
+        rows += _timed(chosen, size // 8, options.rounds) if options.rounds else []
+    return verdict(rows)
 
 
-def _counted(chosen: list[str], size: int) -> int:
-    """Print what each version adds to the arithmetic of a call. Returns how many add too much."""
-    cells, failed = size // 8, 0
+def _counted(chosen: list[str], size: int) -> list[bool]:
+    """Print what each version adds to the arithmetic of a call. Returns for each whether it may."""
+    cells, rows = size // 8, []
     step = Step(sd15("meta"), cells, "meta")
     bare = counted(step)
     print(f"one UNet call of {ROWS} rows at {size} px: {bare / 1e9:,.0f} GFLOP bare")
     for version in chosen:
         flops, once = arithmetic(step, patches_of(version, cells, "meta"))
         share, bound_share = flops / bare - 1, ROWS * least(version, cells) / bare
-        passed = share <= bound_share + TOLERANCE
-        failed += not passed
-        print(
-            f"{'pass' if passed else 'FAIL'} {version}: +{share:.2%} of a bare call, least +{bound_share:.2%}; "
-            f"once a run {once / 1e9:,.0f} GFLOP",
-            flush=True,
-        )
-    return failed
+        said = f"{version}: +{share:.2%} of a bare call, least +{bound_share:.2%}; "
+        said += f"once a run {once / 1e9:,.0f} GFLOP"
+        rows.append(row(share <= bound_share + TOLERANCE, said))
+    return rows
 
 
-def _timed(chosen: list[str], cells: int, rounds: int) -> int:
-    """Print what each version adds to the time of a call. Returns how many add too much."""
+def _timed(chosen: list[str], cells: int, rounds: int) -> list[bool]:
+    """Print what each version adds to the time of a call. Returns for each whether it may."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    step, failed = Step(sd15(device), cells, device), 0
+    step, rows = Step(sd15(device), cells, device), []
     for version in chosen:
-        found, limit = (
-            sorted(ratios(step, patches_of(version, cells, device), rounds)),
-            TIME_LIMITS.get(version, TIME_LIMIT),
-        )
-        passed = statistics.median(found) <= limit
-        failed += not passed
-        print(
-            f"{'pass' if passed else 'FAIL'} {version}: {statistics.median(found):.2f} times the bare call's process time "
-            f"({found[0]:.2f} to {found[-1]:.2f} in {rounds} pairs), at most {limit:.2f}",
-            flush=True,
-        )
-    return failed
+        found = sorted(ratios(step, patches_of(version, cells, device), rounds))
+        middle, limit = statistics.median(found), TIME_LIMITS.get(version, TIME_LIMIT)
+        said = f"{version}: {middle:.2f} times the bare call's process time "
+        said += f"({found[0]:.2f} to {found[-1]:.2f} in {rounds} pairs), at most {limit:.2f}"
+        rows.append(row(middle <= limit, said))
+    return rows

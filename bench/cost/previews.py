@@ -10,13 +10,13 @@ preview, and so does the end of every step.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
 
 from ...host.installation import enter, find
 from ...testing import clip_graph
+from ..options import bench_parser
 
 LENGTH, OVERLAP = 6, 2
 MODES = ("none", "latent2rgb", "TAESD")
@@ -24,9 +24,9 @@ MODES = ("none", "latent2rgb", "TAESD")
 
 def main(argv: list[str]) -> int:
     """Print for each previewer the seconds per step and the increase over a run without previews."""
-    parser = argparse.ArgumentParser(prog="python run.py bench previews", description=__doc__)
+    parser = bench_parser("previews", __doc__)
     for name, default in (("frames", 12), ("size", 256), ("steps", 2), ("rounds", 2)):
-        parser.add_argument(f"--{name}", type=int, default=default, help="default: %(default)s")
+        parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="sk-portrait-") as folder:
         enter(find(), folder)

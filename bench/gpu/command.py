@@ -18,6 +18,7 @@ import argparse
 from pathlib import Path
 
 from ...host.environment import ROOT
+from ..options import bench_parser
 from .results import Results
 from .sections import MINUTES, SECTIONS
 
@@ -25,17 +26,13 @@ DEVICES = ("cuda", "cpu")
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="run.py bench gpu", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--device", choices=DEVICES, default="cuda", help="(default: %(default)s)")
+    parser = bench_parser("gpu", __doc__)
+    parser.add_argument("--device", choices=DEVICES, default="cuda", help="where to measure")
     parser.add_argument("--tiny", action="store_true", help="tiny networks and clips")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, metavar="SECTION", help=", ".join(SECTIONS))
     parser.add_argument("--again", action="store_true", help="measure sections again that are done")
     parser.add_argument("--output", type=Path, help="(default: output/gpu, or output/gpu-cpu)")
-    parser.add_argument(
-        "--minutes", type=float, default=MINUTES, help="for all sections (default: %(default)s)"
-    )
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="for all sections")
     parser.add_argument("--pack", type=Path, metavar="DIR", help="write the bundle and measure nothing")
     parser.add_argument("--worker", type=float, metavar="UNTIL", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)

@@ -20,10 +20,7 @@ except ImportError:  # a ComfyUI of an earlier version
 
 VERSIONS = ("v5", "v2")
 # Largest allowed error relative to the largest value; fused kernels round differently.
-HALF, SINGLE = (
-    2e-2,
-    1e-5,
-)
+HALF, SINGLE = 2e-2, 1e-5
 
 
 def run(bench, section: Section) -> None:

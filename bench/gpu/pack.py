@@ -14,22 +14,13 @@ from ...host import installation
 from ...host.environment import ROOT
 
 MOST = 60_000_000  # largest size of a bundle in bytes
-LARGEST = (
-    # Largest size in bytes of a ComfyUI file that is included; larger ones are tokenizers of other models.
-    1_100_000
-)
+# Largest size in bytes of a ComfyUI file that is included; larger ones are tokenizers of other models.
+LARGEST = 1_100_000
 # ComfyUI folders that are imported when SD1.5 is loaded and sampled
 # without the server, found by tracing the imports.
 COMFY_FOLDERS = (
-    "comfy",
-    "comfy_api",
-    "comfy_config",
-    "comfy_execution",
-    "comfy_extras",
-    "utils",
-    "app",
-    "middleware",
-)
+    "comfy", "comfy_api", "comfy_config", "comfy_execution", "comfy_extras", "utils", "app", "middleware",
+)  # fmt: skip
 # Our folders that the bench imports or reads.
 FOLDERS = (
     "bench", "drawn_heads", "face_tools", "host", "nodes", "sk_attention", "systems", "testing", "unet",

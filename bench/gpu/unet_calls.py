@@ -33,8 +33,4 @@ def _row(bench, section: Section, version: str, guided: bool, moves: bool) -> No
 
 
 def _figures(call: UNetCall, seconds: float) -> dict:
-    return {
-        "ms per call": 1000 * seconds,
-        "peak VRAM, MiB": peak(call),
-        "kernels": on_device(call).kernels,
-    }
+    return {"ms per call": 1000 * seconds, "peak VRAM, MiB": peak(call), "kernels": on_device(call).kernels}

@@ -10,7 +10,6 @@ queued in the template that holds it. Screenshots are saved for inspection.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -19,23 +18,21 @@ from ...face_tools import video
 from ...host import browser, environment, installation, workflow
 from ...host.server import Server
 from ...testing import servers
-from ..verdict import verdict
+from ..options import bench_parser
+from ..verdict import row, verdict
 
 MOST = 9  # nodes, and wires, of the top level
 PATIENCE = 900  # seconds; the first start of a new environment compiles everything
-PICTURES = {
-    ".png": 1,
-    ".mp4": servers.SMALL["seconds"] * servers.SMALL["fps"],
-}  # ending of a result -> number of its pictures
+# ending of a result -> number of its pictures
+PICTURES = {".png": 1, ".mp4": servers.SMALL["seconds"] * servers.SMALL["fps"]}
 
 
 def main(argv: list[str]) -> int:
     """Print one row for each, and at last how many passed. Returns 1 if one failed."""
-    parser = argparse.ArgumentParser(prog="python run.py bench first_run", description=__doc__)
+    parser = bench_parser("first_run", __doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these templates")
-    parser.add_argument(
-        "--output", type=Path, default=environment.ROOT / "output" / "first_run", help="for screenshots"
-    )
+    screenshots = environment.ROOT / "output" / "first_run"
+    parser.add_argument("--output", type=Path, default=screenshots, help="for screenshots")
     given = parser.parse_args(argv)
     comfy = installation.find()
     if comfy is None or browser.find() is None:
@@ -58,7 +55,7 @@ def main(argv: list[str]) -> int:
                 held_by |= {definition["name"]: name for definition in inner if rows[-1]}
             for name in [] if given.names else workflow.names(workflow.BLUEPRINTS):
                 rows.append(_blueprint(front, name, held_by.get(name), given.output))
-    return verdict(sum(rows), len(rows) - sum(rows))
+    return verdict(rows)
 
 
 def _opened(front: browser.FrontEnd, saved: dict, name: str) -> tuple[bool, str]:
@@ -82,29 +79,19 @@ def _template(server: Server, front: browser.FrontEnd, name: str, output: Path) 
         if file["type"] == "output"
     ]
     counts = {file["filename"]: _pictures(server.path(file)) for file in files}
-    held = (
-        opens
-        and made["ok"]
-        and bool(counts)
-        and all(count == PICTURES[Path(file).suffix] for file, count in counts.items())
-    )
+    whole = bool(counts) and all(count == PICTURES[Path(file).suffix] for file, count in counts.items())
     ended = ", ".join(f"{file} ({count} pictures)" for file, count in counts.items())
     if not made["ok"]:
         ended = made["error"].get("exception_message", made["error"])
     front.picture(output / f"{name}.png")
-    print(
-        f"{'ok  ' if held else 'FAIL'} {name}: {said}; Run ended after {time.monotonic() - began:.0f} s with {ended}",
-        flush=True,
-    )
-    return held
+    said = f"{name}: {said}; Run ended after {time.monotonic() - began:.0f} s with {ended}"
+    return row(opens and made["ok"] and whole, said)
 
 
 def _blueprint(front: browser.FrontEnd, name: str, held_by: str | None, output: Path) -> bool:
     opens, said = _opened(front, workflow.read(name, workflow.BLUEPRINTS), name)
-    held = opens and held_by is not None
     front.picture(output / f"{name}.png")
-    print(f"{'ok  ' if held else 'FAIL'} {name}: {said}; run in {held_by or 'no template'}", flush=True)
-    return held
+    return row(opens and held_by is not None, f"{name}: {said}; run in {held_by or 'no template'}")
 
 
 def _pictures(path: Path) -> int:

@@ -7,28 +7,23 @@ mesh, and then with all of them. It installs nothing.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import tempfile
 from pathlib import Path
 
 from ...host import environment, installation
-from ..verdict import verdict
+from ..options import bench_parser
+from ..verdict import row, verdict
 
 MEDIAPIPE = "mediapipe==0.10.21"
 # Packages that other packs pin; a row lists those that would be replaced.
-TOLD = (
-    "numpy",
-    "opencv-python",
-    "transformers",
-    "torch",
-)
+TOLD = ("numpy", "opencv-python", "transformers", "torch")
 
 
 def main(argv: list[str]) -> int:
     """Print one row for each, and at last how many passed. Returns 1 if pip found a conflict."""
-    parser = argparse.ArgumentParser(prog="python run.py bench packs", description=__doc__)
+    parser = bench_parser("packs", __doc__)
     parser.add_argument("packs", nargs="+", type=Path, metavar="PACK_FOLDER")
     given, comfy = parser.parse_args(argv), installation.find()
     if comfy is None:
@@ -39,8 +34,7 @@ def main(argv: list[str]) -> int:
         MEDIAPIPE: [MEDIAPIPE]
     }
     beside["all of them"] = [word for words in beside.values() for word in words]
-    failed = sum(not _row(python, comfy, name, words) for name, words in beside.items())
-    return verdict(len(beside) - failed, failed)
+    return verdict([_row(python, comfy, name, words) for name, words in beside.items()])
 
 
 def _row(python: Path, comfy: Path, name: str, words: list[str]) -> bool:
@@ -58,8 +52,5 @@ def _row(python: Path, comfy: Path, name: str, words: list[str]) -> bool:
     told = ", ".join(f"{package} {new[package]}" for package in TOLD if package in new)
     said = f"no conflict; pip adds or replaces {len(new)} packages{f' ({told})' if told else ''}"
     errors = [line for line in ran.stderr.splitlines() if "ERROR" in line or "conflict" in line]
-    print(
-        f"{'FAIL' if ran.returncode else 'ok  '} beside {name}: {' '.join(errors) if ran.returncode else said}",
-        flush=True,
-    )
-    return ran.returncode == 0
+    fits = ran.returncode == 0
+    return row(fits, f"beside {name}: {said if fits else ' '.join(errors)}")

@@ -16,8 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -27,7 +25,6 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from ...host.environment import ROOT
 from ...host.installation import enter, find_or_end
 from ...testing.compare import relative_error
 from ...testing.golden import Golden
@@ -35,15 +32,13 @@ from ...testing.golden_networks import open_host
 from ..cost import overhead
 from ..cost.live_tensors import Alive
 from ..cost.memory import peak_bytes
-from ..verdict import verdict
+from ..options import bench_parser
+from ..processes import answer_of
+from ..verdict import row, verdict
 from .clip import VERSION, Inputs, Sizes, now, write_weights
 
 # The first two are methods of the sampler.
-PAPER, PUBLISHED, OFFICIAL = (
-    "paper",
-    "official code",
-    "official",
-)
+PAPER, PUBLISHED, OFFICIAL = "paper", "official code", "official"
 PARTS = ("reference", "encoders", "stage 1", "stage 2")
 LEAST = {PAPER: {"stage 1": 2.5, "stage 2": 1.8}, PUBLISHED: {"stage 1": 1.3, "stage 2": 1.15}}
 TOLERANCE = 1e-3  # of the largest latent
@@ -52,21 +47,14 @@ Sample = Callable[..., tuple[Tensor, dict[str, float]]]
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="run.py bench official", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = bench_parser("official", __doc__)
     parser.add_argument("--official", required=True, metavar="PATH", help="a copy of ComfyUI_HelloMeme")
-    parser.add_argument(
-        "--width",
-        type=int,
-        default=32,
-        choices=(32, 64, 128, 320),
-        help="of the UNet's first block (default: 32)",
-    )
-    parser.add_argument("--size", type=int, default=128, help="pixels a side (default: %(default)s)")
-    parser.add_argument("--frames", type=int, default=20, help="(default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=4, help="of each stage (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
+    widths = (32, 64, 128, 320)
+    parser.add_argument("--width", type=int, default=32, choices=widths, help="of the UNet's first block")
+    parser.add_argument("--size", type=int, default=128, help="pixels per side")
+    parser.add_argument("--frames", type=int, default=20, help="of the clip")
+    parser.add_argument("--steps", type=int, default=4, help="of each stage")
+    parser.add_argument("--rounds", type=int, default=3, help="of which the median counts")
     parser.add_argument("--one", nargs=2, metavar=("SIDE", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     sizes = Sizes(options.width, options.size, options.frames, options.steps)
@@ -88,8 +76,7 @@ def main(argv: list[str]) -> int:
         )
         whole_call(options.official)
         rows = [*times(options, golden, sizes, Path(folder)), *processes(argv, folder)]
-    failed = sum(not passed for passed in rows)
-    return verdict(len(rows) - failed, failed)
+    return verdict(rows)
 
 
 def open_with_pytorch_attention(golden: Golden) -> None:
@@ -145,12 +132,8 @@ def times(options: argparse.Namespace, golden: Golden, sizes: Sizes, folder: Pat
         for side, sample in samplers.items():
             spent[side].append(sample(inputs, sizes.steps)[1])
     error = relative_error(latents[PUBLISHED], latents[OFFICIAL].cpu())
-    rows = [
-        row(
-            f"{PUBLISHED}: latents differ by {error:.1e} of the largest, at most {TOLERANCE:g}",
-            error <= TOLERANCE,
-        )
-    ]
+    said = f"{PUBLISHED}: latents differ by {error:.1e} of the largest, at most {TOLERANCE:g}"
+    rows = [row(error <= TOLERANCE, said)]
     for method in (PAPER, PUBLISHED):
         for part in PARTS:
             ratios = sorted(a[part] / b[part] for a, b in zip(spent[OFFICIAL], spent[method], strict=True))
@@ -162,7 +145,7 @@ def times(options: argparse.Namespace, golden: Golden, sizes: Sizes, folder: Pat
             if least is None:
                 print(f"     {text}", flush=True)
             else:
-                rows.append(row(f"{text}, at least {least:g}", middle >= least))
+                rows.append(row(middle >= least, f"{text}, at least {least:g}"))
     return rows
 
 
@@ -170,29 +153,19 @@ def processes(argv: list[str], folder: str) -> list[bool]:
     """Print the start-up time and the peak of each side, measured in separate processes."""
     found = {}
     for side in (OFFICIAL, PAPER, PUBLISHED):
-        command = [sys.executable, str(ROOT / "run.py"), "bench", "official", *argv, "--one", side, folder]
-        answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        found[side] = json.loads(answer.splitlines()[-1])
+        found[side] = answer_of("official", *argv, "--one", side, folder)
         start, alive, peak = (found[side][key] for key in ("start", "alive", "process"))
         print(
             f"     {side}: start-up {start:.1f} s, tensors {alive / 2**20:,.0f} MiB, whole process {peak / 2**20:,.0f} MiB",
             flush=True,
         )
-    return [
-        row(
-            f"{method}: {share:.2f} of the published peak, at most {SHARE_OF_MEMORY:g}; start-up {faster:.1f} times as fast",
-            share <= SHARE_OF_MEMORY,
-        )
-        for method in (PAPER, PUBLISHED)
-        for share in [found[method]["alive"] / found[OFFICIAL]["alive"]]
-        for faster in [found[OFFICIAL]["start"] / found[method]["start"]]
-    ]
-
-
-def row(text: str, passed: bool) -> bool:
-    """Print a row that passes or fails, and return `passed`."""
-    print(f"{'pass' if passed else 'FAIL'} {text}", flush=True)
-    return passed
+    rows = []
+    for method in (PAPER, PUBLISHED):
+        share = found[method]["alive"] / found[OFFICIAL]["alive"]
+        faster = found[OFFICIAL]["start"] / found[method]["start"]
+        said = f"{method}: {share:.2f} of the published peak, at most {SHARE_OF_MEMORY:g}; "
+        rows.append(row(share <= SHARE_OF_MEMORY, f"{said}start-up {faster:.1f} times as fast"))
+    return rows
 
 
 def opened(side: str, official: str, folder: Path, golden: Golden, sizes: Sizes) -> Sample:

@@ -39,10 +39,7 @@ class Official:
         settings = golden.index["unet"] | {"block_out_channels": sizes.widths, "sample_size": sizes.cells}
         self.vae = Vae()
         # The pipeline samples with a scheduler of its own.
-        net, scheduler = (
-            unet(settings, read(folder, "unet")),
-            EulerDiscreteScheduler(steps_offset=1),
-        )
+        net, scheduler = unet(settings, read(folder, "unet")), EulerDiscreteScheduler(steps_offset=1)
         pipe = published.HMVideoPipeline(
             self.vae, Text(), None, net, scheduler, None, None, requires_safety_checker=False
         )
@@ -79,9 +76,8 @@ class Official:
             device=self.device,
         )
         spent = dict(self.watch.spent)
-        spent["stage 1"] -= spent[
-            "encoders"
-        ]  # the official code encodes the drive frame by frame in its first stage
+        # The official code encodes the drive frame by frame in its first stage.
+        spent["stage 1"] -= spent["encoders"]
         return latents[0].transpose(0, 1)[: self.sizes.frames], spent
 
 

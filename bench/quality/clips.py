@@ -162,13 +162,9 @@ def take(world: World, model, seed: int, frames: int, options: SamplingOptions) 
     reference = EncodeReference.execute(model, adapter, PROMPT, PROMPT, {"samples": latent}).result[0]
     head_pose = DrawHeadPose.execute(track, 0.0, SIZE).result[0]
     drive = EncodeDrive.execute(encoder, head_pose, track).result[0]
-    patched, start = (
-        Apply.execute(model, 1.0, 1.0, 0.0, 1.0, reference, drive).result[0],
-        SharedNoise.execute(drive).result[0],
-    )
-    return Take(
-        [draw(who, state, SIZE) for state in states], patched, options, Noise_RandomNoise(options.seed), start
-    )
+    patched = Apply.execute(model, 1.0, 1.0, 0.0, 1.0, reference, drive).result[0]
+    start, noise = SharedNoise.execute(drive).result[0], Noise_RandomNoise(options.seed)
+    return Take([draw(who, state, SIZE) for state in states], patched, options, noise, start)
 
 
 def _clip(world: World, model, seed: int) -> Clip:

@@ -8,7 +8,6 @@ bench/quality/REPORT.md with its pictures.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from itertools import islice
 
@@ -26,6 +25,7 @@ from ...face_tools.trackers import mediapipe_mesh
 from ...face_tools.trackers.faces import ModelFiles
 from ...face_tools.trackers.tracking import track_faces
 from ...host import installation
+from ..options import bench_parser
 from ..verdict import verdict
 from . import probe, report
 from .probe import NAMES
@@ -55,12 +55,9 @@ class Table:
         self.say(what, format(seen, form), f"above {bound:{form}}", seen > bound)
 
     @property
-    def passed(self) -> int:
-        return sum(held is True for *_, held in self.rows)
-
-    @property
-    def failed(self) -> int:
-        return sum(held is False for *_, held in self.rows)
+    def judged(self) -> list[bool]:
+        """For each row that passes or fails, whether it passed."""
+        return [held for *_, held in self.rows if held is not None]
 
 
 def reenactment(table: Table, evaluator: Evaluator, act: Act, name: str) -> Score:
@@ -163,23 +160,14 @@ def perform(generator: Generator, people: int, moments: int) -> Table:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python run.py bench drawn_heads", description=__doc__)
+    parser = bench_parser("drawn_heads", __doc__)
     parser.add_argument("--short", action="store_true", help="12 people, no clips, no page")
     parser.add_argument(
-        "--drawn", action="store_true", help="let the drawing program act: what a perfect generator scores"
+        "--drawn", action="store_true", help="let the drawing program act: a perfect generator"
     )
-    parser.add_argument(
-        "--people", type=int, default=100, help="people in the test set (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--moments", type=int, default=2, help="moments of each one's motion (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--frames",
-        type=int,
-        default=120,
-        help="frames of the real clip, 15 per second (default: %(default)s)",
-    )
+    parser.add_argument("--people", type=int, default=100, help="people in the test set")
+    parser.add_argument("--moments", type=int, default=2, help="moments of each one's motion")
+    parser.add_argument("--frames", type=int, default=120, help="frames of the real clip, 15 per second")
     options = parser.parse_args(argv)
     world = World()
     generator = drawing if options.drawn else sampling(world)
@@ -196,4 +184,4 @@ def main(argv: list[str]) -> int:
             else:
                 clips.evaluated(table, world)
             report.write(table, world, curves, costs, " ".join(["drawn_heads", *argv]), GALLERY)
-    return verdict(table.passed, table.failed)
+    return verdict(table.judged)

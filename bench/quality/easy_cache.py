@@ -10,7 +10,6 @@ without a cache (infinite for these themselves).
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +21,7 @@ from ...host import installation
 from ...host.environment import CACHE
 from ...sk_attention.published_files import ANIMATEDIFF
 from ...train.base import SCALE
+from ..options import bench_parser
 from .clips import Take, host_model, network, take
 from .probe import HELD_OUT
 from .test_set import Pictures
@@ -32,11 +32,9 @@ WAYS = ((FULL, 0.0), (FULL, 0.1), (FULL, 0.2), (FULL, 0.4), (12, 0.0), (8, 0.0))
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="run.py bench easy_cache", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--frames", type=int, default=24, help="(default: %(default)s)")
-    parser.add_argument("--people", type=int, default=2, help="(default: %(default)s)")
+    parser = bench_parser("easy_cache", __doc__)
+    parser.add_argument("--frames", type=int, default=24, help="of each clip")
+    parser.add_argument("--people", type=int, default=2, help="one clip of each")
     options = parser.parse_args(argv)
     installation.enter(installation.find_or_end(), CACHE / "base")
     torch.set_num_threads(1)  # the operations are so small that a second thread would only wait for the first
@@ -71,11 +69,9 @@ def ways(world: World, taken: Take) -> list[tuple[int, Pictures, Pictures]]:
     try:
         for steps, threshold in WAYS:
             rows.clear()
-            model = (
-                EasyCacheNode.execute(taken.model, threshold, 0.15, 0.95, False).result[0]
-                if threshold
-                else taken.model
-            )
+            model = taken.model
+            if threshold:
+                model = EasyCacheNode.execute(model, threshold, 0.15, 0.95, False).result[0]
             way = taken._replace(model=model, options=replace(taken.options, steps=steps))
             latents, _ = way.staged(motion, stage1_steps=FIRST, shared_noise=1.0)
             result.append((sum(rows), world.enlarge(latents * SCALE), taken.drawn))

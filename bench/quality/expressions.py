@@ -7,7 +7,6 @@ Above 0 the map neither tears nor folds. --sheet also draws the portraits at the
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import cv2
@@ -16,20 +15,17 @@ import numpy as np
 from ...face_tools.pictures.puppet import Puppet
 from ...face_tools.track_errors import TrackError
 from ...testing import portraits
+from ..options import bench_parser
 
 SIZE, TILE = 512, 224
 KINDS = {".jpg", ".jpeg", ".png", ".webp"}
 # Shown on the sheet.
-PAIRS = (
-    {"jaw": 1.0, "smile": 1.0},
-    {"yaw": 30.0, "pitch": -30.0},
-    {"jaw": 1.0, "yaw": -30.0},
-)
+PAIRS = ({"jaw": 1.0, "smile": 1.0}, {"yaw": 30.0, "pitch": -30.0}, {"jaw": 1.0, "yaw": -30.0})
 
 
 def main(argv: list[str]) -> int:
     """Print one row per picture. Returns 1 if one folds."""
-    parser = argparse.ArgumentParser(prog="python run.py bench expressions", description=__doc__)
+    parser = bench_parser("expressions", __doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sheet", type=Path, help="PNG file for the contact sheet")
     given = parser.parse_args(argv)

@@ -5,7 +5,6 @@ The films are generated: grain over a chart of colours, one tone per channel. --
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from ...face_tools.sound import sound
 from ...face_tools.video_file import LOSSLESS, QUALITIES, write
 from ...testing.colours import CODINGS, HLG, PQ, chart, film_in
 from ...testing.sounds import film_with_sound, packets_of, tones
+from ..options import bench_parser
 
 ROUNDS, FPS, FRAMES = 5, 25.0, 24
 SQUARE = (slice(16, 64), slice(32, 80))  # rows and columns into which noise is pasted
@@ -38,7 +38,7 @@ SOUNDTRACKS = [
 
 def main(argv: list[str]) -> int:
     """Print both tables."""
-    parser = argparse.ArgumentParser(prog="run.py bench films", description=__doc__)
+    parser = bench_parser("films", __doc__)
     parser.add_argument("--film", type=Path, help="measure the colours of this film instead of made ones")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:

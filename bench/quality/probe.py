@@ -7,7 +7,6 @@ people and motions outside the training data.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,14 +28,11 @@ from ...face_tools.track import FaceTrack
 from ...face_tools.trackers.head_pose import focal_length
 from ...host.environment import CACHE
 from ...train.toy.footage import PAIRS
+from ..options import bench_parser
 
 WEIGHTS = Path(__file__).with_name("probe.safetensors")
 # Pixels per side: of all pictures, of the whole picture as the network takes it, and of the face region.
-SIZE, WHOLE, FACE = (
-    128,
-    64,
-    80,
-)
+SIZE, WHOLE, FACE = 128, 64, 80
 NEAR = 9.5  # centimetres from the middle of the face to the sides of the upright face region
 # the coefficients that the probe reads, in the order of its weights
 NAMES = (
@@ -89,10 +85,8 @@ class Probe(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.whole, self.face = (
-            _network(WHOLE, (24, 48, 64, 96), 6 + WHO),
-            _network(FACE, (32, 48, 64, 96), len(NAMES)),
-        )
+        self.whole = _network(WHOLE, (24, 48, 64, 96), 6 + WHO)
+        self.face = _network(FACE, (32, 48, 64, 96), len(NAMES))
         self.register_buffer("spread", torch.ones(WHO))
 
     def forward(self, pictures: Tensor, pose: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
@@ -303,20 +297,11 @@ def save(network: Probe, path: Path, command: str) -> None:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python run.py bench probe", description=__doc__)
-    parser.add_argument(
-        "--people",
-        type=int,
-        default=6000,
-        help=f"people to draw, {PAIRS.frames} times each (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--passes", type=int, default=6, help="rounds over the pictures (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--drawings", type=Path, default=CACHE / PAIRS.name, help="where they are kept (default: %(default)s)"
-    )
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help="file to write (default: %(default)s)")
+    parser = bench_parser("probe", __doc__)
+    parser.add_argument("--people", type=int, default=6000, help=f"to draw, {PAIRS.frames} times each")
+    parser.add_argument("--passes", type=int, default=6, help="rounds over the pictures")
+    parser.add_argument("--drawings", type=Path, default=CACHE / PAIRS.name, help="where they are kept")
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="file to write")
     options = parser.parse_args(argv)
     network = train(*lessons(PAIRS.drawn(options.drawings, options.people, print), World()), options.passes)
     save(

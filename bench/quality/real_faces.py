@@ -14,7 +14,6 @@ face_landmarker.task. Without --clips, the talking head that the tests use is me
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +32,7 @@ from ...face_tools.trackers import sources
 from ...face_tools.trackers.faces import Face, ModelFiles, Source, turned_back
 from ...face_tools.trackers.tracking import track_faces
 from ...host import installation
+from ..options import bench_parser
 
 TURNS = (0, 1, 2, 3)
 RIGHT = 0.12  # share of the face's width
@@ -43,9 +43,7 @@ T = TypeVar("T")
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="run.py bench real_faces", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = bench_parser("real_faces", __doc__)
     parser.add_argument("--clips", type=Path, help="folder of videos, upright, one person each")
     parser.add_argument("--pictures", type=Path, nargs="*", default=[], help="folders of pictures")
     parser.add_argument("--tracker", choices=TRACKERS, action="append", help="default: mesh and tasks")

@@ -60,7 +60,9 @@ def write(table, world: World, curves: Curves, costs: Sequence[Cost], command: s
         "words": WORDS,
     }
     PAGE.write_text(
-        TEXT.format(rows=rows, passed=table.passed, failed=table.failed, gallery=gallery, **facts),
+        TEXT.format(
+            rows=rows, passed=sum(table.judged), failed=table.judged.count(False), gallery=gallery, **facts
+        ),
         encoding="utf-8",
     )
     return PAGE

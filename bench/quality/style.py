@@ -9,7 +9,6 @@ Portrait, to 1, the styled base without HelloMeme.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from ...train.noise import STEPS, noised, target
 from ...unet.clip.curve import Curve
 from ...unet.patches import UP
 from ...unet.strengths import Strengths
+from ..options import bench_parser
 from ..verdict import verdict
 from . import probe
 from .drawn_heads import Table
@@ -56,10 +56,8 @@ class LowRank(nn.Module):
     def __init__(self, weight: Tensor):
         super().__init__()
         rows, columns = weight.shape[0], weight[0].numel()
-        self.up, self.down = (
-            nn.Parameter(torch.zeros(rows, RANK)),
-            nn.Parameter(torch.randn(RANK, columns) / columns**0.5),
-        )
+        self.up = nn.Parameter(torch.zeros(rows, RANK))
+        self.down = nn.Parameter(torch.randn(RANK, columns) / columns**0.5)
 
     def forward(self, weight: Tensor) -> Tensor:
         return weight + (self.up @ self.down).view_as(weight)
@@ -112,11 +110,7 @@ class Base(World):
         return self.net
 
     def encode_reference(self, picture: np.ndarray) -> Reference:
-        return (
-            super().encode_reference(picture)
-            if self.seen_by is None
-            else self.seen_by.encode_reference(picture)
-        )
+        return (self.seen_by or super()).encode_reference(picture)
 
 
 class Measure:
@@ -179,11 +173,7 @@ SETTINGS: dict[str, tuple[bool, dict]] = {
 }
 ENDS = "plain base under Apply", "styled base without HelloMeme"
 # In the page's picture, after the ends.
-SHOWN = (
-    *list(SETTINGS)[:2],
-    "reference_strength 0.5",
-    "per_step 1 1 0 0",
-)
+SHOWN = (*list(SETTINGS)[:2], "reference_strength 0.5", "per_step 1 1 0 0")
 
 
 def strip(name: str, pictures: Sequence[Pictures]) -> np.ndarray:
@@ -209,14 +199,9 @@ def evaluate(table: Table, found: dict[str, tuple[float, float]]) -> None:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py bench style", description=__doc__)
-    parser.add_argument("--people", type=int, default=8, help="who act (default: %(default)s)")
-    parser.add_argument(
-        "--lessons",
-        type=int,
-        default=LESSONS,
-        help="steps in which the style is learned (default: %(default)s)",
-    )
+    parser = bench_parser("style", __doc__)
+    parser.add_argument("--people", type=int, default=8, help="who act")
+    parser.add_argument("--lessons", type=int, default=LESSONS, help="steps in which the style is learned")
     parser.add_argument("--picture", type=Path, help="file for the page's picture")
     options = parser.parse_args(argv)
     world, test_scenes = World(), scenes(options.people, MOMENTS)
@@ -251,4 +236,4 @@ def main(argv: list[str]) -> int:
         "every block boundary 0: the base's own pictures", "equal" if same else "not equal", "equal", same
     )
     evaluate(table, found)
-    return verdict(table.passed, table.failed)
+    return verdict(table.judged)
