@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from .. import material
 from ..drawn_heads.examples import NAME
 from ..face_tools import video
@@ -16,12 +19,7 @@ from .stand_ins import appendix, checkpoint
 
 TEMPLATE = "portrait_image"
 # CLIP inputs of the drive encoder: 15 seconds per run.
-LOOKS = (
-    "clip_vision",
-    "left_eye",
-    "right_eye",
-    "mouth",
-)
+LOOKS = ("clip_vision", "left_eye", "right_eye", "mouth")
 # Values for a run that only shows that a graph works, by widget name; SMALL_OF: by
 # node class, where the name means something else.
 SMALL = {"size": 128, "steps": 1, "seconds": 0.3, "fps": 10.0, "window_length": 4, "overlap": 2}
@@ -40,17 +38,12 @@ def fill(base: Path, *workflows: dict) -> None:
 
     workflows: saved workflows to prepare for, by default all templates; base: the server's base directory
     """
-    from PIL import Image
-
     checkpoint.write_for(base / "models", workflow.models(*workflows))
     inputs = base / "input"
     for name in ("portrait.png", NAME.format("portrait.png")):
         shutil.copy(material.portrait(), inputs / name)
-    for name in (
-        "driver.mp4",
-        NAME.format("driver.mp4"),
-        NAME.format("pose.mp4"),
-    ):  # skeletons: any pictures are suitable
+    # The last one is of skeletons, for which any pictures are suitable.
+    for name in ("driver.mp4", NAME.format("driver.mp4"), NAME.format("pose.mp4")):
         shutil.copy(material.driver(), inputs / name)
     spoken = Image.fromarray(next(islice(video.frames(material.driver()), 40, None)))
     for name in ("driver.png", NAME.format("expression.png")):
@@ -104,9 +97,20 @@ def lean(graph: dict) -> dict:
     """Reduce a graph to a size for endurance tests, with a still face so that CLIP is not needed."""
     for node in graph.values():
         node["inputs"].update({name: value for name, value in LEAN.items() if name in node["inputs"]})
-    drive = graph[workflow.node_id(graph, "SKPortraitEncodeDrive")]["inputs"]
+    drive = only(graph, "SKPortraitEncodeDrive")
     for name in LOOKS:
         del drive[name]
     drive["still_face"] = True
     del graph[workflow.node_id(graph, "CLIPVisionLoader")]
     return graph
+
+
+def only(graph: dict, kind: str) -> dict:
+    """Return the inputs of the only node of a kind."""
+    return graph[workflow.node_id(graph, kind)]["inputs"]
+
+
+def picture(server, graph: dict) -> np.ndarray:
+    """Run a graph, and return the only picture that it saves, (H, W, 3) uint8."""
+    (file,) = server.run(graph)[workflow.node_id(graph, "SaveImage")]["images"]
+    return np.asarray(Image.open(server.path(file)))

@@ -10,23 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from sk_portrait.host import workflow
 from sk_portrait.host.server import Server
 from sk_portrait.testing import models, servers
 
 pytestmark = pytest.mark.slow
-EXACT, HALF, EIGHT = (
-    1 / 255,
-    0.06,
-    0.25,
-)  # of the largest value: a rounding of the picture; 2e-2 of a call over the steps; 8 bits
-PLACES = (
-    "--lowvram",
-    "--novram",
-    "--cpu",
-)  # of the networks; on a machine without a GPU ComfyUI knows --cpu alone
+# Of the largest value: a rounding of the picture; 2e-2 of a call over the steps; 8 bits.
+EXACT, HALF, EIGHT = 1 / 255, 0.06, 0.25
+# Places of the networks; on a machine without a GPU ComfyUI knows --cpu alone.
+PLACES = ("--lowvram", "--novram", "--cpu")
 FLAGS = {
     **dict.fromkeys(PLACES, EXACT),
     "--force-fp16": HALF,
@@ -47,8 +40,7 @@ def picture(comfy: Path, folder: Path, *flags: str) -> np.ndarray:
         models.use_synthetic(graph)
         for node in servers.lean(graph).values():
             node["inputs"].update({"steps": STEPS} if "steps" in node["inputs"] else {})
-        (file,) = server.run(graph)[workflow.node_id(graph, "SaveImage")]["images"]
-        return np.asarray(Image.open(server.path(file))) / 255.0
+        return servers.picture(server, graph) / 255.0
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 
 from sk_portrait.host import workflow
+from sk_portrait.testing import servers
 from sk_portrait.testing.rule import draw
+from sk_portrait.testing.servers import only
 from sk_portrait.testing.stand_ins import checkpoint, shapes
 
 pytestmark = pytest.mark.comfy
@@ -32,41 +33,26 @@ def tools(stocked):
     checkpoint.controlnet(models)
 
 
-def with_lora(graph: dict, strength: float = 1.0) -> dict:
-    """The MODEL that Apply takes goes through ComfyUI's LoRA node first."""
-    apply = graph[workflow.node_id(graph, "SKPortraitApply")]["inputs"]
-    graph["lora"] = {
-        "class_type": "LoraLoaderModelOnly",
-        "inputs": {"model": apply["model"], "lora_name": LORA, "strength_model": strength},
-    }
-    apply["model"] = ["lora", 0]
-    return graph
-
-
-def with_lora_behind(graph: dict) -> dict:
-    """The patched MODEL goes through ComfyUI's LoRA node."""
-    sampler = graph[workflow.node_id(graph, "KSampler")]["inputs"]
-    graph["lora"] = {
-        "class_type": "LoraLoaderModelOnly",
-        "inputs": {"model": sampler["model"], "lora_name": LORA, "strength_model": 1.0},
-    }
-    sampler["model"] = ["lora", 0]
+def with_lora(graph: dict, strength: float = 1.0, before: str = "SKPortraitApply") -> dict:
+    """The MODEL that a node takes goes through ComfyUI's LoRA node first."""
+    taker = only(graph, before)
+    inputs = {"model": taker["model"], "lora_name": LORA, "strength_model": strength}
+    graph["lora"] = {"class_type": "LoraLoaderModelOnly", "inputs": inputs}
+    taker["model"] = ["lora", 0]
     return graph
 
 
 def with_controlnet(graph: dict, strength: float = 0.5) -> dict:
     """The prompts go through ComfyUI's ControlNet node, with the head-pose pictures as hints."""
-    sampler = graph[workflow.node_id(graph, "KSampler")]["inputs"]
+    sampler = only(graph, "KSampler")
     graph["net"] = {"class_type": "ControlNetLoader", "inputs": {"control_net_name": checkpoint.CONTROLNET}}
+    prompts = {side: sampler[side] for side in ("positive", "negative")}
     hint = [workflow.node_id(graph, "SKPortraitDrawHeadPose"), 0]
-    wires = {
-        "positive": sampler["positive"],
-        "negative": sampler["negative"],
-        "control_net": ["net", 0],
-        "image": hint,
-    }
     span = {"strength": strength, "start_percent": 0.0, "end_percent": 1.0}
-    graph["control"] = {"class_type": "ControlNetApplyAdvanced", "inputs": wires | span}
+    graph["control"] = {
+        "class_type": "ControlNetApplyAdvanced",
+        "inputs": prompts | {"control_net": ["net", 0], "image": hint} | span,
+    }
     sampler |= {"positive": ["control", 0], "negative": ["control", 1]}
     return graph
 
@@ -75,21 +61,17 @@ def with_controlnet(graph: dict, strength: float = 0.5) -> dict:
 def drawn(stocked, small_graph, tools):
     """What each way of using them draws: name -> picture."""
 
-    def draw_picture(graph: dict) -> np.ndarray:
-        outputs = stocked.run(graph)
-        (file,) = outputs[workflow.node_id(graph, "SaveImage")]["images"]
-        return np.asarray(Image.open(stocked.path(file))).astype(float)
-
     ways = {
         "apply": lambda graph: graph,
         "lora": with_lora,
-        "lora behind": with_lora_behind,
+        "lora behind": lambda graph: with_lora(graph, before="KSampler"),
         "lora off": lambda graph: with_lora(graph, 0.0),
         "controlnet": with_controlnet,
         "controlnet off": lambda graph: with_controlnet(graph, 0.0),
         "both": lambda graph: with_controlnet(with_lora(graph)),
     }
-    return {name: draw_picture(way(small_graph("portrait_image"))) for name, way in ways.items()}
+    graphs = {name: way(small_graph("portrait_image")) for name, way in ways.items()}
+    return {name: servers.picture(stocked, graph).astype(float) for name, graph in graphs.items()}
 
 
 @pytest.mark.parametrize("name", ["lora", "controlnet", "both"])

@@ -13,15 +13,14 @@ from sk_portrait.authoring import convert
 from sk_portrait.host import browser, workflow
 from sk_portrait.host.workflow import WorkflowError
 from sk_portrait.testing import models
+from sk_portrait.testing.servers import only
 from sk_portrait.testing.stand_ins import checkpoint, shapes
 
 pytestmark = pytest.mark.comfy
 
 SMALL = {"size": 128, "steps": 1, "seconds": 0.2, "fps": 10.0, "window_length": 4, "overlap": 2}
-OURS, PEERS = (
-    "sk_portrait",
-    "SK_PORTRAIT_PEERS",
-)  # folder of our model files; environment: a folder with clones of other packs
+# Folder of our model files; environment variable with a folder of clones of other packs.
+OURS, PEERS = "sk_portrait", "SK_PORTRAIT_PEERS"
 EXAMPLES = sorted(
     Path(os.environ.get(PEERS, "absent"), "ComfyUI_HelloMeme", "example_workflows").glob("*.json")
 )
@@ -128,10 +127,6 @@ def video_workflow():
 def converted(official: dict, info: dict) -> tuple[dict, list[str]]:
     saved, notes = convert.Conversion(official, info).run()
     return workflow.to_api(saved, info), notes
-
-
-def only(graph: dict, kind: str) -> dict:
-    return graph[workflow.node_id(graph, kind)]["inputs"]
 
 
 def test_files_and_settings_of_a_picture_stay(info):

@@ -19,14 +19,9 @@ def page(stocked):
 
 def known(stocked, saved: dict) -> bool:
     """Whether ComfyUI has every node of a workflow (older ones lack the face landmarker)."""
-    info, inner = (
-        stocked.object_info(),
-        {graph["id"] for graph in saved.get("definitions", {}).get("subgraphs", ())},
-    )
-    return all(
-        node["type"] in info or node["type"] in inner | workflow.NOTES
-        for node in workflow.nodes_within(saved)
-    )
+    inner = {graph["id"] for graph in saved.get("definitions", {}).get("subgraphs", ())}
+    types = stocked.object_info().keys() | inner | workflow.NOTES
+    return all(node["type"] in types for node in workflow.nodes_within(saved))
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,17 @@
 """The shipped portrait workflows run on the real server, from real pictures to real files, on random weights."""
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from sk_portrait.face_tools import video
 from sk_portrait.host import workflow
 from sk_portrait.host.server import RunError
+from sk_portrait.testing import servers
 
 pytestmark = pytest.mark.comfy
 
 
 def test_one_picture_drives_one_portrait(stocked, small_graph):
-    graph = small_graph("portrait_image")
-    outputs = stocked.run(graph)
-    (file,) = outputs[workflow.node_id(graph, "SaveImage")]["images"]
-    picture = np.asarray(Image.open(stocked.path(file)))
+    picture = servers.picture(stocked, small_graph("portrait_image"))
     assert picture.shape == (128, 128, 3) and picture.std() > 0
 
 

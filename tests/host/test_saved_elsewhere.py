@@ -6,10 +6,9 @@ import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from sk_portrait.host import workflow
 from sk_portrait.host.server import RunError
+from sk_portrait.testing.servers import picture
 
 pytestmark = pytest.mark.comfy
 
@@ -91,12 +90,8 @@ def test_every_list_takes_the_separators_of_both_systems(stocked, nodes, node, s
 
 
 def test_a_whole_graph_from_windows_draws_the_same_picture(stocked, small_graph):
-    def picture(graph: dict) -> np.ndarray:
-        (file,) = stocked.run(graph)[workflow.node_id(graph, "SaveImage")]["images"]
-        return np.asarray(Image.open(stocked.path(file)))
-
     graph = small_graph("portrait_image")
-    here = picture(graph)
+    here = picture(stocked, graph)
     networks = stocked.base / NETWORKS
     for node in (node for node in graph.values() if node["class_type"].startswith("SKPortrait")):
         for name, value in node["inputs"].items():
@@ -104,4 +99,4 @@ def test_a_whole_graph_from_windows_draws_the_same_picture(stocked, small_graph)
                 (networks / "theirs" / "v5").mkdir(parents=True, exist_ok=True)
                 shutil.copy(networks / value, networks / "theirs" / "v5" / value)
                 node["inputs"][name] = f"theirs\\v5\\{value}"
-    assert np.array_equal(picture(graph), here)
+    assert np.array_equal(picture(stocked, graph), here)

@@ -6,17 +6,14 @@ import copy
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from sk_portrait.host import workflow
 from sk_portrait.sk_attention.versions import VERSIONS
+from sk_portrait.testing import servers
+from sk_portrait.testing.servers import only
 from sk_portrait.testing.version_files import write, write_pair
 
 pytestmark = pytest.mark.comfy
-
-
-def only(graph: dict, kind: str) -> dict:
-    return graph[workflow.node_id(graph, kind)]["inputs"]
 
 
 def drive_the_portrait_too(graph: dict) -> None:
@@ -44,9 +41,7 @@ def drive_the_portrait_too(graph: dict) -> None:
 
 
 def picture(stocked, graph: dict) -> np.ndarray:
-    outputs = stocked.run(graph)
-    (file,) = outputs[workflow.node_id(graph, "SaveImage")]["images"]
-    return np.asarray(Image.open(stocked.path(file))).astype(float)
+    return servers.picture(stocked, graph).astype(float)
 
 
 @pytest.fixture(scope="module")
