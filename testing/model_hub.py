@@ -12,10 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 # The pages redirect to a storage with another name.
-PAGES, STORAGE = (
-    "huggingface.co",
-    "cas-bridge.xethub.hf.co",
-)
+PAGES, STORAGE = "huggingface.co", "cas-bridge.xethub.hf.co"
 
 
 class Hub:

@@ -60,11 +60,8 @@ class Host:
         from sk_portrait.testing.tiny_comfy import patcher
 
         self.model = patcher(GOLDEN.unet_weights())
-        self.apply_node, self.encode_node, self.noise_node = (
-            apply.Apply,
-            encode.EncodeReference,
-            apply.SharedNoise,
-        )
+        self.apply_node, self.noise_node = apply.Apply, apply.SharedNoise
+        self.encode_node = encode.EncodeReference
 
     def adapter(self, version: str = "v2"):
         """Return an SK_ADAPTER."""

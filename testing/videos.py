@@ -87,15 +87,11 @@ def long_film(path: Path, minute: Path, minutes: int) -> Path:
                     if packet.dts is None:
                         continue
                     index, shift = packet.stream.index, round(60 * k / packet.time_base)
-                    if (
-                        packet.dts + shift <= muxed[index]
-                    ):  # sound starts one packet early, in the previous minute
+                    # Sound starts one packet early, in the previous minute.
+                    if packet.dts + shift <= muxed[index]:
                         continue
-                    muxed[index] = packet.dts + shift
-                    packet.pts, packet.dts, packet.stream = (
-                        packet.pts + shift,
-                        packet.dts + shift,
-                        streams[index],
-                    )
+                    packet.pts += shift
+                    packet.dts = muxed[index] = packet.dts + shift
+                    packet.stream = streams[index]
                     film.mux(packet)
     return path

@@ -33,13 +33,8 @@ class StandIn:
         inputs: Mapping = INPUTS,
         pack: bool = True,
     ):
-        self.fault, self.clip, self.models, self.inputs, self.pack = (
-            fault,
-            clip,
-            dict(models),
-            dict(inputs),
-            pack,
-        )
+        self.fault, self.clip, self.pack = fault, clip, pack
+        self.models, self.inputs = dict(models), dict(inputs)
         self.prompts: dict[str, dict] = {}  # id -> entry in the history
         self.files: dict[str, bytes] = {}
         self.parts: list[Part] = []

@@ -33,14 +33,9 @@ def test_both_stages_of_the_two_stage_sampler_are_comfyuis_sampling(lab):
     drawn = Noise_RandomNoise(1).generate_noise({"samples": torch.zeros(shape)})
     first = scene(drawn[:1].expand(FRAMES, -1, -1, -1), torch.zeros(shape[0] - 1, *shape[1:]))
     video = scene(drawn[1:], first)
+    windows = {"window_length": 4, "overlap": 1, "stage1_steps": 1}
     got, got_first = lab.video(
-        [lab.still],
-        FRAMES,
-        cells=shape[-1],
-        guider=lab.guider(whole.model),
-        window_length=4,
-        overlap=1,
-        stage1_steps=1,
+        [lab.still], FRAMES, cells=shape[-1], guider=lab.guider(whole.model), **windows
     )
     assert relative_error(got_first, first) <= TOLERANCE and relative_error(got, video) <= TOLERANCE
 
@@ -95,8 +90,6 @@ def test_a_gguf_unet_with_a_lora_is_one_with_the_same_weights_in_fp32(lab, tmp_p
     whole = {key: dequant.dequantize_tensor(weight, torch.float32).float() for key, weight in packed.items()}
     model = unfilled(detect_unet_config(packed, ""), torch.float32, custom_operations=ops.GGMLOps())
     model.model.diffusion_model.load_state_dict(packed, strict=True)
-    got, want = (
-        nodes.GGUFModelPatcher.clone(model),
-        patcher({key: torch.Tensor(weight) for key, weight in whole.items()}),
-    )
-    assert relative_error(*(sampled_by(lab, unet, lora) for unet in (got, want))) <= TOLERANCE
+    want = patcher({key: torch.Tensor(weight) for key, weight in whole.items()})
+    unets = nodes.GGUFModelPatcher.clone(model), want
+    assert relative_error(*(sampled_by(lab, unet, lora) for unet in unets)) <= TOLERANCE

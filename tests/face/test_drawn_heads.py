@@ -84,10 +84,8 @@ def test_landmarks_lie_where_the_parts_were_drawn():
             blink = State(
                 state.rotation, state.translation, State.named(**{"eyeBlink" + side: 1}).coefficients
             )
-            seen, lids = (
-                changed(state, blink),
-                within(points[[*contours.LIDS[side][0], *contours.LIDS[side][1]]]),
-            )
+            seen = changed(state, blink)
+            lids = within(points[[*contours.LIDS[side][0], *contours.LIDS[side][1]]])
             assert seen.sum() > 60 and (seen & ~lids).sum() == 0
         talk = State(state.rotation, state.translation, State.named(jawOpen=1).coefficients)
         opened = truth(BEN, [talk], SIZE).landmarks[0]

@@ -110,12 +110,7 @@ def test_real_coefficients_are_kept_unless_replaced():
     assert np.array_equal(approximate_coefficients(smile).coefficients, smile.coefficients)
 
 
-@given(
-    turn=st.floats(-3.1, 3.1),
-    scale=st.floats(0.1, 20),
-    x=st.floats(-500, 500),
-    y=st.floats(-500, 500),
-)
+@given(turn=st.floats(-3.1, 3.1), scale=st.floats(0.1, 20), x=st.floats(-500, 500), y=st.floats(-500, 500))
 @settings(max_examples=30)
 def test_place_size_and_roll_of_the_face_do_not_count(turn, scale, x, y):
     track = tracked("astronaut", "mediapipe-mesh")

@@ -105,9 +105,8 @@ def test_offset_forward_and_back(tmp_path):
     later = recording.to_track(30, offset=0.5)
     assert len(later) == 16 and column(later, "jawOpen")[0] == pytest.approx(0.5)
     earlier = recording.to_track(30, offset=-0.2)
-    assert list(np.flatnonzero(~earlier.valid)) == [0, 1, 2, 3, 4, 5] and column(earlier, "jawOpen")[
-        6
-    ] == pytest.approx(0)
+    assert list(np.flatnonzero(~earlier.valid)) == [0, 1, 2, 3, 4, 5]
+    assert column(earlier, "jawOpen")[6] == pytest.approx(0)
     with raises(TrackSettingError, setting="offset", value=3):
         recording.to_track(30, offset=3)
 
@@ -139,27 +138,18 @@ def test_head_angles_interpolate_through_half_a_turn():
     assert abs(abs(recording.to_track(2).rotation[1, 2]) - np.pi) < 0.01
 
 
-@pytest.mark.parametrize(
-    ("codes", "fps", "expected"),
-    [
-        (["01:00:00:00.000", "01:00:00:30.500"], 60, [3600, 3600 + 30.5 / 60]),
-        (["00:00:01:12", "00:00:02:00"], 24, [1.5, 2]),
-        (["23:59:59:30.0", "00:00:00:00.0"], 60, [86399.5, 86400]),
-        (["00:00:01.250", "00:00:01.500"], 60, [1.25, 1.5]),
-        (["00:00:01:250", "00:00:01:500"], 60, [1.25, 1.5]),
-        (["120", "121"], 60, [2, 121 / 60]),
-        (["01:00:00;15.0"], 30, [3600.5]),
-    ],
-    ids=[
-        "fraction of a frame",
-        "24 fps",
-        "midnight",
-        "decimal seconds",
-        "milliseconds",
-        "frame number",
-        "drop frame",
-    ],
-)
+TIMECODES = {
+    "fraction of a frame": (["01:00:00:00.000", "01:00:00:30.500"], 60, [3600, 3600 + 30.5 / 60]),
+    "24 fps": (["00:00:01:12", "00:00:02:00"], 24, [1.5, 2]),
+    "midnight": (["23:59:59:30.0", "00:00:00:00.0"], 60, [86399.5, 86400]),
+    "decimal seconds": (["00:00:01.250", "00:00:01.500"], 60, [1.25, 1.5]),
+    "milliseconds": (["00:00:01:250", "00:00:01:500"], 60, [1.25, 1.5]),
+    "frame number": (["120", "121"], 60, [2, 121 / 60]),
+    "drop frame": (["01:00:00;15.0"], 30, [3600.5]),
+}
+
+
+@pytest.mark.parametrize("codes, fps, expected", TIMECODES.values(), ids=TIMECODES)
 def test_timecodes(codes, fps, expected):
     np.testing.assert_allclose(seconds(codes, fps)[0], expected)
 
@@ -181,32 +171,20 @@ def test_rows_out_of_order_go_by_their_time(tmp_path):
     assert any("5 rows were sorted by time, 4 times are distinct" in note for note in recording.notes)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "holds 0 rows"),
-        ("a,b\n1,2\n", "not a Live Link Face recording"),
-        (",".join(HEADER[:10]) + "\n" + "0," * 10, "lacks the columns browDownLeft"),
-        (
-            ",".join(HEADER) + "\n00:00:00:00,61," + "x," * 61,
-            "row 2, column BrowDownLeft: 'x' is not a number",
-        ),
-        (",".join(HEADER) + "\nnoon,61," + "0," * 61, "'noon' is not a timecode"),
-        (",".join(HEADER) + "\n1e999,61," + "0," * 61, "'1e999' is not a timecode"),
-        (",".join(HEADER) + "\n00:00:00:00,61," + "nan," * 61, "'nan' is not a finite number"),
-        (",".join(HEADER) + "\n00:00:00:00,0," + "," * 60, "holds no frame with a face"),
-    ],
-    ids=[
-        "empty",
-        "other table",
-        "columns missing",
-        "no number",
-        "no timecode",
-        "endless timecode",
-        "nan",
-        "no face",
-    ],
-)
+NAMES = ",".join(HEADER) + "\n"
+TAKES = {
+    "empty": ("", "holds 0 rows"),
+    "other table": ("a,b\n1,2\n", "not a Live Link Face recording"),
+    "columns missing": (",".join(HEADER[:10]) + "\n" + "0," * 10, "lacks the columns browDownLeft"),
+    "no number": (NAMES + "00:00:00:00,61," + "x," * 61, "row 2, column BrowDownLeft: 'x' is not a number"),
+    "no timecode": (NAMES + "noon,61," + "0," * 61, "'noon' is not a timecode"),
+    "endless timecode": (NAMES + "1e999,61," + "0," * 61, "'1e999' is not a timecode"),
+    "nan": (NAMES + "00:00:00:00,61," + "nan," * 61, "'nan' is not a finite number"),
+    "no face": (NAMES + "00:00:00:00,0," + "," * 60, "holds no frame with a face"),
+}
+
+
+@pytest.mark.parametrize("text, message", TAKES.values(), ids=TAKES)
 def test_bad_takes_get_one_sentence(tmp_path, text, message):
     path = tmp_path / "take.csv"
     path.write_text(text)
@@ -239,35 +217,23 @@ def test_both_json_forms_agree(tmp_path):
     assert b.rotation is None and len(a.to_track(30)) == 3
 
 
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        ("[", "cannot be read as JSON"),
-        ("{}", "expected a list of frames"),
-        ("[1, 2]", "expected a list of frames"),
-        ('[{"time": 0, "blendShapes": {"jawOpen": 1}}]', "frame 0 lacks browDownLeft"),
-        ('{"fps": 30, "names": ["jawOpen"], "frames": [[1, 2]]}', "frame 0: 2 numbers for 1 names"),
-        (
-            json.dumps([{"time": 0, "blendShapes": dict.fromkeys(ARKIT_51, 0)}] * 2),
-            "times must rise, but frame 1 is at 0 s",
-        ),
-        (
-            json.dumps([{"time": 0, "blendShapes": dict.fromkeys(ARKIT_51, 0), "transform": [1.0] * 32}]),
-            "16 finite numbers",
-        ),
-        (json.dumps([{"time": 10**400, "blendShapes": {}}]), "expected a list of frames"),
-    ],
-    ids=[
-        "broken",
-        "empty",
-        "numbers",
-        "names missing",
-        "row too long",
-        "time stands",
-        "long transform",
-        "endless time",
-    ],
-)
+STILL = {"time": 0, "blendShapes": dict.fromkeys(ARKIT_51, 0)}
+FILES = {
+    "broken": ("[", "cannot be read as JSON"),
+    "empty": ("{}", "expected a list of frames"),
+    "numbers": ("[1, 2]", "expected a list of frames"),
+    "names missing": ('[{"time": 0, "blendShapes": {"jawOpen": 1}}]', "frame 0 lacks browDownLeft"),
+    "row too long": (
+        '{"fps": 30, "names": ["jawOpen"], "frames": [[1, 2]]}',
+        "frame 0: 2 numbers for 1 names",
+    ),
+    "time stands": (json.dumps([STILL] * 2), "times must rise, but frame 1 is at 0 s"),
+    "long transform": (json.dumps([STILL | {"transform": [1.0] * 32}]), "16 finite numbers"),
+    "endless time": (json.dumps([{"time": 10**400, "blendShapes": {}}]), "expected a list of frames"),
+}
+
+
+@pytest.mark.parametrize("data, message", FILES.values(), ids=FILES)
 def test_bad_json_gets_one_sentence(tmp_path, data, message):
     path = tmp_path / "take.json"
     path.write_text(data)

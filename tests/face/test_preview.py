@@ -79,10 +79,8 @@ def test_the_plot_has_its_size_and_a_rising_curve():
 
 
 def test_undetected_frames_are_marked_where_they_are():
-    plain, marked = (
-        draw_plot(make(), size=(800, 400)),
-        draw_plot(make(not_detected=range(20, 30)), size=(800, 400)),
-    )
+    plain = draw_plot(make(), size=(800, 400))
+    marked = draw_plot(make(not_detected=range(20, 30)), size=(800, 400))
     columns = np.flatnonzero((plain != marked)[20:150].any((0, 2)))
     left, right = 46 + 20 / 50 * 604, 46 + 30 / 50 * 604
     assert abs(columns.min() - left) < 4 and abs(columns.max() - right) < 4

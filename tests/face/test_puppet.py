@@ -11,12 +11,8 @@ from sk_portrait.face_tools.track_errors import SchemeError, TrackTextError
 from sk_portrait.testing.raised import raises
 
 SIZE = 256
-CORNERS, LIPS, LIDS, TIP = (
-    [61, 291],
-    (13, 14),
-    (386, 374),
-    4,
-)  # mouth corners, inner lips, the subject's left lids, tip of the nose
+# Mouth corners, inner lips, the subject's left lids, tip of the nose.
+CORNERS, LIPS, LIDS, TIP = [61, 291], (13, 14), (386, 374), 4
 
 
 @pytest.fixture(scope="module")

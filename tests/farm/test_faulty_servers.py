@@ -124,10 +124,8 @@ def test_what_is_interrupted_is_cancelled_and_goes_on_where_it_was(tmp_path):
     with pytest.raises(asyncio.CancelledError):
         sampled(tmp_path, tired, hanging, patience=60.0, during=interrupted)
     assert len(hanging.cancelled) == 1
-    finished, again = (
-        {frame for part in FinishedParts(Store(tmp_path), CLIP).found for frame in part.keeps},
-        StandIn(),
-    )
+    finished = {frame for part in FinishedParts(Store(tmp_path), CLIP).found for frame in part.keeps}
+    again = StandIn()
     video, _ = sampled(tmp_path, again)
     assert torch.equal(video, EXPECTED)
     assert finished and finished.isdisjoint(frame for part in again.parts for frame in part.keeps)

@@ -153,10 +153,8 @@ class TestBadInput:
         import comfy.supported_models
 
         other = host.model.clone()
-        kept, other.model.model_config = (
-            other.model.model_config,
-            comfy.supported_models.SDXL({"in_channels": 4}),
-        )
+        kept = other.model.model_config
+        other.model.model_config = comfy.supported_models.SDXL({"in_channels": 4})
         try:
             with raises(ModelError, found="SDXL"):
                 host.apply(reference, model=other)

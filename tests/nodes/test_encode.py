@@ -86,46 +86,37 @@ def test_a_drive_has_one_row_a_frame_and_one_null(nodes, encoders):
     assert {len(null) for null in drive.null.values()} == {1}
 
 
-def test_coefficients_reach_the_network_in_its_own_order(nodes, encoders, monkeypatch):
-    seen = {}
+@pytest.fixture
+def seen(nodes, monkeypatch):
+    """The expression that the network was given last."""
+    given = SimpleNamespace()
     monkeypatch.setattr(
-        nodes, "encode", lambda network, images, expression, **options: seen.update(expression=expression)
+        nodes, "encode", lambda network, images, expression, **options: vars(given).update(vars(expression))
     )
+    return given
+
+
+def test_coefficients_reach_the_network_in_its_own_order(nodes, encoders, seen):
     named = np.zeros((FRAMES, 51), np.float32)
     named[:, ARKIT_51.index("jawOpen")] = 0.7
     encode(nodes, encoders["coefficients"], of=track(coefficients=named))
-    (place,) = torch.nonzero(seen["expression"].coefficients[0])
+    (place,) = torch.nonzero(seen.coefficients[0])
     assert ASSUMED_ORDER.names[place] == "jawOpen"
 
 
-def test_patches_travel_on_one_wire_and_one_of_them_can_be_replaced(nodes, encoders, monkeypatch):
-    seen = {}
-    monkeypatch.setattr(
-        nodes, "encode", lambda network, images, expression, **options: seen.update(expression=expression)
-    )
+def test_patches_travel_on_one_wire_and_one_of_them_can_be_replaced(nodes, encoders, seen):
     own = torch.ones(FRAMES, 224, 224, 3)
     encode(nodes, encoders["coefficients"], clip_vision=clip_vision(), patches=patches(), right_eye=own)
-    assert torch.allclose(
-        seen["expression"].patches[..., 0], torch.tensor([0.0, 1.0, 2 / 3]).expand(FRAMES, 3)
-    )
+    assert torch.allclose(seen.patches[..., 0], torch.tensor([0.0, 1.0, 2 / 3]).expand(FRAMES, 3))
 
 
-def test_patches_keep_their_order(nodes, encoders, monkeypatch):
-    seen = {}
-    monkeypatch.setattr(
-        nodes, "encode", lambda network, images, expression, **options: seen.update(expression=expression)
-    )
+def test_patches_keep_their_order(nodes, encoders, seen):
     encode(nodes, encoders["coefficients"], clip_vision=clip_vision(), **patches())
-    assert torch.allclose(
-        seen["expression"].patches[..., 0], torch.tensor([0.0, 1 / 3, 2 / 3]).expand(FRAMES, 3)
-    )
+    assert torch.allclose(seen.patches[..., 0], torch.tensor([0.0, 1 / 3, 2 / 3]).expand(FRAMES, 3))
 
 
-def test_a_frame_that_is_held_is_looked_at_once(nodes, encoders, monkeypatch):
-    seen, looks = {}, []
-    monkeypatch.setattr(
-        nodes, "encode", lambda network, images, expression, **options: seen.update(expression=expression)
-    )
+def test_a_frame_that_is_held_is_looked_at_once(nodes, encoders, seen):
+    looks = []
     eyes = SimpleNamespace(
         encode_image=lambda images: looks.append(len(images)) or clip_vision().encode_image(images)
     )
@@ -136,9 +127,7 @@ def test_a_frame_that_is_held_is_looked_at_once(nodes, encoders, monkeypatch):
     }
     encode(nodes, encoders["coefficients"], clip_vision=eyes, **held)
     assert sum(looks) == 2 * len(held)
-    assert torch.allclose(
-        seen["expression"].patches[..., 0], torch.stack([levels, levels, levels / 2], dim=1)
-    )
+    assert torch.allclose(seen.patches[..., 0], torch.stack([levels, levels, levels / 2], dim=1))
 
 
 def test_a_drive_of_zeros_is_an_error_unless_it_was_asked_for(nodes, encoders, caplog):

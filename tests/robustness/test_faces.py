@@ -117,10 +117,8 @@ def pasted(film: Path, start: float) -> int:
 
     from sk_portrait.nodes.face.paste import PasteBackVideo
 
-    crop, portraits = (
-        Crop(200, 50, 256, 256, (640, 360), Clip(25.0, start, 75)),
-        torch.full((75, 256, 256, 3), 0.5),
-    )
+    crop = Crop(200, 50, 256, 256, (640, 360), Clip(25.0, start, 75))
+    portraits = torch.full((75, 256, 256, 3), 0.5)
     tracemalloc.start()
     (made,) = PasteBackVideo.execute(InputImpl.VideoFromFile(str(film)), portraits, crop, 0.1, 0.0).args
     peak = tracemalloc.get_traced_memory()[1]

@@ -106,10 +106,8 @@ class TestAnchor:
         assert relative_error(one, host.sample(driven(host.model), cells=SMALL)) > 1e-3
 
     def test_a_stretch_of_the_sampling(self, host):
-        late, whole = (
-            host.sample(host.anchor(percent_range=(0.0, 0.3)), cells=SMALL, steps=4),
-            host.sample(host.anchor(), cells=SMALL, steps=4),
-        )
+        late = host.sample(host.anchor(percent_range=(0.0, 0.3)), cells=SMALL, steps=4)
+        whole = host.sample(host.anchor(), cells=SMALL, steps=4)
         assert relative_error(late, whole) > 1e-4
         assert relative_error(late, host.sample(host.model, cells=SMALL, steps=4)) > 1e-4
 

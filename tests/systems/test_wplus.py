@@ -265,19 +265,16 @@ class TestFiles:
         kept = within(torch.ones(1, 18, 512), 2, 6)
         assert kept.sum() == 4 * 512 and kept[:, 2:6].all()
         short, identity = torch.ones(1, 18, 512) / 1000, torch.ones(1, 18, 512)
-        assert long_enough(short).norm().item() == pytest.approx(UNIT, rel=1e-5) and torch.equal(
-            long_enough(identity), identity
-        )
+        assert long_enough(short).norm().item() == pytest.approx(UNIT, rel=1e-5)
+        assert torch.equal(long_enough(identity), identity)
         assert not long_enough(torch.zeros(1, 18, 512)).any()
 
     @pytest.mark.comfy
     def test_the_direction_node_reads_mixes_and_names(self, comfy, tmp_path, monkeypatch):
         from sk_portrait.nodes.wplus import direction
 
-        smile, pca = (
-            torch.randn(18, 512),
-            {"mean": torch.zeros(1, 512), "comp": torch.randn(8, 1, 512), "std": torch.ones(8)},
-        )
+        smile = torch.randn(18, 512)
+        pca = {"mean": torch.zeros(1, 512), "comp": torch.randn(8, 1, 512), "std": torch.ones(8)}
         np.save(tmp_path / "smile.npy", smile.numpy())
         torch.save(torch.ones(1, 512), tmp_path / "age.pt")
         torch.save(pca, tmp_path / "ffhq_pca.pt")

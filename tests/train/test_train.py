@@ -68,11 +68,7 @@ def test_a_run_that_was_interrupted_ends_with_the_very_numbers_of_one_that_was_n
 
 def test_two_processes_train_what_one_would(tmp_path, plain):
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    subprocess.run(
-        [*launch, training.__file__, str(tmp_path)],
-        check=True,
-        capture_output=True,
-    )
+    subprocess.run([*launch, training.__file__, str(tmp_path)], check=True, capture_output=True)
     assert same(torch.load(tmp_path / "weights.pt"), plain, 1e-5)
 
 

@@ -13,10 +13,8 @@ from sk_portrait.unet.clip.frames import rows_of
 from sk_portrait.unet.feature_cache import FeatureCache, TargetDevice
 from sk_portrait.unet.strengths import RowWeights
 
-HERE, WIDER = (
-    TargetDevice(torch.device("cpu"), torch.float32),
-    TargetDevice(torch.device("cpu"), torch.float64),
-)
+HERE = TargetDevice(torch.device("cpu"), torch.float32)
+WIDER = TargetDevice(torch.device("cpu"), torch.float64)
 ELSEWHERE = TargetDevice(torch.device("meta"), torch.float32)  # a device that every machine has
 ROWS = {"cond_or_uncond": [0, 1]}
 

@@ -78,10 +78,7 @@ def in_run(**names: str) -> dict:
 
 def test_inside_a_run_a_condition_is_known_by_its_id_not_by_its_number():
     assert rows_of(in_run(b="negative") | {"cond_or_uncond": [0]}, 2).sides == (UNCOND,) * 2
-    assert rows_of(in_run(b="negative", a="positive") | {"cond_or_uncond": [1, 0]}, 2).sides == (
-        UNCOND,
-        COND,
-    )
+    assert rows_of(in_run(b="negative", a="positive") | {"cond_or_uncond": [1, 0]}, 2).sides == (UNCOND, COND)
 
 
 def test_guiders_of_three_conditions():

@@ -42,10 +42,8 @@ def driving() -> WeightedPatch:
     "acting", [driving, partial(referring, "v2"), partial(referring, "v5b")], ids=["drive", "v2", "v5b"]
 )
 def test_inductor_keeps_what_a_patch_does(acting):
-    rows, here = (
-        rows_of({"cond_or_uncond": [0, 1]}, 2 * FRAMES),
-        TargetDevice(torch.device("cpu"), torch.float32),
-    )
+    rows = rows_of({"cond_or_uncond": [0, 1]}, 2 * FRAMES)
+    here = TargetDevice(torch.device("cpu"), torch.float32)
     call, width = PatchSet([acting()]).prepare(rows, here, {}), WIDTHS[BOUNDARY]
     upsample = nn.Conv2d(width, width, 3, padding=1)
 

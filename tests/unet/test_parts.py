@@ -135,10 +135,8 @@ def test_each_frame_has_the_noise_that_it_has_in_the_clip(comfy):
     from sk_portrait.nodes.hellomeme.parts import ClipPart
 
     whole, features = {"samples": torch.zeros(FRAMES, 4, CELLS, CELLS)}, drive(FRAMES, cells=CELLS)
-    for clip in (
-        whole,
-        whole | {"batch_index": [0] * FRAMES},
-    ):  # as of Empty Latent, as of Portrait Latents
+    # As of Empty Latent, as of Portrait Latents.
+    for clip in (whole, whole | {"batch_index": [0] * FRAMES}):
         expected = Noise_RandomNoise(5).generate_noise(clip)
         noise, _, latent, part = ClipPart.execute(clip, 10, 10, 3, Noise_RandomNoise(5), features).result
         assert torch.equal(noise.generate_noise(latent), expected[part.frames.start : part.frames.stop])

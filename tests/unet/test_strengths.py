@@ -176,11 +176,7 @@ class TestOnTheHost:
         [
             ({"stations": "up_4: 1"}, TextError, {"text": "up_4: 1"}),
             ({"steps": "half: 1"}, TextError, {"text": "half: 1"}),
-            (
-                {"steps": "0: 1", "per_step": [1.0]},
-                ExclusiveInputError,
-                {"inputs": ("steps", "per_step")},
-            ),
+            ({"steps": "0: 1", "per_step": [1.0]}, ExclusiveInputError, {"inputs": ("steps", "per_step")}),
             ({"per_frame": [float("nan")]}, SettingError, {"setting": "per_frame"}),
             ({"per_frame": [1.0, 0.5]}, FrameCountError, {"frames": 2, "expected": 3}),
         ],
