@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ import numpy as np
 from ..quality.test_set import Pictures
 
 SHOWN, BAR = 8, 22  # pictures in a row of samples, pixels of its title
+COLOURS = 64  # of a plot's file
 FIGURES = {"fid": ".2f", "psnr": ".2f", "ssim": ".3f", "similarity": ".3f"}
 CURVES = {"loss": "loss", "psnr": "PSNR, dB", "fid": "FID", "similarity": "similarity"}
 
@@ -94,6 +96,7 @@ def _strip(name: str, row: np.ndarray) -> np.ndarray:
 
 def _curves(path: Path, arms: Mapping[str, Sequence[Mapping]]) -> None:
     import matplotlib
+    from PIL import Image
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
@@ -112,5 +115,7 @@ def _curves(path: Path, arms: Mapping[str, Sequence[Mapping]]) -> None:
         for column, title in enumerate(CURVES.values()):
             axes[row, column].set(xlabel=what, ylabel=title)
     axes[0, 0].legend(fontsize=8)
-    figure.savefig(path, dpi=80)
+    drawn = BytesIO()
+    figure.savefig(drawn, dpi=80)
     pyplot.close(figure)
+    Image.open(drawn).convert("RGB").quantize(COLOURS).save(path, optimize=True)
