@@ -107,6 +107,7 @@ def test_v5_is_the_single_run_though_the_command_is_interrupted(pending, session
     ]  # while that starts
     while running.poll() is None and windows_in(marks) < 4:
         time.sleep(0.05)
+    assert running.poll() is None, running.stdout.read().decode()
     family = [*psutil.Process(running.pid).children(recursive=True), psutil.Process(running.pid)]
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does
     running.communicate(timeout=60)

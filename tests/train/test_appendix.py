@@ -105,12 +105,26 @@ class SameFour:
         return self.batch
 
 
-@pytest.mark.parametrize("name, rest", [("controlnet-sk", 0.1), ("faceid-sk", 0.8), ("sk-text", 0.8)])
-def test_four_pictures_are_learned_by_heart(name, rest, pictures, tmp_path):
+LONG = 1500  # steps, some minutes
+
+
+@pytest.mark.parametrize(
+    "name, steps, rate, rest",
+    [
+        ("controlnet-sk", 80, 1e-2, 0.1),
+        ("faceid-sk", 80, 1e-2, 0.8),
+        ("sk-text", 80, 1e-2, 0.8),
+        pytest.param("faceid-sk", LONG, 3e-3, 0.1, marks=pytest.mark.slow),
+        pytest.param("sk-text", LONG, 3e-3, 0.3, marks=pytest.mark.slow),
+    ],
+)
+def test_four_pictures_are_learned_by_heart(name, steps, rate, rest, pictures, tmp_path):
     """ControlNetSK acts at every resolution, up to the last one; the others at an eighth of it, on a frozen base."""
     task = SameFour(task_of(name, pictures, tmp_path))
     before = float(task.network(task.batch))
-    settings = Settings(80, batch=PICTURES, rates=(1e-2, 1e-3), warmup=5, ema=0.5, save=100, sheet=0)
+    settings = Settings(
+        steps, batch=PICTURES, rates=(rate, rate / 10), warmup=5, ema=0.5, save=steps, sheet=0
+    )
     fit(task, settings, tmp_path / "run", {})
     assert float(task.network(task.batch)) < rest * before
 
@@ -192,7 +206,7 @@ class TestBadInput:
         common = ("--base", "toy", "--out", tmp_path / "out")
         assert "There is no picture in" in self.said(capsys, "sk-text", "--pictures", tmp_path, *common)
         start = ("--start", tmp_path / "none.safetensors")
-        assert "There is no file" in self.said(capsys, "sk-text", "--pictures", tmp_path, *start, *common)
+        assert "there is no file" in self.said(capsys, "sk-text", "--pictures", tmp_path, *start, *common)
         arcface = ("--arcface", tmp_path)
         assert "There is no w600k_r50.onnx or glintr100.onnx below" in self.said(
             capsys, "faceid-sk", "--pictures", tmp_path, *arcface, *common
