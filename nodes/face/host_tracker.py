@@ -59,7 +59,7 @@ class HostTracker:
 
     def detect(self, frame: np.ndarray) -> list[Detection]:
         network = getattr(self._model, "models", {}).get(NEAR)
-        if not hasattr(network, "run_detector_batch"):  # of ComfyUI 0.29 to 0.33
+        if network is None or not hasattr(network, "run_detector_batch"):  # of ComfyUI 0.29 to 0.33
             return [face.detection for face in _posed(self._detect([frame], NEAR)[0], frame)]
         model_management.load_model_gpu(self._model.patchers[NEAR])
         _, (square,), _, (found,) = network.run_detector_batch([frame], score_thresh=SURE)
