@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from . import top
 from .appendix_blueprints import by_text, from_edges, of_person
-from .builder import PICTURE, checkpoint
-from .graph_writer import Graph, Outputs, Subgraph
-from .notes import note
+from .builder import checkpoint
+from .graph_writer import Graph
+from .system_graphs import one_blueprint
 
 TRAIN = "**There are no public weights.** Train the file (*python run.py train {}*, in a git checkout)"
 TOY = (
@@ -17,36 +17,20 @@ TOY = (
 ARCFACE = "https://github.com/deepinsight/insightface/tree/master/model_zoo"
 
 
-def _top(
-    graph: Graph, inner: Subgraph, what: str, title: str, first: str, seen: str = "", **files: Outputs
-) -> Graph:
-    """Add the user's files, the blueprint and its picture. seen: title of its second picture, if it has one."""
-    made = top.blueprint(graph, inner, files)
-    prefix = f"sk_portrait/{graph.name}"
-    saved = [
-        graph.node("SaveImage", "Result", top.RESULT, tall=PICTURE, images=made[0], filename_prefix=prefix)
-    ]
-    if seen:
-        saved.append(graph.node("PreviewImage", seen, top.RESULT, tall=PICTURE, images=made[1]))
-    top.groups(graph, list(files.values()), made, saved)
-    note(graph, title, what, first)
-    return graph
-
-
 def controlnet_sk(info: dict) -> Graph:
     graph = top.template("controlnet_sk", info)
-    return _top(
+    return one_blueprint(
         graph, from_edges(info),
         "The picture's edges control the layout, as with a ControlNet, but through SK attention (ControlNetSK, appendix A of the "
         "HelloMeme paper). " + TRAIN.format("controlnet-sk") + TOY.format("world_controlnet_sk_canny"),
-        "A picture from edges", "**prompt**, then **strength** (1 = as trained, 0 = off).", "Edges",
+        "A picture from edges", "**prompt**, then **strength** (1 = as trained, 0 = off).",
         picture=top.image(graph, "Picture: its edges"), sd15=checkpoint(graph, top.SECOND),
     )  # fmt: skip
 
 
 def faceid_sk(info: dict) -> Graph:
     graph = top.template("faceid_sk", info)
-    return _top(
+    return one_blueprint(
         graph, of_person(info),
         "A prompt is drawn with the face of a person: every block attends to a face embedding through SK attention (IPAdapterSK "
         f"FaceID, appendix A). *Face Embedding* needs ArcFace: w600k_r50.onnx in **models/insightface** ([page]({ARCFACE}); for "
@@ -59,7 +43,7 @@ def faceid_sk(info: dict) -> Graph:
 
 def sk_text(info: dict) -> Graph:
     graph = top.template("sk_text", info)
-    return _top(
+    return one_blueprint(
         graph, by_text(info),
         "For experiments: SK cross-attention in place of the text attention (SK_EXP, appendix A). Compare strength 1 with "
         "strength 0, the checkpoint alone. " + TRAIN.format("sk-text") + ". A few steps are enough to try the "

@@ -74,19 +74,20 @@ def note(graph: Graph, title: str, what: str, first: str) -> None:
     """Add a MarkdownNote: what the template does, what to
     change first, and its files with folders and pages.
     """
-    named = sorted(models(graph.saved()).items())
+    saved = graph.saved()
+    named = sorted(models(saved).items())
     parts = {"title": title, "what": what, "first": first, "files": "", "needs": ALONE}
     parts |= dict(zip(("zh_title", "zh_what", "zh_first"), CHINESE[graph.name]))
     if named:
         parts["files"] = _files(named)
-        parts["needs"] = f"{_needs(graph)}\n\n{BEGINNING}"
+        parts["needs"] = f"{_needs(saved)}\n\n{BEGINNING}"
     graph.note(FIRST.format(**parts), NOTE, TALLEST)
 
 
-def _needs(graph: Graph) -> str:
+def _needs(saved: dict) -> str:
     """Return the version of ComfyUI that a template needs, and what to change on an older one."""
-    saved = json.dumps(graph.saved())
-    changes = [change for node, change in OLDER.items() if f'"{node}"' in saved]
+    text = json.dumps(saved)
+    changes = [change for node, change in OLDER.items() if f'"{node}"' in text]
     return LANDMARKS.format(", and ".join(changes)) if changes else ALONE
 
 

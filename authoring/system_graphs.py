@@ -17,18 +17,25 @@ OPENPOSE = {
 SEEN = {
     "freeanimate_restyle": "Preview that video-to-video redraws",
     "xdyna_video": "What S-Face sees: eyes and mouth",
+    "controlnet_sk": "Edges",
 }
+# First output of a blueprint -> the node that saves it, its input, and the height of its preview.
+SAVED = {"video": ("SaveVideo", "video", VIDEO), "image": ("SaveImage", "images", PICTURE)}
 
 
-def _top(graph: Graph, inner: Subgraph, what: str, title: str, first: str, **files: Outputs) -> Graph:
-    """Add the user's files, the blueprint, its video, and the pictures that it also returns."""
+def one_blueprint(
+    graph: Graph, inner: Subgraph, what: str, title: str, first: str, **files: Outputs
+) -> Graph:
+    """Add the user's files, the blueprint, its video or picture, and the pictures that it also returns."""
     made = top.blueprint(graph, inner, files)
+    node, name, tall = SAVED[made.names[0]]
     prefix = f"sk_portrait/{graph.name}"
-    saved = [graph.node("SaveVideo", "Result", top.RESULT, tall=VIDEO, video=made[0], filename_prefix=prefix)]
+    saved = [graph.node(node, "Result", top.RESULT, tall=tall, filename_prefix=prefix, **{name: made[0]})]
     if "side_by_side" in made.names:
         saved.append(comparison(graph, made, top.RESULT))
+        if graph.name in SEEN:
+            graph.fold(saved[-1])  # leaves room for the pictures
     if graph.name in SEEN:
-        graph.fold(saved[-1])  # leaves room for the pictures
         saved.append(graph.node("PreviewImage", SEEN[graph.name], top.RESULT, tall=PICTURE, images=made[1]))
     top.groups(graph, list(files.values()), made, saved)
     note(graph, title, what, first)
@@ -37,7 +44,7 @@ def _top(graph: Graph, inner: Subgraph, what: str, title: str, first: str, **fil
 
 def wplus_sliders(info: dict) -> Graph:
     graph = top.template("wplus_sliders", info)
-    return _top(
+    return one_blueprint(
         graph, sliders(info),
         "A clip from a prompt, without a driver: W+ changes smile and age from frame to frame, and "
         "AnimateDiff adds motion. Open the subgraph for more sliders. To make a portrait smile when its "
@@ -49,7 +56,7 @@ def wplus_sliders(info: dict) -> Graph:
 
 def freeanimate_restyle(info: dict) -> Graph:
     graph = top.template("freeanimate_restyle", info)
-    return _top(
+    return one_blueprint(
         graph, restyle(info),
         "FreeAnimate needs no training. First a preview clip follows the skeletons while every frame "
         "attends to the person. It is then inverted to noise and redrawn in the style of the second prompt, "
@@ -65,7 +72,7 @@ def freeanimate_restyle(info: dict) -> Graph:
 
 def clip_cleanup(info: dict) -> Graph:
     graph = top.template("clip_cleanup", info)
-    return _top(
+    return one_blueprint(
         graph, cleanup(info),
         "A result of *portrait_video*, or any other clip of a face, is inverted to noise and redrawn while "
         "every frame attends to the portrait (FreeAnimate): flicker and torn details disappear, pose and "
@@ -78,7 +85,7 @@ def clip_cleanup(info: dict) -> Graph:
 
 def xdyna_video(info: dict) -> Graph:
     graph = top.template("xdyna_video", info)
-    return _top(
+    return one_blueprint(
         graph, whole_person(info),
         "The person in a picture follows the body pose and the face of a video, and X-Dyna also moves "
         "clothes, hair and background. The pose video shows OpenPose skeletons on black without the points "

@@ -60,7 +60,7 @@ def load(state: Mapping[str, Tensor], file: str, operations=nn, dtype: torch.dty
     animatediffs_names = in_own_names(state)
     if animatediffs_names:
         state = diffusers_names(state, file)
-    shapes = Shapes({key: tuple(value.shape) for key, value in state.items()})
+    shapes = Shapes.of(state)
     part = recognise(shapes, file)
     try:
         network = part.build(part.sizes(shapes), operations)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import ModelFileError
 from ..unet.networks.animatediff import TABLE, AnimateDiff
@@ -28,6 +28,11 @@ class CheckpointError(ModelFileError):
 
 class Shapes(dict):
     """State-dict name -> shape."""
+
+    @classmethod
+    def of(cls, state: Mapping[str, Tensor]) -> Shapes:
+        """Return the shapes of a state dict."""
+        return cls({key: tuple(value.shape) for key, value in state.items()})
 
     def width(self, key: str, axis: int = 0) -> int:
         """Return the size of one axis of a tensor.

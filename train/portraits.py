@@ -65,7 +65,7 @@ def given(files: Sequence[Path]) -> dict[Part, Path]:
     for path in files:
         if not path.is_file():
             raise MissingFileError(f"There is no file {path} to start from.", str(path))
-        shapes = Shapes({key: tuple(value.shape) for key, value in read(path).items()})
+        shapes = Shapes.of(read(path))
         found[recognise(shapes, str(path))] = path
     return found
 

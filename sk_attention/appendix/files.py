@@ -32,7 +32,7 @@ def load_cross(
     Raises CheckpointError if the file is of another kind, or if a tensor
     is missing, foreign, misshapen or not finite.
     """
-    shapes = Shapes({key: tuple(value.shape) for key, value in state.items()})
+    shapes = Shapes.of(state)
     names = [
         name for name in NAMES.values() if any(key.startswith(f"{kind.family}.{name}.") for key in shapes)
     ]

@@ -20,10 +20,10 @@ from ...sk_attention.appendix.cross import (
     SKCrossAdapter,
     TextAdapter,
 )
-from ...sk_attention.published_files import REFERENCE, find_part
+from ...sk_attention.published_files import REFERENCE, Shapes, find_part
 from ..rule import fill
 from .networks import SALT, sizes
-from .shapes import CONTEXT, WIDTH, Shapes
+from .shapes import CONTEXT, WIDTH
 
 CONTROL = "controlnet_sk_canny.safetensors"
 PERSON = "synthetic_person.npy"  # a saved face embedding
@@ -32,7 +32,7 @@ PERSON = "synthetic_person.npy"  # a saved face embedding
 def _shapes(kind: type[SKCrossAdapter], *sizes: int, **lengths: int) -> Shapes:
     with torch.device("meta"):
         network = kind(dict.fromkeys(NAMES.values(), WIDTH), *sizes, **lengths)
-    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    return Shapes.of(network.state_dict())
 
 
 # Name that `python run.py train` gives to a file -> function that returns its shapes.

@@ -22,7 +22,7 @@ from ...sk_attention.appendix.cross import (
 )
 from ...sk_attention.appendix.files import load_cross
 from ...sk_attention.checkpoint import read
-from ...sk_attention.published_files import REFERENCE, CheckpointError, find_part
+from ...sk_attention.published_files import REFERENCE, CheckpointError, Shapes, find_part
 from ..base import CONTEXT, Base
 from ..data import Clips
 from ..errors import TrainError
@@ -80,9 +80,8 @@ def adapter_of(name: str, base: Base, start: Path | None) -> nn.Module:
             found = from_file(start).state_dict()
     except CheckpointError as error:
         raise TrainError(str(error)) from None
-    own = {key: tuple(value.shape) for key, value in adapter.state_dict().items()}
     found = {key: value.float() for key, value in found.items() if not key.startswith(UNUSED)}
-    if own != {key: tuple(value.shape) for key, value in found.items()}:
+    if Shapes.of(adapter.state_dict()) != Shapes.of(found):
         raise TrainError(f"{start} does not fit {base.path}: it is of another kind, or its widths differ.")
     adapter.load_state_dict(found)
     return adapter.requires_grad_(True)

@@ -17,7 +17,7 @@ CONTROL = find_part(REFERENCE, "v1")  # ControlNetSK has the keys of v1's refere
 
 def wide_control(narrow: Mapping[str, Tensor], times: int = TIMES) -> dict[str, Tensor]:
     """Return a ControlNetSK of the toy model with `times` as many channels."""
-    sizes = CONTROL.sizes(Shapes({key: tuple(value.shape) for key, value in narrow.items()}))
+    sizes = CONTROL.sizes(Shapes.of(narrow))
     sizes |= {side: [times * width for width in sizes[side]] for side in ("up", "down")}
     return widened(narrow, shapes_of(lambda: CONTROL.build(sizes | {"mid": times * sizes["mid"]})))
 

@@ -150,7 +150,7 @@ def wide_part(part: Part, narrow: Mapping[str, Tensor], times: int = TIMES) -> d
 def shapes_of(build: Callable[[], nn.Module]) -> Shapes:
     """Return the names and shapes of the tensors of a network, without allocating it."""
     with torch.device("meta"):
-        return Shapes({key: tuple(value.shape) for key, value in build().state_dict().items()})
+        return Shapes.of(build().state_dict())
 
 
 def _silent(shapes: Mapping[str, tuple], narrow: Mapping[str, Tensor]) -> set[str]:
