@@ -34,6 +34,7 @@ from .toy import strength
 TRAINABLE = having("animatediff")  # versions
 DROPOUT = 0.1  # probability of dropping the conditions, for guidance
 SHOWN = 4  # samples on a sheet
+MOSTLY_NOISE = 600  # timestep from which a sample shows little but its conditions
 
 
 class Pick(NamedTuple):
@@ -125,6 +126,7 @@ class Pairs:
     name = "portrait"
     one_time = False  # whether all targets of a portrait have the same noise level
     any_strength = False  # whether to train drive strengths other than 1
+    mostly_noise = 0.0  # share of the targets whose timesteps are from MOSTLY_NOISE on
     fewest, wanted = 2, "has two frames; a sample is a pair of frames"
 
     def __init__(
@@ -167,7 +169,12 @@ class Pairs:
     def collate(self, picks: Sequence[Pick]) -> Batch:
         frames = [self.clips.frames(pick.clip, (pick.portrait, *pick.targets)) for pick in picks]
         return batch_of(
-            frames, [pick.seed for pick in picks], self.clips.size, self.one_time, self.any_strength
+            frames,
+            [pick.seed for pick in picks],
+            self.clips.size,
+            self.one_time,
+            self.any_strength,
+            self.mostly_noise,
         )
 
     def sheet(self) -> np.ndarray | None:
@@ -191,6 +198,7 @@ def batch_of(
     size: int,
     one_time: bool = False,
     any_strength: bool = False,
+    mostly_noise: float = 0.0,
 ) -> Batch:
     """Make a batch of samples: the first frame of each element of
     `frames` is the portrait, the others are its targets.
@@ -198,10 +206,11 @@ def batch_of(
     size: pixels of the head-pose pictures; one_time: the targets of a portrait have one noise level, as the
       frames of a clip;
     any_strength: some targets have drives of other strengths than 1
+    mostly_noise: share of the targets whose timesteps are from MOSTLY_NOISE on
     """
     targets = [{name: tensor[1:] for name, tensor in clip.items()} for clip in frames]
     together = {name: torch.cat([clip[name] for clip in targets]) for name in targets[0]}
-    drawn = [_drawn(seed, clip, one_time, any_strength) for seed, clip in zip(seeds, targets)]
+    drawn = [_drawn(seed, clip, one_time, any_strength, mostly_noise) for seed, clip in zip(seeds, targets)]
     count = len(together["latents"])
     strengths = torch.cat([strengths for *_, strengths in drawn])
     drive = strength.shown(together, strengths)
@@ -221,11 +230,15 @@ def batch_of(
 
 
 def _drawn(
-    seed: int, frames: Mapping[str, Tensor], one_time: bool, any_strength: bool
+    seed: int, frames: Mapping[str, Tensor], one_time: bool, any_strength: bool, mostly_noise: float
 ) -> tuple[Tensor, Tensor, bool, Tensor]:
     """Return noise, timesteps, dropout and drive strengths of one sample."""
     draw, count = torch.Generator().manual_seed(seed), len(frames["latents"])
     noise = torch.randn(frames["latents"].shape, generator=draw)
     timesteps = torch.randint(STEPS, (1 if one_time else count,), generator=draw).expand(count)
     dropped = bool(torch.rand(1, generator=draw) < DROPOUT)
-    return noise, timesteps, dropped, strength.drawn(draw, frames) if any_strength else torch.ones(count)
+    strengths = strength.drawn(draw, frames) if any_strength else torch.ones(count)
+    if mostly_noise:
+        late = torch.randint(MOSTLY_NOISE, STEPS, (count,), generator=draw)
+        timesteps = torch.where(torch.rand(count, generator=draw) < mostly_noise, late, timesteps)
+    return noise, timesteps, dropped, strengths
