@@ -11,6 +11,7 @@ from ...demo.toy_model import SamplingOptions
 from .test_set import Evaluator, Generator, Score, on_test_set
 
 USUAL = SamplingOptions()
+GUIDANCE = 1.0, USUAL.guidance, 2.5
 
 
 def _named(options: SamplingOptions) -> str:
@@ -19,7 +20,7 @@ def _named(options: SamplingOptions) -> str:
 
 WAYS = {
     _named(way): way
-    for way in (SamplingOptions(steps, guidance) for steps in (4, 8, 25) for guidance in (1.0, 1.5, 2.0))
+    for way in (SamplingOptions(steps, guidance) for steps in (4, 8, 25) for guidance in GUIDANCE)
 }
 HALVES = {
     f"{_named(USUAL)}, {name}": SamplingOptions(dtype=dtype)
