@@ -235,10 +235,11 @@ def _drawn(
     """Return noise, timesteps, dropout and drive strengths of one sample."""
     draw, count = torch.Generator().manual_seed(seed), len(frames["latents"])
     noise = torch.randn(frames["latents"].shape, generator=draw)
-    timesteps = torch.randint(STEPS, (1 if one_time else count,), generator=draw).expand(count)
+    levels = 1 if one_time else count
+    timesteps = torch.randint(STEPS, (levels,), generator=draw)
     dropped = bool(torch.rand(1, generator=draw) < DROPOUT)
     strengths = strength.drawn(draw, frames) if any_strength else torch.ones(count)
     if mostly_noise:
-        late = torch.randint(MOSTLY_NOISE, STEPS, (count,), generator=draw)
-        timesteps = torch.where(torch.rand(count, generator=draw) < mostly_noise, late, timesteps)
-    return noise, timesteps, dropped, strengths
+        late = torch.randint(MOSTLY_NOISE, STEPS, (levels,), generator=draw)
+        timesteps = torch.where(torch.rand(levels, generator=draw) < mostly_noise, late, timesteps)
+    return noise, timesteps.expand(count), dropped, strengths
