@@ -193,7 +193,8 @@ def evaluate(table: Table, found: dict[str, tuple[float, float]]) -> None:
     table.above("identity, everything 1", whole[0], 0.15)
     table.below("  and without the reference", found["reference_strength 0.0"][0], 0.3 * whole[0])
     table.below("under Apply most style is washed out", whole[1], 0.5)
-    table.above("everything 1, styled MODEL looks: style", seen_styled[1], whole[1])
+    for name in ("reference_strength 0.5", "per_step 1 1 0 0", "everything 1, styled MODEL looks"):
+        table.above(f"{name}: style", found[name][1], whole[1])
     table.below("  which costs identity", seen_styled[0], whole[0])
 
 
