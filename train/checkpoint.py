@@ -47,7 +47,9 @@ def read_checkpoint(
     path = folder / NAME
     if not path.exists():
         return None
-    state = torch.load(path, map_location=device, weights_only=True)
+    # torch.load knows "cpu", but not "cpu:0", which accelerate calls the device of several processes.
+    where = "cpu" if torch.device(device).type == "cpu" else device
+    state = torch.load(path, map_location=where, weights_only=True)
     for key in sorted(run.keys() | state["run"].keys()):
         then, now = state["run"].get(key), run.get(key)
         if then != now:

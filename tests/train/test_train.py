@@ -66,9 +66,16 @@ def test_a_run_that_was_interrupted_ends_with_the_very_numbers_of_one_that_was_n
     assert list((tmp_path / "line").glob("events*")), "TensorBoard has a log"
 
 
-def test_two_processes_train_what_one_would(tmp_path, plain):
+@pytest.mark.parametrize("interrupted", [False, True], ids=["from the start", "resumed"])
+def test_two_processes_train_what_one_would(tmp_path, plain, interrupted):
+    if interrupted:
+        with pytest.raises(KeyboardInterrupt):
+            fit(Interrupted(), SETTINGS, tmp_path, {})
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    subprocess.run([*launch, training.__file__, str(tmp_path)], check=True, capture_output=True)
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true"}
+    subprocess.run(
+        [*launch, training.__file__, str(tmp_path)], check=True, capture_output=True, env=environment
+    )
     assert same(torch.load(tmp_path / "weights.pt"), plain, 1e-5)
 
 
