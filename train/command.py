@@ -124,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     appendix.add(parts, _add_loop)
 
     small = parts.add_parser("world", help="the toy model of drawn heads, from nothing")
-    of = ("AUTOENCODER", "REHEARSAL", "JOINT", "MOTION", "KEY_FRAMES")
+    of = ("AUTOENCODER", "REHEARSAL", "JOINT", "DECODER", "MOTION", "KEY_FRAMES")
     small.add_argument(
         "--people", type=int, default=6000, help="people drawn in pairs of moments (default: %(default)s)"
     )
@@ -134,16 +134,16 @@ def _parser() -> argparse.ArgumentParser:
     small.add_argument(
         "--minutes",
         type=float,
-        nargs=5,
-        default=(0, 0, 0, 0, 0),
+        nargs=6,
+        default=(0, 0, 0, 0, 0, 0),
         metavar=of,
         help="the schedules' ends, 0 = none",
     )
     small.add_argument(
         "--steps",
         type=int,
-        nargs=5,
-        default=(15000, 5000, 6000, 1000, 500),
+        nargs=6,
+        default=(15000, 5000, 25000, 2000, 1000, 500),
         metavar=of,
         help="(default: %(default)s)",
     )
@@ -225,8 +225,8 @@ def _write(networks: dict[str, torch.nn.Module], out: Path) -> list[Path]:
 
 
 def _world(options: argparse.Namespace) -> None:
-    batches, warmups = (16, 24, 8, 2, 2), (50, 50, 100, 50, 50)
-    rates = (2e-3, 5e-5), (2e-3, 2e-5), (2.5e-3, 2e-5), (1e-3, 2e-5), (1e-3, 2e-5)
+    batches, warmups = (16, 24, 8, 10, 2, 2), (50, 50, 100, 50, 50, 50)
+    rates = (2e-3, 5e-5), (2e-3, 2e-5), (2.5e-3, 2e-5), (1e-3, 2e-5), (1e-3, 2e-5), (1e-3, 2e-5)
     trainings = [
         Settings(
             steps, minutes, batch=batch, rates=pair, warmup=warmup, seed=options.seed, save=100, sheet=250

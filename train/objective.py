@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -223,9 +223,9 @@ class Objective(nn.Module):
         return loss(self.network(noisy, batch.timesteps, batch), wanted, batch.mask, batch.timesteps)
 
     @torch.no_grad()
-    def sample(self, batch: Batch, steps: int = 10) -> Tensor:
-        """Sample (B, 4, h, w) latents from the batch's
-        noise, with deterministic steps and without guidance.
+    def sample(self, batch: Batch, steps: int = 10, guidance: float = 1.0) -> Tensor:
+        """Sample (B, 4, h, w) latents from the batch's noise, with
+        deterministic steps and classifier-free guidance (1 = none).
         """
         times = torch.linspace(schedule.STEPS - 1, 0, steps + 1).round().long()[:-1].tolist()
         x = batch.noise
@@ -234,11 +234,19 @@ class Objective(nn.Module):
             x = schedule.step(
                 self.target,
                 x,
-                self.network(x, at, batch).float(),
+                self._guided(x, at, batch, guidance),
                 at,
                 None if then is None else torch.full_like(at, then),
             )
         return x
+
+    def _guided(self, noisy: Tensor, at: Tensor, batch: Batch, guidance: float) -> Tensor:
+        answer = self.network(noisy, at, batch).float()
+        if guidance == 1:
+            return answer
+        without = replace(batch, dropped=torch.ones_like(batch.dropped))
+        plain = self.network(noisy, at, without).float()
+        return plain + guidance * (answer - plain)
 
 
 def loss(answer: Tensor, wanted: Tensor, mask: Tensor, timesteps: Tensor) -> Tensor:

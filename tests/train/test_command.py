@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from sk_portrait.errors import VersionError
 from sk_portrait.sk_attention.checkpoint import load, read
@@ -13,7 +14,7 @@ from sk_portrait.testing import training
 from sk_portrait.testing.raised import raises
 from sk_portrait.train import command, portraits, prepare
 from sk_portrait.train.loop import Settings
-from sk_portrait.train.toy import definition, stages
+from sk_portrait.train.toy import definition, sampled, stages
 
 
 def said(capsys, *arguments) -> str:
@@ -76,10 +77,13 @@ def test_a_clip_without_a_face_is_listed_with_its_reason(tmp_path):
 
 def test_the_small_world_is_made_and_made_again_from_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(stages, "PAIRS", replace(stages.PAIRS, in_file=2))
+    monkeypatch.setattr(sampled, "PAIRS", replace(sampled.PAIRS, in_file=2))
     monkeypatch.setattr(stages, "STAND_INS", replace(stages.STAND_INS, in_file=2))
     monkeypatch.setattr(stages, "CLIPS", replace(stages.CLIPS, in_file=1, frames=16))
     short = Settings(2, batch=2, rates=(1e-3, 1e-5), save=1, sheet=2)
-    files = stages.build(tmp_path, stages.Plan(2, 1, short, short, short, *[replace(short, batch=1)] * 2))
+    files = stages.build(
+        tmp_path, stages.Plan(2, 1, short, short, short, short, *[replace(short, batch=1)] * 2)
+    )
     assert {path.stem for path in files} == {
         "world_base",
         "hm2_reference",
@@ -90,6 +94,7 @@ def test_the_small_world_is_made_and_made_again_from_where_it_stopped(tmp_path, 
     sheets = sorted(path.name for path in tmp_path.glob("*/sheets/*.png"))
     assert sheets == [
         "autoencoder_000002.png",
+        "decoder_000002.png",
         "motion_000002.png",
         "motion_000002.png",
         "portrait_000002.png",
@@ -97,5 +102,9 @@ def test_the_small_world_is_made_and_made_again_from_where_it_stopped(tmp_path, 
     record = json.loads((tmp_path / stages.RECORD).read_text())
     assert all(len(record[name]["loss"]) == 2 and record[name]["steps"] == 2 for name in stages.TASKS)
     assert sum(path.stat().st_size for path in files) < 40 << 20
+    small, base = load_file(tmp_path / stages.AUTOENCODER), definition.read(files[0])
+    decoded = definition.narrow_autoencoder(base).state_dict()
+    moved = {key.split(".")[0] for key in small if not torch.equal(small[key].half().float(), decoded[key])}
+    assert moved == {"taesd_decoder"}, "sampled latents train the decoder, not the encoder"
     wide = definition.widen_folder(tmp_path, tmp_path / "wide")
     assert load(read(wide[1]), str(wide[1])).versions == ("v2",)

@@ -235,6 +235,20 @@ def test_a_perfect_answer_leads_back_to_the_latents(kind):
     assert (found - latents).abs().max() < 1e-4
 
 
+def test_guidance_moves_a_sample_away_from_the_one_without_conditions(tmp_path):
+    task = task_of(tmp_path)
+    network = task.network.eval()
+    batch = task.collate(task.choose(np.random.default_rng(0), 2))
+    batch = replace(batch, dropped=torch.zeros_like(batch.dropped))
+    without, usual = (
+        network.sample(replace(batch, dropped=torch.full_like(batch.dropped, dropped)), 1)
+        for dropped in (True, False)
+    )
+    guided = network.sample(batch, 1, guidance=2.0)
+    assert (usual - without).abs().max() > 1e-3, "the conditions show"
+    torch.testing.assert_close(guided, without + 2.0 * (usual - without), rtol=1e-4, atol=1e-5)
+
+
 def test_the_schedule_is_the_samplers():
     from diffusers import EulerDiscreteScheduler
 

@@ -1,9 +1,9 @@
 """`python run.py train world --out FOLDER`: trains the toy model from scratch, stage by stage.
 
 Stages: drawings, autoencoder, latents; the drive encoder's warm-up; base, reference adapter and drive
-encoder jointly; then AnimateDiff's modules, and SK motion between key frames, each with all other
-networks frozen. Every stage can be resumed, and a finished one is skipped. Seeds are fixed, so without
-`minutes` the resulting files are repeatable.
+encoder jointly; the decoder once more, on what these sample; then AnimateDiff's modules, and SK motion
+between key frames, each with all other networks frozen. Every stage can be resumed, and a finished one is
+skipped. Seeds are fixed, so without `minutes` the resulting files are repeatable.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...face_tools.atomic_write import whole
 from ...face_tools.coefficients import to_network_order
@@ -29,6 +29,7 @@ from . import definition
 from .autoencoder import TinyAutoencoder
 from .footage import CLIPS, PAIRS, RELAXED, SIZE, STAND_INS, Footage
 from .reconstruct import Reconstructions
+from .sampled import Decodings, sample
 from .warm_up import WarmUp
 
 TARGETS = PAIRS.frames - 1
@@ -39,6 +40,7 @@ TASKS = {
     "autoencoder": (Reconstructions.name, "autoencoder"),
     "rehearsal": (WarmUp.name, "warm_up"),
     "joint": (Pairs.name, "joint"),
+    "decoder": (Decodings.name, "decoder"),
     "motion": (motions.Neighbours.name, "motion"),
     "key_frames": (motions.Neighbours.name, "key_frames"),
 }
@@ -53,6 +55,7 @@ class Plan:
     autoencoder: Settings
     warm_up: Settings
     joint: Settings
+    decoder: Settings
     motion: Settings
     key_frames: Settings
 
@@ -79,7 +82,9 @@ def latents(
     tell: Callable[[str], None],
 ) -> Clips:
     """Encode the drawings as training data: the pictures of one person are one clip."""
-    digest = f"{sum(float(p.detach().double().abs().sum()) for p in autoencoder.parameters()):.6g}"
+    digest = (
+        f"{sum(float(p.detach().double().abs().sum()) for p in autoencoder.taesd_encoder.parameters()):.6g}"
+    )
     with ShardWriter(folder, SIZE, digest) as shards:
         known = shards.names
         for path in files:
@@ -111,28 +116,17 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
     networks = {definition.repository(part): part.build(definition.sizes(part)) for part in (adapter, drive)}
     written = [out / definition.BASE, *(out / definition.file_of(part) for part in (adapter, drive))]
     if all(path.exists() for path in written):
-        definition.load_base(unet, definition.read(written[0]))
+        base = definition.read(written[0])
+        definition.load_base(unet, base)
+        small.load_state_dict(definition.narrow_autoencoder(base).state_dict())
         for path, network in zip(written[1:], networks.values()):
             network.load_state_dict(definition.read(path))
     else:
-        states = STAND_INS.drawn(out / STAND_INS.name, plan.people, tell)
-        acted = latents(out / "acted", STAND_INS, states, small, tell)
-        fit(
-            WarmUp(acted, networks[definition.repository(drive)]),
-            plan.warm_up,
-            out / "rehearsal",
-            {"people": plan.people},
-        )
-        relaxed = RELAXED.drawn(out / RELAXED.name, plan.people // RESTING, tell)
-        task = Heads(
-            latents(out / "latents", PAIRS, [*files, *relaxed], small, tell),
-            unet,
-            networks,
-            None,
-            live=True,
-            **options,
-        )
-        fit(task, plan.joint, out / "joint", {"people": plan.people})
+        _warm_up(out, plan, small, networks[definition.repository(drive)], tell)
+        clips = _pairs(out, plan, files, small, tell)
+        pairs = Heads(clips, unet, networks, None, live=True, **options)
+        fit(pairs, plan.joint, out / "joint", {"people": plan.people})
+        _decoder(out, plan, files, small, pairs, tell)
         for path, state in zip(
             written,
             [definition.narrow_base(unet, small), *(network.state_dict() for network in networks.values())],
@@ -156,6 +150,36 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
         record[name] = described(getattr(plan, stage)) | {"loss": curve(out / name / task)}
     (out / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return written
+
+
+def _warm_up(
+    out: Path, plan: Plan, small: TinyAutoencoder, drive: nn.Module, tell: Callable[[str], None]
+) -> None:
+    states = STAND_INS.drawn(out / STAND_INS.name, plan.people, tell)
+    acted = latents(out / "acted", STAND_INS, states, small, tell)
+    fit(WarmUp(acted, drive), plan.warm_up, out / "rehearsal", {"people": plan.people})
+
+
+def _pairs(
+    out: Path, plan: Plan, files: Sequence[Path], small: TinyAutoencoder, tell: Callable[[str], None]
+) -> Clips:
+    """Return the drawings, and faces at rest, as pairs of latents."""
+    relaxed = RELAXED.drawn(out / RELAXED.name, plan.people // RESTING, tell)
+    return latents(out / "latents", PAIRS, [*files, *relaxed], small, tell)
+
+
+def _decoder(
+    out: Path,
+    plan: Plan,
+    files: Sequence[Path],
+    small: TinyAutoencoder,
+    pairs: Pairs,
+    tell: Callable[[str], None],
+) -> None:
+    """Train the decoder on latents that the networks of `pairs` sample."""
+    sampled = sample(out / "sampled", files, pairs, tell)
+    fit(Decodings(small, files, sampled), plan.decoder, out / "decoder", {"people": plan.people})
+    small.eval()
 
 
 def _autoencoder(out: Path, plan: Plan, files: Sequence[Path]) -> TinyAutoencoder:
