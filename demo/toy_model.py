@@ -53,7 +53,7 @@ class SamplingOptions:
     """
 
     steps: int = STEPS
-    guidance: float = 1.75
+    guidance: float = 2.25
     reference: float = 1.0
     drive: float = 1.0
     seed: int = 1

@@ -3,7 +3,7 @@ EasyCache against fewer steps, on drawn heads.
 
 python run.py bench easy_cache [--frames 24] [--people 2]
 
-Two stages as in v2 in ComfyUI with the toy model's weights, CFG 1.75, one noise for all frames. Rows are UNet
+Two stages as in v2 in ComfyUI with the toy model's weights, CFG 2.25, one noise for all frames. Rows are UNet
 batch items per frame of the clip. PSNR is relative to the drawn truth, and to the pictures of 25 steps
 without a cache (infinite for these themselves).
 """
