@@ -82,9 +82,8 @@ def latents(
     tell: Callable[[str], None],
 ) -> Clips:
     """Encode the drawings as training data: the pictures of one person are one clip."""
-    digest = (
-        f"{sum(float(p.detach().double().abs().sum()) for p in autoencoder.taesd_encoder.parameters()):.6g}"
-    )
+    weights = autoencoder.taesd_encoder.parameters()
+    digest = f"{sum(float(p.detach().double().abs().sum()) for p in weights):.6g}"
     with ShardWriter(folder, SIZE, digest) as shards:
         known = shards.names
         for path in files:
@@ -118,7 +117,7 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
     if all(path.exists() for path in written):
         base = definition.read(written[0])
         definition.load_base(unet, base)
-        small.load_state_dict(definition.narrow_autoencoder(base).state_dict())
+        small.taesd_decoder.load_state_dict(definition.narrow_autoencoder(base).taesd_decoder.state_dict())
         for path, network in zip(written[1:], networks.values()):
             network.load_state_dict(definition.read(path))
     else:
@@ -155,6 +154,7 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
 def _warm_up(
     out: Path, plan: Plan, small: TinyAutoencoder, drive: nn.Module, tell: Callable[[str], None]
 ) -> None:
+    """Train the drive encoder on one plain person in the states of the drawings."""
     states = STAND_INS.drawn(out / STAND_INS.name, plan.people, tell)
     acted = latents(out / "acted", STAND_INS, states, small, tell)
     fit(WarmUp(acted, drive), plan.warm_up, out / "rehearsal", {"people": plan.people})
@@ -179,7 +179,6 @@ def _decoder(
     """Train the decoder on latents that the networks of `pairs` sample."""
     sampled = sample(out / "sampled", files, pairs, tell)
     fit(Decodings(small, files, sampled), plan.decoder, out / "decoder", {"people": plan.people})
-    small.eval()
 
 
 def _autoencoder(out: Path, plan: Plan, files: Sequence[Path]) -> TinyAutoencoder:
