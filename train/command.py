@@ -8,7 +8,7 @@ A stopped run continues if its command is repeated:
         [--start MOTION]
     python run.py train controlnet-sk --pictures FOLDER --base CHECKPOINT --out FOLDER [--start FILE]
         (faceid-sk and sk-text alike)
-    python run.py train world --out FOLDER [--minutes AUTOENCODER JOINT MOTION]
+    python run.py train world --out FOLDER [--minutes AUTOENCODER ...]
     python run.py train widen WORLD --out FOLDER
     python run.py train expression --clips FOLDER --out FOLDER [--task FILE]
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -36,6 +37,18 @@ from .toy import definition, stages
 RECIPES = {  # section 4.1
     "portrait": {"steps": 200_000, "batch": 42, "rates": (5e-5, 1e-7)},
     "motion": {"steps": 25_000, "batch": 16, "rates": (3e-5, 1e-7)},
+}
+# Stages of the toy model, in the order of `stages.Plan`.
+WORLD = {
+    name: Settings(steps, batch=batch, rates=rates, warmup=warmup, save=100, sheet=250)
+    for name, steps, batch, rates, warmup in (
+        ("AUTOENCODER", 15_000, 16, (2e-3, 5e-5), 50),
+        ("REHEARSAL", 5_000, 24, (2e-3, 2e-5), 50),
+        ("JOINT", 25_000, 8, (2.5e-3, 2e-5), 100),
+        ("DECODER", 2_000, 10, (1e-3, 2e-5), 50),
+        ("MOTION", 1_000, 2, (1e-3, 2e-5), 50),
+        ("KEY_FRAMES", 500, 2, (1e-3, 2e-5), 50),
+    )
 }
 
 
@@ -124,7 +137,6 @@ def _parser() -> argparse.ArgumentParser:
     appendix.add(parts, _add_loop)
 
     small = parts.add_parser("world", help="the toy model of drawn heads, from nothing")
-    of = ("AUTOENCODER", "REHEARSAL", "JOINT", "DECODER", "MOTION", "KEY_FRAMES")
     small.add_argument(
         "--people", type=int, default=6000, help="people drawn in pairs of moments (default: %(default)s)"
     )
@@ -134,17 +146,17 @@ def _parser() -> argparse.ArgumentParser:
     small.add_argument(
         "--minutes",
         type=float,
-        nargs=6,
-        default=(0, 0, 0, 0, 0, 0),
-        metavar=of,
+        nargs=len(WORLD),
+        default=[stage.minutes for stage in WORLD.values()],
+        metavar=tuple(WORLD),
         help="the schedules' ends, 0 = none",
     )
     small.add_argument(
         "--steps",
         type=int,
-        nargs=6,
-        default=(15000, 5000, 25000, 2000, 1000, 500),
-        metavar=of,
+        nargs=len(WORLD),
+        default=[stage.steps for stage in WORLD.values()],
+        metavar=tuple(WORLD),
         help="(default: %(default)s)",
     )
     small.add_argument("--seed", type=int, default=0)
@@ -225,15 +237,9 @@ def _write(networks: dict[str, torch.nn.Module], out: Path) -> list[Path]:
 
 
 def _world(options: argparse.Namespace) -> None:
-    batches, warmups = (16, 24, 8, 10, 2, 2), (50, 50, 100, 50, 50, 50)
-    rates = (2e-3, 5e-5), (2e-3, 2e-5), (2.5e-3, 2e-5), (1e-3, 2e-5), (1e-3, 2e-5), (1e-3, 2e-5)
     trainings = [
-        Settings(
-            steps, minutes, batch=batch, rates=pair, warmup=warmup, seed=options.seed, save=100, sheet=250
-        )
-        for steps, minutes, batch, pair, warmup in zip(
-            options.steps, options.minutes, batches, rates, warmups
-        )
+        replace(stage, steps=steps, minutes=minutes, seed=options.seed)
+        for stage, steps, minutes in zip(WORLD.values(), options.steps, options.minutes)
     ]
     for path in stages.build(options.out, stages.Plan(options.people, options.clips, *trainings), print):
         print(path)

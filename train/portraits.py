@@ -24,6 +24,7 @@ from ..sk_attention.published_files import (
     find_part,
 )
 from ..sk_attention.versions import VERSIONS, having
+from .contact_sheet import contact_sheet
 from .data import Clips, pictures_of
 from .errors import TrainDataError
 from .loop import to_device
@@ -188,8 +189,7 @@ class Pairs:
         portraits, truths, results = (
             self.decode(x) for x in (batch.portraits[batch.owner], batch.latents, self.network.sample(batch))
         )
-        rows = [torch.cat(list(x.clamp(-1, 1)), dim=-1) for x in (portraits, batch.pictures, truths, results)]
-        return ((torch.cat(rows, dim=-2) + 1) * 127.5).round().to(torch.uint8).movedim(0, -1).cpu().numpy()
+        return contact_sheet([(x + 1) / 2 for x in (portraits, batch.pictures, truths, results)])
 
 
 def batch_of(

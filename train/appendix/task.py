@@ -24,6 +24,7 @@ from ...sk_attention.appendix.files import load_cross
 from ...sk_attention.checkpoint import read
 from ...sk_attention.published_files import REFERENCE, CheckpointError, Shapes, find_part
 from ..base import CONTEXT, Base
+from ..contact_sheet import contact_sheet
 from ..data import Clips
 from ..errors import TrainError
 from ..loop import to_device
@@ -172,5 +173,4 @@ class Conditioned:
         shown = [self.decode(batch.latents), self.decode(self.network.sample(batch))]
         if self.name == "controlnet-sk":
             shown.insert(0, batch.condition)
-        rows = torch.cat([torch.cat(list(x.clamp(-1, 1)), dim=-1) for x in shown], dim=-2)
-        return ((rows + 1) * 127.5).round().to(torch.uint8).movedim(0, -1).cpu().numpy()
+        return contact_sheet([(x + 1) / 2 for x in shown])

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..contact_sheet import contact_sheet
 from .autoencoder import TinyAutoencoder
 from .footage import SIZE
 
@@ -28,6 +29,15 @@ class Cut(NamedTuple):
     left: int
     mirrored: bool
     seed: int
+
+
+def stacked(pictures: Sequence[Tensor], marks: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return (B, 3, H, W) pictures and (B, 1, H, W) masks, both in 0..1, of (H, W, 3) uint8 pictures and
+    (H/8, W/8) uint8 masks.
+    """
+    x = torch.stack(pictures).movedim(-1, 1).float() / 255
+    m = F.interpolate(torch.stack(marks)[:, None].float() / 255, scale_factor=8, mode="bilinear")
+    return x.contiguous(memory_format=torch.channels_last), m
 
 
 class Reconstruction(nn.Module):
@@ -83,19 +93,9 @@ class Reconstructions:
             noise.append(
                 torch.randn(4, CROP // 8, CROP // 8, generator=torch.Generator().manual_seed(cut.seed))
             )
-        x = (
-            torch.stack(pictures)
-            .movedim(-1, 1)
-            .float()
-            .div(255)
-            .contiguous(memory_format=torch.channels_last)
-        )
-        m = F.interpolate(torch.stack(marks)[:, None].float() / 255, scale_factor=8, mode="bilinear")
-        return x, m, torch.stack(noise)
+        return *stacked(pictures, marks), torch.stack(noise)
 
     def sheet(self) -> np.ndarray:
         """Draw some pictures and their reconstructions."""
         x = torch.from_numpy(self.data[0][0][: SHOWN * APART : APART]).movedim(-1, 1).float() / 255
-        back = self.network.autoencoder.decode(self.network.autoencoder.encode(x)).clamp(0, 1)
-        rows = [torch.cat(list(row), -1) for row in (x, back)]
-        return (torch.cat(rows, -2) * 255).round().to(torch.uint8).movedim(0, -1).numpy()
+        return contact_sheet([x, self.network.autoencoder.decode(self.network.autoencoder.encode(x))])

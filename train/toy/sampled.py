@@ -18,10 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...face_tools.atomic_write import written
+from ..contact_sheet import contact_sheet
 from ..objective import Batch
 from ..portraits import Pairs, Pick
 from .autoencoder import TinyAutoencoder
 from .footage import PAIRS
+from .reconstruct import stacked
 
 STEPS, GUIDANCE = 3, 2.25  # of the sampled latents: the timesteps of four steps of Euler without its last
 FILES = 12  # files of drawings whose people are sampled
@@ -81,8 +83,7 @@ class Decodings:
     name, unused = "decoder", ()
 
     def __init__(self, autoencoder: TinyAutoencoder, files: Sequence[Path], samples: Sequence[Path]):
-        self.data = [(np.load(drawn), np.load(latents)) for drawn, latents in zip(files, samples)]
-        self.data = [(dict(drawn), dict(latents)) for drawn, latents in self.data]
+        self.data = [(dict(np.load(drawn)), dict(np.load(made))) for drawn, made in zip(files, samples)]
         self.network = Decoding(autoencoder.taesd_decoder.to(memory_format=torch.channels_last))
         self.trained = {"decoder": autoencoder.taesd_decoder}
 
@@ -103,17 +104,13 @@ class Decodings:
             pictures.append(torch.from_numpy(drawn["pictures"][made["rows"][row]]))
             marks.append(torch.from_numpy(drawn["mask"][made["rows"][row]]))
         z = torch.stack(latents).float().contiguous(memory_format=torch.channels_last)
-        x = torch.stack(pictures).movedim(-1, 1).float() / 255
-        m = F.interpolate(torch.stack(marks)[:, None].float() / 255, size=x.shape[-2:], mode="bilinear")
-        return z, x, m
+        return z, *stacked(pictures, marks)
 
     def sheet(self) -> np.ndarray:
         """Draw some drawings, their encoded latents decoded, and their sampled latents decoded."""
         shown = range(min(SHOWN, len(self.data[0][1]["rows"])))
         rows = [self.collate([Example(0, row, encoded) for row in shown]) for encoded in (True, False)]
-        decoded = [self.network.decoder(z).clamp(0, 1) for z, *_ in rows]
-        strips = [torch.cat(list(row), -1) for row in (rows[0][1], *decoded)]
-        return (torch.cat(strips, -2) * 255).round().to(torch.uint8).movedim(0, -1).numpy()
+        return contact_sheet([rows[0][1], *(self.network.decoder(z) for z, *_ in rows)])
 
 
 def sample(folder: Path, files: Sequence[Path], pairs: Pairs, tell: Callable[[str], None]) -> list[Path]:
