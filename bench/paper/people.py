@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...demo.toy_model import World
 from ...drawn_heads import Identity, State
-from ...drawn_heads.identity import BEARDS, GLASSES, HAIR_STYLES
+from ...drawn_heads.attributes import CHOICES, COLOURS, COUNT, SIZES, attributes
 from ...face_tools.coefficients import to_network_order
 from ...sk_attention.drive import EMPTY
 from ...train.data import pictures_of
@@ -32,7 +32,7 @@ EMBEDDING, WORD, DROPOUT = (
     64,
     0.1,
 )
-COLOURS = ("shirt", "background")  # words for colours that are not among the probe's features of an identity
+OTHERS = ("shirt", "background")  # words for colours that are not among the attributes of a head
 
 
 @dataclass(frozen=True)
@@ -119,18 +119,18 @@ def embedding_of(who: Identity) -> Tensor:
 
     It replaces ArcFace, which was not trained on drawings.
     """
-    basis = torch.randn(probe.WHO, EMBEDDING, generator=torch.Generator().manual_seed(0))
-    return F.normalize((torch.from_numpy(probe.features(who)) - 0.5) @ basis, dim=0)
+    basis = torch.randn(COUNT, EMBEDDING, generator=torch.Generator().manual_seed(0))
+    return F.normalize((torch.from_numpy(attributes(who)) - 0.5) @ basis, dim=0)
 
 
 def words_of(who: Identity, state: State) -> Tensor:
     """Return words (m, 64), one per attribute: a vector
     for its name plus its values in a fixed random basis.
     """
-    known = probe.features(who)
-    sizes = [3] * len(probe.COLOURS) + [len(HAIR_STYLES), len(BEARDS), len(GLASSES), len(probe.SIZES)]
+    known = attributes(who)
+    sizes = [3] * len(COLOURS) + [*map(len, CHOICES.values()), len(SIZES)]
     groups = [*np.split(known, np.cumsum(sizes)[:-1])]
-    groups += [np.float32(getattr(who, name)) / 255 for name in COLOURS]
+    groups += [np.float32(getattr(who, name)) / 255 for name in OTHERS]
     groups += [np.r_[state.rotation, state.translation], state.coefficients[probe.COLUMNS]]
     draw = torch.Generator().manual_seed(1)
     words = []

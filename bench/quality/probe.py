@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ...demo.toy_model import World
 from ...drawn_heads import Identity, State, clip, draw
-from ...drawn_heads.identity import BEARDS, GLASSES, HAIR_STYLES
+from ...drawn_heads.attributes import COUNT, attributes
 from ...face_tools.coefficients import ARKIT_51
 from ...face_tools.comparison.distances import expression_distance, pose_distance
 from ...face_tools.track import FaceTrack
@@ -44,24 +44,8 @@ COLUMNS = [ARKIT_51.index(name) for name in NAMES]
 # unit of each, equivalent to a coefficient of 1
 USUAL, UNITS = (0.0, 0.0, 0.0, 0.0, -0.012, -2.83), (0.25, 0.25, 0.25, 0.03, 0.03, 0.15)
 HELD_OUT = 900_000  # people and motions from this seed on are in no training data
-COLOURS = ("skin", "hair", "eye", "lips")  # not shirt and background, because a head is identified by itself
-CHOICES = {"style": HAIR_STYLES, "beard": BEARDS, "glasses": GLASSES}
-SIZES = {
-    "face_width": (0.9, 1.1), "face_height": (0.93, 1.08), "eye_size": (0.88, 1.14), "eye_spacing": (0.94, 1.06),
-    "brow_thickness": (0.65, 1.45), "brow_tilt": (-1.0, 1.0), "nose_size": (0.8, 1.25), "mouth_width": (0.88, 1.16),
-    "lip_fullness": (0.75, 1.35), "ear_size": (0.85, 1.25), "age": (0.0, 1.0), "freckles": (0.0, 1.0),
-}  # fmt: skip
-WHO = 3 * len(COLOURS) + sum(map(len, CHOICES.values())) + len(SIZES)
 BATCH, AWRY = 32, 0.12
 SOURCE = "regression probe"
-
-
-def features(who: Identity) -> np.ndarray:
-    """Return the attributes of a head, (39,) float32 0..1: colours, choices and sizes."""
-    colours = [c / 255 for name in COLOURS for c in getattr(who, name)]
-    choices = [float(getattr(who, name) == option) for name, options in CHOICES.items() for option in options]
-    sizes = [(getattr(who, name) - low) / (high - low) for name, (low, high) in SIZES.items()]
-    return np.float32(colours + choices + sizes)
 
 
 def _network(size: int, widths: Sequence[int], out: int) -> nn.Sequential:
@@ -85,13 +69,13 @@ class Probe(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.whole = _network(WHOLE, (24, 48, 64, 96), 6 + WHO)
+        self.whole = _network(WHOLE, (24, 48, 64, 96), 6 + COUNT)
         self.face = _network(FACE, (32, 48, 64, 96), len(NAMES))
-        self.register_buffer("spread", torch.ones(WHO))
+        self.register_buffer("spread", torch.ones(COUNT))
 
     def forward(self, pictures: Tensor, pose: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """pose: (B, 6) by which the face region is cut, None = the pose that is read."""
-        read, who = self.whole(F.avg_pool2d(pictures, SIZE // WHOLE) - 0.5).split([6, WHO], 1)
+        read, who = self.whole(F.avg_pool2d(pictures, SIZE // WHOLE) - 0.5).split([6, COUNT], 1)
         return read, who, self.face(upright(pictures, read.detach() if pose is None else pose) - 0.5)
 
 
@@ -167,7 +151,7 @@ def lessons(files: Sequence[Path], world: World) -> tuple[Tensor, Tensor]:
         pictures.append(together(rows))
         first = PAIRS.first + number * PAIRS.in_file
         who = np.repeat(
-            [features(Identity.of(seed)) for seed in range(first, first + PAIRS.in_file)],
+            [attributes(Identity.of(seed)) for seed in range(first, first + PAIRS.in_file)],
             PAIRS.frames,
             axis=0,
         )
@@ -207,7 +191,7 @@ def train(pictures: Tensor, wanted: Tensor, passes: int, rate: float = 4e-3, see
             wrong = F.smooth_l1_loss(
                 torch.cat(network(seen, pose), 1), wanted[rows], beta=0.1, reduction="none"
             )
-            wrong = wrong[:, : 6 + WHO].mean() + wrong[:, 6 + WHO :].mean()
+            wrong = wrong[:, : 6 + COUNT].mean() + wrong[:, 6 + COUNT :].mean()
             optimizer.zero_grad(set_to_none=True)
             wrong.backward()
             optimizer.step()
@@ -218,7 +202,7 @@ def train(pictures: Tensor, wanted: Tensor, passes: int, rate: float = 4e-3, see
         )
     network.eval().requires_grad_(False)
     read_who = torch.cat([network(_worn(part.float() / 255))[1] for part in pictures[count:].split(64)])
-    network.spread.copy_((read_who - wanted[count:, 6 : 6 + WHO]).square().mean(0).sqrt())
+    network.spread.copy_((read_who - wanted[count:, 6 : 6 + COUNT]).square().mean(0).sqrt())
     return network
 
 

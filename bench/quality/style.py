@@ -21,6 +21,7 @@ from torch.nn.utils import parametrize
 
 from ...demo.toy_model import NO_TEXT, SIZE, SamplingOptions, World
 from ...drawn_heads import Identity, State, draw
+from ...drawn_heads.attributes import COLOURS
 from ...sk_attention.reference import Reference
 from ...train.noise import STEPS, noised, target
 from ...unet.clip.curve import Curve
@@ -30,7 +31,7 @@ from ..options import bench_parser
 from ..verdict import verdict
 from . import probe
 from .drawn_heads import Table
-from .probe import COLOURS, HELD_OUT
+from .probe import HELD_OUT
 from .test_set import Pictures, sampling, scenes
 
 INK, PAPER = np.float32([16, 42, 92]), np.float32([236, 240, 224])  # colours of a blueprint
