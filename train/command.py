@@ -44,8 +44,9 @@ WORLD = {
     for name, steps, batch, rates, warmup in (
         ("AUTOENCODER", 15_000, 16, (2e-3, 5e-5), 50),
         ("REHEARSAL", 5_000, 24, (2e-3, 2e-5), 50),
+        ("READER", 3_000, 32, (3e-3, 3e-5), 100),
         ("JOINT", 25_000, 8, (2.5e-3, 2e-5), 100),
-        ("DECODER", 2_000, 10, (1e-3, 2e-5), 50),
+        ("DECODER", 5_000, 16, (1.2e-3, 1e-5), 50),
         ("MOTION", 1_000, 2, (1e-3, 2e-5), 50),
         ("KEY_FRAMES", 500, 2, (1e-3, 2e-5), 50),
     )

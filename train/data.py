@@ -105,6 +105,10 @@ class Clips:
     def __len__(self) -> int:
         return len(self.places)
 
+    def name(self, clip: int) -> str:
+        """Name that the clip was added with."""
+        return self.places[clip][2]["name"]
+
     def length(self, clip: int) -> int:
         """Number of frames of a clip."""
         return self.places[clip][2]["frames"]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..errors import SettingError
 from ..sk_attention.published_files import ANIMATEDIFF, MOTION, PARTS, Part
 from .data import Clips
-from .portraits import Pairs, Pick, from_file, published
+from .portraits import Draws, Pairs, Pick, from_file, published
 
 FRAMES = 16  # neighbouring frames in one sample
 
@@ -62,7 +62,7 @@ class Neighbours(Pairs):
     """
 
     name = "motion"
-    one_time = True
+    draws = Draws(one_time=True)
     fewest, wanted = FRAMES, f"has {FRAMES} frames; a sample is {FRAMES} neighbouring frames"
 
     def __init__(

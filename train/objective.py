@@ -218,9 +218,14 @@ class Objective(nn.Module):
         self.network, self.target = network, target
 
     def forward(self, batch: Batch) -> Tensor:
+        return self.answered(batch)[-1]
+
+    def answered(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return noisy latents, the network's output for them, and the loss."""
         noisy = schedule.noised(batch.latents, batch.noise, batch.timesteps)
         wanted = schedule.target(self.target, batch.latents, batch.noise, batch.timesteps)
-        return loss(self.network(noisy, batch.timesteps, batch), wanted, batch.mask, batch.timesteps)
+        answer = self.network(noisy, batch.timesteps, batch)
+        return noisy, answer, loss(answer, wanted, batch.mask, batch.timesteps)
 
     @torch.no_grad()
     def sample(self, batch: Batch, steps: int = 10, guidance: float = 1.0) -> Tensor:

@@ -5,9 +5,9 @@ pairs of frames of one clip (paper, section 4.1).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -116,6 +116,33 @@ def _silence(network: nn.Module, part: Part) -> None:
         nn.init.zeros_(convolution.bias)
 
 
+@dataclass(frozen=True)
+class Draws:
+    """How the random numbers of a sample are drawn.
+
+    one_time: the targets of a portrait have one noise level, as the frames of a clip
+    any_strength: some targets have drives of other strengths than 1
+    mostly_noise: share of the targets whose timesteps are from MOSTLY_NOISE on
+    """
+
+    one_time: bool = False
+    any_strength: bool = False
+    mostly_noise: float = 0.0
+
+    def of(self, seed: int, frames: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, bool, Tensor]:
+        """Return noise, timesteps, dropout and drive strengths of one sample."""
+        draw, count = torch.Generator().manual_seed(seed), len(frames["latents"])
+        noise = torch.randn(frames["latents"].shape, generator=draw)
+        levels = 1 if self.one_time else count
+        timesteps = torch.randint(STEPS, (levels,), generator=draw)
+        dropped = bool(torch.rand(1, generator=draw) < DROPOUT)
+        strengths = strength.drawn(draw, frames) if self.any_strength else torch.ones(count)
+        if self.mostly_noise:
+            late = torch.randint(MOSTLY_NOISE, STEPS, (levels,), generator=draw)
+            timesteps = torch.where(torch.rand(levels, generator=draw) < self.mostly_noise, late, timesteps)
+        return noise, timesteps.expand(count), dropped, strengths
+
+
 class Pairs:
     """The task "portrait". unet: frozen, or trained together with its adapters (live).
 
@@ -125,9 +152,7 @@ class Pairs:
     """
 
     name = "portrait"
-    one_time = False  # whether all targets of a portrait have the same noise level
-    any_strength = False  # whether to train drive strengths other than 1
-    mostly_noise = 0.0  # share of the targets whose timesteps are from MOSTLY_NOISE on
+    draws = Draws()
     fewest, wanted = 2, "has two frames; a sample is a pair of frames"
 
     def __init__(
@@ -145,7 +170,8 @@ class Pairs:
         adapter, drive, *projection = parts.values()
         if projection:
             drive.projection = projection[0]
-        self.network = Objective(Portrait(unet, adapter, drive, text, motion, live), target)
+        self.objective = Objective(Portrait(unet, adapter, drive, text, motion, live), target)
+        self.network: nn.Module = self.objective
         self.trained = dict(list(parts.items())[:2]) | (
             {"unet": unet} if live else {}
         )  # a projection is trained inside its encoder
@@ -167,50 +193,37 @@ class Pairs:
             for c, (a, b), s in zip(clips, pairs, draw.integers(1 << 62, size=count))
         ]
 
-    def collate(self, picks: Sequence[Pick]) -> Batch:
+    def collate(self, picks: Sequence[Pick]) -> Any:
+        return self.batch(picks)
+
+    def batch(self, picks: Sequence[Pick]) -> Batch:
         frames = [self.clips.frames(pick.clip, (pick.portrait, *pick.targets)) for pick in picks]
-        return batch_of(
-            frames,
-            [pick.seed for pick in picks],
-            self.clips.size,
-            self.one_time,
-            self.any_strength,
-            self.mostly_noise,
-        )
+        return batch_of(frames, [pick.seed for pick in picks], self.clips.size, self.draws)
 
     def sheet(self) -> np.ndarray | None:
         """Draw portraits, head poses, truths and results of fixed samples, one column per frame."""
         if self.decode is None:
             return None
-        batch = self.collate(self.choose(np.random.Generator(np.random.PCG64(0)), SHOWN))
+        batch = self.batch(self.choose(np.random.Generator(np.random.PCG64(0)), SHOWN))
         batch = to_device(
-            replace(batch, dropped=torch.zeros_like(batch.dropped)), next(self.network.parameters()).device
+            replace(batch, dropped=torch.zeros_like(batch.dropped)), next(self.objective.parameters()).device
         )
         portraits, truths, results = (
-            self.decode(x) for x in (batch.portraits[batch.owner], batch.latents, self.network.sample(batch))
+            self.decode(x)
+            for x in (batch.portraits[batch.owner], batch.latents, self.objective.sample(batch))
         )
         return contact_sheet([(x + 1) / 2 for x in (portraits, batch.pictures, truths, results)])
 
 
-def batch_of(
-    frames: Sequence[Mapping[str, Tensor]],
-    seeds: Sequence[int],
-    size: int,
-    one_time: bool = False,
-    any_strength: bool = False,
-    mostly_noise: float = 0.0,
-) -> Batch:
+def batch_of(frames: Sequence[Mapping[str, Tensor]], seeds: Sequence[int], size: int, draws: Draws) -> Batch:
     """Make a batch of samples: the first frame of each element of
     `frames` is the portrait, the others are its targets.
 
-    size: pixels of the head-pose pictures; one_time: the targets of a portrait have one noise level, as the
-      frames of a clip;
-    any_strength: some targets have drives of other strengths than 1
-    mostly_noise: share of the targets whose timesteps are from MOSTLY_NOISE on
+    size: pixels of the head-pose pictures
     """
     targets = [{name: tensor[1:] for name, tensor in clip.items()} for clip in frames]
     together = {name: torch.cat([clip[name] for clip in targets]) for name in targets[0]}
-    drawn = [_drawn(seed, clip, one_time, any_strength, mostly_noise) for seed, clip in zip(seeds, targets)]
+    drawn = [draws.of(seed, clip) for seed, clip in zip(seeds, targets)]
     count = len(together["latents"])
     strengths = torch.cat([strengths for *_, strengths in drawn])
     drive = strength.shown(together, strengths)
@@ -227,19 +240,3 @@ def batch_of(
         mask=together["mask"][:, None],
         strength=strengths,
     )
-
-
-def _drawn(
-    seed: int, frames: Mapping[str, Tensor], one_time: bool, any_strength: bool, mostly_noise: float
-) -> tuple[Tensor, Tensor, bool, Tensor]:
-    """Return noise, timesteps, dropout and drive strengths of one sample."""
-    draw, count = torch.Generator().manual_seed(seed), len(frames["latents"])
-    noise = torch.randn(frames["latents"].shape, generator=draw)
-    levels = 1 if one_time else count
-    timesteps = torch.randint(STEPS, (levels,), generator=draw)
-    dropped = bool(torch.rand(1, generator=draw) < DROPOUT)
-    strengths = strength.drawn(draw, frames) if any_strength else torch.ones(count)
-    if mostly_noise:
-        late = torch.randint(MOSTLY_NOISE, STEPS, (levels,), generator=draw)
-        timesteps = torch.where(torch.rand(levels, generator=draw) < mostly_noise, late, timesteps)
-    return noise, timesteps.expand(count), dropped, strengths

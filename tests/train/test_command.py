@@ -88,7 +88,7 @@ def test_the_small_world_is_made_and_made_again_from_where_it_stopped(tmp_path, 
     monkeypatch.setattr(stages, "STAND_INS", replace(stages.STAND_INS, in_file=2))
     monkeypatch.setattr(stages, "CLIPS", replace(stages.CLIPS, in_file=1, frames=16))
     short = Settings(2, batch=2, rates=(1e-3, 1e-5), save=1, sheet=2)
-    plan = stages.Plan(2, 1, short, short, short, short, *[replace(short, batch=1)] * 2)
+    plan = stages.Plan(2, 1, *[short] * 5, *[replace(short, batch=1)] * 2)
     files = stages.build(tmp_path, plan)
     shard = next((tmp_path / "moving").glob("*.safetensors"))
     about, encoded = content(shard)

@@ -212,7 +212,7 @@ def test_dropped_samples_say_what_the_null_of_guidance_says(tmp_path):
 @pytest.mark.parametrize("share, late", [(0.0, 0.4), (0.5, 0.7)])
 def test_mostly_noise_raises_the_share_of_late_timesteps(tmp_path, share, late):
     task = task_of(tmp_path)
-    task.mostly_noise = share
+    task.draws = portraits.Draws(mostly_noise=share)
     batch = task.collate(task.choose(np.random.default_rng(0), 1000))
     assert (batch.timesteps >= portraits.MOSTLY_NOISE).float().mean() == pytest.approx(late, abs=0.05)
 

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from ...unet.networks.layers import conv3x3
 
 FULL = 64  # channels of ComfyUI's autoencoder, at every level
-WIDTHS = (16, 32, 32, 64)  # channels of the levels, from the picture to the latent
+ENCODER = (32, 32, 64)  # channels of the encoder's levels, from half the picture's size to the latent's
+DECODER = (16, 32, 64, 64)  # channels of the decoder's levels, from the picture's size to the latent's
 BOUND = 3.0  # ComfyUI limits latents to +-3 by a soft clamp before decoding
 MEAN, DEVIATION = 0.55, 0.27  # mean and standard deviation of a picture's colours
 
@@ -107,10 +108,10 @@ class TinyAutoencoder(nn.Module):
         return cls(encoder, [*decoder, conv3x3(width, 3)])
 
     @classmethod
-    def small(cls, widths: Sequence[int] = WIDTHS) -> TinyAutoencoder:
+    def small(cls) -> TinyAutoencoder:
         """Build the toy model's; its latents initially have a standard deviation of about 1."""
-        a, b, c, d = widths
         none = nn.Identity
+        b, c, d = ENCODER
         encoder = [
             none(), none(),
             _half(3, b, 2), Block(b), none(), none(),
@@ -118,12 +119,13 @@ class TinyAutoencoder(nn.Module):
             _half(c, d, 2), Block(d), Block(d), none(),
             conv3x3(d, 4),
         ]  # fmt: skip
+        a, b, c, d = DECODER
         decoder = [
             Clamp(), conv3x3(4, d), nn.ReLU(),
             Block(d), Block(d), Block(d), nn.Upsample(scale_factor=2), _half(d, c),
             Block(c), Block(c), Block(c), nn.Upsample(scale_factor=2), _half(c, b),
-            Block(b), Block(b), none(), nn.Upsample(scale_factor=2), _half(b, a),
-            nn.ReLU(), conv3x3(a, 3),
+            Block(b), Block(b), Block(b), nn.Upsample(scale_factor=2), _half(b, a),
+            Block(a), conv3x3(a, 3),
         ]  # fmt: skip
         _start(encoder[14], decoder[1], decoder[19])
         return cls(encoder, decoder)

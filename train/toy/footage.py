@@ -93,3 +93,10 @@ PLAIN = drawn_heads.Identity(
     nose_size=1, mouth_width=1, lip_fullness=1.1, ear_size=1, neck_width=1, age=0, freckles=0,
 )  # fmt: skip
 STAND_INS = replace(PAIRS, name="stand_ins", actor=PLAIN)
+
+
+def identity_of(clip: str) -> drawn_heads.Identity:
+    """Return the person of a clip of PAIRS or RELAXED, such as "drawings-0003/17"."""
+    name, file, number = clip.replace("/", "-").split("-")
+    footage = {footage.name: footage for footage in (PAIRS, RELAXED)}[name]
+    return drawn_heads.Identity.of(footage.first + int(file) * footage.in_file + int(number))

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...face_tools.atomic_write import written
@@ -23,14 +22,13 @@ from ..objective import Batch
 from ..portraits import Pairs, Pick
 from .autoencoder import TinyAutoencoder
 from .footage import PAIRS
+from .picture_loss import PictureLoss
 from .reconstruct import stacked
 
 STEPS, GUIDANCE = 3, 2.25  # of the sampled latents: the timesteps of four steps of Euler without its last
-FILES = 12  # files of drawings whose people are sampled
+FILES = 27  # files of drawings whose people are sampled
 TOGETHER = 8  # people in a batch
 ENCODED = 0.25  # share of encoded latents, for which the decoder was made
-WINDOW = 8  # pixels across which sharpness is compared
-SQUARE, EDGES, SHARP, MARKED = 20.0, 1.7, 13.3, 1.5  # weights of the loss relative to the absolute error
 SHOWN = 12  # pictures on a sheet
 
 
@@ -45,47 +43,38 @@ class Example(NamedTuple):
 class Decoding(nn.Module):
     """The decoder's loss for (B, 4, h, w) latents, (B, 3, H, W) pictures in 0..1 and (B, 1, H, W) masks of
     eyes and mouth.
-
-    It is the error of the colours (more in the masks), the error of the differences between neighbouring
-    pixels, and the error of their mean size in each window. The first two prefer a soft edge to one in the
-    wrong place; the last one does not.
     """
 
-    def __init__(self, decoder: nn.Module):
+    def __init__(self, decoder: nn.Module, compare: PictureLoss):
         super().__init__()
-        self.decoder = decoder
+        self.decoder, self.compare = decoder, compare
 
     def forward(self, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         latents, pictures, marks = batch
         with torch.autocast(pictures.device.type, torch.bfloat16):  # half the time, on CPUs too
             decoded = self.decoder(latents)
-        decoded = decoded.float()
-        off = decoded - pictures
-        colours = ((off.abs() + SQUARE * off**2) * (1 + MARKED * marks)).mean()
-        edges = sum(off.diff(dim=axis).abs().mean() for axis in (-2, -1))
-        sharpness = sum(
-            (_sharpness(decoded, axis) - _sharpness(pictures, axis)).abs().mean() for axis in (-2, -1)
-        )
-        return colours + EDGES * edges + SHARP * sharpness
-
-
-def _sharpness(pictures: Tensor, axis: int) -> Tensor:
-    """Return the mean absolute difference of neighbouring pixels along an axis, in each window."""
-    return F.avg_pool2d(pictures.diff(dim=axis).abs(), WINDOW, WINDOW // 2)
+        return self.compare(decoded.float(), pictures, marks)
 
 
 class Decodings:
     """Sampled and encoded latents of drawings.
 
-    files, samples: drawings, and the latents that `sample` wrote for them
+    files, samples: drawings, and the latents that `sample` wrote for them; compare: the loss
     """
 
     name, unused = "decoder", ()
 
-    def __init__(self, autoencoder: TinyAutoencoder, files: Sequence[Path], samples: Sequence[Path]):
+    def __init__(
+        self,
+        autoencoder: TinyAutoencoder,
+        files: Sequence[Path],
+        samples: Sequence[Path],
+        compare: PictureLoss,
+    ):
         self.data = [(dict(np.load(drawn)), dict(np.load(made))) for drawn, made in zip(files, samples)]
-        self.network = Decoding(autoencoder.taesd_decoder.to(memory_format=torch.channels_last))
-        self.trained = {"decoder": autoencoder.taesd_decoder}
+        decoder = autoencoder.taesd_decoder.to(memory_format=torch.channels_last)
+        self.network = Decoding(decoder, compare.to(memory_format=torch.channels_last))
+        self.trained = {"decoder": decoder}
 
     def choose(self, draw: np.random.Generator, count: int) -> list[Example]:
         rows = len(self.data[0][1]["rows"])
@@ -126,7 +115,7 @@ def sample(folder: Path, files: Sequence[Path], pairs: Pairs, tell: Callable[[st
             continue
         people = range(number * PAIRS.in_file, (number + 1) * PAIRS.in_file)
         batches = [_all_frames(pairs, people[k : k + TOGETHER]) for k in range(0, len(people), TOGETHER)]
-        sampled = [pairs.network.sample(batch, STEPS, GUIDANCE) for batch in batches]
+        sampled = [pairs.objective.sample(batch, STEPS, GUIDANCE) for batch in batches]
         rows = np.arange(PAIRS.in_file * PAIRS.frames).reshape(-1, PAIRS.frames)[:, 1:]
         with written(path) as file:
             np.savez(
@@ -142,5 +131,5 @@ def sample(folder: Path, files: Sequence[Path], pairs: Pairs, tell: Callable[[st
 def _all_frames(pairs: Pairs, people: Sequence[int]) -> Batch:
     """Return one batch of all frames of some people, with all conditions."""
     targets = tuple(range(1, PAIRS.frames))
-    batch = pairs.collate([Pick(person, 0, targets, person) for person in people])
+    batch = pairs.batch([Pick(person, 0, targets, person) for person in people])
     return replace(batch, dropped=torch.zeros_like(batch.dropped))

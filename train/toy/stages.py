@@ -1,9 +1,10 @@
 """`python run.py train world --out FOLDER`: trains the toy model from scratch, stage by stage.
 
-Stages: drawings, autoencoder, latents; the drive encoder's warm-up; base, reference adapter and drive
-encoder jointly; the decoder once more, on what these sample; then AnimateDiff's modules, and SK motion
-between key frames, each with all other networks frozen. Every stage can be resumed, and a finished one is
-skipped. Seeds are fixed, so without `minutes` the resulting files are repeatable.
+Stages: drawings, autoencoder, latents; the drive encoder's warm-up; a reader of drawings, which the losses of the
+next two stages use; base, reference adapter and drive encoder jointly; the decoder once more, on what these
+sample; then AnimateDiff's modules, and SK motion between key frames, each with all other networks frozen. Every stage
+can be resumed, and a finished one is skipped. Seeds are fixed, so without `minutes` the resulting files are
+repeatable.
 """
 
 from __future__ import annotations
@@ -24,21 +25,24 @@ from .. import motions
 from ..curve import curve
 from ..data import Clips, ShardWriter
 from ..loop import Settings, described, fit
-from ..portraits import Pairs, Pick
+from ..portraits import Pairs
 from . import definition
 from .autoencoder import TinyAutoencoder
 from .footage import CLIPS, PAIRS, RELAXED, SIZE, STAND_INS, Footage
+from .heads import Heads
+from .picture_loss import PictureLoss
+from .reader import Reader, Readings
 from .reconstruct import Reconstructions
 from .sampled import Decodings, sample
 from .warm_up import WarmUp
 
-TARGETS = PAIRS.frames - 1
 RESTING = 8  # people per person with a neutral face
-AUTOENCODER, RECORD = "autoencoder.safetensors", "world.json"
+AUTOENCODER, READER, RECORD = "autoencoder.safetensors", "reader.safetensors", "world.json"
 # Stage, as named in folders and in world.json -> task, as named in the logs, and field of the Plan.
 TASKS = {
     "autoencoder": (Reconstructions.name, "autoencoder"),
     "rehearsal": (WarmUp.name, "warm_up"),
+    "reader": (Readings.name, "reader"),
     "joint": (Pairs.name, "joint"),
     "decoder": (Decodings.name, "decoder"),
     "motion": (motions.Neighbours.name, "motion"),
@@ -54,24 +58,11 @@ class Plan:
     clips: int
     autoencoder: Settings
     warm_up: Settings
+    reader: Settings
     joint: Settings
     decoder: Settings
     motion: Settings
     key_frames: Settings
-
-
-class Heads(Pairs):
-    """Pairs of drawings. One pass over a portrait serves TARGETS targets, each with its own noise level."""
-
-    any_strength = True
-    mostly_noise = 0.5  # few steps of sampling serve the toy model best, and they begin with noise
-
-    def choose(self, draw: np.random.Generator, count: int) -> list[Pick]:
-        picks = []
-        for clip, seed in zip(draw.choice(self.usable, count), draw.integers(1 << 62, size=count)):
-            order = draw.permutation(PAIRS.frames)
-            picks.append(Pick(int(clip), int(order[0]), tuple(map(int, order[1:])), int(seed)))
-        return picks
 
 
 def latents(
@@ -122,10 +113,18 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
             network.load_state_dict(definition.read(path))
     else:
         _warm_up(out, plan, small, networks[definition.repository(drive)], tell)
-        clips = _pairs(out, plan, files, small, tell)
-        pairs = Heads(clips, unet, networks, None, live=True, **options)
+        shown = [*files, *RELAXED.drawn(out / RELAXED.name, plan.people // RESTING, tell)]
+        clips = latents(out / "latents", PAIRS, shown, small, tell)
+        pictured = {
+            "files": shown,
+            "decoder": small.taesd_decoder,
+            "compare": PictureLoss(_reader(out, plan, files)),
+        }
+        pairs = Heads(clips, unet, networks, None, live=True, **pictured, **options)
         fit(pairs, plan.joint, out / "joint", {"people": plan.people})
-        _decoder(out, plan, files, small, pairs, tell)
+        made = sample(out / "sampled", files, pairs, tell)
+        decodings = Decodings(small, files, made, pictured["compare"])
+        fit(decodings, plan.decoder, out / "decoder", {"people": plan.people})
         for path, state in zip(
             written,
             [definition.narrow_base(unet, small), *(network.state_dict() for network in networks.values())],
@@ -160,25 +159,14 @@ def _warm_up(
     fit(WarmUp(acted, drive), plan.warm_up, out / "rehearsal", {"people": plan.people})
 
 
-def _pairs(
-    out: Path, plan: Plan, files: Sequence[Path], small: TinyAutoencoder, tell: Callable[[str], None]
-) -> Clips:
-    """Return the drawings, and faces at rest, as pairs of latents."""
-    relaxed = RELAXED.drawn(out / RELAXED.name, plan.people // RESTING, tell)
-    return latents(out / "latents", PAIRS, [*files, *relaxed], small, tell)
-
-
-def _decoder(
-    out: Path,
-    plan: Plan,
-    files: Sequence[Path],
-    small: TinyAutoencoder,
-    pairs: Pairs,
-    tell: Callable[[str], None],
-) -> None:
-    """Train the decoder on latents that the networks of `pairs` sample."""
-    sampled = sample(out / "sampled", files, pairs, tell)
-    fit(Decodings(small, files, sampled), plan.decoder, out / "decoder", {"people": plan.people})
+def _reader(out: Path, plan: Plan, files: Sequence[Path]) -> Reader:
+    torch.manual_seed(plan.reader.seed)
+    reader = Reader()
+    if not (out / READER).exists():
+        fit(Readings(reader, files), plan.reader, out / "reader", {"people": plan.people})
+        _save(out / READER, reader.state_dict())
+    reader.load_state_dict(load_file(out / READER))
+    return reader.requires_grad_(False)
 
 
 def _autoencoder(out: Path, plan: Plan, files: Sequence[Path]) -> TinyAutoencoder:
