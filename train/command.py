@@ -43,12 +43,12 @@ WORLD = {
     name: Settings(steps, batch=batch, rates=rates, warmup=warmup, save=100, sheet=250)
     for name, steps, batch, rates, warmup in (
         ("AUTOENCODER", 15_000, 16, (2e-3, 5e-5), 50),
-        ("REHEARSAL", 5_000, 24, (2e-3, 2e-5), 50),
-        ("READER", 3_000, 32, (3e-3, 3e-5), 100),
-        ("JOINT", 25_000, 8, (2.5e-3, 2e-5), 100),
-        ("DECODER", 5_000, 16, (1.2e-3, 1e-5), 50),
-        ("MOTION", 1_000, 2, (1e-3, 2e-5), 50),
-        ("KEY_FRAMES", 500, 2, (1e-3, 2e-5), 50),
+        ("REHEARSAL", 7_000, 24, (2e-3, 2e-5), 50),
+        ("FEATURES", 3_000, 32, (3e-3, 3e-5), 100),
+        ("JOINT", 37_000, 8, (2.5e-3, 2e-5), 100),
+        ("DECODER", 8_000, 16, (1.2e-3, 1e-5), 50),
+        ("MOTION", 4_000, 2, (1e-3, 2e-5), 50),
+        ("KEY_FRAMES", 1_200, 2, (1e-3, 2e-5), 50),
     )
 }
 

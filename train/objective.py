@@ -218,9 +218,9 @@ class Objective(nn.Module):
         self.network, self.target = network, target
 
     def forward(self, batch: Batch) -> Tensor:
-        return self.answered(batch)[-1]
+        return self.outputs_and_loss(batch)[-1]
 
-    def answered(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def outputs_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Return noisy latents, the network's output for them, and the loss."""
         noisy = schedule.noised(batch.latents, batch.noise, batch.timesteps)
         wanted = schedule.target(self.target, batch.latents, batch.noise, batch.timesteps)

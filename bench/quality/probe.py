@@ -21,13 +21,13 @@ from torch import Tensor, nn
 
 from ...demo.toy_model import World
 from ...drawn_heads import Identity, State, clip, draw
-from ...drawn_heads.attributes import COUNT, attributes
+from ...drawn_heads.attributes import COUNT
 from ...face_tools.coefficients import ARKIT_51
 from ...face_tools.comparison.distances import expression_distance, pose_distance
 from ...face_tools.track import FaceTrack
 from ...face_tools.trackers.head_pose import focal_length
 from ...host.environment import CACHE
-from ...train.toy.footage import PAIRS
+from ...train.toy.footage import PAIRS, attributes_in
 from ..options import bench_parser
 
 WEIGHTS = Path(__file__).with_name("probe.safetensors")
@@ -140,7 +140,7 @@ def lessons(files: Sequence[Path], world: World) -> tuple[Tensor, Tensor]:
     Every second picture has passed the world's autoencoder.
     """
     pictures, wanted = [], []
-    for number, path in enumerate(files):
+    for path in files:
         drawn = np.load(path)
         rows = list(drawn["pictures"])
         rows[1::2] = [
@@ -149,12 +149,7 @@ def lessons(files: Sequence[Path], world: World) -> tuple[Tensor, Tensor]:
             for p in world.enlarge(world.shrink(rows[part : part + 99 : 2]))
         ]
         pictures.append(together(rows))
-        first = PAIRS.first + number * PAIRS.in_file
-        who = np.repeat(
-            [attributes(Identity.of(seed)) for seed in range(first, first + PAIRS.in_file)],
-            PAIRS.frames,
-            axis=0,
-        )
+        who = attributes_in(path.stem, len(drawn["pictures"]))
         pose = (np.concatenate([drawn["rotation"], drawn["translation"]], 1) - USUAL) / UNITS
         wanted.append(np.concatenate([pose, who, drawn["coefficients"][:, COLUMNS]], 1))
     return torch.cat(pictures), torch.from_numpy(np.float32(np.concatenate(wanted)))

@@ -73,11 +73,16 @@ class TinyAutoencoder(nn.Module):
         super().__init__()
         self.taesd_encoder, self.taesd_decoder = nn.Sequential(*encoder), nn.Sequential(*decoder)
 
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights; `encode` and `decode` move their input to it."""
+        return next(self.parameters()).device
+
     def encode(self, pictures: Tensor) -> Tensor:
-        return self.taesd_encoder(pictures)
+        return self.taesd_encoder(pictures.to(self.device))
 
     def decode(self, latents: Tensor) -> Tensor:
-        return self.taesd_decoder(latents)
+        return self.taesd_decoder(latents.to(self.device))
 
     @classmethod
     def full(cls, width: int = FULL) -> TinyAutoencoder:

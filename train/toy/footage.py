@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ... import drawn_heads
+from ...drawn_heads.attributes import attributes
 from ...face_tools.atomic_write import written
 from ...face_tools.opencv import cv2
 
@@ -100,3 +101,12 @@ def identity_of(clip: str) -> drawn_heads.Identity:
     name, file, number = clip.replace("/", "-").split("-")
     footage = {footage.name: footage for footage in (PAIRS, RELAXED)}[name]
     return drawn_heads.Identity.of(footage.first + int(file) * footage.in_file + int(number))
+
+
+def attributes_in(stem: str, pictures: int) -> np.ndarray:
+    """Return the attributes of the people in a file of PAIRS or RELAXED, such as "drawings-0003", one row per
+    picture: (pictures, 39).
+    """
+    people = range(pictures // PAIRS.frames)
+    who = np.stack([attributes(identity_of(f"{stem}/{k}")) for k in people])
+    return who.repeat(PAIRS.frames, axis=0)

@@ -23,8 +23,10 @@ from .reconstruct import stacked
 GLASSES, LONG_HAIR = 3.0, 2.0  # how much more often such people are drawn, because they are harder to learn
 
 
-class Pictured(nn.Module):
-    """The loss of `Objective`, plus that of the decoded pictures of each portrait's first target."""
+class PicturedObjective(nn.Module):
+    """The loss of `Objective`, plus that of the decoded pictures of each portrait's first target. Portraits whose
+    conditions are dropped add nothing to the latter.
+    """
 
     def __init__(self, objective: Objective, decoder: nn.Module, compare: PictureLoss):
         super().__init__()
@@ -32,7 +34,7 @@ class Pictured(nn.Module):
 
     def forward(self, given: tuple[Batch, Tensor, Tensor]) -> Tensor:
         batch, pictures, marks = given
-        noisy, answer, loss = self.objective.answered(batch)
+        noisy, answer, loss = self.objective.outputs_and_loss(batch)
         kept = ~batch.dropped
         if not kept.any():
             return loss
@@ -40,7 +42,8 @@ class Pictured(nn.Module):
         first = clean.unflatten(0, (len(kept), -1))[kept, 0]
         with torch.autocast(pictures.device.type, torch.bfloat16):  # half the time, on CPUs too
             decoded = self.decoder(first.contiguous(memory_format=torch.channels_last))
-        return loss + self.compare(decoded.float(), pictures[kept], marks[kept])
+        share = kept.float().mean()  # so that the loss stays a mean over samples
+        return loss + share * self.compare(decoded.float(), pictures[kept], marks[kept])
 
 
 class Heads(Pairs):
@@ -55,12 +58,12 @@ class Heads(Pairs):
 
     def __init__(self, *args, files: Sequence[Path], decoder: nn.Module, compare: PictureLoss, **options):
         super().__init__(*args, **options)
-        self.network = Pictured(
+        self.network = PicturedObjective(
             self.objective,
             decoder.to(memory_format=torch.channels_last),
             compare.to(memory_format=torch.channels_last),
         )
-        self.drawings = {path.stem: dict(np.load(path)) for path in files}
+        self.drawings = {path.stem: _pictures_and_masks(path) for path in files}
         weights = np.array([_weight(self.clips.name(clip)) for clip in self.usable])
         self.shares = weights / weights.sum()
 
@@ -77,9 +80,15 @@ class Heads(Pairs):
         for pick in picks:
             stem, number = self.clips.name(pick.clip).split("/")
             row = int(number) * PAIRS.frames + pick.targets[0]
-            pictures.append(torch.from_numpy(self.drawings[stem]["pictures"][row]))
-            marks.append(torch.from_numpy(self.drawings[stem]["mask"][row]))
+            picture, mask = (torch.from_numpy(drawn[row]) for drawn in self.drawings[stem])
+            pictures.append(picture)
+            marks.append(mask)
         return self.batch(picks), *stacked(pictures, marks)
+
+
+def _pictures_and_masks(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    drawn = np.load(path)
+    return drawn["pictures"], drawn["mask"]
 
 
 def _weight(name: str) -> float:

@@ -1,9 +1,9 @@
-"""The loss that compares a decoded picture with the drawing that it stands for.
+"""The loss that compares a decoded picture with its drawing.
 
 It is the error of the colours (more at eyes and mouth), the error of the differences between neighbouring
-pixels, the error of their mean size in each window, and a perceptual error (arXiv 1801.03924): the distance
-between the feature maps of a network that learned to read drawings. The first two prefer a soft edge to one in
-the wrong place; the others do not.
+pixels, the error of their mean size in each window, and a perceptual error (arXiv 1801.03924). The perceptual
+error is the distance between the feature maps of a network that learned to read drawings. The first two prefer a
+soft edge to one in the wrong place; the others do not.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .reader import Reader
+from .feature_network import FeatureNetwork
 
 WINDOW = 8  # pixels across which sharpness is compared
 # Weights of the parts relative to the absolute error of the colours.
@@ -26,9 +26,9 @@ class PictureLoss(nn.Module):
     mouth.
     """
 
-    def __init__(self, reader: Reader):
+    def __init__(self, features: FeatureNetwork):
         super().__init__()
-        self.reader = reader
+        self.features = features
 
     def forward(self, decoded: Tensor, pictures: Tensor, marks: Tensor) -> Tensor:
         off = decoded - pictures
@@ -44,8 +44,8 @@ class PictureLoss(nn.Module):
         summed over the maps.
         """
         with torch.autocast(decoded.device.type, torch.bfloat16):  # half the time, on CPUs too
-            maps = zip(self.reader.features(decoded), self.reader.features(pictures))
-            return sum((_unit(a) - _unit(b)).square().sum(1).mean() for a, b in maps)
+            maps = zip(self.features.maps(decoded), self.features.maps(pictures))
+        return sum((_unit(a.float()) - _unit(b.float())).square().sum(1).mean() for a, b in maps)
 
 
 def _sharpness(pictures: Tensor, axis: int) -> Tensor:

@@ -98,4 +98,5 @@ class Reconstructions:
     def sheet(self) -> np.ndarray:
         """Draw some pictures and their reconstructions."""
         x = torch.from_numpy(self.data[0][0][: SHOWN * APART : APART]).movedim(-1, 1).float() / 255
-        return contact_sheet([x, self.network.autoencoder.decode(self.network.autoencoder.encode(x))])
+        autoencoder = self.network.autoencoder
+        return contact_sheet([x, autoencoder.decode(autoencoder.encode(x)).cpu()])

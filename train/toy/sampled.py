@@ -1,5 +1,5 @@
 """The task "decoder": the decoder learns to convert latents that the trained networks sample into the
-drawings that they stand for.
+corresponding drawings.
 
 Sampled latents are softer than encoded ones. The encoder is frozen, so the latents that the other
 networks know do not change.
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ...face_tools.atomic_write import written
 from ..contact_sheet import contact_sheet
+from ..loop import to_device
 from ..objective import Batch
 from ..portraits import Pairs, Pick
 from .autoencoder import TinyAutoencoder
@@ -72,6 +73,7 @@ class Decodings:
         compare: PictureLoss,
     ):
         self.data = [(dict(np.load(drawn)), dict(np.load(made))) for drawn, made in zip(files, samples)]
+        self.autoencoder = autoencoder
         decoder = autoencoder.taesd_decoder.to(memory_format=torch.channels_last)
         self.network = Decoding(decoder, compare.to(memory_format=torch.channels_last))
         self.trained = {"decoder": decoder}
@@ -99,7 +101,7 @@ class Decodings:
         """Draw some drawings, their encoded latents decoded, and their sampled latents decoded."""
         shown = range(min(SHOWN, len(self.data[0][1]["rows"])))
         rows = [self.collate([Example(0, row, encoded) for row in shown]) for encoded in (True, False)]
-        return contact_sheet([rows[0][1], *(self.network.decoder(z) for z, *_ in rows)])
+        return contact_sheet([rows[0][1], *(self.autoencoder.decode(z).cpu() for z, *_ in rows)])
 
 
 def sample(folder: Path, files: Sequence[Path], pairs: Pairs, tell: Callable[[str], None]) -> list[Path]:
@@ -115,7 +117,10 @@ def sample(folder: Path, files: Sequence[Path], pairs: Pairs, tell: Callable[[st
             continue
         people = range(number * PAIRS.in_file, (number + 1) * PAIRS.in_file)
         batches = [_all_frames(pairs, people[k : k + TOGETHER]) for k in range(0, len(people), TOGETHER)]
-        sampled = [pairs.objective.sample(batch, STEPS, GUIDANCE) for batch in batches]
+        device = next(pairs.objective.parameters()).device
+        sampled = [
+            pairs.objective.sample(to_device(batch, device), STEPS, GUIDANCE).cpu() for batch in batches
+        ]
         rows = np.arange(PAIRS.in_file * PAIRS.frames).reshape(-1, PAIRS.frames)[:, 1:]
         with written(path) as file:
             np.savez(

@@ -1,10 +1,10 @@
 """`python run.py train world --out FOLDER`: trains the toy model from scratch, stage by stage.
 
-Stages: drawings, autoencoder, latents; the drive encoder's warm-up; a reader of drawings, which the losses of the
-next two stages use; base, reference adapter and drive encoder jointly; the decoder once more, on what these
-sample; then AnimateDiff's modules, and SK motion between key frames, each with all other networks frozen. Every stage
-can be resumed, and a finished one is skipped. Seeds are fixed, so without `minutes` the resulting files are
-repeatable.
+First come drawings, autoencoder, latents and the drive encoder's warm-up. A feature network follows, for the
+losses of the next two stages. Base, reference adapter and drive encoder are trained jointly, and then the decoder
+once more, on their samples. The last stages are AnimateDiff's modules, and SK motion between key frames, each
+with all other networks frozen. Every stage can be resumed, and a finished one is skipped. Seeds are fixed, so
+without `minutes` the resulting files are repeatable.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,21 +29,21 @@ from ..loop import Settings, described, fit
 from ..portraits import Pairs
 from . import definition
 from .autoencoder import TinyAutoencoder
+from .feature_network import FeatureNetwork, Lessons
 from .footage import CLIPS, PAIRS, RELAXED, SIZE, STAND_INS, Footage
 from .heads import Heads
 from .picture_loss import PictureLoss
-from .reader import Reader, Readings
 from .reconstruct import Reconstructions
 from .sampled import Decodings, sample
 from .warm_up import WarmUp
 
 RESTING = 8  # people per person with a neutral face
-AUTOENCODER, READER, RECORD = "autoencoder.safetensors", "reader.safetensors", "world.json"
+AUTOENCODER, FEATURES, RECORD = "autoencoder.safetensors", "features.safetensors", "world.json"
 # Stage, as named in folders and in world.json -> task, as named in the logs, and field of the Plan.
 TASKS = {
     "autoencoder": (Reconstructions.name, "autoencoder"),
     "rehearsal": (WarmUp.name, "warm_up"),
-    "reader": (Readings.name, "reader"),
+    "features": (Lessons.name, "features"),
     "joint": (Pairs.name, "joint"),
     "decoder": (Decodings.name, "decoder"),
     "motion": (motions.Neighbours.name, "motion"),
@@ -58,7 +59,7 @@ class Plan:
     clips: int
     autoencoder: Settings
     warm_up: Settings
-    reader: Settings
+    features: Settings
     joint: Settings
     decoder: Settings
     motion: Settings
@@ -85,7 +86,7 @@ def latents(
             pictures = torch.from_numpy(drawn.pop("pictures")).movedim(-1, 1)
             with torch.no_grad():
                 codes = torch.cat(
-                    [autoencoder.encode(part.float() / 255) for part in pictures.split(50)]
+                    [autoencoder.encode(part.float() / 255).cpu() for part in pictures.split(50)]
                 ).half()
             for k in range(len(codes) // footage.frames):
                 rows = slice(k * footage.frames, (k + 1) * footage.frames)
@@ -99,7 +100,7 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
     """Train the toy model in `out`; return its narrow files."""
     files = PAIRS.drawn(out / PAIRS.name, plan.people, tell)
     small = _autoencoder(out, plan, files)
-    options = {"target": "v", "decode": lambda z: small.decode(z.cpu()).to(z) * 2 - 1}
+    options = {"target": "v", "decode": lambda z: small.decode(z).to(z) * 2 - 1}
 
     torch.manual_seed(plan.joint.seed)
     unet, (adapter, drive, temporal) = definition.unet(), definition.parts()
@@ -113,18 +114,7 @@ def build(out: Path, plan: Plan, tell: Callable[[str], None] = lambda line: None
             network.load_state_dict(definition.read(path))
     else:
         _warm_up(out, plan, small, networks[definition.repository(drive)], tell)
-        shown = [*files, *RELAXED.drawn(out / RELAXED.name, plan.people // RESTING, tell)]
-        clips = latents(out / "latents", PAIRS, shown, small, tell)
-        pictured = {
-            "files": shown,
-            "decoder": small.taesd_decoder,
-            "compare": PictureLoss(_reader(out, plan, files)),
-        }
-        pairs = Heads(clips, unet, networks, None, live=True, **pictured, **options)
-        fit(pairs, plan.joint, out / "joint", {"people": plan.people})
-        made = sample(out / "sampled", files, pairs, tell)
-        decodings = Decodings(small, files, made, pictured["compare"])
-        fit(decodings, plan.decoder, out / "decoder", {"people": plan.people})
+        _joint(out, plan, files, small, unet, networks, options, tell)
         for path, state in zip(
             written,
             [definition.narrow_base(unet, small), *(network.state_dict() for network in networks.values())],
@@ -159,14 +149,44 @@ def _warm_up(
     fit(WarmUp(acted, drive), plan.warm_up, out / "rehearsal", {"people": plan.people})
 
 
-def _reader(out: Path, plan: Plan, files: Sequence[Path]) -> Reader:
-    torch.manual_seed(plan.reader.seed)
-    reader = Reader()
-    if not (out / READER).exists():
-        fit(Readings(reader, files), plan.reader, out / "reader", {"people": plan.people})
-        _save(out / READER, reader.state_dict())
-    reader.load_state_dict(load_file(out / READER))
-    return reader.requires_grad_(False)
+def _joint(
+    out: Path,
+    plan: Plan,
+    files: Sequence[Path],
+    small: TinyAutoencoder,
+    unet: nn.Module,
+    networks: Mapping[str, nn.Module],
+    options: Mapping[str, Any],
+    tell: Callable[[str], None],
+) -> None:
+    """Train base, reference adapter and drive encoder on the drawings and on faces at rest, then the decoder."""
+    shown = [*files, *RELAXED.drawn(out / RELAXED.name, plan.people // RESTING, tell)]
+    clips = latents(out / "latents", PAIRS, shown, small, tell)
+    compare = PictureLoss(_features(out, plan, files))
+    pairs = Heads(
+        clips,
+        unet,
+        networks,
+        None,
+        live=True,
+        files=shown,
+        decoder=small.taesd_decoder,
+        compare=compare,
+        **options,
+    )
+    fit(pairs, plan.joint, out / "joint", {"people": plan.people})
+    made = sample(out / "sampled", files, pairs, tell)
+    fit(Decodings(small, files, made, compare), plan.decoder, out / "decoder", {"people": plan.people})
+
+
+def _features(out: Path, plan: Plan, files: Sequence[Path]) -> FeatureNetwork:
+    torch.manual_seed(plan.features.seed)
+    features = FeatureNetwork()
+    if not (out / FEATURES).exists():
+        fit(Lessons(features, files), plan.features, out / "features", {"people": plan.people})
+        _save(out / FEATURES, features.state_dict())
+    features.load_state_dict(load_file(out / FEATURES))
+    return features.requires_grad_(False)
 
 
 def _autoencoder(out: Path, plan: Plan, files: Sequence[Path]) -> TinyAutoencoder:

@@ -1,7 +1,7 @@
-"""The task "reader": a small network learns to read from a drawing who it shows, and in which state.
+"""The task "features": a small network learns to read person and state from a drawing.
 
-Its feature maps are the measure of the perceptual loss (`picture_loss.py`): it learned to see glasses, lips and
-beards, however few pixels they have. It is not the probe of the benches, which has its own layers and training.
+The perceptual loss (`picture_loss.py`) compares its feature maps. They show glasses, lips and beards, however few
+pixels these have. The probe of the benches is another network, with its own layers and training.
 """
 
 from __future__ import annotations
@@ -15,18 +15,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...drawn_heads import Identity
-from ...drawn_heads.attributes import COUNT, attributes
+from ...drawn_heads.attributes import COUNT
 from ...face_tools.coefficients import ARKIT_51
-from .footage import PAIRS, SIZE
+from .footage import SIZE, attributes_in
 
 LEVELS = ((24, 24), (48, 48), (64,), (96,))  # channels of the layers of each level; a level halves the size
 HIDDEN, GROUPS = 256, 8
 POSE = 6  # rotation and translation
-VALUES = COUNT + POSE + len(ARKIT_51)  # that are read
+VALUES = COUNT + POSE + len(ARKIT_51)  # read from a picture
 
 
-class Reader(nn.Module):
+class FeatureNetwork(nn.Module):
     """Reads (B, VALUES) standardised values from (B, 3, 128, 128) pictures in 0..1."""
 
     def __init__(self):
@@ -48,7 +47,7 @@ class Reader(nn.Module):
             nn.Flatten(), nn.Linear(width * cells, HIDDEN), nn.ReLU(inplace=True), nn.Linear(HIDDEN, VALUES)
         )
 
-    def features(self, pictures: Tensor) -> list[Tensor]:
+    def maps(self, pictures: Tensor) -> list[Tensor]:
         """Return the feature maps of (B, 3, 128, 128) pictures: (B, C, 64, 64) to (B, C, 8, 8)."""
         maps = [pictures - 0.5]
         for level in self.levels:
@@ -56,61 +55,61 @@ class Reader(nn.Module):
         return maps[1:]
 
     def forward(self, pictures: Tensor) -> Tensor:
-        return self.head(self.features(pictures)[-1])
+        return self.head(self.maps(pictures)[-1])
 
 
-class Reading(nn.Module):
-    """The reader's loss on pictures (B, 3, 128, 128) in 0..1 and their values (B, VALUES)."""
+class ReadingError(nn.Module):
+    """The feature network's loss on pictures (B, 3, 128, 128) in 0..1 and their values (B, VALUES)."""
 
-    def __init__(self, reader: Reader):
+    def __init__(self, features: FeatureNetwork):
         super().__init__()
-        self.reader = reader
+        self.features = features
 
     def forward(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         pictures, wanted = batch
         with torch.autocast(pictures.device.type, torch.bfloat16):  # half the time, on CPUs too
-            read = self.reader(pictures)
+            read = self.features(pictures)
         return F.smooth_l1_loss(read.float(), wanted)
 
 
-class Shown(NamedTuple):
+class Drawing(NamedTuple):
     """A picture of a file."""
 
     file: int
     row: int
 
 
-class Readings:
-    """Training task of the reader: the drawings in `files`, those of `PAIRS`, with what they show."""
+class Lessons:
+    """Training task of the feature network: the drawings in `files` with their attributes and states."""
 
-    name, unused = "reader", ()
+    name, unused = "features", ()
 
-    def __init__(self, reader: Reader, files: Sequence[Path]):
+    def __init__(self, features: FeatureNetwork, files: Sequence[Path]):
         loaded = [dict(np.load(path)) for path in files]
         self.pictures = [drawn["pictures"] for drawn in loaded]
-        self.values = _standardised([_values(number, drawn) for number, drawn in enumerate(loaded)])
-        self.network = Reading(reader.to(memory_format=torch.channels_last))
-        self.trained = {"reader": reader}
+        self.values = _standardised([_values(path.stem, drawn) for path, drawn in zip(files, loaded)])
+        self.network = ReadingError(features.to(memory_format=torch.channels_last))
+        self.trained = {"features": features}
 
-    def choose(self, draw: np.random.Generator, count: int) -> list[Shown]:
+    def choose(self, draw: np.random.Generator, count: int) -> list[Drawing]:
         rows = len(self.pictures[0])
-        return [Shown(int(draw.integers(len(self.pictures))), int(draw.integers(rows))) for _ in range(count)]
+        return [
+            Drawing(int(draw.integers(len(self.pictures))), int(draw.integers(rows))) for _ in range(count)
+        ]
 
-    def collate(self, picks: Sequence[Shown]) -> tuple[Tensor, Tensor]:
+    def collate(self, picks: Sequence[Drawing]) -> tuple[Tensor, Tensor]:
         pictures = torch.from_numpy(np.stack([self.pictures[file][row] for file, row in picks]))
         wanted = torch.from_numpy(np.stack([self.values[file][row] for file, row in picks]))
         x = pictures.movedim(-1, 1).float() / 255
         return x.contiguous(memory_format=torch.channels_last), wanted
 
     def sheet(self) -> None:
-        """A reader makes no pictures."""
+        """The network makes no pictures."""
 
 
-def _values(number: int, drawn: dict[str, np.ndarray]) -> np.ndarray:
-    """Return what the pictures of a file show, (N, VALUES)."""
-    first = PAIRS.first + number * PAIRS.in_file
-    people = len(drawn["pictures"]) // PAIRS.frames
-    who = np.repeat([attributes(Identity.of(first + k)) for k in range(people)], PAIRS.frames, axis=0)
+def _values(stem: str, drawn: dict[str, np.ndarray]) -> np.ndarray:
+    """Return attributes and states of the pictures of a file, (N, VALUES)."""
+    who = attributes_in(stem, len(drawn["pictures"]))
     return np.concatenate([who, drawn["rotation"], drawn["translation"], drawn["coefficients"]], 1)
 
 
