@@ -196,7 +196,7 @@ def evaluate(table: Table, found: dict[str, tuple[float, float]]) -> None:
     table.below("under Apply most style is washed out", whole[1], 0.5)
     for name in ("reference_strength 0.5", "per_step 1 1 0 0", "everything 1, styled MODEL looks"):
         table.above(f"{name}: style", found[name][1], whole[1])
-    table.say("  identity that it costs", f"{whole[0] - seen_styled[0]:.2f}")
+    table.say("styled MODEL looks: identity lost", f"{whole[0] - seen_styled[0]:.2f}")
 
 
 def main(argv: list[str]) -> int:

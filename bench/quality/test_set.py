@@ -40,15 +40,15 @@ class Scene:
         return [draw(self.who, state, SIZE) for state in self.states]
 
 
-def scenes(count: int, moments: int, own: bool = False) -> list[Scene]:
-    """Return people and motions outside the training data, from seed HELD_OUT
+def scenes(count: int, moments: int, own: bool = False, first: int = HELD_OUT) -> list[Scene]:
+    """Return people and motions outside the training data, from seed `first`
     on, with states two and a half seconds apart.
 
     own: the portrait is a frame of the same motion (self reenactment),
     else a relaxed face that is not in the motion
     """
     result = []
-    for seed in range(HELD_OUT, HELD_OUT + count):
+    for seed in range(first, first + count):
         who, states = Identity.of(seed), clip(seed, moments + own, PAIRS.fps)
         result.append(Scene(who, draw(who, states[0] if own else State(), SIZE), states[own:]))
     return result
@@ -70,11 +70,14 @@ class Score:
 
 
 class Evaluator:
-    """Reads the pictures of all scenes, a list per scene, and compares them with true states and drawings."""
+    """Reads the pictures of all scenes, a list per scene, and compares them with true states and drawings.
 
-    def __init__(self, scenes: Sequence[Scene], gallery: int):
+    gallery: number of people, from seed `first` on
+    """
+
+    def __init__(self, scenes: Sequence[Scene], gallery: int, first: int = HELD_OUT):
         self.network, self.scenes = probe.load(), scenes
-        people = [draw(Identity.of(seed), State(), SIZE) for seed in range(HELD_OUT, HELD_OUT + gallery)]
+        people = [draw(Identity.of(seed), State(), SIZE) for seed in range(first, first + gallery)]
         self.gallery = probe.read(self.network, people).who
         self.drawn = [scene.drawn for scene in scenes]
         self.states = [state for scene in scenes for state in scene.states]
