@@ -154,9 +154,9 @@ def real_clip(
     return curves
 
 
-def perform(generator: Generator, people: int, moments: int, first: int = HELD_OUT) -> Table:
+def perform(generator: Generator, world: World, people: int, moments: int, first: int = HELD_OUT) -> Table:
     """Run everything except the clips for one generator."""
-    table, world = Table(), World()
+    table = Table()
     for own, name in ((True, "self"), (False, "cross")):
         evaluator = Evaluator(scenes(people, moments, own, first), GALLERY, first)
         act = on_test_set(generator, evaluator, USUAL)
@@ -187,7 +187,7 @@ def main(argv: list[str]) -> int:
     world = World()
     generator = drawing if options.drawn else sampling(world)
     people = 12 if options.short else options.people
-    table = perform(generator, people, options.moments, options.first)
+    table = perform(generator, world, people, options.moments, options.first)
     if not options.short and options.first == HELD_OUT:
         curves = real_clip(table, Evaluator(scenes(3, 2), 3), generator, options.frames)
         if not options.drawn:

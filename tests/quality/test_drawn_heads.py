@@ -12,12 +12,15 @@ PEOPLE, MOMENTS = 6, 2
 
 @pytest.fixture(scope="module")
 def played():
+    world = World()
     generators = {
         "drawn": test_set.drawing,
         "copied": test_set.copying,
-        "sampled": test_set.sampling(World()),
+        "sampled": test_set.sampling(world),
     }
-    return {name: drawn_heads.perform(generator, PEOPLE, MOMENTS) for name, generator in generators.items()}
+    return {
+        name: drawn_heads.perform(generator, world, PEOPLE, MOMENTS) for name, generator in generators.items()
+    }
 
 
 def failures(table) -> set[str]:

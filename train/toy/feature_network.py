@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ...drawn_heads.attributes import COUNT
 from ...face_tools.coefficients import ARKIT_51
 from .footage import SIZE, attributes_in
+from .half_precision import half_precision
 
 LEVELS = ((24, 24), (48, 48), (64,), (96,))  # channels of the layers of each level; a level halves the size
 HIDDEN, GROUPS = 256, 8
@@ -67,7 +68,7 @@ class ReadingError(nn.Module):
 
     def forward(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         pictures, wanted = batch
-        with torch.autocast(pictures.device.type, torch.bfloat16):  # half the time, on CPUs too
+        with half_precision(pictures):
             read = self.features(pictures)
         return F.smooth_l1_loss(read.float(), wanted)
 

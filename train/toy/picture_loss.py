@@ -1,18 +1,18 @@
 """The loss that compares a decoded picture with its drawing.
 
-It is the error of the colours (more at eyes and mouth), the error of the differences between neighbouring
-pixels, the error of their mean size in each window, and a perceptual error (arXiv 1801.03924). The perceptual
-error is the distance between the feature maps of a network that learned to read drawings. The first two prefer a
-soft edge to one in the wrong place; the others do not.
+It has four parts. Two are errors of the colours (more at eyes and mouth) and of the differences between
+neighbouring pixels. These two prefer a soft edge to one in the wrong place. The other two do not: the error of the
+mean difference in each window, and a perceptual error (arXiv 1801.03924). The perceptual error is the distance
+between the feature maps of a network that learned to read drawings.
 """
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .feature_network import FeatureNetwork
+from .half_precision import half_precision
 
 WINDOW = 8  # pixels across which sharpness is compared
 # Weights of the parts relative to the absolute error of the colours.
@@ -43,7 +43,7 @@ class PictureLoss(nn.Module):
         """Return the mean squared distance between the feature maps, which have unit length at each position,
         summed over the maps.
         """
-        with torch.autocast(decoded.device.type, torch.bfloat16):  # half the time, on CPUs too
+        with half_precision(decoded):
             maps = zip(self.features.maps(decoded), self.features.maps(pictures))
         return sum((_unit(a.float()) - _unit(b.float())).square().sum(1).mean() for a, b in maps)
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..contact_sheet import contact_sheet
 from .autoencoder import TinyAutoencoder
 from .footage import SIZE
+from .half_precision import half_precision
 
 CROP = 64  # pixels of the training crops
 NOISE = 0.05  # standard deviation of noise on latents, so that similar latents decode to similar pictures
@@ -49,7 +50,7 @@ class Reconstruction(nn.Module):
 
     def forward(self, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         pictures, marks, noise = batch
-        with torch.autocast(pictures.device.type, torch.bfloat16):  # half the time, on CPUs too
+        with half_precision(pictures):
             latents = self.autoencoder.encode(pictures)
             back = self.autoencoder.decode(latents + NOISE * noise.to(latents))
         off = back.float() - pictures
@@ -99,4 +100,4 @@ class Reconstructions:
         """Draw some pictures and their reconstructions."""
         x = torch.from_numpy(self.data[0][0][: SHOWN * APART : APART]).movedim(-1, 1).float() / 255
         autoencoder = self.network.autoencoder
-        return contact_sheet([x, autoencoder.decode(autoencoder.encode(x)).cpu()])
+        return contact_sheet([x, autoencoder.decode(autoencoder.encode(x))])

@@ -23,6 +23,7 @@ from ..objective import Batch
 from ..portraits import Pairs, Pick
 from .autoencoder import TinyAutoencoder
 from .footage import PAIRS
+from .half_precision import half_precision
 from .picture_loss import PictureLoss
 from .reconstruct import stacked
 
@@ -52,7 +53,7 @@ class Decoding(nn.Module):
 
     def forward(self, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         latents, pictures, marks = batch
-        with torch.autocast(pictures.device.type, torch.bfloat16):  # half the time, on CPUs too
+        with half_precision(pictures):
             decoded = self.decoder(latents)
         return self.compare(decoded.float(), pictures, marks)
 
@@ -101,7 +102,7 @@ class Decodings:
         """Draw some drawings, their encoded latents decoded, and their sampled latents decoded."""
         shown = range(min(SHOWN, len(self.data[0][1]["rows"])))
         rows = [self.collate([Example(0, row, encoded) for row in shown]) for encoded in (True, False)]
-        return contact_sheet([rows[0][1], *(self.autoencoder.decode(z).cpu() for z, *_ in rows)])
+        return contact_sheet([rows[0][1], *(self.autoencoder.decode(z) for z, *_ in rows)])
 
 
 def sample(folder: Path, files: Sequence[Path], pairs: Pairs, tell: Callable[[str], None]) -> list[Path]:
